@@ -1,0 +1,92 @@
+# Everything is done through these targets, on a developer's machine and in CI alike.
+# `make` alone lists them. Nothing here needs root; all that is installed goes into .venv.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED_LOCK := $(VENV)/installed-lock
+INSTALLED_PROJECT := $(VENV)/installed-project
+
+PROTOS := $(shell find protos -name '*.proto')
+COMPILE_PROTOS := $(BIN)/python -m grpc_tools.protoc -Iprotos
+COMPILE_LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	--custom-compile-command 'make lock' pyproject.toml
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup gen run demo test lint check lock clean
+
+help: ## list the targets
+	@echo 'make <target> [ARGS="…"]'
+	@echo
+	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target purpose; do \
+		printf '  %-8s %s\n' "$$target" "$$purpose"; \
+	done
+
+setup: $(INSTALLED_PROJECT) ## install everything into .venv (the other targets do so when they must)
+	@echo 'Ready: make run starts the server, make test runs the tests.'
+
+# The environment is made anew whenever the lock changes, so that it holds what the lock names and no more.
+$(INSTALLED_LOCK): requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Tallykeeper needs Python 3.11 or newer. '$(PYTHON)' answers: $$($(PYTHON) --version 2>&1)" >&2; \
+		echo "Name another, as in: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "'$(PYTHON)' lacks its venv module. Install it (Debian, Ubuntu: apt install python3-venv)" >&2; \
+		echo "or name a Python that has it, as in: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
+		exit 1; }
+	@echo 'Installing the locked requirements into $(VENV) …'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Editable: a changed source needs no new install, a changed pyproject.toml does.
+$(INSTALLED_PROJECT): $(INSTALLED_LOCK) pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+gen: $(INSTALLED_PROJECT) ## regenerate the Python code of the protos, beside them
+	@$(COMPILE_PROTOS) --python_out=protos --pyi_out=protos --grpc_python_out=protos $(PROTOS)
+
+run: $(INSTALLED_PROJECT) ## start the server on 127.0.0.1:50051, its data in ./tallykeeper-data
+	@exec $(BIN)/tallykeeper serve $(ARGS)
+
+demo: $(INSTALLED_PROJECT) ## play the demo against the running server
+	@exec $(BIN)/tallykeeper demo $(ARGS)
+
+test: lint ## lint, then run all tests and measure their coverage
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+lint: $(INSTALLED_PROJECT) ## check Python, Lua and protos without running them, and that the generated code is current
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/buf lint
+	@$(BIN)/buf format --diff --exit-code
+	@$(BIN)/python -m tools.lint_lua
+	@if command -v luacheck >/dev/null; then \
+		$(BIN)/python -c 'import tallykeeper_lua; print(tallykeeper_lua.source())' | luacheck --quiet -; fi
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
+		$(COMPILE_PROTOS) --python_out="$$fresh" --pyi_out="$$fresh" --grpc_python_out="$$fresh" $(PROTOS) && \
+		diff -r -x '*.proto' -x '__init__.py' -x '__pycache__' -x 'py.typed' "$$fresh" protos || { \
+		echo 'The generated code is not what the protos give: run make gen.' >&2; exit 1; }
+
+check: test ## all that a change must pass: make test, and a lock that is current (asks the package index)
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && cp requirements/*.txt "$$fresh" && \
+		$(COMPILE_LOCK) --output-file "$$fresh/runtime.txt" >/dev/null && \
+		$(COMPILE_LOCK) --group dev --constraint "$$fresh/runtime.txt" --output-file "$$fresh/dev.txt" >/dev/null && \
+		diff -r "$$fresh" requirements || { \
+		echo 'The lock is not what pyproject.toml asks for: run make lock.' >&2; exit 1; }
+
+lock: $(INSTALLED_PROJECT) ## pin the requirements of pyproject.toml (ARGS=--upgrade: at their newest versions)
+	@$(COMPILE_LOCK) $(ARGS) --output-file requirements/runtime.txt >/dev/null
+	@$(COMPILE_LOCK) $(ARGS) --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt >/dev/null
+
+clean: ## remove what the targets made; the server's data in ./tallykeeper-data stays
+	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	@find protos server client lua tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	@if [ -e tallykeeper-data ]; then echo 'Left as it is: ./tallykeeper-data, the data of the server.'; fi

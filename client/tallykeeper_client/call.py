@@ -1,0 +1,165 @@
+"""What a call is before it is sent: its method, its request, its deadline and its request id.
+
+Which calls there are, `counter_calls` and `inventory_calls` say; the clients send them.
+"""
+
+import inspect
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar, get_args
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+
+ResponseT = TypeVar("ResponseT", bound=Message)
+MethodT = TypeVar("MethodT", bound=Callable[..., object])
+ValueT = TypeVar("ValueT")
+
+
+class Unchanged(Enum):
+    """The type of `UNCHANGED`."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED
+"""Leaves a field as it is, where a number sets it and ``None`` clears it."""
+
+
+class ReadOptions(TypedDict, total=False):
+    """What every call takes besides its own arguments; ``None`` is the same as not given.
+
+    ``namespace`` and ``timeout_seconds`` take the place of the client's own. The timeout, more than 0, is the
+    deadline of the call with all its retries.
+    """
+
+    namespace: str | None
+    timeout_seconds: float | None
+
+
+class MutationOptions(ReadOptions, total=False):
+    """What every mutation takes besides its own arguments and `ReadOptions`.
+
+    ``request_id`` (1 to 64 printable ASCII characters) makes a mutation count once however often it is sent;
+    when none is given, the client makes a fresh one. ``reason`` (a word, at most 64 bytes) and ``reference``
+    (an order or a user, at most 256 bytes) are kept in the ledger.
+    """
+
+    request_id: str | None
+    reason: str
+    reference: str
+
+
+def fresh_request_id() -> str:
+    """Make a request id that no one has used: 32 hexadecimal digits."""
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What a client puts into a call that does not say it itself."""
+
+    namespace: str
+    timeout_seconds: float
+    new_request_id: Callable[[], str] = fresh_request_id
+
+
+class ReadRequest(Protocol):
+    """What the request of every call has."""
+
+    namespace: str
+
+    def SerializeToString(self) -> bytes:  # noqa: N802  # the name that protobuf gives it
+        """Encode it for the wire."""
+
+
+class MutationRequest(ReadRequest, Protocol):
+    """What the request of every mutation has."""
+
+    request_id: str
+    reason: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[ResponseT]):
+    """One call, ready to be sent: ``path`` names its RPC, ``request_id`` is empty for a read."""
+
+    path: str
+    request: ReadRequest
+    response: type[ResponseT]
+    timeout_seconds: float
+    request_id: str
+
+
+def read(
+    defaults: Defaults,
+    rpc: str,
+    request: ReadRequest,
+    response: type[ResponseT],
+    *,
+    namespace: str | None = None,
+    timeout_seconds: float | None = None,
+) -> Call[ResponseT]:
+    """Complete a read. ``rpc`` is its service and method, as in ``CounterService/GetCounter``."""
+    request.namespace = namespace or defaults.namespace
+    return Call(
+        path=f"/tallykeeper.v1.{rpc}",
+        request=request,
+        response=response,
+        timeout_seconds=defaults.timeout_seconds if timeout_seconds is None else timeout_seconds,
+        request_id="",
+    )
+
+
+def mutation(
+    defaults: Defaults,
+    rpc: str,
+    request: MutationRequest,
+    response: type[ResponseT],
+    *,
+    namespace: str | None = None,
+    timeout_seconds: float | None = None,
+    request_id: str | None = None,
+    reason: str = "",
+    reference: str = "",
+) -> Call[ResponseT]:
+    """Complete a mutation, so that sending it again changes nothing twice."""
+    request.namespace = namespace or defaults.namespace
+    request.request_id = request_id or defaults.new_request_id()
+    request.reason = reason
+    request.reference = reference
+    return Call(
+        path=f"/tallykeeper.v1.{rpc}",
+        request=request,
+        response=response,
+        timeout_seconds=defaults.timeout_seconds if timeout_seconds is None else timeout_seconds,
+        request_id=request.request_id,
+    )
+
+
+def value_or_none(value: ValueT | Unchanged | None) -> ValueT | None:
+    """Return what to put into a field that is set, cleared or left as it is."""
+    return None if isinstance(value, Unchanged) else value
+
+
+def mask_of(**fields: object) -> FieldMask:
+    """Name the fields that are set or cleared, in the order given."""
+    return FieldMask(paths=[name for name, value in fields.items() if value is not UNCHANGED])
+
+
+def document(method: Callable[..., object], build: Callable[..., Call[Any]]) -> None:
+    """Give a client's method the name, text and signature of the function that builds its call.
+
+    The method's own object stands where the builder has its defaults, and it returns the response.
+    """
+    signature = inspect.signature(build)
+    _, *others = signature.parameters.values()
+    (response,) = get_args(signature.return_annotation)
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    method.__name__ = build.__name__
+    method.__qualname__ = build.__qualname__
+    method.__doc__ = build.__doc__
+    method.__signature__ = signature.replace(parameters=[own, *others], return_annotation=response)  # type: ignore[attr-defined]

@@ -1,0 +1,109 @@
+"""What a failed call says: its status and the details in its trailers. What it means is `errors`' to say."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
+from google.rpc.status_pb2 import Status
+
+_DOMAIN: Final = "tallykeeper"
+_DETAILS_KEY: Final = "grpc-status-details-bin"
+
+_DetailT = TypeVar("_DetailT", bound=Message)
+
+
+class FieldViolation(NamedTuple):
+    """A field of the request, by its path, and the rule that it breaks."""
+
+    field: str
+    description: str
+
+
+class PreconditionViolation(NamedTuple):
+    """What stood in the way: its type, what it concerns and a sentence about it."""
+
+    type: str
+    subject: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A failed call as it was told, before it is an exception."""
+
+    code: grpc.StatusCode
+    reason: str
+    message: str
+    request_id: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    retry_after_seconds: float | None = None
+    field_violations: tuple[FieldViolation, ...] = ()
+    precondition_violations: tuple[PreconditionViolation, ...] = ()
+
+
+def read_failure(error: grpc.RpcError, *, target: str, request_id: str) -> Failure:
+    """Read what gRPC raised. Without details from the server, the reason is the name of the code."""
+    code = error.code()
+    status = _status_of(error.trailing_metadata() or ())
+    info = _detail(status, ErrorInfo)
+    if info.domain != _DOMAIN:
+        message = _message_without_details(code, error.details() or "", target)
+        return Failure(code=code, reason=code.name, message=message, request_id=request_id)
+    retry = _detail(status, RetryInfo)
+    return Failure(
+        code=code,
+        reason=info.reason,
+        message=status.message,
+        request_id=request_id,
+        metadata=dict(info.metadata),
+        retry_after_seconds=(
+            retry.retry_delay.ToTimedelta().total_seconds() if retry.HasField("retry_delay") else None
+        ),
+        field_violations=tuple(
+            FieldViolation(each.field, each.description) for each in _detail(status, BadRequest).field_violations
+        ),
+        precondition_violations=tuple(
+            PreconditionViolation(each.type, each.subject, each.description)
+            for each in _detail(status, PreconditionFailure).violations
+        ),
+    )
+
+
+def unreachable(target: str, waited_seconds: float) -> Failure:
+    """Tell of a server to which there was no connection for so long."""
+    code = grpc.StatusCode.UNAVAILABLE
+    message = _message_without_details(code, f"no connection within {waited_seconds:g} s", target)
+    return Failure(code=code, reason=code.name, message=message)
+
+
+def _status_of(trailers: Iterable[Any]) -> Status:
+    """Decode the status among (key, value) pairs; an empty one if there is none, or none to be decoded."""
+    for key, value in trailers:
+        if key == _DETAILS_KEY:
+            with suppress(DecodeError):
+                return Status.FromString(value)
+    return Status()
+
+
+def _detail(status: Status, kind: type[_DetailT]) -> _DetailT:
+    """Find the detail of one kind; an empty one if there is none, or none to be decoded."""
+    for packed in status.details:
+        detail = kind()
+        with suppress(DecodeError):
+            if packed.Unpack(detail):
+                return detail
+    return kind()
+
+
+def _message_without_details(code: grpc.StatusCode, details: str, target: str) -> str:
+    match code:
+        case grpc.StatusCode.UNAVAILABLE:
+            return f"no Tallykeeper server answers at {target}: {details}"
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return f"no answer from {target} before the deadline"
+        case _:
+            return f"the call to {target} failed with {code.name}: {details}"

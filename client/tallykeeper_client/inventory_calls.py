@@ -1,0 +1,159 @@
+"""The calls of InventoryService: what each takes, and the request that it becomes.
+
+Each function is a method of both clients, which put their defaults in its first place. An empty location is
+``main``.
+"""
+
+from collections.abc import Iterable
+from typing import Unpack
+
+from tallykeeper.v1 import inventory_pb2 as pb
+from tallykeeper_client.call import (
+    UNCHANGED,
+    Call,
+    Defaults,
+    MutationOptions,
+    ReadOptions,
+    Unchanged,
+    mask_of,
+    mutation,
+    read,
+    value_or_none,
+)
+
+
+def decrement_copies(
+    defaults: Defaults,
+    item: str,
+    *,
+    location: str = "",
+    copies: int = 1,
+    shortage_policy: pb.ShortagePolicy = pb.SHORTAGE_POLICY_REJECT,
+    **options: Unpack[MutationOptions],
+) -> Call[pb.DecrementCopiesResponse]:
+    """Take ``copies``, 1 .. 2^53-1, of an item: a sale, a loan, a pick.
+
+    Raises `InsufficientStock` if fewer may be taken, unless ``shortage_policy`` is TAKE_AVAILABLE: then as
+    many are taken as may be, and ``copies_taken`` says how many. Raises `ItemNotFound` if there is no level.
+    """
+    request = pb.DecrementCopiesRequest(item=item, location=location, copies=copies, shortage_policy=shortage_policy)
+    return mutation(defaults, "InventoryService/DecrementCopies", request, pb.DecrementCopiesResponse, **options)
+
+
+def increment_copies(
+    defaults: Defaults,
+    item: str,
+    *,
+    location: str = "",
+    copies: int = 1,
+    **options: Unpack[MutationOptions],
+) -> Call[pb.IncrementCopiesResponse]:
+    """Add ``copies``, 1 .. 2^53-1, of an item: a delivery, a return. Creates the level if there is none.
+
+    Raises `ValueOverflow` if more than 2^53-1 would be on hand.
+    """
+    request = pb.IncrementCopiesRequest(item=item, location=location, copies=copies)
+    return mutation(defaults, "InventoryService/IncrementCopies", request, pb.IncrementCopiesResponse, **options)
+
+
+def set_stock(
+    defaults: Defaults,
+    item: str,
+    on_hand: int,
+    *,
+    location: str = "",
+    expected_on_hand: int | None = None,
+    **options: Unpack[MutationOptions],
+) -> Call[pb.SetStockResponse]:
+    """Set how many copies are on hand, 0 .. 2^53-1, if there are ``expected_on_hand`` where that is given.
+
+    A level that does not exist counts as 0 and is created. Raises `ValueChanged` if on_hand is another.
+    """
+    request = pb.SetStockRequest(item=item, location=location, on_hand=on_hand, expected_on_hand=expected_on_hand)
+    return mutation(defaults, "InventoryService/SetStock", request, pb.SetStockResponse, **options)
+
+
+def configure_stock(
+    defaults: Defaults,
+    item: str,
+    *,
+    location: str = "",
+    safety_stock: int | Unchanged | None = UNCHANGED,
+    backorder_limit: int | Unchanged | None = UNCHANGED,
+    low_stock_threshold: int | Unchanged | None = UNCHANGED,
+    **options: Unpack[MutationOptions],
+) -> Call[pb.ConfigureStockResponse]:
+    """Set, clear to 0 (``None``) or leave (`UNCHANGED`) what rules a level; each is 0 .. 2^53-1 copies.
+
+    A level that does not exist is created with no copies on hand. Raises `ValueOverflow` if available would
+    fall below -(2^53-1).
+    """
+    request = pb.ConfigureStockRequest(
+        item=item,
+        location=location,
+        safety_stock=value_or_none(safety_stock),
+        backorder_limit=value_or_none(backorder_limit),
+        low_stock_threshold=value_or_none(low_stock_threshold),
+        update_mask=mask_of(
+            safety_stock=safety_stock,
+            backorder_limit=backorder_limit,
+            low_stock_threshold=low_stock_threshold,
+        ),
+    )
+    return mutation(defaults, "InventoryService/ConfigureStock", request, pb.ConfigureStockResponse, **options)
+
+
+def delete_stock(
+    defaults: Defaults, item: str, *, location: str = "", **options: Unpack[MutationOptions]
+) -> Call[pb.DeleteStockResponse]:
+    """Delete a level that has no copies on hand, and return it as it was.
+
+    Raises `ItemNotFound` if there is none, and `StockNotEmpty` if copies are on hand or reserved.
+    """
+    request = pb.DeleteStockRequest(item=item, location=location)
+    return mutation(defaults, "InventoryService/DeleteStock", request, pb.DeleteStockResponse, **options)
+
+
+def get_stock(
+    defaults: Defaults, item: str, *, location: str = "", **options: Unpack[ReadOptions]
+) -> Call[pb.GetStockResponse]:
+    """Read a level with every change that was acknowledged before. Raises `ItemNotFound`."""
+    request = pb.GetStockRequest(item=item, location=location)
+    return read(defaults, "InventoryService/GetStock", request, pb.GetStockResponse, **options)
+
+
+def batch_get_stock(
+    defaults: Defaults, keys: Iterable[pb.StockKey], **options: Unpack[ReadOptions]
+) -> Call[pb.BatchGetStockResponse]:
+    """Read 1 to 1,000 levels as they are at one moment, and name those that do not exist."""
+    request = pb.BatchGetStockRequest(keys=keys)
+    return read(defaults, "InventoryService/BatchGetStock", request, pb.BatchGetStockResponse, **options)
+
+
+def get_item(defaults: Defaults, item: str, **options: Unpack[ReadOptions]) -> Call[pb.GetItemResponse]:
+    """Read an item's levels at all its locations, at most 10,000, and their totals.
+
+    Raises `ItemNotFound` if it has none, and `ValueOverflow` if a total is outside -(2^53-1) .. 2^53-1.
+    """
+    request = pb.GetItemRequest(item=item)
+    return read(defaults, "InventoryService/GetItem", request, pb.GetItemResponse, **options)
+
+
+def list_stock(
+    defaults: Defaults,
+    item_prefix: str = "",
+    *,
+    location: str = "",
+    page_size: int = 0,
+    page_token: str = "",
+    **options: Unpack[ReadOptions],
+) -> Call[pb.ListStockResponse]:
+    """Read one page of a location's levels whose items begin with ``item_prefix``, in order of their bytes.
+
+    ``page_size`` is 1 to 1,000, or 0 for 100. ``page_token`` is the page before's ``next_page_token``, which
+    is empty on the last page. Raises `PageTokenInvalid` if the token belongs to another listing.
+    """
+    request = pb.ListStockRequest(
+        item_prefix=item_prefix, location=location, page_size=page_size, page_token=page_token
+    )
+    return read(defaults, "InventoryService/ListStock", request, pb.ListStockResponse, **options)

@@ -1,0 +1,29 @@
+-- Sets or clears a counter's bounds and its expiry. A counter that does not exist is created with the value 0.
+--
+-- keys       counter
+-- arguments  min:          -(2^53-1) .. 2^53-1, "-" to clear it, "=" to leave it
+--            max:          the same
+--            expire after: milliseconds from now, 1 or more, "-" to clear it, "=" to leave it
+-- statuses   OK                      the counter after
+--            COUNTER_BOUND_EXCEEDED  value (what it has now), min, max (the new ones that are set)
+operations.counter_configure = function(levels, arguments, now)
+  local before = levels[1] or counter.absent()
+  local after = counter.with_value(before, before.value)
+
+  if arguments[1] ~= '=' then
+    after.min = optional_of(arguments[1])
+  end
+  if arguments[2] ~= '=' then
+    after.max = optional_of(arguments[2])
+  end
+  if arguments[3] ~= '=' then
+    local expire_after = optional_of(arguments[3])
+    after.expire_at = expire_after and now + expire_after
+  end
+
+  local exceeded = counter.bound_exceeded(after, after.value)
+  if exceeded then
+    return 'COUNTER_BOUND_EXCEEDED', exceeded
+  end
+  return 'OK', {}, { after }
+end

@@ -1,0 +1,22 @@
+-- Sets a counter, if it has the expected value where one is given. A counter that does not exist counts as 0.
+--
+-- keys       counter
+-- arguments  value:          -(2^53-1) .. 2^53-1
+--            expected value: the same, or "-" for any
+-- statuses   OK                      the counter after
+--            VALUE_CHANGED           actual (what it has now), expected
+--            COUNTER_BOUND_EXCEEDED  value (what it was to have), min, max (those that are set)
+operations.counter_set = function(levels, arguments)
+  local before = levels[1] or counter.absent()
+  local value = integer_of(arguments[1])
+  local expected = optional_of(arguments[2])
+
+  if expected and before.value ~= expected then
+    return 'VALUE_CHANGED', { 'actual', before.value, 'expected', expected }
+  end
+  local exceeded = counter.bound_exceeded(before, value)
+  if exceeded then
+    return 'COUNTER_BOUND_EXCEEDED', exceeded
+  end
+  return 'OK', {}, { counter.with_value(before, value) }
+end

@@ -1,0 +1,28 @@
+-- Takes copies: as many as are asked for or none, or else as many as may be taken.
+--
+-- Up to available + backorder_limit copies may be taken.
+--
+-- keys       stock level
+-- arguments  copies:         1 .. 2^53-1
+--            take available: "1" to take fewer when there are fewer, "0" to refuse then
+-- statuses   OK                  copies taken; the level after
+--            ITEM_NOT_FOUND
+--            INSUFFICIENT_STOCK  requested, available, backorder_limit
+operations.stock_decrement = function(levels, arguments)
+  local before = levels[1]
+  local copies = integer_of(arguments[1])
+  local take_available = arguments[2] == '1'
+
+  if not before then
+    return 'ITEM_NOT_FOUND', {}
+  end
+  local available = stock.available(before)
+  if copies > available + before.backorder_limit then
+    if not take_available then
+      return 'INSUFFICIENT_STOCK',
+        { 'requested', copies, 'available', available, 'backorder_limit', before.backorder_limit }
+    end
+    copies = math.max(0, available + before.backorder_limit)
+  end
+  return 'OK', { copies }, { stock.with_on_hand(before, before.on_hand - copies) }
+end

@@ -1,0 +1,198 @@
+"""The composition root: puts store, engine and services together, and takes them apart again.
+
+It alone knows all of them.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from typing import Final
+
+import grpc
+import grpc.aio
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+
+from tallykeeper.v1 import counter_pb2, inventory_pb2
+from tallykeeper_server.domain.errors import TallyError
+from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.engine.lane import LaneLimits
+from tallykeeper_server.rpc.counters import CounterServicer
+from tallykeeper_server.rpc.inventory import InventoryServicer
+from tallykeeper_server.rpc.methods import service_handler
+from tallykeeper_server.settings import Settings
+from tallykeeper_server.store.batch import Retention
+from tallykeeper_server.store.checks import StoreReport, check_store
+from tallykeeper_server.store.connection import Connection
+from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
+from tallykeeper_server.store.redis_store import RedisStore
+
+_COUNTERS: Final = counter_pb2.DESCRIPTOR.services_by_name["CounterService"]
+_INVENTORY: Final = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
+_SERVING: Final = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
+_WHOLE_SERVER: Final = ""
+"""The name by which the health of the whole server is asked for."""
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The server cannot start. The message says why, in one line."""
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what is in flight and leave nothing behind.
+
+    :raises StartError: the store or the address cannot be used.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    async with running(settings):
+        await stop.wait()
+        log.info("stopping", drain_seconds=settings.drain_seconds)
+    log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[str]:
+    """Run a server, and give the address at which it listens.
+
+    :raises StartError: the store or the address cannot be used.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            url = settings.store
+            if url == "embedded":
+                binary = find_binary(settings.store_binary)
+                embedded = EmbeddedStore(settings.data_dir, binary)
+                url = (await stack.enter_async_context(embedded)).url
+            report = await _check(url, settings)
+            store = RedisStore(
+                url,
+                timeout_seconds=settings.store_timeout_seconds,
+                retention=Retention(
+                    request_ms=settings.request_retention_seconds * 1_000,
+                    ledger_revisions=settings.ledger_revisions_max,
+                ),
+            )
+        except (TallyError, ValueError) as error:
+            raise StartError(str(error)) from error
+        stack.push_async_callback(store.close)
+
+        engine = _engine(store, settings)
+        health = HealthServicer()
+        server = _server(engine, health, settings)
+        address = _bind(server, settings.listen)
+        await server.start()
+        stack.push_async_callback(server.stop, settings.drain_seconds)
+        watch = asyncio.create_task(_watch_store(store, health, settings.store_check_seconds))
+        stack.push_async_callback(health.enter_graceful_shutdown)
+        stack.push_async_callback(_cancel, watch)
+        _announce(address, settings, report)
+        yield address
+
+
+async def _check(url: str, settings: Settings) -> StoreReport:
+    connection = Connection(url, timeout_seconds=settings.store_timeout_seconds)
+    try:
+        return await check_store(connection)
+    finally:
+        await connection.close()
+
+
+def _engine(store: RedisStore, settings: Settings) -> Engine:
+    return Engine(
+        store,
+        mutation_limits=LaneLimits(
+            batch_items_max=settings.script_mutations_max,
+            waiting_items_max=settings.waiting_mutations_max,
+            pause_seconds=settings.pause_ms / 1_000,
+        ),
+        query_limits=LaneLimits(
+            batch_items_max=settings.script_mutations_max,
+            waiting_items_max=settings.waiting_queries_max,
+            pause_seconds=0.0,
+        ),
+    )
+
+
+def _server(engine: Engine, health: HealthServicer, settings: Settings) -> grpc.aio.Server:
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", settings.message_bytes_max),
+            ("grpc.so_reuseport", 0),  # else a second server on the same port would take half of the calls
+        ]
+    )
+    servicers = {_COUNTERS: CounterServicer(engine), _INVENTORY: InventoryServicer(engine)}
+    server.add_generic_rpc_handlers(
+        [
+            service_handler(service, servicer, default_deadline_seconds=settings.deadline_seconds)
+            for service, servicer in servicers.items()
+        ]
+    )
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    if settings.reflection:
+        names = (*(service.full_name for service in servicers), "grpc.health.v1.Health", reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+    return server
+
+
+def _bind(server: grpc.aio.Server, listen: str) -> str:
+    """Bind the address and return it with the port that was chosen where it asked for any."""
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError as error:
+        message = f"cannot listen on {listen}: it is in use, or not an address of this machine"
+        raise StartError(message) from error
+    if listen.startswith("unix:"):
+        return listen
+    return f"{listen.rpartition(':')[0]}:{port}"
+
+
+async def _watch_store(store: RedisStore, health: HealthServicer, interval_seconds: float) -> None:
+    """Say that the services serve while the store answers, and that they do not while it is away."""
+    serves: bool | None = None
+    while True:
+        served_before = serves
+        try:
+            await store.ping()
+        except TallyError as error:
+            serves = False
+            if served_before is not False:
+                log.warning("not serving", error=error.message)
+        else:
+            serves = True
+            if served_before is False:
+                log.info("serving again")
+        if serves != served_before:
+            for service in (_WHOLE_SERVER, _COUNTERS.full_name, _INVENTORY.full_name):
+                await health.set(service, _SERVING if serves else _NOT_SERVING)
+        await asyncio.sleep(interval_seconds)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _announce(address: str, settings: Settings, report: StoreReport) -> None:
+    """Say where the server listens, where its data lies, which promise holds and what to try next."""
+    log.info("serving", listen=address, version=version("tallykeeper"), process_id=os.getpid())
+    if settings.store == "embedded":
+        log.info("store", kind=report.name, data_dir=str(settings.data_dir.absolute()))
+    else:
+        log.info("store", kind=report.name, url=re.sub(r"//[^/@]*@", "//", settings.store))
+    if report.syncs_each_write:
+        log.info("promise", durability="fsync", survives="an acknowledged change survives a power cut")
+    for shortcoming in report.shortcomings:
+        log.warning("a promise does not hold", reason=shortcoming)
+    log.info("try next", command=f"tallykeeper demo --target {address}")

@@ -1,0 +1,130 @@
+"""The rules for every field of every request, and one error that names all fields that break one."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+
+from tallykeeper_server.domain import limits
+from tallykeeper_server.domain.errors import InvalidFieldError
+
+_PLACE: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{limits.PLACE_CHARACTERS_MAX - 1}}}")
+_REQUEST_ID: Final = re.compile(rf"[!-~]{{1,{limits.REQUEST_ID_CHARACTERS_MAX}}}")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SHOWN_CHARACTERS_MAX: Final = 40
+_INTEGER_RANGE: Final = "-(2^53-1) .. 2^53-1"
+
+
+class Fields:
+    """Checks fields one after another and remembers what is wrong; ``check`` then raises it all at once.
+
+    Each method returns the value to go on with, its default filled in.
+    """
+
+    def __init__(self) -> None:
+        self._violations: list[tuple[str, str]] = []
+
+    def check(self) -> None:
+        """Return if all fields were right.
+
+        :raises InvalidFieldError: some were not; nothing has happened yet.
+        """
+        if self._violations:
+            raise InvalidFieldError(self._violations)
+
+    def refuse(self, field: str, rule: str) -> None:
+        """Note that a field breaks a rule."""
+        self._violations.append((field, rule))
+
+    def namespace(self, value: str) -> str:
+        """A namespace; ``default`` when empty."""
+        return self._place("namespace", value, limits.DEFAULT_NAMESPACE)
+
+    def location(self, value: str, field: str = "location") -> str:
+        """A location; ``main`` when empty."""
+        return self._place(field, value, limits.DEFAULT_LOCATION)
+
+    def name(self, field: str, value: str) -> str:
+        """An item or a counter: 1 to 128 bytes."""
+        if not value:
+            self.refuse(field, "must not be empty")
+        return self.text(field, value, limits.NAME_BYTES_MAX)
+
+    def text(self, field: str, value: str, bytes_max: int) -> str:
+        """A text of at most so many bytes of UTF-8, without control characters."""
+        size_bytes = len(value) if value.isascii() else len(value.encode())
+        if size_bytes > bytes_max:
+            self.refuse(field, f"{_shown(value)} has {size_bytes} bytes; at most {bytes_max} are allowed")
+        elif _CONTROL.search(value):
+            self.refuse(field, f"{_shown(value)} has a control character; none is allowed")
+        return value
+
+    def request_id(self, value: str) -> str:
+        """A request id, or the empty text for none."""
+        if value and not _REQUEST_ID.fullmatch(value):
+            characters = limits.REQUEST_ID_CHARACTERS_MAX
+            self.refuse("request_id", f"{_shown(value)} must be 1 to {characters} printable ASCII characters")
+        return value
+
+    def integer(self, field: str, value: int) -> int:
+        """A signed integer that every language holds exactly."""
+        if not -limits.INTEGER_MAX <= value <= limits.INTEGER_MAX:
+            self.refuse(field, f"{value} is out of range; {_INTEGER_RANGE} is allowed")
+        return value
+
+    def quantity(self, field: str, value: int, *, least: int) -> int:
+        """A number of copies, from ``least`` on."""
+        if not least <= value <= limits.INTEGER_MAX:
+            self.refuse(field, f"{value} is out of range; {least} .. 2^53-1 is allowed")
+        return value
+
+    def expire_after_ms(self, field: str, value: Duration) -> int:
+        """A length of time in milliseconds, rounded up to one."""
+        nanos = value.seconds * 1_000_000_000 + value.nanos
+        milliseconds = -(-nanos // 1_000_000)
+        if not 1 <= milliseconds <= limits.EXPIRE_AFTER_MS_MAX:
+            self.refuse(field, f"{nanos / 1e9:.9g} s is out of range; 1 ms .. 3650 days is allowed")
+        return milliseconds
+
+    def page_size(self, value: int) -> int:
+        """A page size; 100 when 0."""
+        if not 0 <= value <= limits.PAGE_SIZE_MAX:
+            self.refuse("page_size", f"{value} is out of range; 1 .. {limits.PAGE_SIZE_MAX}, or 0, is allowed")
+        return value or limits.PAGE_SIZE_DEFAULT
+
+    def count(self, field: str, value: int, most: int) -> None:
+        """How many elements a repeated field has: at least one."""
+        if not 1 <= value <= most:
+            self.refuse(field, f"has {value} elements; 1 .. {most} are allowed")
+
+    def update_mask(self, request: Message, mask: FieldMask, allowed: tuple[str, ...]) -> frozenset[str]:
+        """Return which of the allowed fields are to be changed: those of the mask, or else those present."""
+        if not mask.paths:
+            present = frozenset(field for field in allowed if request.HasField(field))
+            if not present:
+                self.refuse("update_mask", f"names no field, and none of {_listed(allowed)} is present")
+            return present
+        if list(mask.paths) == ["*"]:
+            return frozenset(allowed)
+        for path in mask.paths:
+            if path not in allowed:
+                self.refuse("update_mask", f"{_shown(path)} is not one of {_listed(allowed)}")
+        return frozenset(mask.paths)
+
+    def _place(self, field: str, value: str, default: str) -> str:
+        if value and not _PLACE.fullmatch(value):
+            self.refuse(field, f"{_shown(value)} must match {_PLACE.pattern}")
+        return value or default
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def _shown(value: str) -> str:
+    """Return a value as an error shows it: quoted, without control characters, and not all of a long one."""
+    shown = value if len(value) <= _SHOWN_CHARACTERS_MAX else value[:_SHOWN_CHARACTERS_MAX] + "…"
+    return repr(shown)

@@ -1,0 +1,74 @@
+"""What each error is on the wire. One table, one place."""
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+
+from tallykeeper_server.domain.errors import InvalidFieldError, RetryLaterError, TallyError
+
+DOMAIN: Final = "tallykeeper"
+
+CODES: Final = {
+    "INVALID_FIELD": StatusCode.INVALID_ARGUMENT,
+    "PAGE_TOKEN_INVALID": StatusCode.INVALID_ARGUMENT,
+    "REQUEST_ID_REUSED": StatusCode.INVALID_ARGUMENT,
+    "COUNTER_NOT_FOUND": StatusCode.NOT_FOUND,
+    "ITEM_NOT_FOUND": StatusCode.NOT_FOUND,
+    "INSUFFICIENT_STOCK": StatusCode.FAILED_PRECONDITION,
+    "STOCK_NOT_EMPTY": StatusCode.FAILED_PRECONDITION,
+    "COUNTER_BOUND_EXCEEDED": StatusCode.OUT_OF_RANGE,
+    "VALUE_OVERFLOW": StatusCode.OUT_OF_RANGE,
+    "VALUE_CHANGED": StatusCode.ABORTED,
+    "OVERLOADED": StatusCode.RESOURCE_EXHAUSTED,
+    "STORE_OUT_OF_MEMORY": StatusCode.RESOURCE_EXHAUSTED,
+    "STORE_UNAVAILABLE": StatusCode.UNAVAILABLE,
+    "OUTCOME_UNKNOWN": StatusCode.UNAVAILABLE,
+    "DEADLINE_EXCEEDED": StatusCode.DEADLINE_EXCEEDED,
+    "INTERNAL": StatusCode.INTERNAL,
+}
+
+Trailers: TypeAlias = tuple[tuple[str, str | bytes], ...]
+
+
+def status_of(error: TallyError) -> tuple[StatusCode, str, Trailers]:
+    """Return an error's code, its message, and trailers with its details and when to come back.
+
+    The details travel as google.rpc.Status in ``grpc-status-details-bin``, as gRPC's richer error model says.
+    """
+    code = CODES[error.reason]
+    status = Status(code=code.value[0], message=error.message)
+    for detail in _details_of(error, code):
+        packed = Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    trailers: Trailers = (("grpc-status-details-bin", status.SerializeToString()),)
+    if isinstance(error, RetryLaterError):
+        trailers += (("grpc-retry-pushback-ms", str(int(error.retry_after_seconds * 1000))),)
+    return code, error.message, trailers
+
+
+def _details_of(error: TallyError, code: StatusCode) -> Iterator[Message]:
+    yield ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.facts)
+    if error.reason == "REQUEST_ID_REUSED":
+        yield BadRequest(field_violations=[BadRequest.FieldViolation(field="request_id", description=error.message)])
+    if isinstance(error, InvalidFieldError):
+        yield BadRequest(
+            field_violations=[
+                BadRequest.FieldViolation(field=field, description=rule) for field, rule in error.violations
+            ]
+        )
+    if code is StatusCode.FAILED_PRECONDITION:
+        subject = f"{error.facts['item']} at {error.facts['location']}"
+        yield PreconditionFailure(
+            violations=[PreconditionFailure.Violation(type=error.reason, subject=subject, description=error.message)]
+        )
+    if isinstance(error, RetryLaterError):
+        delay = Duration()
+        delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
+        yield RetryInfo(retry_delay=delay)

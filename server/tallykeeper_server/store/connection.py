@@ -1,0 +1,131 @@
+"""One connection to Redis or Valkey, used by one caller at a time, that says truly what became of a command.
+
+redis-py's own retries are off: it cannot know which commands may be sent twice.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias, cast
+
+import hiredis
+from redis import exceptions
+from redis.asyncio import connection as redis_connection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from tallykeeper_server.domain.errors import (
+    DefectError,
+    OutcomeUnknownError,
+    StoreOutOfMemoryError,
+    StoreUnavailableError,
+)
+
+Argument: TypeAlias = str | bytes | int
+Command: TypeAlias = tuple[Argument, ...]
+Reply: TypeAlias = "bytes | int | list[Reply] | RedisError | None"
+"""What Redis answers; in a pipeline an error too."""
+
+_NOT_SERVING: Final = frozenset(
+    {"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOAUTH", "NOPERM", "NOREPLICAS"}
+    | {"READONLY", "TRYAGAIN", "WRONGPASS"}
+)
+"""The codes with which Redis refuses every command for a while, or until someone has seen to it."""
+
+
+class ScriptUnknownError(Exception):
+    """Redis does not have the script that was called. Nothing happened."""
+
+
+class Connection:
+    """A connection that is made when it is first needed, and again after it was lost."""
+
+    def __init__(self, url: str, *, timeout_seconds: float) -> None:
+        """Take a redis://, rediss:// or unix:// URL; ``timeout_seconds`` bounds connecting, and each round trip.
+
+        :raises ValueError: the URL is not one.
+        """
+        parameters: dict[str, Any] = dict(redis_connection.parse_url(url))
+        connection_class = parameters.pop("connection_class", redis_connection.Connection)
+        self._connection: redis_connection.AbstractConnection = connection_class(
+            **parameters,
+            protocol=2,
+            driver_info=None,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=None,
+            socket_connect_timeout=timeout_seconds,
+        )
+        self._timeout_seconds = timeout_seconds
+        self._lock = asyncio.Lock()
+
+    async def call(self, *command: Argument) -> Reply:
+        """Send one command and return its reply.
+
+        :raises StoreUnavailableError: it was not carried out.
+        :raises OutcomeUnknownError: it may have been carried out.
+        :raises StoreOutOfMemoryError: it was refused for want of memory.
+        :raises ScriptUnknownError: it named a script that Redis does not have.
+        :raises DefectError: Redis refused it for another reason.
+        """
+        replies = await self.pipeline([command])
+        reply = replies[0]
+        if isinstance(reply, RedisError):
+            raise error_of(reply) from reply
+        return reply
+
+    async def pipeline(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send commands together and return their replies, an error in place of each that was refused.
+
+        :raises StoreUnavailableError: none was carried out.
+        :raises OutcomeUnknownError: any may have been carried out.
+        """
+        async with self._lock:
+            await self._connect()
+            packed = b"".join(hiredis.pack_command(cast("tuple[Any]", command)) for command in commands)
+            try:
+                async with asyncio.timeout(self._timeout_seconds):
+                    await self._connection.send_packed_command(packed, check_health=False)
+                    return [await self._read() for _ in commands]
+            except (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, OSError) as error:
+                await self._connection.disconnect(nowait=True)
+                message = f"the store was lost before it answered ({_brief(error)})"
+                raise OutcomeUnknownError(message) from error
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        await self._connection.disconnect(nowait=True)
+
+    async def _connect(self) -> None:
+        """Connect if there is no connection, or if what there is has been closed by the other side."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                if self._connection.is_connected and await self._connection.can_read():
+                    await self._connection.disconnect(nowait=True)
+                await self._connection.connect()  # type: ignore[no-untyped-call]  # redis-py gives it no types
+        except (RedisError, TimeoutError, OSError) as error:
+            message = f"the store cannot be reached ({_brief(error)})"
+            raise StoreUnavailableError(message) from error
+
+    async def _read(self) -> Reply:
+        try:
+            reply: Reply = await self._connection.read_response(disable_decoding=True, disconnect_on_error=False)
+        except (exceptions.ResponseError, exceptions.BusyLoadingError, exceptions.AuthenticationError) as error:
+            return error
+        return reply
+
+
+def error_of(error: RedisError) -> Exception:
+    """Return what a refusal by Redis means. No command that it refuses has been carried out."""
+    if isinstance(error, exceptions.NoScriptError):
+        return ScriptUnknownError()
+    if isinstance(error, exceptions.OutOfMemoryError):
+        return StoreOutOfMemoryError("the store has no memory left for changes; raise its maxmemory")
+    code = getattr(error, "status_code", None) or str(error).partition(" ")[0]
+    if code in _NOT_SERVING:
+        return StoreUnavailableError(f"the store does not serve ({_brief(error)})")
+    return DefectError(f"the store refused a command: {error}")
+
+
+def _brief(error: BaseException) -> str:
+    """Return an error's words, or its name when it has none."""
+    return str(error) or type(error).__name__

@@ -1,0 +1,1 @@
+"""The tests: against real stores, each in a namespace of its own."""

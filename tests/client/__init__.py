@@ -1,0 +1,1 @@
+"""Tests of the Python client, the command line and the demo."""

@@ -1,0 +1,34 @@
+"""How a test opens a client, so that it reads the same for the one that blocks and the one that is awaited."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol
+
+from tallykeeper_client import AsyncClient, Client
+
+
+class Connect(Protocol):
+    """Opens a client, which is closed when the test ends."""
+
+    async def __call__(
+        self, target: str, *, namespace: str = "default", timeout_seconds: float = 10.0
+    ) -> AsyncClient: ...
+
+
+class Threaded:
+    """The blocking client with each method run in a thread, so that one test reads for both clients."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+
+        def call(*args: object, **options: object) -> Awaitable[object]:
+            return asyncio.to_thread(method, *args, **options)
+
+        async def iterate(*args: object, **options: object) -> AsyncIterator[object]:
+            for each in await asyncio.to_thread(list, method(*args, **options)):
+                yield each
+
+        return iterate if name.startswith("iterate_") else call

@@ -1,0 +1,84 @@
+"""A gRPC server that answers as a test tells it to, and remembers what it was asked.
+
+It stands in for a network and a server that fail at the right moment. What Tallykeeper answers is tested
+against the real one.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
+
+Trailers = tuple[tuple[str, str | bytes], ...]
+_Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that is an error."""
+
+    code: grpc.StatusCode
+    message: str = "as told"
+    trailers: Trailers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One attempt of a call as it came in."""
+
+    path: str
+    body: bytes
+
+
+class ScriptedServer(grpc.GenericRpcHandler):
+    """Gives its answers one after another, whatever it is asked; an empty message when it has no more."""
+
+    def __init__(self) -> None:
+        self.asked: Final[list[Asked]] = []
+        self.was_asked = asyncio.Event()
+        self._answers: deque[Message | Refusal | None] = deque()
+        self._server = grpc.aio.server()
+        self._port = 0
+
+    @property
+    def target(self) -> str:
+        """Where it listens; any port until it has started."""
+        return f"127.0.0.1:{self._port}"
+
+    def will_answer(self, *answers: Message | Refusal | None) -> None:
+        """Give these answers next; None is one that never comes."""
+        self._answers.extend(answers)
+
+    async def start(self) -> None:
+        """Listen, at the same port as before if it was stopped."""
+        self._server = grpc.aio.server()
+        self._server.add_generic_rpc_handlers((self,))
+        self._port = self._server.add_insecure_port(self.target)
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Go away at once and break off what is under way."""
+        await self._server.stop(None)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
+        """Handle any method."""
+        return grpc.unary_unary_rpc_method_handler(self._answer_to(handler_call_details.method))
+
+    def _answer_to(self, path: str) -> Callable[[bytes, _Context], Awaitable[bytes]]:
+        async def answer(body: bytes, context: _Context) -> bytes:
+            self.asked.append(Asked(path, body))
+            self.was_asked.set()
+            given = self._answers.popleft() if self._answers else Empty()
+            if isinstance(given, Refusal):
+                await context.abort(given.code, given.message, given.trailers)
+            if given is None:
+                await asyncio.Event().wait()
+            assert isinstance(given, Message)
+            return given.SerializeToString()
+
+        return answer

@@ -1,0 +1,174 @@
+"""What the methods of both clients become: which RPC, which request."""
+
+import inspect
+import re
+from datetime import timedelta
+
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+
+from tallykeeper.v1 import counter_pb2, inventory_pb2
+from tallykeeper_client import UNCHANGED, AsyncClient, Client, ShortagePolicy, StockKey
+from tallykeeper_client import counter_calls as counters
+from tallykeeper_client import inventory_calls as inventory
+from tallykeeper_client.call import Defaults
+
+DEFAULTS = Defaults(namespace="shop", timeout_seconds=3.0, new_request_id=lambda: "fresh")
+RPCS = [
+    method
+    for file in (counter_pb2, inventory_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+]
+
+
+def _method_name(rpc: MethodDescriptor) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", rpc.name).lower()
+
+
+@pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: rpc.name)
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_each_rpc_is_a_method_of_each_client_and_returns_its_response(
+    client: type[Client | AsyncClient], rpc: MethodDescriptor
+) -> None:
+    method = getattr(client, _method_name(rpc))
+
+    assert inspect.signature(method).return_annotation.DESCRIPTOR is rpc.output_type
+    assert method.__doc__
+
+
+@pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: rpc.name)
+def test_each_call_names_its_rpc_and_carries_its_request(rpc: MethodDescriptor) -> None:
+    build = getattr(counters, _method_name(rpc), None) or getattr(inventory, _method_name(rpc))
+    required = [
+        each
+        for each in list(inspect.signature(build).parameters.values())[1:]
+        if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
+    ]
+    samples = {"value": 1, "on_hand": 1, "counters": ["a"], "keys": [StockKey(item="a")]}
+
+    call = build(DEFAULTS, *(samples.get(each.name, "a") for each in required))
+
+    assert call.path == f"/{rpc.containing_service.full_name}/{rpc.name}"
+    assert call.request.DESCRIPTOR is rpc.input_type
+    assert call.response.DESCRIPTOR is rpc.output_type
+    assert call.request_id == ("fresh" if "request_id" in rpc.input_type.fields_by_name else "")
+
+
+def test_a_call_takes_namespace_timeout_and_request_id_from_the_client() -> None:
+    call = counters.increment(DEFAULTS, "visitors")
+
+    assert call.request == counter_pb2.IncrementRequest(
+        namespace="shop", request_id="fresh", counter="visitors", delta=1
+    )
+    assert call.timeout_seconds == 3.0
+
+
+def test_the_options_of_a_mutation_take_the_place_of_the_clients() -> None:
+    call = counters.increment(
+        DEFAULTS,
+        "visitors",
+        delta=-2,
+        namespace="annex",
+        request_id="mine",
+        reason="left",
+        reference="door-2",
+        timeout_seconds=0.5,
+    )
+
+    assert call.request == counter_pb2.IncrementRequest(
+        namespace="annex", request_id="mine", reason="left", reference="door-2", counter="visitors", delta=-2
+    )
+    assert call.timeout_seconds == 0.5
+    assert call.request_id == "mine"
+
+
+def test_the_options_of_a_read_take_the_place_of_the_clients() -> None:
+    call = counters.get_counter(DEFAULTS, "visitors", namespace="annex", timeout_seconds=0.5)
+
+    assert call.request == counter_pb2.GetCounterRequest(namespace="annex", counter="visitors")
+    assert call.timeout_seconds == 0.5
+
+
+def test_options_that_are_none_are_not_given() -> None:
+    call = counters.increment(DEFAULTS, "visitors", namespace=None, request_id=None, timeout_seconds=None)
+
+    assert call == counters.increment(DEFAULTS, "visitors")
+
+
+def test_an_option_that_does_not_exist_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="dleta"):
+        counters.increment(DEFAULTS, "visitors", dleta=2)  # type: ignore[call-arg]
+
+
+def test_request_ids_are_fresh_for_each_mutation() -> None:
+    defaults = Defaults(namespace="shop", timeout_seconds=3.0)
+
+    made = {counters.increment(defaults, "visitors").request_id for _ in range(100)}
+
+    assert len(made) == 100
+    assert all(re.fullmatch("[0-9a-f]{32}", request_id) for request_id in made)
+
+
+def test_set_counter_expects_a_value_only_where_one_is_given() -> None:
+    unconditional = counters.set_counter(DEFAULTS, "c", 5).request
+    conditional = counters.set_counter(DEFAULTS, "c", 5, expected_value=0).request
+
+    assert isinstance(unconditional, counter_pb2.SetCounterRequest)
+    assert not unconditional.HasField("expected_value")
+    assert isinstance(conditional, counter_pb2.SetCounterRequest)
+    assert conditional.HasField("expected_value")
+
+
+def test_configure_counter_sets_clears_and_leaves_fields() -> None:
+    call = counters.configure_counter(DEFAULTS, "c", min=None, max=UNCHANGED, expire_after=timedelta(milliseconds=1500))
+
+    expected = counter_pb2.ConfigureCounterRequest(
+        namespace="shop",
+        request_id="fresh",
+        counter="c",
+        expire_after=timedelta(milliseconds=1500),
+        update_mask={"paths": ["min", "expire_after"]},
+    )
+    assert call.request == expected
+
+
+def test_configure_stock_sets_clears_and_leaves_fields() -> None:
+    call = inventory.configure_stock(DEFAULTS, "dune", safety_stock=2, low_stock_threshold=None)
+
+    expected = inventory_pb2.ConfigureStockRequest(
+        namespace="shop",
+        request_id="fresh",
+        item="dune",
+        safety_stock=2,
+        update_mask={"paths": ["safety_stock", "low_stock_threshold"]},
+    )
+    assert call.request == expected
+
+
+def test_decrement_copies_carries_every_argument() -> None:
+    call = inventory.decrement_copies(
+        DEFAULTS,
+        "dune",
+        location="annex",
+        copies=3,
+        shortage_policy=ShortagePolicy.SHORTAGE_POLICY_TAKE_AVAILABLE,
+    )
+
+    assert call.request == inventory_pb2.DecrementCopiesRequest(
+        namespace="shop",
+        request_id="fresh",
+        item="dune",
+        location="annex",
+        copies=3,
+        shortage_policy=ShortagePolicy.SHORTAGE_POLICY_TAKE_AVAILABLE,
+    )
+
+
+def test_what_cannot_be_sent_is_refused_before_it_is() -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        counters.increment(DEFAULTS, "visitors", delta=2**63)
+    with pytest.raises(ValueError, match="surrogates"):
+        counters.increment(DEFAULTS, "\ud800")
+    with pytest.raises(TypeError):
+        counters.increment(DEFAULTS, "visitors", delta="1")  # type: ignore[arg-type]

@@ -1,0 +1,88 @@
+"""The demo: that it plays against the real server, and that a false one does not take it in."""
+
+import asyncio
+import re
+import time
+
+import grpc
+import pytest
+from google.protobuf.empty_pb2 import Empty
+
+from tallykeeper_client import Client, cli
+from tests.client.scripted_server import Refusal, ScriptedServer
+from tests.serving import ThreadedServer
+
+
+def test_the_story_comes_out_as_told_and_can_be_looked_up(
+    capsys: pytest.CaptureFixture[str], server: ThreadedServer
+) -> None:
+    assert cli.main(["demo", "--target", server.target]) == 0
+
+    out = capsys.readouterr().out
+    assert out.endswith("steps came out as told; in the last, 10 of 50 buyers served, 40 refused, 0 copies left.\n")
+    words = re.findall(r"\w+", out)
+    assert {"INSUFFICIENT_STOCK", "replayed", "yes"} <= set(words)
+    assert "NO" not in words
+    (namespace,) = set(re.findall(r"demo-[0-9a-f]{8}", out))
+    with Client(server.target, namespace=namespace) as client:
+        assert client.get_counter("visitors").counter.value == 5
+        assert client.get_stock("the-dispossessed").stock_level.available == 1
+        assert client.get_stock("moby-dick").stock_level.on_hand == 0
+
+
+def test_each_run_begins_afresh(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, server: ThreadedServer
+) -> None:
+    monkeypatch.setenv("TALLYKEEPER_TARGET", server.target)
+
+    assert [cli.main(["demo"]), cli.main(["demo"])] == [0, 0]
+
+    assert len(set(re.findall(r"demo-[0-9a-f]{8}", capsys.readouterr().out))) == 2
+
+
+@pytest.mark.parametrize("columns", [50, 80, 120])
+def test_the_table_is_as_wide_as_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, server: ThreadedServer, *, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    assert cli.main(["demo", "--target", server.target]) == 0
+
+    table = capsys.readouterr().out.partition("All of this")[0].splitlines()
+    assert max(len(line.rstrip()) for line in table) == columns
+
+
+async def test_a_server_that_answers_wrongly_is_found_out(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
+) -> None:
+    assert await asyncio.to_thread(cli.main, ["demo", "--target", scripted.target]) == 1
+
+    captured = capsys.readouterr()
+    assert "as told." not in captured.out
+    assert captured.err.startswith("tallykeeper: the story came out otherwise in step 1, 2, 3")
+
+
+async def test_a_call_that_fails_ends_the_story_and_is_named(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
+) -> None:
+    scripted.will_answer(Empty(), Refusal(grpc.StatusCode.PERMISSION_DENIED, "keep out"))
+
+    assert await asyncio.to_thread(cli.main, ["demo", "--target", scripted.target]) == 1
+
+    captured = capsys.readouterr()
+    assert "The first visitor" in captured.out
+    assert captured.err.startswith("tallykeeper: step 2 failed with PERMISSION_DENIED: ")
+
+
+def test_without_a_server_one_line_says_how_to_start_one(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
+    began = time.monotonic()
+
+    assert cli.main(["demo", "--target", nobody]) == 1
+
+    assert time.monotonic() - began < 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        f"tallykeeper: no server answers at {nobody}; start one in another terminal with 'make run' or"
+        " 'tallykeeper serve', and try again\n"
+    )

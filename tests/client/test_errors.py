@@ -1,0 +1,267 @@
+"""What the server's trailers become: exceptions with the values in them."""
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import BadRequest, PreconditionFailure, RetryInfo
+
+import tallykeeper.v1
+from tallykeeper_client import (
+    CounterBoundExceeded,
+    CounterNotFound,
+    DeadlineExceeded,
+    InsufficientStock,
+    InternalError,
+    InvalidField,
+    ItemNotFound,
+    OutcomeUnknown,
+    Overloaded,
+    PageTokenInvalid,
+    RequestIdReused,
+    StockNotEmpty,
+    StoreOutOfMemory,
+    StoreUnavailable,
+    TallykeeperError,
+    Unavailable,
+    ValueChanged,
+    ValueOverflow,
+)
+from tallykeeper_client.errors import CLASS_OF_REASON
+from tests.client.connecting import Connect
+from tests.client.scripted_server import Refusal, ScriptedServer, Trailers
+from tests.client.trailers import DETAILS_KEY, trailers
+
+Code = grpc.StatusCode
+LEVEL = {"item": "dune", "location": "main"}
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "metadata", "kind", "attributes"),
+    [
+        (Code.INVALID_ARGUMENT, "REQUEST_ID_REUSED", {}, RequestIdReused, {}),
+        (Code.NOT_FOUND, "COUNTER_NOT_FOUND", {"counter": "c"}, CounterNotFound, {"counter": "c"}),
+        (Code.NOT_FOUND, "ITEM_NOT_FOUND", LEVEL, ItemNotFound, LEVEL),
+        (Code.NOT_FOUND, "ITEM_NOT_FOUND", {"item": "d"}, ItemNotFound, {"item": "d", "location": None}),
+        (
+            Code.FAILED_PRECONDITION,
+            "INSUFFICIENT_STOCK",
+            LEVEL | {"requested": "9007199254740991", "available": "-2", "backorder_limit": "1"},
+            InsufficientStock,
+            LEVEL | {"requested": 2**53 - 1, "available": -2, "backorder_limit": 1},
+        ),
+        (
+            Code.FAILED_PRECONDITION,
+            "STOCK_NOT_EMPTY",
+            LEVEL | {"on_hand": "3", "reserved": "0"},
+            StockNotEmpty,
+            LEVEL | {"on_hand": 3, "reserved": 0},
+        ),
+        (
+            Code.OUT_OF_RANGE,
+            "COUNTER_BOUND_EXCEEDED",
+            {"value": "9", "delta": "2", "min": "0", "max": "10"},
+            CounterBoundExceeded,
+            {"value": 9, "delta": 2, "min": 0, "max": 10},
+        ),
+        (
+            Code.OUT_OF_RANGE,
+            "COUNTER_BOUND_EXCEEDED",
+            {"value": "9"},
+            CounterBoundExceeded,
+            {"value": 9, "delta": None, "min": None, "max": None},
+        ),
+        (
+            Code.OUT_OF_RANGE,
+            "VALUE_OVERFLOW",
+            {"value": "1", "delta": "2"},
+            ValueOverflow,
+            {"metadata": {"value": "1", "delta": "2"}},
+        ),
+        (
+            Code.ABORTED,
+            "VALUE_CHANGED",
+            {"actual": "4", "expected": "5"},
+            ValueChanged,
+            {"actual": 4, "expected": 5},
+        ),
+        (Code.RESOURCE_EXHAUSTED, "OVERLOADED", {}, Overloaded, {"retry_after_seconds": None}),
+        (Code.RESOURCE_EXHAUSTED, "STORE_OUT_OF_MEMORY", {}, StoreOutOfMemory, {}),
+        (Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", {}, DeadlineExceeded, {}),
+        (Code.INTERNAL, "INTERNAL", {}, InternalError, {}),
+        (Code.PERMISSION_DENIED, "NOT_YET_INVENTED", {"a": "b"}, TallykeeperError, {"metadata": {"a": "b"}}),
+        (Code.ABORTED, "VALUE_CHANGED", {"actual": "4"}, TallykeeperError, {}),
+        (Code.ABORTED, "VALUE_CHANGED", {"actual": "4", "expected": "five"}, TallykeeperError, {}),
+    ],
+)
+async def test_each_reason_is_an_exception_with_its_values(
+    connect: Connect,
+    scripted: ScriptedServer,
+    *,
+    code: grpc.StatusCode,
+    reason: str,
+    metadata: Mapping[str, str],
+    kind: type[TallykeeperError],
+    attributes: Mapping[str, object],
+) -> None:
+    scripted.will_answer(Refusal(code, trailers=trailers(reason, metadata)))
+    client = await connect(scripted.target)
+
+    with pytest.raises(TallykeeperError) as caught:
+        await client.increment("visitors", request_id="mine")
+
+    error = caught.value
+    assert type(error) is kind
+    assert (error.code, error.reason, error.message) == (code, reason, "in words")
+    assert (error.metadata, error.request_id) == (metadata, "mine")
+    assert {name: getattr(error, name) for name in attributes} == attributes
+    assert isinstance(error.__cause__, grpc.RpcError)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("STORE_UNAVAILABLE", StoreUnavailable),
+        ("OUTCOME_UNKNOWN", OutcomeUnknown),
+        ("NOT_YET_INVENTED", Unavailable),
+    ],
+)
+async def test_whatever_is_unavailable_is_unavailable_and_says_when_to_come_back(
+    connect: Connect, scripted: ScriptedServer, *, reason: str, kind: type[Unavailable]
+) -> None:
+    retry = RetryInfo(retry_delay=Duration(nanos=250_000_000))
+    final = ("grpc-retry-pushback-ms", "-1")
+    scripted.will_answer(Refusal(Code.UNAVAILABLE, trailers=(*trailers(reason, {}, retry), final)))
+    client = await connect(scripted.target)
+
+    with pytest.raises(Unavailable) as caught:
+        await client.get_counter("visitors")
+
+    assert type(caught.value) is kind
+    assert caught.value.retry_after_seconds == 0.25
+    assert caught.value.request_id == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"), [("INVALID_FIELD", InvalidField), ("PAGE_TOKEN_INVALID", PageTokenInvalid)]
+)
+async def test_every_field_that_breaks_a_rule_is_named(
+    connect: Connect, scripted: ScriptedServer, *, reason: str, kind: type[InvalidField]
+) -> None:
+    bad = BadRequest(
+        field_violations=[
+            BadRequest.FieldViolation(field="counter", description="is empty"),
+            BadRequest.FieldViolation(field="delta", description="is too large"),
+        ]
+    )
+    scripted.will_answer(Refusal(Code.INVALID_ARGUMENT, trailers=trailers(reason, {}, bad)))
+    client = await connect(scripted.target)
+
+    with pytest.raises(InvalidField) as caught:
+        await client.increment("")
+
+    assert type(caught.value) is kind
+    assert caught.value.violations == (("counter", "is empty"), ("delta", "is too large"))
+    assert caught.value.violations[0].field == "counter"
+
+
+@pytest.mark.parametrize(
+    ("reason", "metadata"),
+    [
+        ("INSUFFICIENT_STOCK", {"requested": "3", "available": "2", "backorder_limit": "0"}),
+        ("STOCK_NOT_EMPTY", {"on_hand": "3", "reserved": "2"}),
+    ],
+)
+async def test_a_precondition_says_what_it_concerns(
+    connect: Connect, scripted: ScriptedServer, *, reason: str, metadata: dict[str, str]
+) -> None:
+    stands_in_the_way = PreconditionFailure(
+        violations=[PreconditionFailure.Violation(type=reason, subject="main/dune", description="few")]
+    )
+    told = trailers(reason, LEVEL | metadata, stands_in_the_way)
+    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, trailers=told))
+    client = await connect(scripted.target)
+
+    with pytest.raises(TallykeeperError) as caught:
+        await client.decrement_copies("dune", copies=3)
+
+    assert isinstance(caught.value, InsufficientStock | StockNotEmpty)
+    assert caught.value.violations == ((reason, "main/dune", "few"),)
+    assert caught.value.violations[0].subject == "main/dune"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        (),
+        (("x-other", "1"),),
+        ((DETAILS_KEY, b"\xff\xff no status"),),
+        trailers("OVERLOADED", domain="example.com"),
+    ],
+    ids=["none", "others", "garbage", "another domain"],
+)
+async def test_without_details_the_reason_is_the_code(
+    connect: Connect, scripted: ScriptedServer, *, told: Trailers
+) -> None:
+    scripted.will_answer(Refusal(Code.PERMISSION_DENIED, "keep out", told))
+    client = await connect(scripted.target)
+
+    with pytest.raises(TallykeeperError) as caught:
+        await client.increment("visitors")
+
+    assert type(caught.value) is TallykeeperError
+    assert caught.value.reason == "PERMISSION_DENIED"
+    assert str(caught.value) == f"the call to {scripted.target} failed with PERMISSION_DENIED: keep out"
+
+
+async def test_a_detail_that_cannot_be_read_is_as_none(connect: Connect, scripted: ScriptedServer) -> None:
+    garbage = Any(type_url="type.googleapis.com/google.rpc.RetryInfo", value=b"\xff")
+    scripted.will_answer(Refusal(Code.RESOURCE_EXHAUSTED, trailers=trailers("OVERLOADED", {}, garbage)))
+    client = await connect(scripted.target)
+
+    with pytest.raises(Overloaded) as caught:
+        await client.increment("visitors")
+
+    assert caught.value.retry_after_seconds is None
+
+
+async def test_nobody_there_is_unavailable_and_names_the_target(connect: Connect, nobody: str) -> None:
+    client = await connect(nobody)
+
+    with pytest.raises(Unavailable, match=f"no Tallykeeper server answers at {nobody}"):
+        await client.wait_until_ready(timeout_seconds=0.1)
+
+
+async def test_no_answer_in_time_is_deadline_exceeded_and_names_the_target(
+    connect: Connect, scripted: ScriptedServer
+) -> None:
+    scripted.will_answer(None)
+    client = await connect(scripted.target, timeout_seconds=0.1)
+
+    with pytest.raises(DeadlineExceeded, match=f"no answer from {scripted.target} before the deadline"):
+        await client.increment("visitors")
+
+
+async def test_an_exception_survives_pickling(connect: Connect, scripted: ScriptedServer) -> None:
+    scripted.will_answer(Refusal(Code.ABORTED, trailers=trailers("VALUE_CHANGED", {"actual": "1", "expected": "2"})))
+    client = await connect(scripted.target)
+    with pytest.raises(ValueChanged) as caught:
+        await client.set_counter("visitors", 3, expected_value=2)
+
+    copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  # our own bytes
+
+    assert (type(copy), copy.actual, str(copy)) == (ValueChanged, 1, "in words")
+
+
+def test_every_reason_that_the_contract_names_has_a_class_and_no_other_has() -> None:
+    protos = (file for folder in tallykeeper.v1.__path__ for file in Path(folder).glob("*.proto"))
+    comments = "".join(line for file in protos for line in re.findall("//.*\n", file.read_text()))
+    words = set(re.findall(r"\b[A-Z_]{8,}\b", comments))
+
+    codes = set(Code.__members__)
+    assert words - codes - {"TAKE_AVAILABLE"} == set(CLASS_OF_REASON) - codes

@@ -1,0 +1,30 @@
+"""Makes the trailers in which the server tells what went wrong, as the contract describes them."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+
+from tests.client.scripted_server import Trailers
+
+DETAILS_KEY: Final = "grpc-status-details-bin"
+
+
+def trailers(
+    reason: str,
+    metadata: Mapping[str, str] | None = None,
+    *details: Message,
+    domain: str = "tallykeeper",
+) -> Trailers:
+    """Make the trailers of a refusal. A detail that is an Any already goes in as it is."""
+    status = Status(message="in words")
+    for detail in (ErrorInfo(domain=domain, reason=reason, metadata=metadata), *details):
+        packed = status.details.add()
+        if isinstance(detail, Any):
+            packed.CopyFrom(detail)
+        else:
+            packed.Pack(detail)
+    return ((DETAILS_KEY, status.SerializeToString()),)

@@ -1,0 +1,207 @@
+"""Lanes: who shares a batch, what waits, and what is sent again after a loss."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from tallykeeper_server.domain.errors import (
+    DeadlineExceededError,
+    OutcomeUnknownError,
+    OverloadedError,
+    StoreUnavailableError,
+)
+from tallykeeper_server.engine.lane import Lane, LaneLimits
+
+LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0)
+
+
+class PlayedStore:
+    """Notes each batch, and answers when the test lets it."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.failures: list[Exception] = []
+        self._gate = asyncio.Event()
+        self._gate.set()
+
+    def hold(self) -> None:
+        self._gate.clear()
+
+    def release(self) -> None:
+        self._gate.set()
+
+    async def send(self, items: Sequence[int]) -> list[int]:
+        self.batches.append(list(items))
+        await self._gate.wait()
+        if self.failures:
+            raise self.failures.pop(0)
+        return [10 * item for item in items]
+
+
+def soon(seconds: float = 10.0) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+def submit(lane: Lane[int, int], *items: int, may_resend: bool = False) -> list[asyncio.Future[int]]:
+    return [lane.submit(item, deadline=soon(), may_resend=may_resend) for item in items]
+
+
+async def test_a_caller_alone_is_sent_at_once() -> None:
+    store = PlayedStore()
+    lane = Lane(store.send, LIMITS)
+
+    assert await asyncio.gather(*submit(lane, 1)) == [10]
+    assert store.batches == [[1]]
+
+
+async def test_calls_that_wait_together_share_the_next_batch_in_order() -> None:
+    store = PlayedStore()
+    store.hold()
+    lane = Lane(store.send, LIMITS)
+    futures = submit(lane, 1)
+    await asyncio.sleep(0)
+    futures += submit(lane, 2, 3, 4)
+
+    store.release()
+
+    assert await asyncio.gather(*futures) == [10, 20, 30, 40]
+    assert store.batches == [[1], [2, 3, 4]]
+
+
+async def test_a_batch_has_no_more_items_than_its_limit() -> None:
+    store = PlayedStore()
+    store.hold()
+    lane = Lane(store.send, LIMITS)
+    futures = submit(lane, 0)
+    await asyncio.sleep(0)
+    futures += submit(lane, *range(1, 20))
+    store.release()
+
+    await asyncio.gather(*futures)
+
+    assert [len(batch) for batch in store.batches] == [1, 8, 8, 3]
+
+
+async def test_callers_who_call_again_are_waited_for_and_served_together() -> None:
+    store = PlayedStore()
+    lane = Lane(store.send, LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.1))
+
+    async def call_often(item: int) -> None:
+        for _ in range(5):
+            await asyncio.gather(*submit(lane, item))
+
+    await asyncio.gather(*(call_often(item) for item in range(4)))
+
+    assert [sorted(batch) for batch in store.batches].count([0, 1, 2, 3]) >= 4
+
+
+async def test_the_pause_ends_though_nobody_comes() -> None:
+    store = PlayedStore()
+    lane = Lane(store.send, LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.005))
+    store.hold()
+    futures = submit(lane, 1)
+    await asyncio.sleep(0)
+    futures += submit(lane, 2)
+    store.release()
+
+    assert await asyncio.gather(*futures) == [10, 20]
+
+
+async def test_a_full_lane_refuses() -> None:
+    store = PlayedStore()
+    store.hold()
+    lane = Lane(store.send, LIMITS)
+    futures = submit(lane, 0)
+    await asyncio.sleep(0)
+    futures += submit(lane, *range(20))
+
+    with pytest.raises(OverloadedError):
+        submit(lane, 99)
+
+    store.release()
+    await asyncio.gather(*futures)
+    assert [99] not in store.batches
+
+
+async def test_a_call_whose_deadline_has_passed_is_not_sent() -> None:
+    store = PlayedStore()
+    store.hold()
+    lane = Lane(store.send, LIMITS)
+    (first,) = submit(lane, 1)
+    await asyncio.sleep(0)
+    late = lane.submit(2, deadline=soon(0.0), may_resend=True)
+    store.release()
+
+    assert await first == 10
+    with pytest.raises(DeadlineExceededError):
+        await late
+    assert store.batches == [[1]]
+
+
+async def test_a_caller_that_leaves_withdraws_what_was_not_sent_and_nothing_else() -> None:
+    store = PlayedStore()
+    store.hold()
+    lane = Lane(store.send, LIMITS)
+    sent, also_sent = submit(lane, 1, 2)
+    await asyncio.sleep(0)
+    waiting, stays = submit(lane, 3, 4)
+    also_sent.cancel()
+    waiting.cancel()
+    store.release()
+
+    assert await sent == 10
+    assert await stays == 40
+    await lane.drain()
+    assert [item for batch in store.batches for item in batch if item == 3] == []
+
+
+async def test_only_what_may_be_sent_again_is_sent_again() -> None:
+    store = PlayedStore()
+    store.failures = [OutcomeUnknownError("lost"), StoreUnavailableError("away")]
+    lane = Lane(store.send, LIMITS)
+    store.hold()
+    (protected,) = submit(lane, 1, may_resend=True)
+    await asyncio.sleep(0)
+    store.release()
+
+    assert await protected == 10
+    assert store.batches == [[1], [1], [1]]
+
+    store.failures = [StoreUnavailableError("away")]
+    with pytest.raises(StoreUnavailableError):
+        await asyncio.gather(*submit(lane, 2))
+
+
+async def test_an_outcome_that_was_once_unknown_stays_so() -> None:
+    store = PlayedStore()
+    store.failures = [OutcomeUnknownError("lost"), *(StoreUnavailableError("away") for _ in range(50))]
+    lane = Lane(store.send, LIMITS)
+
+    with pytest.raises(OutcomeUnknownError):
+        await lane.submit(1, deadline=soon(0.3), may_resend=True)
+
+
+async def test_an_unexpected_error_reaches_every_caller_of_the_batch() -> None:
+    store = PlayedStore()
+    store.failures = [ZeroDivisionError()]
+    lane = Lane(store.send, LIMITS)
+    store.hold()
+    futures = submit(lane, 1, 2)
+    store.release()
+
+    results = await asyncio.gather(*futures, return_exceptions=True)
+
+    assert all(isinstance(result, ZeroDivisionError) or result == 20 for result in results)
+    assert any(isinstance(result, ZeroDivisionError) for result in results)
+    assert await asyncio.gather(*submit(lane, 3)) == [30]
+
+
+async def test_drain_waits_for_all_that_was_submitted() -> None:
+    store = PlayedStore()
+    lane = Lane(store.send, LIMITS)
+    futures = submit(lane, *range(20))
+
+    await lane.drain()
+
+    assert all(future.done() for future in futures)

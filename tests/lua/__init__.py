@@ -1,0 +1,1 @@
+"""The script alone, called as the server's store calls it."""

@@ -1,0 +1,238 @@
+"""The driver: batches, replays, the ledger, expiry, indexes and what is written where."""
+
+from typing import cast
+
+import pytest
+import redis
+
+from tallykeeper_server.domain.levels import CounterName, LevelName, StockName
+from tallykeeper_server.domain.mutations import Applied, Failed, Mutation, Refused
+from tests.lua.conftest import RETENTION, Apply, ApplyAll
+from tests.serving import wait_until
+
+DUNE = StockName("dune", "main")
+
+
+def mutation(
+    namespace: str, operation: str, level: LevelName, *arguments: object, request_id: str = "", reason: str = ""
+) -> Mutation:
+    return Mutation(
+        namespace=namespace,
+        operation=operation,
+        levels=(level,),
+        arguments=tuple(map(str, arguments)),
+        request_id=request_id,
+        reason=reason,
+    )
+
+
+def stream(raw_store: redis.Redis, namespace: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """Return the stream entries of a namespace's ledger."""
+    return cast("list[tuple[bytes, dict[bytes, bytes]]]", raw_store.xrange(f"tk:{{{namespace}}}:ledger"))
+
+
+def test_each_mutation_of_a_batch_sees_those_before_it(apply_all: ApplyAll, namespace: str) -> None:
+    outcomes = apply_all(
+        [
+            mutation(namespace, "stock_increment", DUNE, 2),
+            mutation(namespace, "stock_decrement", DUNE, 2, 0),
+            mutation(namespace, "stock_decrement", DUNE, 1, 0),
+            mutation(namespace, "stock_delete", DUNE),
+            mutation(namespace, "stock_decrement", DUNE, 1, 0),
+        ]
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [Applied, Applied, Refused, Applied, Refused]
+    assert [outcome.revision for outcome in outcomes if isinstance(outcome, Applied)] == [1, 2, 3]
+
+
+def test_an_operation_that_fails_leaves_the_rest_of_its_batch_alone(apply_all: ApplyAll, namespace: str) -> None:
+    outcomes = apply_all(
+        [
+            mutation(namespace, "stock_increment", DUNE, 2),
+            mutation(namespace, "no_such_operation", DUNE),
+            mutation(namespace, "stock_increment", DUNE, 3),
+        ]
+    )
+
+    assert isinstance(outcomes[1], Failed)
+    assert isinstance(outcomes[2], Applied)
+    assert outcomes[2].revision == 2
+    assert outcomes[2].levels[0].on_hand == 5  # type: ignore[union-attr]  # a stock level, as its name is one
+
+
+def test_a_batch_over_namespaces_keeps_a_revision_and_a_ledger_for_each(
+    apply_all: ApplyAll, namespace: str, raw_store: redis.Redis
+) -> None:
+    other = f"{namespace}.other"
+
+    outcomes = apply_all(
+        [mutation(place, "stock_increment", DUNE, 1, request_id="same") for place in (namespace, other, namespace)]
+    )
+
+    assert [getattr(outcome, "replayed", None) for outcome in outcomes] == [False, False, True]
+    for place in (namespace, other):
+        assert raw_store.get(f"tk:{{{place}}}:revision") == b"1"
+        assert raw_store.xlen(f"tk:{{{place}}}:ledger") == 1
+
+
+def test_a_duplicate_within_one_batch_is_a_replay(apply_all: ApplyAll, namespace: str) -> None:
+    first, second, third = apply_all(
+        [
+            mutation(namespace, "counter_increment", CounterName("v"), 1, request_id="r"),
+            mutation(namespace, "counter_increment", CounterName("v"), 1, request_id="r"),
+            mutation(namespace, "counter_increment", CounterName("v"), 1),
+        ]
+    )
+
+    assert isinstance(first, Applied)
+    assert isinstance(second, Applied)
+    assert (second.revision, second.levels, second.replayed) == (first.revision, first.levels, True)
+    assert isinstance(third, Applied)
+    assert third.revision == 2
+
+
+def test_a_refusal_is_replayed_after_a_restock(apply: Apply) -> None:
+    apply("stock_set", 0, "-")
+    refused = apply("stock_decrement", 1, 0, request_id="r")
+    apply("stock_increment", 10)
+
+    again = apply("stock_decrement", 1, 0, request_id="r")
+
+    assert isinstance(refused, Refused)
+    assert again == Refused(refused.reason, refused.facts, replayed=True)
+
+
+def test_the_ledger_holds_every_mutation_of_a_batch_in_one_stream_entry(
+    apply_all: ApplyAll, namespace: str, raw_store: redis.Redis
+) -> None:
+    applied, _ = apply_all(
+        [
+            mutation(namespace, "stock_increment", DUNE, 5, request_id="r1", reason="delivery"),
+            mutation(namespace, "stock_configure", DUNE, 1, 2, 3),
+        ]
+    )
+
+    ((entry_id, fields),) = stream(raw_store, namespace)
+
+    assert isinstance(applied, Applied)
+    assert entry_id == b"0-2"
+    assert fields == {
+        b"time": b"%d" % applied.commit_time_ms,
+        b"1": b"stock_increment\tr1\tdelivery\t\tstock:main:dune\t5\t5",
+        b"2": b"stock_configure\t\t\t\tstock:main:dune\t0\t5 0 1 2 3",
+    }
+
+
+def test_the_ledger_is_trimmed_to_about_its_length(apply_all: ApplyAll, namespace: str, raw_store: redis.Redis) -> None:
+    for _ in range(4):
+        apply_all([mutation(namespace, "counter_increment", CounterName("v"), 1) for _ in range(500)])
+    for _ in range(300):  # Redis frees whole nodes of a stream, of 100 entries each
+        apply_all([mutation(namespace, "counter_increment", CounterName("v"), 1)])
+
+    fields_of_entries = [fields for _, fields in stream(raw_store, namespace)]
+    revisions = [int(field) for fields in fields_of_entries for field in fields if field != b"time"]
+    assert revisions == list(range(revisions[0], 2_301))
+    assert len(revisions) >= RETENTION.ledger_revisions
+    assert revisions[0] > 1
+
+
+def test_large_numbers_are_stored_digit_by_digit(apply: Apply, raw_store: redis.Redis, namespace: str) -> None:
+    apply("counter_increment", 2**53 - 2)
+    apply("counter_increment", 1)
+
+    assert raw_store.get(f"tk:{{{namespace}}}:counter:visits") == b"9007199254740991"
+
+
+def test_a_plain_level_is_one_number_and_a_configured_one_is_five(
+    apply: Apply, raw_store: redis.Redis, namespace: str
+) -> None:
+    apply("stock_set", 7, "-")
+    plain = raw_store.get(f"tk:{{{namespace}}}:stock:main:dune")
+    apply("stock_configure", 1, 2, 3)
+    configured = raw_store.get(f"tk:{{{namespace}}}:stock:main:dune")
+
+    assert (plain, configured) == (b"7", b"7 0 1 2 3")
+
+
+def test_a_change_does_not_prolong_a_counter_that_expires(apply: Apply, raw_store: redis.Redis, namespace: str) -> None:
+    key = f"tk:{{{namespace}}}:counter:visits"
+    apply("counter_configure", "=", "=", 60_000)
+    expire_at = raw_store.pexpiretime(key)
+
+    apply("counter_increment", 1)
+
+    assert expire_at > 0
+    assert raw_store.pexpiretime(key) == expire_at
+
+
+def test_a_counter_whose_expiry_is_cleared_stays(apply: Apply, raw_store: redis.Redis, namespace: str) -> None:
+    apply("counter_configure", "=", "=", 60_000)
+    apply("counter_configure", "=", "=", "-")
+
+    assert raw_store.pexpiretime(f"tk:{{{namespace}}}:counter:visits") == -1
+    assert not raw_store.exists(f"tk:{{{namespace}}}:expiry:counter")
+
+
+def test_names_of_expired_counters_leave_the_index(apply_all: ApplyAll, namespace: str, raw_store: redis.Redis) -> None:
+    index = f"tk:{{{namespace}}}:index:counter"
+
+    def expire_soon(counter: str) -> None:
+        apply_all([mutation(namespace, "counter_configure", CounterName(counter), "=", "=", 1)])
+
+    def first_has_left() -> bool:
+        expire_soon("second")
+        return b"first" not in raw_store.zrange(index, 0, -1)
+
+    expire_soon("first")
+    wait_until(first_has_left, what="the name leaves the index")
+
+
+def test_an_expired_counter_that_comes_back_for_good_keeps_its_place_in_the_index(
+    apply_all: ApplyAll, namespace: str, raw_store: redis.Redis
+) -> None:
+    key = f"tk:{{{namespace}}}:counter:"
+    apply_all([mutation(namespace, "counter_configure", CounterName("phoenix"), "=", "=", 1)])
+    wait_until(lambda: not raw_store.exists(key + "phoenix"), what="the counter expires")
+
+    apply_all([mutation(namespace, "counter_increment", CounterName("phoenix"), 1)])
+    for place in range(3):
+        apply_all([mutation(namespace, "counter_configure", CounterName(f"other{place}"), "=", "=", 60_000)])
+
+    assert b"phoenix" in raw_store.zrange(f"tk:{{{namespace}}}:index:counter", 0, -1)
+
+
+def test_a_deleted_level_leaves_its_index(apply: Apply, raw_store: redis.Redis, namespace: str) -> None:
+    apply("stock_set", 0, "-")
+    listed = raw_store.zrange(f"tk:{{{namespace}}}:index:stock", 0, -1)
+    apply("stock_delete")
+
+    assert listed == [b"dune\x00main"]
+    assert not raw_store.exists(f"tk:{{{namespace}}}:index:stock", f"tk:{{{namespace}}}:stock:main:dune")
+
+
+def test_request_records_expire_with_their_bucket(apply: Apply, raw_store: redis.Redis, namespace: str) -> None:
+    apply("counter_increment", 1, request_id="r")
+
+    (bucket,) = raw_store.keys(f"tk:{{{namespace}}}:requests:*")
+    assert RETENTION.request_ms <= raw_store.pttl(bucket) <= 1.5 * RETENTION.request_ms
+
+
+def test_a_refusal_writes_nothing_but_its_request_record(apply: Apply, raw_store: redis.Redis, namespace: str) -> None:
+    apply("stock_decrement", 1, 0)
+    without_id = raw_store.keys(f"tk:{{{namespace}}}:*")
+    apply("stock_decrement", 1, 0, request_id="r")
+    with_id = raw_store.keys(f"tk:{{{namespace}}}:*")
+
+    assert without_id == []
+    assert len(with_id) == 1
+
+
+@pytest.mark.parametrize("item", ["a:b", "{x}", "}:{", "tk:{other}:revision", "ünï", "a b"])
+def test_an_items_name_cannot_move_its_key(
+    apply_all: ApplyAll, namespace: str, raw_store: redis.Redis, item: str
+) -> None:
+    apply_all([mutation(namespace, "stock_increment", StockName(item, "loc-1"), 4)])
+
+    assert raw_store.get(f"tk:{{{namespace}}}:stock:loc-1:{item}") == b"4"
+    assert raw_store.zrange(f"tk:{{{namespace}}}:index:stock", 0, -1) == [f"{item}\0loc-1".encode()]

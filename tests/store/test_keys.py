@@ -1,0 +1,48 @@
+"""The exact bytes of every key: data that is written today must be found by every later version."""
+
+import pytest
+
+from tallykeeper_server.domain.levels import CounterName, LevelName, StockName
+from tallykeeper_server.domain.queries import Kind, ListNames
+from tallykeeper_server.store import keys
+
+
+def test_every_key_of_a_namespace() -> None:
+    assert keys.NAMESPACES == "tk:namespaces"
+    assert keys.level("shop", StockName("dune", "main")) == "tk:{shop}:stock:main:dune"
+    assert keys.level("shop", CounterName("visits")) == "tk:{shop}:counter:visits"
+    assert keys.revision("shop") == "tk:{shop}:revision"
+    assert keys.ledger("shop") == "tk:{shop}:ledger"
+    assert keys.index("shop", Kind.STOCK) == "tk:{shop}:index:stock"
+    assert keys.index("shop", Kind.COUNTER) == "tk:{shop}:index:counter"
+    assert keys.counter_expiry("shop") == "tk:{shop}:expiry:counter"
+    assert keys.request_bucket("shop", 41_561) == "tk:{shop}:requests:41561"
+
+
+def test_a_brace_in_a_name_does_not_move_the_hash_tag() -> None:
+    key = keys.level("shop", StockName("}{other}", "main"))
+
+    assert key[key.index("{") + 1 : key.index("}")] == "shop"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "listed"),
+    [
+        (Kind.COUNTER, CounterName("a:b"), b"a:b"),
+        (Kind.STOCK, StockName("a:b", "loc-1"), b"a:b\x00loc-1"),
+        (Kind.STOCK, StockName("ü", "main"), b"\xc3\xbc\x00main"),
+    ],
+)
+def test_a_name_is_listed_and_read_back(kind: Kind, name: LevelName, listed: bytes) -> None:
+    assert keys.listed(name) == listed
+    assert keys.name_of_listed(kind, listed) == name
+
+
+def test_a_range_holds_the_names_of_a_prefix_and_goes_on_after_one() -> None:
+    first = ListNames("shop", Kind.STOCK, prefix="du")
+    later = ListNames("shop", Kind.STOCK, prefix="du", after=StockName("dune", "main"))
+    whole = ListNames("shop", Kind.STOCK, prefix="dune", whole_item=True)
+
+    assert keys.listed_range(first) == (b"[du", b"(du\xff")
+    assert keys.listed_range(later) == (b"(dune\x00main", b"(du\xff")
+    assert keys.listed_range(whole) == (b"[dune\x00", b"(dune\x00\xff")

@@ -1,0 +1,109 @@
+"""Checks the Lua script against the rules that its files share, without running it.
+
+The files are the parts of one script, so that names are looked up in the whole. What the script does is left to
+the tests.
+"""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Final
+
+import tallykeeper_lua
+from tallykeeper_lua import Fragment
+from tools.lua_names import name_faults
+from tools.lua_tree import Node, is_field_name, parse, parts, text_of, walk
+
+BOUNDED_ITERATORS: Final = ("ipairs", "pairs", "string.gmatch")
+HEADER_SECTIONS: Final = ["keys", "arguments", "statuses"]
+PRELUDE: Final = "prelude.lua"
+DRIVER: Final = "driver.lua"
+
+
+def main() -> int:
+    """Print a line for each fault of the installed script; 1 if there is one, 0 if there is none."""
+    fragments = tallykeeper_lua.fragments()
+    found = faults(fragments)
+    for fault in found:
+        print(fault)
+    print(f"Lua: {len(found)} faults in {len(fragments)} files")
+    return 1 if found else 0
+
+
+def faults(fragments: Sequence[Fragment]) -> list[str]:
+    """Say, as `file:line: what is wrong`, all that is wrong with a script of these files."""
+    places = [
+        (fragment.name, line) for fragment in fragments for line, _ in enumerate(fragment.text.split("\n"), start=1)
+    ]
+    root = parse("\n".join(fragment.text for fragment in fragments))
+    driver_row = places.index((DRIVER, 1))
+    found = [
+        (node.start_point.row, message)
+        for node, message in chain(_construct_faults(root), _redis_faults(root, driver_row), name_faults(root))
+    ]
+    for fragment in fragments:
+        if fragment.name not in {PRELUDE, DRIVER}:
+            row = places.index((fragment.name, 1))
+            found += [(row, message) for message in _operation_faults(fragment)]
+    return ["{}:{}: {}".format(*places[row], message) for row, message in sorted(found)]
+
+
+def _construct_faults(root: Node) -> Iterator[tuple[Node, str]]:
+    """Find what is not Lua, and the loops that could run on without an end."""
+    for node in walk(root):
+        if node.is_error or node.is_missing:
+            yield node, "this is not Lua"
+        elif node.type in {"while_statement", "repeat_statement", "goto_statement"}:
+            yield node, "this loop has no bound: use a for loop that has one"
+        elif node.type == "for_generic_clause":
+            iterator = parts(parts(node)[-1])[0].child_by_field_name("name")
+            if iterator is None or text_of(iterator) not in BOUNDED_ITERATORS:
+                yield node, f"this loop may have no bound: go over one of {', '.join(BOUNDED_ITERATORS)}"
+
+
+def _redis_faults(root: Node, driver_row: int) -> Iterator[tuple[Node, str]]:
+    """Find what uses Redis outside the driver, which begins in ``driver_row``, or otherwise than by `redis.call(…)`."""
+    for node in walk(root):
+        if node.type != "identifier" or text_of(node) != "redis" or is_field_name(node):
+            continue
+        if node.start_point.row < driver_row:
+            yield node, "only the driver may use redis"
+        access = node.parent
+        called = access is not None and access.parent is not None and access.parent.type == "function_call"
+        if access is None or text_of(access) != "redis.call" or not called:
+            yield node, "use redis for redis.call(…) alone, spelled where it is called; a refusal is a status"
+
+
+def _operation_faults(fragment: Fragment) -> Iterator[str]:
+    """Find what an operation's header and code say differently, of each other or of the file's name."""
+    header = [line for line in fragment.text.split("\n\n", 1)[0].splitlines() if line.startswith("--")]
+    sections = [found[1] for line in header if (found := re.match(r"-- (\w+)  ", line))]
+    if sections != HEADER_SECTIONS:
+        yield f"the header needs the sections {', '.join(HEADER_SECTIONS)}, and has {', '.join(sections) or 'none'}"
+        return
+
+    root = parse(fragment.text)
+    name = f"operations.{fragment.name.removesuffix('.lua')}"
+    assigned = [text_of(parts(part)[0]) for part in parts(root) if part.type == "assignment_statement"]
+    if assigned != [name]:
+        yield f"the file assigns {', '.join(assigned) or 'nothing'}, and not {name} alone"
+
+    status_lines = header[next(at for at, line in enumerate(header) if line.startswith("-- statuses")) :]
+    told = {found[1] for line in status_lines if (found := re.match(r"--(?: statuses)? +([A-Z_]{2,})(?:  |$)", line))}
+    returned = {status for node in walk(root) if (status := _returned_status(node))}
+    if told != returned:
+        yield f"only the header or only the code has the status {', '.join(sorted(told ^ returned))}"
+
+
+def _returned_status(node: Node) -> str:
+    """The status of a return statement that begins with one; empty for anything else."""
+    if node.type != "return_statement" or not parts(node):
+        return ""
+    value = text_of(parts(parts(node)[0])[0])
+    found = re.fullmatch(r"['\"]([A-Z_]{2,})['\"]", value)
+    return found[1] if found else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
