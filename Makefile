@@ -6,13 +6,20 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALLED_LOCK := $(VENV)/installed-lock
-INSTALLED_PROJECT := $(VENV)/installed-project
+INSTALLED := $(VENV)/installed
 
 PROTOS := $(shell find protos -name '*.proto')
-COMPILE_PROTOS := $(BIN)/python -m grpc_tools.protoc -Iprotos
-COMPILE_LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
-	--custom-compile-command 'make lock' pyproject.toml
+
+# $(call generate,FOLDER) writes the Python code of the protos into a folder.
+generate = $(BIN)/python -m grpc_tools.protoc -Iprotos \
+	--python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) $(PROTOS)
+
+# $(call pin,FOLDER,OPTIONS) pins what the pyproject.toml of a folder requires, in its requirements/. What is pinned
+# there already keeps its version. No package index is named: which one to ask is for whoever installs to say.
+pin = $(call compile,$(1),$(2)) --output-file requirements/runtime.txt >/dev/null && \
+	$(call compile,$(1),$(2)) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt >/dev/null
+compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-hashes --no-emit-index-url \
+	--custom-compile-command 'make lock' $(2) pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -25,11 +32,10 @@ help: ## list the targets
 		printf '  %-8s %s\n' "$$target" "$$purpose"; \
 	done
 
-setup: $(INSTALLED_PROJECT) ## install everything into .venv (the other targets do so when they must)
+setup: $(INSTALLED) ## install everything into .venv (the other targets do so when they must)
 	@echo 'Ready: make run starts the server, make test runs the tests.'
 
-# The environment is made anew whenever the lock changes, so that it holds what the lock names and no more.
-$(INSTALLED_LOCK): requirements/dev.txt
+$(INSTALLED): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Tallykeeper needs Python 3.11 or newer. '$(PYTHON)' answers: $$($(PYTHON) --version 2>&1)" >&2; \
 		echo "Name another, as in: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
@@ -38,29 +44,22 @@ $(INSTALLED_LOCK): requirements/dev.txt
 		echo "'$(PYTHON)' lacks its venv module. Install it (Debian, Ubuntu: apt install python3-venv)" >&2; \
 		echo "or name a Python that has it, as in: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
 		exit 1; }
-	@echo 'Installing the locked requirements into $(VENV) …'
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(PYTHON) tools/install.py
 	@touch $@
 
-# Editable: a changed source needs no new install, a changed pyproject.toml does.
-$(INSTALLED_PROJECT): $(INSTALLED_LOCK) pyproject.toml
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+gen: $(INSTALLED) ## regenerate the Python code of the protos, beside them
+	@$(call generate,protos)
 
-gen: $(INSTALLED_PROJECT) ## regenerate the Python code of the protos, beside them
-	@$(COMPILE_PROTOS) --python_out=protos --pyi_out=protos --grpc_python_out=protos $(PROTOS)
-
-run: $(INSTALLED_PROJECT) ## start the server on 127.0.0.1:50051, its data in ./tallykeeper-data
+run: $(INSTALLED) ## start the server on 127.0.0.1:50051, its data in ./tallykeeper-data
 	@exec $(BIN)/tallykeeper serve $(ARGS)
 
-demo: $(INSTALLED_PROJECT) ## play the demo against the running server
+demo: $(INSTALLED) ## play the demo against the running server
 	@exec $(BIN)/tallykeeper demo $(ARGS)
 
 test: lint ## lint, then run all tests and measure their coverage
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term-missing:skip-covered $(ARGS)
 
-lint: $(INSTALLED_PROJECT) ## check Python, Lua and protos without running them, and that the generated code is current
+lint: $(INSTALLED) ## check Python, Lua and protos without running them, and that the generated code is current
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
@@ -69,22 +68,18 @@ lint: $(INSTALLED_PROJECT) ## check Python, Lua and protos without running them,
 	@$(BIN)/buf format --diff --exit-code
 	@$(BIN)/python -m tools.lint_lua
 	@if command -v luacheck >/dev/null; then \
-		$(BIN)/python -c 'import tallykeeper_lua; print(tallykeeper_lua.source())' | luacheck --quiet -; fi
-	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
-		$(COMPILE_PROTOS) --python_out="$$fresh" --pyi_out="$$fresh" --grpc_python_out="$$fresh" $(PROTOS) && \
+		$(BIN)/python -c 'import tallykeeper_lua; print(tallykeeper_lua.source())' | luacheck --quiet --no-color -; fi
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call generate,"$$fresh") && \
 		diff -r -x '*.proto' -x '__init__.py' -x '__pycache__' -x 'py.typed' "$$fresh" protos || { \
 		echo 'The generated code is not what the protos give: run make gen.' >&2; exit 1; }
 
 check: test ## all that a change must pass: make test, and a lock that is current (asks the package index)
-	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && cp requirements/*.txt "$$fresh" && \
-		$(COMPILE_LOCK) --output-file "$$fresh/runtime.txt" >/dev/null && \
-		$(COMPILE_LOCK) --group dev --constraint "$$fresh/runtime.txt" --output-file "$$fresh/dev.txt" >/dev/null && \
-		diff -r "$$fresh" requirements || { \
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && cp -r pyproject.toml requirements "$$fresh" && \
+		$(call pin,"$$fresh") && diff -r "$$fresh/requirements" requirements || { \
 		echo 'The lock is not what pyproject.toml asks for: run make lock.' >&2; exit 1; }
 
-lock: $(INSTALLED_PROJECT) ## pin the requirements of pyproject.toml (ARGS=--upgrade: at their newest versions)
-	@$(COMPILE_LOCK) $(ARGS) --output-file requirements/runtime.txt >/dev/null
-	@$(COMPILE_LOCK) $(ARGS) --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt >/dev/null
+lock: $(INSTALLED) ## pin the requirements of pyproject.toml (ARGS=--upgrade: at their newest versions)
+	@$(call pin,.,$(ARGS))
 
 clean: ## remove what the targets made; the server's data in ./tallykeeper-data stays
 	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist

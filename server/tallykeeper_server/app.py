@@ -6,8 +6,8 @@ It alone knows all of them.
 import asyncio
 import contextlib
 import os
-import re
 import signal
+import socket
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 from typing import Final
@@ -26,7 +26,7 @@ from tallykeeper_server.engine.lane import LaneLimits
 from tallykeeper_server.rpc.counters import CounterServicer
 from tallykeeper_server.rpc.inventory import InventoryServicer
 from tallykeeper_server.rpc.methods import service_handler
-from tallykeeper_server.settings import Settings
+from tallykeeper_server.settings import Settings, without_password
 from tallykeeper_server.store.batch import Retention
 from tallykeeper_server.store.checks import StoreReport, check_store
 from tallykeeper_server.store.connection import Connection
@@ -84,14 +84,17 @@ async def running(settings: Settings) -> AsyncIterator[str]:
                     ledger_revisions=settings.ledger_revisions_max,
                 ),
             )
-        except (TallyError, ValueError) as error:
-            raise StartError(str(error)) from error
+        except TallyError as error:
+            where = "" if settings.store == "embedded" else f"{without_password(settings.store)}: "
+            message = f"{where}{error.message}"
+            raise StartError(message) from error
         stack.push_async_callback(store.close)
 
         engine = _engine(store, settings)
         health = HealthServicer()
         server = _server(engine, health, settings)
         address = _bind(server, settings.listen)
+        await _tell_health(health, serves=True)
         await server.start()
         stack.push_async_callback(server.stop, settings.drain_seconds)
         watch = asyncio.create_task(_watch_store(store, health, settings.store_check_seconds))
@@ -149,34 +152,51 @@ def _server(engine: Engine, health: HealthServicer, settings: Settings) -> grpc.
 def _bind(server: grpc.aio.Server, listen: str) -> str:
     """Bind the address and return it with the port that was chosen where it asked for any."""
     try:
-        port = server.add_insecure_port(listen)
-    except RuntimeError as error:
-        message = f"cannot listen on {listen}: it is in use, or not an address of this machine"
+        if listen.startswith("unix:"):
+            server.add_insecure_port(listen)
+            return listen
+        host, _, port = listen.rpartition(":")
+        _try_to_bind(host.strip("[]"), int(port))
+        return f"{host}:{server.add_insecure_port(listen)}"
+    except (OSError, RuntimeError) as error:
+        message = f"cannot listen on {listen}: {getattr(error, 'strerror', None) or error}"
         raise StartError(message) from error
-    if listen.startswith("unix:"):
-        return listen
-    return f"{listen.rpartition(':')[0]}:{port}"
+
+
+def _try_to_bind(host: str, port: int) -> None:
+    """Return if the address can be bound. gRPC does not say why one cannot, and logs lines of its own about it.
+
+    :raises OSError: it is in use, or not an address of this machine.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
 
 
 async def _watch_store(store: RedisStore, health: HealthServicer, interval_seconds: float) -> None:
     """Say that the services serve while the store answers, and that they do not while it is away."""
-    serves: bool | None = None
+    serves = True
     while True:
         served_before = serves
         try:
             await store.ping()
         except TallyError as error:
             serves = False
-            if served_before is not False:
+            if served_before:
                 log.warning("not serving", error=error.message)
         else:
             serves = True
-            if served_before is False:
+            if not served_before:
                 log.info("serving again")
         if serves != served_before:
-            for service in (_WHOLE_SERVER, _COUNTERS.full_name, _INVENTORY.full_name):
-                await health.set(service, _SERVING if serves else _NOT_SERVING)
+            await _tell_health(health, serves=serves)
         await asyncio.sleep(interval_seconds)
+
+
+async def _tell_health(health: HealthServicer, *, serves: bool) -> None:
+    for service in (_WHOLE_SERVER, _COUNTERS.full_name, _INVENTORY.full_name):
+        await health.set(service, _SERVING if serves else _NOT_SERVING)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
@@ -190,7 +210,7 @@ def _announce(address: str, settings: Settings, report: StoreReport) -> None:
     if settings.store == "embedded":
         log.info("store", kind=report.name, data_dir=str(settings.data_dir.absolute()))
     else:
-        log.info("store", kind=report.name, url=re.sub(r"//[^/@]*@", "//", settings.store))
+        log.info("store", kind=report.name, url=without_password(settings.store))
     if report.syncs_each_write:
         log.info("promise", durability="fsync", survives="an acknowledged change survives a power cut")
     for shortcoming in report.shortcomings:

@@ -19,8 +19,10 @@ def serve(**values: object) -> None:
     """
     settings = Settings.from_options(values)
     configure_logs(level=settings.log_level, log_format=settings.log_format)
-    # gRPC's core writes lines of its own about what is reported here in one. It reads this when it is loaded.
+    # gRPC's core reads these when it is loaded. It writes lines of its own about what is reported here in one, and
+    # about each process that is started; the store is the only one, and uses no gRPC.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     from tallykeeper_server import app  # noqa: PLC0415
 
     try:

@@ -1,10 +1,12 @@
 """The settings of the server: one table, from which flags, environment variables and the file follow."""
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -40,8 +42,19 @@ class StoreAddress(click.ParamType[str]):
         """Return the store if it is one."""
         text = str(value)
         if text != "embedded" and not text.startswith(_STORE_SCHEMES):
-            self.fail(f"{text!r} is neither 'embedded' nor a URL that begins with {_listed()}", param, ctx)
+            self.fail(
+                f"{without_password(text)!r} is neither 'embedded' nor a URL that begins with {_listed()}", param, ctx
+            )
+        try:
+            urlsplit(text).port  # noqa: B018  # it is parsed when it is looked at
+        except ValueError as error:
+            self.fail(f"{without_password(text)!r} is not a URL: {error}", param, ctx)
         return text
+
+
+def without_password(url: str) -> str:
+    """Return a URL as it may be shown: without the user and the password that it holds."""
+    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def _listed() -> str:

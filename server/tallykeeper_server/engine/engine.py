@@ -21,7 +21,7 @@ class Store(Protocol):
         """Apply mutations in order and in one atomic step; return an outcome for each."""
 
     async def read(self, queries: Sequence[Query]) -> Sequence[object]:
-        """Answer queries: levels, or None, for each GetLevels, and names for each ListNames."""
+        """Answer queries: levels, or None, for each GetLevels, names for each ListNames, or what to raise."""
 
 
 class Engine:

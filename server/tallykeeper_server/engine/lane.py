@@ -58,8 +58,10 @@ class Lane(Generic[Item, Result]):
     caller alone never waits.
     """
 
-    def __init__(self, send: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], limits: LaneLimits) -> None:
-        """Make a lane for a ``send`` that returns a result for each item.
+    def __init__(
+        self, send: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]], limits: LaneLimits
+    ) -> None:
+        """Make a lane for a ``send`` that returns for each item its result, or what to raise to its caller.
 
         ``send`` raises StoreUnavailableError or OutcomeUnknownError when the store is lost. What else it raises is
         raised to every caller of the batch.
@@ -151,7 +153,9 @@ class Lane(Generic[Item, Result]):
         else:
             self._retry_seconds = 0.0
             for call, result in zip(batch, results, strict=True):
-                if not call.future.done():
+                if isinstance(result, Exception):
+                    call.fail(result)
+                elif not call.future.done():
                     call.future.set_result(result)
         finally:
             self._batch = None

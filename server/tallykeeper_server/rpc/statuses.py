@@ -48,7 +48,9 @@ def status_of(error: TallyError) -> tuple[StatusCode, str, Trailers]:
         packed.Pack(detail)
         status.details.append(packed)
     trailers: Trailers = (("grpc-status-details-bin", status.SerializeToString()),)
-    if isinstance(error, RetryLaterError):
+    if isinstance(error, RetryLaterError) and code is StatusCode.RESOURCE_EXHAUSTED:
+        # Not when the store is away: the pushback would replace a client's growing backoff, and its attempts would
+        # be spent before the store is back.
         trailers += (("grpc-retry-pushback-ms", str(int(error.retry_after_seconds * 1000))),)
     return code, error.message, trailers
 

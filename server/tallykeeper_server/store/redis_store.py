@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from hashlib import sha1
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 import structlog
 from redis.exceptions import RedisError
@@ -26,6 +26,8 @@ from tallykeeper_server.store.level_text import decode_level
 
 _NAMESPACES_REMEMBERED_MAX: Final = 100_000
 _CLOCK_TRIES: Final = 3
+
+Answer: TypeAlias = list[Level | None] | list[LevelName] | Exception
 
 log = structlog.get_logger()
 
@@ -66,8 +68,8 @@ class RedisStore:
         await self._note_namespaces(mutations)
         return outcomes
 
-    async def read(self, queries: Sequence[Query]) -> list[list[Level | None] | list[LevelName]]:
-        """Answer queries in one round trip.
+    async def read(self, queries: Sequence[Query]) -> list[Answer]:
+        """Answer queries in one round trip; in place of an answer, the error of a query that failed alone.
 
         :raises TallyError: as Connection.pipeline says.
         """
@@ -129,13 +131,16 @@ def _command_of(query: Query) -> tuple[Argument, ...]:
     return ("ZRANGE", keys.index(query.namespace, query.kind), low, high, "BYLEX", "LIMIT", 0, query.limit)
 
 
-def _answer_of(query: Query, reply: Reply) -> list[Level | None] | list[LevelName]:
+def _answer_of(query: Query, reply: Reply) -> Answer:
     if isinstance(reply, RedisError):
-        raise error_of(reply) from reply
+        return error_of(reply)
     values = cast("list[bytes | None]", reply)
-    if isinstance(query, GetLevels):
-        return [
-            None if text is None else decode_level(name, text.decode())
-            for name, text in zip(query.names, values, strict=True)
-        ]
-    return [keys.name_of_listed(query.kind, cast("bytes", text)) for text in values]
+    try:
+        if isinstance(query, GetLevels):
+            return [
+                None if text is None else decode_level(name, text.decode())
+                for name, text in zip(query.names, values, strict=True)
+            ]
+        return [keys.name_of_listed(query.kind, cast("bytes", text)) for text in values]
+    except (ValueError, TypeError) as error:
+        return DefectError(f"the store holds what the script did not write: {error}")

@@ -1,0 +1,61 @@
+"""Installs the locked requirements and this project into .venv, as far as they are not there already.
+
+Whether `make` runs it is a matter of times; what it does is a matter of contents. It needs the standard library
+alone.
+"""
+
+import fcntl
+import filecmp
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+VENV: Final = Path(".venv")
+LOCK: Final = Path("requirements/dev.txt")
+PROJECT: Final = Path("pyproject.toml")
+
+
+def main() -> None:
+    """Install what is missing. Several of these at once wait for each other, and the first does the work."""
+    with LOCK.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_installed(LOCK):
+            print(f"Installing the locked requirements into {VENV} …", flush=True)
+            # Anew, so that it holds what the lock names and no more.
+            _run(sys.executable, "-m", "venv", "--clear", str(VENV))
+            _pip_install("--require-hashes", "--requirement", str(LOCK))
+            _note_installed(LOCK)
+        if not _is_installed(PROJECT):
+            # Editable: a changed source needs no new install, a changed pyproject.toml does.
+            _pip_install("--no-deps", "--no-build-isolation", "--editable", ".")
+            _note_installed(PROJECT)
+
+
+def _pip_install(*arguments: str) -> None:
+    _run(f"{VENV}/bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *arguments)
+
+
+def _run(*command: str) -> None:
+    status = subprocess.run(command, check=False).returncode  # noqa: S603  # the commands are those above
+    if status:
+        sys.exit(status)
+
+
+def _is_installed(file: Path) -> bool:
+    noted = _noted(file)
+    return noted.exists() and filecmp.cmp(file, noted, shallow=False)
+
+
+def _note_installed(file: Path) -> None:
+    shutil.copyfile(file, _noted(file))
+
+
+def _noted(file: Path) -> Path:
+    """The copy of what was installed last."""
+    return VENV / f"installed-{file.name}"
+
+
+if __name__ == "__main__":
+    main()
