@@ -1,0 +1,58 @@
+"""What the RPC tests share: calls that must fail, and all that a namespace holds."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+import redis
+from google.protobuf.message import Message
+
+from tests.calling import Caller, Failure
+from tests.rpc.valid_requests import preparation
+
+FailingCall = Callable[[Message], Failure]
+Contents = Callable[[], dict[bytes, bytes]]
+
+
+@pytest.fixture
+def failure(call: Caller) -> FailingCall:
+    """Call, and return what it failed with."""
+
+    def fail(request: Message) -> Failure:
+        with pytest.raises(Failure) as caught:
+            call(request)
+        return caught.value
+
+    return fail
+
+
+@pytest.fixture
+def contents(raw_store: redis.Redis, namespace: str) -> Contents:
+    """Read every key of the test's namespace, with its value as the store dumps it."""
+
+    def read() -> dict[bytes, bytes]:
+        keys = cast("list[bytes]", raw_store.keys(f"tk:{{{namespace}}}:*"))
+        return {key: cast("bytes", raw_store.dump(key)) for key in keys}
+
+    return read
+
+
+@pytest.fixture
+def revision(raw_store: redis.Redis, namespace: str) -> Callable[[], int]:
+    """Read the last revision of the test's namespace; check that the ledger has as many entries."""
+
+    def read() -> int:
+        last = int(cast("Any", raw_store.get(f"tk:{{{namespace}}}:revision")) or 0)
+        stream = cast("list[tuple[bytes, dict[bytes, bytes]]]", raw_store.xrange(f"tk:{{{namespace}}}:ledger"))
+        assert sum(len(fields) - 1 for _, fields in stream) == last
+        return last
+
+    return read
+
+
+@pytest.fixture
+def prepared(call: Caller, namespace: str) -> str:
+    """A namespace in which every valid request succeeds."""
+    for request in preparation(namespace):
+        call(request)
+    return namespace
