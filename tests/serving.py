@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
@@ -68,12 +67,11 @@ class ThreadedServer:
 class ServerProcess:
     """``tallykeeper serve`` in a process of its own; its log is at hand as a list of events."""
 
-    def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
+    def __init__(self, *arguments: str, cwd: Path | None = None, program: Path = TALLYKEEPER) -> None:
         self.process = subprocess.Popen(
-            [TALLYKEEPER, "serve", "--listen", "127.0.0.1:0", "--log-format", "json", *arguments],
+            [program, "serve", "--listen", "127.0.0.1:0", "--log-format", "json", *arguments],
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **(environment or {})},
             cwd=cwd,
         )
         self.lines: list[str] = []

@@ -154,4 +154,9 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     if unknown:
         message = f"{path} has unknown settings: {', '.join(unknown)}"
         raise click.BadParameter(message, ctx, param)
-    ctx.default_map = {**(ctx.default_map or {}), **values}
+    for name, value in values.items():
+        if not isinstance(value, str | int | float):
+            message = f"{path}: {name} must be a string, a number, true or false"
+            raise click.BadParameter(message, ctx, param)
+    # As text, so that the same rules hold as for flags and variables: 1.5 is no whole number, and true no length.
+    ctx.default_map = {**(ctx.default_map or {}), **{name: str(value) for name, value in values.items()}}

@@ -1,7 +1,5 @@
 """The range of numbers: exact up to 2^53-1 either way, and refused beyond."""
 
-from collections.abc import Callable
-
 import pytest
 from grpc import StatusCode
 
@@ -31,25 +29,18 @@ def test_an_increment_to_the_last_exact_integer_is_exact(call: Caller, namespace
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("beyond", [2, 3, MAX])
 def test_an_increment_beyond_it_is_refused_and_changes_nothing(
-    call: Caller,
-    failure: FailingCall,
-    namespace: str,
-    contents: Contents,
-    revision: Callable[[], int],
-    sign: int,
-    beyond: int,
+    call: Caller, failure: FailingCall, namespace: str, contents: Contents, sign: int
 ) -> None:
     call(SetCounterRequest(namespace=namespace, counter="big", value=sign * (MAX - 1)))
     before = contents()
 
-    refused = failure(IncrementRequest(namespace=namespace, counter="big", delta=sign * beyond))
+    for delta in (sign * 2, sign * 3, sign * MAX):
+        refused = failure(IncrementRequest(namespace=namespace, counter="big", delta=delta))
 
-    assert (refused.code, refused.reason) == (StatusCode.OUT_OF_RANGE, "VALUE_OVERFLOW")
-    assert refused.metadata == {"counter": "big", "value": str(sign * (MAX - 1)), "delta": str(sign * beyond)}
+        assert (refused.code, refused.reason) == (StatusCode.OUT_OF_RANGE, "VALUE_OVERFLOW")
+        assert refused.metadata == {"counter": "big", "value": str(sign * (MAX - 1)), "delta": str(delta)}
     assert call(GetCounterRequest(namespace=namespace, counter="big")).counter.value == sign * (MAX - 1)
-    assert revision() == 1
     assert contents() == before
 
 

@@ -18,22 +18,20 @@ def preparation(namespace: str) -> Sequence[Message]:
 
 def valid_requests(namespace: str) -> dict[type[Message], Message]:
     """Return a request of each type. Mutations have no request id; each could have one."""
-    counter = {"namespace": namespace, "counter": "visits"}
-    stock = {"namespace": namespace, "item": "dune", "location": "main"}
     requests: tuple[Message, ...] = (
-        counter_pb2.IncrementRequest(**counter, delta=2),
-        counter_pb2.SetCounterRequest(**counter, value=4, expected_value=3),
-        counter_pb2.ConfigureCounterRequest(**counter, min=-5),
-        counter_pb2.DeleteCounterRequest(**counter),
-        counter_pb2.GetCounterRequest(**counter),
+        counter_pb2.IncrementRequest(namespace=namespace, counter="visits", delta=2),
+        counter_pb2.SetCounterRequest(namespace=namespace, counter="visits", value=4, expected_value=3),
+        counter_pb2.ConfigureCounterRequest(namespace=namespace, counter="visits", min=-5),
+        counter_pb2.DeleteCounterRequest(namespace=namespace, counter="visits"),
+        counter_pb2.GetCounterRequest(namespace=namespace, counter="visits"),
         counter_pb2.BatchGetCountersRequest(namespace=namespace, counters=["visits"]),
         counter_pb2.ListCountersRequest(namespace=namespace),
-        inventory_pb2.DecrementCopiesRequest(**stock, copies=2),
-        inventory_pb2.IncrementCopiesRequest(**stock, copies=2),
-        inventory_pb2.SetStockRequest(**stock, on_hand=4, expected_on_hand=0),
-        inventory_pb2.ConfigureStockRequest(**stock, safety_stock=1),
-        inventory_pb2.DeleteStockRequest(**stock),
-        inventory_pb2.GetStockRequest(**stock),
+        inventory_pb2.DecrementCopiesRequest(namespace=namespace, item="dune", copies=2),
+        inventory_pb2.IncrementCopiesRequest(namespace=namespace, item="dune", copies=2),
+        inventory_pb2.SetStockRequest(namespace=namespace, item="dune", on_hand=4, expected_on_hand=0),
+        inventory_pb2.ConfigureStockRequest(namespace=namespace, item="dune", safety_stock=1),
+        inventory_pb2.DeleteStockRequest(namespace=namespace, item="dune"),
+        inventory_pb2.GetStockRequest(namespace=namespace, item="dune"),
         inventory_pb2.BatchGetStockRequest(namespace=namespace, keys=[inventory_pb2.StockKey(item="dune")]),
         inventory_pb2.GetItemRequest(namespace=namespace, item="dune"),
         inventory_pb2.ListStockRequest(namespace=namespace),

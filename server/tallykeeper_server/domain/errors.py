@@ -1,6 +1,11 @@
 """Every way in which a call can fail, as exceptions. What each is on the wire is the rpc's to say."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
+
+_VIOLATIONS_MAX: Final = 20
+"""How many an error carries: gRPC's trailers hold 8 KiB."""
+_VIOLATIONS_IN_MESSAGE_MAX: Final = 3
 
 
 class TallyError(Exception):
@@ -23,14 +28,19 @@ class RefusedError(TallyError):
 
 
 class InvalidFieldError(TallyError):
-    """Fields of the request that break a rule, each with the rule."""
+    """Fields of the request that break a rule, each with the rule: the first 20, and how many there are."""
 
     reason = "INVALID_FIELD"
 
     def __init__(self, violations: Sequence[tuple[str, str]]) -> None:
         """``violations`` holds (field, what is wrong with it) pairs, at least one."""
-        super().__init__("; ".join(f"{field}: {rule}" for field, rule in violations), {"field": violations[0][0]})
-        self.violations = tuple(violations)
+        told = "; ".join(f"{field}: {rule}" for field, rule in violations[:_VIOLATIONS_IN_MESSAGE_MAX])
+        untold = len(violations) - _VIOLATIONS_IN_MESSAGE_MAX
+        super().__init__(
+            f"{told}; and {untold} more" if untold > 0 else told,
+            {"field": violations[0][0], "violations": str(len(violations))},
+        )
+        self.violations = tuple(violations[:_VIOLATIONS_MAX])
 
 
 class PageTokenInvalidError(InvalidFieldError):

@@ -14,8 +14,9 @@ from tallykeeper_server.domain.errors import InvalidFieldError
 _PLACE: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{limits.PLACE_CHARACTERS_MAX - 1}}}")
 _REQUEST_ID: Final = re.compile(rf"[!-~]{{1,{limits.REQUEST_ID_CHARACTERS_MAX}}}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_SHOWN_CHARACTERS_MAX: Final = 40
+_SHOWN_CHARACTERS_MAX: Final = 32
 _INTEGER_RANGE: Final = "-(2^53-1) .. 2^53-1"
+_NANOS_PER_SECOND: Final = 1_000_000_000
 
 
 class Fields:
@@ -82,10 +83,12 @@ class Fields:
         return value
 
     def expire_after_ms(self, field: str, value: Duration) -> int:
-        """A length of time in milliseconds, rounded up to one."""
-        nanos = value.seconds * 1_000_000_000 + value.nanos
+        """A length of time in milliseconds, rounded up to one. Its seconds and nanos must be of one sign."""
+        nanos = value.seconds * _NANOS_PER_SECOND + value.nanos
         milliseconds = -(-nanos // 1_000_000)
-        if not 1 <= milliseconds <= limits.EXPIRE_AFTER_MS_MAX:
+        if value.seconds * value.nanos < 0 or abs(value.nanos) >= _NANOS_PER_SECOND:
+            self.refuse(field, f"{value.seconds} s and {value.nanos} ns make no google.protobuf.Duration")
+        elif not 1 <= milliseconds <= limits.EXPIRE_AFTER_MS_MAX:
             self.refuse(field, f"{nanos / 1e9:.9g} s is out of range; 1 ms .. 3650 days is allowed")
         return milliseconds
 
@@ -125,6 +128,8 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _shown(value: str) -> str:
-    """Return a value as an error shows it: quoted, without control characters, and not all of a long one."""
-    shown = value if len(value) <= _SHOWN_CHARACTERS_MAX else value[:_SHOWN_CHARACTERS_MAX] + "…"
-    return repr(shown)
+    """Return a value as an error shows it: quoted, without control characters, and only the head of a long one."""
+    shown = repr(value[:_SHOWN_CHARACTERS_MAX])
+    if len(shown) <= _SHOWN_CHARACTERS_MAX and len(value) <= _SHOWN_CHARACTERS_MAX:
+        return shown
+    return shown[:_SHOWN_CHARACTERS_MAX] + "…"

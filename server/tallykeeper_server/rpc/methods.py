@@ -13,7 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from tallykeeper_server.domain.errors import DefectError, InvalidFieldError, TallyError
 from tallykeeper_server.rpc.statuses import status_of
-from tallykeeper_server.rpc.wire_text import broken_text_field
+from tallykeeper_server.rpc.wire_text import broken_text_fields
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -73,7 +73,7 @@ def _behaviour(
 
 
 def _undecodable(method: MethodDescriptor, raw: bytes) -> InvalidFieldError:
-    field = broken_text_field(method.input_type, raw)
-    if field is None:
+    broken = broken_text_fields(method.input_type, raw)
+    if not broken:
         return InvalidFieldError([("", f"the request is not a {method.input_type.full_name}")])
-    return InvalidFieldError([(field, "must be UTF-8")])
+    return InvalidFieldError([(field, "must be UTF-8") for field in broken])

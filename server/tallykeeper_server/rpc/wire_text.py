@@ -1,4 +1,4 @@
-"""Finds the field whose text is not UTF-8, which protobuf's own error does not name.
+"""Finds the fields whose text is not UTF-8, which protobuf's own error does not name.
 
 The contract's messages are described once more with bytes in place of strings; so they can be parsed, and each
 text looked at.
@@ -13,8 +13,8 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 from google.protobuf.message import DecodeError, Message
 
 
-def broken_text_field(message_type: Descriptor, raw: bytes) -> str | None:
-    """Return the path of the first text that is not UTF-8, such as ``keys[2].item``.
+def broken_text_fields(message_type: Descriptor, raw: bytes) -> list[str]:
+    """Return the paths of the texts that are not UTF-8, such as ``keys[2].item``.
 
     None if there is none: then the bytes are no message of this type at all.
     """
@@ -24,8 +24,8 @@ def broken_text_field(message_type: Descriptor, raw: bytes) -> str | None:
     try:
         shadow = shadow_class.FromString(raw)
     except DecodeError:
-        return None
-    return next(_broken_texts(shadow, message_type), None)
+        return []
+    return list(_broken_texts(shadow, message_type))
 
 
 def _broken_texts(shadow: Message, message_type: Descriptor) -> Iterator[str]:

@@ -1,0 +1,221 @@
+"""What a caller is told when the store is lost, and whether it is true."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+import redis
+
+from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
+from tallykeeper_server.domain.levels import CounterName
+from tallykeeper_server.domain.mutations import Applied, Mutation
+from tallykeeper_server.settings import Settings
+from tallykeeper_server.store.batch import Retention
+from tallykeeper_server.store.embedded import find_binary
+from tallykeeper_server.store.redis_store import RedisStore
+from tests.calling import Caller, Failure
+from tests.faults.proxy import LossyProxy
+from tests.ledger import read_ledger
+from tests.serving import ThreadedServer, store_process, wait_until
+
+EVALSHA = b"EVALSHA"
+
+
+@pytest.fixture
+def own_store(tmp_path: Path) -> Iterator[str]:
+    """The URL of a store of this test's own."""
+    with store_process(find_binary(None), tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def connection(own_store: str) -> Iterator[redis.Redis]:
+    """A connection to the test's own store."""
+    with redis.Redis.from_url(own_store) as redis_connection:
+        yield redis_connection
+
+
+@pytest.fixture
+def call_through(own_store: str) -> Iterator[Callable[..., Caller]]:
+    """Start a server on the test's own store, or on a way to it, and return what calls it."""
+    opened: list[ThreadedServer | Caller] = []
+
+    def start(store: str = own_store, **settings: float) -> Caller:
+        server = ThreadedServer(
+            Settings(listen="127.0.0.1:0", store=store, **settings)  # type: ignore[arg-type]  # by name
+        )
+        server.__enter__()
+        caller = Caller(server.target)
+        opened.extend((server, caller))
+        return caller
+
+    yield start
+    for each in reversed(opened):
+        if isinstance(each, Caller):
+            each.close()
+        else:
+            each.__exit__()
+
+
+def failure_of_call(call: Caller, request: IncrementRequest | GetCounterRequest, *, timeout: float = 20.0) -> Failure:
+    with pytest.raises(Failure) as raised:
+        call(request, timeout=timeout)
+    return raised.value
+
+
+def stop_store(connection: redis.Redis) -> int:
+    """Stop the store in its tracks, and return its process id."""
+    process_id = int(connection.info("server")["process_id"])
+    os.kill(process_id, signal.SIGSTOP)
+    return process_id
+
+
+def test_without_a_request_id_a_lost_reply_is_an_unknown_outcome(
+    own_store: str, connection: redis.Redis, call_through: Callable[..., Caller], namespace: str
+) -> None:
+    with LossyProxy(own_store.removeprefix("unix://")) as proxy:
+        call = call_through(proxy.url)
+        call(IncrementRequest(namespace=namespace, counter="v"))
+        proxy.cut_reply_to(EVALSHA)
+
+        failure = failure_of_call(call, IncrementRequest(namespace=namespace, counter="v"))
+
+    assert (failure.code, failure.reason) == (grpc.StatusCode.UNAVAILABLE, "OUTCOME_UNKNOWN")
+    assert failure.retry_delay_seconds is not None
+    assert proxy.cuts == 1
+    assert connection.get(f"tk:{{{namespace}}}:counter:v") == b"2"
+
+
+def test_with_a_request_id_a_lost_reply_is_asked_for_again_and_counts_once(
+    own_store: str, connection: redis.Redis, call_through: Callable[..., Caller], namespace: str
+) -> None:
+    with LossyProxy(own_store.removeprefix("unix://")) as proxy:
+        call = call_through(proxy.url)
+        call(IncrementRequest(namespace=namespace, counter="v"))
+        proxy.cut_reply_to(EVALSHA)
+
+        response = call(IncrementRequest(namespace=namespace, counter="v", request_id="r"))
+
+    assert proxy.cuts == 1
+    assert (response.counter.value, response.replayed) == (2, True)
+    assert [entry.request_id for entry in read_ledger(connection, namespace)] == ["", "r"]
+
+
+def test_a_store_that_is_gone_is_unavailable_and_nothing_happened(
+    tmp_path: Path, call_through: Callable[..., Caller], namespace: str
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with store_process(find_binary(None), other) as url:
+        call = call_through(url)
+        call(IncrementRequest(namespace=namespace, counter="v"))
+
+    without_id = failure_of_call(call, IncrementRequest(namespace=namespace, counter="v"))
+    with_id = failure_of_call(call, IncrementRequest(namespace=namespace, counter="v", request_id="r"), timeout=1.0)
+
+    assert (without_id.code, without_id.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+    assert without_id.retry_delay_seconds is not None
+    assert with_id.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+
+
+def test_a_script_that_was_flushed_is_loaded_and_runs_once(
+    connection: redis.Redis, call_through: Callable[..., Caller], namespace: str
+) -> None:
+    call = call_through()
+    call(IncrementRequest(namespace=namespace, counter="v"))
+    connection.script_flush()
+
+    response = call(IncrementRequest(namespace=namespace, counter="v"))
+
+    assert response.counter.value == 2
+    assert [entry.revision for entry in read_ledger(connection, namespace)] == [1, 2]
+
+
+def test_a_store_without_memory_refuses_and_changes_nothing(
+    connection: redis.Redis, call_through: Callable[..., Caller], namespace: str
+) -> None:
+    call = call_through()
+    call(IncrementRequest(namespace=namespace, counter="v"))
+    connection.config_set("maxmemory", 1)
+
+    failure = failure_of_call(call, IncrementRequest(namespace=namespace, counter="v"))
+
+    assert (failure.code, failure.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORE_OUT_OF_MEMORY")
+    assert failure.retry_delay_seconds == 1.0
+    assert failure.pushback_ms == 1_000
+    assert call(GetCounterRequest(namespace=namespace, counter="v")).counter.value == 1
+
+
+def test_a_lane_that_is_full_refuses_at_once(
+    connection: redis.Redis, call_through: Callable[..., Caller], namespace: str
+) -> None:
+    call = call_through(waiting_mutations_max=2)
+    request = IncrementRequest(namespace=namespace, counter="v")
+    call(request)
+    process_id = stop_store(connection)
+
+    start: grpc.UnaryUnaryMultiCallable[bytes, bytes] = call.channel.unary_unary(
+        "/tallykeeper.v1.CounterService/Increment"
+    )
+    waiting = [start.future(request.SerializeToString(), timeout=20.0) for _ in range(4)]
+    wait_until(lambda: any(each.done() for each in waiting), what="one too many is refused")
+    refused = failure_of_call(call, request)
+    os.kill(process_id, signal.SIGCONT)
+
+    assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+    assert refused.pushback_ms is not None
+    assert sum(each.exception(20.0) is None for each in waiting) == 3
+    assert call(GetCounterRequest(namespace=namespace, counter="v")).counter.value == 4
+
+
+def test_a_call_that_was_never_sent_is_not_made_later(
+    connection: redis.Redis, call_through: Callable[..., Caller], namespace: str
+) -> None:
+    call = call_through()
+    request = IncrementRequest(namespace=namespace, counter="v")
+    call(request)
+    process_id = stop_store(connection)
+
+    start: grpc.UnaryUnaryMultiCallable[bytes, bytes] = call.channel.unary_unary(
+        "/tallykeeper.v1.CounterService/Increment"
+    )
+    sent = start.future(request.SerializeToString(), timeout=20.0)
+    # This query comes after that call: once it has timed out, the call is under way, and the next waits behind it.
+    failure_of_call(call, GetCounterRequest(namespace=namespace, counter="v"), timeout=0.2)
+    late = failure_of_call(call, request, timeout=0.3)
+    os.kill(process_id, signal.SIGCONT)
+
+    assert late.code == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert sent.exception(20.0) is None
+    assert call(request).counter.value == 3
+
+
+@pytest.mark.parametrize("days", [-30, -1, 1, 30])
+def test_a_request_id_is_found_however_wrong_the_servers_clock_is(own_store: str, namespace: str, days: int) -> None:
+    retention = Retention(request_ms=86_400_000, ledger_revisions=0)
+    mutation = Mutation(
+        namespace=namespace,
+        operation="counter_increment",
+        levels=(CounterName("v"),),
+        arguments=("1",),
+        request_id="r",
+    )
+
+    async def apply(skew_days: int) -> Applied:
+        def wall_clock() -> float:
+            return time.time() + skew_days * 86_400
+
+        store = RedisStore(own_store, timeout_seconds=5.0, retention=retention, wall_clock=wall_clock)
+        (outcome,) = await store.apply([mutation])
+        await store.close()
+        assert isinstance(outcome, Applied)
+        return outcome
+
+    first, again = asyncio.run(apply(0)), asyncio.run(apply(days))
+
+    assert (again.revision, again.levels, again.replayed) == (first.revision, first.levels, True)

@@ -1,0 +1,92 @@
+"""The embedded store, killed again and again while it is written to."""
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import redis
+
+from tallykeeper_client import AsyncClient
+from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
+from tests.ledger import Entry, read_ledger
+from tests.serving import ServerProcess, wait_until
+
+_KILLS = 10
+_CALLERS = 16
+_ANSWERS_WITHIN_SECONDS = 5.0
+_FINISHES_WITHIN_SECONDS = 30.0
+
+
+class Load:
+    """Callers that increment a counter without end, and note what was acknowledged to them."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self._number = 0
+        self.acknowledged: dict[str, int] = {}
+        self.stopped = False
+        self._answered = asyncio.Event()
+
+    async def run(self) -> None:
+        """Call, one call after another, until the load is stopped."""
+        while not self.stopped:
+            self._number += 1
+            request_id = f"call-{self._number}"
+            response = await self._client.increment(
+                "sold", request_id=request_id, timeout_seconds=_FINISHES_WITHIN_SECONDS
+            )
+            self.acknowledged[request_id] = response.revision
+            self._answered.set()
+
+    async def next_acknowledgement(self) -> None:
+        """Return as soon as one call more has been acknowledged."""
+        self._answered.clear()
+        await self._answered.wait()
+
+
+def _kill_store(url: str) -> None:
+    with redis.Redis.from_url(url) as connection:
+        os.kill(int(connection.info("server")["process_id"]), signal.SIGKILL)
+
+
+def _answers(url: str) -> bool:
+    with redis.Redis.from_url(url) as connection, suppress(redis.RedisError):
+        return bool(connection.ping())
+    return False
+
+
+async def _kill_under_load(server: ServerProcess, url: str, namespace: str) -> dict[str, int]:
+    """Return the request ids that were acknowledged, with their revisions."""
+    async with AsyncClient(server.target, namespace=namespace) as client:
+        load = Load(client)
+        callers = [asyncio.create_task(load.run()) for _ in range(_CALLERS)]
+        for _ in range(_KILLS):
+            await load.next_acknowledgement()
+            _kill_store(url)
+            async with asyncio.timeout(_ANSWERS_WITHIN_SECONDS):
+                await asyncio.to_thread(wait_until, lambda: _answers(url), what="the store runs again")
+                await load.next_acknowledgement()
+        load.stopped = True
+        await asyncio.gather(*callers)
+    return load.acknowledged
+
+
+def _read(url: str, namespace: str) -> tuple[list[Entry], int]:
+    with redis.Redis.from_url(url) as connection:
+        return read_ledger(connection, namespace), int(connection.get(f"tk:{{{namespace}}}:counter:sold") or 0)
+
+
+async def test_ten_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Path, namespace: str) -> None:
+    url = EmbeddedStore(tmp_path, find_binary(None)).url
+    with ServerProcess("--data-dir", str(tmp_path)) as server:
+        acknowledged = await _kill_under_load(server, url, namespace)
+        entries, value = _read(url, namespace)
+
+        assert len(server.events("the store runs again")) == _KILLS
+
+    applied = {entry.request_id: entry.revision for entry in entries}
+    assert [entry.revision for entry in entries] == list(range(1, len(entries) + 1))
+    assert len(applied) == len(entries) == value
+    assert acknowledged == applied

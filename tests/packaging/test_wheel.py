@@ -1,0 +1,94 @@
+"""The built wheel: what is in it, and that it serves from an environment of its own."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.serving import PATIENCE_SECONDS, ServerProcess
+
+ROOT = Path(__file__).parents[2]
+ROOTS = ("protos", "lua", "server", "client")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from this working tree."""
+    directory = tmp_path_factory.mktemp("wheel")
+    command: list[str | Path] = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (built,) = directory.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of a clean environment: the wheel is installed, its requirements are lent by this one.
+
+    They are lent behind a path entry, which does not read this environment's .pth files: its own, editable
+    installation stays out of sight.
+    """
+    directory = tmp_path_factory.mktemp("environment")
+    venv.create(directory, with_pip=True)
+    programs = directory / "bin"
+    pip: list[str | Path] = [
+        programs / "python",
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "install",
+        "--no-index",
+        "--no-deps",
+    ]
+    subprocess.run([*pip, wheel], check=True, capture_output=True)
+    site_packages = Path(sysconfig.get_path("purelib", vars={"base": str(directory), "platbase": str(directory)}))
+    (site_packages / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return programs
+
+
+def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+
+    sources = {
+        str(path.relative_to(ROOT / root))
+        for root in ROOTS
+        for path in (ROOT / root).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert packed == sources
+    assert {Path(name).suffix for name in packed} >= {".py", ".pyi", ".proto", ".lua", ".typed"}
+
+
+def test_the_wheel_serves_and_plays_the_demo(environment: Path, tmp_path: Path) -> None:
+    tallykeeper = environment / "tallykeeper"
+
+    with ServerProcess(cwd=tmp_path, program=tallykeeper) as server:
+        demo = subprocess.run(
+            [tallykeeper, "demo", "--target", server.target],
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            env={**os.environ, "COLUMNS": "120"},
+        )
+
+    assert demo.returncode == 0, demo.stderr
+    assert "10 of 50 buyers served" in demo.stdout
+    assert (tmp_path / "tallykeeper-data").is_dir()
+
+
+def test_the_wheel_is_what_is_imported_there(environment: Path, tmp_path: Path) -> None:
+    imports = "import tallykeeper_server, tallykeeper.v1.counter_pb2; print(tallykeeper_server.__file__)"
+
+    finished = subprocess.run(
+        [environment / "python", "-c", imports], cwd=tmp_path, capture_output=True, check=True, text=True
+    )
+
+    assert finished.stdout.startswith(str(environment.parent))

@@ -1,0 +1,158 @@
+"""Each refusal that a mutation can end in: how it comes about, what it tells, and what would remedy it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from google.protobuf.message import Message
+from grpc import StatusCode
+
+from tallykeeper.v1 import counter_pb2, inventory_pb2
+
+MAX = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Requests that go before, one that is then refused, and those after which it would no longer be."""
+
+    before: Sequence[Message] = ()
+    refused: Message
+    code: StatusCode
+    reason: str
+    metadata: Mapping[str, str]
+    preconditions: tuple[tuple[str, str], ...] = ()
+    remedy: Sequence[Message] = field(default=())
+
+
+def _counter_refusals(namespace: str) -> dict[str, Refusal]:
+    def bound(least: int, most: int) -> Message:
+        return counter_pb2.ConfigureCounterRequest(namespace=namespace, counter="v", min=least, max=most)
+
+    def to(value: int) -> Message:
+        return counter_pb2.SetCounterRequest(namespace=namespace, counter="v", value=value)
+
+    return {
+        "Increment beyond a bound": Refusal(
+            before=[bound(0, 2)],
+            refused=counter_pb2.IncrementRequest(namespace=namespace, counter="v", delta=3),
+            code=StatusCode.OUT_OF_RANGE,
+            reason="COUNTER_BOUND_EXCEEDED",
+            metadata={"counter": "v", "value": "0", "delta": "3", "min": "0", "max": "2"},
+            remedy=[bound(0, 3)],
+        ),
+        "Increment beyond the range of numbers": Refusal(
+            before=[to(MAX)],
+            refused=counter_pb2.IncrementRequest(namespace=namespace, counter="v"),
+            code=StatusCode.OUT_OF_RANGE,
+            reason="VALUE_OVERFLOW",
+            metadata={"counter": "v", "value": str(MAX), "delta": "1"},
+            remedy=[to(0)],
+        ),
+        "SetCounter of another value": Refusal(
+            refused=counter_pb2.SetCounterRequest(namespace=namespace, counter="v", value=2, expected_value=1),
+            code=StatusCode.ABORTED,
+            reason="VALUE_CHANGED",
+            metadata={"counter": "v", "actual": "0", "expected": "1"},
+            remedy=[to(1)],
+        ),
+        "SetCounter beyond a bound": Refusal(
+            before=[bound(0, 2)],
+            refused=counter_pb2.SetCounterRequest(namespace=namespace, counter="v", value=-1),
+            code=StatusCode.OUT_OF_RANGE,
+            reason="COUNTER_BOUND_EXCEEDED",
+            metadata={"counter": "v", "value": "-1", "min": "0", "max": "2"},
+            remedy=[bound(-1, 2)],
+        ),
+        "ConfigureCounter within its value": Refusal(
+            before=[to(5)],
+            refused=counter_pb2.ConfigureCounterRequest(namespace=namespace, counter="v", max=4),
+            code=StatusCode.OUT_OF_RANGE,
+            reason="COUNTER_BOUND_EXCEEDED",
+            metadata={"counter": "v", "value": "5", "max": "4"},
+            remedy=[to(4)],
+        ),
+        "DeleteCounter of none": Refusal(
+            refused=counter_pb2.DeleteCounterRequest(namespace=namespace, counter="v"),
+            code=StatusCode.NOT_FOUND,
+            reason="COUNTER_NOT_FOUND",
+            metadata={"counter": "v"},
+            remedy=[to(1)],
+        ),
+    }
+
+
+def _stock_refusals(namespace: str) -> dict[str, Refusal]:
+    name = {"item": "dune", "location": "main"}
+
+    def stock(on_hand: int) -> Message:
+        return inventory_pb2.SetStockRequest(namespace=namespace, item="dune", on_hand=on_hand)
+
+    return {
+        "DecrementCopies of too many": Refusal(
+            before=[stock(2)],
+            refused=inventory_pb2.DecrementCopiesRequest(namespace=namespace, item="dune", copies=3),
+            code=StatusCode.FAILED_PRECONDITION,
+            reason="INSUFFICIENT_STOCK",
+            metadata={**name, "requested": "3", "available": "2", "backorder_limit": "0"},
+            preconditions=(("INSUFFICIENT_STOCK", "dune at main"),),
+            remedy=[stock(3)],
+        ),
+        "DecrementCopies of nothing": Refusal(
+            refused=inventory_pb2.DecrementCopiesRequest(namespace=namespace, item="dune"),
+            code=StatusCode.NOT_FOUND,
+            reason="ITEM_NOT_FOUND",
+            metadata=name,
+            remedy=[stock(3)],
+        ),
+        "IncrementCopies beyond the range of numbers": Refusal(
+            before=[stock(MAX)],
+            refused=inventory_pb2.IncrementCopiesRequest(namespace=namespace, item="dune", copies=2),
+            code=StatusCode.OUT_OF_RANGE,
+            reason="VALUE_OVERFLOW",
+            metadata={**name, "on_hand": str(MAX), "copies": "2"},
+            remedy=[stock(0)],
+        ),
+        "SetStock of another number": Refusal(
+            before=[stock(2)],
+            refused=inventory_pb2.SetStockRequest(namespace=namespace, item="dune", on_hand=9, expected_on_hand=3),
+            code=StatusCode.ABORTED,
+            reason="VALUE_CHANGED",
+            metadata={**name, "actual": "2", "expected": "3"},
+            remedy=[stock(3)],
+        ),
+        "ConfigureStock beyond the range of numbers": Refusal(
+            before=[
+                inventory_pb2.ConfigureStockRequest(namespace=namespace, item="dune", backorder_limit=1),
+                inventory_pb2.DecrementCopiesRequest(namespace=namespace, item="dune"),
+            ],
+            refused=inventory_pb2.ConfigureStockRequest(namespace=namespace, item="dune", safety_stock=MAX),
+            code=StatusCode.OUT_OF_RANGE,
+            reason="VALUE_OVERFLOW",
+            metadata={**name, "on_hand": "-1", "safety_stock": str(MAX)},
+            remedy=[stock(0)],
+        ),
+        "DeleteStock of some": Refusal(
+            before=[stock(2)],
+            refused=inventory_pb2.DeleteStockRequest(namespace=namespace, item="dune"),
+            code=StatusCode.FAILED_PRECONDITION,
+            reason="STOCK_NOT_EMPTY",
+            metadata={**name, "on_hand": "2", "reserved": "0"},
+            preconditions=(("STOCK_NOT_EMPTY", "dune at main"),),
+            remedy=[stock(0)],
+        ),
+        "DeleteStock of nothing": Refusal(
+            refused=inventory_pb2.DeleteStockRequest(namespace=namespace, item="dune"),
+            code=StatusCode.NOT_FOUND,
+            reason="ITEM_NOT_FOUND",
+            metadata=name,
+            remedy=[stock(0)],
+        ),
+    }
+
+
+def refusals(namespace: str) -> dict[str, Refusal]:
+    """Return each refusal under a name for it."""
+    return _counter_refusals(namespace) | _stock_refusals(namespace)
+
+
+REFUSAL_NAMES: Sequence[str] = tuple(refusals("any"))

@@ -1,0 +1,213 @@
+"""Bad input: every field of every request is checked, the error names it, and nothing is written."""
+
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import pytest
+import redis
+from google.protobuf.message import Message
+from grpc import StatusCode
+
+from tallykeeper.v1.counter_pb2 import BatchGetCountersRequest, ConfigureCounterRequest, IncrementRequest
+from tallykeeper.v1.inventory_pb2 import BatchGetStockRequest, ConfigureStockRequest, StockKey
+from tests.calling import REQUEST_TYPES, Caller, Failure
+from tests.rpc.bad_values import (
+    BAD_VALUES,
+    NOT_CHECKED_ALONE,
+    BadField,
+    BrokenText,
+    bad_fields,
+    broken_texts,
+    length_delimited,
+    set_field,
+)
+from tests.rpc.conftest import Contents, FailingCall
+from tests.rpc.valid_requests import MUTATION_TYPES, valid_requests
+
+VIOLATIONS_MAX = 20
+
+
+@pytest.fixture(autouse=True)
+def nothing_written(raw_store: redis.Redis, prepared: str, contents: Contents) -> Iterator[None]:
+    """Check that a test leaves the store as it was."""
+    assert prepared
+    keys_before, before = _keys(raw_store), contents()
+    namespaces = raw_store.smembers("tk:namespaces")
+    yield
+    assert contents() == before
+    assert _keys(raw_store) <= keys_before
+    assert raw_store.smembers("tk:namespaces") == namespaces
+
+
+def _keys(raw_store: redis.Redis) -> set[bytes]:
+    return set(cast("list[bytes]", raw_store.keys("*")))
+
+
+def assert_invalid(failure: Failure, *paths: str) -> None:
+    """Check that a call failed because of these fields and of no other."""
+    assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert failure.violations.keys() == set(paths)
+    assert all(failure.violations.values())
+    assert failure.metadata["field"] in paths
+    assert int(failure.metadata["violations"]) >= len(paths)
+    assert failure.metadata.keys() == {"field", "violations"}
+    assert (failure.preconditions, failure.retry_delay_seconds) == ((), None)
+
+
+@pytest.fixture
+def send_broken(call: Caller) -> Callable[[type[Message], bytes], Failure]:
+    """Send bytes that are no valid request, and return what the call failed with."""
+
+    def send(request_type: type[Message], raw: bytes) -> Failure:
+        with pytest.raises(Failure) as caught:
+            call.send(request_type, raw)
+        return caught.value
+
+    return send
+
+
+def test_there_are_bad_values_for_every_field_of_every_request() -> None:
+    fields = {
+        field.name
+        for request_type in REQUEST_TYPES
+        for top in request_type.DESCRIPTOR.fields
+        for field in (top, *(top.message_type.fields if top.is_repeated and top.message_type else ()))
+    }
+
+    assert fields == BAD_VALUES.keys() | NOT_CHECKED_ALONE
+
+
+@pytest.mark.parametrize("bad", bad_fields(), ids=str)
+def test_a_bad_value_is_refused_by_name(failure: FailingCall, prepared: str, bad: BadField) -> None:
+    for value in bad.values:
+        request = valid_requests(prepared)[bad.request_type]
+        set_field(request, bad.field, value)
+
+        assert_invalid(failure(request), bad.path)
+
+
+@pytest.mark.parametrize("request_type", MUTATION_TYPES)
+def test_a_bad_value_is_refused_under_a_request_id_too(
+    failure: FailingCall, prepared: str, request_type: type[Message]
+) -> None:
+    request = valid_requests(prepared)[request_type]
+    set_field(request, "request_id", "r1")
+    set_field(request, "reason", "a\nb")
+
+    assert_invalid(failure(request), "reason")
+
+
+@pytest.mark.parametrize("broken", broken_texts(), ids=str)
+def test_a_text_that_is_not_utf_8_is_refused_by_name(
+    send_broken: Callable[[type[Message], bytes], Failure], prepared: str, broken: BrokenText
+) -> None:
+    raw = valid_requests(prepared)[broken.request_type].SerializeToString()
+
+    assert_invalid(send_broken(broken.request_type, raw + broken.tail), broken.path)
+
+
+@pytest.mark.parametrize("request_type", REQUEST_TYPES)
+def test_all_bad_fields_are_named_at_once(failure: FailingCall, prepared: str, request_type: type[Message]) -> None:
+    request = valid_requests(prepared)[request_type]
+    bad = {bad.field: bad for bad in bad_fields() if bad.request_type is request_type}
+    for field, its_values in bad.items():
+        set_field(request, field, its_values.values[0])
+
+    refused = failure(request)
+
+    assert_invalid(refused, *(each.path for each in bad.values()))
+
+
+def test_all_texts_that_are_not_utf_8_are_named_at_once(
+    send_broken: Callable[[type[Message], bytes], Failure], prepared: str
+) -> None:
+    broken = [text for text in broken_texts() if text.request_type is ConfigureCounterRequest]
+    raw = valid_requests(prepared)[ConfigureCounterRequest].SerializeToString()
+
+    failure = send_broken(ConfigureCounterRequest, raw + b"".join(text.tail for text in broken))
+
+    assert_invalid(failure, *(text.path for text in broken))
+
+
+@pytest.mark.parametrize("request_type", REQUEST_TYPES)
+@pytest.mark.parametrize("raw", [b"\xff" * 20, b"\x0a\x7fshort", b"\x0b", b"\x00"])
+def test_bytes_that_are_no_message_are_refused(
+    send_broken: Callable[[type[Message], bytes], Failure], request_type: type[Message], raw: bytes
+) -> None:
+    assert_invalid(send_broken(request_type, raw), "")
+
+
+def test_a_least_value_above_the_greatest_is_refused(failure: FailingCall, prepared: str) -> None:
+    request = ConfigureCounterRequest(namespace=prepared, counter="visits", min=4, max=3)
+
+    assert_invalid(failure(request), "max")
+
+
+@pytest.mark.parametrize(
+    "request_message",
+    [ConfigureCounterRequest(counter="visits"), ConfigureStockRequest(item="dune")],
+    ids=["counter", "stock"],
+)
+def test_a_configuration_of_nothing_is_refused(failure: FailingCall, prepared: str, request_message: Message) -> None:
+    set_field(request_message, "namespace", prepared)
+
+    assert_invalid(failure(request_message), "update_mask")
+
+
+def test_a_bad_value_is_refused_though_the_mask_does_not_name_it(failure: FailingCall, prepared: str) -> None:
+    request = ConfigureStockRequest(namespace=prepared, item="dune", safety_stock=-1)
+    request.update_mask.paths.append("backorder_limit")
+
+    assert_invalid(failure(request), "safety_stock")
+
+
+@pytest.mark.parametrize("count", [21, 1_000, 30_000])
+def test_of_many_bad_fields_the_first_are_named_and_all_are_counted(
+    failure: FailingCall, prepared: str, count: int
+) -> None:
+    refused = failure(BatchGetCountersRequest(namespace=prepared, counters=[""] * count))
+
+    too_many = ["counters"] if count > 1_000 else []
+    named = [*too_many, *(f"counters[{place}]" for place in range(VIOLATIONS_MAX - len(too_many)))]
+    assert_invalid(refused, *named)
+    assert int(refused.metadata["violations"]) == count + len(too_many)
+
+
+@pytest.mark.parametrize("character", ["\U000e0001", "😀", "\x01", "名", "\\"])
+def test_an_error_about_many_long_values_fits_into_the_trailers(
+    failure: FailingCall, prepared: str, character: str
+) -> None:
+    key = StockKey(item=character * 1_000, location=character * 1_000)
+
+    refused = failure(BatchGetStockRequest(namespace=prepared, keys=[key] * 20))
+
+    assert_invalid(refused, *(f"keys[{place}].{field}" for place in range(10) for field in ("item", "location")))
+
+
+def test_an_error_about_a_long_mask_fits_into_the_trailers(failure: FailingCall, prepared: str) -> None:
+    request = ConfigureStockRequest(namespace=prepared, item="dune")
+    request.update_mask.paths.extend(["\U0001f600" * 100] * 1_000)
+
+    refused = failure(request)
+
+    assert_invalid(refused, "update_mask")
+
+
+def test_a_request_of_more_than_a_mebibyte_is_refused(failure: FailingCall, prepared: str) -> None:
+    request = IncrementRequest(namespace=prepared, counter="visits", reference="x" * 2**20)
+
+    assert failure(request).code is StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_request_of_less_than_a_mebibyte_is_read(failure: FailingCall, prepared: str) -> None:
+    request = IncrementRequest(namespace=prepared, counter="visits", reference="x" * (2**20 - 100))
+
+    assert_invalid(failure(request), "reference")
+
+
+def test_a_field_that_the_contract_does_not_have_is_passed_over(call: Caller, prepared: str) -> None:
+    raw = BatchGetCountersRequest(namespace=prepared, counters=["visits"]).SerializeToString()
+
+    reply = call.send(BatchGetCountersRequest, raw + length_delimited(15, b"\xff"))
+
+    assert [counter.counter for counter in reply.counters] == ["visits"]

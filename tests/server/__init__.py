@@ -1,0 +1,1 @@
+"""``tallykeeper serve``: its settings, its start, its health and its end."""

@@ -1,0 +1,186 @@
+"""The server from its start to its end, and what is left of it."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+import redis
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
+from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
+from tests.calling import Caller, failure_of
+from tests.serving import PATIENCE_SECONDS, ServerProcess, ThreadedServer, store_process, wait_until
+
+SERVICES = ("", "tallykeeper.v1.CounterService", "tallykeeper.v1.InventoryService")
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def health_of(channel: grpc.Channel, service: str) -> int:
+    check: grpc.UnaryUnaryMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
+        channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+    )
+    return int(check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE_SECONDS).status)
+
+
+def health_updates(channel: grpc.Channel, service: str) -> Iterator[int]:
+    watch: grpc.UnaryStreamMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
+        channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+    )
+    return (int(update.status) for update in watch(health_pb2.HealthCheckRequest(service=service)))
+
+
+def store_socket(data_dir: Path) -> Path:
+    return Path(EmbeddedStore(data_dir, find_binary(None)).url.removeprefix("unix://"))
+
+
+def runs(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_and_leaves_nothing_but_the_data(tmp_path: Path, signal_number: signal.Signals) -> None:
+    with ServerProcess("--data-dir", str(tmp_path)) as server:
+        Caller(server.target)(IncrementRequest(counter="v"))
+        with redis.Redis.from_url(f"unix://{store_socket(tmp_path)}") as connection:
+            store_process_id = int(connection.info("server")["process_id"])
+        server.process.send_signal(signal_number)
+        status = server.process.wait(PATIENCE_SECONDS)
+
+    assert status == 0
+    assert server.events("stopped")
+    assert not runs(store_process_id)
+    assert not store_socket(tmp_path).parent.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["appendonlydir", "lock"]
+
+
+def test_calls_in_flight_are_finished_and_health_says_that_it_stops(tmp_path: Path) -> None:
+    with store_process(find_binary(None), tmp_path) as url, ServerProcess("--store", url) as server:
+        channel = grpc.insecure_channel(server.target)
+        call = Caller(server.target)
+        call(IncrementRequest(counter="v"))
+        updates = health_updates(channel, SERVICES[1])
+        assert next(updates) == SERVING
+        with redis.Redis.from_url(url) as connection:
+            store_process_id = int(connection.info("server")["process_id"])
+        os.kill(store_process_id, signal.SIGSTOP)
+        start: grpc.UnaryUnaryMultiCallable[bytes, bytes] = call.channel.unary_unary(
+            "/tallykeeper.v1.CounterService/Increment"
+        )
+        in_flight = [start.future(IncrementRequest(counter="v").SerializeToString(), timeout=20.0) for _ in range(5)]
+        # A later call on the same channel that has timed out shows that those before it have been begun.
+        with pytest.raises(grpc.RpcError):
+            start(IncrementRequest(counter="v").SerializeToString(), timeout=0.3)
+
+        server.process.terminate()
+        assert next(updates) == NOT_SERVING
+        os.kill(store_process_id, signal.SIGCONT)
+
+        assert [each.exception(20.0) for each in in_flight] == [None] * 5
+        assert server.stop() == 0
+        channel.close()
+        call.close()
+
+
+def test_values_are_there_after_stop_and_start(tmp_path: Path) -> None:
+    with ServerProcess("--data-dir", str(tmp_path)) as server:
+        Caller(server.target)(IncrementRequest(counter="v", delta=41))
+
+    with ServerProcess("--data-dir", str(tmp_path)) as server:
+        assert Caller(server.target)(IncrementRequest(counter="v")).counter.value == 42
+
+
+def test_the_store_of_a_server_that_was_killed_is_taken_over(tmp_path: Path) -> None:
+    with ServerProcess("--data-dir", str(tmp_path)) as server:
+        Caller(server.target)(IncrementRequest(counter="v", delta=41))
+        server.process.kill()
+        server.process.wait(PATIENCE_SECONDS)
+
+    with ServerProcess("--data-dir", str(tmp_path)) as server:
+        assert server.events("ending the store of a server that was killed")
+        assert Caller(server.target)(IncrementRequest(counter="v")).counter.value == 42
+
+
+def test_every_service_is_healthy_until_the_store_is_away(tmp_path: Path) -> None:
+    with (
+        store_process(find_binary(None), tmp_path) as url,
+        ServerProcess("--store", url, "--store-check-seconds", "0.02", "--store-timeout-seconds", "0.2") as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        assert [health_of(channel, service) for service in SERVICES] == [SERVING] * 3
+        with redis.Redis.from_url(url) as connection:
+            store_process_id = int(connection.info("server")["process_id"])
+
+        os.kill(store_process_id, signal.SIGSTOP)
+        wait_until(lambda: [health_of(channel, service) for service in SERVICES] == [NOT_SERVING] * 3, what="down")
+        os.kill(store_process_id, signal.SIGCONT)
+        wait_until(lambda: [health_of(channel, service) for service in SERVICES] == [SERVING] * 3, what="up again")
+
+    assert server.events("not serving")
+    assert server.events("serving again")
+
+
+def test_reflection_lists_the_services(server: ThreadedServer) -> None:
+    with grpc.insecure_channel(server.target) as channel:
+        services = set(ProtoReflectionDescriptorDatabase(channel).get_services())
+
+    assert {*SERVICES[1:], "grpc.health.v1.Health"} <= services
+
+
+def test_there_is_no_reflection_unless_it_is_asked_for(tmp_path: Path) -> None:
+    with (
+        ServerProcess("--data-dir", str(tmp_path)) as server,
+        grpc.insecure_channel(server.target) as channel,
+        pytest.raises(grpc.RpcError) as raised,
+    ):
+        ProtoReflectionDescriptorDatabase(channel).get_services()
+
+    assert failure_of(raised.value).code == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_it_listens_on_a_unix_socket(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/tallykeeper.sock"
+
+    with ServerProcess("--data-dir", str(tmp_path / "data"), "--listen", address) as server:
+        call = Caller(address)
+        call(IncrementRequest(counter="v"))
+        value = call(GetCounterRequest(counter="v")).counter.value
+        call.close()
+
+    assert server.target == address
+    assert value == 1
+
+
+def test_a_store_that_does_not_start_again_is_reported_and_tried_again(tmp_path: Path) -> None:
+    with ServerProcess("--data-dir", str(tmp_path)) as server:
+        call = Caller(server.target)
+        call(IncrementRequest(counter="v"))
+        (file,) = tmp_path.glob("appendonlydir/*.incr.aof")
+        good = file.read_bytes()
+        file.write_bytes(b"rubbish" + good)
+        with redis.Redis.from_url(f"unix://{store_socket(tmp_path)}") as connection:
+            os.kill(int(connection.info("server")["process_id"]), signal.SIGKILL)
+
+        wait_until(lambda: len(server.events("the store does not start")) > 1, what="it is reported twice")
+        file.write_bytes(good)
+        wait_until(lambda: bool(server.events("the store runs again")), what="the store runs again")
+
+        assert call(IncrementRequest(counter="v", request_id="r")).counter.value == 2
+        call.close()

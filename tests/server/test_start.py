@@ -1,0 +1,183 @@
+"""What the server says when it starts, and when it cannot."""
+
+import json
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import redis
+
+from tallykeeper.v1.counter_pb2 import IncrementRequest
+from tallykeeper_server.store.embedded import find_binary
+from tests.calling import Caller
+from tests.serving import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, store_process
+
+
+def refused_start(*arguments: str) -> str:
+    """Start a server that must not start, and return the one line that it says."""
+    finished = subprocess.run(
+        [TALLYKEEPER, "serve", "--listen", "127.0.0.1:0", *arguments],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert finished.returncode == 1, finished.stderr
+    (line,) = finished.stderr.splitlines()
+    return line
+
+
+@contextmanager
+def played_store(info: str) -> Iterator[str]:
+    """Listen like a store that answers INFO so, and OK to all else; give its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    while request := connection.recv(65_536):
+                        reply = f"${len(info)}\r\n{info}\r\n" if b"INFO" in request else "+OK\r\n"
+                        connection.sendall(reply.encode())
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.close()
+
+
+def test_at_start_it_says_where_it_listens_where_its_data_lies_what_holds_and_what_to_try(tmp_path: Path) -> None:
+    with ServerProcess("--data-dir", str(tmp_path)) as server:
+        Caller(server.target)(IncrementRequest(counter="v"))
+
+    (serving,) = server.events("serving")
+    (store,) = server.events("store")
+    (promise,) = server.events("promise")
+    (hint,) = server.events("try next")
+    assert serving["listen"].startswith("127.0.0.1:")
+    assert store["data_dir"] == str(tmp_path)
+    assert store["kind"].startswith("Valkey ")
+    assert promise["durability"] == "fsync"
+    assert hint["command"] == f"tallykeeper demo --target {serving['listen']}"
+    assert all(json.loads(line) for line in server.lines)
+
+
+def test_it_says_the_same_as_text_for_a_person(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [TALLYKEEPER, "serve", "--listen", "127.0.0.1:0", "--data-dir", tmp_path, "--log-format", "text"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    told = [process.stderr.readline() for _ in range(4)]
+    process.terminate()
+    process.communicate(timeout=PATIENCE_SECONDS)
+
+    for line, words in zip(told, ("serving", "store", "promise", "try next"), strict=True):
+        assert words in line
+        assert not line.startswith("{")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--appendonly", "no"), ["keeps no append-only file", "appendonly yes"]),
+        (("--appendonly", "yes", "--appendfsync", "everysec"), ["appendfsync is everysec", "appendfsync always"]),
+        (
+            ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "allkeys-lru"),
+            ["maxmemory-policy is allkeys-lru", "noeviction"],
+        ),
+    ],
+)
+def test_it_says_which_promise_a_store_does_not_hold(tmp_path: Path, options: tuple[str, ...], told: list[str]) -> None:
+    with (
+        store_process(find_binary(None), tmp_path, *options) as url,
+        ServerProcess("--store", url) as server,
+    ):
+        (warning,) = server.events("a promise does not hold")
+
+    assert all(words in warning["reason"] for words in told)
+    assert bool(server.events("promise")) == ("allkeys-lru" in options)
+
+
+def test_a_store_that_is_not_there_is_one_clear_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        url = f"redis://user:secret@127.0.0.1:{unused.getsockname()[1]}"
+
+    line = refused_start("--store", url)
+
+    assert "cannot be reached" in line
+    assert "127.0.0.1" in line
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    ("info", "told"),
+    [
+        ("redis_version:6.2.14\r\nrole:master", "the store is Redis 6.2.14; at least Redis 7.0 or Valkey 7.2"),
+        ("redis_version:7.2.4\r\nvalkey_version:7.1.0\r\nrole:master", "the store is Valkey 7.1.0"),
+        ("redis_version:7.2.4\r\nrole:slave\r\nmaster_host:10.0.0.1", "a replica of 10.0.0.1"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_one_clear_line(info: str, told: str) -> None:
+    with played_store(info) as url:
+        assert told in refused_start("--store", url)
+
+
+def test_a_wrong_password_is_one_clear_line(tmp_path: Path) -> None:
+    with store_process(find_binary(None), tmp_path) as url:
+        with redis.Redis.from_url(url) as connection:
+            connection.config_set("requirepass", "right")
+
+        line = refused_start("--store", f"{url}?password=wrong")
+
+    assert "cannot be reached" in line
+    assert "assword" in line
+
+
+@pytest.mark.parametrize("below", ["/proc/tallykeeper", "/dev/null/tallykeeper"])
+def test_a_data_directory_that_cannot_be_written_is_one_clear_line(below: str) -> None:
+    assert f"data directory {below} cannot be written" in refused_start("--data-dir", below)
+
+
+def test_a_data_directory_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    with ServerProcess("--data-dir", str(tmp_path)) as server:
+        line = refused_start("--data-dir", str(tmp_path))
+
+    assert f"data directory {tmp_path} is in use by another Tallykeeper (process {server.process.pid})" in line
+
+
+def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+
+        line = refused_start("--data-dir", str(tmp_path), "--listen", listen)
+
+    assert line == f"tallykeeper: cannot listen on {listen}: Address already in use"
+
+
+@pytest.mark.parametrize("binary", ["/does/not/exist", "/dev/null"])
+def test_a_store_binary_that_cannot_be_run_is_one_clear_line(tmp_path: Path, binary: str) -> None:
+    line = refused_start("--data-dir", str(tmp_path), "--store-binary", binary)
+
+    assert f"{binary} cannot be run" in line
+
+
+def test_a_broken_append_only_file_is_reported_and_left_as_it_is(tmp_path: Path) -> None:
+    with ServerProcess("--data-dir", str(tmp_path)) as server:
+        Caller(server.target)(IncrementRequest(counter="v"))
+    (file,) = tmp_path.glob("appendonlydir/*.incr.aof")
+    broken = b"rubbish" + file.read_bytes()
+    file.write_bytes(broken)
+
+    line = refused_start("--data-dir", str(tmp_path))
+
+    assert "ended with status 1" in line
+    assert "Bad file format" in line
+    assert file.read_bytes() == broken
