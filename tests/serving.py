@@ -7,9 +7,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self
+
+import redis
 
 from tallykeeper_server import app
 from tallykeeper_server.settings import Settings
@@ -26,6 +28,13 @@ def wait_until(condition: Callable[[], bool], *, what: str, seconds: float = PAT
             message = f"not within {seconds} s: {what}"
             raise AssertionError(message)
         time.sleep(0.01)
+
+
+def answers(url: str) -> bool:
+    """Tell whether a store answers at a URL."""
+    with redis.Redis.from_url(url) as connection, suppress(redis.RedisError):
+        return bool(connection.ping())
+    return False
 
 
 class ThreadedServer:
@@ -120,8 +129,9 @@ def store_process(binary: Path, directory: Path, *options: str) -> Iterator[str]
     command = (binary, "--port", "0", "--unixsocket", socket, "--dir", directory, "--save", "", *(options or durable))
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        wait_until(socket.exists, what="the store listens")
-        yield f"unix://{socket}"
+        url = f"unix://{socket}"
+        wait_until(lambda: answers(url), what="the store answers")
+        yield url
     finally:
         process.terminate()
         process.wait(PATIENCE_SECONDS)

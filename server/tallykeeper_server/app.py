@@ -56,9 +56,19 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
-    async with running(settings):
-        await stop.wait()
+    stopped = asyncio.create_task(stop.wait())
+    server = running(settings)
+    start = asyncio.create_task(server.__aenter__())
+    # A store with much data takes a while to start; who wants to stop meanwhile need not wait for it.
+    await asyncio.wait([start, stopped], return_when=asyncio.FIRST_COMPLETED)
+    if not start.done():
+        start.cancel()
+        await asyncio.wait([start])
+    else:
+        await start
+        await stopped
         log.info("stopping", drain_seconds=settings.drain_seconds)
+        await server.__aexit__(None, None, None)
     log.info("stopped")
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from contextlib import suppress
 from pathlib import Path
 
 import redis
@@ -11,7 +10,7 @@ import redis
 from tallykeeper_client import AsyncClient
 from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
 from tests.ledger import Entry, read_ledger
-from tests.serving import ServerProcess, wait_until
+from tests.serving import ServerProcess, answers, wait_until
 
 _KILLS = 10
 _CALLERS = 16
@@ -51,12 +50,6 @@ def _kill_store(url: str) -> None:
         os.kill(int(connection.info("server")["process_id"]), signal.SIGKILL)
 
 
-def _answers(url: str) -> bool:
-    with redis.Redis.from_url(url) as connection, suppress(redis.RedisError):
-        return bool(connection.ping())
-    return False
-
-
 async def _kill_under_load(server: ServerProcess, url: str, namespace: str) -> dict[str, int]:
     """Return the request ids that were acknowledged, with their revisions."""
     async with AsyncClient(server.target, namespace=namespace) as client:
@@ -66,7 +59,7 @@ async def _kill_under_load(server: ServerProcess, url: str, namespace: str) -> d
             await load.next_acknowledgement()
             _kill_store(url)
             async with asyncio.timeout(_ANSWERS_WITHIN_SECONDS):
-                await asyncio.to_thread(wait_until, lambda: _answers(url), what="the store runs again")
+                await asyncio.to_thread(wait_until, lambda: answers(url), what="the store runs again")
                 await load.next_acknowledgement()
         load.stopped = True
         await asyncio.gather(*callers)

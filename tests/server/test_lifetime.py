@@ -71,6 +71,22 @@ def test_a_signal_ends_it_and_leaves_nothing_but_the_data(tmp_path: Path, signal
     assert sorted(path.name for path in tmp_path.iterdir()) == ["appendonlydir", "lock"]
 
 
+def test_a_signal_ends_it_while_its_store_still_starts(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    slow_store = tmp_path / "slow-store"
+    slow_store.write_text(f"#!/bin/sh\necho $$ > {started}.new\nmv {started}.new {started}\nexec sleep 600\n")
+    slow_store.chmod(0o700)
+    server = ServerProcess("--data-dir", str(tmp_path / "data"), "--store-binary", str(slow_store))
+    wait_until(started.exists, what="the store is started")
+
+    status = server.stop()
+
+    assert status == 0
+    assert not server.events("serving")
+    assert server.events("stopped")
+    assert not runs(int(started.read_text()))
+
+
 def test_calls_in_flight_are_finished_and_health_says_that_it_stops(tmp_path: Path) -> None:
     with store_process(find_binary(None), tmp_path) as url, ServerProcess("--store", url) as server:
         channel = grpc.insecure_channel(server.target)

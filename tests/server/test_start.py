@@ -169,6 +169,16 @@ def test_a_store_binary_that_cannot_be_run_is_one_clear_line(tmp_path: Path, bin
     assert f"{binary} cannot be run" in line
 
 
+def test_a_store_binary_that_is_no_program_is_one_clear_line(tmp_path: Path) -> None:
+    binary = tmp_path / "valkey-server"
+    binary.write_text("not a program")
+    binary.chmod(0o700)
+
+    line = refused_start("--data-dir", str(tmp_path / "data"), "--store-binary", str(binary))
+
+    assert line.startswith(f"tallykeeper: {binary} ")
+
+
 def test_a_broken_append_only_file_is_reported_and_left_as_it_is(tmp_path: Path) -> None:
     with ServerProcess("--data-dir", str(tmp_path)) as server:
         Caller(server.target)(IncrementRequest(counter="v"))

@@ -68,6 +68,7 @@ class EmbeddedStore:
         self._process: asyncio.subprocess.Process | None = None
         self._log_reader: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
         self._last_lines: deque[str] = deque(maxlen=_LOG_LINES_KEPT)
         place = hashlib.sha256(str(self._data_dir.resolve()).encode()).hexdigest()[:12]
         self._socket_dir = Path(tempfile.gettempdir()) / f"tallykeeper-{os.getuid()}-{place}"
@@ -101,10 +102,12 @@ class EmbeddedStore:
 
     async def __aexit__(self, *_: object) -> None:
         """Stop the store, and leave nothing behind but the data."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait([self._watcher])
+        self._stopping.set()
         await self._stop_process()
+        if self._watcher is not None:
+            # It is not cancelled: it may be about to start a process, which nobody would then know of.
+            await self._watcher
+            await self._stop_process()
         if self._lock is not None:
             shutil.rmtree(self._socket_dir, ignore_errors=True)
             os.close(self._lock)
@@ -137,26 +140,33 @@ class EmbeddedStore:
             raise DataDirError(message)
 
     async def _start(self) -> None:
-        """Start the process and wait until it answers."""
-        self._process = await asyncio.create_subprocess_exec(
-            self._binary,
-            *("--dir", self._data_dir),
-            *("--port", "0"),
-            *("--unixsocket", self._socket),
-            *("--unixsocketperm", "700"),
-            *("--daemonize", "no"),
-            *("--save", ""),
-            *("--appendonly", "yes"),
-            *("--appendfsync", "always"),
-            *("--no-appendfsync-on-rewrite", "no"),
-            *("--maxmemory-policy", "noeviction"),
-            *("--lazyfree-lazy-expire", "yes"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in the terminal is for the server, which then stops the store in turn
-            pass_fds=[] if self._lock is None else [self._lock],
-        )
+        """Start the process and wait until it answers.
+
+        :raises EmbeddedStoreError: it cannot be started, or it ended before it answered.
+        """
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                self._binary,
+                *("--dir", self._data_dir),
+                *("--port", "0"),
+                *("--unixsocket", self._socket),
+                *("--unixsocketperm", "700"),
+                *("--daemonize", "no"),
+                *("--save", ""),
+                *("--appendonly", "yes"),
+                *("--appendfsync", "always"),
+                *("--no-appendfsync-on-rewrite", "no"),
+                *("--maxmemory-policy", "noeviction"),
+                *("--lazyfree-lazy-expire", "yes"),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C in the terminal is for the server, which then stops the store in turn
+                pass_fds=[] if self._lock is None else [self._lock],
+            )
+        except OSError as error:
+            message = f"{self._binary} cannot be started: {error.strerror}"
+            raise EmbeddedStoreError(message) from error
         self._log_reader = asyncio.create_task(self._read_log(self._process))
         await self._wait_until_it_answers(self._process)
 
@@ -192,8 +202,13 @@ class EmbeddedStore:
         delay = _RESTART_FIRST_SECONDS
         while self._process is not None:
             status = await self._process.wait()
+            if self._stopping.is_set():
+                return
             log.error("the store ended; it is started again", status=status, seconds=delay)
-            await asyncio.sleep(delay)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self._stopping.wait()
+                return
             delay = min(2 * delay, _RESTART_MAX_SECONDS)
             try:
                 await self._start()
