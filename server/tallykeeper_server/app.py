@@ -15,8 +15,7 @@ from typing import Final
 import grpc
 import grpc.aio
 import structlog
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from tallykeeper.v1 import counter_pb2, inventory_pb2
@@ -24,6 +23,7 @@ from tallykeeper_server.domain.errors import TallyError
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
 from tallykeeper_server.rpc.counters import CounterServicer
+from tallykeeper_server.rpc.health import Health
 from tallykeeper_server.rpc.inventory import InventoryServicer
 from tallykeeper_server.rpc.methods import service_handler
 from tallykeeper_server.settings import Settings, without_password
@@ -35,10 +35,6 @@ from tallykeeper_server.store.redis_store import RedisStore
 
 _COUNTERS: Final = counter_pb2.DESCRIPTOR.services_by_name["CounterService"]
 _INVENTORY: Final = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
-_SERVING: Final = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
-_WHOLE_SERVER: Final = ""
-"""The name by which the health of the whole server is asked for."""
 
 log = structlog.get_logger()
 
@@ -101,14 +97,14 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         stack.push_async_callback(store.close)
 
         engine = _engine(store, settings)
-        health = HealthServicer()
+        health = Health((_COUNTERS.full_name, _INVENTORY.full_name))
         server = _server(engine, health, settings)
         address = _bind(server, settings.listen)
-        await _tell_health(health, serves=True)
+        await health.tell(serves=True)
         await server.start()
         stack.push_async_callback(server.stop, settings.drain_seconds)
         watch = asyncio.create_task(_watch_store(store, health, settings.store_check_seconds))
-        stack.push_async_callback(health.enter_graceful_shutdown)
+        stack.push_async_callback(health.end)
         stack.push_async_callback(_cancel, watch)
         _announce(address, settings, report)
         yield address
@@ -138,7 +134,7 @@ def _engine(store: RedisStore, settings: Settings) -> Engine:
     )
 
 
-def _server(engine: Engine, health: HealthServicer, settings: Settings) -> grpc.aio.Server:
+def _server(engine: Engine, health: Health, settings: Settings) -> grpc.aio.Server:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", settings.message_bytes_max),
@@ -184,7 +180,7 @@ def _try_to_bind(host: str, port: int) -> None:
         probe.bind(address)
 
 
-async def _watch_store(store: RedisStore, health: HealthServicer, interval_seconds: float) -> None:
+async def _watch_store(store: RedisStore, health: Health, interval_seconds: float) -> None:
     """Say that the services serve while the store answers, and that they do not while it is away."""
     serves = True
     while True:
@@ -200,13 +196,8 @@ async def _watch_store(store: RedisStore, health: HealthServicer, interval_secon
             if not served_before:
                 log.info("serving again")
         if serves != served_before:
-            await _tell_health(health, serves=serves)
+            await health.tell(serves=serves)
         await asyncio.sleep(interval_seconds)
-
-
-async def _tell_health(health: HealthServicer, *, serves: bool) -> None:
-    for service in (_WHOLE_SERVER, _COUNTERS.full_name, _INVENTORY.full_name):
-        await health.set(service, _SERVING if serves else _NOT_SERVING)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
