@@ -6,7 +6,7 @@ std = {
     'unpack', 'xpcall',
     math = { other_fields = true },
     os = { fields = { 'clock' } },
-    redis = { fields = { 'call' } },
+    redis = { fields = { 'call', 'pcall' } },
     string = { other_fields = true },
     table = { other_fields = true },
   },

@@ -17,6 +17,7 @@ from tools.lua_tree import Node, is_field_name, parse, parts, text_of, walk
 
 BOUNDED_ITERATORS: Final = ("ipairs", "pairs", "string.gmatch")
 HEADER_SECTIONS: Final = ["keys", "arguments", "statuses"]
+REDIS_CALLS: Final = ("redis.call", "redis.pcall")
 PRELUDE: Final = "prelude.lua"
 DRIVER: Final = "driver.lua"
 
@@ -63,7 +64,7 @@ def _construct_faults(root: Node) -> Iterator[tuple[Node, str]]:
 
 
 def _redis_faults(root: Node, driver_row: int) -> Iterator[tuple[Node, str]]:
-    """Find what uses Redis outside the driver, which begins in ``driver_row``, or otherwise than by `redis.call(…)`."""
+    """Find what uses Redis outside the driver, which begins in ``driver_row``, or otherwise than by a call."""
     for node in walk(root):
         if node.type != "identifier" or text_of(node) != "redis" or is_field_name(node):
             continue
@@ -71,8 +72,11 @@ def _redis_faults(root: Node, driver_row: int) -> Iterator[tuple[Node, str]]:
             yield node, "only the driver may use redis"
         access = node.parent
         called = access is not None and access.parent is not None and access.parent.type == "function_call"
-        if access is None or text_of(access) != "redis.call" or not called:
-            yield node, "use redis for redis.call(…) alone, spelled where it is called; a refusal is a status"
+        if access is None or text_of(access) not in REDIS_CALLS or not called:
+            yield (
+                node,
+                "use redis for redis.call(…) and redis.pcall(…) alone, where they are called; a refusal is a status",
+            )
 
 
 def _operation_faults(fragment: Fragment) -> Iterator[str]:

@@ -25,7 +25,8 @@
 --            The time alone means that the declared buckets are not those of Redis's clock, and that nothing
 --            was done.
 -- statuses   REQUEST_ID_REUSED  the request id is recorded with another fingerprint
---            FAILED             the operation raised an error, whose text follows; not recorded
+--            FAILED             the operation raised an error, or the namespace's own keys contradict each other
+--                               (someone else has written them); the text follows; not recorded
 --
 -- A request record is the fingerprint and then the outcome. An entry of the ledger is
 --   operation, request id, reason, reference, then for each line: its key after the prefix, the change, the
@@ -130,7 +131,10 @@ for first = first_revision_key, #KEYS, CHUNK do
     local key = first + place - 1
     local text = texts[place]
     if key < first_level_key then
-      namespaces[key - first_revision_key + 1].revision = integer_of(text or '0')
+      local namespace = namespaces[key - first_revision_key + 1]
+      local is_integer, revision = pcall(integer_of, text or '0')
+      namespace.revision = is_integer and revision or 0
+      namespace.broken = not is_integer and 'the revision is ' .. text or nil
     else
       local level = key - first_level_key + 1
       level_keys[level] = KEYS[key]
@@ -140,12 +144,24 @@ for first = first_revision_key, #KEYS, CHUNK do
   end
 end
 
+-- What would make a write of this namespace fail is found out now, so that no write fails after another, and
+-- no other namespace of the batch suffers from it.
 for _, namespace in ipairs(namespaces) do
+  local beyond = redis.pcall('XRANGE', namespace.ledger, '(0-' .. text_of(namespace.revision), '+', 'COUNT', 1)
+  if beyond.err then
+    namespace.broken = 'the ledger cannot be read: ' .. beyond.err
+  elseif #beyond > 0 and not namespace.broken then
+    namespace.broken = 'the ledger goes on after the revision, ' .. text_of(namespace.revision)
+  end
   local ids = namespace.request_ids
   for bucket = current_bucket - buckets_looked_in + 1, #ids > 0 and current_bucket or 0 do
     for first = 1, #ids, CHUNK do
       local last = math.min(first + CHUNK - 1, #ids)
-      local records = redis.call('HMGET', request_bucket_of(namespace, bucket), unpack(ids, first, last))
+      local records = redis.pcall('HMGET', request_bucket_of(namespace, bucket), unpack(ids, first, last))
+      if records.err then
+        namespace.broken = 'the request records cannot be read: ' .. records.err
+        break
+      end
       for place = 1, last - first + 1 do
         if records[place] then
           namespace.records[ids[first + place - 1]] = records[place]
@@ -238,7 +254,9 @@ for _, mutation in ipairs(mutations) do
   local namespace, request_id = mutation.namespace, mutation.request_id
   local record = namespace.records[request_id]
   local reply
-  if record then
+  if namespace.broken then
+    reply = '0 FAILED 0 ' .. now_text .. ' ' .. namespace.broken
+  elseif record then
     if string.sub(record, 1, FINGERPRINT_BYTES) == mutation.fingerprint then
       reply = '1 ' .. string.sub(record, FINGERPRINT_BYTES + 1)
     else
@@ -264,7 +282,7 @@ for _, mutation in ipairs(mutations) do
   replies[#replies + 1] = reply
 end
 
--- Store: the ledger first, because it is what Redis could refuse (an ID that is not above the last).
+-- Store: the ledger, the levels and the request records; the indexes last, which the others do not rest on.
 
 local function in_chunks(values, call)
   for first = 1, #values, CHUNK do
@@ -311,10 +329,6 @@ end
 -- Names whose counters have expired leave the index when others come to expire, so that it cannot grow
 -- without bound.
 local function drop_expired(namespace)
-  if namespace.expired_dropped then
-    return
-  end
-  namespace.expired_dropped = true
   local expired =
     redis.call('ZRANGE', namespace.expiry_counter, '-inf', '(' .. now_text, 'BYSCORE', 'LIMIT', 0, EXPIRED_NAMES_MAX)
   if #expired > 0 then
@@ -323,7 +337,7 @@ local function drop_expired(namespace)
   end
 end
 
-local deleted = {}
+local deleted, namespaces_expiring = {}, {}
 for level, namespace in pairs(levels_changed) do
   local key, text, value = level_keys[level], level_texts[level], level_values[level]
   local index, listed = listing_of(namespace, name_of(namespace, level))
@@ -331,9 +345,9 @@ for level, namespace in pairs(levels_changed) do
     deleted[#deleted + 1] = key
     collect(index_removed, index, listed)
   elseif value.expire_at then
-    drop_expired(namespace)
     redis.call('SET', key, text, 'PXAT', text_of(value.expire_at))
-    redis.call('ZADD', namespace.expiry_counter, text_of(value.expire_at), listed)
+    namespaces_expiring[namespace] = true
+    collect(index_added, namespace.expiry_counter, text_of(value.expire_at), listed)
   else
     levels_set[#levels_set + 1] = key
     levels_set[#levels_set + 1] = text
@@ -351,12 +365,6 @@ if #deleted > 0 then
   in_chunks(deleted, function(...) redis.call('DEL', ...) end)
 end
 in_chunks(levels_set, function(...) redis.call('MSET', ...) end)
-for key, names in pairs(index_removed) do
-  in_chunks(names, function(...) redis.call('ZREM', key, ...) end)
-end
-for key, names in pairs(index_added) do
-  in_chunks(names, function(...) redis.call('ZADD', key, ...) end)
-end
 for _, namespace in ipairs(namespaces) do
   if #namespace.recorded > 0 then
     local bucket = request_bucket_of(namespace, current_bucket)
@@ -364,6 +372,15 @@ for _, namespace in ipairs(namespaces) do
     local expire_at = (current_bucket + buckets_looked_in) * bucket_span
     redis.call('PEXPIREAT', bucket, text_of(expire_at), 'NX')
   end
+end
+for namespace in pairs(namespaces_expiring) do
+  drop_expired(namespace)
+end
+for key, names in pairs(index_removed) do
+  in_chunks(names, function(...) redis.call('ZREM', key, ...) end)
+end
+for key, names in pairs(index_added) do
+  in_chunks(names, function(...) redis.call('ZADD', key, ...) end)
 end
 
 return replies

@@ -55,7 +55,7 @@ UNKNOWN = "x is neither a local nor a global that Redis has"
 GLOBAL = "x would be a global: make it local"
 HIDING = "x means something here already: find another name"
 UNBOUNDED = "this loop has no bound: use a for loop that has one"
-NOT_A_CALL = "use redis for redis.call(…) alone, spelled where it is called; a refusal is a status"
+NOT_A_CALL = "use redis for redis.call(…) and redis.pcall(…) alone, where they are called; a refusal is a status"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ NOT_A_CALL = "use redis for redis.call(…) alone, spelled where it is called; a
         ("repeat local x = 1 until type(1)", UNBOUNDED),
         ("goto x ::x::", UNBOUNDED),
         ("for _ in type do end", "this loop may have no bound: go over one of ipairs, pairs, string.gmatch"),
-        ("redis.pcall('GET', 'k')", NOT_A_CALL),
+        ("redis.error_reply('no')", NOT_A_CALL),
         ("local call = redis.call call('GET')", NOT_A_CALL),
         ("type(redis)", NOT_A_CALL),
         ("type(", "this is not Lua"),

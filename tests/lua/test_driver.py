@@ -236,3 +236,42 @@ def test_an_items_name_cannot_move_its_key(
 
     assert raw_store.get(f"tk:{{{namespace}}}:stock:loc-1:{item}") == b"4"
     assert raw_store.zrange(f"tk:{{{namespace}}}:index:stock", 0, -1) == [f"{item}\0loc-1".encode()]
+
+
+@pytest.mark.parametrize(
+    ("breakage", "told"),
+    [
+        (("SET", "revision", "x"), "the revision is x"),
+        (("DEL", "revision"), "the ledger goes on after the revision, 0"),
+        (("SET", "ledger", "x"), "the ledger cannot be read"),
+    ],
+)
+def test_a_namespace_that_someone_else_broke_fails_alone_and_is_left_as_it_is(
+    apply_all: ApplyAll, namespace: str, raw_store: redis.Redis, breakage: tuple[str, ...], told: str
+) -> None:
+    other = f"{namespace}.other"
+    apply_all([mutation(place, "stock_increment", DUNE, 1) for place in (namespace, other)])
+    command, key, *values = breakage
+    raw_store.execute_command(command, f"tk:{{{namespace}}}:{key}", *values)  # type: ignore[no-untyped-call]  # redis-py gives it no types
+
+    broken, whole = apply_all([mutation(place, "stock_increment", DUNE, 1) for place in (namespace, other)])
+
+    assert isinstance(broken, Failed)
+    assert told in broken.error
+    assert isinstance(whole, Applied)
+    assert raw_store.get(f"tk:{{{namespace}}}:stock:main:dune") == b"1"
+
+
+def test_request_records_of_another_type_fail_their_namespace_alone(
+    apply: Apply, raw_store: redis.Redis, namespace: str
+) -> None:
+    apply("counter_increment", 1, request_id="r")
+    (bucket,) = raw_store.keys(f"tk:{{{namespace}}}:requests:*")
+    raw_store.delete(bucket)
+    raw_store.set(bucket, "x")
+
+    outcome = apply("counter_increment", 1, request_id="s")
+
+    assert isinstance(outcome, Failed)
+    assert "the request records cannot be read" in outcome.error
+    assert raw_store.get(f"tk:{{{namespace}}}:counter:visits") == b"1"
