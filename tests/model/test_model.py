@@ -1,0 +1,33 @@
+"""The server against the model. TALLYKEEPER_TEST_EXAMPLES=1000 makes a long run of it."""
+
+import os
+from typing import Final
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.calling import Caller
+from tests.model.comparison import Comparison
+
+EXAMPLES: Final = int(os.environ.get("TALLYKEEPER_TEST_EXAMPLES", "40"))
+EXAMPLES_OF_A_RUN: Final = 20
+"""A long run is many short ones, which workers share."""
+SETTINGS: Final = settings(
+    max_examples=EXAMPLES_OF_A_RUN,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+
+
+@pytest.mark.parametrize("run", range(-(-EXAMPLES // EXAMPLES_OF_A_RUN)))
+def test_the_server_answers_as_the_model_does(call: Caller, raw_store: redis.Redis, run: int) -> None:
+    class OnThisServer(Comparison):
+        def __init__(self) -> None:
+            super().__init__(call, raw_store)
+
+    OnThisServer.__name__ = f"Run{run}"
+    run_state_machine_as_test(OnThisServer, settings=SETTINGS)
