@@ -20,14 +20,15 @@ _SENTENCES: Final = {
         " level can be deleted"
     ),
     "VALUE_CHANGED": "the value is {actual} and not {expected} as expected",
-    "VALUE_OVERFLOW": "the result would leave the range of numbers, -(2^53-1) .. 2^53-1",
+    "VALUE_OVERFLOW": "the result would leave the range of numbers, -(2^53-1) .. 2^53-1 ({facts})",
 }
 
 
 def _sentence_of(reason: str, facts: Mapping[str, str]) -> str:
     """Say what a refusal means. ``facts`` are those of the script and the names of what it was about."""
     change = f"changed by {facts['delta']} " if "delta" in facts else ""
-    optional = {"min": "(none)", "max": "(none)", "change": change}
+    listed = ", ".join(f"{name} {value}" for name, value in facts.items())
+    optional = {"min": "(none)", "max": "(none)", "change": change, "facts": listed}
     return _SENTENCES[reason].format_map(optional | dict(facts))
 
 
