@@ -219,7 +219,7 @@ local function execute(mutation)
     outcome_levels[place] = text or level_texts[level]
     entry[#entry + 1] = name
     entry[#entry + 1] =
-      text_of((value and kind.quantity(value) or 0) - (before and kind.quantity(before) or 0))
+      difference_text_of(value and kind.quantity(value) or 0, before and kind.quantity(before) or 0)
     entry[#entry + 1] = text or ''
   end
   local revision = text_of(namespace.revision + 1)

@@ -21,6 +21,25 @@ local function text_of(number)
   return string.format('%.0f', number)
 end
 
+-- The difference of two integers as text. It may need one bit more than a double has. Then the two have
+-- different signs, so that their magnitudes add up: the last eight digits apart from those before them.
+local function difference_text_of(minuend, subtrahend)
+  local difference = minuend - subtrahend
+  if difference >= -INTEGER_MAX and difference <= INTEGER_MAX then
+    return text_of(difference)
+  end
+  local unit = 1e8
+  local first, second = math.abs(minuend), math.abs(subtrahend)
+  local first_low, second_low = math.fmod(first, unit), math.fmod(second, unit)
+  local low = first_low + second_low
+  local high = (first - first_low) / unit + (second - second_low) / unit
+  if low >= unit then
+    low = low - unit
+    high = high + 1
+  end
+  return (difference < 0 and '-' or '') .. string.format('%.0f%08.0f', high, low)
+end
+
 -- The integer that a text holds. tonumber alone would also take nan, 0x10 and 1e3.
 local function integer_of(text)
   local number = string.find(text, '^%-?%d+$') and tonumber(text)

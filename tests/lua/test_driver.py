@@ -7,6 +7,7 @@ import redis
 
 from tallykeeper_server.domain.levels import CounterName, LevelName, StockName
 from tallykeeper_server.domain.mutations import Applied, Failed, Mutation, Refused
+from tests.ledger import read_ledger
 from tests.lua.conftest import RETENTION, Apply, ApplyAll
 from tests.serving import wait_until
 
@@ -142,6 +143,27 @@ def test_large_numbers_are_stored_digit_by_digit(apply: Apply, raw_store: redis.
     apply("counter_increment", 1)
 
     assert raw_store.get(f"tk:{{{namespace}}}:counter:visits") == b"9007199254740991"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (2**53 - 1, -(2**53 - 1)),
+        (-(2**53 - 1), 2**53 - 2),
+        (9_000_000_099_999_999, -1_000_000_000_000_000),
+        (-9_007_199_200_000_000, 1_000_000_000_000_000),
+        (-9_007_199_199_999_999, 9_000_000_000_000_001),
+        (2**53 - 1, -1),
+        (2**53 - 1, 0),
+    ],
+)
+def test_the_ledger_tells_every_change_to_the_last_digit(
+    apply: Apply, raw_store: redis.Redis, namespace: str, before: int, after: int
+) -> None:
+    apply("counter_set", before, "-")
+    apply("counter_set", after, "-")
+
+    assert read_ledger(raw_store, namespace)[1].lines[0].change == after - before
 
 
 def test_a_plain_level_is_one_number_and_a_configured_one_is_five(

@@ -20,8 +20,8 @@ from tests.model.refusal import Refusal
 from tests.serving import wait_until
 
 SOON = Duration(nanos=1_000_000)
-prefixes = st.sampled_from(("", "d", "dune", "dune:", "é", "s"))
-page_sizes = st.sampled_from((1, 2, 3, 100))
+prefixes = st.sampled_from(("", "dune:", "visit"))
+page_sizes = st.sampled_from((1, 2, 100))
 
 
 class Comparison(RuleBasedStateMachine):
@@ -47,12 +47,15 @@ class Comparison(RuleBasedStateMachine):
     def trade(self, request: Message) -> None:
         self._mutate(request)
 
-    @rule(first=requests.mutations, second=requests.mutations)
-    def change_twice_under_one_request_id(self, first: Any, second: Any) -> None:  # noqa: ANN401  # any mutation
-        first.request_id = second.request_id = f"twice-{len(self.sent)}"
-        self._mutate(first)
-        self._compare_mutation(first)
-        self._mutate(second)
+    @rule(request=requests.mutations, other=requests.mutations, field=st.sampled_from(("reason", "reference", "all")))
+    def use_a_request_id_again(self, request: Any, other: Any, field: str) -> None:  # noqa: ANN401  # any mutations
+        request.request_id = other.request_id = f"twice-{len(self.sent)}"
+        self._mutate(request)
+        self._compare_mutation(request)
+        if field != "all":
+            other = type(request).FromString(request.SerializeToString())
+            setattr(other, field, "another")
+        self._mutate(other)
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
@@ -91,8 +94,8 @@ class Comparison(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Compare what is left in the store: every level, the indexes, the revision and the ledger."""
         for location in requests.LOCATIONS:
-            self.list_stock(prefix="", location=location, page_size=100)
-        self.list_counters(prefix="", page_size=100)
+            self.list_stock(prefix="", location=location, page_size=1)
+        self.list_counters(prefix="", page_size=1)
         assert self._stored("counter:*") | self._stored("stock:*") == {
             name: level.text for name, level in self.model.levels.items()
         }

@@ -93,7 +93,7 @@ class Model:
             request_id=request_id,
             reason=_value(body, "reason"),
             reference=_value(body, "reference"),
-            lines=(Line(key, as_double(change), after.text if after else ""),),
+            lines=(Line(key, change, after.text if after else ""),),
         )
         self.ledger.append(entry)
         if after is None:
@@ -171,11 +171,6 @@ def key_of(body: Message) -> str:
     """Return what the ledger calls the level that a request names."""
     names = names_of(body)
     return f"counter:{names['counter']}" if "counter" in names else f"stock:{names['location']}:{names['item']}"
-
-
-def as_double(number: int) -> int:
-    """Return the double that is nearest: a change from one end of the range to the other needs a bit more."""
-    return int(float(number))
 
 
 def _reply(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tallykeeper.v1 import counter_pb2, inventory_pb2
 from tests.model.refusal import MAX
 
-COUNTERS: Final = ("visits", "é:{a}")
+COUNTERS: Final = ("visits", "visitors", "é:{a}")
 ITEMS: Final = ("dune", "dune: {名}")
 LOCATIONS: Final = ("main", "annex")
 
@@ -20,6 +20,9 @@ locations = st.sampled_from(("", *LOCATIONS))
 small_integers = st.integers(-6, 6)
 small_counts = st.integers(0, 6)
 integers = small_integers | small_integers | st.sampled_from((MAX, MAX - 1, -MAX, 1 - MAX, 2**52))
+few = st.integers(0, 2)
+few_copies = st.integers(1, 3)
+a_little = st.integers(-1, 2)
 small_copies = st.integers(1, 6)
 copies = small_copies | small_copies | st.sampled_from((MAX, MAX - 1, 2**52))
 counts = small_counts | small_counts | st.sampled_from((MAX, MAX - 1))
@@ -103,17 +106,17 @@ trades: Final = st.one_of(
     _message(
         inventory_pb2.DecrementCopiesRequest,
         item=st.just("dune"),
-        copies=small_copies,
+        copies=few_copies,
         shortage_policy=st.sampled_from((0, 1, 2)),
     ),
-    _message(inventory_pb2.IncrementCopiesRequest, item=st.just("dune"), copies=small_copies),
-    _message(inventory_pb2.SetStockRequest, item=st.just("dune"), on_hand=small_counts),
-    _message(inventory_pb2.ConfigureStockRequest, item=st.just("dune"), backorder_limit=small_counts),
-    _message(inventory_pb2.ConfigureStockRequest, item=st.just("dune"), safety_stock=small_counts),
+    _message(inventory_pb2.IncrementCopiesRequest, item=st.just("dune"), copies=few_copies),
+    _message(inventory_pb2.SetStockRequest, item=st.just("dune"), on_hand=few),
+    _message(inventory_pb2.ConfigureStockRequest, item=st.just("dune"), backorder_limit=few),
+    _message(inventory_pb2.ConfigureStockRequest, item=st.just("dune"), safety_stock=few),
     _message(inventory_pb2.DeleteStockRequest, item=st.just("dune")),
-    _message(counter_pb2.IncrementRequest, counter=st.just("visits"), delta=small_integers),
-    _message(counter_pb2.SetCounterRequest, counter=st.just("visits"), value=small_integers),
-    _message(counter_pb2.ConfigureCounterRequest, counter=st.just("visits"), max=small_integers),
+    _message(counter_pb2.IncrementRequest, counter=st.just("visits"), delta=a_little),
+    _message(counter_pb2.SetCounterRequest, counter=st.just("visits"), value=a_little | st.just(MAX)),
+    _message(counter_pb2.ConfigureCounterRequest, counter=st.just("visits"), max=a_little),
 )
 """Small changes of one level and one counter: they bring about what changes at random seldom do."""
 mutations: Final = counter_mutations | stock_mutations | trades

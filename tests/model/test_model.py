@@ -1,11 +1,15 @@
-"""The server against the model. TALLYKEEPER_TEST_EXAMPLES=1000 makes a long run of it."""
+"""The server against the model.
+
+TALLYKEEPER_TEST_EXAMPLES=1000 makes a long run of it. A failure is shown as it was found; TALLYKEEPER_TEST_SHRINK=1
+with ``-o faulthandler_timeout=0`` looks for the shortest steps that lead there, which takes minutes.
+"""
 
 import os
 from typing import Final
 
 import pytest
 import redis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.calling import Caller
@@ -19,6 +23,7 @@ SETTINGS: Final = settings(
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
+    phases=[phase for phase in Phase if phase is not Phase.shrink or "TALLYKEEPER_TEST_SHRINK" in os.environ],
     print_blob=True,
 )
 

@@ -68,7 +68,7 @@ _NOT_A_LIFE: list[object] = [
 BAD_VALUES: Mapping[str, Sequence[object]] = {
     "namespace": _NOT_A_PLACE,
     "location": _NOT_A_PLACE,
-    "request_id": [*CONTROL_CHARACTERS, "x" * 65, "x" * 5_000, " ", "a b", "a ", "é", "名", "😀"],
+    "request_id": [*CONTROL_CHARACTERS, "x" * 65, "x" * 5_000, "é", "名", "😀"],
     "reason": _texts(64),
     "reference": _texts(256),
     "counter": ["", *_texts(128)],

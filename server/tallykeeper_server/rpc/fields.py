@@ -12,7 +12,7 @@ from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.errors import InvalidFieldError
 
 _PLACE: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{limits.PLACE_CHARACTERS_MAX - 1}}}")
-_REQUEST_ID: Final = re.compile(rf"[!-~]{{1,{limits.REQUEST_ID_CHARACTERS_MAX}}}")
+_REQUEST_ID: Final = re.compile(rf"[ -~]{{1,{limits.REQUEST_ID_CHARACTERS_MAX}}}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SHOWN_CHARACTERS_MAX: Final = 32
 _INTEGER_RANGE: Final = "-(2^53-1) .. 2^53-1"
@@ -99,9 +99,13 @@ class Fields:
         return value or limits.PAGE_SIZE_DEFAULT
 
     def count(self, field: str, value: int, most: int) -> None:
-        """How many elements a repeated field has: at least one."""
+        """How many elements a repeated field has: at least one. If it is wrong, they need not be looked at.
+
+        :raises InvalidFieldError: it is wrong.
+        """
         if not 1 <= value <= most:
             self.refuse(field, f"has {value} elements; 1 .. {most} are allowed")
+            self.check()
 
     def update_mask(self, request: Message, mask: FieldMask, allowed: tuple[str, ...]) -> frozenset[str]:
         """Return which of the allowed fields are to be changed: those of the mask, or else those present."""
