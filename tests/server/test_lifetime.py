@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,17 +75,19 @@ def test_a_signal_ends_it_and_leaves_nothing_but_the_data(tmp_path: Path, signal
 def test_a_signal_ends_it_while_its_store_still_starts(tmp_path: Path) -> None:
     started = tmp_path / "started"
     slow_store = tmp_path / "slow-store"
-    slow_store.write_text(f"#!/bin/sh\necho $$ > {started}.new\nmv {started}.new {started}\nexec sleep 600\n")
+    slow_store.write_text(
+        f"#!{sys.executable}\nimport os, time\nos.symlink(str(os.getpid()), '{started}')\ntime.sleep(600)\n"
+    )
     slow_store.chmod(0o700)
     server = ServerProcess("--data-dir", str(tmp_path / "data"), "--store-binary", str(slow_store))
-    wait_until(started.exists, what="the store is started")
+    wait_until(started.is_symlink, what="the store is started")
 
     status = server.stop()
 
     assert status == 0
     assert not server.events("serving")
     assert server.events("stopped")
-    assert not runs(int(started.read_text()))
+    assert not runs(int(str(started.readlink())))
 
 
 def test_calls_in_flight_are_finished_and_health_says_that_it_stops(tmp_path: Path) -> None:
