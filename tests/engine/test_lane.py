@@ -152,7 +152,6 @@ async def test_a_caller_that_leaves_withdraws_what_was_not_sent_and_nothing_else
 
     assert await sent == 10
     assert await stays == 40
-    await lane.drain()
     assert [item for batch in store.batches for item in batch if item == 3] == []
 
 
@@ -195,13 +194,3 @@ async def test_an_unexpected_error_reaches_every_caller_of_the_batch() -> None:
     assert all(isinstance(result, ZeroDivisionError) or result == 20 for result in results)
     assert any(isinstance(result, ZeroDivisionError) for result in results)
     assert await asyncio.gather(*submit(lane, 3)) == [30]
-
-
-async def test_drain_waits_for_all_that_was_submitted() -> None:
-    store = PlayedStore()
-    lane = Lane(store.send, LIMITS)
-    futures = submit(lane, *range(20))
-
-    await lane.drain()
-
-    assert all(future.done() for future in futures)

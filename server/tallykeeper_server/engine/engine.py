@@ -61,8 +61,3 @@ class Engine:
         """List names in order. A counter that has expired may still be among them for a while."""
         answer = await self._queries.submit(query, deadline=deadline, may_resend=True)
         return cast("list[LevelName]", answer)
-
-    async def drain(self) -> None:
-        """Wait until nothing is under way."""
-        await self._mutations.drain()
-        await self._queries.drain()

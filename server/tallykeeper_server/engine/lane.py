@@ -94,14 +94,6 @@ class Lane(Generic[Item, Result]):
             self._send_or_pause()
         return future
 
-    async def drain(self) -> None:
-        """Wait until nothing waits and nothing is under way."""
-        while self._waiting or self._batch is not None:
-            if self._batch is not None:
-                await asyncio.wait([self._batch])
-            else:
-                await asyncio.wait([self._waiting[-1].future])
-
     def _send_or_pause(self) -> None:
         """Send what waits, or set a timer for it. Nothing is under way."""
         if self._retry_seconds:

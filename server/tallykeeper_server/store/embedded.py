@@ -79,11 +79,6 @@ class EmbeddedStore:
         """Where the store is reached."""
         return f"unix://{self._socket}"
 
-    @property
-    def process_id(self) -> int | None:
-        """The process that runs now or ran last; None before the first."""
-        return self._process.pid if self._process else None
-
     async def __aenter__(self) -> Self:
         """Start the store and wait until it answers, which takes as long as loading its data does.
 
