@@ -100,8 +100,9 @@ def test_it_says_which_promise_a_store_does_not_hold(tmp_path: Path, options: tu
         store_process(find_binary(None), tmp_path, *options) as url,
         ServerProcess("--store", url) as server,
     ):
-        (warning,) = server.events("a promise does not hold")
+        pass
 
+    (warning,) = server.events("a promise does not hold")
     assert all(words in warning["reason"] for words in told)
     assert bool(server.events("promise")) == ("allkeys-lru" in options)
 
