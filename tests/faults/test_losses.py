@@ -1,8 +1,6 @@
 """What a caller is told when the store is lost, and whether it is true."""
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,17 +18,11 @@ from tallykeeper_server.store.embedded import find_binary
 from tallykeeper_server.store.redis_store import RedisStore
 from tests.calling import Caller, Failure
 from tests.faults.proxy import LossyProxy
+from tests.faults.stopping import stopped
 from tests.ledger import read_ledger
 from tests.serving import ThreadedServer, store_process, wait_until
 
 EVALSHA = b"EVALSHA"
-
-
-@pytest.fixture
-def own_store(tmp_path: Path) -> Iterator[str]:
-    """The URL of a store of this test's own."""
-    with store_process(find_binary(None), tmp_path) as url:
-        yield url
 
 
 @pytest.fixture
@@ -66,13 +58,6 @@ def failure_of_call(call: Caller, request: IncrementRequest | GetCounterRequest,
     with pytest.raises(Failure) as raised:
         call(request, timeout=timeout)
     return raised.value
-
-
-def stop_store(connection: redis.Redis) -> int:
-    """Stop the store in its tracks, and return its process id."""
-    process_id = int(connection.info("server")["process_id"])
-    os.kill(process_id, signal.SIGSTOP)
-    return process_id
 
 
 def test_without_a_request_id_a_lost_reply_is_an_unknown_outcome(
@@ -152,20 +137,19 @@ def test_a_store_without_memory_refuses_and_changes_nothing(
 
 
 def test_a_lane_that_is_full_refuses_at_once(
-    connection: redis.Redis, call_through: Callable[..., Caller], namespace: str
+    own_store: str, call_through: Callable[..., Caller], namespace: str
 ) -> None:
     call = call_through(waiting_mutations_max=2)
     request = IncrementRequest(namespace=namespace, counter="v")
     call(request)
-    process_id = stop_store(connection)
 
-    start: grpc.UnaryUnaryMultiCallable[bytes, bytes] = call.channel.unary_unary(
-        "/tallykeeper.v1.CounterService/Increment"
-    )
-    waiting = [start.future(request.SerializeToString(), timeout=20.0) for _ in range(4)]
-    wait_until(lambda: any(each.done() for each in waiting), what="one too many is refused")
-    refused = failure_of_call(call, request)
-    os.kill(process_id, signal.SIGCONT)
+    with stopped(own_store):
+        start: grpc.UnaryUnaryMultiCallable[bytes, bytes] = call.channel.unary_unary(
+            "/tallykeeper.v1.CounterService/Increment"
+        )
+        waiting = [start.future(request.SerializeToString(), timeout=20.0) for _ in range(4)]
+        wait_until(lambda: any(each.done() for each in waiting), what="one too many is refused")
+        refused = failure_of_call(call, request)
 
     assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
     assert refused.pushback_ms is not None
@@ -174,21 +158,20 @@ def test_a_lane_that_is_full_refuses_at_once(
 
 
 def test_a_call_that_was_never_sent_is_not_made_later(
-    connection: redis.Redis, call_through: Callable[..., Caller], namespace: str
+    own_store: str, call_through: Callable[..., Caller], namespace: str
 ) -> None:
     call = call_through()
     request = IncrementRequest(namespace=namespace, counter="v")
     call(request)
-    process_id = stop_store(connection)
 
-    start: grpc.UnaryUnaryMultiCallable[bytes, bytes] = call.channel.unary_unary(
-        "/tallykeeper.v1.CounterService/Increment"
-    )
-    sent = start.future(request.SerializeToString(), timeout=20.0)
-    # This query comes after that call: once it has timed out, the call is under way, and the next waits behind it.
-    failure_of_call(call, GetCounterRequest(namespace=namespace, counter="v"), timeout=0.2)
-    late = failure_of_call(call, request, timeout=0.3)
-    os.kill(process_id, signal.SIGCONT)
+    with stopped(own_store):
+        start: grpc.UnaryUnaryMultiCallable[bytes, bytes] = call.channel.unary_unary(
+            "/tallykeeper.v1.CounterService/Increment"
+        )
+        sent = start.future(request.SerializeToString(), timeout=20.0)
+        # This query comes after that call: once it has timed out, the call is under way, and the next waits behind it.
+        failure_of_call(call, GetCounterRequest(namespace=namespace, counter="v"), timeout=0.2)
+        late = failure_of_call(call, request, timeout=0.3)
 
     assert late.code == grpc.StatusCode.DEADLINE_EXCEEDED
     assert sent.exception(20.0) is None

@@ -81,16 +81,13 @@ class Connection:
         :raises OutcomeUnknownError: any may have been carried out.
         """
         async with self._lock:
-            await self._connect()
-            packed = b"".join(hiredis.pack_command(cast("tuple[Any]", command)) for command in commands)
             try:
-                async with asyncio.timeout(self._timeout_seconds):
-                    await self._connection.send_packed_command(packed, check_health=False)
-                    return [await self._read() for _ in commands]
-            except (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, OSError) as error:
-                await self._connection.disconnect(nowait=True)
-                message = f"the store was lost before it answered ({_brief(error)})"
-                raise OutcomeUnknownError(message) from error
+                await self._connect()
+                return await self._exchange(commands)
+            except BaseException:
+                # Also when cancelled: a reply that is still on its way would be taken for the next caller's.
+                await self.close()
+                raise
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
@@ -106,6 +103,16 @@ class Connection:
         except (RedisError, TimeoutError, OSError) as error:
             message = f"the store cannot be reached ({_brief(error)})"
             raise StoreUnavailableError(message) from error
+
+    async def _exchange(self, commands: Sequence[Command]) -> list[Reply]:
+        packed = b"".join(hiredis.pack_command(cast("tuple[Any]", command)) for command in commands)
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._connection.send_packed_command(packed, check_health=False)
+                return [await self._read() for _ in commands]
+        except (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, OSError) as error:
+            message = f"the store was lost before it answered ({_brief(error)})"
+            raise OutcomeUnknownError(message) from error
 
     async def _read(self) -> Reply:
         try:
