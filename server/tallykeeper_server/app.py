@@ -5,11 +5,13 @@ It alone knows all of them.
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
 from collections.abc import AsyncIterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
 import grpc
@@ -159,12 +161,13 @@ def _bind(server: grpc.aio.Server, listen: str) -> str:
     """Bind the address and return it with the port that was chosen where it asked for any."""
     try:
         if listen.startswith("unix:"):
+            _make_way_for_socket(listen.removeprefix("unix:"))
             server.add_insecure_port(listen)
             return listen
         host, _, port = listen.rpartition(":")
         _try_to_bind(host.strip("[]"), int(port))
         return f"{host}:{server.add_insecure_port(listen)}"
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, UnicodeError) as error:  # UnicodeError: an overlong host name
         message = f"cannot listen on {listen}: {getattr(error, 'strerror', None) or error}"
         raise StartError(message) from error
 
@@ -178,6 +181,22 @@ def _try_to_bind(host: str, port: int) -> None:
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(address)
+
+
+def _make_way_for_socket(path: str) -> None:
+    """Remove the socket of a server that was killed. gRPC would take it from one that runs, too.
+
+    :raises OSError: a server listens on it, something else is there, or nothing can be.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.bind(path)
+        except OSError as error:
+            probe.settimeout(0)  # a server that has no room for another connection is in use as well
+            in_use = error.errno != errno.EADDRINUSE or probe.connect_ex(path) != errno.ECONNREFUSED
+            if in_use or not Path(path).is_socket():
+                raise
+    Path(path).unlink()
 
 
 async def _watch_store(store: RedisStore, health: Health, interval_seconds: float) -> None:

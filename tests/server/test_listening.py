@@ -1,0 +1,87 @@
+"""Where the server listens, and what it says when it cannot."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
+from tests.calling import Caller
+from tests.server.starting import refused_start
+from tests.serving import PATIENCE_SECONDS, ServerProcess
+
+
+def test_it_listens_on_a_unix_socket_and_leaves_none_behind(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/tallykeeper.sock"
+
+    with ServerProcess("--data-dir", str(tmp_path / "data"), "--listen", address) as server:
+        call = Caller(address)
+        call(IncrementRequest(counter="v"))
+        value = call(GetCounterRequest(counter="v")).counter.value
+        call.close()
+
+    assert server.target == address
+    assert value == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_unix_socket_in_use_is_not_taken_from_its_server(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/tallykeeper.sock"
+    with ServerProcess("--data-dir", str(tmp_path / "first"), "--listen", address):
+        call = Caller(address)
+        call(IncrementRequest(counter="v"))
+
+        line = refused_start("--data-dir", str(tmp_path / "second"), "--listen", address)
+
+        value = call(IncrementRequest(counter="v")).counter.value
+        call.close()
+    assert line == f"tallykeeper: cannot listen on {address}: Address already in use"
+    assert value == 2
+
+
+def test_the_unix_socket_of_a_server_that_was_killed_is_taken_over(tmp_path: Path) -> None:
+    arguments = ("--data-dir", str(tmp_path / "data"), "--listen", f"unix:{tmp_path}/tallykeeper.sock")
+    with ServerProcess(*arguments) as server:
+        server.process.kill()
+        server.process.wait(PATIENCE_SECONDS)
+    assert (tmp_path / "tallykeeper.sock").is_socket()
+
+    with ServerProcess(*arguments) as server:
+        call = Caller(server.target)
+        assert call(IncrementRequest(counter="v")).counter.value == 1
+        call.close()
+
+
+def test_a_file_where_the_unix_socket_should_be_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("precious")
+
+    line = refused_start("--data-dir", str(tmp_path / "data"), "--listen", f"unix:{file}")
+
+    assert line == f"tallykeeper: cannot listen on unix:{file}: Address already in use"
+    assert file.read_text() == "precious"
+
+
+def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+
+        line = refused_start("--data-dir", str(tmp_path), "--listen", listen)
+
+    assert line == f"tallykeeper: cannot listen on {listen}: Address already in use"
+
+
+@pytest.mark.parametrize(
+    ("listen", "told"),
+    [
+        ("192.0.2.1:0", "Cannot assign requested address"),
+        (f"{'x' * 64}.invalid:0", ""),
+        ("unix:/does/not/exist/s", "No such file or directory"),
+        (f"unix:/tmp/{'x' * 108}", "too long"),
+    ],
+)
+def test_an_address_that_cannot_be_bound_is_one_clear_line(tmp_path: Path, listen: str, told: str) -> None:
+    line = refused_start("--data-dir", str(tmp_path), "--listen", listen)
+
+    assert line.startswith(f"tallykeeper: cannot listen on {listen}: ")
+    assert told in line
