@@ -4,8 +4,8 @@ import json
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,26 +14,13 @@ import redis
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper_server.store.embedded import find_binary
 from tests.calling import Caller
+from tests.server.starting import refused_start
 from tests.serving import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, store_process
 
 
-def refused_start(*arguments: str) -> str:
-    """Start a server that must not start, and return the one line that it says."""
-    finished = subprocess.run(
-        [TALLYKEEPER, "serve", "--listen", "127.0.0.1:0", *arguments],
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-    )
-    assert finished.returncode == 1, finished.stderr
-    (line,) = finished.stderr.splitlines()
-    return line
-
-
 @contextmanager
-def played_store(info: str) -> Iterator[str]:
-    """Listen like a store that answers INFO so, and OK to all else; give its URL."""
+def played_peer(reply_to: Callable[[bytes], bytes]) -> Iterator[str]:
+    """Listen, and answer each request so; give the URL of the store that it is taken for."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -42,14 +29,18 @@ def played_store(info: str) -> Iterator[str]:
                 connection, _ = listener.accept()
                 with connection:
                     while request := connection.recv(65_536):
-                        reply = f"${len(info)}\r\n{info}\r\n" if b"INFO" in request else "+OK\r\n"
-                        connection.sendall(reply.encode())
+                        connection.sendall(reply_to(request))
 
     threading.Thread(target=serve, daemon=True).start()
     try:
         yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         listener.close()
+
+
+def played_store(info: str) -> AbstractContextManager[str]:
+    """Listen like a store that answers INFO so, and OK to all else; give its URL."""
+    return played_peer(lambda request: f"${len(info)}\r\n{info}\r\n".encode() if b"INFO" in request else b"+OK\r\n")
 
 
 def test_at_start_it_says_where_it_listens_where_its_data_lies_what_holds_and_what_to_try(tmp_path: Path) -> None:
@@ -93,6 +84,10 @@ def test_it_says_the_same_as_text_for_a_person(tmp_path: Path) -> None:
             ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "allkeys-lru"),
             ["maxmemory-policy is allkeys-lru", "noeviction"],
         ),
+        (
+            ("--appendonly", "yes", "--appendfsync", "always", "--no-appendfsync-on-rewrite", "yes"),
+            ["no-appendfsync-on-rewrite is yes", "set no-appendfsync-on-rewrite no"],
+        ),
     ],
 )
 def test_it_says_which_promise_a_store_does_not_hold(tmp_path: Path, options: tuple[str, ...], told: list[str]) -> None:
@@ -104,7 +99,7 @@ def test_it_says_which_promise_a_store_does_not_hold(tmp_path: Path, options: tu
 
     (warning,) = server.events("a promise does not hold")
     assert all(words in warning["reason"] for words in told)
-    assert bool(server.events("promise")) == ("allkeys-lru" in options)
+    assert bool(server.events("promise")) == ("allkeys-lru" in options)  # the only one that syncs each write
 
 
 def test_a_store_that_is_not_there_is_one_clear_line() -> None:
@@ -124,11 +119,21 @@ def test_a_store_that_is_not_there_is_one_clear_line() -> None:
         ("redis_version:6.2.14\r\nrole:master", "the store is Redis 6.2.14; at least Redis 7.0 or Valkey 7.2"),
         ("redis_version:7.2.4\r\nvalkey_version:7.1.0\r\nrole:master", "the store is Valkey 7.1.0"),
         ("redis_version:7.2.4\r\nrole:slave\r\nmaster_host:10.0.0.1", "a replica of 10.0.0.1"),
+        ("redis_version:7.2.4\r\nredis_mode:sentinel", "the store is a sentinel"),
+        ("redis_version:7.2.4\r\nvalkey_version:8.1.0\r\nserver_mode:cluster\r\nrole:master", "node of a cluster"),
     ],
 )
 def test_a_store_that_cannot_be_used_is_one_clear_line(info: str, told: str) -> None:
     with played_store(info) as url:
         assert told in refused_start("--store", url)
+
+
+def test_what_is_not_a_store_at_all_is_one_clear_line() -> None:
+    with played_peer(lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
+        line = refused_start("--store", url)
+
+    assert url in line
+    assert "does not answer as Redis does" in line
 
 
 def test_a_wrong_password_is_one_clear_line(tmp_path: Path) -> None:
@@ -152,15 +157,6 @@ def test_a_data_directory_in_use_is_one_clear_line(tmp_path: Path) -> None:
         line = refused_start("--data-dir", str(tmp_path))
 
     assert f"data directory {tmp_path} is in use by another Tallykeeper (process {server.process.pid})" in line
-
-
-def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        listen = f"127.0.0.1:{taken.getsockname()[1]}"
-
-        line = refused_start("--data-dir", str(tmp_path), "--listen", listen)
-
-    assert line == f"tallykeeper: cannot listen on {listen}: Address already in use"
 
 
 @pytest.mark.parametrize("binary", ["/does/not/exist", "/dev/null"])

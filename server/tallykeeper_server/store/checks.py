@@ -29,21 +29,31 @@ class StoreReport:
 async def check_store(connection: Connection) -> StoreReport:
     """Ask the store what it is.
 
-    :raises StoreUnfitError: it is too old, or a replica.
+    :raises StoreUnfitError: it is too old, a replica, a sentinel or a node of a cluster.
     :raises TallyError: it cannot be asked.
     """
     info = _parse_info(cast("bytes", await connection.call("INFO")))
     name = _name_of(info)
+    mode = info.get("server_mode") or info.get("redis_mode")
+    if mode == "sentinel":
+        message = "the store is a sentinel, which keeps no data; name the primary that it watches instead"
+        raise StoreUnfitError(message)
+    if mode == "cluster":
+        message = "the store is a node of a cluster; name a store that is not in cluster mode (cluster-enabled no)"
+        raise StoreUnfitError(message)
     if info.get("role") == "slave":
         message = f"the store is a replica of {info.get('master_host', 'another')}; name its primary instead"
         raise StoreUnfitError(message)
     append_only = info.get("aof_enabled") == "1"
     append_fsync = await _setting(connection, "appendfsync")
+    pauses_fsync = await _setting(connection, "no-appendfsync-on-rewrite") == "yes"
     policy = info.get("maxmemory_policy") or await _setting(connection, "maxmemory-policy")
     return StoreReport(
         name=name,
-        syncs_each_write=append_only and append_fsync == "always",
-        shortcomings=tuple(_shortcomings(append_only=append_only, append_fsync=append_fsync, policy=policy)),
+        syncs_each_write=append_only and append_fsync == "always" and not pauses_fsync,
+        shortcomings=tuple(
+            _shortcomings(append_only=append_only, append_fsync=append_fsync, pauses_fsync=pauses_fsync, policy=policy)
+        ),
     )
 
 
@@ -78,7 +88,7 @@ async def _setting(connection: Connection, name: str) -> str:
     return reply[1].decode() if reply else "unknown"
 
 
-def _shortcomings(*, append_only: bool, append_fsync: str, policy: str) -> list[str]:
+def _shortcomings(*, append_only: bool, append_fsync: str, pauses_fsync: bool, policy: str) -> list[str]:
     shortcomings = []
     if not append_only:
         shortcomings.append(
@@ -89,6 +99,11 @@ def _shortcomings(*, append_only: bool, append_fsync: str, policy: str) -> list[
         shortcomings.append(
             f"a power cut can lose the last acknowledged changes: appendfsync is {append_fsync} "
             "(set appendfsync always)"
+        )
+    elif pauses_fsync:
+        shortcomings.append(
+            "a power cut while the store rewrites its append-only file can lose acknowledged changes: "
+            "no-appendfsync-on-rewrite is yes (set no-appendfsync-on-rewrite no)"
         )
     if policy != "noeviction":
         shortcomings.append(

@@ -110,6 +110,9 @@ class Connection:
             async with asyncio.timeout(self._timeout_seconds):
                 await self._connection.send_packed_command(packed, check_health=False)
                 return [await self._read() for _ in commands]
+        except exceptions.InvalidResponse as error:
+            message = f"the store does not answer as Redis does ({_brief(error)})"
+            raise OutcomeUnknownError(message) from error
         except (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, OSError) as error:
             message = f"the store was lost before it answered ({_brief(error)})"
             raise OutcomeUnknownError(message) from error
