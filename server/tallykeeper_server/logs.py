@@ -10,7 +10,8 @@ def configure_logs(*, level: str, log_format: str) -> None:
     """Log to standard error from now on. ``auto`` means text on a terminal, and else JSON."""
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     renderers: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # A plain trace: the one that rich would draw shows the locals, and so what callers sent.
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

@@ -1,0 +1,41 @@
+"""What the server logs of a defect: enough to find it, and nothing of what callers sent."""
+
+import subprocess
+from pathlib import Path
+
+import grpc
+import pytest
+import redis
+
+from tallykeeper.v1.counter_pb2 import GetCounterRequest
+from tallykeeper_server.store.embedded import find_binary
+from tests.calling import Caller, Failure
+from tests.serving import PATIENCE_SECONDS, TALLYKEEPER, store_process, wait_until
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_defect_is_logged_with_its_trace_and_without_the_request(tmp_path: Path, log_format: str) -> None:
+    address = f"unix:{tmp_path}/tallykeeper.sock"
+    log = tmp_path / "log"
+    with store_process(find_binary(None), tmp_path) as url, log.open("w") as stderr:
+        with redis.Redis.from_url(url) as store:
+            store.set("tk:{default}:counter:private", "rubbish")
+        command: list[str | Path]
+        command = [TALLYKEEPER, "serve", "--listen", address, "--store", url, "--log-format", log_format]
+        with subprocess.Popen(command, stderr=stderr) as process:
+            try:
+                wait_until(lambda: "try next" in log.read_text(), what="the server serves")
+                call = Caller(address)
+                with pytest.raises(Failure) as raised:
+                    call(GetCounterRequest(counter="private"))
+                call.close()
+            finally:
+                process.terminate()
+                process.wait(PATIENCE_SECONDS)
+
+    told = log.read_text()
+    assert raised.value.code == grpc.StatusCode.INTERNAL
+    assert "rubbish" not in raised.value.message
+    assert "Traceback (most recent call last)" in told
+    assert "GetCounter" in told
+    assert "private" not in told
