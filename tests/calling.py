@@ -1,18 +1,30 @@
 """Calls by message, as a client in another language makes them: nothing of the Python client is in between."""
 
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
+from urllib.parse import quote
 
 import grpc
+import grpc.aio
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
-from tallykeeper.v1 import counter_pb2, inventory_pb2
+from tallykeeper.v1 import (
+    batch_pb2,
+    counter_pb2,
+    inventory_pb2,
+    ledger_pb2,
+    namespace_pb2,
+    reservation_pb2,
+)
 
 _METHODS: Final = {
     method.input_type.full_name: method
-    for file in (counter_pb2, inventory_pb2)
+    for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
@@ -31,6 +43,8 @@ class Failure(Exception):  # noqa: N818  # what a call ended in, compared as a v
     preconditions: tuple[tuple[str, str], ...]
     retry_delay_seconds: float | None
     pushback_ms: int | None
+    trailer_bytes: int
+    """About what the trailers took on the wire."""
 
     def __str__(self) -> str:
         return f"{self.code} {self.reason}: {self.message} {self.metadata}"
@@ -43,24 +57,98 @@ class Caller:
         self.channel = grpc.insecure_channel(target)
 
     def __call__(self, request: Message, *, timeout: float | None = 20.0) -> Any:  # noqa: ANN401  # by request type
-        """Call the RPC that takes this type of request; raise Failure if it fails."""
+        """Call the RPC that takes this type of request; raise Failure if it fails. Of a stream, take the first."""
         return self.send(type(request), request.SerializeToString(), timeout=timeout)
 
     def send(self, request_type: type[Message], raw: bytes, *, timeout: float | None = 20.0) -> Any:  # noqa: ANN401
         """Call the RPC that takes this type of request with bytes that need not be one."""
-        method = _METHODS[request_type.DESCRIPTOR.full_name]
-        call: grpc.UnaryUnaryMultiCallable[bytes, Message] = self.channel.unary_unary(
-            f"/{method.containing_service.full_name}/{method.name}",
-            response_deserializer=GetMessageClass(method.output_type).FromString,
-        )
+        if _METHODS[request_type.DESCRIPTOR.full_name].server_streaming:
+            with self._streaming(request_type, raw, timeout=timeout) as responses:
+                return next(responses)
         try:
-            return call(raw, timeout=timeout)
+            return self._callable(request_type)(raw, timeout=timeout)
         except grpc.RpcError as error:
             raise failure_of(error) from error
+
+    def pages(self, request: Any) -> Iterator[Any]:  # noqa: ANN401  # any listing
+        """Yield the pages of a listing, from the one that the request asks for to the last."""
+        while True:
+            page = self(request)
+            yield page
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return
+
+    @contextmanager
+    def stream(self, request: Message, *, timeout: float | None = 60.0) -> Iterator[Iterator[Any]]:
+        """Call the RPC that answers this type of request with a stream, which ends with the context.
+
+        Its responses raise Failure if it fails.
+        """
+        with self._streaming(type(request), request.SerializeToString(), timeout=timeout) as responses:
+            yield responses
+
+    @contextmanager
+    def _streaming(self, request_type: type[Message], raw: bytes, *, timeout: float | None) -> Iterator[Iterator[Any]]:
+        call = self._callable(request_type)(raw, timeout=timeout)
+        try:
+            yield _responses(call)
+        finally:
+            call.cancel()
+
+    def _callable(self, request_type: type[Message]) -> Any:  # noqa: ANN401  # of either arity
+        return _callable_on(self.channel, request_type)
 
     def close(self) -> None:
         """Close the channel."""
         self.channel.close()
+
+
+class AsyncCaller:
+    """The same for many calls at once."""
+
+    def __init__(self, target: str) -> None:
+        self.channel = grpc.aio.insecure_channel(target)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.channel.close()
+
+    async def __call__(self, request: Message, *, timeout: float | None = 60.0) -> Any:  # noqa: ANN401, ASYNC109  # of the RPC
+        """Call the RPC that takes this type of request; raise Failure if it fails."""
+        try:
+            return await _callable_on(self.channel, type(request))(request.SerializeToString(), timeout=timeout)
+        except grpc.RpcError as error:
+            raise failure_of(error) from error
+
+    async def stream(self, request: Message) -> AsyncIterator[Any]:
+        """Yield the responses to this type of request; raise Failure if it fails. The call ends with the iterator."""
+        call = _callable_on(self.channel, type(request))(request.SerializeToString())
+        try:
+            async for response in call:
+                yield response
+        except grpc.RpcError as error:
+            raise failure_of(error) from error
+        finally:
+            call.cancel()
+
+
+def _callable_on(channel: Any, request_type: type[Message]) -> Any:  # noqa: ANN401  # of either kind and arity
+    method = _METHODS[request_type.DESCRIPTOR.full_name]
+    make = channel.unary_stream if method.server_streaming else channel.unary_unary
+    return make(
+        f"/{method.containing_service.full_name}/{method.name}",
+        response_deserializer=GetMessageClass(method.output_type).FromString,
+    )
+
+
+def _responses(call: Any) -> Iterator[Any]:  # noqa: ANN401  # a call that is an iterator, which grpc's types do not say
+    try:
+        yield from call
+    except grpc.RpcError as error:
+        raise failure_of(error) from error
 
 
 def failure_of(error: Any) -> Failure:  # noqa: ANN401  # grpc's errors are calls too, which its types do not say
@@ -87,4 +175,10 @@ def failure_of(error: Any) -> Failure:  # noqa: ANN401  # grpc's errors are call
         preconditions=tuple((violation.type, violation.subject) for violation in precondition.violations),
         retry_delay_seconds=retry.retry_delay.ToMilliseconds() / 1000 if retry.HasField("retry_delay") else None,
         pushback_ms=int(trailers["grpc-retry-pushback-ms"]) if "grpc-retry-pushback-ms" in trailers else None,
+        trailer_bytes=len(quote(error.details() or "")) + sum(map(_wire_bytes, trailers.items())),
     )
+
+
+def _wire_bytes(header: tuple[str, str | bytes]) -> int:
+    name, value = header
+    return len(name) + (len(b64encode(value)) if isinstance(value, bytes) else len(value))

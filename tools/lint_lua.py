@@ -18,8 +18,7 @@ from tools.lua_tree import Node, is_field_name, parse, parts, text_of, walk
 BOUNDED_ITERATORS: Final = ("ipairs", "pairs", "string.gmatch")
 HEADER_SECTIONS: Final = ["keys", "arguments", "statuses"]
 REDIS_CALLS: Final = ("redis.call", "redis.pcall")
-PRELUDE: Final = "prelude.lua"
-DRIVER: Final = "driver.lua"
+DRIVER: Final = "driver_"
 
 
 def main() -> int:
@@ -38,13 +37,13 @@ def faults(fragments: Sequence[Fragment]) -> list[str]:
         (fragment.name, line) for fragment in fragments for line, _ in enumerate(fragment.text.split("\n"), start=1)
     ]
     root = parse("\n".join(fragment.text for fragment in fragments))
-    driver_row = places.index((DRIVER, 1))
+    driver_row = next(row for row, (name, _) in enumerate(places) if name.startswith(DRIVER))
     found = [
         (node.start_point.row, message)
         for node, message in chain(_construct_faults(root), _redis_faults(root, driver_row), name_faults(root))
     ]
     for fragment in fragments:
-        if fragment.name not in {PRELUDE, DRIVER}:
+        if tallykeeper_lua.is_operation(fragment.name):
             row = places.index((fragment.name, 1))
             found += [(row, message) for message in _operation_faults(fragment)]
     return ["{}:{}: {}".format(*places[row], message) for row, message in sorted(found)]

@@ -11,64 +11,131 @@
 `AsyncClient` has the same methods, to be awaited. Both retry what met an unreachable service, under the same
 request id, until the call's deadline; both raise `TallykeeperError` and its subclasses.
 
+`Client.apply` makes many changes in one call, which `operations` describes. `Client.watch` follows what happens:
+
+    for entry in client.watch(items=["dune"]):
+        print(entry.revision, entry.lines[0].stock_after.available)
+
 Responses are the generated messages of `tallykeeper.v1`, as the contract describes them: one vocabulary for
 every language, and no second set of types to keep in step with it.
 """
 
+from tallykeeper.v1.batch_pb2 import ApplyResponse, Operation, OperationResult
 from tallykeeper.v1.counter_pb2 import Counter
-from tallykeeper.v1.inventory_pb2 import ShortagePolicy, StockKey, StockLevel
+from tallykeeper.v1.inventory_pb2 import AvailabilityLine, ShortagePolicy, StockKey, StockLevel
+from tallykeeper.v1.ledger_pb2 import (
+    Entry,
+    EntryLine,
+    OperationKind,
+    RequestOutcome,
+    ThresholdCrossing,
+    WatchResponse,
+)
+from tallykeeper.v1.reservation_pb2 import Reservation, ReservationLine, ReservationState, StockLine
+from tallykeeper_client import operations
 from tallykeeper_client.aio_client import AsyncClient
 from tallykeeper_client.call import UNCHANGED, Unchanged
 from tallykeeper_client.client import Client
 from tallykeeper_client.errors import (
-    CounterBoundExceeded,
-    CounterNotFound,
+    BatchTooLarge,
     DeadlineExceeded,
-    InsufficientStock,
     InternalError,
     InvalidField,
-    ItemNotFound,
     OutcomeUnknown,
     Overloaded,
     PageTokenInvalid,
     RequestIdReused,
-    StockNotEmpty,
+    RevisionAhead,
+    RevisionTrimmed,
+    ShuttingDown,
     StoreOutOfMemory,
     StoreUnavailable,
     TallykeeperError,
+    TooManyWatches,
     Unavailable,
+    WatcherTooSlow,
+)
+from tallykeeper_client.failure import FieldViolation, PreconditionViolation
+from tallykeeper_client.reasons import error_of_result
+from tallykeeper_client.refusals import (
+    CommitExceedsReserved,
+    CounterBoundExceeded,
+    CounterNotFound,
+    ExcessLine,
+    InsufficientStock,
+    ItemNotFound,
+    ReservationCommitted,
+    ReservationExists,
+    ReservationExpired,
+    ReservationLifetimeExceeded,
+    ReservationNotFound,
+    ReservationReleased,
+    ShortLine,
+    StockBelowReserved,
+    StockNotEmpty,
     ValueChanged,
     ValueOverflow,
 )
-from tallykeeper_client.failure import FieldViolation, PreconditionViolation
 
 __all__ = [
     "UNCHANGED",
+    "ApplyResponse",
     "AsyncClient",
+    "AvailabilityLine",
+    "BatchTooLarge",
     "Client",
+    "CommitExceedsReserved",
     "Counter",
     "CounterBoundExceeded",
     "CounterNotFound",
     "DeadlineExceeded",
+    "Entry",
+    "EntryLine",
+    "ExcessLine",
     "FieldViolation",
     "InsufficientStock",
     "InternalError",
     "InvalidField",
     "ItemNotFound",
+    "Operation",
+    "OperationKind",
+    "OperationResult",
     "OutcomeUnknown",
     "Overloaded",
     "PageTokenInvalid",
     "PreconditionViolation",
     "RequestIdReused",
+    "RequestOutcome",
+    "Reservation",
+    "ReservationCommitted",
+    "ReservationExists",
+    "ReservationExpired",
+    "ReservationLifetimeExceeded",
+    "ReservationLine",
+    "ReservationNotFound",
+    "ReservationReleased",
+    "ReservationState",
+    "RevisionAhead",
+    "RevisionTrimmed",
+    "ShortLine",
     "ShortagePolicy",
+    "ShuttingDown",
+    "StockBelowReserved",
     "StockKey",
     "StockLevel",
+    "StockLine",
     "StockNotEmpty",
     "StoreOutOfMemory",
     "StoreUnavailable",
     "TallykeeperError",
+    "ThresholdCrossing",
+    "TooManyWatches",
     "Unavailable",
     "Unchanged",
     "ValueChanged",
     "ValueOverflow",
+    "WatchResponse",
+    "WatcherTooSlow",
+    "error_of_result",
+    "operations",
 ]

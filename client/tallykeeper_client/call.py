@@ -1,6 +1,6 @@
 """What a call is before it is sent: its method, its request, its deadline and its request id.
 
-Which calls there are, `counter_calls` and `inventory_calls` say; the clients send them.
+Which calls there are, `counter_calls`, `inventory_calls` and their like say; the clients send them.
 """
 
 import inspect
@@ -66,13 +66,17 @@ class Defaults:
     new_request_id: Callable[[], str] = fresh_request_id
 
 
-class ReadRequest(Protocol):
-    """What the request of every call has."""
-
-    namespace: str
+class Request(Protocol):
+    """What every request has."""
 
     def SerializeToString(self) -> bytes:  # noqa: N802  # the name that protobuf gives it
         """Encode it for the wire."""
+
+
+class ReadRequest(Request, Protocol):
+    """What the request of a call within a namespace has."""
+
+    namespace: str
 
 
 class MutationRequest(ReadRequest, Protocol):
@@ -88,10 +92,23 @@ class Call(Generic[ResponseT]):
     """One call, ready to be sent: ``path`` names its RPC, ``request_id`` is empty for a read."""
 
     path: str
-    request: ReadRequest
+    request: Request
     response: type[ResponseT]
     timeout_seconds: float
     request_id: str
+
+
+def look(
+    defaults: Defaults, rpc: str, request: Request, response: type[ResponseT], *, timeout_seconds: float | None = None
+) -> Call[ResponseT]:
+    """Complete a read across namespaces. ``rpc`` is its service and method, as in ``CounterService/GetCounter``."""
+    return Call(
+        path=f"/tallykeeper.v1.{rpc}",
+        request=request,
+        response=response,
+        timeout_seconds=defaults.timeout_seconds if timeout_seconds is None else timeout_seconds,
+        request_id="",
+    )
 
 
 def read(
@@ -103,15 +120,9 @@ def read(
     namespace: str | None = None,
     timeout_seconds: float | None = None,
 ) -> Call[ResponseT]:
-    """Complete a read. ``rpc`` is its service and method, as in ``CounterService/GetCounter``."""
+    """Complete a read within a namespace."""
     request.namespace = namespace or defaults.namespace
-    return Call(
-        path=f"/tallykeeper.v1.{rpc}",
-        request=request,
-        response=response,
-        timeout_seconds=defaults.timeout_seconds if timeout_seconds is None else timeout_seconds,
-        request_id="",
-    )
+    return look(defaults, rpc, request, response, timeout_seconds=timeout_seconds)
 
 
 def mutation(
@@ -150,16 +161,25 @@ def mask_of(**fields: object) -> FieldMask:
     return FieldMask(paths=[name for name, value in fields.items() if value is not UNCHANGED])
 
 
-def document(method: Callable[..., object], build: Callable[..., Call[Any]]) -> None:
+def document(
+    method: Callable[..., object],
+    build: Callable[..., Call[Any]],
+    *,
+    name: str | None = None,
+    text: str | None = None,
+    returns: object = None,
+) -> None:
     """Give a client's method the name, text and signature of the function that builds its call.
 
-    The method's own object stands where the builder has its defaults, and it returns the response.
+    The method's own object stands where the builder has its defaults, and it returns the response; unless it is
+    said that it has another name, another text, or returns something else.
     """
     signature = inspect.signature(build)
     _, *others = signature.parameters.values()
     (response,) = get_args(signature.return_annotation)
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    method.__name__ = build.__name__
-    method.__qualname__ = build.__qualname__
-    method.__doc__ = build.__doc__
-    method.__signature__ = signature.replace(parameters=[own, *others], return_annotation=response)  # type: ignore[attr-defined]
+    method.__name__ = method.__qualname__ = name or build.__name__
+    method.__doc__ = text or build.__doc__
+    method.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[own, *others], return_annotation=returns or response
+    )

@@ -1,18 +1,29 @@
 """The client for code that waits: every call blocks its thread until the answer is there."""
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from types import TracebackType
-from typing import Concatenate, ParamSpec, Self, Unpack
+from typing import Any, Concatenate, ParamSpec, Self
 
 import grpc
 
-from tallykeeper.v1.counter_pb2 import Counter
-from tallykeeper.v1.inventory_pb2 import StockLevel
-from tallykeeper_client import counter_calls, inventory_calls
-from tallykeeper_client.call import Call, Defaults, ReadOptions, ResponseT, document
+from tallykeeper.v1.ledger_pb2 import Entry, WatchResponse
+from tallykeeper_client import (
+    batch_calls,
+    counter_calls,
+    inventory_calls,
+    ledger_calls,
+    namespace_calls,
+    pages,
+    reservation_calls,
+)
+from tallykeeper_client.call import Call, Defaults, ResponseT, document
 from tallykeeper_client.channel import CHANNEL_OPTIONS, TIMEOUT_SECONDS_DEFAULT
-from tallykeeper_client.errors import Unavailable, error_of
+from tallykeeper_client.errors import TallykeeperError, Unavailable
 from tallykeeper_client.failure import read_failure, unreachable
+from tallykeeper_client.following import Following, ended
+from tallykeeper_client.reasons import error_of
 
 _P = ParamSpec("_P")
 
@@ -27,6 +38,52 @@ def _method(
 
     document(method, build)
     return method
+
+
+def _iterator(
+    listing: pages.Listing[_P, pages.PageT, pages.EachT],
+) -> "Callable[Concatenate[Client, _P], Iterator[pages.EachT]]":
+    """Make a method that goes through all pages of a listing."""
+
+    def method(self: "Client", /, *args: _P.args, **kwargs: _P.kwargs) -> Iterator[pages.EachT]:
+        call, more = listing.build(self._defaults, *args, **kwargs), True
+        while more:
+            page = self._send(call)
+            yield from listing.on_page(page)
+            more = pages.turn(call, page)
+
+    listing.document(method, Iterator[listing.kind])  # type: ignore[name-defined]
+    return method
+
+
+def _watch_responses(
+    build: Callable[Concatenate[Defaults, _P], Call[WatchResponse]],
+) -> "Callable[Concatenate[Client, _P], Generator[WatchResponse]]":
+    """Make a method that follows what ``build`` builds."""
+
+    def method(self: "Client", /, *args: _P.args, **kwargs: _P.kwargs) -> Generator[WatchResponse]:
+        return self._follow(build(self._defaults, *args, **kwargs))
+
+    document(method, build, returns=Generator[WatchResponse])
+    return method
+
+
+def _watch(
+    build: Callable[Concatenate[Defaults, _P], Call[WatchResponse]],
+) -> "Callable[Concatenate[Client, _P], Generator[Entry]]":
+    """Make a method that follows what ``build`` builds, and gives the entries alone."""
+
+    def method(self: "Client", /, *args: _P.args, **kwargs: _P.kwargs) -> Generator[Entry]:
+        return _entries(self._follow(build(self._defaults, *args, **kwargs)))
+
+    document(method, build, returns=Generator[Entry])
+    return method
+
+
+def _entries(responses: Generator[WatchResponse]) -> Generator[Entry]:
+    with closing(responses):
+        for response in responses:
+            yield from response.entries
 
 
 class Client:
@@ -52,6 +109,7 @@ class Client:
         self.target = target
         self.namespace = namespace
         self._defaults = Defaults(namespace=namespace, timeout_seconds=timeout_seconds)
+        self._closed = threading.Event()
         self._channel = (
             grpc.secure_channel(target, credentials, CHANNEL_OPTIONS)
             if credentials
@@ -69,47 +127,38 @@ class Client:
     decrement_copies = _method(inventory_calls.decrement_copies)
     increment_copies = _method(inventory_calls.increment_copies)
     set_stock = _method(inventory_calls.set_stock)
+    move_copies = _method(inventory_calls.move_copies)
     configure_stock = _method(inventory_calls.configure_stock)
     delete_stock = _method(inventory_calls.delete_stock)
     get_stock = _method(inventory_calls.get_stock)
     batch_get_stock = _method(inventory_calls.batch_get_stock)
     get_item = _method(inventory_calls.get_item)
     list_stock = _method(inventory_calls.list_stock)
+    check_availability = _method(inventory_calls.check_availability)
 
-    def iterate_counters(
-        self, prefix: str = "", *, page_size: int = 0, **options: Unpack[ReadOptions]
-    ) -> Iterator[Counter]:
-        """Go through all counters whose names begin with ``prefix``, asking for one page after another.
+    reserve = _method(reservation_calls.reserve)
+    commit = _method(reservation_calls.commit)
+    release = _method(reservation_calls.release)
+    extend = _method(reservation_calls.extend)
+    get_reservation = _method(reservation_calls.get_reservation)
+    list_reservations = _method(reservation_calls.list_reservations)
 
-        ``page_size`` and the options are those of `list_counters`, the timeout that of each page.
-        """
-        page_token, more = "", True
-        while more:
-            page = self.list_counters(prefix, page_size=page_size, page_token=page_token, **options)
-            yield from page.counters
-            page_token = page.next_page_token
-            more = bool(page_token)
+    apply = _method(batch_calls.apply)
 
-    def iterate_stock(
-        self,
-        item_prefix: str = "",
-        *,
-        location: str = "",
-        page_size: int = 0,
-        **options: Unpack[ReadOptions],
-    ) -> Iterator[StockLevel]:
-        """Go through all levels of a location whose items begin with ``item_prefix``, page after page.
+    list_entries = _method(ledger_calls.list_entries)
+    lookup_request = _method(ledger_calls.lookup_request)
+    verify_namespace = _method(ledger_calls.verify_namespace)
+    watch = _watch(ledger_calls.watch)
+    watch_responses = _watch_responses(ledger_calls.watch_responses)
 
-        ``page_size`` and the options are those of `list_stock`, the timeout that of each page.
-        """
-        page_token, more = "", True
-        while more:
-            page = self.list_stock(
-                item_prefix, location=location, page_size=page_size, page_token=page_token, **options
-            )
-            yield from page.stock_levels
-            page_token = page.next_page_token
-            more = bool(page_token)
+    list_namespaces = _method(namespace_calls.list_namespaces)
+    get_namespace = _method(namespace_calls.get_namespace)
+
+    iterate_counters = _iterator(pages.COUNTERS)
+    iterate_stock = _iterator(pages.STOCK)
+    iterate_reservations = _iterator(pages.RESERVATIONS)
+    iterate_entries = _iterator(pages.ENTRIES)
+    iterate_namespaces = _iterator(pages.NAMESPACES)
 
     def wait_until_ready(self, *, timeout_seconds: float) -> None:
         """Connect. Raises `Unavailable` if there is no connection after ``timeout_seconds``."""
@@ -122,7 +171,8 @@ class Client:
             ready.cancel()
 
     def close(self) -> None:
-        """Close the channel; calls that are under way are cancelled."""
+        """Close the channel; calls that are under way are cancelled, and watches end."""
+        self._closed.set()
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -145,5 +195,43 @@ class Client:
         try:
             return send(call.request, timeout=call.timeout_seconds)
         except grpc.RpcError as error:
-            failure = read_failure(error, target=self.target, request_id=call.request_id)
-            raise error_of(failure) from error
+            raise self._error_of(error, call) from error
+
+    def _follow(self, call: Call[WatchResponse]) -> Generator[WatchResponse]:
+        """Give a watch's responses through all its connections, until it fails for good or the client is closed."""
+        following = Following(call)
+        while not self._closed.is_set():
+            cause: grpc.RpcError | None = None
+            try:
+                with self._stream(call) as stream:
+                    for response in stream:
+                        following.took(response)
+                        yield response
+            except grpc.RpcError as error:
+                cause = error
+            except ValueError:  # what gRPC makes of a channel that another thread has closed
+                if not self._closed.is_set():
+                    raise
+            if self._closed.is_set():
+                return
+            failure = self._error_of(cause, call) if cause else ended(self.target)
+            pause_seconds = following.pause_seconds(failure)
+            if pause_seconds is None:
+                raise failure from cause
+            self._closed.wait(pause_seconds)
+
+    @contextmanager
+    def _stream(self, call: Call[ResponseT]) -> Iterator[Iterator[ResponseT]]:
+        begin = self._channel.unary_stream(
+            call.path,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.response.FromString,
+        )
+        stream = begin(call.request)
+        try:
+            yield iter(stream)
+        finally:
+            stream.cancel()
+
+    def _error_of(self, error: grpc.RpcError, call: Call[Any]) -> TallykeeperError:
+        return error_of(read_failure(error, target=self.target, request_id=call.request_id))

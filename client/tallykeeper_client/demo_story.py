@@ -1,4 +1,4 @@
-"""The story of the demo: a day at a bookshop, each step of it a call and the answer that it got.
+"""The first act of the demo: a day at a bookshop, each step of it a call and the answer that it got.
 
 How it is told is `demo`'s to say.
 """
@@ -11,7 +11,7 @@ from typing import Final
 from tallykeeper_client.aio_client import AsyncClient
 from tallykeeper_client.call import fresh_request_id
 from tallykeeper_client.client import Client
-from tallykeeper_client.errors import InsufficientStock
+from tallykeeper_client.refusals import InsufficientStock
 
 _FAMILY: Final = 4
 _NOVEL: Final = "the-dispossessed"

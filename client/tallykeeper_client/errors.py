@@ -1,16 +1,15 @@
-"""Every way in which a call can fail, as an exception that carries the reason and its values.
+"""What every call can fail with, and a batch and a watch, as exceptions that carry the reason and its values.
 
-All of them are `TallykeeperError`. The table at the end says which reason is which class; a reason that it
-does not know is the class of its code, or `TallykeeperError` itself.
+All of them are `TallykeeperError`. What a single mutation or read is refused with stands in `refusals`; which reason
+is which class, `reasons` says.
 """
 # ruff: noqa: N818 -- each class is called by the reason that the contract gives it
 
 from collections.abc import Mapping
-from typing import Final
 
 import grpc
 
-from tallykeeper_client.failure import Failure, FieldViolation, PreconditionViolation
+from tallykeeper_client.failure import Failure, FieldViolation
 
 
 class TallykeeperError(Exception):
@@ -60,105 +59,6 @@ class RequestIdReused(TallykeeperError):
     """The request id came before with another request. Nothing was changed. Use one for each mutation."""
 
 
-class CounterNotFound(TallykeeperError):
-    """There is no such counter."""
-
-    counter: str
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.counter = failure.metadata["counter"]
-
-
-class ItemNotFound(TallykeeperError):
-    """There is no such stock level; ``location`` is None if the item has none anywhere."""
-
-    item: str
-    location: str | None
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.item = failure.metadata["item"]
-        self.location = failure.metadata.get("location")
-
-
-class InsufficientStock(TallykeeperError):
-    """Fewer copies may be taken than were ``requested``: ``available`` and ``backorder_limit`` more.
-
-    All three are copies. ``available`` may be below 0. ``violations`` says the same in words.
-    """
-
-    item: str
-    location: str
-    requested: int
-    available: int
-    backorder_limit: int
-    violations: tuple[PreconditionViolation, ...]
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.item = failure.metadata["item"]
-        self.location = failure.metadata["location"]
-        self.requested = int(failure.metadata["requested"])
-        self.available = int(failure.metadata["available"])
-        self.backorder_limit = int(failure.metadata["backorder_limit"])
-        self.violations = failure.precondition_violations
-
-
-class StockNotEmpty(TallykeeperError):
-    """The level still has copies ``on_hand`` or ``reserved``, and so it cannot be deleted."""
-
-    item: str
-    location: str
-    on_hand: int
-    reserved: int
-    violations: tuple[PreconditionViolation, ...]
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.item = failure.metadata["item"]
-        self.location = failure.metadata["location"]
-        self.on_hand = int(failure.metadata["on_hand"])
-        self.reserved = int(failure.metadata["reserved"])
-        self.violations = failure.precondition_violations
-
-
-class CounterBoundExceeded(TallykeeperError):
-    """The counter would be outside its bounds, of which an absent one is None. Nothing was changed.
-
-    ``value`` is the counter's own with the ``delta`` that it could not take; where a value was to be set or
-    bounds to be configured, ``delta`` is None and ``value`` is what is outside them.
-    """
-
-    value: int
-    delta: int | None
-    min: int | None
-    max: int | None
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.value = int(failure.metadata["value"])
-        self.delta = _optional_integer(failure.metadata, "delta")
-        self.min = _optional_integer(failure.metadata, "min")
-        self.max = _optional_integer(failure.metadata, "max")
-
-
-class ValueOverflow(TallykeeperError):
-    """The result would be outside -(2^53-1) .. 2^53-1. Nothing was changed. ``metadata`` says of what."""
-
-
-class ValueChanged(TallykeeperError):
-    """The value was ``actual`` and not ``expected``. Nothing was changed."""
-
-    actual: int
-    expected: int
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.actual = int(failure.metadata["actual"])
-        self.expected = int(failure.metadata["expected"])
-
-
 class Overloaded(TallykeeperError):
     """Too many calls are waiting at the server. Nothing was changed; come back after a while."""
 
@@ -187,36 +87,65 @@ class InternalError(TallykeeperError):
     """A defect of the server, which has logged it."""
 
 
-CLASS_OF_REASON: Final[Mapping[str, type[TallykeeperError]]] = {
-    "COUNTER_BOUND_EXCEEDED": CounterBoundExceeded,
-    "COUNTER_NOT_FOUND": CounterNotFound,
-    "DEADLINE_EXCEEDED": DeadlineExceeded,
-    "INSUFFICIENT_STOCK": InsufficientStock,
-    "INTERNAL": InternalError,
-    "INVALID_FIELD": InvalidField,
-    "ITEM_NOT_FOUND": ItemNotFound,
-    "OUTCOME_UNKNOWN": OutcomeUnknown,
-    "OVERLOADED": Overloaded,
-    "PAGE_TOKEN_INVALID": PageTokenInvalid,
-    "REQUEST_ID_REUSED": RequestIdReused,
-    "STOCK_NOT_EMPTY": StockNotEmpty,
-    "STORE_OUT_OF_MEMORY": StoreOutOfMemory,
-    "STORE_UNAVAILABLE": StoreUnavailable,
-    "UNAVAILABLE": Unavailable,
-    "VALUE_CHANGED": ValueChanged,
-    "VALUE_OVERFLOW": ValueOverflow,
-}
+class BatchTooLarge(TallykeeperError):
+    """The batch has more ``operations`` or more ``lines`` than the server takes. Nothing was changed."""
+
+    operations: int
+    operations_max: int
+    lines: int
+    lines_max: int
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.operations = int(failure.metadata["operations"])
+        self.operations_max = int(failure.metadata["operations_max"])
+        self.lines = int(failure.metadata["lines"])
+        self.lines_max = int(failure.metadata["lines_max"])
 
 
-def error_of(failure: Failure) -> TallykeeperError:
-    """Make the exception of a failure; the plain one where values that its reason promises are missing."""
-    of_code = CLASS_OF_REASON.get(failure.code.name, TallykeeperError)
-    kind = CLASS_OF_REASON.get(failure.reason, of_code)
-    try:
-        return kind(failure)
-    except (KeyError, ValueError):
-        return TallykeeperError(failure)
+class RevisionTrimmed(TallykeeperError):
+    """The ledger has dropped entries after the revision asked for; ``oldest`` is the first that it has."""
+
+    after_revision: int
+    oldest: int
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.after_revision = int(failure.metadata["after_revision"])
+        self.oldest = int(failure.metadata["oldest"])
 
 
-def _optional_integer(metadata: Mapping[str, str], key: str) -> int | None:
-    return int(metadata[key]) if key in metadata else None
+class RevisionAhead(TallykeeperError):
+    """The namespace is at ``revision`` and so before the one asked for, or has lost changes with its store."""
+
+    after_revision: int
+    revision: int
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.after_revision = int(failure.metadata["after_revision"])
+        self.revision = int(failure.metadata["revision"])
+
+
+class WatcherTooSlow(TallykeeperError):
+    """The watcher did not read as fast as changes came; the last that it was sent is ``revision``."""
+
+    revision: int
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.revision = int(failure.metadata["revision"])
+
+
+class TooManyWatches(TallykeeperError):
+    """The server has no room for another watch."""
+
+
+class ShuttingDown(Unavailable):
+    """The server stops, and with it the watch; the last that was sent is ``revision``."""
+
+    revision: int
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.revision = int(failure.metadata["revision"])

@@ -10,8 +10,11 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
 from google.rpc.status_pb2 import Status
 
+from tallykeeper.v1.batch_pb2 import OperationError
+
 _DOMAIN: Final = "tallykeeper"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
+_CODES: Final[Mapping[int, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
 
 _DetailT = TypeVar("_DetailT", bound=Message)
 
@@ -70,6 +73,20 @@ def read_failure(error: grpc.RpcError, *, target: str, request_id: str) -> Failu
             PreconditionViolation(each.type, each.subject, each.description)
             for each in _detail(status, PreconditionFailure).violations
         ),
+    )
+
+
+def operation_failure(error: OperationError, *, request_id: str) -> Failure:
+    """Read why an operation of a batch failed. Of the fields that break a rule only the first is told."""
+    metadata = dict(error.metadata)
+    first = (FieldViolation(metadata["field"], error.message),) if "field" in metadata else ()
+    return Failure(
+        code=_CODES.get(error.code, grpc.StatusCode.UNKNOWN),
+        reason=error.reason,
+        message=error.message,
+        request_id=request_id,
+        metadata=metadata,
+        field_violations=first,
     )
 
 

@@ -67,10 +67,30 @@ def set_stock(
 ) -> Call[pb.SetStockResponse]:
     """Set how many copies are on hand, 0 .. 2^53-1, if there are ``expected_on_hand`` where that is given.
 
-    A level that does not exist counts as 0 and is created. Raises `ValueChanged` if on_hand is another.
+    A level that does not exist counts as 0 and is created. Raises `ValueChanged` if on_hand is another,
+    `StockBelowReserved` if reservations hold more than on_hand and backorder_limit together, and `ValueOverflow`
+    if available would fall below -(2^53-1).
     """
     request = pb.SetStockRequest(item=item, location=location, on_hand=on_hand, expected_on_hand=expected_on_hand)
     return mutation(defaults, "InventoryService/SetStock", request, pb.SetStockResponse, **options)
+
+
+def move_copies(
+    defaults: Defaults,
+    item: str,
+    *,
+    from_location: str = "",
+    to_location: str = "",
+    copies: int = 1,
+    **options: Unpack[MutationOptions],
+) -> Call[pb.MoveCopiesResponse]:
+    """Move ``copies``, 1 .. 2^53-1, from one location to another. Creates the level there if there is none.
+
+    The locations must differ. Raises `InsufficientStock` if fewer copies are available, `ItemNotFound` if there
+    is no level to move from, and `ValueOverflow` if more than 2^53-1 would be on hand where they go.
+    """
+    request = pb.MoveCopiesRequest(item=item, from_location=from_location, to_location=to_location, copies=copies)
+    return mutation(defaults, "InventoryService/MoveCopies", request, pb.MoveCopiesResponse, **options)
 
 
 def configure_stock(
@@ -157,3 +177,14 @@ def list_stock(
         item_prefix=item_prefix, location=location, page_size=page_size, page_token=page_token
     )
     return read(defaults, "InventoryService/ListStock", request, pb.ListStockResponse, **options)
+
+
+def check_availability(
+    defaults: Defaults, lines: Iterable[pb.AvailabilityLine], **options: Unpack[ReadOptions]
+) -> Call[pb.CheckAvailabilityResponse]:
+    """Tell for each of 1 to 100 lines what is available, now and for everyone: nothing is held by it.
+
+    A line that names no copies asks for one. Lines that name the same level share what there is.
+    """
+    request = pb.CheckAvailabilityRequest(lines=lines)
+    return read(defaults, "InventoryService/CheckAvailability", request, pb.CheckAvailabilityResponse, **options)

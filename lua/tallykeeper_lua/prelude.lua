@@ -1,20 +1,29 @@
 #!lua
--- What every operation and the driver share: the range of numbers, and how a level is read and written.
+-- What every file of the script shares: numbers as text and text as numbers, and the settings of the call.
 --
--- A level is a table that is never changed in place: an operation returns a new one. Its stored text is
---   stock    on_hand, or "on_hand reserved safety_stock backorder_limit low_stock_threshold"
---            when one of the last four is not 0
---   counter  value, or "value min max expire_at" when one of the last three is set ("-" where it is not);
---            expire_at in milliseconds since 1970
+-- A level is a table that is never changed in place: an operation returns a new one. There are three kinds, each
+-- in a file of its own: stock, counter and reservation. A kind is a table of functions
+--   absent()                what counts as the level where there is none (stock and counter)
+--   decode(text)            the level that a stored text holds
+--   encode(level)           its stored text
+--   entry_text(level)       its text in the ledger
+--   changes(before, after)  what the ledger says of a change; either may be nil
+--   gone_at(level)          when Redis is to forget it, in milliseconds since 1970; nil for never
+--   listed(id, level)       how it stands in its kind's index
 --
--- An operation is a function of the levels that it names, its arguments and the time. It returns
---   "OK", extras, levels after   extras: values for the reply besides the levels; a level of false is deleted
---   a refusal's status, facts    facts: names and numbers by turns, for the caller
--- and calls nothing in Redis.
+-- An operation is a function of the levels that it names, its arguments, the time and the names of the levels. It
+-- returns
+--   "OK", extras, levels after, held       extras: values for the reply besides the levels; a level of false is
+--                                          deleted; where "order" is set, only the levels at those places change
+--   a refusal's status, facts, nil, held   facts: names and numbers by turns, for the caller; 'line' begins those
+--                                          of one of several levels, and is its place
+--   "READ_AGAIN"                           a level that its reservation holds is not among its levels
+-- and calls nothing in Redis. held is true if it would have gone better with fewer copies reserved.
 
 local INTEGER_MAX = 9007199254740991 -- 2^53-1: the last integer that doubles, and so JavaScript, keep apart
 
 local operations = {}
+local settings = {} -- filled in from the arguments of the call
 
 -- A number as text. `..` and tostring give 1e+14 for large ones.
 local function text_of(number)
@@ -56,114 +65,4 @@ end
 
 local function optional_text_of(number)
   return number and text_of(number) or '-'
-end
-
-local stock = {}
-
-function stock.absent()
-  return { on_hand = 0, reserved = 0, safety_stock = 0, backorder_limit = 0, low_stock_threshold = 0 }
-end
-
-function stock.decode(text)
-  if not string.find(text, ' ', 1, true) then
-    local level = stock.absent()
-    level.on_hand = integer_of(text)
-    return level
-  end
-  local on_hand, reserved, safety_stock, backorder_limit, low_stock_threshold =
-    string.match(text, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
-  return {
-    on_hand = integer_of(on_hand),
-    reserved = integer_of(reserved),
-    safety_stock = integer_of(safety_stock),
-    backorder_limit = integer_of(backorder_limit),
-    low_stock_threshold = integer_of(low_stock_threshold),
-  }
-end
-
-function stock.encode(level)
-  if level.reserved == 0 and level.safety_stock == 0 and level.backorder_limit == 0
-    and level.low_stock_threshold == 0 then
-    return text_of(level.on_hand)
-  end
-  return string.format('%.0f %.0f %.0f %.0f %.0f', level.on_hand, level.reserved, level.safety_stock,
-    level.backorder_limit, level.low_stock_threshold)
-end
-
--- What the ledger counts changes of.
-function stock.quantity(level)
-  return level.on_hand
-end
-
--- The level with another number of copies on hand.
-function stock.with_on_hand(level, on_hand)
-  return {
-    on_hand = on_hand,
-    reserved = level.reserved,
-    safety_stock = level.safety_stock,
-    backorder_limit = level.backorder_limit,
-    low_stock_threshold = level.low_stock_threshold,
-  }
-end
-
-function stock.available(level)
-  return level.on_hand - level.reserved - level.safety_stock
-end
-
-local counter = {}
-
-function counter.absent()
-  return { value = 0 }
-end
-
-function counter.decode(text)
-  if not string.find(text, ' ', 1, true) then
-    return { value = integer_of(text) }
-  end
-  local value, min, max, expire_at = string.match(text, '^(%S+) (%S+) (%S+) (%S+)$')
-  return {
-    value = integer_of(value),
-    min = optional_of(min),
-    max = optional_of(max),
-    expire_at = optional_of(expire_at),
-  }
-end
-
-function counter.encode(level)
-  if not level.min and not level.max and not level.expire_at then
-    return text_of(level.value)
-  end
-  return table.concat({
-    text_of(level.value),
-    optional_text_of(level.min),
-    optional_text_of(level.max),
-    optional_text_of(level.expire_at),
-  }, ' ')
-end
-
--- What the ledger counts changes of.
-function counter.quantity(level)
-  return level.value
-end
-
--- The counter with another value.
-function counter.with_value(level, value)
-  return { value = value, min = level.min, max = level.max, expire_at = level.expire_at }
-end
-
--- The facts of a value outside the counter's bounds, or nil if it is within them.
-function counter.bound_exceeded(level, value)
-  if (level.min and value < level.min) or (level.max and value > level.max) then
-    local facts = { 'value', value }
-    if level.min then
-      facts[#facts + 1] = 'min'
-      facts[#facts + 1] = level.min
-    end
-    if level.max then
-      facts[#facts + 1] = 'max'
-      facts[#facts + 1] = level.max
-    end
-    return facts
-  end
-  return nil
 end

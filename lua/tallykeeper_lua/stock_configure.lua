@@ -6,10 +6,10 @@
 --            backorder limit:     the same
 --            low-stock threshold: the same
 -- statuses   OK              the level after
---            VALUE_OVERFLOW  on_hand, safety_stock: available would fall below -(2^53-1)
+--            VALUE_OVERFLOW  on_hand, reserved, safety_stock: available would fall below -(2^53-1)
 operations.stock_configure = function(levels, arguments)
   local before = levels[1] or stock.absent()
-  local after = stock.with_on_hand(before, before.on_hand)
+  local after = stock.with_copies(before, before.on_hand, before.reserved)
 
   if arguments[1] ~= '=' then
     after.safety_stock = integer_of(arguments[1])
@@ -22,7 +22,8 @@ operations.stock_configure = function(levels, arguments)
   end
 
   if stock.available(after) < -INTEGER_MAX then
-    return 'VALUE_OVERFLOW', { 'on_hand', after.on_hand, 'safety_stock', after.safety_stock }
+    return 'VALUE_OVERFLOW',
+      { 'on_hand', after.on_hand, 'reserved', after.reserved, 'safety_stock', after.safety_stock }
   end
   return 'OK', {}, { after }
 end

@@ -17,12 +17,13 @@ operations.stock_decrement = function(levels, arguments)
     return 'ITEM_NOT_FOUND', {}
   end
   local available = stock.available(before)
+  local held = false
   if copies > available + before.backorder_limit then
+    held = before.reserved > 0
     if not take_available then
-      return 'INSUFFICIENT_STOCK',
-        { 'requested', copies, 'available', available, 'backorder_limit', before.backorder_limit }
+      return 'INSUFFICIENT_STOCK', stock.short_facts(before, copies), nil, held
     end
     copies = math.max(0, available + before.backorder_limit)
   end
-  return 'OK', { copies }, { stock.with_on_hand(before, before.on_hand - copies) }
+  return 'OK', { copies }, { stock.with_copies(before, before.on_hand - copies, before.reserved) }, held
 end

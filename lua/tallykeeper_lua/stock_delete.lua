@@ -12,7 +12,8 @@ operations.stock_delete = function(levels)
     return 'ITEM_NOT_FOUND', {}
   end
   if before.on_hand ~= 0 or before.reserved ~= 0 then
-    return 'STOCK_NOT_EMPTY', { 'on_hand', before.on_hand, 'reserved', before.reserved }
+    return 'STOCK_NOT_EMPTY', { 'on_hand', before.on_hand, 'reserved', before.reserved }, nil,
+      before.reserved > 0
   end
   return 'OK', {}, { false }
 end

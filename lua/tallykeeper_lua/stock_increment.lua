@@ -12,5 +12,5 @@ operations.stock_increment = function(levels, arguments)
   if on_hand > INTEGER_MAX then
     return 'VALUE_OVERFLOW', { 'on_hand', before.on_hand, 'copies', copies }
   end
-  return 'OK', {}, { stock.with_on_hand(before, on_hand) }
+  return 'OK', {}, { stock.with_copies(before, on_hand, before.reserved) }
 end

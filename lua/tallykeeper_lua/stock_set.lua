@@ -4,8 +4,10 @@
 -- keys       stock level
 -- arguments  on hand:          0 .. 2^53-1
 --            expected on hand: -(2^53-1) .. 2^53-1, or "-" for any
--- statuses   OK             the level after
---            VALUE_CHANGED  actual (what there is now), expected
+-- statuses   OK                    the level after
+--            VALUE_CHANGED         actual (what there is now), expected
+--            STOCK_BELOW_RESERVED  on_hand (what it was to be), reserved, backorder_limit: less than is reserved
+--            VALUE_OVERFLOW        on_hand, reserved, safety_stock: available would fall below -(2^53-1)
 operations.stock_set = function(levels, arguments)
   local before = levels[1] or stock.absent()
   local on_hand = integer_of(arguments[1])
@@ -14,5 +16,13 @@ operations.stock_set = function(levels, arguments)
   if expected and before.on_hand ~= expected then
     return 'VALUE_CHANGED', { 'actual', before.on_hand, 'expected', expected }
   end
-  return 'OK', {}, { stock.with_on_hand(before, on_hand) }
+  if on_hand + before.backorder_limit < before.reserved then
+    return 'STOCK_BELOW_RESERVED',
+      { 'on_hand', on_hand, 'reserved', before.reserved, 'backorder_limit', before.backorder_limit }, nil, true
+  end
+  local after = stock.with_copies(before, on_hand, before.reserved)
+  if stock.available(after) < -INTEGER_MAX then
+    return 'VALUE_OVERFLOW', { 'on_hand', on_hand, 'reserved', after.reserved, 'safety_stock', after.safety_stock }
+  end
+  return 'OK', {}, { after }
 end

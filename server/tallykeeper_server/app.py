@@ -9,7 +9,7 @@ import errno
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -20,23 +20,36 @@ import structlog
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from tallykeeper.v1 import counter_pb2, inventory_pb2
+from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
 from tallykeeper_server.domain.errors import TallyError
+from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
+from tallykeeper_server.engine.source import EngineSource
+from tallykeeper_server.engine.watching import WatchHub, WatchLimits
+from tallykeeper_server.rpc.batches import BatchServicer, changes_of_operations
 from tallykeeper_server.rpc.counters import CounterServicer
 from tallykeeper_server.rpc.health import Health
 from tallykeeper_server.rpc.inventory import InventoryServicer
+from tallykeeper_server.rpc.ledger import LedgerServicer
 from tallykeeper_server.rpc.methods import service_handler
+from tallykeeper_server.rpc.namespaces import NamespaceServicer
+from tallykeeper_server.rpc.reservation_changes import ReservationChanges
+from tallykeeper_server.rpc.reservations import ReservationServicer
 from tallykeeper_server.settings import Settings, without_password
-from tallykeeper_server.store.batch import Retention
 from tallykeeper_server.store.checks import StoreReport, check_store
 from tallykeeper_server.store.connection import Connection
 from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
 from tallykeeper_server.store.redis_store import RedisStore
 
-_COUNTERS: Final = counter_pb2.DESCRIPTOR.services_by_name["CounterService"]
-_INVENTORY: Final = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
+_SERVICES: Final = {
+    service.name: service
+    for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+}
+_PING_INTERVAL_MS_MIN: Final = 10_000
+"""How often a client may ask whether the server is there: one that does so more often is cut off. Ours asks every 30
+seconds; gRPC allows one in five minutes unless told otherwise."""
 
 log = structlog.get_logger()
 
@@ -87,10 +100,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
             store = RedisStore(
                 url,
                 timeout_seconds=settings.store_timeout_seconds,
-                retention=Retention(
-                    request_ms=settings.request_retention_seconds * 1_000,
-                    ledger_revisions=settings.ledger_revisions_max,
-                ),
+                retention=_retention(settings),
             )
         except TallyError as error:
             where = "" if settings.store == "embedded" else f"{without_password(settings.store)}: "
@@ -99,15 +109,21 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         stack.push_async_callback(store.close)
 
         engine = _engine(store, settings)
-        health = Health((_COUNTERS.full_name, _INVENTORY.full_name))
-        server = _server(engine, health, settings)
+        source = EngineSource(engine, store, query_seconds=settings.deadline_seconds)
+        hub = WatchHub(source, _watch_limits(settings))
+        health = Health(tuple(service.full_name for service in _SERVICES.values()))
+        server = _server(_servicers(engine, source, hub, settings), health, settings)
         address = _bind(server, settings.listen)
         await health.tell(serves=True)
         await server.start()
         stack.push_async_callback(server.stop, settings.drain_seconds)
-        watch = asyncio.create_task(_watch_store(store, health, settings.store_check_seconds))
+        stack.push_async_callback(hub.close)
         stack.push_async_callback(health.end)
-        stack.push_async_callback(_cancel, watch)
+        for task in (
+            _watch_store(store, health, settings.store_check_seconds),
+            _sweep(store, settings.sweep_seconds),
+        ):
+            stack.push_async_callback(_cancel, asyncio.create_task(task))
         _announce(address, settings, report)
         yield address
 
@@ -136,23 +152,59 @@ def _engine(store: RedisStore, settings: Settings) -> Engine:
     )
 
 
-def _server(engine: Engine, health: Health, settings: Settings) -> grpc.aio.Server:
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        request_ms=settings.request_retention_seconds * 1_000,
+        ledger_revisions=settings.ledger_revisions_max,
+        reservation_ms=settings.reservation_retention_seconds * 1_000,
+        reservation_lifetime_ms=settings.reservation_lifetime_seconds * 1_000,
+    )
+
+
+def _watch_limits(settings: Settings) -> WatchLimits:
+    return WatchLimits(
+        watches_max=settings.watches_max,
+        namespaces_max=settings.watched_namespaces_max,
+        buffer_entries_max=settings.watch_buffer_entries_max,
+        bookmark_seconds=settings.bookmark_seconds,
+    )
+
+
+def _servicers(engine: Engine, source: EngineSource, hub: WatchHub, settings: Settings) -> dict[str, object]:
+    """Return what serves each service."""
+    retention = _retention(settings)
+    reservations = ReservationChanges(lifetime_ms_max=retention.reservation_lifetime_ms)
+    return {
+        "CounterService": CounterServicer(engine),
+        "InventoryService": InventoryServicer(engine),
+        "ReservationService": ReservationServicer(engine, reservations),
+        "BatchService": BatchServicer(engine, changes_of_operations(reservations)),
+        "LedgerService": LedgerServicer(engine, source, hub),
+        "NamespaceService": NamespaceServicer(engine, retention),
+    }
+
+
+def _server(servicers: Mapping[str, object], health: Health, settings: Settings) -> grpc.aio.Server:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", settings.message_bytes_max),
             ("grpc.so_reuseport", 0),  # else a second server on the same port would take half of the calls
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_INTERVAL_MS_MIN),
         ]
     )
-    servicers = {_COUNTERS: CounterServicer(engine), _INVENTORY: InventoryServicer(engine)}
     server.add_generic_rpc_handlers(
         [
-            service_handler(service, servicer, default_deadline_seconds=settings.deadline_seconds)
-            for service, servicer in servicers.items()
+            service_handler(service, servicers[name], default_deadline_seconds=settings.deadline_seconds)
+            for name, service in _SERVICES.items()
         ]
     )
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if settings.reflection:
-        names = (*(service.full_name for service in servicers), "grpc.health.v1.Health", reflection.SERVICE_NAME)
+        names = (
+            *(service.full_name for service in _SERVICES.values()),
+            "grpc.health.v1.Health",
+            reflection.SERVICE_NAME,
+        )
         reflection.enable_server_reflection(names, server)
     return server
 
@@ -216,6 +268,24 @@ async def _watch_store(store: RedisStore, health: Health, interval_seconds: floa
                 log.info("serving again")
         if serves != served_before:
             await health.tell(serves=serves)
+        await asyncio.sleep(interval_seconds)
+
+
+async def _sweep(store: RedisStore, interval_seconds: float) -> None:
+    """Expire the reservations whose time is up. Several servers may do so at once: each is expired by one of them."""
+    swept = True
+    while True:
+        swept_before = swept
+        try:
+            expired = await store.sweep()
+        except TallyError as error:
+            swept = False
+            if swept_before:
+                log.warning("reservations are not swept", error=error.message)
+        else:
+            swept = True
+            if expired:
+                log.debug("swept", reservations=expired)
         await asyncio.sleep(interval_seconds)
 
 

@@ -132,6 +132,17 @@ class Settings:
     request_retention_seconds: int = _setting(
         86_400, click.IntRange(2, 3_650 * 86_400), "How long a request id is remembered, at least."
     )
+    reservation_lifetime_seconds: int = _setting(
+        30 * 86_400, click.IntRange(1, 3_650 * 86_400), "How long a reservation may live in all."
+    )
+    reservation_retention_seconds: int = _setting(
+        7 * 86_400, click.IntRange(1, 3_650 * 86_400), "How long a reservation is kept after it has ended."
+    )
+    sweep_seconds: float = _setting(0.5, _SECONDS, "How often reservations are looked for whose time is up.")
+    watches_max: int = _setting(2_000, _COUNT, "The most watches at once.")
+    watched_namespaces_max: int = _setting(200, _COUNT, "The most namespaces watched, each by a connection of its own.")
+    watch_buffer_entries_max: int = _setting(10_000, _COUNT, "How far a watcher may fall behind, in entries.")
+    bookmark_seconds: float = _setting(10.0, _SECONDS, "How often a watch says that nothing has happened.")
     ledger_revisions_max: int = _setting(
         1_000_000, click.IntRange(0, INTEGER_MAX), "How many revisions each ledger keeps, about; 0: all."
     )

@@ -28,7 +28,11 @@ class Threaded:
             return asyncio.to_thread(method, *args, **options)
 
         async def iterate(*args: object, **options: object) -> AsyncIterator[object]:
-            for each in await asyncio.to_thread(list, method(*args, **options)):
-                yield each
+            iterator, end = method(*args, **options), object()
+            try:
+                while (each := await asyncio.to_thread(next, iterator, end)) is not end:
+                    yield each
+            finally:
+                iterator.close()
 
-        return iterate if name.startswith("iterate_") else call
+        return iterate if name.startswith(("iterate_", "watch")) else call

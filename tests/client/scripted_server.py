@@ -6,7 +6,7 @@ against the real one.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -27,6 +27,16 @@ class Refusal:
     trailers: Trailers = ()
 
 
+class Stream:
+    """An answer of many messages, and then an error, an end, or silence."""
+
+    def __init__(self, *messages: Message, then: Refusal | None = None, ends: bool = False) -> None:
+        self.messages = messages
+        self.then = then
+        self.ends = ends
+        self.was_left = asyncio.Event()
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One attempt of a call as it came in."""
@@ -41,7 +51,7 @@ class ScriptedServer(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         self.asked: Final[list[Asked]] = []
         self.was_asked = asyncio.Event()
-        self._answers: deque[Message | Refusal | None] = deque()
+        self._answers: deque[Message | Refusal | Stream | None] = deque()
         self._server = grpc.aio.server()
         self._port = 0
 
@@ -50,8 +60,8 @@ class ScriptedServer(grpc.GenericRpcHandler):
         """Where it listens; any port until it has started."""
         return f"127.0.0.1:{self._port}"
 
-    def will_answer(self, *answers: Message | Refusal | None) -> None:
-        """Give these answers next; None is one that never comes."""
+    def will_answer(self, *answers: Message | Refusal | Stream | None) -> None:
+        """Give these answers next; None is one that never comes. A watch is answered by a stream or a refusal."""
         self._answers.extend(answers)
 
     async def start(self) -> None:
@@ -67,6 +77,8 @@ class ScriptedServer(grpc.GenericRpcHandler):
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
         """Handle any method."""
+        if handler_call_details.method.endswith("/Watch"):
+            return grpc.unary_stream_rpc_method_handler(self._stream)
         return grpc.unary_unary_rpc_method_handler(self._answer_to(handler_call_details.method))
 
     def _answer_to(self, path: str) -> Callable[[bytes, _Context], Awaitable[bytes]]:
@@ -82,3 +94,20 @@ class ScriptedServer(grpc.GenericRpcHandler):
             return given.SerializeToString()
 
         return answer
+
+    async def _stream(self, body: bytes, context: _Context) -> AsyncIterator[bytes]:
+        self.asked.append(Asked("/tallykeeper.v1.LedgerService/Watch", body))
+        self.was_asked.set()
+        given = self._answers.popleft() if self._answers else Stream()
+        if isinstance(given, Refusal):
+            await context.abort(given.code, given.message, given.trailers)
+        assert isinstance(given, Stream)
+        try:
+            for message in given.messages:
+                yield message.SerializeToString()
+            if given.then:
+                await context.abort(given.then.code, given.then.message, given.then.trailers)
+            if not given.ends:
+                await asyncio.Event().wait()
+        finally:
+            given.was_left.set()

@@ -2,31 +2,48 @@
 
 import inspect
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
-from tallykeeper.v1 import counter_pb2, inventory_pb2
-from tallykeeper_client import UNCHANGED, AsyncClient, Client, ShortagePolicy, StockKey
+from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
+from tallykeeper_client import (
+    UNCHANGED,
+    AsyncClient,
+    Client,
+    OperationKind,
+    ReservationState,
+    ShortagePolicy,
+    StockKey,
+    StockLine,
+    batch_calls,
+    ledger_calls,
+    namespace_calls,
+    pages,
+)
 from tallykeeper_client import counter_calls as counters
 from tallykeeper_client import inventory_calls as inventory
+from tallykeeper_client import reservation_calls as reservations
 from tallykeeper_client.call import Defaults
 
 DEFAULTS = Defaults(namespace="shop", timeout_seconds=3.0, new_request_id=lambda: "fresh")
 RPCS = [
     method
-    for file in (counter_pb2, inventory_pb2)
+    for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]
+UNARY_RPCS = [rpc for rpc in RPCS if not rpc.server_streaming]
+BUILDERS = (counters, inventory, reservations, batch_calls, ledger_calls, namespace_calls)
 
 
 def _method_name(rpc: MethodDescriptor) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", rpc.name).lower()
 
 
-@pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: rpc.name)
+@pytest.mark.parametrize("rpc", UNARY_RPCS, ids=lambda rpc: rpc.name)
 @pytest.mark.parametrize("client", [Client, AsyncClient])
 def test_each_rpc_is_a_method_of_each_client_and_returns_its_response(
     client: type[Client | AsyncClient], rpc: MethodDescriptor
@@ -39,20 +56,40 @@ def test_each_rpc_is_a_method_of_each_client_and_returns_its_response(
 
 @pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: rpc.name)
 def test_each_call_names_its_rpc_and_carries_its_request(rpc: MethodDescriptor) -> None:
-    build = getattr(counters, _method_name(rpc), None) or getattr(inventory, _method_name(rpc))
+    (build,) = (getattr(module, _method_name(rpc)) for module in BUILDERS if hasattr(module, _method_name(rpc)))
     required = [
         each
         for each in list(inspect.signature(build).parameters.values())[1:]
         if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
     ]
-    samples = {"value": 1, "on_hand": 1, "counters": ["a"], "keys": [StockKey(item="a")]}
+    samples = {
+        "value": 1,
+        "on_hand": 1,
+        "counters": ["a"],
+        "keys": [StockKey(item="a")],
+        "lines": [{"item": "a"}],
+        "operations": [],
+    }
 
     call = build(DEFAULTS, *(samples.get(each.name, "a") for each in required))
 
     assert call.path == f"/{rpc.containing_service.full_name}/{rpc.name}"
     assert call.request.DESCRIPTOR is rpc.input_type
     assert call.response.DESCRIPTOR is rpc.output_type
-    assert call.request_id == ("fresh" if "request_id" in rpc.input_type.fields_by_name else "")
+    assert call.request_id == ("fresh" if "reason" in rpc.input_type.fields_by_name else "")
+
+
+@pytest.mark.parametrize("listing", [pages.COUNTERS, pages.STOCK, pages.RESERVATIONS, pages.ENTRIES, pages.NAMESPACES])
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_each_list_can_be_gone_through_as_a_whole(
+    client: type[Client | AsyncClient], listing: pages.Listing[..., pages.Page, object]
+) -> None:
+    name = listing.build.__name__
+
+    method = getattr(client, name.replace("list_", "iterate_"))
+
+    assert get_args(inspect.signature(method).return_annotation) == (listing.kind,)
+    assert f"`{name}`" in str(method.__doc__)
 
 
 def test_a_call_takes_namespace_timeout_and_request_id_from_the_client() -> None:
@@ -163,6 +200,95 @@ def test_decrement_copies_carries_every_argument() -> None:
         copies=3,
         shortage_policy=ShortagePolicy.SHORTAGE_POLICY_TAKE_AVAILABLE,
     )
+
+
+def test_move_copies_carries_every_argument() -> None:
+    call = inventory.move_copies(DEFAULTS, "dune", from_location="annex", to_location="shop", copies=3)
+
+    assert call.request == inventory_pb2.MoveCopiesRequest(
+        namespace="shop", request_id="fresh", item="dune", from_location="annex", to_location="shop", copies=3
+    )
+
+
+def test_reserve_carries_every_argument() -> None:
+    lines = [StockLine(item="dune", copies=2), StockLine(item="emma", location="annex")]
+
+    call = reservations.reserve(
+        DEFAULTS, lines, reservation_id="basket-1", ttl=timedelta(milliseconds=1500), holder="ann"
+    )
+
+    expected = reservation_pb2.ReserveRequest(
+        namespace="shop",
+        request_id="fresh",
+        reservation_id="basket-1",
+        lines=lines,
+        ttl=timedelta(milliseconds=1500),
+        holder="ann",
+    )
+    assert call.request == expected
+    assert not reservations.reserve(DEFAULTS, lines).request.HasField("ttl")  # type: ignore[attr-defined]
+
+
+def test_commit_takes_everything_or_what_its_lines_name_but_never_nothing() -> None:
+    lines = [StockLine(item="dune")]
+
+    everything = reservations.commit(DEFAULTS, "basket-1").request
+    some = reservations.commit(DEFAULTS, "basket-1", lines=lines).request
+
+    assert everything == reservation_pb2.CommitRequest(namespace="shop", request_id="fresh", reservation_id="basket-1")
+    assert some == reservation_pb2.CommitRequest(
+        namespace="shop", request_id="fresh", reservation_id="basket-1", lines=lines
+    )
+    with pytest.raises(ValueError, match="nothing to take"):
+        reservations.commit(DEFAULTS, "basket-1", lines=[])
+
+
+def test_list_reservations_carries_every_filter() -> None:
+    state = ReservationState.RESERVATION_STATE_EXPIRED
+
+    call = reservations.list_reservations(DEFAULTS, holder="ann", item="dune", state=state, page_size=7)
+
+    assert call.request == reservation_pb2.ListReservationsRequest(
+        namespace="shop", holder="ann", item="dune", state=state, page_size=7
+    )
+
+
+def test_list_entries_carries_every_filter() -> None:
+    filters = {
+        "item": "dune",
+        "counter": "visitors",
+        "location": "annex",
+        "reservation_id": "basket-1",
+        "operation": OperationKind.OPERATION_KIND_COMMIT,
+        "reference": "order-1",
+        "request_id": "mine",
+        "start_time": datetime(2026, 1, 1, tzinfo=UTC),
+        "end_time": datetime(2026, 2, 1, tzinfo=UTC),
+        "newest_first": True,
+        "page_size": 7,
+        "page_token": "there",
+    }
+
+    call = ledger_calls.list_entries(DEFAULTS, **filters)  # type: ignore[arg-type]
+
+    assert call.request == ledger_pb2.ListEntriesRequest(namespace="shop", **filters)  # type: ignore[arg-type]
+    assert call.request_id == ""
+
+
+def test_watch_says_from_where_only_if_it_is_told() -> None:
+    now = ledger_calls.watch(DEFAULTS, items=["dune"], counters=["c"], reservation_ids=["r"], locations=["annex"])
+    beginning = ledger_calls.watch(DEFAULTS, after_revision=0)
+
+    assert now.request == ledger_pb2.WatchRequest(
+        namespace="shop", items=["dune"], counters=["c"], reservation_ids=["r"], locations=["annex"]
+    )
+    assert beginning.request == ledger_pb2.WatchRequest(namespace="shop", after_revision=0)
+
+
+def test_a_verification_has_minutes_unless_told_otherwise() -> None:
+    assert ledger_calls.verify_namespace(DEFAULTS).timeout_seconds == 600.0
+    assert ledger_calls.verify_namespace(DEFAULTS, timeout_seconds=None).timeout_seconds == 600.0
+    assert ledger_calls.verify_namespace(DEFAULTS, timeout_seconds=5.0).timeout_seconds == 5.0
 
 
 def test_what_cannot_be_sent_is_refused_before_it_is() -> None:

@@ -1,6 +1,8 @@
 """The options of the channel: what they promise a caller whose server restarts."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import grpc
 import pytest
@@ -14,8 +16,7 @@ JITTER = 0.2
 
 
 def test_the_attempts_outlast_a_restart_and_end_before_the_deadline() -> None:
-    (method_config,) = json.loads(str(dict(CHANNEL_OPTIONS)["grpc.service_config"]))["methodConfig"]
-    policy = method_config["retryPolicy"]
+    policy = _method_config({})["retryPolicy"]
     initial, longest = (float(policy[name].removesuffix("s")) for name in ("initialBackoff", "maxBackoff"))
     waits = [
         min(initial * policy["backoffMultiplier"] ** number, longest) for number in range(policy["maxAttempts"] - 1)
@@ -23,6 +24,24 @@ def test_the_attempts_outlast_a_restart_and_end_before_the_deadline() -> None:
 
     assert sum(waits) * (1 - JITTER) > RESTART_SECONDS_MAX
     assert sum(waits) * (1 + JITTER) < TIMEOUT_SECONDS_DEFAULT
+
+
+def test_a_watch_is_not_sent_again_by_the_channel() -> None:
+    assert "retryPolicy" not in _method_config({"service": "tallykeeper.v1.LedgerService", "method": "Watch"})
+
+
+def test_a_silent_server_is_noticed() -> None:
+    options = dict(CHANNEL_OPTIONS)
+
+    assert options["grpc.keepalive_time_ms"] == 30_000
+    assert options["grpc.keepalive_timeout_ms"] == options["grpc.http2.ping_timeout_ms"] == 10_000
+
+
+def _method_config(name: Mapping[str, str]) -> dict[str, Any]:
+    """Find how the channel treats the method of a name; the empty one is of all methods."""
+    every = json.loads(str(dict(CHANNEL_OPTIONS)["grpc.service_config"]))["methodConfig"]
+    (found,) = (config for config in every if config["name"] == [name])
+    return dict(found)
 
 
 async def test_credentials_make_the_channel_encrypted(unused_tcp_port: int) -> None:

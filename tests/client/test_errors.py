@@ -9,10 +9,11 @@ import grpc
 import pytest
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
-from google.rpc.error_details_pb2 import BadRequest, PreconditionFailure, RetryInfo
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 
 import tallykeeper.v1
 from tallykeeper_client import (
+    BatchTooLarge,
     CounterBoundExceeded,
     CounterNotFound,
     DeadlineExceeded,
@@ -24,21 +25,34 @@ from tallykeeper_client import (
     Overloaded,
     PageTokenInvalid,
     RequestIdReused,
+    ReservationCommitted,
+    ReservationExists,
+    ReservationExpired,
+    ReservationLifetimeExceeded,
+    ReservationNotFound,
+    ReservationReleased,
+    RevisionAhead,
+    RevisionTrimmed,
+    ShuttingDown,
+    StockBelowReserved,
     StockNotEmpty,
     StoreOutOfMemory,
     StoreUnavailable,
     TallykeeperError,
+    TooManyWatches,
     Unavailable,
     ValueChanged,
     ValueOverflow,
+    WatcherTooSlow,
 )
-from tallykeeper_client.errors import CLASS_OF_REASON
+from tallykeeper_client.reasons import CLASS_OF_REASON
 from tests.client.connecting import Connect
 from tests.client.scripted_server import Refusal, ScriptedServer, Trailers
 from tests.client.trailers import DETAILS_KEY, trailers
 
 Code = grpc.StatusCode
 LEVEL = {"item": "dune", "location": "main"}
+BASKET = {"reservation_id": "basket-1"}
 
 
 @pytest.mark.parametrize(
@@ -90,6 +104,48 @@ LEVEL = {"item": "dune", "location": "main"}
             ValueChanged,
             {"actual": 4, "expected": 5},
         ),
+        (
+            Code.FAILED_PRECONDITION,
+            "STOCK_BELOW_RESERVED",
+            LEVEL | {"on_hand": "1", "reserved": "4", "backorder_limit": "2"},
+            StockBelowReserved,
+            LEVEL | {"on_hand": 1, "reserved": 4, "backorder_limit": 2},
+        ),
+        (Code.NOT_FOUND, "RESERVATION_NOT_FOUND", BASKET, ReservationNotFound, BASKET),
+        (Code.ALREADY_EXISTS, "RESERVATION_EXISTS", BASKET, ReservationExists, BASKET),
+        (Code.FAILED_PRECONDITION, "RESERVATION_COMMITTED", BASKET, ReservationCommitted, BASKET),
+        (Code.FAILED_PRECONDITION, "RESERVATION_RELEASED", BASKET, ReservationReleased, BASKET),
+        (Code.FAILED_PRECONDITION, "RESERVATION_EXPIRED", BASKET, ReservationExpired, BASKET),
+        (
+            Code.OUT_OF_RANGE,
+            "RESERVATION_LIFETIME_EXCEEDED",
+            BASKET | {"lifetime_ms": "9", "lifetime_ms_max": "8"},
+            ReservationLifetimeExceeded,
+            BASKET | {"lifetime_ms": 9, "lifetime_ms_max": 8},
+        ),
+        (
+            Code.INVALID_ARGUMENT,
+            "BATCH_TOO_LARGE",
+            {"operations": "1001", "operations_max": "1000", "lines": "1001", "lines_max": "10000"},
+            BatchTooLarge,
+            {"operations": 1001, "operations_max": 1000, "lines": 1001, "lines_max": 10_000},
+        ),
+        (
+            Code.OUT_OF_RANGE,
+            "REVISION_TRIMMED",
+            {"after_revision": "3", "oldest": "7"},
+            RevisionTrimmed,
+            {"after_revision": 3, "oldest": 7},
+        ),
+        (
+            Code.OUT_OF_RANGE,
+            "REVISION_AHEAD",
+            {"after_revision": "9", "revision": "7"},
+            RevisionAhead,
+            {"after_revision": 9, "revision": 7},
+        ),
+        (Code.RESOURCE_EXHAUSTED, "WATCHER_TOO_SLOW", {"revision": "7"}, WatcherTooSlow, {"revision": 7}),
+        (Code.RESOURCE_EXHAUSTED, "TOO_MANY_WATCHES", {}, TooManyWatches, {}),
         (Code.RESOURCE_EXHAUSTED, "OVERLOADED", {}, Overloaded, {"retry_after_seconds": None}),
         (Code.RESOURCE_EXHAUSTED, "STORE_OUT_OF_MEMORY", {}, StoreOutOfMemory, {}),
         (Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", {}, DeadlineExceeded, {}),
@@ -171,31 +227,6 @@ async def test_every_field_that_breaks_a_rule_is_named(
 
 
 @pytest.mark.parametrize(
-    ("reason", "metadata"),
-    [
-        ("INSUFFICIENT_STOCK", {"requested": "3", "available": "2", "backorder_limit": "0"}),
-        ("STOCK_NOT_EMPTY", {"on_hand": "3", "reserved": "2"}),
-    ],
-)
-async def test_a_precondition_says_what_it_concerns(
-    connect: Connect, scripted: ScriptedServer, *, reason: str, metadata: dict[str, str]
-) -> None:
-    stands_in_the_way = PreconditionFailure(
-        violations=[PreconditionFailure.Violation(type=reason, subject="main/dune", description="few")]
-    )
-    told = trailers(reason, LEVEL | metadata, stands_in_the_way)
-    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, trailers=told))
-    client = await connect(scripted.target)
-
-    with pytest.raises(TallykeeperError) as caught:
-        await client.decrement_copies("dune", copies=3)
-
-    assert isinstance(caught.value, InsufficientStock | StockNotEmpty)
-    assert caught.value.violations == ((reason, "main/dune", "few"),)
-    assert caught.value.violations[0].subject == "main/dune"
-
-
-@pytest.mark.parametrize(
     "told",
     [
         (),
@@ -245,6 +276,18 @@ async def test_no_answer_in_time_is_deadline_exceeded_and_names_the_target(
 
     with pytest.raises(DeadlineExceeded, match=f"no answer from {scripted.target} before the deadline"):
         await client.increment("visitors")
+
+
+async def test_a_server_that_stops_says_how_far_it_came(connect: Connect, scripted: ScriptedServer) -> None:
+    final = ("grpc-retry-pushback-ms", "-1")
+    told = (*trailers("SHUTTING_DOWN", {"revision": "7"}), final)
+    scripted.will_answer(Refusal(Code.UNAVAILABLE, trailers=told))
+    client = await connect(scripted.target)
+
+    with pytest.raises(ShuttingDown) as caught:
+        await client.list_entries()
+
+    assert caught.value.revision == 7
 
 
 async def test_an_exception_survives_pickling(connect: Connect, scripted: ScriptedServer) -> None:

@@ -11,15 +11,15 @@ import redis
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper_server.domain.levels import CounterName
-from tallykeeper_server.domain.mutations import Applied, Mutation
+from tallykeeper_server.domain.mutations import Applied, Bundle, Mutation, fingerprint_of
+from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.settings import Settings
-from tallykeeper_server.store.batch import Retention
 from tallykeeper_server.store.embedded import find_binary
 from tallykeeper_server.store.redis_store import RedisStore
 from tests.calling import Caller, Failure
+from tests.entries import entries_of
 from tests.faults.proxy import LossyProxy
 from tests.faults.stopping import stopped
-from tests.ledger import read_ledger
 from tests.serving import ThreadedServer, store_process, wait_until
 
 EVALSHA = b"EVALSHA"
@@ -77,7 +77,7 @@ def test_without_a_request_id_a_lost_reply_is_an_unknown_outcome(
 
 
 def test_with_a_request_id_a_lost_reply_is_asked_for_again_and_counts_once(
-    own_store: str, connection: redis.Redis, call_through: Callable[..., Caller], namespace: str
+    own_store: str, call_through: Callable[..., Caller], namespace: str
 ) -> None:
     with LossyProxy(own_store.removeprefix("unix://")) as proxy:
         call = call_through(proxy.url)
@@ -85,10 +85,11 @@ def test_with_a_request_id_a_lost_reply_is_asked_for_again_and_counts_once(
         proxy.cut_reply_to(EVALSHA)
 
         response = call(IncrementRequest(namespace=namespace, counter="v", request_id="r"))
+        entries = entries_of(call, namespace)
 
     assert proxy.cuts == 1
     assert (response.counter.value, response.replayed) == (2, True)
-    assert [entry.request_id for entry in read_ledger(connection, namespace)] == ["", "r"]
+    assert [entry.request_id for entry in entries] == ["", "r"]
 
 
 def test_a_store_that_is_gone_is_unavailable_and_nothing_happened(
@@ -118,7 +119,7 @@ def test_a_script_that_was_flushed_is_loaded_and_runs_once(
     response = call(IncrementRequest(namespace=namespace, counter="v"))
 
     assert response.counter.value == 2
-    assert [entry.revision for entry in read_ledger(connection, namespace)] == [1, 2]
+    assert [entry.revision for entry in entries_of(call, namespace)] == [1, 2]
 
 
 def test_a_store_without_memory_refuses_and_changes_nothing(
@@ -180,21 +181,16 @@ def test_a_call_that_was_never_sent_is_not_made_later(
 
 @pytest.mark.parametrize("days", [-30, -1, 1, 30])
 def test_a_request_id_is_found_however_wrong_the_servers_clock_is(own_store: str, namespace: str, days: int) -> None:
-    retention = Retention(request_ms=86_400_000, ledger_revisions=0)
-    mutation = Mutation(
-        namespace=namespace,
-        operation="counter_increment",
-        levels=(CounterName("v"),),
-        arguments=("1",),
-        request_id="r",
-    )
+    retention = Retention(request_ms=86_400_000, ledger_revisions=0, reservation_ms=1, reservation_lifetime_ms=1)
+    mutation = Mutation(operation="counter_increment", levels=(CounterName("v"),), arguments=("1",))
+    bundle = Bundle(namespace=namespace, mutations=(mutation,), request_id="r", fingerprint=fingerprint_of([mutation]))
 
     async def apply(skew_days: int) -> Applied:
         def wall_clock() -> float:
             return time.time() + skew_days * 86_400
 
         store = RedisStore(own_store, timeout_seconds=5.0, retention=retention, wall_clock=wall_clock)
-        (outcome,) = await store.apply([mutation])
+        ((outcome,),) = await store.apply([bundle])
         await store.close()
         assert isinstance(outcome, Applied)
         return outcome

@@ -5,18 +5,15 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
-import redis
-
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesResponse
 from tallykeeper_client import AsyncClient, InsufficientStock
 from tallykeeper_server.store.embedded import find_binary
-from tests.ledger import read_ledger
+from tests.calling import Caller
+from tests.entries import entries_of
 from tests.serving import ServerProcess, ThreadedServer, store_process
 
 
-async def test_a_thousand_buyers_get_five_hundred_copies(
-    server: ThreadedServer, raw_store: redis.Redis, namespace: str
-) -> None:
+async def test_a_thousand_buyers_get_five_hundred_copies(server: ThreadedServer, call: Caller, namespace: str) -> None:
     async def buy(client: AsyncClient) -> str:
         try:
             await client.decrement_copies("dune", timeout_seconds=60.0)
@@ -31,7 +28,7 @@ async def test_a_thousand_buyers_get_five_hundred_copies(
 
     assert results == {"OK": 500, "INSUFFICIENT_STOCK": 500}
     assert on_hand == 0
-    entries = read_ledger(raw_store, namespace)
+    entries = entries_of(call, namespace)
     assert [entry.revision for entry in entries] == list(range(1, 502))
     assert sum(line.change for entry in entries for line in entry.lines) == 0
     assert len({entry.request_id for entry in entries}) == 501
@@ -50,8 +47,9 @@ async def test_one_request_id_sent_twenty_times_through_two_servers_counts_once(
 
         for client in clients:
             await client.close()
-        with redis.Redis.from_url(url) as store:
-            entries = read_ledger(store, namespace)
+        caller = Caller(servers[0].target)
+        entries = entries_of(caller, namespace)
+        caller.close()
 
     assert Counter(response.replayed for response in responses) == {False: 1, True: 19}
     assert len({_without_replayed(response) for response in responses}) == 1

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import redis
 
+from tallykeeper.v1.counter_pb2 import GetCounterRequest
+from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest
 from tallykeeper_client import AsyncClient
 from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
-from tests.ledger import Entry, read_ledger
+from tests.calling import Caller
+from tests.entries import entries_of
 from tests.serving import ServerProcess, answers, wait_until
 
 _KILLS = 10
@@ -66,16 +69,15 @@ async def _kill_under_load(server: ServerProcess, url: str, namespace: str) -> d
     return load.acknowledged
 
 
-def _read(url: str, namespace: str) -> tuple[list[Entry], int]:
-    with redis.Redis.from_url(url) as connection:
-        return read_ledger(connection, namespace), int(connection.get(f"tk:{{{namespace}}}:counter:sold") or 0)
-
-
 async def test_ten_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Path, namespace: str) -> None:
     url = EmbeddedStore(tmp_path, find_binary(None)).url
     with ServerProcess("--data-dir", str(tmp_path)) as server:
         acknowledged = await _kill_under_load(server, url, namespace)
-        entries, value = _read(url, namespace)
+        call = Caller(server.target)
+        entries = entries_of(call, namespace)
+        value = call(GetCounterRequest(namespace=namespace, counter="sold")).counter.value
+        report = call(VerifyNamespaceRequest(namespace=namespace))
+        call.close()
 
         assert len(server.events("the store runs again")) == _KILLS
 
@@ -83,3 +85,4 @@ async def test_ten_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Pa
     assert [entry.revision for entry in entries] == list(range(1, len(entries) + 1))
     assert len(applied) == len(entries) == value
     assert acknowledged == applied
+    assert (report.clean, list(report.differences)) == (True, [])

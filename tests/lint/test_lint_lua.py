@@ -38,7 +38,7 @@ LINE_PLANTED = 4
 
 def faults_of(*, prelude: str = PRELUDE, operation: str = OPERATION, driver: str = DRIVER) -> list[str]:
     return faults(
-        [Fragment("prelude.lua", prelude), Fragment("counter_add.lua", operation), Fragment("driver.lua", driver)]
+        [Fragment("prelude.lua", prelude), Fragment("counter_add.lua", operation), Fragment("driver_1.lua", driver)]
     )
 
 
@@ -93,7 +93,7 @@ NOT_A_CALL = "use redis for redis.call(…) and redis.pcall(…) alone, where th
 def test_a_planted_fault_is_found(statement: str, fault: str) -> None:
     found = faults_of(driver=f"{DRIVER}{statement}")
 
-    assert f"driver.lua:{LINE_PLANTED}: {fault}" in found
+    assert f"driver_1.lua:{LINE_PLANTED}: {fault}" in found
 
 
 @pytest.mark.parametrize(

@@ -2,47 +2,74 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import pytest
 
-from tallykeeper_server.domain.levels import CounterName, StockName
-from tallykeeper_server.domain.mutations import Mutation, Outcome
-from tallykeeper_server.store.batch import Retention
+from tallykeeper_server.domain.levels import CounterName, LevelName, ReservationName, StockName
+from tallykeeper_server.domain.mutations import Bundle, Mutation, Outcome, fingerprint_of
+from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store.redis_store import RedisStore
 
-RETENTION = Retention(request_ms=60_000, ledger_revisions=1_000)
+RETENTION = Retention(
+    request_ms=60_000, ledger_revisions=1_000, reservation_ms=60_000, reservation_lifetime_ms=3_600_000
+)
+LEVELS: Final[dict[str, tuple[LevelName, ...]]] = {
+    "counter": (CounterName("visits"),),
+    "stock": (StockName("dune", "main"),),
+    "stock_move": (StockName("dune", "main"), StockName("dune", "annex")),
+    "reservation": (ReservationName("basket"),),
+    "reservation_reserve": (ReservationName("basket"), StockName("dune", "main")),
+    "reservation_commit": (ReservationName("basket"), StockName("dune", "main")),
+}
+"""What an operation is tried on, or all operations on a kind of level."""
 
 Apply = Callable[..., Outcome]
-ApplyAll = Callable[[Sequence[Mutation]], list[Outcome]]
+ApplyAll = Callable[[Sequence[Bundle]], list[Outcome]]
 
 
 @pytest.fixture
 def apply_all(store_url: str) -> Iterator[ApplyAll]:
-    """Apply mutations in one script call."""
+    """Apply bundles in one script call, and return the outcomes of all their mutations."""
     with asyncio.Runner() as runner:
 
         async def connect() -> RedisStore:
             return RedisStore(store_url, timeout_seconds=5.0, retention=RETENTION)
 
         store = runner.run(connect())
-        yield lambda mutations: runner.run(store.apply(mutations))
+        yield lambda bundles: [outcome for outcomes in runner.run(store.apply(bundles)) for outcome in outcomes]
         runner.run(store.close())
+
+
+def mutation(operation: str, *arguments: object, levels: tuple[LevelName, ...] = (), reason: str = "") -> Mutation:
+    """Return a mutation, of what its operation is tried on unless told otherwise."""
+    kind = operation.partition("_")[0]
+    return Mutation(
+        operation=operation,
+        levels=levels or LEVELS.get(operation) or LEVELS[kind],
+        arguments=tuple(map(str, arguments)),
+        reason=reason,
+        resolves=operation in {"reservation_commit", "reservation_release", "reservation_expire"},
+    )
+
+
+def bundle(namespace: str, *mutations: Mutation, request_id: str = "", atomic: bool = False) -> Bundle:
+    """Return mutations that come under one request id."""
+    return Bundle(
+        namespace=namespace,
+        mutations=mutations,
+        request_id=request_id,
+        atomic=atomic,
+        fingerprint=fingerprint_of(mutations) if request_id else b"",
+    )
 
 
 @pytest.fixture
 def apply(apply_all: ApplyAll, namespace: str) -> Apply:
-    """Apply one operation, on the counter ``visits`` or on ``dune`` at ``main``, and return its outcome."""
+    """Apply one operation to what it is tried on, and return its outcome."""
 
     def apply_one(operation: str, *arguments: object, request_id: str = "") -> Outcome:
-        level = CounterName("visits") if operation.startswith("counter") else StockName("dune", "main")
-        mutation = Mutation(
-            namespace=namespace,
-            operation=operation,
-            levels=(level,),
-            arguments=tuple(map(str, arguments)),
-            request_id=request_id,
-        )
-        (outcome,) = apply_all([mutation])
+        (outcome,) = apply_all([bundle(namespace, mutation(operation, *arguments), request_id=request_id)])
         return outcome
 
     return apply_one

@@ -2,19 +2,24 @@
 
 import re
 import time
+from dataclasses import replace
 
 import pytest
 
 import tallykeeper_lua
-from tallykeeper_server.domain.mutations import Applied, Failed, Refused
+from tallykeeper_server.domain.levels import ReservationName
+from tallykeeper_server.domain.mutations import Applied, Failed, Mutation, Refused
 from tallykeeper_server.domain.refusals import refusal
 from tallykeeper_server.rpc.statuses import CODES
-from tests.lua.conftest import Apply
+from tests.lua.conftest import LEVELS, RETENTION, Apply, ApplyAll, bundle, mutation
 
 MAX = 2**53 - 1
+STOCKED = ("stock_set", 5, "-")
+HELD = ("reservation_reserve", 60_000, "", 2)
+ANOTHER_HELD = mutation("reservation_reserve", 60_000, "", MAX, levels=(ReservationName("another"), *LEVELS["stock"]))
 
 # operation, status -> the calls before, the call, and the facts of a refusal
-CASES: dict[tuple[str, str], tuple[list[tuple[object, ...]], tuple[object, ...], dict[str, str]]] = {
+CASES: dict[tuple[str, str], tuple[list[tuple[object, ...] | Mutation], tuple[object, ...], dict[str, str]]] = {
     ("counter_increment", "OK"): ([], (5,), {}),
     ("counter_increment", "COUNTER_BOUND_EXCEEDED"): (
         [("counter_configure", "=", 3, "=")],
@@ -56,11 +61,66 @@ CASES: dict[tuple[str, str], tuple[list[tuple[object, ...]], tuple[object, ...],
     ),
     ("stock_set", "OK"): ([], (3, 0), {}),
     ("stock_set", "VALUE_CHANGED"): ([], (3, 1), {"actual": "0", "expected": "1"}),
+    ("stock_set", "STOCK_BELOW_RESERVED"): (
+        [STOCKED, HELD],
+        (1, "-"),
+        {"on_hand": "1", "reserved": "2", "backorder_limit": "0"},
+    ),
+    ("stock_set", "VALUE_OVERFLOW"): (
+        [STOCKED, ("stock_configure", "=", 9, "="), HELD, ("stock_configure", MAX, "=", "=")],
+        (0, "-"),
+        {"on_hand": "0", "reserved": "2", "safety_stock": str(MAX)},
+    ),
+    ("stock_move", "OK"): ([STOCKED], (5,), {}),
+    ("stock_move", "ITEM_NOT_FOUND"): ([], (1,), {"line": "1"}),
+    ("stock_move", "INSUFFICIENT_STOCK"): (
+        [STOCKED, HELD],
+        (4,),
+        {"line": "1", "requested": "4", "available": "3", "backorder_limit": "0"},
+    ),
+    ("stock_move", "VALUE_OVERFLOW"): (
+        [("stock_set", MAX, "-"), ("stock_move", MAX), STOCKED],
+        (1,),
+        {"line": "2", "on_hand": str(MAX), "copies": "1"},
+    ),
+    ("reservation_reserve", "VALUE_OVERFLOW"): (
+        [("stock_set", MAX, "-"), ("stock_configure", "=", MAX, "="), ANOTHER_HELD],
+        (60_000, "", 1),
+        {"line": "2", "reserved": str(MAX), "copies": "1"},
+    ),
+    ("reservation_reserve", "OK"): ([STOCKED], (1_000, "kim", 5), {}),
+    ("reservation_reserve", "RESERVATION_EXISTS"): ([STOCKED, HELD], (1_000, "", 1), {}),
+    ("reservation_reserve", "INSUFFICIENT_STOCK"): (
+        [STOCKED],
+        (1_000, "", 6),
+        {"line": "2", "requested": "6", "available": "5", "backorder_limit": "0"},
+    ),
+    ("reservation_commit", "OK"): ([STOCKED, HELD], (1,), {}),
+    ("reservation_commit", "RESERVATION_NOT_FOUND"): ([], (1,), {}),
+    ("reservation_commit", "COMMIT_EXCEEDS_RESERVED"): (
+        [STOCKED, HELD],
+        (3,),
+        {"line": "2", "requested": "3", "reserved": "2"},
+    ),
+    ("reservation_release", "OK"): ([STOCKED, HELD], (), {}),
+    ("reservation_release", "RESERVATION_NOT_FOUND"): ([], (), {}),
+    ("reservation_expire", "OK"): ([STOCKED, ("reservation_reserve", -1, "", 2)], (), {}),
+    ("reservation_expire", "NOT_DUE"): ([STOCKED, HELD], (), {}),
+    ("reservation_extend", "OK"): ([STOCKED, HELD], (120_000,), {}),
+    ("reservation_extend", "RESERVATION_NOT_FOUND"): ([], (1,), {}),
+    ("reservation_extend", "RESERVATION_LIFETIME_EXCEEDED"): (
+        [STOCKED, HELD],
+        (RETENTION.reservation_lifetime_ms + 1,),
+        {
+            "lifetime_ms": str(RETENTION.reservation_lifetime_ms + 1),
+            "lifetime_ms_max": str(RETENTION.reservation_lifetime_ms),
+        },
+    ),
     ("stock_configure", "OK"): ([], (1, 2, 3), {}),
     ("stock_configure", "VALUE_OVERFLOW"): (
         [("stock_set", 0, "-"), ("stock_configure", "=", 1, "="), ("stock_decrement", 1, 0)],
         (MAX, "=", "="),
-        {"on_hand": "-1", "safety_stock": str(MAX)},
+        {"on_hand": "-1", "reserved": "0", "safety_stock": str(MAX)},
     ),
     ("stock_delete", "OK"): ([("stock_set", 0, "-")], (), {}),
     ("stock_delete", "ITEM_NOT_FOUND"): ([], (), {}),
@@ -76,18 +136,22 @@ def listed_statuses(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("operation", "status"), CASES)
-def test_operation_gives_the_status(apply: Apply, operation: str, status: str) -> None:
+def test_operation_gives_the_status(apply_all: ApplyAll, namespace: str, operation: str, status: str) -> None:
     before, arguments, facts = CASES[operation, status]
-    for earlier, *earlier_arguments in before:
-        assert isinstance(apply(str(earlier), *earlier_arguments), Applied)
+    calls = [each if isinstance(each, Mutation) else mutation(str(each[0]), *each[1:]) for each in before]
 
-    outcome = apply(operation, *arguments)
+    *earlier_outcomes, outcome = apply_all(
+        [bundle(namespace, each) for each in (*calls, mutation(operation, *arguments))]
+    )
+
+    assert all(isinstance(each, Applied) for each in earlier_outcomes)
 
     if status == "OK":
         assert isinstance(outcome, Applied)
         assert outcome.revision == len(before) + 1
     else:
-        assert outcome == Refused(status, facts, replayed=False)
+        assert isinstance(outcome, Refused)
+        assert (outcome.reason, outcome.facts, outcome.replayed) == (status, facts, False)
 
 
 def test_every_status_that_a_file_lists_has_a_case() -> None:
@@ -97,13 +161,24 @@ def test_every_status_that_a_file_lists_has_a_case() -> None:
         if fragment.name.removesuffix(".lua") in tallykeeper_lua.operation_names()
         for status in listed_statuses(fragment.text)
     }
-    assert listed == set(CASES)
+    assert {(operation, status) for operation, status in listed if status != "READ_AGAIN"} == set(CASES)
+
+
+@pytest.mark.parametrize("operation", ["reservation_commit", "reservation_release", "reservation_expire"])
+def test_what_a_reservation_holds_must_be_declared(apply_all: ApplyAll, namespace: str, operation: str) -> None:
+    undeclared = replace(mutation(operation, levels=LEVELS["reservation"]), resolves=False)
+    calls = [mutation(*STOCKED), mutation("reservation_reserve", -1 if operation.endswith("expire") else 60_000, "", 2)]
+
+    outcome = apply_all([bundle(namespace, each) for each in (*calls, undeclared)])[-1]
+
+    assert isinstance(outcome, Failed)
+    assert "changed each time it was read" in outcome.error
 
 
 def test_every_refusal_has_a_sentence_and_a_code() -> None:
     for (_, status), (_, _, facts) in CASES.items():
-        if status != "OK":
-            names = {"counter": "visits", "item": "dune", "location": "main"}
+        if status not in {"OK", "NOT_DUE"}:
+            names = {"counter": "visits", "item": "dune", "location": "main", "reservation_id": "basket"}
             assert refusal(status, names | facts).message
             assert status in CODES
 
@@ -113,7 +188,8 @@ def test_driver_refuses_a_request_id_with_another_body(apply: Apply) -> None:
 
     outcome = apply("counter_increment", 2, request_id="r1")
 
-    assert outcome == Refused("REQUEST_ID_REUSED", {}, replayed=False)
+    assert isinstance(outcome, Refused)
+    assert (outcome.reason, outcome.facts, outcome.replayed) == ("REQUEST_ID_REUSED", {}, False)
 
 
 def test_driver_reports_an_operation_that_fails_and_changes_nothing(apply: Apply) -> None:

@@ -1,45 +1,62 @@
 """Random requests to the server and to the model, side by side: they must answer alike at every step."""
 
+import itertools
 import uuid
-from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, Final
 
 import redis
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tallykeeper.v1 import counter_pb2, inventory_pb2
-from tests.calling import Caller, Failure
-from tests.ledger import read_ledger
-from tests.model import requests
+from tallykeeper.v1 import (
+    batch_pb2,
+    counter_pb2,
+    inventory_pb2,
+    ledger_pb2,
+    namespace_pb2,
+    reservation_pb2,
+)
+from tests.calling import Caller
+from tests.model import listings, read_requests, requests
+from tests.model.asking import Asking, chosen_by
 from tests.model.model import Answer, Model
 from tests.model.reads import read
-from tests.model.refusal import Refusal
+from tests.model.refusal import MAX, Refusal
+from tests.model.reservation import ACTIVE, Reservation
+from tests.model.stored import Stored
 from tests.serving import wait_until
 
-SOON = Duration(nanos=1_000_000)
-prefixes = st.sampled_from(("", "dune:", "visit"))
-page_sizes = st.sampled_from((1, 2, 100))
+SOON: Final = Duration(nanos=1_000_000)
+SWEPT_ONE_TIME_IN: Final = 12
+"""To wait for the sweep takes a second or two; to take the copies at once does the same."""
 
 
 class Comparison(RuleBasedStateMachine):
-    """A namespace at the server and in the model; what is left in the store is compared at the end."""
+    """A namespace at the server and in the model; what is left of it is compared at the end."""
 
     def __init__(self, call: Caller, raw_store: redis.Redis) -> None:
         super().__init__()
-        self.call, self.raw_store = call, raw_store
-        self.namespace = f"model-{uuid.uuid4().hex[:16]}"
+        namespace = f"model-{uuid.uuid4().hex[:16]}"
+        self.ask = Asking(call, namespace)
+        self.stored = Stored(raw_store, namespace)
         self.model = Model()
         self.sent: list[Message] = []
         self.expired: set[str] = set()
+
+    @initialize(on_hand=st.lists(st.none() | requests.small_counts, min_size=4, max_size=4))
+    def begin_with_some_stock(self, on_hand: list[int | None]) -> None:
+        places = itertools.product(requests.ITEMS, requests.LOCATIONS)
+        for (item, location), count in zip(places, on_hand, strict=True):
+            if count is not None:
+                self._mutate(inventory_pb2.SetStockRequest(item=item, location=location, on_hand=count))
 
     @rule(request=requests.counter_mutations)
     def change_a_counter(self, request: Message) -> None:
         self._mutate(request)
 
-    @rule(request=requests.stock_mutations)
+    @rule(request=requests.stock_mutations | requests.moves)
     def change_stock(self, request: Message) -> None:
         self._mutate(request)
 
@@ -47,15 +64,45 @@ class Comparison(RuleBasedStateMachine):
     def trade(self, request: Message) -> None:
         self._mutate(request)
 
+    @rule(request=requests.held_trades)
+    def trade_what_is_held(self, request: Message) -> None:
+        self._mutate(request)
+
+    @rule(request=requests.reserves)
+    def reserve(self, request: Message) -> None:
+        self._mutate(request)
+
+    @rule(request=requests.reserves, data=st.data())
+    def reserve_what_there_is(self, request: Any, data: st.DataObject) -> None:  # noqa: ANN401  # a reserve
+        self._draw_lines(request, data)
+        self._mutate(request)
+
+    @precondition(lambda self: self.model.contents.reservations)
+    @rule(data=st.data(), request=requests.resolutions, as_held=st.booleans())
+    def change_a_reservation(self, data: st.DataObject, request: Any, *, as_held: bool) -> None:  # noqa: ANN401  # any
+        held = data.draw(st.sampled_from(self._reservations_to_change()))
+        request.reservation_id = held.reservation_id
+        if isinstance(request, reservation_pb2.CommitRequest) and request.lines and as_held:
+            line = data.draw(st.sampled_from(held.lines))
+            copies = data.draw(st.integers(1, min(line.copies, 3)))
+            del request.lines[:]
+            request.lines.add(item=line.item, location=line.location, copies=copies)
+        self._mutate(request)
+
+    @rule(request=requests.batches)
+    def apply_a_batch(self, request: Message) -> None:
+        self._mutate(request)
+
     @rule(request=requests.mutations, other=requests.mutations, field=st.sampled_from(("reason", "reference", "all")))
     def use_a_request_id_again(self, request: Any, other: Any, field: str) -> None:  # noqa: ANN401  # any mutations
         request.request_id = other.request_id = f"twice-{len(self.sent)}"
         self._mutate(request)
         self._compare_mutation(request)
-        if field != "all":
+        if field != "all" and not isinstance(request, batch_pb2.ApplyRequest):
             other = type(request).FromString(request.SerializeToString())
             setattr(other, field, "another")
         self._mutate(other)
+        self._compare_read(ledger_pb2.LookupRequestRequest(request_id=request.request_id))
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
@@ -66,92 +113,176 @@ class Comparison(RuleBasedStateMachine):
     def let_a_counter_expire(self, counter: str) -> None:
         request = counter_pb2.ConfigureCounterRequest(counter=counter, expire_after=SOON)
         if not isinstance(self._compare_mutation(request), Refusal):
-            look = counter_pb2.BatchGetCountersRequest(namespace=self.namespace, counters=[counter])
-            wait_until(lambda: bool(self.call(look).missing), what="the counter expires")
+            look = counter_pb2.BatchGetCountersRequest(counters=[counter])
+            wait_until(lambda: bool(self.ask(look).missing), what="the counter expires")
             self.model.forget(counter)
             self.expired.add(counter)
 
-    @rule(request=requests.reads)
-    def read_by_name(self, request: Message) -> None:
-        assert self._ask(request) == read(self.model, request)
+    @rule(
+        request=requests.reserves,
+        end=requests.resolutions,
+        sweep=st.integers(1, SWEPT_ONE_TIME_IN),
+        data=st.data(),
+    )
+    def let_a_reservation_expire(
+        self,
+        request: Any,  # noqa: ANN401  # a reserve
+        end: Any,  # noqa: ANN401  # any of a kind
+        sweep: int,
+        data: st.DataObject,
+    ) -> None:
+        self._draw_lines(request, data)
+        request.ttl.CopyFrom(SOON)
+        request.ClearField("request_id")
+        end.ClearField("request_id")
+        answer: Any = self._compare_mutation(request)
+        if isinstance(answer, Refusal):
+            return
+        held = self.model.contents.reservations[answer.reservation.reservation_id]
+        wait_until(lambda: self.stored.time_ms() >= held.expire_at_ms, what="the reservation's time is up")
+        end.reservation_id = held.reservation_id
+        assert self.ask(end).reason == "RESERVATION_EXPIRED"
+        if sweep == 1 or not self._take_what_was_held(held):
+            self._see_expiry(held)
 
-    @rule(prefix=prefixes, page_size=page_sizes)
+    @rule(request=read_requests.reads)
+    def read(self, request: Message) -> None:
+        self._compare_read(request)
+
+    @rule(prefix=read_requests.prefixes, page_size=read_requests.page_sizes)
     def list_counters(self, prefix: str, page_size: int) -> None:
         request = counter_pb2.ListCountersRequest(prefix=prefix, page_size=page_size)
-        listed = list(self._listed(request, "counters"))
-        assert listed == self.model.counters(prefix)
+        assert self.ask.listed(request, "counters") == self.model.counters(prefix)
 
-    @rule(prefix=prefixes, location=requests.locations, page_size=page_sizes)
+    @rule(prefix=read_requests.prefixes, location=requests.locations, page_size=read_requests.page_sizes)
     def list_stock(self, prefix: str, location: str, page_size: int) -> None:
         request = inventory_pb2.ListStockRequest(item_prefix=prefix, location=location, page_size=page_size)
-        listed = list(self._listed(request, "stock_levels"))
-        assert listed == [
+        assert self.ask.listed(request, "stock_levels") == [
             level
             for level in self.model.stock()
             if level.item.startswith(prefix) and level.location == (location or "main")
         ]
 
+    @rule(request=read_requests.reservation_listings)
+    def list_reservations(self, request: reservation_pb2.ListReservationsRequest) -> None:
+        expected = listings.reservations(self.model, request)
+        assert self.ask.listed(request, "reservations") == expected
+
+    @rule(request=read_requests.entry_listings())
+    def list_entries(self, request: ledger_pb2.ListEntriesRequest) -> None:
+        expected = listings.entries(self.model, request)
+        assert self.ask.listed(request, "entries") == expected
+
+    @precondition(lambda self: self.model.entries)
+    @rule(data=st.data(), page_size=read_requests.page_sizes)
+    def list_entries_of_a_time(self, data: st.DataObject, page_size: int) -> None:
+        first, last = (data.draw(st.sampled_from(range(self.model.revision))) for _ in range(2))
+        request = ledger_pb2.ListEntriesRequest(
+            start_time=self.model.entries[first].commit_time,
+            end_time=self.model.entries[last].commit_time,
+            page_size=page_size,
+        )
+        self.list_entries(request)
+
+    @precondition(lambda self: self.model.entries)
+    @rule(request=read_requests.watches(), data=st.data())
+    def watch(self, request: ledger_pb2.WatchRequest, data: st.DataObject) -> None:
+        request.after_revision = data.draw(st.integers(0, self.model.revision - 1))
+        expected = listings.watched(self.model, request)
+        assert self.ask.watch(request, through=self.model.revision) == expected
+
+    @rule()
+    def look_at_the_namespace(self) -> None:
+        actual = self.ask(namespace_pb2.GetNamespaceRequest())
+        expected: Any = read(self.model, namespace_pb2.GetNamespaceRequest(namespace=actual.namespace))
+        gone = self.expired - {counter.counter for counter in self.model.counters()}
+        assert 0 <= actual.counter_count - expected.counter_count <= len(gone)
+        expected.counter_count = actual.counter_count
+        assert [field.name for field, _ in actual.ListFields() if field.message_type] == [
+            "request_retention",
+            "reservation_retention",
+            "reservation_lifetime_max",
+        ]
+        for setting in (
+            "request_retention",
+            "ledger_revisions_max",
+            "reservation_retention",
+            "reservation_lifetime_max",
+        ):
+            actual.ClearField(setting)
+        assert actual == expected
+        self._compare_read(namespace_pb2.ListNamespacesRequest(prefix=actual.namespace))
+
+    @rule()
+    def verify(self) -> None:
+        report: ledger_pb2.VerifyNamespaceResponse = self.ask(ledger_pb2.VerifyNamespaceRequest())
+        assert (report.clean, list(report.differences), report.difference_count) == (True, [], 0)
+        assert (report.from_revision, report.to_revision) == (1, self.model.revision)
+        assert report.levels_unchecked == 0
+
     def teardown(self) -> None:
-        """Compare what is left in the store: every level, the indexes, the revision and the ledger."""
+        """Compare what is left: every level, every reservation, the indexes, the revision and the ledger."""
         for location in requests.LOCATIONS:
             self.list_stock(prefix="", location=location, page_size=1)
         self.list_counters(prefix="", page_size=1)
-        assert self._stored("counter:*") | self._stored("stock:*") == {
-            name: level.text for name, level in self.model.levels.items()
-        }
-        assert self._stored("revision") == ({"revision": str(len(self.model.ledger))} if self.model.ledger else {})
-        assert read_ledger(self.raw_store, self.namespace) == self.model.ledger
-        self._compare_indexes()
+        self.list_reservations(reservation_pb2.ListReservationsRequest(page_size=1))
+        self.list_entries(ledger_pb2.ListEntriesRequest(page_size=100))
+        self.look_at_the_namespace()
+        self.verify()
+        assert self.stored.levels() == {key.stored: level.text for key, level in self.model.contents.levels.items()}
+        assert self.stored.revision() == self.model.revision
+        self.stored.compare_indexes(self.model, expired=self.expired)
 
-    def _compare_indexes(self) -> None:
-        """Compare the names in the indexes. Those of expired counters may stay in them for a while."""
-        assert self._scores("index:stock").keys() == {f"{level.item}\0{level.location}" for level in self.model.stock()}
-        counters = {counter.counter: counter for counter in self.model.counters()}
-        gone = self.expired - counters.keys()
-        assert self._scores("index:counter").keys() - gone == counters.keys()
-        expiries = {name: score for name, score in self._scores("expiry:counter").items() if name not in gone}
-        assert expiries == {
-            name: counter.expire_time.ToMilliseconds()
-            for name, counter in counters.items()
-            if counter.HasField("expire_time")
-        }
+    def _draw_lines(self, request: reservation_pb2.ReserveRequest, data: st.DataObject) -> None:
+        """Let a reserve ask for copies that there are, if there are any."""
+        levels = [level for level in self.model.stock() if level.available + level.backorder_limit > 0]
+        if levels:
+            del request.lines[:]
+            for level in data.draw(st.lists(st.sampled_from(levels), min_size=1, max_size=3)):
+                copies = data.draw(st.integers(1, min(2, level.available + level.backorder_limit)))
+                request.lines.add(item=level.item, location=level.location, copies=copies)
+
+    def _reservations_to_change(self) -> list[Reservation]:
+        """Return those that are active, if there are any: little becomes of the others."""
+        held = list(self.model.contents.reservations.values())
+        return [each for each in held if each.state is ACTIVE] or held
+
+    def _take_what_was_held(self, held: Reservation) -> bool:
+        """Take so many copies that those of a reservation whose time is up are needed; tell whether there are any."""
+        line = held.lines[0]
+        level = self.model.contents.stock(line.item, line.location)
+        assert level is not None
+        copies = level.available + level.backorder_limit + line.copies
+        if copies > MAX:
+            return False
+        request = inventory_pb2.DecrementCopiesRequest(item=line.item, location=line.location, copies=copies)
+        actual = self.ask(request)
+        self._see_expiry(held)
+        assert actual == self.model.mutate(request, chosen_by(actual))
+        return True
+
+    def _see_expiry(self, held: Reservation) -> None:
+        expiry = self.ask.await_expiry(held.reservation_id)
+        self.model.expire(held.reservation_id, now_ms=expiry.commit_time.ToMilliseconds())
 
     def _mutate(self, request: Message) -> None:
         self.sent.append(request)
         self._compare_mutation(request)
 
     def _compare_mutation(self, request: Message) -> Answer:
-        actual: Any = self._ask(request)
-        now_ms = 0 if isinstance(actual, Refusal) else actual.commit_time.ToMilliseconds()
-        expected = self.model.mutate(request, now_ms=now_ms)
+        actual = self.ask(request)
+        expected = self.model.mutate(request, chosen_by(actual))
         assert actual == expected
         return expected
 
-    def _ask(self, request: Any) -> Answer:  # noqa: ANN401  # any request
-        request.namespace = self.namespace
-        try:
-            return cast("Message", self.call(request))
-        except Failure as failure:
-            return Refusal(failure.code, failure.reason, failure.metadata)
-
-    def _listed(self, request: Any, field: str) -> Iterator[Any]:  # noqa: ANN401  # either of the two listings
-        """Read all pages; each holds what it lists in this field."""
-        while True:
-            page: Any = self._ask(request)
-            levels = getattr(page, field)
-            assert len(levels) <= request.page_size
-            yield from levels
-            request.page_token = page.next_page_token
-            if not request.page_token:
-                return
-
-    def _scores(self, index: str) -> dict[str, float]:
-        key = f"tk:{{{self.namespace}}}:{index}"
-        pairs = cast("list[tuple[bytes, float]]", self.raw_store.zrange(key, 0, -1, withscores=True))
-        return {name.decode(): score for name, score in pairs}
-
-    def _stored(self, pattern: str) -> dict[str, str]:
-        prefix = f"tk:{{{self.namespace}}}:"
-        keys = cast("list[bytes]", self.raw_store.keys(prefix + pattern))
-        values = cast("list[bytes]", self.raw_store.mget(keys)) if keys else []
-        return {key.decode().removeprefix(prefix): value.decode() for key, value in zip(keys, values, strict=True)}
+    def _compare_read(self, request: Message) -> None:
+        actual, expected = self.ask(request), read(self.model, request)
+        if (
+            isinstance(expected, ledger_pb2.LookupRequestResponse)
+            and expected.refused_count
+            and not expected.HasField("commit_time")
+        ):
+            # The refusal of a single mutation does not say when it came, so that the model cannot know.
+            assert actual.HasField("commit_time")
+            actual.ClearField("commit_time")
+        assert actual == expected

@@ -16,11 +16,6 @@ class Counter:
     expire_at_ms: int | None = None
 
     @property
-    def quantity(self) -> int:
-        """What the ledger counts changes of."""
-        return self.value
-
-    @property
     def text(self) -> str:
         """The counter as it is stored."""
         extras = (self.min, self.max, self.expire_at_ms)

@@ -1,191 +1,167 @@
-"""One namespace by the contract: it takes the requests that the server takes, and says what it must answer.
+"""One namespace by the contract: it takes the mutations that the server takes, and says what it must answer."""
 
-Levels are named as the ledger names them: ``counter:<name>`` and ``stock:<location>:<item>``.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from itertools import chain, repeat
+from typing import Any, cast
 
 from google.protobuf.message import Message
 
-from tallykeeper.v1 import counter_pb2, inventory_pb2
-from tallykeeper.v1.inventory_pb2 import ShortagePolicy
-from tests.ledger import Entry, Line
-from tests.model import counters, stock
+from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, reservation_pb2
+from tallykeeper.v1.ledger_pb2 import OperationKind
+from tests.model.bodies import body_of, names_of, operation_of
+from tests.model.contents import Change, Contents, CounterKey, StockKey
 from tests.model.counters import Counter
+from tests.model.entries import entry_of
+from tests.model.holding import expire
 from tests.model.refusal import Refusal, refusal
+from tests.model.reservation import LISTED, Reservation
+from tests.model.rules import RULES, Rule
 from tests.model.stock import Stock
 
-Level = Counter | Stock
 Answer = Message | Refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """A mutation: what it does to its level, what it replies with, and what the ledger calls it."""
+class Chosen:
+    """What only the server can choose: the time, and the id of a reservation that came without one."""
 
-    change: Callable[..., Level | Refusal | None]
-    response: type[Message]
-    operation: str
-
-
-RULES: Final[Mapping[type[Message], Rule]] = {
-    counter_pb2.IncrementRequest: Rule(counters.increment, counter_pb2.IncrementResponse, "counter_increment"),
-    counter_pb2.SetCounterRequest: Rule(counters.set_counter, counter_pb2.SetCounterResponse, "counter_set"),
-    counter_pb2.ConfigureCounterRequest: Rule(
-        counters.configure_counter, counter_pb2.ConfigureCounterResponse, "counter_configure"
-    ),
-    counter_pb2.DeleteCounterRequest: Rule(
-        counters.delete_counter, counter_pb2.DeleteCounterResponse, "counter_delete"
-    ),
-    inventory_pb2.DecrementCopiesRequest: Rule(
-        stock.decrement_copies, inventory_pb2.DecrementCopiesResponse, "stock_decrement"
-    ),
-    inventory_pb2.IncrementCopiesRequest: Rule(
-        stock.increment_copies, inventory_pb2.IncrementCopiesResponse, "stock_increment"
-    ),
-    inventory_pb2.SetStockRequest: Rule(stock.set_stock, inventory_pb2.SetStockResponse, "stock_set"),
-    inventory_pb2.ConfigureStockRequest: Rule(
-        stock.configure_stock, inventory_pb2.ConfigureStockResponse, "stock_configure"
-    ),
-    inventory_pb2.DeleteStockRequest: Rule(stock.delete_stock, inventory_pb2.DeleteStockResponse, "stock_delete"),
-}
-
-
-CLEARED: Final = ("min", "max", "expire_after")
-"""What a mask that names it, and nothing else, takes away."""
-ZEROED: Final = ("safety_stock", "backorder_limit", "low_stock_threshold")
-"""What a mask that names it, and nothing else, makes 0."""
+    now_ms: int = 0
+    reservation_id: str = ""
+    operations: tuple["Chosen", ...] = ()
+    """The same for each operation of a batch; none if it was refused as a whole."""
 
 
 @dataclass(slots=True)
 class Model:
     """What a namespace holds and has answered."""
 
-    levels: dict[str, Level] = field(default_factory=dict)
-    ledger: list[Entry] = field(default_factory=list)
+    contents: Contents = field(default_factory=Contents)
+    entries: list[ledger_pb2.Entry] = field(default_factory=list)
     answers: dict[str, tuple[Message, Answer]] = field(default_factory=dict)
 
-    def mutate(self, request: Message, *, now_ms: int) -> Answer:
-        """Return what the server must answer to a mutation that it applies at this time, if it applies it."""
-        request_id, body = _value(request, "request_id"), body_of(request)
+    @property
+    def revision(self) -> int:
+        """The number of the last mutation."""
+        return len(self.entries)
+
+    def mutate(self, request: Message, chosen: Chosen) -> Answer:
+        """Return what the server must answer to a mutation, given what it chooses if it applies it."""
+        request_id, body = str(getattr(request, "request_id", "")), body_of(request)
         if request_id in self.answers:
-            first_body, answer = self.answers[request_id]
+            first_body, first_answer = self.answers[request_id]
             if type(first_body) is not type(body) or first_body != body:
                 return refusal("REQUEST_ID_REUSED", **names_of(body))
-            return _replayed(answer)
-        answer = self._apply(body, request_id=request_id, now_ms=now_ms)
+            return _replayed(first_answer)
+        answer: Answer
+        if isinstance(body, batch_pb2.ApplyRequest):
+            answer = self._apply_batch(body, request_id=request_id, chosen=chosen)
+        else:
+            answer = self._apply(body, request_id=request_id, chosen=chosen)
         if request_id:
             self.answers[request_id] = body, answer
         return answer
 
-    def _apply(self, body: Message, *, request_id: str, now_ms: int) -> Answer:
-        rule, names, key = RULES[type(body)], names_of(body), key_of(body)
-        before = self.levels.get(key)
-        after = rule.change(before, body, now_ms)
-        if isinstance(after, Refusal):
-            return Refusal(after.code, after.reason, {**names, **after.metadata})
-        change = (after.quantity if after else 0) - (before.quantity if before else 0)
-        entry = Entry(
-            revision=len(self.ledger) + 1,
-            operation=rule.operation,
-            request_id=request_id,
-            reason=_value(body, "reason"),
-            reference=_value(body, "reference"),
-            lines=(Line(key, change, after.text if after else ""),),
-        )
-        self.ledger.append(entry)
-        if after is None:
-            del self.levels[key]
-        else:
-            self.levels[key] = after
-        return _reply(rule, names, shown=after or before, change=change, revision=entry.revision, now_ms=now_ms)
+    def expire(self, reservation_id: str, *, now_ms: int) -> None:
+        """End a reservation whose time is up."""
+        change = expire(self.contents, reservation_id, now_ms)
+        self._record(change, ledger_pb2.Entry(operation=OperationKind.OPERATION_KIND_EXPIRE), now_ms=now_ms)
 
     def forget(self, counter: str) -> None:
         """Take away a counter that has expired."""
-        del self.levels[f"counter:{counter}"]
+        del self.contents.levels[CounterKey(counter)]
 
     def counters(self, prefix: str = "") -> list[counter_pb2.Counter]:
         """Return the counters whose names begin so, in the order of their bytes."""
-        named = [(key.removeprefix("counter:"), level) for key, level in self.levels.items()]
-        return [
-            level.message(name)
-            for name, level in sorted(named, key=lambda pair: pair[0].encode())
-            if isinstance(level, Counter) and name.startswith(prefix)
+        counters = [
+            level.message(key.counter)
+            for key, level in self.contents.levels.items()
+            if isinstance(key, CounterKey) and isinstance(level, Counter) and key.counter.startswith(prefix)
         ]
+        return sorted(counters, key=lambda counter: counter.counter.encode())
 
     def stock(self) -> list[inventory_pb2.StockLevel]:
         """Return the levels in the order of their items' bytes and then of their locations'."""
         levels = [
-            level.message(item=key.split(":", 2)[2], location=key.split(":", 2)[1])
-            for key, level in self.levels.items()
-            if isinstance(level, Stock)
+            level.message(key.item, key.location)
+            for key, level in self.contents.levels.items()
+            if isinstance(key, StockKey) and isinstance(level, Stock)
         ]
         return sorted(levels, key=lambda level: (level.item.encode(), level.location))
 
+    def reservations(self) -> list[Reservation]:
+        """Return the reservations by their states, and then in the order of their ids' bytes."""
+        return sorted(
+            self.contents.reservations.values(),
+            key=lambda held: (LISTED.index(held.state), held.reservation_id.encode()),
+        )
 
-def body_of(request: Message) -> Message:
-    """Return what a mutation asks for, its defaults spelled out: equal bodies are equal messages."""
-    body = type(request)()
-    body.CopyFrom(request)
-    body.ClearField("namespace")
-    body.ClearField("request_id")
-    values: Any = body
-    fields = body.DESCRIPTOR.fields_by_name
-    if "location" in fields:
-        values.location = values.location or "main"
-    for amount in ("delta", "copies"):
-        if amount in fields and not body.HasField(amount):
-            setattr(body, amount, 1)
-    if "shortage_policy" in fields:
-        values.shortage_policy = values.shortage_policy or ShortagePolicy.SHORTAGE_POLICY_REJECT
-    if "update_mask" in fields:
-        _spell_out_mask(values)
-    return body
+    def _apply(self, body: Any, *, request_id: str, chosen: Chosen) -> Answer:  # noqa: ANN401  # any mutation
+        if isinstance(body, reservation_pb2.ReserveRequest) and not body.reservation_id:
+            body = reservation_pb2.ReserveRequest.FromString(body.SerializeToString())
+            body.reservation_id = chosen.reservation_id
+        rule = RULES[type(body)]
+        change = rule.change(self.contents, body, chosen.now_ms)
+        if isinstance(change, Refusal):
+            return change
+        head = ledger_pb2.Entry(
+            operation=rule.operation, request_id=request_id, reason=body.reason, reference=body.reference
+        )
+        self._record(change, head, now_ms=chosen.now_ms)
+        return _reply(rule, change, revision=self.revision, now_ms=chosen.now_ms)
+
+    def _apply_batch(self, batch: batch_pb2.ApplyRequest, *, request_id: str, chosen: Chosen) -> Message:
+        before, revision_before = self.contents.copy(), self.revision
+        answers: list[Answer | None] = []
+        for operation, its_own in zip(batch.operations, chain(chosen.operations, repeat(Chosen())), strict=False):
+            body = operation_of(operation)
+            body = type(body).FromString(body.SerializeToString())
+            body.reason, body.reference = body.reason or batch.reason, body.reference or batch.reference
+            answers.append(self._apply(body, request_id=request_id, chosen=its_own))
+        failed_count = sum(isinstance(answer, Refusal) for answer in answers)
+        if batch.atomic and failed_count:
+            self.contents = before
+            del self.entries[revision_before:]
+            answers = [answer if isinstance(answer, Refusal) else None for answer in answers]
+        applied = self.revision > revision_before
+        reply = batch_pb2.ApplyResponse(
+            results=_results(batch, answers),
+            failed_count=failed_count,
+            applied=applied,
+            revision=self.revision if applied else 0,
+        )
+        reply.commit_time.FromMilliseconds(chosen.now_ms)
+        return reply
+
+    def _record(self, change: Change, head: ledger_pb2.Entry, *, now_ms: int) -> None:
+        """Take over a change, under the next revision; the head is what the entry says besides it."""
+        entry = entry_of(change, self.contents)
+        entry.MergeFrom(head)
+        entry.revision = self.revision + 1
+        entry.commit_time.FromMilliseconds(now_ms)
+        self.entries.append(entry)
+        self.contents.take_over(change)
 
 
-def _spell_out_mask(body: Any) -> None:  # noqa: ANN401  # either of the two messages that have a mask
-    configurable = [name for name in body.DESCRIPTOR.fields_by_name if name in (*CLEARED, *ZEROED)]
-    named = [
-        name
-        for name in configurable
-        if name in body.update_mask.paths
-        or list(body.update_mask.paths) == ["*"]
-        or (not body.update_mask.paths and body.HasField(name))
-    ]
-    for name in configurable:
-        if name not in named:
-            body.ClearField(name)
-        elif name in ZEROED:
-            setattr(body, name, getattr(body, name))
-    body.update_mask.paths[:] = named
-
-
-def names_of(body: Message) -> dict[str, str]:
-    """Return what an error tells of the level that a request names."""
-    return {name: _value(body, name) for name in ("counter", "item", "location") if hasattr(body, name)}
-
-
-def key_of(body: Message) -> str:
-    """Return what the ledger calls the level that a request names."""
-    names = names_of(body)
-    return f"counter:{names['counter']}" if "counter" in names else f"stock:{names['location']}:{names['item']}"
-
-
-def _reply(
-    rule: Rule, names: Mapping[str, str], *, shown: Level | None, change: int, revision: int, now_ms: int
-) -> Message:
-    reply: Any = rule.response()
-    reply.revision = revision
+def _reply(rule: Rule, change: Change, *, revision: int, now_ms: int) -> Message:
+    fields: dict[str, Any] = {**change.reply, "revision": revision}
+    reply: Any = rule.response(**fields)
     reply.commit_time.FromMilliseconds(now_ms)
-    if isinstance(shown, Counter):
-        reply.counter.CopyFrom(shown.message(names["counter"]))
-    elif isinstance(shown, Stock):
-        reply.stock_level.CopyFrom(shown.message(names["item"], names["location"]))
-    if isinstance(reply, inventory_pb2.DecrementCopiesResponse):
-        reply.copies_taken = -change
     return cast("Message", reply)
+
+
+def _results(batch: batch_pb2.ApplyRequest, answers: Iterable[Answer | None]) -> Iterable[batch_pb2.OperationResult]:
+    for operation, answer in zip(batch.operations, answers, strict=True):
+        result: dict[str, Any] = {}
+        if answer is None:
+            result["not_applied"] = batch_pb2.NotApplied()
+        elif isinstance(answer, Refusal):
+            result["error"] = batch_pb2.OperationError(
+                code=answer.code.value[0], reason=answer.reason, metadata=answer.metadata
+            )
+        else:
+            result[operation.WhichOneof("operation") or ""] = answer
+        yield batch_pb2.OperationResult(**result)
 
 
 def _replayed(answer: Answer) -> Answer:
@@ -194,8 +170,9 @@ def _replayed(answer: Answer) -> Answer:
     again: Any = type(answer)()
     again.CopyFrom(answer)
     again.replayed = True
+    if isinstance(again, batch_pb2.ApplyResponse):
+        for result in again.results:
+            name = result.WhichOneof("result") or ""
+            if name not in {"error", "not_applied"}:
+                getattr(result, name).replayed = True
     return cast("Message", again)
-
-
-def _value(request: Message, name: str) -> str:
-    return str(getattr(request, name))

@@ -1,19 +1,28 @@
 """What a refused request ends in, by the contract."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from grpc import StatusCode
 
 MAX: Final = 2**53 - 1
+TOLD_MAX: Final = 20
+"""Of how many lines a refusal tells one by one."""
 
 CODES: Final = {
+    "COMMIT_EXCEEDS_RESERVED": StatusCode.FAILED_PRECONDITION,
     "COUNTER_BOUND_EXCEEDED": StatusCode.OUT_OF_RANGE,
     "COUNTER_NOT_FOUND": StatusCode.NOT_FOUND,
     "INSUFFICIENT_STOCK": StatusCode.FAILED_PRECONDITION,
     "ITEM_NOT_FOUND": StatusCode.NOT_FOUND,
     "REQUEST_ID_REUSED": StatusCode.INVALID_ARGUMENT,
+    "RESERVATION_COMMITTED": StatusCode.FAILED_PRECONDITION,
+    "RESERVATION_EXISTS": StatusCode.ALREADY_EXISTS,
+    "RESERVATION_EXPIRED": StatusCode.FAILED_PRECONDITION,
+    "RESERVATION_NOT_FOUND": StatusCode.NOT_FOUND,
+    "RESERVATION_RELEASED": StatusCode.FAILED_PRECONDITION,
+    "STOCK_BELOW_RESERVED": StatusCode.FAILED_PRECONDITION,
     "STOCK_NOT_EMPTY": StatusCode.FAILED_PRECONDITION,
     "VALUE_CHANGED": StatusCode.ABORTED,
     "VALUE_OVERFLOW": StatusCode.OUT_OF_RANGE,
@@ -28,8 +37,22 @@ class Refusal:
     reason: str
     metadata: Mapping[str, str]
 
+    def about(self, **names: str) -> "Refusal":
+        """Return the refusal with the names of what it is about."""
+        return Refusal(self.code, self.reason, {**names, **self.metadata})
+
 
 def refusal(reason: str, **values: str | int | None) -> Refusal:
     """Return the refusal for a reason, with the values that there are."""
     metadata = {name: str(value) for name, value in values.items() if value is not None}
     return Refusal(CODES[reason], reason, metadata)
+
+
+def refusal_of_lines(reason: str, lines: Sequence[Mapping[str, str | int]]) -> Refusal:
+    """Return the refusal for lines that do not pass: the first as it is, the others with their numbers."""
+    told = {
+        name if number == 1 else f"{name}_{number}": value
+        for number, line in enumerate(lines[:TOLD_MAX], start=1)
+        for name, value in line.items()
+    }
+    return refusal(reason, **told, lines=len(lines))

@@ -1,4 +1,4 @@
-"""Random valid requests: few names and few locations, so that they meet; numbers small, or at the edges."""
+"""Random valid mutations: few names and few locations, so that they meet; numbers small, or at the edges."""
 
 from typing import Any, Final
 
@@ -7,12 +7,16 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from hypothesis import strategies as st
 
-from tallykeeper.v1 import counter_pb2, inventory_pb2
+from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, reservation_pb2
 from tests.model.refusal import MAX
 
 COUNTERS: Final = ("visits", "visitors", "é:{a}")
 ITEMS: Final = ("dune", "dune: {名}")
 LOCATIONS: Final = ("main", "annex")
+RESERVATIONS: Final = ("a", "b", "c", "d", "e", "f", "é:{g}")
+HOLDERS: Final = ("", "kim", "é {h}")
+REQUEST_IDS: Final = ("r1", "r2", "r3", "r4")
+REFERENCES: Final = ("", "", "order 1")
 
 counter_names = st.sampled_from(COUNTERS)
 items = st.sampled_from(ITEMS)
@@ -27,7 +31,10 @@ small_copies = st.integers(1, 6)
 copies = small_copies | small_copies | st.sampled_from((MAX, MAX - 1, 2**52))
 counts = small_counts | small_counts | st.sampled_from((MAX, MAX - 1))
 lives = st.sampled_from((Duration(seconds=3_600), Duration(seconds=86_400, nanos=500_000_000)))
-request_ids = st.sampled_from((*[""] * 6, "r1", "r2", "r3", "r4"))
+ttls = st.sampled_from(
+    (None, Duration(seconds=600), Duration(seconds=3_600, nanos=7_000_000), Duration(seconds=86_400))
+)
+request_ids = st.sampled_from((*[""] * 12, *REQUEST_IDS))
 
 
 def _message(message_type: type[Message], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Message]:
@@ -35,7 +42,7 @@ def _message(message_type: type[Message], **fields: st.SearchStrategy[Any]) -> s
     common = {
         "request_id": request_ids,
         "reason": st.sampled_from(("", "", "sale")),
-        "reference": st.sampled_from(("", "", "order 1")),
+        "reference": st.sampled_from(REFERENCES),
     }
     drawn = st.fixed_dictionaries(common | fields)
     return drawn.map(
@@ -119,13 +126,80 @@ trades: Final = st.one_of(
     _message(counter_pb2.ConfigureCounterRequest, counter=st.just("visits"), max=a_little),
 )
 """Small changes of one level and one counter: they bring about what changes at random seldom do."""
-mutations: Final = counter_mutations | stock_mutations | trades
-
-_stock_keys = st.builds(inventory_pb2.StockKey, item=items, location=locations)
-reads: Final = st.one_of(
-    st.builds(counter_pb2.GetCounterRequest, counter=counter_names),
-    st.builds(counter_pb2.BatchGetCountersRequest, counters=st.lists(counter_names, min_size=1, max_size=4)),
-    st.builds(inventory_pb2.GetStockRequest, item=items, location=locations),
-    st.builds(inventory_pb2.BatchGetStockRequest, keys=st.lists(_stock_keys, min_size=1, max_size=4)),
-    st.builds(inventory_pb2.GetItemRequest, item=items),
+_moves: Final = st.tuples(st.sampled_from(LOCATIONS), st.booleans()).flatmap(
+    lambda drawn: _message(
+        inventory_pb2.MoveCopiesRequest,
+        item=items,
+        from_location=st.just(drawn[0]),
+        to_location=st.just("main" if drawn[0] == "annex" else "annex"),
+        copies=_maybe(few_copies if drawn[1] else copies),
+    )
 )
+lines: Final = st.lists(
+    st.builds(reservation_pb2.StockLine, item=items, location=locations, copies=st.none() | few_copies | few_copies),
+    min_size=1,
+    max_size=4,
+)
+big_line: Final = st.builds(
+    reservation_pb2.StockLine, item=items, location=locations, copies=st.sampled_from((MAX, MAX - 1, 2**52))
+).map(lambda line: [line])
+"""One line alone: the sum of two might be no number any more."""
+reserves: Final = _message(
+    reservation_pb2.ReserveRequest,
+    reservation_id=st.sampled_from((*[""] * 7, *RESERVATIONS)),
+    lines=lines | lines | lines | big_line,
+    ttl=ttls,
+    holder=st.sampled_from(HOLDERS),
+)
+_ids = st.sampled_from(RESERVATIONS)
+resolutions: Final = st.one_of(
+    _message(reservation_pb2.CommitRequest, reservation_id=_ids),
+    _message(reservation_pb2.CommitRequest, reservation_id=_ids, lines=lines),
+    _message(reservation_pb2.ReleaseRequest, reservation_id=_ids),
+    _message(reservation_pb2.ExtendRequest, reservation_id=_ids, ttl=ttls),
+)
+_of_dune = st.lists(
+    st.builds(reservation_pb2.StockLine, item=st.just("dune"), copies=few_copies), min_size=1, max_size=1
+)
+held_trades: Final = st.one_of(
+    _message(inventory_pb2.IncrementCopiesRequest, item=st.just("dune"), copies=small_copies),
+    _message(reservation_pb2.ReserveRequest, reservation_id=_ids, lines=_of_dune),
+    _message(reservation_pb2.ReserveRequest, lines=_of_dune, ttl=ttls),
+    _message(reservation_pb2.CommitRequest, reservation_id=_ids),
+    _message(reservation_pb2.CommitRequest, reservation_id=_ids, lines=_of_dune),
+    _message(reservation_pb2.ReleaseRequest, reservation_id=_ids),
+    _message(reservation_pb2.ExtendRequest, reservation_id=_ids, ttl=ttls),
+    _message(inventory_pb2.DecrementCopiesRequest, item=st.just("dune"), copies=few_copies),
+    _message(inventory_pb2.MoveCopiesRequest, item=st.just("dune"), to_location=st.just("annex"), copies=few_copies),
+    _message(inventory_pb2.SetStockRequest, item=st.just("dune"), on_hand=few),
+    _message(inventory_pb2.ConfigureStockRequest, item=st.just("dune"), low_stock_threshold=few),
+)
+"""The same of one level and few reservations."""
+single_mutations: Final = st.one_of(
+    counter_mutations, stock_mutations, trades, _moves, reserves, resolutions, held_trades, held_trades
+)
+
+_OPERATION_NAMES: Final = {
+    field.message_type.full_name: field.name
+    for field in batch_pb2.Operation.DESCRIPTOR.fields
+    if field.message_type is not None
+}
+
+
+def operation(request: Any) -> batch_pb2.Operation:  # noqa: ANN401  # any mutation
+    """Return a mutation as an operation of a batch."""
+    inner = type(request).FromString(request.SerializeToString())
+    inner.ClearField("namespace")
+    inner.ClearField("request_id")
+    named: dict[str, Any] = {_OPERATION_NAMES[request.DESCRIPTOR.full_name]: inner}
+    return batch_pb2.Operation(**named)
+
+
+batches: Final = _message(
+    batch_pb2.ApplyRequest,
+    operations=st.lists(single_mutations.map(operation), min_size=1, max_size=5)
+    | st.lists(held_trades.map(operation), min_size=1, max_size=8),
+    atomic=st.booleans(),
+)
+moves: Final = _moves
+mutations: Final = single_mutations | batches

@@ -9,27 +9,33 @@ from tests.model.refusal import MAX, Refusal, refusal
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """Copies on hand, and how many may be taken. None are reserved."""
+    """Copies on hand, how many of them are held, and how many may be taken."""
 
     on_hand: int = 0
+    reserved: int = 0
     safety_stock: int = 0
     backorder_limit: int = 0
     low_stock_threshold: int = 0
 
     @property
     def available(self) -> int:
-        """Copies that are not kept back."""
-        return self.on_hand - self.safety_stock
+        """Copies that are neither held nor kept back."""
+        return self.on_hand - self.reserved - self.safety_stock
 
     @property
-    def quantity(self) -> int:
-        """What the ledger counts changes of."""
-        return self.on_hand
+    def low(self) -> bool:
+        """Whether so few are available that somebody wants to know."""
+        return 0 < self.low_stock_threshold >= self.available
+
+    @property
+    def out(self) -> bool:
+        """Whether none are available."""
+        return self.available <= 0
 
     @property
     def text(self) -> str:
         """The level as it is stored."""
-        extras = (0, self.safety_stock, self.backorder_limit, self.low_stock_threshold)
+        extras = (self.reserved, self.safety_stock, self.backorder_limit, self.low_stock_threshold)
         shown = (self.on_hand, *extras) if any(extras) else (self.on_hand,)
         return " ".join(map(str, shown))
 
@@ -39,6 +45,7 @@ class Stock:
             item=item,
             location=location,
             on_hand=self.on_hand,
+            reserved=self.reserved,
             safety_stock=self.safety_stock,
             backorder_limit=self.backorder_limit,
             low_stock_threshold=self.low_stock_threshold,
@@ -49,15 +56,20 @@ class Stock:
 NONE = Stock()
 
 
+def may_be_taken(level: Stock) -> int:
+    """Return how many copies may be taken or held: those available, and those on backorder."""
+    return max(0, level.available + level.backorder_limit)
+
+
 def decrement_copies(before: Stock | None, request: inventory_pb2.DecrementCopiesRequest, _: int) -> Stock | Refusal:
     """Take copies: all, or those that may be taken."""
     if before is None:
         return refusal("ITEM_NOT_FOUND")
-    may_be_taken = max(0, before.available + before.backorder_limit)
-    if request.copies <= may_be_taken:
+    copies = may_be_taken(before)
+    if request.copies <= copies:
         return replace(before, on_hand=before.on_hand - request.copies)
     if request.shortage_policy == ShortagePolicy.SHORTAGE_POLICY_TAKE_AVAILABLE:
-        return replace(before, on_hand=before.on_hand - may_be_taken)
+        return replace(before, on_hand=before.on_hand - copies)
     return refusal(
         "INSUFFICIENT_STOCK",
         requested=request.copies,
@@ -75,11 +87,19 @@ def increment_copies(before: Stock | None, request: inventory_pb2.IncrementCopie
 
 
 def set_stock(before: Stock | None, request: inventory_pb2.SetStockRequest, _: int) -> Stock | Refusal:
-    """Set the copies on hand."""
+    """Set the copies on hand; an expected number goes before what is held, and that before the range of numbers."""
     level = before or NONE
     if request.HasField("expected_on_hand") and request.expected_on_hand != level.on_hand:
         return refusal("VALUE_CHANGED", actual=level.on_hand, expected=request.expected_on_hand)
-    return replace(level, on_hand=request.on_hand)
+    after = replace(level, on_hand=request.on_hand)
+    if after.on_hand + after.backorder_limit < after.reserved:
+        return refusal(
+            "STOCK_BELOW_RESERVED",
+            on_hand=after.on_hand,
+            reserved=after.reserved,
+            backorder_limit=after.backorder_limit,
+        )
+    return _within_range(after)
 
 
 def configure_stock(before: Stock | None, request: inventory_pb2.ConfigureStockRequest, _: int) -> Stock | Refusal:
@@ -87,15 +107,21 @@ def configure_stock(before: Stock | None, request: inventory_pb2.ConfigureStockR
     level = before or NONE
     for field in request.update_mask.paths:
         level = replace(level, **{field: getattr(request, field)})
-    if level.available < -MAX:
-        return refusal("VALUE_OVERFLOW", on_hand=level.on_hand, safety_stock=level.safety_stock)
-    return level
+    return _within_range(level)
+
+
+def _within_range(after: Stock) -> Stock | Refusal:
+    if after.available < -MAX:
+        return refusal(
+            "VALUE_OVERFLOW", on_hand=after.on_hand, reserved=after.reserved, safety_stock=after.safety_stock
+        )
+    return after
 
 
 def delete_stock(before: Stock | None, _: inventory_pb2.DeleteStockRequest, __: int) -> Refusal | None:
-    """Delete a level without copies."""
+    """Delete a level without copies, on hand or held."""
     if before is None:
         return refusal("ITEM_NOT_FOUND")
-    if before.on_hand:
-        return refusal("STOCK_NOT_EMPTY", on_hand=before.on_hand, reserved=0)
+    if before.on_hand or before.reserved:
+        return refusal("STOCK_NOT_EMPTY", on_hand=before.on_hand, reserved=before.reserved)
     return None

@@ -20,7 +20,7 @@ EXAMPLES_OF_A_RUN: Final = 20
 """A long run is many short ones, which workers share."""
 SETTINGS: Final = settings(
     max_examples=EXAMPLES_OF_A_RUN,
-    stateful_step_count=40,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[phase for phase in Phase if phase is not Phase.shrink or "TALLYKEEPER_TEST_SHRINK" in os.environ],

@@ -13,8 +13,11 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from tallykeeper.v1.inventory_pb2 import StockKey
+from tallykeeper.v1.batch_pb2 import Operation
+from tallykeeper.v1.inventory_pb2 import AvailabilityLine, StockKey
+from tallykeeper.v1.reservation_pb2 import StockLine
 from tests.calling import REQUEST_TYPES
 from tests.rpc.valid_requests import valid_requests
 
@@ -52,11 +55,10 @@ _NOT_A_MASK: list[object] = [
     FieldMask(paths=paths)
     for paths in (["counter"], ["item"], ["nothing"], [""], ["*", "*"], ["Min"], ["min.x"], ["a\x00"], ["x" * 5_000])
 ]
-_NOT_A_LIFE: list[object] = [
+_NOT_A_DURATION: list[object] = [
     Duration(),
     Duration(seconds=-1),
     Duration(nanos=-1),
-    Duration(seconds=3_650 * 86_400, nanos=1),
     Duration(seconds=GREATEST_INT64),
     Duration(seconds=LEAST_INT64),
     Duration(seconds=1, nanos=-1),
@@ -64,15 +66,26 @@ _NOT_A_LIFE: list[object] = [
     Duration(nanos=1_000_000_000),
     Duration(seconds=5, nanos=2**31 - 1),
 ]
+_NOT_A_TIME: list[object] = [
+    Timestamp(nanos=-1),
+    Timestamp(nanos=1_000_000_000),
+    Timestamp(seconds=GREATEST_INT64),
+    Timestamp(seconds=LEAST_INT64),
+]
+_NOT_AN_ENUM: list[object] = [99, -1, 2**31 - 1]
 
 BAD_VALUES: Mapping[str, Sequence[object]] = {
     "namespace": _NOT_A_PLACE,
     "location": _NOT_A_PLACE,
+    "from_location": _NOT_A_PLACE,
+    "to_location": _NOT_A_PLACE,
     "request_id": [*CONTROL_CHARACTERS, "x" * 65, "x" * 5_000, "é", "名", "😀"],
     "reason": _texts(64),
     "reference": _texts(256),
     "counter": ["", *_texts(128)],
     "item": ["", *_texts(128)],
+    "reservation_id": ["", *_texts(128)],
+    "holder": _texts(128),
     "prefix": _texts(128),
     "item_prefix": _texts(128),
     "delta": _OUT_OF_RANGE,
@@ -86,17 +99,46 @@ BAD_VALUES: Mapping[str, Sequence[object]] = {
     "safety_stock": _NOT_A_QUANTITY,
     "backorder_limit": _NOT_A_QUANTITY,
     "low_stock_threshold": _NOT_A_QUANTITY,
-    "expire_after": _NOT_A_LIFE,
+    "after_revision": _NOT_A_QUANTITY,
+    "expire_after": [*_NOT_A_DURATION, Duration(seconds=3_650 * 86_400, nanos=1)],
+    "ttl": [*_NOT_A_DURATION, Duration(seconds=30 * 86_400, nanos=1_000_000)],
+    "start_time": _NOT_A_TIME,
+    "end_time": _NOT_A_TIME,
     "update_mask": _NOT_A_MASK,
-    "shortage_policy": [3, -1, 2**31 - 1],
+    "shortage_policy": _NOT_AN_ENUM,
+    "state": _NOT_AN_ENUM,
+    "operation": _NOT_AN_ENUM,
     "page_size": [-1, 1_001, -(2**31), 2**31 - 1],
     "counters": [[], ["x"] * 1_001],
+    "items": [["x"] * 1_001],
+    "locations": [["x"] * 1_001],
+    "reservation_ids": [["x"] * 1_001],
     "keys": [[], [StockKey(item="x")] * 1_001],
+    "lines": [[], [StockLine(item="x")] * 101],
+    "operations": [[]],
 }
-ELEMENT_NAMES = {"counters": "counter"}
+BAD_VALUES_OF: Mapping[tuple[str, str], Sequence[object]] = {
+    ("CheckAvailabilityRequest", "lines"): [[], [AvailabilityLine(item="x")] * 101],
+    ("CommitRequest", "lines"): [[StockLine(item="x")] * 101],
+    ("ListEntriesRequest", "counter"): _texts(128),
+    ("ListEntriesRequest", "item"): _texts(128),
+    ("ListEntriesRequest", "reservation_id"): _texts(128),
+    ("ListNamespacesRequest", "prefix"): ["x" * 64, *CONTROL_CHARACTERS],
+    ("ListReservationsRequest", "item"): _texts(128),
+    ("LookupRequestRequest", "request_id"): ["", *BAD_VALUES["request_id"]],
+    ("ReserveRequest", "reservation_id"): _texts(128),
+    ("WatchRequest", "counters"): [["x"] * 1_001],
+}
+"""What is different from the table above in one type of message."""
+ELEMENT_NAMES = {
+    "counters": "counter",
+    "items": "item",
+    "locations": "location",
+    "reservation_ids": "reservation_id",
+}
 """Lists of texts, and the name of the field that may hold what each of their elements may."""
-NOT_CHECKED_ALONE = {"page_token"}
-"""A page token is read when all else is right, and has an error of its own."""
+NOT_CHECKED_ALONE = {"page_token", "any_location", "atomic", "include_levels", "newest_first"}
+"""A page token is read when all else is right, and has an error of its own; true and false are both right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,31 +167,68 @@ def set_field(request: Message, field: str, value: object) -> None:
 
 
 def bad_fields() -> list[BadField]:
-    """Return every field of every request that has a rule of its own."""
+    """Return every field of every request that has a rule of its own, those within messages and lists too."""
     return [
-        bad
-        for request_type in REQUEST_TYPES
+        BadField(request_type, field.name, path, values)
+        for request_type, request in valid_requests("any").items()
         for field in request_type.DESCRIPTOR.fields
         if field.name not in NOT_CHECKED_ALONE
-        for bad in _bad_fields_of(request_type, cast("FieldDescriptor", field))
+        for path, values in _bad_values_of(request, cast("FieldDescriptor", field))
     ]
 
 
-def _bad_fields_of(request_type: type[Message], field: FieldDescriptor) -> Iterator[BadField]:
-    yield BadField(request_type, field.name, field.name, BAD_VALUES[field.name])
-    if field.name in ELEMENT_NAMES:
-        elements = BAD_VALUES[ELEMENT_NAMES[field.name]]
-        yield BadField(request_type, field.name, f"{field.name}[1]", [["x", element, "y"] for element in elements])
+def field_names() -> set[str]:
+    """Return the names of all fields of all requests, those within messages and lists too."""
+    return {
+        field.name
+        for request_type in REQUEST_TYPES
+        for field in _fields_within(cast("Descriptor", request_type.DESCRIPTOR))
+    }
+
+
+def _fields_within(message_type: Descriptor) -> Iterator[FieldDescriptor]:
+    for field in message_type.fields:
+        if field.containing_oneof is None or field.message_type is None:
+            yield field
+        if field.message_type is not None and field.message_type.full_name.startswith("tallykeeper."):
+            yield from _fields_within(field.message_type)
+
+
+def _bad_values_of(message: Message, field: FieldDescriptor) -> Iterator[tuple[str, Sequence[object]]]:
+    """Yield the path of each rule that a field can break, and values of the field that break it."""
+    name = field.name
+    yield name, BAD_VALUES_OF.get((message.DESCRIPTOR.name, name), BAD_VALUES[name])
+    if name in ELEMENT_NAMES:
+        yield f"{name}[1]", [["x", element, "y"] for element in BAD_VALUES[ELEMENT_NAMES[name]]]
     elif field.is_repeated and field.message_type is not None:
-        for inner in field.message_type.fields:
-            lists = [[StockKey(item="x"), _key_with(inner.name, value)] for value in BAD_VALUES[inner.name]]
-            yield BadField(request_type, field.name, f"{field.name}[1].{inner.name}", lists)
+        valid = getattr(message, name)[0]
+        for path, elements in _bad_elements_of(valid):
+            yield f"{name}[1].{path}", [[valid, element] for element in elements]
 
 
-def _key_with(field: str, value: object) -> StockKey:
-    key = StockKey(item="x")
-    set_field(key, field, value)
-    return key
+def _bad_elements_of(valid: Message) -> Iterator[tuple[str, Sequence[Message]]]:
+    """Yield the path of each rule that an element of a list can break, and elements that do."""
+    if not isinstance(valid, Operation):
+        yield from _bad_messages_like(valid)
+        return
+    requests = {kind.DESCRIPTOR.full_name: request for kind, request in valid_requests("").items()}
+    for operation in Operation.DESCRIPTOR.fields:
+        for path, messages in _bad_messages_like(requests[cast("Descriptor", operation.message_type).full_name]):
+            yield f"{operation.name}.{path}", [_with(Operation(), operation.name, message) for message in messages]
+
+
+def _bad_messages_like(valid: Message) -> Iterator[tuple[str, Sequence[Message]]]:
+    for field in valid.DESCRIPTOR.fields:
+        if field.name not in NOT_CHECKED_ALONE:
+            for path, values in _bad_values_of(valid, cast("FieldDescriptor", field)):
+                yield path, [_with(valid, field.name, value) for value in values]
+
+
+def _with(message: Message, field: str, value: object) -> Message:
+    copy = type(message)()
+    copy.CopyFrom(message)
+    set_field(copy, field, value)
+    return copy
 
 
 @dataclass(frozen=True, slots=True)

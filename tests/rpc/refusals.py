@@ -1,27 +1,15 @@
 """Each refusal that a mutation can end in: how it comes about, what it tells, and what would remedy it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from google.protobuf.message import Message
 from grpc import StatusCode
 
 from tallykeeper.v1 import counter_pb2, inventory_pb2
+from tests.rpc.refusal import Refusal
+from tests.rpc.reservation_refusals import reservation_refusals
 
 MAX = 2**53 - 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Requests that go before, one that is then refused, and those after which it would no longer be."""
-
-    before: Sequence[Message] = ()
-    refused: Message
-    code: StatusCode
-    reason: str
-    metadata: Mapping[str, str]
-    preconditions: tuple[tuple[str, str], ...] = ()
-    remedy: Sequence[Message] = field(default=())
 
 
 def _counter_refusals(namespace: str) -> dict[str, Refusal]:
@@ -128,7 +116,7 @@ def _stock_refusals(namespace: str) -> dict[str, Refusal]:
             refused=inventory_pb2.ConfigureStockRequest(namespace=namespace, item="dune", safety_stock=MAX),
             code=StatusCode.OUT_OF_RANGE,
             reason="VALUE_OVERFLOW",
-            metadata={**name, "on_hand": "-1", "safety_stock": str(MAX)},
+            metadata={**name, "on_hand": "-1", "reserved": "0", "safety_stock": str(MAX)},
             remedy=[stock(0)],
         ),
         "DeleteStock of some": Refusal(
@@ -150,9 +138,57 @@ def _stock_refusals(namespace: str) -> dict[str, Refusal]:
     }
 
 
+def _move_refusals(namespace: str) -> dict[str, Refusal]:
+    def stock(location: str, on_hand: int) -> Message:
+        return inventory_pb2.SetStockRequest(namespace=namespace, item="dune", location=location, on_hand=on_hand)
+
+    def move(copies: int) -> Message:
+        return inventory_pb2.MoveCopiesRequest(
+            namespace=namespace, item="dune", from_location="a", to_location="b", copies=copies
+        )
+
+    return {
+        "MoveCopies of nothing": Refusal(
+            before=[stock("b", 3)],
+            refused=move(1),
+            code=StatusCode.NOT_FOUND,
+            reason="ITEM_NOT_FOUND",
+            metadata={"item": "dune", "location": "a"},
+            remedy=[stock("a", 1)],
+        ),
+        "MoveCopies of too many": Refusal(
+            before=[
+                stock("a", 2),
+                inventory_pb2.ConfigureStockRequest(
+                    namespace=namespace, item="dune", location="a", backorder_limit=9, safety_stock=1
+                ),
+            ],
+            refused=move(2),
+            code=StatusCode.FAILED_PRECONDITION,
+            reason="INSUFFICIENT_STOCK",
+            metadata={"item": "dune", "location": "a", "requested": "2", "available": "1", "backorder_limit": "0"},
+            preconditions=(("INSUFFICIENT_STOCK", "dune at a"),),
+            remedy=[stock("a", 3)],
+        ),
+        "MoveCopies beyond the range of numbers": Refusal(
+            before=[stock("a", 2), stock("b", MAX)],
+            refused=move(2),
+            code=StatusCode.OUT_OF_RANGE,
+            reason="VALUE_OVERFLOW",
+            metadata={"item": "dune", "location": "b", "on_hand": str(MAX), "copies": "2"},
+            remedy=[stock("b", MAX - 2)],
+        ),
+    }
+
+
 def refusals(namespace: str) -> dict[str, Refusal]:
     """Return each refusal under a name for it."""
-    return _counter_refusals(namespace) | _stock_refusals(namespace)
+    return {
+        **_counter_refusals(namespace),
+        **_stock_refusals(namespace),
+        **_move_refusals(namespace),
+        **reservation_refusals(namespace),
+    }
 
 
 REFUSAL_NAMES: Sequence[str] = tuple(refusals("any"))

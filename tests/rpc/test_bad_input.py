@@ -8,16 +8,28 @@ import redis
 from google.protobuf.message import Message
 from grpc import StatusCode
 
+from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import BatchGetCountersRequest, ConfigureCounterRequest, IncrementRequest
-from tallykeeper.v1.inventory_pb2 import BatchGetStockRequest, ConfigureStockRequest, StockKey
+from tallykeeper.v1.inventory_pb2 import (
+    AvailabilityLine,
+    BatchGetStockRequest,
+    CheckAvailabilityRequest,
+    ConfigureStockRequest,
+    MoveCopiesRequest,
+    StockKey,
+)
+from tallykeeper.v1.ledger_pb2 import WatchRequest
+from tallykeeper.v1.reservation_pb2 import CommitRequest, ReserveRequest, StockLine
 from tests.calling import REQUEST_TYPES, Caller, Failure
 from tests.rpc.bad_values import (
     BAD_VALUES,
+    MAX,
     NOT_CHECKED_ALONE,
     BadField,
     BrokenText,
     bad_fields,
     broken_texts,
+    field_names,
     length_delimited,
     set_field,
 )
@@ -67,14 +79,7 @@ def send_broken(call: Caller) -> Callable[[type[Message], bytes], Failure]:
 
 
 def test_there_are_bad_values_for_every_field_of_every_request() -> None:
-    fields = {
-        field.name
-        for request_type in REQUEST_TYPES
-        for top in request_type.DESCRIPTOR.fields
-        for field in (top, *(top.message_type.fields if top.is_repeated and top.message_type else ()))
-    }
-
-    assert fields == BAD_VALUES.keys() | NOT_CHECKED_ALONE
+    assert field_names() == BAD_VALUES.keys() | NOT_CHECKED_ALONE
 
 
 @pytest.mark.parametrize("bad", bad_fields(), ids=str)
@@ -159,6 +164,65 @@ def test_a_bad_value_is_refused_though_the_mask_does_not_name_it(failure: Failin
     request.update_mask.paths.append("backorder_limit")
 
     assert_invalid(failure(request), "safety_stock")
+
+
+@pytest.mark.parametrize("places", [("", ""), ("main", ""), ("", "main"), ("annex", "annex")])
+def test_a_move_to_where_the_copies_are_is_refused(
+    failure: FailingCall, prepared: str, places: tuple[str, str]
+) -> None:
+    request = MoveCopiesRequest(namespace=prepared, item="emma", from_location=places[0], to_location=places[1])
+
+    assert_invalid(failure(request), "to_location")
+
+
+def test_a_location_together_with_any_location_is_refused(failure: FailingCall, prepared: str) -> None:
+    line = AvailabilityLine(item="dune", location="main", any_location=True)
+
+    refused = failure(CheckAvailabilityRequest(namespace=prepared, lines=[AvailabilityLine(item="dune"), line]))
+
+    assert_invalid(refused, "lines[1].location")
+
+
+def test_levels_together_with_a_revision_are_refused(failure: FailingCall, prepared: str) -> None:
+    request = WatchRequest(namespace=prepared, after_revision=0, include_levels=True)
+
+    assert failure(request).reason == "INVALID_FIELD"
+
+
+def test_an_operation_of_nothing_is_refused(failure: FailingCall, prepared: str) -> None:
+    counted = Operation(increment=IncrementRequest(counter="visits"))
+
+    refused = failure(ApplyRequest(namespace=prepared, operations=[counted, Operation(), counted]))
+
+    assert (refused.code, refused.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert [path.split(".")[0] for path in refused.violations] == ["operations[1]"]
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+def test_an_operation_with_a_request_id_or_another_namespace_is_refused(
+    failure: FailingCall, prepared: str, *, atomic: bool
+) -> None:
+    operations = [
+        Operation(increment=IncrementRequest(counter="visits")),
+        Operation(increment=IncrementRequest(counter="visits", request_id="r1")),
+        Operation(increment=IncrementRequest(counter="visits", namespace="another")),
+    ]
+
+    refused = failure(ApplyRequest(namespace=prepared, operations=operations, atomic=atomic))
+
+    assert_invalid(refused, "operations[1].increment.request_id", "operations[2].increment.namespace")
+
+
+@pytest.mark.parametrize("request_type", [ReserveRequest, CommitRequest])
+def test_lines_whose_sum_is_no_number_are_refused(
+    failure: FailingCall, prepared: str, request_type: type[Message]
+) -> None:
+    request = valid_requests(prepared)[request_type]
+    set_field(request, "lines", [StockLine(item="emma", copies=MAX)] * 2)
+
+    refused = failure(request)
+
+    assert refused.code in {StatusCode.INVALID_ARGUMENT, StatusCode.FAILED_PRECONDITION, StatusCode.OUT_OF_RANGE}
 
 
 @pytest.mark.parametrize("count", [21, 1_000])

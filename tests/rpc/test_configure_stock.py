@@ -129,6 +129,7 @@ def test_it_refuses_to_let_available_leave_the_range_of_numbers(
         "item": "dune",
         "location": "main",
         "on_hand": "-2",
+        "reserved": "0",
         "safety_stock": str(MAX - 1),
     }
     assert contents() == before

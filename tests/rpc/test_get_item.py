@@ -10,6 +10,7 @@ from tallykeeper.v1.inventory_pb2 import (
     SetStockRequest,
     StockLevel,
 )
+from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
 from tests.calling import Caller
 from tests.rpc.conftest import FailingCall
 
@@ -32,6 +33,17 @@ def test_it_adds_up_the_levels_in_the_order_of_their_locations(call: Caller, nam
         total_reserved=0,
         total_available=6,
     )
+
+
+def test_it_adds_up_what_is_reserved(call: Caller, namespace: str) -> None:
+    for location in ("main", "annex"):
+        call(SetStockRequest(namespace=namespace, item="dune", location=location, on_hand=5))
+    lines = [StockLine(item="dune", copies=2), StockLine(item="dune", location="annex", copies=3)]
+    call(ReserveRequest(namespace=namespace, lines=lines))
+
+    read = call(GetItemRequest(namespace=namespace, item="dune"))
+
+    assert (read.total_on_hand, read.total_reserved, read.total_available) == (10, 5, 5)
 
 
 def test_it_reads_no_item_whose_name_only_begins_so(call: Caller, namespace: str) -> None:

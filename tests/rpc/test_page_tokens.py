@@ -1,39 +1,75 @@
 """Page tokens: good for the listing that gave them, and for no other."""
 
 import base64
-from collections.abc import Callable
+from typing import Any
 
 import pytest
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest, ListCountersRequest
 from tallykeeper.v1.inventory_pb2 import DeleteStockRequest, IncrementCopiesRequest, ListStockRequest, SetStockRequest
-from tests.calling import Caller, Failure
+from tallykeeper.v1.ledger_pb2 import ListEntriesRequest, OperationKind
+from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
+from tallykeeper.v1.reservation_pb2 import ListReservationsRequest, ReservationState, ReserveRequest, StockLine
+from tests.calling import REQUEST_TYPES, Caller, Failure
+from tests.rpc.bad_values import set_field
 from tests.rpc.conftest import FailingCall
 
 GARBAGE = ["x", "abcd", "!!!!", "名", " ", "\n", "AAAAAAAAAAAAAAAA", "=" * 8, "a" * 10_000]
+OTHER_FILTERS: dict[type[Message], dict[str, object]] = {
+    ListCountersRequest: {"namespace": "another", "prefix": "a"},
+    ListStockRequest: {"namespace": "another", "item_prefix": "a", "location": "annex"},
+    ListReservationsRequest: {
+        "namespace": "another",
+        "holder": "kim",
+        "item": "a1",
+        "state": ReservationState.RESERVATION_STATE_ACTIVE,
+    },
+    ListEntriesRequest: {
+        "namespace": "another",
+        "item": "a1",
+        "counter": "a1",
+        "location": "main",
+        "reservation_id": "a1",
+        "operation": OperationKind.OPERATION_KIND_INCREMENT,
+        "reference": "order 1",
+        "request_id": "r1",
+        "start_time": Timestamp(seconds=1),
+        "end_time": Timestamp(seconds=2**33),
+        "newest_first": True,
+    },
+    ListNamespacesRequest: {"prefix": "test"},
+}
+"""What a token belongs to besides its listing, with another value for each."""
+LISTINGS = list(OTHER_FILTERS)
 
 
 @pytest.fixture
 def listed(call: Caller, namespace: str) -> str:
-    """A namespace with two counters and two items."""
+    """A namespace with two counters, two items and two reservations, and another whose name begins like its name."""
     for name in ("a1", "a2"):
         call(IncrementRequest(namespace=namespace, counter=name))
         call(IncrementCopiesRequest(namespace=namespace, item=name))
+        call(ReserveRequest(namespace=namespace, reservation_id=name, lines=[StockLine(item=name)]))
+    call(IncrementRequest(namespace=f"{namespace}.b", counter="a1"))
     return namespace
 
 
-@pytest.fixture
-def counters_token(call: Caller, listed: str) -> str:
-    """The token of a listing of counters."""
-    return str(call(ListCountersRequest(namespace=listed, page_size=1)).next_page_token)
+def listing(listing_type: type[Message], namespace: str) -> Any:  # noqa: ANN401  # of the type
+    """Return the request of a listing's first page, of one."""
+    request: Any = listing_type()
+    set_field(request, "prefix" if listing_type is ListNamespacesRequest else "namespace", namespace)
+    request.page_size = 1
+    return request
 
 
-@pytest.fixture
-def stock_token(call: Caller, listed: str) -> str:
-    """The token of a listing of stock."""
-    return str(call(ListStockRequest(namespace=listed, page_size=1)).next_page_token)
+def token_of(call: Caller, listing_type: type[Message], namespace: str) -> str:
+    """Return the token of a listing's second page."""
+    token = call(listing(listing_type, namespace)).next_page_token
+    assert token
+    return str(token)
 
 
 def assert_token_refused(failure: Failure) -> None:
@@ -42,64 +78,80 @@ def assert_token_refused(failure: Failure) -> None:
     assert failure.violations.keys() == {"page_token"}
 
 
+def test_every_listing_and_every_filter_is_in_the_table() -> None:
+    fields = {
+        request_type: {field.name for field in request_type.DESCRIPTOR.fields} - {"page_size", "page_token"}
+        for request_type in REQUEST_TYPES
+        if "page_token" in request_type.DESCRIPTOR.fields_by_name
+    }
+
+    assert {request_type: set(filters) for request_type, filters in OTHER_FILTERS.items()} == fields
+
+
 @pytest.mark.parametrize("token", GARBAGE)
-@pytest.mark.parametrize("request_type", [ListCountersRequest, ListStockRequest])
-def test_garbage_is_refused(
-    failure: FailingCall, listed: str, request_type: Callable[..., Message], token: str
-) -> None:
-    assert_token_refused(failure(request_type(namespace=listed, page_token=token)))
-
-
-@pytest.mark.parametrize(
-    "change", [{"namespace": "another"}, {"prefix": "a"}], ids=["another namespace", "another prefix"]
-)
-def test_a_listing_of_counters_refuses_anothers_token(
-    failure: FailingCall, listed: str, counters_token: str, change: dict[str, str]
-) -> None:
-    fields = {"namespace": listed, "page_token": counters_token, **change}
-    request = ListCountersRequest()
-    for field, value in fields.items():
-        setattr(request, field, value)
+@pytest.mark.parametrize("listing_type", LISTINGS)
+def test_garbage_is_refused(failure: FailingCall, listed: str, listing_type: type[Message], token: str) -> None:
+    request = listing(listing_type, listed)
+    request.page_token = token
 
     assert_token_refused(failure(request))
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"namespace": "another"}, {"item_prefix": "a"}, {"location": "annex"}],
-    ids=["another namespace", "another prefix", "another location"],
+    ("listing_type", "field"), [(each, field) for each, filters in OTHER_FILTERS.items() for field in filters]
 )
-def test_a_listing_of_stock_refuses_anothers_token(
-    failure: FailingCall, listed: str, stock_token: str, change: dict[str, str]
+def test_a_token_of_other_filters_is_refused(
+    call: Caller, failure: FailingCall, listed: str, listing_type: type[Message], field: str
 ) -> None:
-    fields = {"namespace": listed, "page_token": stock_token, **change}
-    request = ListStockRequest()
-    for field, value in fields.items():
-        setattr(request, field, value)
+    request = listing(listing_type, listed)
+    request.page_token = token_of(call, listing_type, listed)
+    set_field(request, field, OTHER_FILTERS[listing_type][field])
 
     assert_token_refused(failure(request))
 
 
-def test_counters_and_stock_refuse_each_others_tokens(
-    failure: FailingCall, listed: str, counters_token: str, stock_token: str
+@pytest.mark.parametrize("listing_type", LISTINGS)
+def test_the_token_of_another_listing_is_refused(
+    call: Caller, failure: FailingCall, listed: str, listing_type: type[Message]
 ) -> None:
-    assert_token_refused(failure(ListCountersRequest(namespace=listed, page_token=stock_token)))
-    assert_token_refused(failure(ListStockRequest(namespace=listed, page_token=counters_token)))
+    for other in LISTINGS:
+        if other is not listing_type:
+            request = listing(listing_type, listed)
+            request.page_token = token_of(call, other, listed)
+
+            assert_token_refused(failure(request))
 
 
-def test_a_token_that_was_changed_is_refused(failure: FailingCall, listed: str, counters_token: str) -> None:
-    raw = bytearray(base64.urlsafe_b64decode(counters_token))
+@pytest.mark.parametrize("listing_type", LISTINGS)
+def test_a_token_that_was_changed_is_refused(
+    call: Caller, failure: FailingCall, listed: str, listing_type: type[Message]
+) -> None:
+    raw = bytearray(base64.urlsafe_b64decode(token_of(call, listing_type, listed)))
     raw[-1] ^= 1
+    request = listing(listing_type, listed)
+    request.page_token = base64.urlsafe_b64encode(bytes(raw)).decode()
 
-    changed = base64.urlsafe_b64encode(bytes(raw)).decode()
-
-    assert_token_refused(failure(ListCountersRequest(namespace=listed, page_token=changed)))
+    assert_token_refused(failure(request))
 
 
-def test_a_token_outlives_the_name_that_it_points_to(call: Caller, listed: str, stock_token: str) -> None:
-    call(SetStockRequest(namespace=listed, item="a1"))
-    call(DeleteStockRequest(namespace=listed, item="a1"))
+@pytest.mark.parametrize("listing_type", LISTINGS)
+def test_a_page_may_have_another_size_than_the_one_before(
+    call: Caller, listed: str, listing_type: type[Message]
+) -> None:
+    request = listing(listing_type, listed)
+    request.page_token = token_of(call, listing_type, listed)
+    request.page_size = 500
 
-    page = call(ListStockRequest(namespace=listed, location="main", page_size=500, page_token=stock_token))
+    assert call(request).next_page_token == ""
+
+
+def test_a_token_outlives_the_name_that_it_points_to(call: Caller, namespace: str) -> None:
+    for item in ("a1", "a2"):
+        call(IncrementCopiesRequest(namespace=namespace, item=item))
+    token = token_of(call, ListStockRequest, namespace)
+    call(SetStockRequest(namespace=namespace, item="a1"))
+    call(DeleteStockRequest(namespace=namespace, item="a1"))
+
+    page = call(ListStockRequest(namespace=namespace, location="main", page_size=500, page_token=token))
 
     assert [level.item for level in page.stock_levels] == ["a2"]

@@ -1,10 +1,42 @@
 """Refusals: what they tell, that they change nothing, and that their repetition is refused as they were."""
 
+import re
+from pathlib import Path
+from typing import Final
+
+import grpc
 import pytest
 
 from tests.calling import Caller
 from tests.rpc.conftest import Contents, FailingCall
 from tests.rpc.refusals import REFUSAL_NAMES, refusals
+from tests.rpc.valid_requests import MUTATION_TYPES
+
+NEEDS_TIME: Final = {"RESERVATION_EXPIRED", "RESERVATION_LIFETIME_EXCEEDED"}
+"""Tested where time is let pass."""
+NOT_REFUSALS: Final = {"BATCH_TOO_LARGE"}
+"""An invalid request, which is not looked at."""
+NAMED_BY_THE_WAY: Final = {("CommitRequest", "INSUFFICIENT_STOCK")}
+"""A comment that refers to another RPC's reason."""
+REMEDIED: Final = [name for name, refusal in refusals("any").items() if refusal.remedy]
+
+
+def test_every_reason_that_a_mutation_promises_is_in_the_table() -> None:
+    listed = {(type(refusal.refused).__name__, refusal.reason) for refusal in refusals("any").values()}
+
+    assert _promised() - NAMED_BY_THE_WAY == listed
+
+
+def _promised() -> set[tuple[str, str]]:
+    """Return each mutation's request and each reason that its comment in the proto names."""
+    codes = {code.name for code in grpc.StatusCode}
+    mutations = {request_type.__name__ for request_type in MUTATION_TYPES}
+    promised = set()
+    for proto in (Path(__file__).parents[2] / "protos/tallykeeper/v1").glob("*.proto"):
+        for comment, name in re.findall(r"((?:^  //.*\n)+)  rpc \w+\((\w+)\)", proto.read_text(), re.MULTILINE):
+            words = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", comment))
+            promised |= {(name, word) for word in words if name in mutations}
+    return {(name, word) for name, word in promised if word not in codes | NEEDS_TIME | NOT_REFUSALS}
 
 
 @pytest.mark.parametrize("name", REFUSAL_NAMES)
@@ -46,7 +78,7 @@ def test_what_was_refused_stays_refused_under_its_request_id(
     assert (again.metadata, again.preconditions) == (refusal.metadata, refusal.preconditions)
 
 
-@pytest.mark.parametrize("name", REFUSAL_NAMES)
+@pytest.mark.parametrize("name", REMEDIED)
 def test_what_was_refused_succeeds_after_the_remedy_without_a_request_id(
     call: Caller, failure: FailingCall, namespace: str, name: str
 ) -> None:

@@ -8,6 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from grpc import StatusCode
 
+from tallykeeper.v1.batch_pb2 import Operation
 from tallykeeper.v1.counter_pb2 import (
     DeleteCounterRequest,
     GetCounterRequest,
@@ -20,7 +21,9 @@ from tallykeeper.v1.inventory_pb2 import (
     SetStockRequest,
     ShortagePolicy,
 )
+from tallykeeper.v1.reservation_pb2 import StockLine
 from tests.calling import Caller
+from tests.rpc.bad_values import set_field
 from tests.rpc.conftest import Contents, FailingCall
 from tests.rpc.valid_requests import MUTATION_TYPES, preparation, valid_requests
 
@@ -44,6 +47,14 @@ OTHER_VALUES: dict[str, object] = {
     "backorder_limit": 7,
     "low_stock_threshold": 7,
     "update_mask": FieldMask(paths=["*"]),
+    "from_location": "another",
+    "to_location": "another",
+    "reservation_id": "another",
+    "lines": [StockLine(item="another")],
+    "ttl": Duration(seconds=7),
+    "holder": "another",
+    "operations": [Operation(increment=IncrementRequest(counter="another"))],
+    "atomic": True,
 }
 
 BODY_FIELDS = [
@@ -76,6 +87,8 @@ def test_a_repeat_gets_the_first_reply_and_changes_nothing(
 
     assert (first.replayed, again.replayed) == (False, True)
     again.replayed = False
+    for result in getattr(again, "results", ()):
+        getattr(result, result.WhichOneof("result")).replayed = False
     assert again == first
     assert contents() == before
 
@@ -88,20 +101,16 @@ def test_an_id_with_another_body_is_refused(
     request = with_request_id(valid_requests(prepared)[request_type], "r1")
     call(request)
     before = contents()
-    value = OTHER_VALUES[field]
-    if isinstance(value, Message):
-        getattr(request, field).CopyFrom(value)
-    else:
-        setattr(request, field, value)
+    set_field(request, field, OTHER_VALUES[field])
 
     refused = failure(request)
 
     assert (refused.code, refused.reason) == (StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
     assert refused.violations.keys() == {"request_id"}
-    names = {name: getattr(request, name) for name in ("counter", "item") if hasattr(request, name)}
-    if "item" in names:
-        names["location"] = getattr(request, "location") or "main"  # noqa: B009  # as above
-    assert refused.metadata == names
+    if hasattr(request, "counter"):
+        assert refused.metadata == {"counter": request.counter}
+    if hasattr(request, "location"):
+        assert refused.metadata == {"item": getattr(request, "item"), "location": request.location or "main"}  # noqa: B009  # as above
     assert contents() == before
 
 

@@ -30,6 +30,13 @@ VALUES: dict[str, tuple[str, str, object]] = {
     "waiting_queries_max": ("8", "8", 8),
     "pause_ms": ("0", "0", 0.0),
     "request_retention_seconds": ("60", "60", 60),
+    "reservation_lifetime_seconds": ("61", "61", 61),
+    "reservation_retention_seconds": ("62", "62", 62),
+    "sweep_seconds": ("0.25", "0.25", 0.25),
+    "watches_max": ("9", "9", 9),
+    "watched_namespaces_max": ("10", "10", 10),
+    "watch_buffer_entries_max": ("11", "11", 11),
+    "bookmark_seconds": ("1.25", "1.25", 1.25),
     "ledger_revisions_max": ("0", "0", 0),
 }
 # setting -> another value, as text and in TOML

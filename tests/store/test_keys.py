@@ -2,7 +2,7 @@
 
 import pytest
 
-from tallykeeper_server.domain.levels import CounterName, LevelName, StockName
+from tallykeeper_server.domain.levels import CounterName, LevelName, ReservationName, StockName
 from tallykeeper_server.domain.queries import Kind, ListNames
 from tallykeeper_server.store import keys
 
@@ -15,7 +15,11 @@ def test_every_key_of_a_namespace() -> None:
     assert keys.ledger("shop") == "tk:{shop}:ledger"
     assert keys.index("shop", Kind.STOCK) == "tk:{shop}:index:stock"
     assert keys.index("shop", Kind.COUNTER) == "tk:{shop}:index:counter"
-    assert keys.counter_expiry("shop") == "tk:{shop}:expiry:counter"
+    assert keys.level("shop", ReservationName("basket")) == "tk:{shop}:reservation:basket"
+    assert keys.index("shop", Kind.RESERVATION) == "tk:{shop}:index:reservation"
+    assert keys.name_expiry("shop", Kind.COUNTER) == "tk:{shop}:expiry:counter"
+    assert keys.name_expiry("shop", Kind.RESERVATION) == "tk:{shop}:expiry:reservation"
+    assert keys.due("shop") == "tk:{shop}:expiry"
     assert keys.request_bucket("shop", 41_561) == "tk:{shop}:requests:41561"
 
 

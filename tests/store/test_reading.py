@@ -8,12 +8,14 @@ import redis
 from tallykeeper_server.domain.errors import DefectError
 from tallykeeper_server.domain.levels import Counter, CounterName
 from tallykeeper_server.domain.queries import GetLevels, Kind, ListNames
-from tallykeeper_server.store.batch import Retention
-from tallykeeper_server.store.redis_store import Answer, RedisStore
+from tallykeeper_server.domain.retention import Retention
+from tallykeeper_server.store.redis_store import RedisStore
+
+RETENTION = Retention(request_ms=60_000, ledger_revisions=10, reservation_ms=1, reservation_lifetime_ms=1)
 
 
-async def answers(url: str, *queries: GetLevels | ListNames) -> list[Answer]:
-    store = RedisStore(url, timeout_seconds=5.0, retention=Retention(request_ms=60_000, ledger_revisions=10))
+async def answers(url: str, *queries: GetLevels | ListNames) -> list[object]:
+    store = RedisStore(url, timeout_seconds=5.0, retention=RETENTION)
     try:
         return await store.read(queries)
     finally:

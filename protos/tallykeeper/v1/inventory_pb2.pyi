@@ -144,6 +144,40 @@ class SetStockResponse(_message.Message):
     replayed: bool
     def __init__(self, stock_level: _Optional[_Union[StockLevel, _Mapping]] = ..., revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
 
+class MoveCopiesRequest(_message.Message):
+    __slots__ = ("namespace", "request_id", "reason", "reference", "item", "from_location", "to_location", "copies")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    ITEM_FIELD_NUMBER: _ClassVar[int]
+    FROM_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    TO_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    COPIES_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    request_id: str
+    reason: str
+    reference: str
+    item: str
+    from_location: str
+    to_location: str
+    copies: int
+    def __init__(self, namespace: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., item: _Optional[str] = ..., from_location: _Optional[str] = ..., to_location: _Optional[str] = ..., copies: _Optional[int] = ...) -> None: ...
+
+class MoveCopiesResponse(_message.Message):
+    __slots__ = ("from_stock_level", "to_stock_level", "revision", "commit_time", "replayed")
+    FROM_STOCK_LEVEL_FIELD_NUMBER: _ClassVar[int]
+    TO_STOCK_LEVEL_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_TIME_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    from_stock_level: StockLevel
+    to_stock_level: StockLevel
+    revision: int
+    commit_time: _timestamp_pb2.Timestamp
+    replayed: bool
+    def __init__(self, from_stock_level: _Optional[_Union[StockLevel, _Mapping]] = ..., to_stock_level: _Optional[_Union[StockLevel, _Mapping]] = ..., revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
+
 class ConfigureStockRequest(_message.Message):
     __slots__ = ("namespace", "request_id", "reason", "reference", "item", "location", "safety_stock", "backorder_limit", "low_stock_threshold", "update_mask")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
@@ -281,3 +315,59 @@ class ListStockResponse(_message.Message):
     stock_levels: _containers.RepeatedCompositeFieldContainer[StockLevel]
     next_page_token: str
     def __init__(self, stock_levels: _Optional[_Iterable[_Union[StockLevel, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class CheckAvailabilityRequest(_message.Message):
+    __slots__ = ("namespace", "lines")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    lines: _containers.RepeatedCompositeFieldContainer[AvailabilityLine]
+    def __init__(self, namespace: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[AvailabilityLine, _Mapping]]] = ...) -> None: ...
+
+class AvailabilityLine(_message.Message):
+    __slots__ = ("item", "location", "copies", "any_location")
+    ITEM_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_FIELD_NUMBER: _ClassVar[int]
+    COPIES_FIELD_NUMBER: _ClassVar[int]
+    ANY_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    item: str
+    location: str
+    copies: int
+    any_location: bool
+    def __init__(self, item: _Optional[str] = ..., location: _Optional[str] = ..., copies: _Optional[int] = ..., any_location: _Optional[bool] = ...) -> None: ...
+
+class CheckAvailabilityResponse(_message.Message):
+    __slots__ = ("lines", "sufficient")
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    SUFFICIENT_FIELD_NUMBER: _ClassVar[int]
+    lines: _containers.RepeatedCompositeFieldContainer[LineAvailability]
+    sufficient: bool
+    def __init__(self, lines: _Optional[_Iterable[_Union[LineAvailability, _Mapping]]] = ..., sufficient: _Optional[bool] = ...) -> None: ...
+
+class LineAvailability(_message.Message):
+    __slots__ = ("item", "location", "requested", "available", "backorder_limit", "sufficient", "locations")
+    ITEM_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    BACKORDER_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    SUFFICIENT_FIELD_NUMBER: _ClassVar[int]
+    LOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    item: str
+    location: str
+    requested: int
+    available: int
+    backorder_limit: int
+    sufficient: bool
+    locations: _containers.RepeatedCompositeFieldContainer[LocationAvailability]
+    def __init__(self, item: _Optional[str] = ..., location: _Optional[str] = ..., requested: _Optional[int] = ..., available: _Optional[int] = ..., backorder_limit: _Optional[int] = ..., sufficient: _Optional[bool] = ..., locations: _Optional[_Iterable[_Union[LocationAvailability, _Mapping]]] = ...) -> None: ...
+
+class LocationAvailability(_message.Message):
+    __slots__ = ("location", "available", "backorder_limit")
+    LOCATION_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    BACKORDER_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    location: str
+    available: int
+    backorder_limit: int
+    def __init__(self, location: _Optional[str] = ..., available: _Optional[int] = ..., backorder_limit: _Optional[int] = ...) -> None: ...

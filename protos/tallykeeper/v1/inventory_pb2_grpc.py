@@ -50,6 +50,11 @@ class InventoryServiceStub:
                 request_serializer=tallykeeper_dot_v1_dot_inventory__pb2.SetStockRequest.SerializeToString,
                 response_deserializer=tallykeeper_dot_v1_dot_inventory__pb2.SetStockResponse.FromString,
                 _registered_method=True)
+        self.MoveCopies = channel.unary_unary(
+                '/tallykeeper.v1.InventoryService/MoveCopies',
+                request_serializer=tallykeeper_dot_v1_dot_inventory__pb2.MoveCopiesRequest.SerializeToString,
+                response_deserializer=tallykeeper_dot_v1_dot_inventory__pb2.MoveCopiesResponse.FromString,
+                _registered_method=True)
         self.ConfigureStock = channel.unary_unary(
                 '/tallykeeper.v1.InventoryService/ConfigureStock',
                 request_serializer=tallykeeper_dot_v1_dot_inventory__pb2.ConfigureStockRequest.SerializeToString,
@@ -79,6 +84,11 @@ class InventoryServiceStub:
                 '/tallykeeper.v1.InventoryService/ListStock',
                 request_serializer=tallykeeper_dot_v1_dot_inventory__pb2.ListStockRequest.SerializeToString,
                 response_deserializer=tallykeeper_dot_v1_dot_inventory__pb2.ListStockResponse.FromString,
+                _registered_method=True)
+        self.CheckAvailability = channel.unary_unary(
+                '/tallykeeper.v1.InventoryService/CheckAvailability',
+                request_serializer=tallykeeper_dot_v1_dot_inventory__pb2.CheckAvailabilityRequest.SerializeToString,
+                response_deserializer=tallykeeper_dot_v1_dot_inventory__pb2.CheckAvailabilityResponse.FromString,
                 _registered_method=True)
 
 
@@ -111,7 +121,24 @@ class InventoryServiceServicer:
         """Sets how many copies are on hand, as after a stock-taking, if there are as many as expected where that
         is given. A level that does not exist counts as 0 and is created.
 
-        ABORTED  VALUE_CHANGED (actual, expected): on_hand is not what was expected.
+        ABORTED              VALUE_CHANGED (actual, expected): on_hand is not what was expected.
+        FAILED_PRECONDITION  STOCK_BELOW_RESERVED (item, location, on_hand, reserved, backorder_limit): on_hand +
+        backorder_limit would be less than what reservations hold. A google.rpc.PreconditionFailure
+        names the level.
+        OUT_OF_RANGE         VALUE_OVERFLOW (on_hand, reserved, safety_stock): available would fall below -(2^53-1).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MoveCopies(self, request, context):
+        """Moves copies of an item from one location to another, in one change. Creates the level there if it does not
+        exist. As many may be moved as are available; backorder_limit does not count.
+
+        NOT_FOUND            ITEM_NOT_FOUND (item, location): there is no level to move from.
+        FAILED_PRECONDITION  INSUFFICIENT_STOCK (item, location, requested, available, backorder_limit, which is 0): fewer
+        copies are available. A google.rpc.PreconditionFailure names the level.
+        OUT_OF_RANGE         VALUE_OVERFLOW (on_hand, copies): on_hand would exceed 2^53-1 where they go.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,7 +148,7 @@ class InventoryServiceServicer:
         """Sets a level's safety stock, backorder limit and low-stock threshold. A level that does not exist is
         created with no copies on hand.
 
-        OUT_OF_RANGE  VALUE_OVERFLOW (on_hand, safety_stock): available would fall below -(2^53-1).
+        OUT_OF_RANGE  VALUE_OVERFLOW (on_hand, reserved, safety_stock): available would fall below -(2^53-1).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,6 +201,13 @@ class InventoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckAvailability(self, request, context):
+        """Tells for each line what is available, now and for everyone: nothing is held by it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InventoryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -191,6 +225,11 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.SetStock,
                     request_deserializer=tallykeeper_dot_v1_dot_inventory__pb2.SetStockRequest.FromString,
                     response_serializer=tallykeeper_dot_v1_dot_inventory__pb2.SetStockResponse.SerializeToString,
+            ),
+            'MoveCopies': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveCopies,
+                    request_deserializer=tallykeeper_dot_v1_dot_inventory__pb2.MoveCopiesRequest.FromString,
+                    response_serializer=tallykeeper_dot_v1_dot_inventory__pb2.MoveCopiesResponse.SerializeToString,
             ),
             'ConfigureStock': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfigureStock,
@@ -221,6 +260,11 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.ListStock,
                     request_deserializer=tallykeeper_dot_v1_dot_inventory__pb2.ListStockRequest.FromString,
                     response_serializer=tallykeeper_dot_v1_dot_inventory__pb2.ListStockResponse.SerializeToString,
+            ),
+            'CheckAvailability': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckAvailability,
+                    request_deserializer=tallykeeper_dot_v1_dot_inventory__pb2.CheckAvailabilityRequest.FromString,
+                    response_serializer=tallykeeper_dot_v1_dot_inventory__pb2.CheckAvailabilityResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -305,6 +349,33 @@ class InventoryService:
             '/tallykeeper.v1.InventoryService/SetStock',
             tallykeeper_dot_v1_dot_inventory__pb2.SetStockRequest.SerializeToString,
             tallykeeper_dot_v1_dot_inventory__pb2.SetStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveCopies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tallykeeper.v1.InventoryService/MoveCopies',
+            tallykeeper_dot_v1_dot_inventory__pb2.MoveCopiesRequest.SerializeToString,
+            tallykeeper_dot_v1_dot_inventory__pb2.MoveCopiesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -467,6 +538,33 @@ class InventoryService:
             '/tallykeeper.v1.InventoryService/ListStock',
             tallykeeper_dot_v1_dot_inventory__pb2.ListStockRequest.SerializeToString,
             tallykeeper_dot_v1_dot_inventory__pb2.ListStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckAvailability(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tallykeeper.v1.InventoryService/CheckAvailability',
+            tallykeeper_dot_v1_dot_inventory__pb2.CheckAvailabilityRequest.SerializeToString,
+            tallykeeper_dot_v1_dot_inventory__pb2.CheckAvailabilityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,6 +1,7 @@
 """Every way in which a call can fail, as exceptions. What each is on the wire is the rpc's to say."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 _VIOLATIONS_MAX: Final = 20
@@ -22,9 +23,21 @@ class TallyError(Exception):
 class RefusedError(TallyError):
     """A definite answer of the script: the change cannot be made. ``reason`` is the script's status."""
 
-    def __init__(self, reason: str, message: str, facts: Mapping[str, str]) -> None:
+    def __init__(
+        self, reason: str, message: str, facts: Mapping[str, str], lines: Sequence["RefusedLine"] = ()
+    ) -> None:
+        """``lines`` are told of each; ``facts`` are those of the first of them."""
         super().__init__(message, facts)
         self.reason = reason
+        self.lines = tuple(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLine:
+    """One line of a change for which it was refused: a sentence about it, and its values."""
+
+    sentence: str
+    facts: Mapping[str, str]
 
 
 class InvalidFieldError(TallyError):
@@ -47,6 +60,68 @@ class PageTokenInvalidError(InvalidFieldError):
     """A page token that is not one of this listing."""
 
     reason = "PAGE_TOKEN_INVALID"
+
+
+class BatchTooLargeError(TallyError):
+    """A batch of more operations, or of more lines, than one may have. Nothing happened."""
+
+    reason = "BATCH_TOO_LARGE"
+
+    def __init__(self, *, operations: int, operations_max: int, lines: int, lines_max: int) -> None:
+        super().__init__(
+            f"the batch has {operations} operations with {lines} lines; at most {operations_max} operations with"
+            f" {lines_max} lines are allowed",
+            {
+                "operations": str(operations),
+                "operations_max": str(operations_max),
+                "lines": str(lines),
+                "lines_max": str(lines_max),
+            },
+        )
+
+
+class RevisionTrimmedError(TallyError):
+    """Entries after a revision have been dropped from the ledger."""
+
+    reason = "REVISION_TRIMMED"
+
+    def __init__(self, after_revision: int, oldest: int) -> None:
+        super().__init__(
+            f"the entries after revision {after_revision} are not kept any more; the oldest there is has revision"
+            f" {oldest}",
+            {"after_revision": str(after_revision), "oldest": str(oldest)},
+        )
+
+
+class RevisionAheadError(TallyError):
+    """The namespace has not come as far as a revision, or has lost changes."""
+
+    reason = "REVISION_AHEAD"
+
+    def __init__(self, after_revision: int, revision: int) -> None:
+        super().__init__(
+            f"revision {after_revision} has not been reached: the namespace is at {revision}, unless its store lost"
+            " changes",
+            {"after_revision": str(after_revision), "revision": str(revision)},
+        )
+
+
+class WatcherTooSlowError(TallyError):
+    """A watcher that does not read as fast as changes come. It was given everything up to ``revision``."""
+
+    reason = "WATCHER_TOO_SLOW"
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(
+            f"changes come faster than they are read; watch again after revision {revision}",
+            {"revision": str(revision)},
+        )
+
+
+class TooManyWatchesError(TallyError):
+    """The server has no room for another watch."""
+
+    reason = "TOO_MANY_WATCHES"
 
 
 class RetryLaterError(TallyError):
@@ -72,6 +147,18 @@ class StoreUnavailableError(RetryLaterError):
     """The store could not be reached, or would not serve. Nothing happened."""
 
     reason = "STORE_UNAVAILABLE"
+
+
+class ShuttingDownError(RetryLaterError):
+    """The server stops, and ends a watch that was given everything up to ``revision``."""
+
+    reason = "SHUTTING_DOWN"
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(
+            f"the server stops; watch again after revision {revision}, here or at another server",
+            {"revision": str(revision)},
+        )
 
 
 class OutcomeUnknownError(RetryLaterError):

@@ -1,9 +1,10 @@
-"""What is counted: the names of counters and stock levels, and what they hold.
+"""What is counted and held: the names of counters, stock levels and reservations, and what they hold.
 
 How they are stored is the store's to know, and how they are sent the rpc's.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 
@@ -12,6 +13,11 @@ class CounterName:
     """A counter within its namespace."""
 
     counter: str
+
+    @property
+    def text(self) -> str:
+        """The name in one piece, which is no other's of its kind."""
+        return self.counter
 
     @property
     def facts(self) -> dict[str, str]:
@@ -25,6 +31,11 @@ class StockName:
 
     item: str
     location: str
+
+    @property
+    def text(self) -> str:
+        """The name in one piece, which is no other's of its kind: a location holds no colon."""
+        return f"{self.location}:{self.item}"
 
     @property
     def facts(self) -> dict[str, str]:
@@ -60,5 +71,60 @@ class StockLevel:
         return self.on_hand - self.reserved - self.safety_stock
 
 
-LevelName: TypeAlias = CounterName | StockName
-Level: TypeAlias = Counter | StockLevel
+class ReservationState(Enum):
+    """What a reservation has become."""
+
+    ACTIVE = "ACTIVE"
+    COMMITTED = "COMMITTED"
+    RELEASED = "RELEASED"
+    EXPIRED = "EXPIRED"
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationName:
+    """A reservation within its namespace."""
+
+    reservation_id: str
+
+    @property
+    def text(self) -> str:
+        """The name in one piece, which is no other's of its kind."""
+        return self.reservation_id
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What an error about the reservation tells of it."""
+        return {"reservation_id": self.reservation_id}
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationLine:
+    """What a reservation holds of one level, and how many copies of that were taken when it was committed."""
+
+    name: StockName
+    copies: int
+    committed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Copies that are held for someone. Times are in milliseconds since 1970."""
+
+    name: ReservationName
+    state: ReservationState
+    """As it is stored: an active one whose time is up is to be taken for expired."""
+    created_at_ms: int
+    expire_at_ms: int
+    resolved_at_ms: int | None
+    holder: str
+    lines: tuple[ReservationLine, ...] = ()
+
+    def state_at(self, now_ms: int) -> ReservationState:
+        """Return what it is at a time: expired from the moment when its time is up, whether swept or not."""
+        if self.state is ReservationState.ACTIVE and self.expire_at_ms <= now_ms:
+            return ReservationState.EXPIRED
+        return self.state
+
+
+LevelName: TypeAlias = CounterName | StockName | ReservationName
+Level: TypeAlias = Counter | StockLevel | Reservation

@@ -6,7 +6,7 @@ INTEGER_MAX: Final = 2**53 - 1
 """The greatest magnitude of any number: the last integer that a double, and so JavaScript, holds exactly."""
 
 NAME_BYTES_MAX: Final = 128
-"""The longest item, counter or prefix, in bytes of UTF-8."""
+"""The longest item, counter, reservation id or prefix, in bytes of UTF-8."""
 
 PLACE_CHARACTERS_MAX: Final = 63
 """The longest namespace or location, in characters, which are all ASCII."""
@@ -31,3 +31,29 @@ EXPIRE_AFTER_MS_MAX: Final = 3_650 * 24 * 60 * 60 * 1_000
 
 DEFAULT_NAMESPACE: Final = "default"
 DEFAULT_LOCATION: Final = "main"
+
+RESERVATION_LINES_MAX: Final = 100
+HOLDER_BYTES_MAX: Final = 128
+RESERVATION_TTL_MS_DEFAULT: Final = 15 * 60 * 1_000
+"""How long a reservation holds when its maker does not say: 15 minutes, in milliseconds."""
+
+AVAILABILITY_LINES_MAX: Final = 100
+
+BATCH_OPERATIONS_MAX: Final = 1_000
+BATCH_LINES_MAX: Final = 10_000
+"""The most levels that the operations of one batch may name together."""
+BATCH_PART_OPERATIONS: Final = 250
+"""How many operations of an independent batch are applied in one step. A repeat finds them by it: to change it is to
+forget the batches that were applied before."""
+
+WATCH_NAMES_MAX: Final = 1_000
+"""The most items, counters, reservations and locations, each, that a watch may name."""
+WATCH_LEVELS_MAX: Final = 10_000
+"""The most levels that a watch may ask for at its beginning."""
+
+ANSWER_LINES_MAX: Final = 5_000
+"""How many lines the entries or reservations of one answer have, about: so it stays well below the 4 MiB that gRPC's
+clients take. A page, or a part of a stream, is shorter where it would be more."""
+
+DIFFERENCES_MAX: Final = 1_000
+"""The most differences that a verification tells one by one."""

@@ -1,23 +1,68 @@
-"""One change, all or nothing, and what becomes of it."""
+"""Changes, each all or nothing, and what becomes of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
 
 from tallykeeper_server.domain.levels import Level, LevelName
+
+FINGERPRINT_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutation:
     """One change as the script takes it. Every text has been checked: none holds a control character."""
 
-    namespace: str
     operation: str
     """The name of the Lua operation, such as ``stock_decrement``."""
     levels: tuple[LevelName, ...]
     arguments: tuple[str, ...] = ()
-    request_id: str = ""
-    """Empty when the caller gave none: then a repeat is another change."""
     reason: str = ""
     reference: str = ""
+    resolves: bool = False
+    """It ends the reservation that is its first level, and so also changes the levels that this holds. The store finds
+    out which they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """What goes to the script under one request id: the mutation of one call, or several of one batch."""
+
+    namespace: str
+    mutations: tuple[Mutation, ...]
+    request_id: str = ""
+    """Empty when the caller gave none: then a repeat is another change."""
+    atomic: bool = False
+    """All mutations are applied or none."""
+    identity: str = ""
+    """Who makes the change; empty when the server does not know."""
+    fingerprint: bytes = b""
+    """What tells another body under the same request id apart; empty when there is no request id."""
+    part: int = 0
+    """Which part of its batch it is, 0 for the first."""
+    total: int = 0
+    """How many mutations its batch has in all; 0 if it is no batch."""
+
+
+def fingerprint_of(mutations: Sequence[Mutation], *, batch: str = "") -> bytes:
+    """Return 8 bytes that tell another body under the same request id apart. ``batch`` says of which kind a batch is.
+
+    The parts are joined by control characters, which none of them can hold.
+    """
+    bodies = [
+        "\0".join(
+            (
+                mutation.operation,
+                "\1".join(name.text for name in mutation.levels),
+                "\1".join(mutation.arguments),
+                mutation.reason,
+                mutation.reference,
+            )
+        )
+        for mutation in mutations
+    ]
+    return blake2b("\2".join((*bodies, batch)).encode(), digest_size=FINGERPRINT_BYTES).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +73,8 @@ class Applied:
     commit_time_ms: int
     replayed: bool
     levels: tuple[Level, ...]
-    """The levels as the mutation left them, in its own order; one that it deleted, as it was before."""
+    """The levels as the mutation left them, in its own order; one that it deleted, as it was before. Of a reservation
+    and what it holds, the reservation alone."""
     extras: tuple[int, ...]
     """What the operation gives besides the levels, such as the copies taken."""
 
@@ -38,15 +84,27 @@ class Refused:
     """A mutation that the script refused, now or, if ``replayed``, when its request id first came."""
 
     reason: str
+    commit_time_ms: int
+    replayed: bool
     facts: dict[str, str]
+    """The values that belong to the reason, of its first line if it has several."""
+    lines: tuple[dict[str, str], ...] = ()
+    """The same for each line that the reason concerns, with its place among the levels under ``line``, 1 .."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplied:
+    """A mutation that changed nothing because another one of its atomic bundle was refused."""
+
+    commit_time_ms: int
     replayed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A mutation whose operation raised an error: a defect, and nothing changed."""
+    """A bundle in which an operation raised an error: a defect, and nothing changed."""
 
     error: str
 
 
-Outcome = Applied | Refused | Failed
+Outcome = Applied | Refused | NotApplied | Failed

@@ -1,20 +1,31 @@
-"""Questions that change nothing."""
+"""Questions that change nothing. Each says in its type what its answer is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Generic, TypeVar
 
-from tallykeeper_server.domain.levels import LevelName
+from tallykeeper_server.domain.entries import Entry
+from tallykeeper_server.domain.levels import Level, LevelName, ReservationState
 
-
-class Kind(Enum):
-    """The two kinds of level, each with an index of its own."""
-
-    COUNTER = "counter"
-    STOCK = "stock"
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
-class GetLevels:
+class Query(Generic[Answer]):
+    """A question and the type of its answer."""
+
+
+class Kind(Enum):
+    """The kinds of level, each with an index of its own."""
+
+    COUNTER = "counter"
+    STOCK = "stock"
+    RESERVATION = "reservation"
+
+
+@dataclass(frozen=True, slots=True)
+class GetLevels(Query[Sequence[Level | None]]):
     """Levels by name, as they are at one moment. The answer has None for each that does not exist."""
 
     namespace: str
@@ -22,7 +33,23 @@ class GetLevels:
 
 
 @dataclass(frozen=True, slots=True)
-class ListNames:
+class Snapshot(Query["SnapshotAnswer"]):
+    """Levels by name and the namespace's revision, as they are at one moment."""
+
+    namespace: str
+    names: tuple[LevelName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotAnswer:
+    """The answer to a Snapshot."""
+
+    revision: int
+    levels: tuple[Level | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListNames(Query[Sequence[LevelName]]):
     """Names of one kind in the order of their bytes: counters by name, stock by item and then location."""
 
     namespace: str
@@ -37,4 +64,89 @@ class ListNames:
     """The most names to return."""
 
 
-Query = GetLevels | ListNames
+@dataclass(frozen=True, slots=True)
+class ListedReservation:
+    """A reservation's place in the list: active ones first, then those expired, committed and released."""
+
+    state: ReservationState
+    reservation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListReservations(Query[Sequence["ListedReservation"]]):
+    """Reservations by their places in the list, from one state to another, both included."""
+
+    namespace: str
+    first: ReservationState
+    last: ReservationState
+    after: ListedReservation | None = None
+    limit: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class GetTime(Query[int]):
+    """The store's time, in milliseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLedger(Query[Sequence[Entry]]):
+    """Entries after a revision, the oldest first, or before one, the newest first: those of ``scripts_max`` scripts.
+
+    What one script wrote is read whole, so that more entries may come than are asked for.
+    """
+
+    namespace: str
+    after: int | None = None
+    before: int | None = None
+    scripts_max: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ListNamespaces(Query[Sequence[str]]):
+    """All namespaces that have ever been changed, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountNamespace(Query["NamespaceCounts"]):
+    """What a namespace holds: revision, oldest revision, stock levels, counters, active reservations."""
+
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceCounts:
+    """The answer to a CountNamespace."""
+
+    revision: int
+    oldest_revision: int
+    stock_levels: int
+    counters: int
+    active_reservations: int
+
+
+@dataclass(frozen=True, slots=True)
+class LookupRequest(Query["RequestRecord | None"]):
+    """What is recorded under a request id, of one part of it, at the time ``now_ms`` of the store's clock."""
+
+    namespace: str
+    request_id: str
+    part: int
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """The answer to a LookupRequest, or None if nothing is recorded."""
+
+    outcomes: tuple["RecordedOutcome", ...]
+    total: int
+    """How many mutations the whole batch has; 0 if it is no batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedOutcome:
+    """What became of one mutation: its revision, 0 if it was not applied, and the status that the script gave it."""
+
+    status: str
+    revision: int
+    commit_time_ms: int

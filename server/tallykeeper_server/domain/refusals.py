@@ -1,12 +1,29 @@
 """What the script's refusals mean, in words for the person who reads the error."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import starmap
 from typing import Final
 
-from tallykeeper_server.domain.errors import RefusedError
-from tallykeeper_server.domain.levels import LevelName, StockName
+from tallykeeper_server.domain.errors import RefusedError, RefusedLine
+from tallykeeper_server.domain.levels import CounterName, LevelName, ReservationName, StockName
+from tallykeeper_server.domain.mutations import Mutation, Refused
+
+_LINES_TOLD_MAX: Final = 20
+_LINES_BYTES_MAX: Final = 4_400
+"""How long the lines in an error may be together: they travel as base64, and gRPC's trailers hold 8 KiB."""
+_LINES_IN_MESSAGE_MAX: Final = 3
+_MESSAGE_BYTES_MAX: Final = 400
+"""From which length on a message tells of no further line."""
+_OVERHEAD_BYTES: Final = 8
+"""About what a name and a value take besides themselves."""
+
+_REASONS_OF_LINES: Final = frozenset({"INSUFFICIENT_STOCK", "COMMIT_EXCEEDS_RESERVED"})
+"""Those that the operations of reservations give for each line that they concern."""
 
 _SENTENCES: Final = {
+    "COMMIT_EXCEEDS_RESERVED": (
+        "{requested} copies of {item!r} at {location!r} are to be committed and {reserved} are reserved"
+    ),
     "COUNTER_BOUND_EXCEEDED": "counter {counter!r}: {value} {change}is outside its bounds {min} .. {max}",
     "COUNTER_NOT_FOUND": "there is no counter {counter!r}",
     "INSUFFICIENT_STOCK": (
@@ -15,6 +32,19 @@ _SENTENCES: Final = {
     ),
     "ITEM_NOT_FOUND": "there is no stock of {item!r} at {location!r}",
     "REQUEST_ID_REUSED": "this request_id came before with another body; use a new one for each new request",
+    "RESERVATION_COMMITTED": "reservation {reservation_id!r} has been committed",
+    "RESERVATION_EXISTS": "there is a reservation {reservation_id!r} already; choose another id",
+    "RESERVATION_EXPIRED": "reservation {reservation_id!r} has expired; what it held can be taken by others",
+    "RESERVATION_LIFETIME_EXCEEDED": (
+        "reservation {reservation_id!r} would live {lifetime_ms} ms from its beginning; {lifetime_ms_max} ms are"
+        " allowed"
+    ),
+    "RESERVATION_NOT_FOUND": "there is no reservation {reservation_id!r}",
+    "RESERVATION_RELEASED": "reservation {reservation_id!r} has been released",
+    "STOCK_BELOW_RESERVED": (
+        "{item!r} at {location!r} has {reserved} copies reserved, more than {on_hand} on hand and the backorder limit"
+        " {backorder_limit}"
+    ),
     "STOCK_NOT_EMPTY": (
         "{item!r} at {location!r} still has {on_hand} copies on hand and {reserved} reserved; only an empty"
         " level can be deleted"
@@ -22,20 +52,35 @@ _SENTENCES: Final = {
     "VALUE_CHANGED": "the value is {actual} and not {expected} as expected",
     "VALUE_OVERFLOW": "the result would leave the range of numbers, -(2^53-1) .. 2^53-1 ({facts})",
 }
+_NOT_FOUND: Final = {CounterName: "COUNTER_NOT_FOUND", StockName: "ITEM_NOT_FOUND"}
 
 
-def _sentence_of(reason: str, facts: Mapping[str, str]) -> str:
-    """Say what a refusal means. ``facts`` are those of the script and the names of what it was about."""
-    change = f"changed by {facts['delta']} " if "delta" in facts else ""
-    listed = ", ".join(f"{name} {value}" for name, value in facts.items())
-    optional = {"min": "(none)", "max": "(none)", "change": change, "facts": listed}
-    return _SENTENCES[reason].format_map(optional | dict(facts))
+def refusal_of(mutation: Mutation, refused: Refused) -> RefusedError:
+    """Return the error for a mutation that the script refused."""
+    if refused.reason == "REQUEST_ID_REUSED" and isinstance(mutation.levels[0], ReservationName):
+        return refusal(refused.reason, {})  # its id may be one that the server chose
+    if not refused.lines:
+        return refusal(refused.reason, {**mutation.levels[0].facts, **refused.facts})
+    lines = [_line_of(mutation, refused.reason, facts) for facts in refused.lines]
+    if refused.reason not in _REASONS_OF_LINES or not mutation.operation.startswith("reservation_"):
+        return RefusedError(refused.reason, lines[0].sentence, lines[0].facts, lines)
+    told = lines[:_LINES_TOLD_MAX]
+    while len(told) > 1 and sum(map(_size_of, told)) > _LINES_BYTES_MAX:
+        del told[-1]
+    facts = dict(told[0].facts)
+    for number, line in enumerate(told[1:], 2):
+        facts |= {f"{name}_{number}": value for name, value in line.facts.items()}
+    return RefusedError(refused.reason, _message_of(told, len(lines)), {**facts, "lines": str(len(lines))}, told)
+
+
+def refusal(reason: str, facts: Mapping[str, str]) -> RefusedError:
+    """Return the error for a refusal with its values and the names of what it is about."""
+    return RefusedError(reason, _sentence_of(reason, facts), facts)
 
 
 def not_found(name: LevelName) -> RefusedError:
     """Return the error for a level that a query asked for and that is not there."""
-    reason = "ITEM_NOT_FOUND" if isinstance(name, StockName) else "COUNTER_NOT_FOUND"
-    return refusal(reason, name.facts)
+    return refusal(_NOT_FOUND.get(type(name), "RESERVATION_NOT_FOUND"), name.facts)
 
 
 def total_overflow(item: str) -> RefusedError:
@@ -51,6 +96,31 @@ def item_not_found(item: str) -> RefusedError:
     return RefusedError(reason, message, {"item": item})
 
 
-def refusal(reason: str, facts: Mapping[str, str]) -> RefusedError:
-    """Return the error for a refusal of the script's."""
-    return RefusedError(reason, _sentence_of(reason, facts), facts)
+def _line_of(mutation: Mutation, reason: str, facts: Mapping[str, str]) -> RefusedLine:
+    about = {**mutation.levels[int(facts["line"]) - 1].facts, **facts}
+    del about["line"]
+    return RefusedLine(_sentence_of(reason, about), about)
+
+
+def _size_of(line: RefusedLine) -> int:
+    """Return about how long a line is in an error: its values with their names, once more what it is about, and why."""
+    facts = sum(len(name) + len(value.encode()) + _OVERHEAD_BYTES for name, value in line.facts.items())
+    about = sum(len(line.facts.get(name, "").encode()) for name in ("item", "location"))
+    return facts + about + len(line.sentence.encode())
+
+
+def _message_of(told: Sequence[RefusedLine], count: int) -> str:
+    sentences = [told[0].sentence]
+    for line in told[1:_LINES_IN_MESSAGE_MAX]:
+        if sum(len(sentence.encode()) for sentence in sentences) + len(line.sentence.encode()) <= _MESSAGE_BYTES_MAX:
+            sentences.append(line.sentence)
+    untold = count - len(sentences)
+    return "; ".join(sentences) + (f"; and {untold} lines more" if untold > 0 else "")
+
+
+def _sentence_of(reason: str, facts: Mapping[str, str]) -> str:
+    """Say what a refusal means. ``facts`` are those of the script and the names of what it was about."""
+    change = f"changed by {facts['delta']} " if "delta" in facts else ""
+    listed = ", ".join(starmap("{} {}".format, facts.items()))
+    optional = {"min": "(none)", "max": "(none)", "change": change, "facts": listed}
+    return _SENTENCES[reason].format_map(optional | dict(facts))

@@ -1,14 +1,16 @@
-"""The engine: takes one mutation or one query and gives its outcome, sharing store calls among callers."""
+"""The engine: takes mutations and queries and gives their outcomes, sharing store calls among callers."""
 
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from tallykeeper_server.domain.errors import DefectError
-from tallykeeper_server.domain.levels import Level, LevelName
-from tallykeeper_server.domain.mutations import Applied, Mutation, Outcome, Refused
-from tallykeeper_server.domain.queries import GetLevels, ListNames, Query
-from tallykeeper_server.domain.refusals import refusal
+from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Mutation, Outcome, Refused, fingerprint_of
+from tallykeeper_server.domain.queries import Query
+from tallykeeper_server.domain.refusals import refusal, refusal_of
+from tallykeeper_server.engine.batching import Batch, after_steps, bundles_of
 from tallykeeper_server.engine.lane import Lane, LaneLimits
+
+Answer = TypeVar("Answer")
 
 
 class Store(Protocol):
@@ -17,11 +19,11 @@ class Store(Protocol):
     Both calls raise StoreUnavailableError if nothing happened, and OutcomeUnknownError if it may have.
     """
 
-    async def apply(self, mutations: Sequence[Mutation]) -> Sequence[Outcome]:
-        """Apply mutations in order and in one atomic step; return an outcome for each."""
+    async def apply(self, bundles: Sequence[Bundle]) -> Sequence[Sequence[Outcome]]:
+        """Apply bundles in order and in one atomic step; return the outcomes of each one's mutations."""
 
-    async def read(self, queries: Sequence[Query]) -> Sequence[object]:
-        """Answer queries: levels, or None, for each GetLevels, names for each ListNames, or what to raise."""
+    async def read(self, queries: Sequence[Query[Any]]) -> Sequence[object]:
+        """Return each query's answer, or what to raise."""
 
 
 class Engine:
@@ -29,35 +31,53 @@ class Engine:
 
     def __init__(self, store: Store, *, mutation_limits: LaneLimits, query_limits: LaneLimits) -> None:
         """Make the lanes; the event loop must be running."""
-        self._mutations = Lane[Mutation, Outcome](store.apply, mutation_limits)
-        self._queries = Lane[Query, object](store.read, query_limits)
+        self._bundles = Lane[Bundle, Sequence[Outcome]](store.apply, mutation_limits, weigh=_weight_of)
+        self._queries = Lane[Query[Any], object](store.read, query_limits)
 
-    async def apply(self, mutation: Mutation, *, deadline: float) -> Applied:
+    async def apply(self, namespace: str, mutation: Mutation, *, request_id: str, deadline: float) -> Applied:
         """Apply one mutation. With a request id it is sent again, within the deadline, if the store is lost.
 
         :raises RefusedError: the script refused it, and nothing changed.
         :raises TallyError: as the errors module says of each.
         """
-        outcome = await self._mutations.submit(mutation, deadline=deadline, may_resend=bool(mutation.request_id))
+        mutations = (mutation,)
+        fingerprint = fingerprint_of(mutations) if request_id else b""
+        bundle = Bundle(namespace=namespace, mutations=mutations, request_id=request_id, fingerprint=fingerprint)
+        (outcome,) = await self._outcomes_of(bundle, deadline=deadline)
         if isinstance(outcome, Applied):
             return outcome
-        if isinstance(outcome, Refused):
-            facts: dict[str, str] = {}
-            for level in mutation.levels:
-                facts |= level.facts
-            facts |= outcome.facts
-            raise refusal(outcome.reason, facts)
-        message = f"operation {mutation.operation} failed: {outcome.error}"
-        raise DefectError(message)
+        raise refusal_of(mutation, cast("Refused", outcome))
 
-    async def get_levels(self, query: GetLevels, *, deadline: float) -> list[Level | None]:
-        """Read levels as they are at one moment, in the order of their names; None where there is none."""
-        if not query.names:
-            return []
-        answer = await self._queries.submit(query, deadline=deadline, may_resend=True)
-        return cast("list[Level | None]", answer)
+    async def apply_batch(self, batch: Batch, *, deadline: float) -> Sequence[Outcome]:
+        """Apply a batch, in several steps if it is independent and large; return an outcome for each mutation.
 
-    async def list_names(self, query: ListNames, *, deadline: float) -> list[LevelName]:
-        """List names in order. A counter that has expired may still be among them for a while."""
-        answer = await self._queries.submit(query, deadline=deadline, may_resend=True)
-        return cast("list[LevelName]", answer)
+        :raises RefusedError: its request id came before with another body.
+        :raises TallyError: as the errors module says of each; what earlier steps applied stays.
+        """
+        outcomes: list[Outcome] = []
+        for bundle in bundles_of(batch):
+            with after_steps(outcomes):
+                outcomes += await self._outcomes_of(bundle, deadline=deadline)
+        first = outcomes[0]
+        if isinstance(first, Refused) and first.reason == "REQUEST_ID_REUSED":
+            raise refusal(first.reason, {})
+        return outcomes
+
+    async def ask(self, query: Query[Answer], *, deadline: float) -> Answer:
+        """Answer a query.
+
+        :raises TallyError: as the errors module says of each.
+        """
+        return cast("Answer", await self._queries.submit(query, deadline=deadline, may_resend=True))
+
+    async def _outcomes_of(self, bundle: Bundle, *, deadline: float) -> Sequence[Outcome]:
+        outcomes = await self._bundles.submit(bundle, deadline=deadline, may_resend=bool(bundle.request_id))
+        if isinstance(outcomes[0], Failed):
+            message = f"operation {bundle.mutations[0].operation} failed: {outcomes[0].error}"
+            raise DefectError(message)
+        return outcomes
+
+
+def _weight_of(bundle: Bundle) -> int:
+    """Return for how many mutations a bundle counts: one for each level that it names."""
+    return sum(len(mutation.levels) for mutation in bundle.mutations)

@@ -27,7 +27,10 @@ _RETRY_MAX_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneLimits:
-    """How much a lane takes. ``pause_seconds`` is the longest wait for company; 0 never waits."""
+    """How much a lane takes, in items as it weighs them.
+
+    ``pause_seconds`` is the longest wait for company; 0 never waits.
+    """
 
     batch_items_max: int
     waiting_items_max: int
@@ -40,6 +43,7 @@ class _Waiting(Generic[Item, Result]):
 
     item: Item
     future: asyncio.Future[Result]
+    weight: int
     deadline: float
     may_resend: bool
     maybe_applied: bool = False
@@ -59,15 +63,21 @@ class Lane(Generic[Item, Result]):
     """
 
     def __init__(
-        self, send: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]], limits: LaneLimits
+        self,
+        send: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
+        limits: LaneLimits,
+        weigh: Callable[[Item], int] = lambda _: 1,
     ) -> None:
         """Make a lane for a ``send`` that returns for each item its result, or what to raise to its caller.
 
-        ``send`` raises StoreUnavailableError or OutcomeUnknownError when the store is lost. What else it raises is
-        raised to every caller of the batch.
+        ``weigh`` says for how many an item counts; one that is heavier than a whole batch is sent alone. ``send``
+        raises StoreUnavailableError or OutcomeUnknownError when the store is lost. What else it raises is raised to
+        every caller of the batch.
         """
         self._send = send
         self._limits = limits
+        self._weigh = weigh
+        self._load = 0
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._batch: asyncio.Task[None] | None = None
@@ -85,11 +95,13 @@ class Lane(Generic[Item, Result]):
 
         :raises OverloadedError: as many calls wait as the lane may hold.
         """
-        if len(self._waiting) >= self._limits.waiting_items_max:
-            message = f"{len(self._waiting)} calls are waiting for the store already; try again later"
+        if self._load >= self._limits.waiting_items_max:
+            message = f"{self._load} calls are waiting for the store already; try again later"
             raise OverloadedError(message)
         future: asyncio.Future[Result] = self._loop.create_future()
-        self._waiting.append(_Waiting(item, future, deadline, may_resend))
+        weight = self._weigh(item)
+        self._waiting.append(_Waiting(item, future, weight, deadline, may_resend))
+        self._load += weight
         if self._batch is None:
             self._send_or_pause()
         return future
@@ -121,13 +133,16 @@ class Lane(Generic[Item, Result]):
     def _take(self) -> list[_Waiting[Item, Result]]:
         """Take the next batch, without the calls that nobody waits for any more."""
         batch: list[_Waiting[Item, Result]] = []
+        room = self._limits.batch_items_max
         now = self._loop.time()
-        while self._waiting and len(batch) < self._limits.batch_items_max:
+        while self._waiting and (not batch or self._waiting[0].weight <= room):
             call = self._waiting.popleft()
+            self._load -= call.weight
             if call.future.done():
                 continue
             if call.deadline > now:
                 batch.append(call)
+                room -= call.weight
             elif call.maybe_applied:
                 call.fail(_outcome_unknown())
             else:
@@ -164,6 +179,7 @@ class Lane(Generic[Item, Result]):
             call.maybe_applied |= isinstance(error, OutcomeUnknownError)
             if call.may_resend and call.deadline > next_try:
                 self._waiting.appendleft(call)
+                self._load += call.weight
             elif call.maybe_applied:
                 call.fail(_outcome_unknown())
             else:

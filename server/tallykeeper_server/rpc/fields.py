@@ -1,12 +1,14 @@
 """The rules for every field of every request, and one error that names all fields that break one."""
 
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, Protocol
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.errors import InvalidFieldError
@@ -17,6 +19,19 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SHOWN_CHARACTERS_MAX: Final = 32
 _INTEGER_RANGE: Final = "-(2^53-1) .. 2^53-1"
 _NANOS_PER_SECOND: Final = 1_000_000_000
+_MS_PER_DAY: Final = 24 * 60 * 60 * 1_000
+_SECONDS_MIN: Final = -62_135_596_800
+_SECONDS_MAX: Final = 253_402_300_799
+"""The first and the last second of google.protobuf.Timestamp, since 1970."""
+
+
+class _HasCopies(Protocol):
+    """A message with an optional number of copies."""
+
+    copies: int
+
+    def HasField(self, field_name: Literal["copies"]) -> bool:  # noqa: N802  # protobuf's
+        """Tell whether it is there."""
 
 
 class Fields:
@@ -25,8 +40,14 @@ class Fields:
     Each method returns the value to go on with, its default filled in.
     """
 
-    def __init__(self) -> None:
-        self._violations: list[tuple[str, str]] = []
+    def __init__(self, path: str = "", violations: list[tuple[str, str]] | None = None) -> None:
+        """``path`` is what stands before the fields' names in an error; ``violations`` is where they are noted."""
+        self._path = path
+        self._violations: list[tuple[str, str]] = [] if violations is None else violations
+
+    def within(self, path: str) -> "Fields":
+        """Return what checks the fields of a message within this one, such as ``lines[3].``, and notes them here."""
+        return Fields(self._path + path, self._violations)
 
     def check(self) -> None:
         """Return if all fields were right.
@@ -38,7 +59,7 @@ class Fields:
 
     def refuse(self, field: str, rule: str) -> None:
         """Note that a field breaks a rule."""
-        self._violations.append((field, rule))
+        self._violations.append((self._path + field, rule))
 
     def namespace(self, value: str) -> str:
         """A namespace; ``default`` when empty."""
@@ -82,14 +103,38 @@ class Fields:
             self.refuse(field, f"{value} is out of range; {least} .. 2^53-1 is allowed")
         return value
 
-    def expire_after_ms(self, field: str, value: Duration) -> int:
+    def copies(self, request: _HasCopies) -> int:
+        """The field ``copies``: 1 or more; 1 when absent."""
+        return self.quantity("copies", request.copies, least=1) if request.HasField("copies") else 1
+
+    def enum(self, field: str, value: int, allowed: EnumTypeWrapper) -> int:
+        """One of an enum's values."""
+        if value not in allowed.values():
+            self.refuse(field, f"{value} is not a {allowed.DESCRIPTOR.name}")
+        return value
+
+    def names(self, field: str, values: Sequence[str], most: int) -> tuple[str, ...]:
+        """A list of at most so many names, which may be empty."""
+        if values:
+            self.count(field, len(values), most)
+        return tuple(self.name(f"{field}[{place}]", value) for place, value in enumerate(values))
+
+    def time_ms(self, field: str, value: Timestamp) -> int:
+        """A time in milliseconds since 1970, rounded up to one. It must be of the years 1 to 9999."""
+        if not _SECONDS_MIN <= value.seconds <= _SECONDS_MAX or not 0 <= value.nanos < _NANOS_PER_SECOND:
+            self.refuse(field, f"{value.seconds} s and {value.nanos} ns make no google.protobuf.Timestamp")
+        return value.seconds * 1_000 - (-value.nanos // 1_000_000)
+
+    def duration_ms(self, field: str, value: Duration, most_ms: int) -> int:
         """A length of time in milliseconds, rounded up to one. Its seconds and nanos must be of one sign."""
         nanos = value.seconds * _NANOS_PER_SECOND + value.nanos
         milliseconds = -(-nanos // 1_000_000)
         if value.seconds * value.nanos < 0 or abs(value.nanos) >= _NANOS_PER_SECOND:
             self.refuse(field, f"{value.seconds} s and {value.nanos} ns make no google.protobuf.Duration")
-        elif not 1 <= milliseconds <= limits.EXPIRE_AFTER_MS_MAX:
-            self.refuse(field, f"{nanos / 1e9:.9g} s is out of range; 1 ms .. 3650 days is allowed")
+        elif not 1 <= milliseconds <= most_ms:
+            self.refuse(
+                field, f"{nanos / 1e9:.9g} s is out of range; 1 ms .. {most_ms / _MS_PER_DAY:.6g} days is allowed"
+            )
         return milliseconds
 
     def page_size(self, value: int) -> int:

@@ -1,8 +1,10 @@
 """The way into every RPC and out of it: bytes to request, response to bytes, error to status."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, Final, TypeAlias
 
 import grpc
 import grpc.aio
@@ -15,8 +17,7 @@ from tallykeeper_server.domain.errors import DefectError, InvalidFieldError, Tal
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.rpc.wire_text import broken_text_fields
 
-Request = TypeVar("Request", bound=Message)
-Response = TypeVar("Response", bound=Message)
+Context: TypeAlias = "grpc.aio.ServicerContext[bytes, Message]"
 
 _INTERNAL_MESSAGE: Final = "a defect of the server, which has logged it"
 
@@ -28,16 +29,21 @@ def service_handler(
 ) -> grpc.GenericRpcHandler:
     """Return what serves a service. ``servicer`` has a coroutine method for each RPC, named like it.
 
-    Each takes the request and the deadline in the event loop's time, and returns the response or raises. The
-    deadline is the caller's, or the default for a caller that sets none.
+    Each takes the request and the deadline in the event loop's time, and returns the response or raises; one that
+    answers with a stream is an asynchronous generator of responses. The deadline is the caller's, or the default for
+    a caller that sets none, which for a stream is none.
     """
-    handlers: dict[str, grpc.RpcMethodHandler[bytes, Message]] = {
-        method.name: grpc.unary_unary_rpc_method_handler(
-            _behaviour(method, getattr(servicer, method.name), default_deadline_seconds),
-            response_serializer=GetMessageClass(method.output_type).SerializeToString,
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, Message]] = {}
+    for method in service.methods:
+        call = getattr(servicer, method.name)
+        serialize = GetMessageClass(method.output_type).SerializeToString
+        handlers[method.name] = (
+            grpc.unary_stream_rpc_method_handler(_streaming(method, call), response_serializer=serialize)
+            if method.server_streaming
+            else grpc.unary_unary_rpc_method_handler(
+                _behaviour(method, call, default_deadline_seconds), response_serializer=serialize
+            )
         )
-        for method in service.methods
-    }
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
@@ -45,31 +51,58 @@ def _behaviour(
     method: MethodDescriptor,
     call: Callable[[Any, float], Awaitable[Message]],
     default_deadline_seconds: float,
-) -> Callable[[bytes, grpc.aio.ServicerContext[bytes, Message]], Awaitable[Message]]:
+) -> Callable[[bytes, Context], Awaitable[Message]]:
     loop = asyncio.get_running_loop()
-    parse = GetMessageClass(method.input_type).FromString
+    parse = _parser_of(method)
 
-    async def behave(raw: bytes, context: grpc.aio.ServicerContext[bytes, Message]) -> Message:
+    async def behave(raw: bytes, context: Context) -> Message:
         remaining: float | None = context.time_remaining()  # None if the caller set no deadline; the stubs miss it
         deadline = loop.time() + (default_deadline_seconds if remaining is None else remaining)
         try:
-            try:
-                request = parse(raw)
-            except DecodeError as error:
-                raise _undecodable(method, raw) from error
-            return await call(request, deadline)
-        except TallyError as error:
-            failure = error
+            return await call(parse(raw), deadline)
         except Exception as error:  # noqa: BLE001  # every defect becomes a status, and its trace is logged
-            failure = DefectError(repr(error))
-            failure.__cause__ = error
-        if isinstance(failure, DefectError):
-            log.error("defect", method=method.full_name, error=failure.message, exc_info=failure)
-            failure = DefectError(_INTERNAL_MESSAGE)
+            failure = _failure_of(method, error)
         await context.abort(*status_of(failure))
         raise failure  # not reached: abort raises
 
     return behave
+
+
+def _streaming(
+    method: MethodDescriptor, call: Callable[[Any, float], AsyncGenerator[Message, None]]
+) -> Callable[[bytes, Context], AsyncGenerator[Message, None]]:
+    parse = _parser_of(method)
+
+    async def stream(raw: bytes, context: Context) -> AsyncGenerator[Message, None]:
+        try:
+            async with aclosing(call(parse(raw), math.inf)) as responses:
+                async for response in responses:
+                    yield response
+        except Exception as error:  # noqa: BLE001  # as above
+            await context.abort(*status_of(_failure_of(method, error)))
+
+    return stream
+
+
+def _parser_of(method: MethodDescriptor) -> Callable[[bytes], Message]:
+    from_string = GetMessageClass(method.input_type).FromString
+
+    def parse(raw: bytes) -> Message:
+        try:
+            return from_string(raw)
+        except DecodeError as error:
+            raise _undecodable(method, raw) from error
+
+    return parse
+
+
+def _failure_of(method: MethodDescriptor, error: Exception) -> TallyError:
+    """Return what the caller is told of an error. A defect is logged, and nothing of it shown."""
+    if isinstance(error, TallyError) and not isinstance(error, DefectError):
+        return error
+    told = error.message if isinstance(error, DefectError) else repr(error)
+    log.error("defect", method=method.full_name, error=told, exc_info=error)
+    return DefectError(_INTERNAL_MESSAGE)
 
 
 def _undecodable(method: MethodDescriptor, raw: bytes) -> InvalidFieldError:

@@ -1,13 +1,18 @@
 """What all mutations have in common on the wire."""
 
-from typing import Protocol, TypedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypedDict, TypeVar
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.levels import LevelName
 from tallykeeper_server.domain.mutations import Applied, Mutation
+from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc.fields import Fields
+from tallykeeper_server.rpc.level_messages import timestamp_of
 
 
 class MutationRequest(Protocol):
@@ -19,32 +24,75 @@ class MutationRequest(Protocol):
     reference: str
 
 
+Request = TypeVar("Request", bound=MutationRequest)
+Response = TypeVar("Response", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a mutation comes from: what makes an id that the server chooses the same for the same request."""
+
+    namespace: str
+    request_id: str
+    place: int = 0
+    """Its place in its batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a request's own fields say: the levels that it is about, and the operation's arguments."""
+
+    levels: tuple[LevelName, ...]
+    arguments: tuple[int | str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[Request, Response]):
+    """A kind of mutation on the wire: how its request is read, and how it is answered."""
+
+    operation: str
+    """The name of the Lua operation."""
+    read: Callable[[Request, Fields, Origin], Body]
+    answer: Callable[[Applied], Response]
+    resolves: bool = False
+    """It ends a reservation."""
+
+    def mutation_of(
+        self, request: Request, fields: Fields, origin: Origin, *, reason: str = "", reference: str = ""
+    ) -> Mutation:
+        """Build a request's mutation. ``reason`` and ``reference`` are those of its batch, where it has none itself."""
+        body = self.read(request, fields, origin)
+        return Mutation(
+            operation=self.operation,
+            levels=body.levels,
+            arguments=tuple(map(str, body.arguments)),
+            reason=fields.text("reason", request.reason, limits.REASON_BYTES_MAX) or reason,
+            reference=fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX) or reference,
+            resolves=self.resolves,
+        )
+
+
+async def apply(engine: Engine, change: Change[Request, Response], request: Request, deadline: float) -> Response:
+    """Apply the mutation of a request and answer it.
+
+    :raises InvalidFieldError: one of its fields breaks a rule.
+    :raises TallyError: as Engine.apply says.
+    """
+    fields = Fields()
+    origin = Origin(request.namespace or limits.DEFAULT_NAMESPACE, request.request_id)
+    mutation = change.mutation_of(request, fields, origin)
+    namespace = fields.namespace(request.namespace)
+    request_id = fields.request_id(request.request_id)
+    fields.check()
+    return change.answer(await engine.apply(namespace, mutation, request_id=request_id, deadline=deadline))
+
+
 class CommitFields(TypedDict):
     """The fields that every mutation's response has."""
 
     revision: int
     commit_time: Timestamp
     replayed: bool
-
-
-def mutation_of(
-    request: MutationRequest, fields: Fields, operation: str, level: LevelName, *arguments: int | str
-) -> Mutation:
-    """Build the mutation of a request, whose own fields ``fields`` has seen.
-
-    :raises InvalidFieldError: one of those or of the common fields breaks a rule.
-    """
-    mutation = Mutation(
-        namespace=fields.namespace(request.namespace),
-        operation=operation,
-        levels=(level,),
-        arguments=tuple(map(str, arguments)),
-        request_id=fields.request_id(request.request_id),
-        reason=fields.text("reason", request.reason, limits.REASON_BYTES_MAX),
-        reference=fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX),
-    )
-    fields.check()
-    return mutation
 
 
 def commit_fields(applied: Applied) -> CommitFields:
@@ -54,9 +102,3 @@ def commit_fields(applied: Applied) -> CommitFields:
         "commit_time": timestamp_of(applied.commit_time_ms),
         "replayed": applied.replayed,
     }
-
-
-def timestamp_of(milliseconds: int) -> Timestamp:
-    """Return a time given in milliseconds since 1970."""
-    seconds, rest = divmod(milliseconds, 1_000)
-    return Timestamp(seconds=seconds, nanos=rest * 1_000_000)

@@ -1,6 +1,6 @@
 """What each error is on the wire. One table, one place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
 from google.protobuf.any_pb2 import Any
@@ -10,7 +10,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFail
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
-from tallykeeper_server.domain.errors import InvalidFieldError, RetryLaterError, TallyError
+from tallykeeper_server.domain.errors import InvalidFieldError, RefusedError, RefusedLine, RetryLaterError, TallyError
 
 DOMAIN: Final = "tallykeeper"
 
@@ -18,15 +18,29 @@ CODES: Final = {
     "INVALID_FIELD": StatusCode.INVALID_ARGUMENT,
     "PAGE_TOKEN_INVALID": StatusCode.INVALID_ARGUMENT,
     "REQUEST_ID_REUSED": StatusCode.INVALID_ARGUMENT,
+    "BATCH_TOO_LARGE": StatusCode.INVALID_ARGUMENT,
     "COUNTER_NOT_FOUND": StatusCode.NOT_FOUND,
     "ITEM_NOT_FOUND": StatusCode.NOT_FOUND,
+    "RESERVATION_NOT_FOUND": StatusCode.NOT_FOUND,
+    "RESERVATION_EXISTS": StatusCode.ALREADY_EXISTS,
+    "COMMIT_EXCEEDS_RESERVED": StatusCode.FAILED_PRECONDITION,
     "INSUFFICIENT_STOCK": StatusCode.FAILED_PRECONDITION,
+    "RESERVATION_COMMITTED": StatusCode.FAILED_PRECONDITION,
+    "RESERVATION_EXPIRED": StatusCode.FAILED_PRECONDITION,
+    "RESERVATION_RELEASED": StatusCode.FAILED_PRECONDITION,
+    "STOCK_BELOW_RESERVED": StatusCode.FAILED_PRECONDITION,
     "STOCK_NOT_EMPTY": StatusCode.FAILED_PRECONDITION,
     "COUNTER_BOUND_EXCEEDED": StatusCode.OUT_OF_RANGE,
+    "RESERVATION_LIFETIME_EXCEEDED": StatusCode.OUT_OF_RANGE,
+    "REVISION_AHEAD": StatusCode.OUT_OF_RANGE,
+    "REVISION_TRIMMED": StatusCode.OUT_OF_RANGE,
     "VALUE_OVERFLOW": StatusCode.OUT_OF_RANGE,
     "VALUE_CHANGED": StatusCode.ABORTED,
     "OVERLOADED": StatusCode.RESOURCE_EXHAUSTED,
     "STORE_OUT_OF_MEMORY": StatusCode.RESOURCE_EXHAUSTED,
+    "TOO_MANY_WATCHES": StatusCode.RESOURCE_EXHAUSTED,
+    "WATCHER_TOO_SLOW": StatusCode.RESOURCE_EXHAUSTED,
+    "SHUTTING_DOWN": StatusCode.UNAVAILABLE,
     "STORE_UNAVAILABLE": StatusCode.UNAVAILABLE,
     "OUTCOME_UNKNOWN": StatusCode.UNAVAILABLE,
     "DEADLINE_EXCEEDED": StatusCode.DEADLINE_EXCEEDED,
@@ -65,12 +79,22 @@ def _details_of(error: TallyError, code: StatusCode) -> Iterator[Message]:
                 BadRequest.FieldViolation(field=field, description=rule) for field, rule in error.violations
             ]
         )
-    if code is StatusCode.FAILED_PRECONDITION:
-        subject = f"{error.facts['item']} at {error.facts['location']}"
+    if isinstance(error, RefusedError) and code is StatusCode.FAILED_PRECONDITION:
         yield PreconditionFailure(
-            violations=[PreconditionFailure.Violation(type=error.reason, subject=subject, description=error.message)]
+            violations=[
+                PreconditionFailure.Violation(
+                    type=error.reason, subject=_subject_of(line.facts), description=line.sentence
+                )
+                for line in error.lines or (RefusedLine(error.message, error.facts),)
+            ]
         )
     if isinstance(error, RetryLaterError):
         delay = Duration()
         delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
         yield RetryInfo(retry_delay=delay)
+
+
+def _subject_of(facts: Mapping[str, str]) -> str:
+    if "item" in facts:
+        return f"{facts['item']} at {facts['location']}"
+    return facts["reservation_id"]

@@ -69,6 +69,8 @@ def _add_shadow(pool: descriptor_pool.DescriptorPool, file: FileDescriptor, adde
 
 
 def _texts_to_bytes(message: DescriptorProto) -> None:
+    if message.options.map_entry:  # no request has one, and protobuf allows no bytes for its keys
+        return
     for field in message.field:
         if field.type == FieldDescriptorProto.TYPE_STRING:
             field.type = FieldDescriptorProto.TYPE_BYTES

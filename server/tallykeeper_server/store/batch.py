@@ -1,77 +1,63 @@
-"""What a batch of mutations is as a script call: its keys and arguments, and what its reply means.
+"""What a batch of bundles is as a script call: its keys and arguments, and what its reply means.
 
-The head of driver.lua describes both.
+The head of driver_1_prefetch.lua describes both.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Final
 
-from tallykeeper_server.domain.mutations import Applied, Failed, Mutation, Outcome, Refused
+from tallykeeper_server.domain.levels import ReservationName
+from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Mutation, NotApplied, Outcome, Refused
+from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store import keys
+from tallykeeper_server.store.buckets import BUCKETS_LOOKED_IN, bucket_span_ms, buckets_at
 from tallykeeper_server.store.connection import Argument
 from tallykeeper_server.store.level_text import decode_level
 
-_FINGERPRINT_BYTES: Final = 8
-_BUCKETS_LOOKED_IN: Final = 3
-"""The current bucket and those before it that are searched for a request id. A bucket spans half of the
-retention, so that a record is found for the retention at least, and kept for one and a half of it at most."""
-_NEIGHBOURS: Final = 1
-"""How many buckets more are declared on either side: by as many spans may this machine's clock be off."""
+OUTCOMES_JOINED_BY: Final = "\x1e"
+LEVELS_JOINED_BY: Final = "\n"
+NOTE: Final = "#"
+"""What stands before the number of operations of the whole batch, behind the outcomes of a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Retention:
-    """How long the store remembers: request ids in milliseconds, the ledger in revisions (0: for ever)."""
+class Interrupted:
+    """A bundle that the script undid: something must be done before it can be run."""
 
-    request_ms: int
-    ledger_revisions: int
-
-    @property
-    def bucket_span_ms(self) -> int:
-        """How much of Redis's time one request bucket holds."""
-        return self.request_ms // (_BUCKETS_LOOKED_IN - 1)
-
-    def buckets(self, now_ms: int) -> range:
-        """Return the buckets to declare at a time that may differ somewhat from Redis's."""
-        current = now_ms // self.bucket_span_ms
-        return range(current - _BUCKETS_LOOKED_IN + 1 - _NEIGHBOURS, current + 1 + _NEIGHBOURS)
-
-
-def fingerprint(mutation: Mutation) -> bytes:
-    """Return 8 bytes that tell another body under the same request id apart.
-
-    The parts are joined by control characters, which none of them can hold.
-    """
-    names = "\1".join(map(keys.level_suffix, mutation.levels))
-    arguments = "\1".join(mutation.arguments)
-    body = f"{mutation.operation}\0{names}\0{arguments}\0{mutation.reason}\0{mutation.reference}"
-    return blake2b(body.encode(), digest_size=_FINGERPRINT_BYTES).digest()
+    due: bool
+    """Reservations whose time is up are in its way; else what a reservation holds was not declared."""
 
 
 def script_call(
-    mutations: Sequence[Mutation], *, now_ms: int, retention: Retention
+    bundles: Sequence[Bundle], *, now_ms: int, retention: Retention, final: bool
 ) -> tuple[list[Argument], list[Argument]]:
     """Return the KEYS and the ARGV of a batch. ``now_ms`` is about Redis's time, in milliseconds since 1970."""
-    buckets = retention.buckets(now_ms)
+    buckets = buckets_at(now_ms, retention)
     namespaces: dict[str, int] = {}
     levels: dict[str, int] = {}
     arguments: list[Argument] = []
-    for mutation in mutations:
-        places = [levels.setdefault(keys.level(mutation.namespace, name), len(levels) + 1) for name in mutation.levels]
+    for bundle in bundles:
         arguments += (
-            namespaces.setdefault(mutation.namespace, len(namespaces) + 1),
-            mutation.operation,
-            mutation.request_id,
-            fingerprint(mutation) if mutation.request_id else b"",
-            mutation.reason,
-            mutation.reference,
-            len(places),
-            *places,
-            len(mutation.arguments),
-            *mutation.arguments,
+            namespaces.setdefault(bundle.namespace, len(namespaces) + 1),
+            keys.request_record(bundle),
+            bundle.fingerprint,
+            f"{OUTCOMES_JOINED_BY}{NOTE}{bundle.total}" if bundle.total else "",
+            int(bundle.atomic),
+            bundle.identity,
+            len(bundle.mutations),
         )
+        prefix = keys.prefix(bundle.namespace)
+        for mutation in bundle.mutations:
+            arguments += (
+                mutation.operation,
+                mutation.reason,
+                mutation.reference,
+                len(mutation.levels),
+                *(levels.setdefault(prefix + keys.level_suffix(name), len(levels) + 1) for name in mutation.levels),
+                len(mutation.arguments),
+                *mutation.arguments,
+            )
 
     script_keys: list[Argument] = []
     for namespace in namespaces:
@@ -82,32 +68,63 @@ def script_call(
         len(namespaces),
         len(buckets),
         buckets.start,
-        retention.bucket_span_ms,
-        _BUCKETS_LOOKED_IN,
+        bucket_span_ms(retention),
+        BUCKETS_LOOKED_IN,
         retention.ledger_revisions,
+        retention.reservation_lifetime_ms,
+        retention.reservation_ms,
+        int(final),
     )
     return script_keys, [*head, *arguments]
 
 
-def outcome_of(mutation: Mutation, reply: bytes) -> Outcome:
-    """Return what the script's reply to one mutation means.
+def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:
+    """Return what the script's reply to one bundle means.
 
     :raises ValueError: the script did not write it.
     """
-    flag, status, revision, rest = reply.decode().split(" ", 3)
-    replayed = flag == "1"
+    text = reply.decode()
+    replayed = text[0] == "1"
+    outcomes = text[2:].split(OUTCOMES_JOINED_BY)
+    if bundle.total and outcomes[-1].startswith(NOTE):
+        del outcomes[-1]
+    status = outcomes[0].partition(" ")[0]
+    if status in {"DUE", "READ_AGAIN"}:
+        return Interrupted(due=status == "DUE")
+    if status in {"FAILED", "REQUEST_ID_REUSED"}:
+        outcomes = outcomes[:1] * len(bundle.mutations)
+    return [
+        _outcome_of(mutation, outcome, replayed=replayed)
+        for mutation, outcome in zip(bundle.mutations, outcomes, strict=True)
+    ]
+
+
+def _outcome_of(mutation: Mutation, text: str, *, replayed: bool) -> Outcome:
+    head, _, levels = text.partition(LEVELS_JOINED_BY)
+    status, revision, time_ms, *values = head.split(" ")
     if status == "OK":
-        numbers, *levels = rest.split("|")
-        commit_time_ms, *extras = map(int, numbers.split(" "))
+        texts = levels.split(LEVELS_JOINED_BY)
+        names = mutation.levels[:1] if isinstance(mutation.levels[0], ReservationName) else mutation.levels
         return Applied(
             revision=int(revision),
-            commit_time_ms=commit_time_ms,
+            commit_time_ms=int(time_ms),
             replayed=replayed,
-            levels=tuple(map(decode_level, mutation.levels, levels)),
-            extras=tuple(extras),
+            levels=tuple(map(decode_level, names, texts)),
+            extras=tuple(map(int, values)),
         )
-    _, _, values = rest.partition(" ")
     if status == "FAILED":
-        return Failed(values)
-    words = values.split()
-    return Refused(status, dict(zip(words[::2], words[1::2], strict=True)), replayed)
+        return Failed(text)
+    if status == "NOT_APPLIED":
+        return NotApplied(int(time_ms), replayed)
+    lines = _lines_of(values)
+    return Refused(status, int(time_ms), replayed, lines[0], tuple(line for line in lines if "line" in line))
+
+
+def _lines_of(words: list[str]) -> list[dict[str, str]]:
+    """Return the facts of a refusal: of each line those that begin with its ``line``, or all of them in one."""
+    lines: list[dict[str, str]] = [{}]
+    for name, value in zip(words[::2], words[1::2], strict=True):
+        if name == "line" and lines[-1]:
+            lines.append({})
+        lines[-1][name] = value
+    return lines

@@ -7,8 +7,9 @@ itself, so that a brace in an item or a counter cannot move the tag.
 
 from typing import Final
 
-from tallykeeper_server.domain.levels import CounterName, LevelName, StockName
-from tallykeeper_server.domain.queries import Kind, ListNames
+from tallykeeper_server.domain.levels import CounterName, LevelName, ReservationName, ReservationState, StockName
+from tallykeeper_server.domain.mutations import Bundle
+from tallykeeper_server.domain.queries import Kind, ListedReservation, ListNames, ListReservations
 
 NAMESPACES: Final = "tk:namespaces"
 """A set of the namespaces that have ever been changed, outside of all of them."""
@@ -27,8 +28,25 @@ def level(namespace: str, name: LevelName) -> str:
 def level_suffix(name: LevelName) -> str:
     """Return what follows the prefix in a level's key: what the ledger calls it by."""
     if isinstance(name, StockName):
-        return f"stock:{name.location}:{name.item}"
-    return f"counter:{name.counter}"
+        return f"stock:{name.text}"
+    return f"counter:{name.text}" if isinstance(name, CounterName) else f"reservation:{name.text}"
+
+
+def name_of_suffix(suffix: str) -> LevelName:
+    """Return the level that the ledger, or a reservation's line, calls so.
+
+    :raises ValueError: it is the name of no level.
+    """
+    kind, _, text = suffix.partition(":")
+    if kind == "stock":
+        location, _, item = text.partition(":")
+        return StockName(item, location)
+    if kind == "counter":
+        return CounterName(text)
+    if kind == "reservation":
+        return ReservationName(text)
+    message = f"{suffix!r} is no level's name"
+    raise ValueError(message)
 
 
 def ledger(namespace: str) -> str:
@@ -46,9 +64,24 @@ def index(namespace: str, kind: Kind) -> str:
     return f"{prefix(namespace)}index:{kind.value}"
 
 
-def counter_expiry(namespace: str) -> str:
-    """Return the key of the sorted set of counters by the millisecond at which they expire."""
-    return prefix(namespace) + "expiry:counter"
+def name_expiry(namespace: str, kind: Kind) -> str:
+    """Return the key of the sorted set of what leaves an index, by the millisecond at which Redis forgets it."""
+    return f"{prefix(namespace)}expiry:{kind.value}"
+
+
+def due(namespace: str) -> str:
+    """Return the key of the sorted set of active reservations by the millisecond at which their time is up."""
+    return prefix(namespace) + "expiry"
+
+
+def request_record(bundle: Bundle) -> str:
+    """Return the field of a request bucket for a bundle. No request id holds a control character."""
+    return record_of_part(bundle.request_id, bundle.part)
+
+
+def record_of_part(request_id: str, part: int) -> str:
+    """Return the field of a request bucket for one part of a batch; empty if it has no request id."""
+    return f"{request_id}\1{part}" if part and request_id else request_id
 
 
 def request_bucket(namespace: str, bucket: int) -> str:
@@ -62,7 +95,10 @@ def script_keys(namespace: str, buckets: range) -> list[str]:
         ledger(namespace),
         index(namespace, Kind.STOCK),
         index(namespace, Kind.COUNTER),
-        counter_expiry(namespace),
+        index(namespace, Kind.RESERVATION),
+        name_expiry(namespace, Kind.COUNTER),
+        name_expiry(namespace, Kind.RESERVATION),
+        due(namespace),
         *(request_bucket(namespace, bucket) for bucket in buckets),
     ]
 
@@ -71,7 +107,7 @@ def listed(name: LevelName) -> bytes:
     """Return how a name stands in its index: counters by name, stock by item and then location."""
     if isinstance(name, StockName):
         return f"{name.item}\0{name.location}".encode()
-    return name.counter.encode()
+    return name.text.encode()
 
 
 def name_of_listed(kind: Kind, text: bytes) -> LevelName:
@@ -90,3 +126,26 @@ def listed_range(query: ListNames) -> tuple[bytes, bytes]:
     beginning = query.prefix.encode() + (b"\0" if query.whole_item else b"")
     low = b"(" + listed(query.after) if query.after else b"[" + beginning
     return low, b"(" + beginning + b"\xff"
+
+
+_LISTED_STATES: Final = {
+    ReservationState.ACTIVE: "1",
+    ReservationState.EXPIRED: "2",
+    ReservationState.COMMITTED: "3",
+    ReservationState.RELEASED: "4",
+}
+_STATES_LISTED: Final = {digit: state for state, digit in _LISTED_STATES.items()}
+
+
+def listed_reservation_of(text: bytes) -> ListedReservation:
+    """Return the reservation that stands in the index as ``text``."""
+    digit, _, reservation_id = text.decode().partition("\0")
+    return ListedReservation(_STATES_LISTED[digit], reservation_id)
+
+
+def reservation_range(query: ListReservations) -> tuple[bytes, bytes]:
+    """Return the bounds, as ZRANGE BYLEX takes them, of the reservations that a query asks for."""
+    low = f"[{_LISTED_STATES[query.first]}\0"
+    if query.after:
+        low = f"({_LISTED_STATES[query.after.state]}\0{query.after.reservation_id}"
+    return low.encode(), f"[{_LISTED_STATES[query.last]}\0".encode() + b"\xff"

@@ -1,8 +1,20 @@
-"""How a level is written in the store. The script's prelude says the same in Lua."""
+"""How a level is written in the store. The files of its kinds say the same in Lua."""
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, cast
 
-from tallykeeper_server.domain.levels import Counter, Level, LevelName, StockLevel, StockName
+from tallykeeper_server.domain.levels import (
+    Counter,
+    Level,
+    LevelName,
+    Reservation,
+    ReservationLine,
+    ReservationName,
+    ReservationState,
+    StockLevel,
+    StockName,
+)
+from tallykeeper_server.store import keys
 
 _ABSENT: Final = "-"
 _STOCK_FIELDS: Final = 5
@@ -14,6 +26,8 @@ def decode_level(name: LevelName, text: str) -> Level:
 
     :raises ValueError: the text was not written by the script.
     """
+    if isinstance(name, ReservationName):
+        return _decode_reservation(name, text)
     fields = text.split(" ")
     whole = _STOCK_FIELDS if isinstance(name, StockName) else _COUNTER_FIELDS
     if len(fields) not in {1, whole}:
@@ -21,4 +35,29 @@ def decode_level(name: LevelName, text: str) -> Level:
         raise ValueError(message)
     if isinstance(name, StockName):
         return StockLevel(name, *map(int, fields))
-    return Counter(name, int(fields[0]), *(None if field == _ABSENT else int(field) for field in fields[1:]))
+    return Counter(name, int(fields[0]), *map(_optional, fields[1:]))
+
+
+def _decode_reservation(name: ReservationName, text: str) -> Reservation:
+    """Decode the text of a reservation, or that which the ledger has, without lines."""
+    head, *lines = text.split("\t")
+    state, created_at, expire_at, resolved_at, holder = head.split(" ", 4)
+    return Reservation(
+        name,
+        ReservationState(state),
+        int(created_at),
+        int(expire_at),
+        _optional(resolved_at),
+        holder,
+        tuple(_lines_of(lines)),
+    )
+
+
+def _lines_of(fields: list[str]) -> Iterator[ReservationLine]:
+    for suffix, copies, committed in zip(fields[::3], fields[1::3], fields[2::3], strict=True):
+        name = cast("StockName", keys.name_of_suffix(suffix))
+        yield ReservationLine(name, int(copies), int(committed))
+
+
+def _optional(field: str) -> int | None:
+    return None if field == _ABSENT else int(field)

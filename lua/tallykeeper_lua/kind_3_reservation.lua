@@ -1,0 +1,98 @@
+-- Reservations. Their stored text is
+--   "state created_at expire_at resolved_at holder"
+-- with times in milliseconds since 1970 and "-" for one that is not resolved, and then for each line a tab, the name
+-- of its level, a tab, the copies, a tab and the copies committed. The lines never change but for the copies
+-- committed. The ledger has the text without the lines, which are levels of the same entry.
+
+local reservation = {}
+
+-- How each state stands in the index, in the order in which they are listed.
+local LISTED_STATES = { ACTIVE = '1', EXPIRED = '2', COMMITTED = '3', RELEASED = '4' }
+
+function reservation.decode(text)
+  local state, created_at, expire_at, resolved_at, holder =
+    string.match(text, '^(%S+) (%S+) (%S+) (%S+) ([^\t]*)')
+  local lines = {}
+  for name, copies, committed in string.gmatch(text, '\t([^\t]*)\t([^\t]*)\t([^\t]*)') do
+    lines[#lines + 1] = { name = name, copies = integer_of(copies), committed = integer_of(committed) }
+  end
+  return {
+    state = state,
+    created_at = integer_of(created_at),
+    expire_at = integer_of(expire_at),
+    resolved_at = optional_of(resolved_at),
+    holder = holder,
+    lines = lines,
+  }
+end
+
+function reservation.entry_text(level)
+  return table.concat({
+    level.state,
+    text_of(level.created_at),
+    text_of(level.expire_at),
+    optional_text_of(level.resolved_at),
+    level.holder,
+  }, ' ')
+end
+
+function reservation.encode(level)
+  local parts = { reservation.entry_text(level) }
+  for _, line in ipairs(level.lines) do
+    parts[#parts + 1] = line.name
+    parts[#parts + 1] = text_of(line.copies)
+    parts[#parts + 1] = text_of(line.committed)
+  end
+  return table.concat(parts, '\t')
+end
+
+function reservation.changes()
+  return '0'
+end
+
+function reservation.gone_at(level)
+  return level.resolved_at and level.resolved_at + settings.reservation_retention
+end
+
+function reservation.listed(id, level)
+  return LISTED_STATES[level.state] .. '\0' .. id
+end
+
+-- The status of a refusal because the reservation is not active any more, RESERVATION_COMMITTED,
+-- RESERVATION_RELEASED or RESERVATION_EXPIRED; nil if it is.
+function reservation.ended(level, now)
+  if level.state ~= 'ACTIVE' then
+    return 'RESERVATION_' .. level.state
+  end
+  return level.expire_at <= now and 'RESERVATION_EXPIRED' or nil
+end
+
+-- What ending a reservation changes: it becomes `state`, of each line so many copies are taken as `taken` has under
+-- its level's name, and the rest is given back. nil if a line's level is not among those of the mutation.
+function reservation.resolve(levels, names, now, state, taken)
+  local before, places, lines = levels[1], {}, {}
+  for place, name in ipairs(names) do
+    places[name] = place
+  end
+  local after = { order = { 1 } }
+  for number, line in ipairs(before.lines) do
+    local place = places[line.name]
+    local level = place and levels[place]
+    if not level then
+      return nil
+    end
+    local committed = taken[line.name] or 0
+    after[place] = stock.with_copies(level, level.on_hand - committed, level.reserved - line.copies)
+    after.order[number + 1] = place
+    lines[number] = { name = line.name, copies = line.copies, committed = committed }
+  end
+  after[1] = {
+    state = state,
+    created_at = before.created_at,
+    expire_at = before.expire_at,
+    resolved_at = now,
+    holder = before.holder,
+    lines = lines,
+  }
+  return after
+end

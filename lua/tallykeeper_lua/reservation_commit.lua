@@ -1,0 +1,41 @@
+-- Takes what is reserved, all of it or some copies of some lines; the rest is given back.
+--
+-- keys       reservation, then the stock levels to take from, each once, then those that it holds
+-- arguments  copies: 1 .. 2^53-1, for each level to take from; none to take everything
+-- statuses   OK                       the reservation
+--            RESERVATION_NOT_FOUND
+--            those of reservation.ended
+--            COMMIT_EXCEEDS_RESERVED  for each line that does: line, requested, reserved
+--            READ_AGAIN
+operations.reservation_commit = function(levels, arguments, now, names)
+  local before = levels[1]
+
+  if not before then
+    return 'RESERVATION_NOT_FOUND', {}
+  end
+  local ended = reservation.ended(before, now)
+  if ended then
+    return ended, {}
+  end
+  local held, taken, exceeding = {}, {}, {}
+  for _, line in ipairs(before.lines) do
+    held[line.name] = line.copies
+  end
+  for number, text in ipairs(arguments) do
+    local name, copies = names[number + 1], integer_of(text)
+    taken[name] = copies
+    if copies > (held[name] or 0) then
+      for _, fact in ipairs({ 'line', number + 1, 'requested', copies, 'reserved', held[name] or 0 }) do
+        exceeding[#exceeding + 1] = fact
+      end
+    end
+  end
+  if #exceeding > 0 then
+    return 'COMMIT_EXCEEDS_RESERVED', exceeding
+  end
+  local after = reservation.resolve(levels, names, now, 'COMMITTED', #arguments > 0 and taken or held)
+  if not after then
+    return 'READ_AGAIN'
+  end
+  return 'OK', {}, after
+end

@@ -1,0 +1,20 @@
+-- Gives back what a reservation holds whose time is up. The server calls it, and may do so from several processes
+-- at once: only the first finds something to do.
+--
+-- keys       reservation, then the stock levels that it holds
+-- arguments  none
+-- statuses   OK       the reservation
+--            NOT_DUE  it does not exist, is not active, or has time left
+--            READ_AGAIN
+operations.reservation_expire = function(levels, _, now, names)
+  local before = levels[1]
+
+  if not before or before.state ~= 'ACTIVE' or before.expire_at > now then
+    return 'NOT_DUE', {}
+  end
+  local after = reservation.resolve(levels, names, now, 'EXPIRED', {})
+  if not after then
+    return 'READ_AGAIN'
+  end
+  return 'OK', {}, after
+end

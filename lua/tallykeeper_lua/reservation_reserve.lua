@@ -1,0 +1,43 @@
+-- Holds copies of all lines or of none. As many may be held as may be taken: available + backorder_limit.
+--
+-- keys       reservation, then the stock levels of its lines, each once
+-- arguments  ttl:    milliseconds, 1 or more
+--            holder: empty for none
+--            copies: 1 .. 2^53-1, for each line
+-- statuses   OK                  the reservation
+--            RESERVATION_EXISTS
+--            INSUFFICIENT_STOCK  for each line that is short: line, requested, available, backorder_limit
+--            VALUE_OVERFLOW      line, reserved (what is reserved now), copies
+operations.reservation_reserve = function(levels, arguments, now, names)
+  local ttl = integer_of(arguments[1])
+  local holder = arguments[2]
+
+  if levels[1] then
+    return 'RESERVATION_EXISTS', {}
+  end
+  local after, lines, short, held, overflow = {}, {}, {}, false, nil
+  for place = 2, #names do
+    local level = levels[place] or stock.absent()
+    local copies = integer_of(arguments[place + 1])
+    if copies > stock.available(level) + level.backorder_limit then
+      held = held or level.reserved > 0
+      short[#short + 1] = 'line'
+      short[#short + 1] = place
+      for _, fact in ipairs(stock.short_facts(level, copies)) do
+        short[#short + 1] = fact
+      end
+    elseif level.reserved + copies > INTEGER_MAX then
+      overflow = overflow or { 'line', place, 'reserved', level.reserved, 'copies', copies }
+    end
+    after[place] = stock.with_copies(level, level.on_hand, level.reserved + copies)
+    lines[place - 1] = { name = names[place], copies = copies, committed = 0 }
+  end
+  if #short > 0 then
+    return 'INSUFFICIENT_STOCK', short, nil, held
+  end
+  if overflow then
+    return 'VALUE_OVERFLOW', overflow
+  end
+  after[1] = { state = 'ACTIVE', created_at = now, expire_at = now + ttl, holder = holder, lines = lines }
+  return 'OK', {}, after
+end

@@ -1,0 +1,29 @@
+-- Moves copies from one level to another, which is created if it does not exist. Copies on backorder cannot be moved.
+--
+-- keys       stock level to take from, stock level to bring to: another one
+-- arguments  copies: 1 .. 2^53-1
+-- statuses   OK                  both levels after
+--            ITEM_NOT_FOUND      line
+--            INSUFFICIENT_STOCK  line, requested, available, backorder_limit (0)
+--            VALUE_OVERFLOW      line, on_hand (what there is now), copies
+operations.stock_move = function(levels, arguments)
+  local from = levels[1]
+  local to = levels[2] or stock.absent()
+  local copies = integer_of(arguments[1])
+
+  if not from then
+    return 'ITEM_NOT_FOUND', { 'line', 1 }
+  end
+  local available = stock.available(from)
+  if copies > available then
+    local facts = { 'line', 1, 'requested', copies, 'available', available, 'backorder_limit', 0 }
+    return 'INSUFFICIENT_STOCK', facts, nil, from.reserved > 0
+  end
+  if to.on_hand + copies > INTEGER_MAX then
+    return 'VALUE_OVERFLOW', { 'line', 2, 'on_hand', to.on_hand, 'copies', copies }
+  end
+  return 'OK', {}, {
+    stock.with_copies(from, from.on_hand - copies, from.reserved),
+    stock.with_copies(to, to.on_hand + copies, to.reserved),
+  }
+end

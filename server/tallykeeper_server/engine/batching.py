@@ -1,0 +1,57 @@
+"""Batches: in how many steps they are applied, and what it means when one of them fails."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tallykeeper_server.domain.errors import DeadlineExceededError, OutcomeUnknownError, TallyError
+from tallykeeper_server.domain.limits import BATCH_PART_OPERATIONS
+from tallykeeper_server.domain.mutations import Bundle, Mutation, Outcome, fingerprint_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Mutations of one namespace that come together."""
+
+    namespace: str
+    mutations: tuple[Mutation, ...]
+    request_id: str
+    """Empty when the caller gave none."""
+    atomic: bool
+    """All mutations are applied or none; else each for itself."""
+
+
+def bundles_of(batch: Batch) -> Iterator[Bundle]:
+    """Yield a batch's steps: one if it is atomic, else one for each 250 mutations, so that others get in between."""
+    count = len(batch.mutations)
+    kind = "atomic" if batch.atomic else "independent"
+    fingerprint = fingerprint_of(batch.mutations, batch=kind) if batch.request_id else b""
+    size = count if batch.atomic else BATCH_PART_OPERATIONS
+    for part, first in enumerate(range(0, count, size)):
+        yield Bundle(
+            namespace=batch.namespace,
+            mutations=batch.mutations[first : first + size],
+            request_id=batch.request_id,
+            atomic=batch.atomic,
+            fingerprint=fingerprint,
+            part=part,
+            total=count,
+        )
+
+
+@contextmanager
+def after_steps(outcomes: Sequence[Outcome]) -> Iterator[None]:
+    """Say truly what an error of a later step means, when earlier ones have been applied already.
+
+    :raises OutcomeUnknownError: in place of an error that says that nothing happened.
+    """
+    try:
+        yield
+    except TallyError as error:
+        if not outcomes or error.reason == "INTERNAL":
+            raise
+        told = f"the first {len(outcomes)} operations were dealt with, and then: {error.message}"
+        if isinstance(error, DeadlineExceededError):
+            raise DeadlineExceededError(told) from error
+        message = f"{told}; send the batch again with the same request id for the rest"
+        raise OutcomeUnknownError(message) from error

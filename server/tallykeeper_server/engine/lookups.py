@@ -1,0 +1,64 @@
+"""What became of a request id: found in the records of its steps, and put together."""
+
+import asyncio
+from dataclasses import dataclass
+from enum import Enum
+
+from tallykeeper_server.domain.limits import BATCH_PART_OPERATIONS
+from tallykeeper_server.domain.queries import GetTime, LookupRequest, RecordedOutcome
+from tallykeeper_server.engine.engine import Engine
+
+
+class RequestFate(Enum):
+    """What has become of a request."""
+
+    UNKNOWN = "unknown"
+    APPLIED = "applied"
+    REFUSED = "refused"
+    INCOMPLETE = "incomplete"
+    """A batch of which some steps were dealt with and others not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundRequest:
+    """What is known of a request id."""
+
+    fate: RequestFate = RequestFate.UNKNOWN
+    revision: int = 0
+    """The last that it made; 0 if it made none."""
+    commit_time_ms: int | None = None
+    refusal_reason: str = ""
+    """Why the first of its mutations that were refused was."""
+    applied_count: int = 0
+    refused_count: int = 0
+
+
+async def look_up_request(engine: Engine, namespace: str, request_id: str, *, deadline: float) -> FoundRequest:
+    """Tell what became of a request id.
+
+    :raises TallyError: as Engine.ask says.
+    """
+    now_ms = await engine.ask(GetTime(), deadline=deadline)
+    first = await engine.ask(LookupRequest(namespace, request_id, 0, now_ms), deadline=deadline)
+    if first is None:
+        return FoundRequest()
+    outcomes = list(first.outcomes)
+    parts = range(1, -(-first.total // BATCH_PART_OPERATIONS) if first.total > len(outcomes) else 1)
+    queries = [LookupRequest(namespace, request_id, part, now_ms) for part in parts]
+    for record in await asyncio.gather(*(engine.ask(query, deadline=deadline) for query in queries)):
+        outcomes += record.outcomes if record else ()
+    return _found(outcomes, complete=len(outcomes) >= first.total)
+
+
+def _found(outcomes: list[RecordedOutcome], *, complete: bool) -> FoundRequest:
+    applied = [outcome for outcome in outcomes if outcome.status == "OK"]
+    refused = [outcome for outcome in outcomes if outcome.status not in {"OK", "NOT_APPLIED"}]
+    fate = RequestFate.APPLIED if applied else RequestFate.REFUSED
+    return FoundRequest(
+        fate=fate if complete else RequestFate.INCOMPLETE,
+        revision=applied[-1].revision if applied else 0,
+        commit_time_ms=outcomes[-1].commit_time_ms,
+        refusal_reason=refused[0].status if refused else "",
+        applied_count=len(applied),
+        refused_count=len(refused),
+    )

@@ -1,0 +1,171 @@
+"""Drives an audit over a namespace that goes on changing."""
+
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import chain, islice
+from typing import Final, Protocol, TypeVar, cast
+
+from tallykeeper_server.domain.audit import Audit, Counted, CountedName
+from tallykeeper_server.domain.entries import Entry
+from tallykeeper_server.domain.levels import LevelName, Reservation, ReservationName, ReservationState
+from tallykeeper_server.domain.queries import (
+    Kind,
+    ListedReservation,
+    ListNames,
+    ListReservations,
+    ReadLedger,
+    Snapshot,
+    SnapshotAnswer,
+)
+
+_PAGE_SCRIPTS: Final = 256
+_CHUNK_NAMES: Final = 500
+_LISTED_AT_ONCE: Final = 1_000
+_RUNS_MAX: Final = 5
+
+Name = TypeVar("Name", bound=LevelName)
+
+
+class AuditSource(Protocol):
+    """What an audit reads. Its calls raise TallyError if they fail."""
+
+    async def read_ledger(self, query: ReadLedger) -> Sequence[Entry]:
+        """Return some entries."""
+
+    async def snapshot(self, query: Snapshot) -> SnapshotAnswer:
+        """Return levels and the revision, as they are at one moment."""
+
+    async def list_names(self, query: ListNames) -> Sequence[LevelName]:
+        """Return some names."""
+
+    async def list_reservations(self, query: ListReservations) -> Sequence[ListedReservation]:
+        """Return some reservations' places."""
+
+    async def time_ms(self) -> int:
+        """Return the store's time in milliseconds since 1970."""
+
+
+async def verify(source: AuditSource, namespace: str) -> Audit:
+    """Replay a namespace's ledger and compare it with what there is.
+
+    Levels are read in portions, each as it is at one revision, and the replay goes on to exactly that revision before
+    they are compared: so changes may go on. Reservations come first: where the ledger does not go back to the
+    beginning, they tell what was reserved before.
+
+    A ledger that is as long as it may be loses its oldest entries with each change. When some are lost before they
+    have been replayed, it begins again with the oldest that is left; when that happens again and again, it says so in
+    one difference and ends there.
+
+    :raises TallyError: what is needed cannot be read.
+    """
+    runs = [_Verification(source, namespace) for _ in range(_RUNS_MAX)]
+    for run in runs:
+        with suppress(_OvertakenError):
+            await run.whole()
+            return run.audit
+    audit = runs[-1].audit
+    audit.overtaken()
+    return audit
+
+
+class _OvertakenError(Exception):
+    """Entries have been dropped that were to be replayed next."""
+
+
+class _Verification:
+    def __init__(self, source: AuditSource, namespace: str) -> None:
+        self.audit = Audit()
+        self._source = source
+        self._namespace = namespace
+        self._ahead: deque[Entry] = deque()
+        """Entries that have been read and not been replayed."""
+
+    async def whole(self) -> None:
+        """Replay and compare everything."""
+        await self._begin()
+        await self._compare_reservations()
+        await self._compare_levels()
+
+    async def _begin(self) -> None:
+        """Replay what there is up to now."""
+        revision = (await self._source.snapshot(Snapshot(self._namespace, ()))).revision
+        oldest = await self._oldest()
+        if oldest is None and revision > 0:
+            self.audit.miss(revision)
+        self.audit.begin(oldest or revision + 1)
+        await self._replay_to(revision)
+
+    async def _compare_reservations(self) -> None:
+        """Compare the reservations that there are, and those that the ledger tells of."""
+        listed = [name async for name in self._listed_reservations()]
+        for names in _chunks(list(dict.fromkeys(chain(listed, self.audit.reservations)))):
+            snapshot = await self._snapshot(names)
+            for name, level in zip(names, snapshot.levels, strict=True):
+                self.audit.compare_reservation(name, cast("Reservation | None", level))
+
+    async def _compare_levels(self) -> None:
+        """Compare the levels that there are, and those that the ledger tells of."""
+        listed = [name for kind in (Kind.STOCK, Kind.COUNTER) async for name in self._listed_names(kind)]
+        for names in _chunks(list(dict.fromkeys(chain(listed, self.audit.names)))):
+            snapshot = await self._snapshot(names)
+            now_ms = await self._source.time_ms()
+            for name, level in zip(names, snapshot.levels, strict=True):
+                self.audit.compare_level(name, cast("Counted | None", level), now_ms=now_ms)
+
+    async def _snapshot(self, names: Sequence[LevelName]) -> SnapshotAnswer:
+        """Read some levels, and replay the ledger to the revision at which they are so."""
+        snapshot = await self._source.snapshot(Snapshot(self._namespace, tuple(names)))
+        await self._replay_to(snapshot.revision)
+        return snapshot
+
+    async def _replay_to(self, revision: int) -> None:
+        while self.audit.revision < revision:
+            if not self._ahead:
+                await self._read_on()
+            if not self._ahead or self._ahead[0].revision > revision:
+                self.audit.miss(revision)
+                return
+            self.audit.apply(self._ahead.popleft())
+
+    async def _read_on(self) -> None:
+        following = self.audit.revision + 1
+        query = ReadLedger(self._namespace, after=self.audit.revision, scripts_max=_PAGE_SCRIPTS)
+        self._ahead += await self._source.read_ledger(query)
+        if self._ahead and self._ahead[0].revision > following:
+            oldest = await self._oldest()
+            if oldest is not None and oldest > following:
+                raise _OvertakenError
+
+    async def _oldest(self) -> int | None:
+        """Return the first revision that the ledger still has; None if it has no entries."""
+        entries = await self._source.read_ledger(ReadLedger(self._namespace, after=0, scripts_max=1))
+        return entries[0].revision if entries else None
+
+    async def _listed_names(self, kind: Kind) -> AsyncIterator[CountedName]:
+        query = ListNames(self._namespace, kind, limit=_LISTED_AT_ONCE)
+        while True:
+            names = await self._source.list_names(query)
+            for name in names:
+                yield cast("CountedName", name)
+            if len(names) < query.limit:
+                return
+            query = replace(query, after=names[-1])
+
+    async def _listed_reservations(self) -> AsyncIterator[ReservationName]:
+        query = ListReservations(
+            self._namespace, ReservationState.ACTIVE, ReservationState.RELEASED, limit=_LISTED_AT_ONCE
+        )
+        while True:
+            places = await self._source.list_reservations(query)
+            for place in places:
+                yield ReservationName(place.reservation_id)
+            if len(places) < query.limit:
+                return
+            query = replace(query, after=places[-1])
+
+
+def _chunks(names: Sequence[Name]) -> Sequence[Sequence[Name]]:
+    rest = iter(names)
+    return list(iter(lambda: list(islice(rest, _CHUNK_NAMES)), []))

@@ -1,0 +1,300 @@
+"""Watching: many follow a namespace's ledger, and one reads it for them all.
+
+It decides who is told what and who is cut off; what passes, and how the ledger is read, others say.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeVar
+
+from tallykeeper_server.domain.entries import Entry, first_entries_size
+from tallykeeper_server.domain.errors import (
+    DefectError,
+    RevisionAheadError,
+    RevisionTrimmedError,
+    ShuttingDownError,
+    TallyError,
+    TooManyWatchesError,
+    WatcherTooSlowError,
+)
+from tallykeeper_server.domain.queries import ReadLedger
+
+Answer = TypeVar("Answer")
+
+_BATCH_ENTRIES_MAX: Final = 500
+_RETRY_FIRST_SECONDS: Final = 0.1
+_RETRY_MAX_SECONDS: Final = 2.0
+
+
+class Tail(Protocol):
+    """The end of one namespace's ledger, on a connection of its own. Its calls raise TallyError if they fail."""
+
+    async def read(self, after: int, *, wait_seconds: float) -> Sequence[Entry]:
+        """Return entries after a revision, in order, as soon as there are some; none when the time is up."""
+
+    async def close(self) -> None:
+        """Give the connection back."""
+
+
+class LedgerSource(Protocol):
+    """What watching needs of a store. Its calls raise TallyError if they fail."""
+
+    def tail(self, namespace: str) -> Tail:
+        """Return a new tail of the namespace's ledger."""
+
+    async def read_ledger(self, query: ReadLedger) -> Sequence[Entry]:
+        """Return one page of entries, the oldest first if the query says after which revision."""
+
+    async def revision_of(self, namespace: str) -> int:
+        """Return the namespace's last revision, 0 if it has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchLimits:
+    """How much is watched, and waits for one watcher (more than one read may give), and how long one hears nothing."""
+
+    watches_max: int
+    namespaces_max: int
+    buffer_entries_max: int
+    bookmark_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WatchBatch:
+    """Entries, in order, and the revision up to which everything that passes has now been given."""
+
+    entries: tuple[Entry, ...]
+    revision: int
+
+
+class WatchHub:
+    """Has one reader for each namespace that somebody watches, however many watch it."""
+
+    def __init__(self, source: LedgerSource, limits: WatchLimits) -> None:
+        self._source = source
+        self._limits = limits
+        self._watches = 0
+        self._feeds: dict[str, _Feed] = {}
+        self._readers: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def watch(
+        self, namespace: str, *, after: int | None, passes: Callable[[Entry], bool]
+    ) -> AsyncGenerator[WatchBatch, None]:
+        """Yield the entries that pass, after a revision or after what there is now, with no gap and no repeat.
+
+        The first batch comes at once, the next when some pass, or, empty, ``bookmark_seconds`` after the one before.
+
+        :raises RevisionTrimmedError: entries that would come next have been dropped.
+        :raises RevisionAheadError: the namespace has not come so far, or its store lost changes.
+        :raises WatcherTooSlowError: more entries wait than may; they are not given.
+        :raises TooManyWatchesError: there is no room for another watch. ShuttingDownError: the hub was closed.
+        :raises TallyError: the source failed before the watch had caught up.
+        """
+        watcher = _Watcher(passes, self._limits, given=after or 0, reached=after or 0)
+        feed = self._admit(namespace, watcher)
+        try:
+            await watcher.unless_ended(feed.started.wait())
+            await self._begin(feed, watcher, after)
+            while True:
+                await self._catch_up(feed, watcher)
+                yield await watcher.next_batch()
+        finally:
+            await self._leave(feed, watcher)
+
+    async def close(self) -> None:
+        """End every watch and every reader, and return when the tails are closed. No watch begins any more."""
+        self._closed = True
+        for feed in self._feeds.values():
+            feed.end(ShuttingDownError)
+        if self._readers:
+            await asyncio.wait(self._readers)
+
+    def _admit(self, namespace: str, watcher: "_Watcher") -> "_Feed":
+        """Make the watcher one of the namespace's feed, which starts if it is the first."""
+        if self._closed:
+            raise ShuttingDownError(watcher.given)
+        if self._watches >= self._limits.watches_max:
+            message = f"the server has {self._watches} watches, as many as it may; end one or try later"
+            raise TooManyWatchesError(message)
+        feed = self._feeds.get(namespace)
+        if feed is None and len(self._feeds) >= self._limits.namespaces_max:
+            message = f"{len(self._feeds)} namespaces are watched, as many as may be; watch one of them or try later"
+            raise TooManyWatchesError(message)
+        if feed is None or feed.ended:
+            feed = self._feeds[namespace] = _Feed(self._source, namespace, self._limits.bookmark_seconds)
+            self._readers.add(feed.reader)
+            feed.reader.add_done_callback(self._readers.discard)
+        feed.watchers.add(watcher)
+        self._watches += 1
+        return feed
+
+    async def _leave(self, feed: "_Feed", watcher: "_Watcher") -> None:
+        """Take the watcher out; the last one ends the feed and waits until nothing of it is left."""
+        self._watches -= 1
+        feed.watchers.discard(watcher)
+        if not feed.watchers:
+            if self._feeds.get(feed.namespace) is feed:
+                del self._feeds[feed.namespace]
+            feed.end(ShuttingDownError)
+            await asyncio.wait({feed.reader})
+
+    async def _begin(self, feed: "_Feed", watcher: "_Watcher", after: int | None) -> None:
+        """Set where the watch begins, which may be before the feed's position or, a little, beyond it."""
+        if after is None:
+            watcher.given = watcher.reached = feed.position
+        elif after > feed.position:
+            revision = await watcher.unless_ended(self._source.revision_of(feed.namespace))
+            if after > revision:
+                raise RevisionAheadError(after, revision)
+
+    async def _catch_up(self, feed: "_Feed", watcher: "_Watcher") -> None:
+        """Read until there is something to give, or join the feed if the watcher has come as far."""
+        while not (watcher.following or watcher.buffer):
+            if watcher.reached >= feed.position:
+                watcher.following = True
+                return
+            watcher.keep(await self._read_page(feed, watcher))
+            if watcher.is_due():
+                return
+
+    async def _read_page(self, feed: "_Feed", watcher: "_Watcher") -> Sequence[Entry]:
+        """Return the entries that come next for a watcher behind the feed's position: at least one."""
+        page = await watcher.unless_ended(self._source.read_ledger(ReadLedger(feed.namespace, after=watcher.reached)))
+        if page and page[0].revision == watcher.reached + 1:
+            return page
+        oldest = page[0].revision if page else 1 + await watcher.unless_ended(self._source.revision_of(feed.namespace))
+        if oldest > watcher.reached + 1:
+            raise RevisionTrimmedError(watcher.reached, oldest)
+        raise RevisionAheadError(max(watcher.reached, oldest), oldest - 1)
+
+
+@dataclass(slots=True, eq=False)
+class _Watcher:
+    """One watch: the revision of the last batch that it was given, what waits for it, and how it ends."""
+
+    passes: Callable[[Entry], bool]
+    limits: WatchLimits
+    given: int
+    reached: int
+    """Every entry up to it was yielded, waits in the buffer, or does not pass."""
+    following: bool = False
+    buffer: deque[Entry] = field(default_factory=deque)
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _ending: Exception | None = None
+    _call: asyncio.Timeout | None = None
+    _bookmark_at: float = 0.0
+
+    def is_due(self) -> bool:
+        """Return whether the next batch, the next bookmark or the end is due now."""
+        return bool(self.buffer) or self._ending is not None or asyncio.get_running_loop().time() >= self._bookmark_at
+
+    def keep(self, entries: Sequence[Entry]) -> None:
+        """Put those that pass, and did not come before, into the buffer. Too many end a watch that follows."""
+        self.buffer += [entry for entry in entries if entry.revision > self.reached and self.passes(entry)]
+        self.reached = max(self.reached, entries[-1].revision)
+        if self.following and len(self.buffer) > self.limits.buffer_entries_max:
+            self.end(WatcherTooSlowError(self.given))
+        elif self.buffer:
+            self._woken.set()
+
+    def end(self, error: Exception) -> None:
+        """Let the watch raise the error, in place of all that it was not given. The first error counts."""
+        if self._ending is not None:
+            return
+        self._ending = error
+        self.following = False
+        self.buffer.clear()
+        self._woken.set()
+        if self._call is not None:
+            self._call.reschedule(asyncio.get_running_loop().time())
+
+    async def next_batch(self) -> WatchBatch:
+        """Return what waits; if nothing does, wait for it, or for the time of the bookmark."""
+        self._woken.clear()
+        if not self.is_due():
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._bookmark_at):
+                    await self._woken.wait()
+        if self._ending is not None:
+            raise self._ending
+        size = min(len(self.buffer), _BATCH_ENTRIES_MAX, first_entries_size(self.buffer))
+        entries = tuple(self.buffer.popleft() for _ in range(size))
+        self.given = entries[-1].revision if self.buffer else self.reached
+        self._bookmark_at = asyncio.get_running_loop().time() + self.limits.bookmark_seconds
+        return WatchBatch(entries, self.given)
+
+    async def unless_ended(self, answer: Awaitable[Answer]) -> Answer:
+        """Wait for something, but no longer than until the watch is ended."""
+        try:
+            async with asyncio.timeout(None if self._ending is None else 0) as self._call:
+                return await answer
+        except TimeoutError as error:
+            raise self._ending or error from None
+        finally:
+            self._call = None
+
+
+class _Feed:
+    """One reader at the end of one namespace's ledger, and all who watch that namespace."""
+
+    def __init__(self, source: LedgerSource, namespace: str, wait_seconds: float) -> None:
+        self.namespace = namespace
+        self.watchers: set[_Watcher] = set()
+        self.position = 0
+        self.started = asyncio.Event()
+        self.ended = False
+        self._source = source
+        self._wait_seconds = wait_seconds
+        self.reader = asyncio.create_task(self._run())
+
+    def end(self, error_after: Callable[[int], Exception]) -> None:
+        """End the reader, unless it ends already, and every watch, with the error after what it was given."""
+        if not self.ended and asyncio.current_task() is not self.reader:
+            self.reader.cancel()
+        self.ended = True
+        for watcher in self.watchers:
+            watcher.end(error_after(watcher.given))
+
+    async def _run(self) -> None:
+        async with AsyncExitStack() as stack:
+            stack.enter_context(suppress(TallyError, OSError))  # a tail that cannot be closed is let go
+            try:
+                tail = self._source.tail(self.namespace)
+                stack.push_async_callback(tail.close)
+                self.position = await self._source.revision_of(self.namespace)
+                self.started.set()
+                await self._read_on(tail)
+            except Exception as error:  # noqa: BLE001  # nobody may wait forever: each watch raises it
+                failure = error
+                self.end(lambda _: failure)
+
+    async def _read_on(self, tail: Tail) -> None:
+        """Read and give out until the feed ends, also over times at which the store is away."""
+        pause_seconds = 0.0
+        while not self.ended:
+            try:
+                await self._read_once(tail)
+                pause_seconds = 0.0
+            except DefectError:
+                raise
+            except TallyError:
+                pause_seconds = min(max(2 * pause_seconds, _RETRY_FIRST_SECONDS), _RETRY_MAX_SECONDS)
+                await asyncio.sleep(pause_seconds)
+
+    async def _read_once(self, tail: Tail) -> None:
+        entries = await tail.read(self.position, wait_seconds=self._wait_seconds)
+        if not entries:
+            revision = await self._source.revision_of(self.namespace)
+            if revision < self.position:
+                self.end(lambda given: RevisionAheadError(given, revision))
+        elif entries[0].revision != self.position + 1:
+            self.end(lambda given: RevisionTrimmedError(given, entries[0].revision))
+        else:
+            self.position = entries[-1].revision
+            for watcher in self.watchers:
+                if watcher.following:
+                    watcher.keep(entries)

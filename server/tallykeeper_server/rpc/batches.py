@@ -1,0 +1,152 @@
+"""BatchService on the wire."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+from tallykeeper.v1 import batch_pb2
+from tallykeeper_server.domain import limits
+from tallykeeper_server.domain.errors import BatchTooLargeError
+from tallykeeper_server.domain.mutations import Applied, Mutation, NotApplied, Outcome, Refused
+from tallykeeper_server.domain.refusals import refusal_of
+from tallykeeper_server.engine.batching import Batch
+from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.rpc.counter_changes import CONFIGURE_COUNTER, DELETE_COUNTER, INCREMENT, SET_COUNTER
+from tallykeeper_server.rpc.fields import Fields
+from tallykeeper_server.rpc.level_messages import timestamp_of
+from tallykeeper_server.rpc.mutating import Change, Origin
+from tallykeeper_server.rpc.reservation_changes import ReservationChanges
+from tallykeeper_server.rpc.statuses import CODES
+from tallykeeper_server.rpc.stock_changes import (
+    CONFIGURE_STOCK,
+    DECREMENT_COPIES,
+    DELETE_STOCK,
+    INCREMENT_COPIES,
+    MOVE_COPIES,
+    SET_STOCK,
+)
+
+Changes: TypeAlias = Mapping[str, Change[Any, Any]]
+
+
+def changes_of_operations(reservations: ReservationChanges) -> Changes:
+    """Return what kind of change each field of Operation's oneof is."""
+    return {
+        "increment": INCREMENT,
+        "set_counter": SET_COUNTER,
+        "configure_counter": CONFIGURE_COUNTER,
+        "delete_counter": DELETE_COUNTER,
+        "decrement_copies": DECREMENT_COPIES,
+        "increment_copies": INCREMENT_COPIES,
+        "set_stock": SET_STOCK,
+        "move_copies": MOVE_COPIES,
+        "configure_stock": CONFIGURE_STOCK,
+        "delete_stock": DELETE_STOCK,
+        "reserve": reservations.reserve,
+        "commit": reservations.commit,
+        "release": reservations.release,
+        "extend": reservations.extend,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """One operation of a batch: the field of the oneof that it is, and its mutation."""
+
+    field: str
+    mutation: Mutation
+
+
+class BatchServicer:
+    """Checks a batch as a whole, applies it, and answers for each of its operations."""
+
+    def __init__(self, engine: Engine, changes: Changes) -> None:
+        self._engine = engine
+        self._changes = changes
+
+    async def Apply(self, request: batch_pb2.ApplyRequest, deadline: float) -> batch_pb2.ApplyResponse:
+        """Apply operations in order, all or none, or each for itself."""
+        _check_size(request)
+        fields = Fields()
+        namespace = fields.namespace(request.namespace)
+        request_id = fields.request_id(request.request_id)
+        fields.text("reason", request.reason, limits.REASON_BYTES_MAX)
+        fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX)
+        fields.count("operations", len(request.operations), limits.BATCH_OPERATIONS_MAX)
+        operations = [
+            self._operation_of(request, place, fields.within(f"operations[{place}]"))
+            for place in range(len(request.operations))
+        ]
+        fields.check()
+        batch = Batch(
+            namespace=namespace,
+            mutations=tuple(operation.mutation for operation in operations),
+            request_id=request_id,
+            atomic=request.atomic,
+        )
+        return self._answer(operations, await self._engine.apply_batch(batch, deadline=deadline))
+
+    def _operation_of(self, batch: batch_pb2.ApplyRequest, place: int, fields: Fields) -> _Operation:
+        operation = batch.operations[place]
+        field = operation.WhichOneof("operation")
+        if field is None:
+            fields.refuse("", "names no operation that this server knows")
+            return _Operation("", Mutation(operation="", levels=()))
+        request = getattr(operation, field)
+        within = fields.within(f".{field}.")
+        if request.request_id:
+            within.refuse("request_id", "must be empty: that of the batch counts for all its operations")
+        if request.namespace and within.namespace(request.namespace) != (batch.namespace or limits.DEFAULT_NAMESPACE):
+            within.refuse("namespace", f"must be empty or that of the batch, {batch.namespace or 'default'}")
+        origin = Origin(batch.namespace or limits.DEFAULT_NAMESPACE, batch.request_id, place)
+        change = self._changes[field]
+        mutation = change.mutation_of(request, within, origin, reason=batch.reason, reference=batch.reference)
+        return _Operation(field, mutation)
+
+    def _answer(self, operations: Sequence[_Operation], outcomes: Sequence[Outcome]) -> batch_pb2.ApplyResponse:
+        applied = [outcome for outcome in outcomes if isinstance(outcome, Applied)]
+        definite = cast("Sequence[Applied | Refused | NotApplied]", outcomes)
+        return batch_pb2.ApplyResponse(
+            results=[
+                self._result_of(operation, outcome) for operation, outcome in zip(operations, outcomes, strict=True)
+            ],
+            failed_count=sum(isinstance(outcome, Refused) for outcome in outcomes),
+            applied=bool(applied),
+            revision=applied[-1].revision if applied else 0,
+            commit_time=timestamp_of(definite[-1].commit_time_ms),
+            replayed=all(outcome.replayed for outcome in definite),
+        )
+
+    def _result_of(self, operation: _Operation, outcome: Outcome) -> batch_pb2.OperationResult:
+        if isinstance(outcome, Applied):
+            response = self._changes[operation.field].answer(outcome)
+            return batch_pb2.OperationResult(**{operation.field: response})
+        if isinstance(outcome, Refused):
+            return batch_pb2.OperationResult(error=_error_of(operation.mutation, outcome))
+        return batch_pb2.OperationResult(not_applied=batch_pb2.NotApplied())
+
+
+def _error_of(mutation: Mutation, refused: Refused) -> batch_pb2.OperationError:
+    error = refusal_of(mutation, refused)
+    code: int = CODES[error.reason].value[0]
+    return batch_pb2.OperationError(code=code, reason=error.reason, message=error.message, metadata=error.facts)
+
+
+def _check_size(request: batch_pb2.ApplyRequest) -> None:
+    """Return if a batch is not too large; it is found out before anything in it is looked at.
+
+    :raises BatchTooLargeError: it is.
+    """
+    lines = sum(map(_lines_of, request.operations)) if request.operations else 0
+    count = len(request.operations)
+    if count > limits.BATCH_OPERATIONS_MAX or lines > limits.BATCH_LINES_MAX:
+        raise BatchTooLargeError(
+            operations=count, operations_max=limits.BATCH_OPERATIONS_MAX, lines=lines, lines_max=limits.BATCH_LINES_MAX
+        )
+
+
+def _lines_of(operation: batch_pb2.Operation) -> int:
+    """Return for how many lines an operation counts: one, if it has no list of them."""
+    if operation.HasField("reserve"):
+        return len(operation.reserve.lines)
+    return max(1, len(operation.commit.lines)) if operation.HasField("commit") else 1

@@ -1,0 +1,75 @@
+"""The mutations of counters on the wire."""
+
+from typing import Final, cast
+
+from tallykeeper.v1 import counter_pb2
+from tallykeeper_server.domain import limits
+from tallykeeper_server.domain.levels import Counter, CounterName
+from tallykeeper_server.domain.mutations import Applied
+from tallykeeper_server.rpc.fields import Fields
+from tallykeeper_server.rpc.level_messages import counter_message
+from tallykeeper_server.rpc.mutating import Body, Change, Origin, commit_fields
+
+_CONFIGURABLE: Final = ("min", "max", "expire_after")
+_LEAVE: Final = "="
+_CLEAR: Final = "-"
+
+
+def _read_increment(request: counter_pb2.IncrementRequest, fields: Fields, _: Origin) -> Body:
+    name = CounterName(fields.name("counter", request.counter))
+    return Body((name,), (fields.integer("delta", request.delta) if request.HasField("delta") else 1,))
+
+
+def _read_set(request: counter_pb2.SetCounterRequest, fields: Fields, _: Origin) -> Body:
+    name = CounterName(fields.name("counter", request.counter))
+    value = fields.integer("value", request.value)
+    expected: int | str = _CLEAR
+    if request.HasField("expected_value"):
+        expected = fields.integer("expected_value", request.expected_value)
+    return Body((name,), (value, expected))
+
+
+def _read_configure(request: counter_pb2.ConfigureCounterRequest, fields: Fields, _: Origin) -> Body:
+    name = CounterName(fields.name("counter", request.counter))
+    present: dict[str, int] = {}
+    if request.HasField("min"):
+        present["min"] = fields.integer("min", request.min)
+    if request.HasField("max"):
+        present["max"] = fields.integer("max", request.max)
+    if request.HasField("expire_after"):
+        present["expire_after"] = fields.duration_ms("expire_after", request.expire_after, limits.EXPIRE_AFTER_MS_MAX)
+    if "min" in present and "max" in present and present["min"] > present["max"]:
+        fields.refuse("max", f"{request.max} is below min, {request.min}")
+    named = fields.update_mask(request, request.update_mask, _CONFIGURABLE)
+    arguments = (present.get(field, _CLEAR) if field in named else _LEAVE for field in _CONFIGURABLE)
+    return Body((name,), tuple(arguments))
+
+
+def _read_delete(request: counter_pb2.DeleteCounterRequest, fields: Fields, _: Origin) -> Body:
+    return Body((CounterName(fields.name("counter", request.counter)),))
+
+
+def _counter_of(applied: Applied) -> counter_pb2.Counter:
+    return counter_message(cast("Counter", applied.levels[0]))
+
+
+INCREMENT: Final = Change(
+    "counter_increment",
+    _read_increment,
+    lambda applied: counter_pb2.IncrementResponse(counter=_counter_of(applied), **commit_fields(applied)),
+)
+SET_COUNTER: Final = Change(
+    "counter_set",
+    _read_set,
+    lambda applied: counter_pb2.SetCounterResponse(counter=_counter_of(applied), **commit_fields(applied)),
+)
+CONFIGURE_COUNTER: Final = Change(
+    "counter_configure",
+    _read_configure,
+    lambda applied: counter_pb2.ConfigureCounterResponse(counter=_counter_of(applied), **commit_fields(applied)),
+)
+DELETE_COUNTER: Final = Change(
+    "counter_delete",
+    _read_delete,
+    lambda applied: counter_pb2.DeleteCounterResponse(counter=_counter_of(applied), **commit_fields(applied)),
+)

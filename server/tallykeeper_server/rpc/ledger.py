@@ -1,0 +1,189 @@
+"""LedgerService on the wire."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Final
+
+from tallykeeper.v1 import ledger_pb2
+from tallykeeper_server.domain import limits
+from tallykeeper_server.domain.audit import Difference
+from tallykeeper_server.domain.entries import Entry, first_entries_size
+from tallykeeper_server.domain.levels import CounterName, Level
+from tallykeeper_server.domain.queries import ReadLedger
+from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.engine.lookups import RequestFate, look_up_request
+from tallykeeper_server.engine.source import EngineSource
+from tallykeeper_server.engine.verifying import verify
+from tallykeeper_server.engine.watched_levels import read_watched_levels
+from tallykeeper_server.engine.watching import WatchHub
+from tallykeeper_server.rpc.entries import KIND_OF_OPERATION, entry_message
+from tallykeeper_server.rpc.entry_filters import ListFilter, WatchFilter
+from tallykeeper_server.rpc.fields import Fields
+from tallykeeper_server.rpc.level_messages import counter_messages, stock_messages, timestamp_of
+from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
+
+_LIST_SCANS_MAX: Final = 20
+_LIST_SCAN_SCRIPTS: Final = 256
+"""One page of a listing reads as many times so many scripts' entries at most before it is returned short."""
+_OUTCOMES: Final = {
+    RequestFate.UNKNOWN: ledger_pb2.REQUEST_OUTCOME_UNKNOWN,
+    RequestFate.APPLIED: ledger_pb2.REQUEST_OUTCOME_APPLIED,
+    RequestFate.REFUSED: ledger_pb2.REQUEST_OUTCOME_REFUSED,
+    RequestFate.INCOMPLETE: ledger_pb2.REQUEST_OUTCOME_INCOMPLETE,
+}
+
+
+class LedgerServicer:
+    """Each method checks its request, asks the engine and builds the response."""
+
+    def __init__(self, engine: Engine, source: EngineSource, hub: WatchHub) -> None:
+        self._engine = engine
+        self._source = source
+        self._hub = hub
+
+    async def ListEntries(
+        self, request: ledger_pb2.ListEntriesRequest, deadline: float
+    ) -> ledger_pb2.ListEntriesResponse:
+        """List entries, the newest or the oldest first, a page at a time."""
+        fields = Fields()
+        namespace = fields.namespace(request.namespace)
+        wanted = _list_filter(request, fields)
+        page_size = fields.page_size(request.page_size)
+        fields.check()
+        listing = ("entries", namespace, str(request.newest_first), repr(wanted))
+        token = open_page_token(request.page_token, *listing)
+        place = None if token is None else int(token)
+
+        page: list[Entry] = []
+        more = True
+        for _ in range(_LIST_SCANS_MAX):
+            query = _page_query(namespace, place, newest_first=request.newest_first)
+            entries = await self._engine.ask(query, deadline=deadline)
+            more = bool(entries) and not (request.newest_first and entries[-1].revision == 1)
+            page += filter(wanted.passes, entries)
+            if entries:
+                place = entries[-1].revision
+            size = min(page_size, first_entries_size(page))
+            if len(page) > size:
+                more, place = True, page[size - 1].revision
+                del page[size:]
+                break
+            if not more or len(page) == page_size:
+                break
+        return ledger_pb2.ListEntriesResponse(
+            entries=map(entry_message, page),
+            next_page_token=seal_page_token(str(place), *listing) if more else "",
+        )
+
+    async def Watch(self, request: ledger_pb2.WatchRequest, deadline: float) -> AsyncIterator[ledger_pb2.WatchResponse]:
+        """Follow the ledger."""
+        del deadline  # gRPC ends the stream when the caller's has passed; by itself it has none
+        fields = Fields()
+        namespace = fields.namespace(request.namespace)
+        watched = _watch_filter(request, fields)
+        after: int | None = None
+        if request.HasField("after_revision"):
+            after = fields.quantity("after_revision", request.after_revision, least=0)
+            if request.include_levels:
+                fields.refuse("include_levels", "cannot be together with after_revision")
+        fields.check()
+        if request.include_levels:
+            snapshot = await read_watched_levels(self._source, namespace, watched)
+            after = snapshot.revision
+            yield _levels_message(snapshot.revision, snapshot.levels)
+        async with aclosing(self._hub.watch(namespace, after=after, passes=watched.passes)) as batches:
+            async for batch in batches:
+                yield ledger_pb2.WatchResponse(entries=map(entry_message, batch.entries), revision=batch.revision)
+
+    async def LookupRequest(
+        self, request: ledger_pb2.LookupRequestRequest, deadline: float
+    ) -> ledger_pb2.LookupRequestResponse:
+        """Tell what became of a request id."""
+        fields = Fields()
+        namespace = fields.namespace(request.namespace)
+        request_id = fields.request_id(request.request_id)
+        if not request_id:
+            fields.refuse("request_id", "must not be empty")
+        fields.check()
+        found = await look_up_request(self._engine, namespace, request_id, deadline=deadline)
+        time_ms = found.commit_time_ms
+        return ledger_pb2.LookupRequestResponse(
+            outcome=_OUTCOMES[found.fate],
+            revision=found.revision,
+            commit_time=None if time_ms is None else timestamp_of(time_ms),
+            refusal_reason=found.refusal_reason,
+            applied_count=found.applied_count,
+            refused_count=found.refused_count,
+        )
+
+    async def VerifyNamespace(
+        self, request: ledger_pb2.VerifyNamespaceRequest, deadline: float
+    ) -> ledger_pb2.VerifyNamespaceResponse:
+        """Compare the ledger with what there is."""
+        fields = Fields()
+        namespace = fields.namespace(request.namespace)
+        fields.check()
+        found = await verify(self._source.until(deadline), namespace)
+        return ledger_pb2.VerifyNamespaceResponse(
+            clean=not found.difference_count,
+            differences=map(_difference_message, found.differences),
+            difference_count=found.difference_count,
+            from_revision=found.from_revision,
+            to_revision=found.revision,
+            levels_checked=found.levels_checked,
+            levels_unchecked=found.levels_unchecked,
+            reservations_checked=found.reservations_checked,
+        )
+
+
+def _page_query(namespace: str, place: int | None, *, newest_first: bool) -> ReadLedger:
+    if newest_first:
+        return ReadLedger(namespace, before=place, scripts_max=_LIST_SCAN_SCRIPTS)
+    return ReadLedger(namespace, after=place or 0, scripts_max=_LIST_SCAN_SCRIPTS)
+
+
+def _list_filter(request: ledger_pb2.ListEntriesRequest, fields: Fields) -> ListFilter:
+    kind = fields.enum("operation", request.operation, ledger_pb2.OperationKind)
+    start, end = request.HasField("start_time"), request.HasField("end_time")
+    return ListFilter(
+        item=fields.text("item", request.item, limits.NAME_BYTES_MAX),
+        counter=fields.text("counter", request.counter, limits.NAME_BYTES_MAX),
+        location=request.location and fields.location(request.location),
+        reservation_id=fields.text("reservation_id", request.reservation_id, limits.NAME_BYTES_MAX),
+        operations=[operation for operation, number in KIND_OF_OPERATION.items() if number == kind],
+        reference=fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX),
+        request_id=fields.request_id(request.request_id),
+        start_ms=fields.time_ms("start_time", request.start_time) if start else None,
+        end_ms=fields.time_ms("end_time", request.end_time) if end else None,
+    )
+
+
+def _watch_filter(request: ledger_pb2.WatchRequest, fields: Fields) -> WatchFilter:
+    most = limits.WATCH_NAMES_MAX
+    fields.count("locations", len(request.locations) or 1, most)
+    places = enumerate(request.locations)
+    return WatchFilter(
+        items=frozenset(fields.names("items", request.items, most)),
+        counters=frozenset(fields.names("counters", request.counters, most)),
+        reservation_ids=frozenset(fields.names("reservation_ids", request.reservation_ids, most)),
+        locations=frozenset(fields.location(location, f"locations[{place}]") for place, location in places),
+    )
+
+
+def _levels_message(revision: int, levels: Sequence[Level]) -> ledger_pb2.WatchResponse:
+    counters = [level for level in levels if isinstance(level.name, CounterName)]
+    stock = [level for level in levels if not isinstance(level.name, CounterName)]
+    return ledger_pb2.WatchResponse(
+        revision=revision, stock_levels=stock_messages(stock), counters=counter_messages(counters)
+    )
+
+
+def _difference_message(difference: Difference) -> ledger_pb2.Difference:
+    return ledger_pb2.Difference(
+        kind=difference.kind,
+        name=difference.name,
+        location=difference.location,
+        revision=difference.revision,
+        expected=difference.expected,
+        actual=difference.actual,
+    )

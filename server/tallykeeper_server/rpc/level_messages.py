@@ -1,0 +1,90 @@
+"""Levels, and times, as messages."""
+
+from collections.abc import Iterable
+from typing import Final, cast
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tallykeeper.v1 import counter_pb2, inventory_pb2, reservation_pb2
+from tallykeeper_server.domain.levels import Counter, Level, Reservation, ReservationState, StockLevel
+
+_STATES: Final = {
+    ReservationState.ACTIVE: reservation_pb2.RESERVATION_STATE_ACTIVE,
+    ReservationState.COMMITTED: reservation_pb2.RESERVATION_STATE_COMMITTED,
+    ReservationState.RELEASED: reservation_pb2.RESERVATION_STATE_RELEASED,
+    ReservationState.EXPIRED: reservation_pb2.RESERVATION_STATE_EXPIRED,
+}
+STATE_OF_MESSAGE: Final[dict[int, ReservationState]] = {value: state for state, value in _STATES.items()}
+
+
+def timestamp_of(milliseconds: int) -> Timestamp:
+    """Return a time given in milliseconds since 1970."""
+    seconds, rest = divmod(milliseconds, 1_000)
+    return Timestamp(seconds=seconds, nanos=rest * 1_000_000)
+
+
+def duration_of(milliseconds: int) -> Duration:
+    """Return a length of time given in milliseconds."""
+    seconds, rest = divmod(milliseconds, 1_000)
+    return Duration(seconds=seconds, nanos=rest * 1_000_000)
+
+
+def counter_message(counter: Counter) -> counter_pb2.Counter:
+    """Return a counter as a message."""
+    expire_at_ms = counter.expire_at_ms
+    return counter_pb2.Counter(
+        counter=counter.name.counter,
+        value=counter.value,
+        min=counter.min,
+        max=counter.max,
+        expire_time=None if expire_at_ms is None else timestamp_of(expire_at_ms),
+    )
+
+
+def counter_messages(levels: Iterable[Level | None]) -> list[counter_pb2.Counter]:
+    """Return those counters that exist as messages."""
+    return [counter_message(cast("Counter", level)) for level in levels if level is not None]
+
+
+def stock_message(level: StockLevel) -> inventory_pb2.StockLevel:
+    """Return a stock level as a message."""
+    return inventory_pb2.StockLevel(
+        item=level.name.item,
+        location=level.name.location,
+        on_hand=level.on_hand,
+        reserved=level.reserved,
+        safety_stock=level.safety_stock,
+        backorder_limit=level.backorder_limit,
+        low_stock_threshold=level.low_stock_threshold,
+        available=level.available,
+    )
+
+
+def stock_messages(levels: Iterable[Level | None]) -> list[inventory_pb2.StockLevel]:
+    """Return those stock levels that exist as messages."""
+    return [stock_message(cast("StockLevel", level)) for level in levels if level is not None]
+
+
+def reservation_state_message(state: ReservationState) -> reservation_pb2.ReservationState:
+    """Return a reservation's state as the contract's number for it."""
+    return _STATES[state]
+
+
+def reservation_message(reservation: Reservation, state: ReservationState) -> reservation_pb2.Reservation:
+    """Return a reservation as a message, in the state that it is in now."""
+    resolved_at_ms = reservation.resolved_at_ms
+    return reservation_pb2.Reservation(
+        reservation_id=reservation.name.reservation_id,
+        state=_STATES[state],
+        holder=reservation.holder,
+        lines=[
+            reservation_pb2.ReservationLine(
+                item=line.name.item, location=line.name.location, copies=line.copies, copies_committed=line.committed
+            )
+            for line in reservation.lines
+        ],
+        create_time=timestamp_of(reservation.created_at_ms),
+        expire_time=timestamp_of(reservation.expire_at_ms),
+        resolve_time=None if resolved_at_ms is None else timestamp_of(resolved_at_ms),
+    )

@@ -1,0 +1,57 @@
+"""NamespaceService on the wire."""
+
+from tallykeeper.v1 import namespace_pb2
+from tallykeeper_server.domain import limits
+from tallykeeper_server.domain.queries import CountNamespace, ListNamespaces
+from tallykeeper_server.domain.retention import Retention
+from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.rpc.fields import Fields
+from tallykeeper_server.rpc.level_messages import duration_of
+from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
+
+
+class NamespaceServicer:
+    """Each method checks its request, asks the engine and builds the response."""
+
+    def __init__(self, engine: Engine, retention: Retention) -> None:
+        self._engine = engine
+        self._retention = retention
+
+    async def ListNamespaces(
+        self, request: namespace_pb2.ListNamespacesRequest, deadline: float
+    ) -> namespace_pb2.ListNamespacesResponse:
+        """List namespaces by prefix, a page at a time."""
+        fields = Fields()
+        prefix = fields.text("prefix", request.prefix, limits.PLACE_CHARACTERS_MAX)
+        page_size = fields.page_size(request.page_size)
+        fields.check()
+        listing = ("namespaces", prefix)
+        after = open_page_token(request.page_token, *listing) or ""
+        listed = await self._engine.ask(ListNamespaces(), deadline=deadline)
+        names = [name for name in listed if name.startswith(prefix) and name > after]
+        page = names[:page_size]
+        more = len(names) > page_size
+        return namespace_pb2.ListNamespacesResponse(
+            namespaces=page, next_page_token=seal_page_token(page[-1], *listing) if more else ""
+        )
+
+    async def GetNamespace(
+        self, request: namespace_pb2.GetNamespaceRequest, deadline: float
+    ) -> namespace_pb2.GetNamespaceResponse:
+        """Tell what a namespace holds and how it is kept."""
+        fields = Fields()
+        namespace = fields.namespace(request.namespace)
+        fields.check()
+        counts = await self._engine.ask(CountNamespace(namespace), deadline=deadline)
+        return namespace_pb2.GetNamespaceResponse(
+            namespace=namespace,
+            revision=counts.revision,
+            oldest_revision=counts.oldest_revision,
+            stock_level_count=counts.stock_levels,
+            counter_count=counts.counters,
+            active_reservation_count=counts.active_reservations,
+            request_retention=duration_of(self._retention.request_ms),
+            ledger_revisions_max=self._retention.ledger_revisions,
+            reservation_retention=duration_of(self._retention.reservation_ms),
+            reservation_lifetime_max=duration_of(self._retention.reservation_lifetime_ms),
+        )

@@ -1,0 +1,103 @@
+"""The mutations of reservations on the wire."""
+
+import uuid
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final, cast
+
+from tallykeeper.v1 import reservation_pb2
+from tallykeeper_server.domain import limits
+from tallykeeper_server.domain.levels import Reservation, ReservationName, StockName
+from tallykeeper_server.domain.mutations import Applied
+from tallykeeper_server.rpc.fields import Fields
+from tallykeeper_server.rpc.level_messages import reservation_message
+from tallykeeper_server.rpc.mutating import Body, Change, Origin, commit_fields
+from tallykeeper_server.rpc.stock_changes import stock_name
+
+_CHOSEN_ID_BYTES: Final = 16
+
+
+def reservation_name(value: str, fields: Fields) -> ReservationName:
+    """Return the reservation that a request names."""
+    return ReservationName(fields.name("reservation_id", value))
+
+
+class ReservationChanges:
+    """The mutations of a server that lets reservations live for so long."""
+
+    def __init__(self, *, lifetime_ms_max: int) -> None:
+        self._lifetime_ms_max = lifetime_ms_max
+        self.reserve: Final = Change("reservation_reserve", self._read_reserve, _answer_reserve)
+        self.commit: Final = Change("reservation_commit", _read_commit, _answer_commit, resolves=True)
+        self.release: Final = Change("reservation_release", _read_release, _answer_release, resolves=True)
+        self.extend: Final = Change("reservation_extend", self._read_extend, _answer_extend)
+
+    def _read_reserve(self, request: reservation_pb2.ReserveRequest, fields: Fields, origin: Origin) -> Body:
+        reservation_id = fields.text("reservation_id", request.reservation_id, limits.NAME_BYTES_MAX)
+        fields.count("lines", len(request.lines), limits.RESERVATION_LINES_MAX)
+        lines = _summed(request.lines, fields)
+        ttl_ms = self._ttl_ms(request, fields)
+        holder = fields.text("holder", request.holder, limits.HOLDER_BYTES_MAX)
+        name = ReservationName(reservation_id or _chosen_id(origin))
+        return Body((name, *lines), (ttl_ms, holder, *lines.values()))
+
+    def _read_extend(self, request: reservation_pb2.ExtendRequest, fields: Fields, _: Origin) -> Body:
+        return Body((reservation_name(request.reservation_id, fields),), (self._ttl_ms(request, fields),))
+
+    def _ttl_ms(self, request: reservation_pb2.ReserveRequest | reservation_pb2.ExtendRequest, fields: Fields) -> int:
+        if not request.HasField("ttl"):
+            return min(limits.RESERVATION_TTL_MS_DEFAULT, self._lifetime_ms_max)
+        return fields.duration_ms("ttl", request.ttl, self._lifetime_ms_max)
+
+
+def _read_commit(request: reservation_pb2.CommitRequest, fields: Fields, _: Origin) -> Body:
+    name = reservation_name(request.reservation_id, fields)
+    if request.lines:
+        fields.count("lines", len(request.lines), limits.RESERVATION_LINES_MAX)
+    lines = _summed(request.lines, fields)
+    return Body((name, *lines), tuple(lines.values()))
+
+
+def _read_release(request: reservation_pb2.ReleaseRequest, fields: Fields, _: Origin) -> Body:
+    return Body((reservation_name(request.reservation_id, fields),))
+
+
+def _summed(lines: Sequence[reservation_pb2.StockLine], fields: Fields) -> dict[StockName, int]:
+    """Return the copies of each level, in the order in which the lines first name them."""
+    copies: dict[StockName, int] = {}
+    for place, line in enumerate(lines):
+        within = fields.within(f"lines[{place}].")
+        name = stock_name(line, within)
+        copies[name] = copies.get(name, 0) + within.copies(line)
+        if copies[name] > limits.INTEGER_MAX >= line.copies:
+            within.refuse("copies", f"makes {copies[name]} of this level together; 1 .. 2^53-1 is allowed")
+    return copies
+
+
+def _chosen_id(origin: Origin) -> str:
+    """Return a reservation's id: the same one for the same request id, and else one that nothing has."""
+    if not origin.request_id:
+        return uuid.uuid4().hex
+    text = f"{origin.namespace}\0{origin.request_id}\0{origin.place}"
+    return blake2b(text.encode(), digest_size=_CHOSEN_ID_BYTES).hexdigest()
+
+
+def _reservation_of(applied: Applied) -> reservation_pb2.Reservation:
+    reservation = cast("Reservation", applied.levels[0])
+    return reservation_message(reservation, reservation.state)
+
+
+def _answer_reserve(applied: Applied) -> reservation_pb2.ReserveResponse:
+    return reservation_pb2.ReserveResponse(reservation=_reservation_of(applied), **commit_fields(applied))
+
+
+def _answer_commit(applied: Applied) -> reservation_pb2.CommitResponse:
+    return reservation_pb2.CommitResponse(reservation=_reservation_of(applied), **commit_fields(applied))
+
+
+def _answer_release(applied: Applied) -> reservation_pb2.ReleaseResponse:
+    return reservation_pb2.ReleaseResponse(reservation=_reservation_of(applied), **commit_fields(applied))
+
+
+def _answer_extend(applied: Applied) -> reservation_pb2.ExtendResponse:
+    return reservation_pb2.ExtendResponse(reservation=_reservation_of(applied), **commit_fields(applied))

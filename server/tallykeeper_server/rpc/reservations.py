@@ -1,0 +1,152 @@
+"""ReservationService on the wire."""
+
+import asyncio
+from typing import Final, cast
+
+from tallykeeper.v1 import reservation_pb2
+from tallykeeper_server.domain import limits
+from tallykeeper_server.domain.levels import Reservation, ReservationName, ReservationState
+from tallykeeper_server.domain.queries import GetLevels, GetTime, ListedReservation, ListReservations
+from tallykeeper_server.domain.refusals import not_found
+from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.rpc.fields import Fields
+from tallykeeper_server.rpc.level_messages import STATE_OF_MESSAGE, reservation_message
+from tallykeeper_server.rpc.mutating import apply
+from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
+from tallykeeper_server.rpc.reservation_changes import ReservationChanges, reservation_name
+
+_LIST_SCANS_MAX: Final = 10
+"""How many ranges of the index one page reads at most before it is returned short."""
+_LIST_SCAN_MAX: Final = 500
+
+
+class ReservationServicer:
+    """Each method checks its request, asks the engine and builds the response."""
+
+    def __init__(self, engine: Engine, changes: ReservationChanges) -> None:
+        self._engine = engine
+        self._changes = changes
+
+    async def Reserve(
+        self, request: reservation_pb2.ReserveRequest, deadline: float
+    ) -> reservation_pb2.ReserveResponse:
+        """Hold copies."""
+        return await apply(self._engine, self._changes.reserve, request, deadline)
+
+    async def Commit(self, request: reservation_pb2.CommitRequest, deadline: float) -> reservation_pb2.CommitResponse:
+        """Take what is reserved."""
+        return await apply(self._engine, self._changes.commit, request, deadline)
+
+    async def Release(
+        self, request: reservation_pb2.ReleaseRequest, deadline: float
+    ) -> reservation_pb2.ReleaseResponse:
+        """Give back what is reserved."""
+        return await apply(self._engine, self._changes.release, request, deadline)
+
+    async def Extend(self, request: reservation_pb2.ExtendRequest, deadline: float) -> reservation_pb2.ExtendResponse:
+        """Give a reservation more time."""
+        return await apply(self._engine, self._changes.extend, request, deadline)
+
+    async def GetReservation(
+        self, request: reservation_pb2.GetReservationRequest, deadline: float
+    ) -> reservation_pb2.GetReservationResponse:
+        """Read one reservation."""
+        fields = Fields()
+        name = reservation_name(request.reservation_id, fields)
+        namespace = fields.namespace(request.namespace)
+        fields.check()
+        (found,) = await self._read(namespace, (name,), deadline)
+        if found is None:
+            raise not_found(name)
+        return reservation_pb2.GetReservationResponse(reservation=reservation_message(*found))
+
+    async def ListReservations(
+        self, request: reservation_pb2.ListReservationsRequest, deadline: float
+    ) -> reservation_pb2.ListReservationsResponse:
+        """List reservations by holder, item and state, a page at a time."""
+        fields = Fields()
+        namespace = fields.namespace(request.namespace)
+        holder = fields.text("holder", request.holder, limits.HOLDER_BYTES_MAX)
+        item = fields.text("item", request.item, limits.NAME_BYTES_MAX)
+        fields.enum("state", request.state, reservation_pb2.ReservationState)
+        page_size = fields.page_size(request.page_size)
+        fields.check()
+        listing = ("reservations", namespace, holder, item, str(request.state))
+        after = _place_of(open_page_token(request.page_token, *listing))
+        first, last = _states_to_read(STATE_OF_MESSAGE.get(request.state))
+
+        page = _Page(page_size)
+        scan = page_size if not holder and not item else _LIST_SCAN_MAX
+        for _ in range(_LIST_SCANS_MAX):
+            query = ListReservations(namespace, first, last, after=after, limit=scan)
+            places = await self._engine.ask(query, deadline=deadline)
+            found = await self._read(
+                namespace, tuple(ReservationName(each.reservation_id) for each in places), deadline
+            )
+            for place, each in zip(places, found, strict=True):
+                if each and _passes(each[0], holder, item) and _is_in(each[1], request.state):
+                    page.add(*each)
+                after = place
+                if page.is_full:
+                    break
+            else:
+                if len(places) < scan:
+                    after = None
+            if after is None or page.is_full:
+                break
+        token = seal_page_token(f"{after.state.name}\0{after.reservation_id}", *listing) if after else ""
+        return reservation_pb2.ListReservationsResponse(reservations=page.reservations, next_page_token=token)
+
+    async def _read(
+        self, namespace: str, names: tuple[ReservationName, ...], deadline: float
+    ) -> list[tuple[Reservation, ReservationState] | None]:
+        """Return reservations and what they are now; None for each that does not exist."""
+        levels, now_ms = await asyncio.gather(
+            self._engine.ask(GetLevels(namespace, names), deadline=deadline),
+            self._engine.ask(GetTime(), deadline=deadline),
+        )
+        reservations = cast("list[Reservation | None]", levels)
+        return [None if each is None else (each, each.state_at(now_ms)) for each in reservations]
+
+
+class _Page:
+    """The reservations of one page."""
+
+    def __init__(self, size: int) -> None:
+        self.reservations: list[reservation_pb2.Reservation] = []
+        self._size = size
+        self._lines = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as many reservations as are wanted, or as many lines as one answer may have."""
+        return len(self.reservations) >= self._size or self._lines >= limits.ANSWER_LINES_MAX
+
+    def add(self, reservation: Reservation, state: ReservationState) -> None:
+        """Add one in the state that it is in."""
+        self.reservations.append(reservation_message(reservation, state))
+        self._lines += len(reservation.lines)
+
+
+def _states_to_read(state: ReservationState | None) -> tuple[ReservationState, ReservationState]:
+    """Return from which state to which the list is read. What has expired may stand among what is active."""
+    if state is None:
+        return ReservationState.ACTIVE, ReservationState.RELEASED
+    return ReservationState.ACTIVE if state is ReservationState.EXPIRED else state, state
+
+
+def _passes(reservation: Reservation, holder: str, item: str) -> bool:
+    return (not holder or reservation.holder == holder) and (
+        not item or any(line.name.item == item for line in reservation.lines)
+    )
+
+
+def _is_in(state: ReservationState, wanted: int) -> bool:
+    return STATE_OF_MESSAGE.get(wanted, state) is state
+
+
+def _place_of(token: str | None) -> ListedReservation | None:
+    if token is None:
+        return None
+    state, _, reservation_id = token.partition("\0")
+    return ListedReservation(ReservationState[state], reservation_id)

@@ -1,0 +1,112 @@
+"""The mutations of stock on the wire."""
+
+from typing import Final, Protocol, cast
+
+from tallykeeper.v1 import inventory_pb2
+from tallykeeper_server.domain.levels import StockLevel, StockName
+from tallykeeper_server.domain.mutations import Applied
+from tallykeeper_server.rpc.fields import Fields
+from tallykeeper_server.rpc.level_messages import stock_message
+from tallykeeper_server.rpc.mutating import Body, Change, Origin, commit_fields
+
+_CONFIGURABLE: Final = ("safety_stock", "backorder_limit", "low_stock_threshold")
+_LEAVE: Final = "="
+_ANY: Final = "-"
+_POLICIES: Final = inventory_pb2.ShortagePolicy
+
+
+class NamesStock(Protocol):
+    """A message with the fields that name a stock level."""
+
+    item: str
+    location: str
+
+
+def stock_name(request: NamesStock, fields: Fields) -> StockName:
+    """Return the stock level that a message names."""
+    return StockName(fields.name("item", request.item), fields.location(request.location))
+
+
+def _read_decrement(request: inventory_pb2.DecrementCopiesRequest, fields: Fields, _: Origin) -> Body:
+    name = stock_name(request, fields)
+    copies = fields.copies(request)
+    fields.enum("shortage_policy", request.shortage_policy, _POLICIES)
+    take_available = request.shortage_policy == _POLICIES.SHORTAGE_POLICY_TAKE_AVAILABLE
+    return Body((name,), (copies, int(take_available)))
+
+
+def _read_increment(request: inventory_pb2.IncrementCopiesRequest, fields: Fields, _: Origin) -> Body:
+    return Body((stock_name(request, fields),), (fields.copies(request),))
+
+
+def _read_set(request: inventory_pb2.SetStockRequest, fields: Fields, _: Origin) -> Body:
+    name = stock_name(request, fields)
+    on_hand = fields.quantity("on_hand", request.on_hand, least=0)
+    expected: int | str = _ANY
+    if request.HasField("expected_on_hand"):
+        expected = fields.integer("expected_on_hand", request.expected_on_hand)
+    return Body((name,), (on_hand, expected))
+
+
+def _read_move(request: inventory_pb2.MoveCopiesRequest, fields: Fields, _: Origin) -> Body:
+    item = fields.name("item", request.item)
+    from_location = fields.location(request.from_location, "from_location")
+    to_location = fields.location(request.to_location, "to_location")
+    if from_location == to_location:
+        fields.refuse("to_location", f"{to_location!r} is where the copies are; name another location")
+    return Body((StockName(item, from_location), StockName(item, to_location)), (fields.copies(request),))
+
+
+def _read_configure(request: inventory_pb2.ConfigureStockRequest, fields: Fields, _: Origin) -> Body:
+    name = stock_name(request, fields)
+    present = {
+        field: fields.quantity(field, getattr(request, field), least=0)
+        for field in _CONFIGURABLE
+        if request.HasField(field)
+    }
+    named = fields.update_mask(request, request.update_mask, _CONFIGURABLE)
+    return Body((name,), tuple(present.get(field, 0) if field in named else _LEAVE for field in _CONFIGURABLE))
+
+
+def _read_delete(request: inventory_pb2.DeleteStockRequest, fields: Fields, _: Origin) -> Body:
+    return Body((stock_name(request, fields),))
+
+
+def _answer_decrement(applied: Applied) -> inventory_pb2.DecrementCopiesResponse:
+    return inventory_pb2.DecrementCopiesResponse(
+        copies_taken=applied.extras[0], stock_level=_stock_of(applied), **commit_fields(applied)
+    )
+
+
+def _answer_move(applied: Applied) -> inventory_pb2.MoveCopiesResponse:
+    return inventory_pb2.MoveCopiesResponse(
+        from_stock_level=_stock_of(applied), to_stock_level=_stock_of(applied, 1), **commit_fields(applied)
+    )
+
+
+def _stock_of(applied: Applied, place: int = 0) -> inventory_pb2.StockLevel:
+    return stock_message(cast("StockLevel", applied.levels[place]))
+
+
+DECREMENT_COPIES: Final = Change("stock_decrement", _read_decrement, _answer_decrement)
+INCREMENT_COPIES: Final = Change(
+    "stock_increment",
+    _read_increment,
+    lambda applied: inventory_pb2.IncrementCopiesResponse(stock_level=_stock_of(applied), **commit_fields(applied)),
+)
+SET_STOCK: Final = Change(
+    "stock_set",
+    _read_set,
+    lambda applied: inventory_pb2.SetStockResponse(stock_level=_stock_of(applied), **commit_fields(applied)),
+)
+MOVE_COPIES: Final = Change("stock_move", _read_move, _answer_move)
+CONFIGURE_STOCK: Final = Change(
+    "stock_configure",
+    _read_configure,
+    lambda applied: inventory_pb2.ConfigureStockResponse(stock_level=_stock_of(applied), **commit_fields(applied)),
+)
+DELETE_STOCK: Final = Change(
+    "stock_delete",
+    _read_delete,
+    lambda applied: inventory_pb2.DeleteStockResponse(stock_level=_stock_of(applied), **commit_fields(applied)),
+)

@@ -1,0 +1,48 @@
+"""The end of a namespace's ledger, which is waited for on a connection of its own."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+from tallykeeper_server.domain.entries import Entry
+from tallykeeper_server.domain.errors import DefectError, StoreUnavailableError
+from tallykeeper_server.store import keys
+from tallykeeper_server.store.connection import Connection
+from tallykeeper_server.store.reading import decode_stream
+
+_SCRIPTS_AT_ONCE_MAX: Final = 8
+"""A script makes 1,000 entries at most: what is read at once must fit into every watcher's buffer."""
+_WAIT_MAX_SECONDS: Final = 3_600.0
+
+
+class LedgerTail:
+    """Waits for entries. It keeps one connection of the store's busy, and so is made once for all who watch."""
+
+    def __init__(self, url: str, namespace: str, *, timeout_seconds: float) -> None:
+        """``timeout_seconds`` bounds what the store may take beyond the time for which it is told to wait."""
+        self._connection = Connection(url, timeout_seconds=timeout_seconds + _WAIT_MAX_SECONDS)
+        self._timeout_seconds = timeout_seconds
+        self._ledger = keys.ledger(namespace)
+
+    async def read(self, after: int, *, wait_seconds: float) -> Sequence[Entry]:
+        """Return entries after a revision, in order, as soon as there are some; none when the time is up.
+
+        :raises TallyError: the store is away, or the ledger cannot be read.
+        """
+        wait_ms = max(1, int(min(wait_seconds, _WAIT_MAX_SECONDS) * 1_000))
+        command = ("XREAD", "COUNT", _SCRIPTS_AT_ONCE_MAX, "BLOCK", wait_ms, "STREAMS", self._ledger, f"0-{after}")
+        try:
+            async with asyncio.timeout(wait_ms / 1_000 + self._timeout_seconds):
+                streams = cast("list[Any] | None", await self._connection.call(*command))
+        except TimeoutError as error:
+            message = "the store does not answer"
+            raise StoreUnavailableError(message) from error
+        try:
+            return [entry for _, stream in streams or () for entry in decode_stream(stream) if entry.revision > after]
+        except (ValueError, TypeError, KeyError) as error:
+            message = f"the ledger holds what the script did not write: {error}"
+            raise DefectError(message) from error
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._connection.close()

@@ -1,0 +1,91 @@
+"""Asks the server, in the model's terms: a failure is a refusal, a listing is all its pages."""
+
+from typing import Any, cast
+
+from google.protobuf.message import Message
+
+from tallykeeper.v1 import batch_pb2, ledger_pb2, reservation_pb2
+from tallykeeper.v1.ledger_pb2 import OperationKind
+from tests.calling import Caller, Failure
+from tests.model.model import Answer, Chosen
+from tests.model.refusal import Refusal
+from tests.serving import wait_until
+
+
+class Asking:
+    """One namespace at the server."""
+
+    def __init__(self, call: Caller, namespace: str) -> None:
+        self._call, self._namespace = call, namespace
+
+    def __call__(self, request: Any) -> Any:  # noqa: ANN401  # any request, and its response
+        """Return the answer, without what an error says to people."""
+        if "namespace" in request.DESCRIPTOR.fields_by_name:
+            request.namespace = self._namespace
+        try:
+            response = self._call(request)
+        except Failure as failure:
+            return Refusal(failure.code, failure.reason, failure.metadata)
+        if isinstance(response, batch_pb2.ApplyResponse):
+            _drop_messages(response)
+        return response
+
+    def listed(self, request: Any, field: str) -> list[Any]:  # noqa: ANN401  # any listing
+        """Return all pages as one; each holds what it lists in this field."""
+        request.namespace = self._namespace
+        listed = []
+        for page in self._call.pages(request):
+            assert len(getattr(page, field)) <= (request.page_size or 100)
+            listed += getattr(page, field)
+        return listed
+
+    def watch(self, request: ledger_pb2.WatchRequest, *, through: int) -> list[ledger_pb2.Entry]:
+        """Return the entries of a watch as far as a revision."""
+        request.namespace = self._namespace
+        watched: list[ledger_pb2.Entry] = []
+        with self._call.stream(request) as responses:
+            for response in responses:
+                watched += response.entries
+                if response.revision >= through:
+                    return watched
+        message = "the watch ended by itself"
+        raise AssertionError(message)
+
+    def expiry(self, reservation_id: str) -> ledger_pb2.Entry | None:
+        """Return the ledger's entry of a reservation's expiry, if it has been made."""
+        request = ledger_pb2.ListEntriesRequest(
+            reservation_id=reservation_id, operation=OperationKind.OPERATION_KIND_EXPIRE
+        )
+        entries = self.listed(request, "entries")
+        assert len(entries) <= 1
+        return entries[0] if entries else None
+
+    def await_expiry(self, reservation_id: str) -> ledger_pb2.Entry:
+        """Return the entry of a reservation's expiry as soon as it has been made."""
+        wait_until(lambda: self.expiry(reservation_id) is not None, what="the reservation expires")
+        return cast("ledger_pb2.Entry", self.expiry(reservation_id))
+
+
+def _drop_messages(response: batch_pb2.ApplyResponse) -> None:
+    for result in response.results:
+        if result.HasField("error"):
+            assert result.error.message
+            result.error.ClearField("message")
+
+
+def chosen_by(answer: Answer, *, place: int = 0) -> Chosen:
+    """Return what the server has chosen where it applied a mutation, and stand-ins where it did not."""
+    if isinstance(answer, batch_pb2.ApplyResponse):
+        operations = tuple(
+            chosen_by(_result(result), place=number) for number, result in enumerate(answer.results, start=1)
+        )
+        return Chosen(now_ms=answer.commit_time.ToMilliseconds(), operations=operations)
+    if isinstance(answer, Refusal) or "commit_time" not in answer.DESCRIPTOR.fields_by_name:
+        return Chosen(reservation_id=f"not made {place}")
+    reservation_id = answer.reservation.reservation_id if isinstance(answer, reservation_pb2.ReserveResponse) else ""
+    commit_time: Any = getattr(answer, "commit_time", None)
+    return Chosen(now_ms=commit_time.ToMilliseconds(), reservation_id=reservation_id)
+
+
+def _result(result: batch_pb2.OperationResult) -> Message:
+    return cast("Message", getattr(result, result.WhichOneof("result") or ""))
