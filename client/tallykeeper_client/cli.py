@@ -10,6 +10,8 @@ from typing import Final, cast
 
 import click
 
+from tallykeeper_client.commands.failures import EXIT_CODES
+
 _PROGRAM: Final = "tallykeeper"
 _COMMANDS: Final = "tallykeeper.commands"
 _EXIT_INTERRUPTED: Final = 130
@@ -34,6 +36,7 @@ class InstalledCommands(click.Group):
     cls=InstalledCommands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EXIT_CODES,
 )
 @click.version_option(package_name=_PROGRAM, message="%(prog)s %(version)s")
 @click.pass_context

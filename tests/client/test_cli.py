@@ -107,8 +107,11 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == f"tallykeeper {version('tallykeeper')}\n"
 
 
-def test_the_installed_commands_are_demo_and_serve() -> None:
-    assert cli.tallykeeper.list_commands(click.Context(cli.tallykeeper)) == ["demo", "serve"]
+def test_the_installed_commands_are_those_of_client_and_server() -> None:
+    nouns = ["counter", "ledger", "namespace", "reservation", "stock"]
+    verbs = ["completion", "demo", "serve", "verify", "watch"]
+
+    assert cli.tallykeeper.list_commands(click.Context(cli.tallykeeper)) == sorted([*nouns, *verbs])
 
 
 def test_the_module_runs_the_command_line() -> None:
@@ -125,7 +128,7 @@ def test_the_client_loads_nothing_of_the_server() -> None:
         [
             sys.executable,
             "-c",
-            "import sys, tallykeeper_client.cli, tallykeeper_client.demo; print(*sys.modules)",
+            "import sys, tallykeeper_client.demo, tallykeeper_client.commands.stock; print(*sys.modules)",
         ],
         capture_output=True,
         text=True,

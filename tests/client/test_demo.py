@@ -19,10 +19,13 @@ def test_the_story_comes_out_as_told_and_can_be_looked_up(
     assert cli.main(["demo", "--target", server.target]) == 0
 
     out = capsys.readouterr().out
-    assert out.endswith("steps came out as told; in the last, 10 of 50 buyers served, 40 refused, 0 copies left.\n")
+    assert "9 steps came out as told; in the last, 10 of 50 buyers served, 40 refused, 0 copies left.\n" in out
+    assert "6 steps came out as told; in the last, expired, available: 4.\n" in out
     words = re.findall(r"\w+", out)
     assert {"INSUFFICIENT_STOCK", "replayed", "yes"} <= set(words)
     assert "NO" not in words
+    watched = re.findall(r"watcher: .*Z  (\w+)", out)
+    assert watched == [*["increment_copies"] * 3, "reserve", "commit", "reserve", "expire"]
     (namespace,) = set(re.findall(r"demo-[0-9a-f]{8}", out))
     with Client(server.target, namespace=namespace) as client:
         assert client.get_counter("visitors").counter.value == 5
@@ -48,8 +51,8 @@ def test_the_table_is_as_wide_as_the_terminal(
 
     assert cli.main(["demo", "--target", server.target]) == 0
 
-    table = capsys.readouterr().out.partition("All of this")[0].splitlines()
-    assert max(len(line.rstrip()) for line in table) == columns
+    drawn = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.startswith(("┏", "│", "└"))]
+    assert {len(line) for line in drawn} == {columns}
 
 
 async def test_a_server_that_answers_wrongly_is_found_out(

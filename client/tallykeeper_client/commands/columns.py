@@ -1,0 +1,88 @@
+"""What stands in the tables: the columns of each kind of message."""
+
+from typing import Final
+
+from tallykeeper.v1.counter_pb2 import Counter
+from tallykeeper.v1.inventory_pb2 import LineAvailability, StockLevel
+from tallykeeper.v1.ledger_pb2 import Difference, Entry, LookupRequestResponse
+from tallykeeper.v1.namespace_pb2 import GetNamespaceResponse
+from tallykeeper.v1.reservation_pb2 import Reservation
+from tallykeeper_client.commands import words
+from tallykeeper_client.commands.tables import Column
+
+COUNTER: Final = (
+    Column[Counter]("counter", lambda counter: counter.counter),
+    Column[Counter]("value", lambda counter: counter.value, number=True),
+    Column[Counter]("min", lambda counter: counter.min if counter.HasField("min") else "", number=True),
+    Column[Counter]("max", lambda counter: counter.max if counter.HasField("max") else "", number=True),
+    Column[Counter]("expires", lambda counter: words.moment(counter.expire_time)),
+)
+
+STOCK: Final = (
+    Column[StockLevel]("item", lambda level: level.item),
+    Column[StockLevel]("location", lambda level: level.location),
+    Column[StockLevel]("on_hand", lambda level: level.on_hand, number=True),
+    Column[StockLevel]("reserved", lambda level: level.reserved, number=True),
+    Column[StockLevel]("available", lambda level: level.available, number=True),
+    Column[StockLevel]("safety_stock", lambda level: level.safety_stock, number=True),
+    Column[StockLevel]("backorder_limit", lambda level: level.backorder_limit, number=True),
+    Column[StockLevel]("low_stock_threshold", lambda level: level.low_stock_threshold, number=True),
+)
+
+AVAILABILITY: Final = (
+    Column[LineAvailability]("item", lambda line: line.item),
+    Column[LineAvailability]("location", lambda line: line.location or words.anywhere(line)),
+    Column[LineAvailability]("requested", lambda line: line.requested, number=True),
+    Column[LineAvailability]("available", lambda line: line.available, number=True),
+    Column[LineAvailability]("backorder_limit", lambda line: line.backorder_limit, number=True),
+    Column[LineAvailability]("sufficient", lambda line: "yes" if line.sufficient else "no"),
+)
+
+RESERVATION: Final = (
+    Column[Reservation]("reservation", lambda reservation: reservation.reservation_id),
+    Column[Reservation]("state", lambda reservation: words.state_word(reservation.state)),
+    Column[Reservation]("holder", lambda reservation: reservation.holder),
+    Column[Reservation]("lines", lambda reservation: ", ".join(map(words.reserved, reservation.lines))),
+    Column[Reservation]("expires", lambda reservation: words.moment(reservation.expire_time)),
+)
+
+ENTRY: Final = (
+    Column[Entry]("revision", lambda entry: entry.revision, number=True),
+    Column[Entry]("time", lambda entry: words.moment(entry.commit_time)),
+    Column[Entry]("operation", lambda entry: words.operation_word(entry.operation)),
+    Column[Entry]("changes", words.changes),
+    Column[Entry]("reason", lambda entry: entry.reason),
+    Column[Entry]("reference", lambda entry: entry.reference),
+    Column[Entry]("request_id", lambda entry: entry.request_id),
+)
+
+LOOKUP: Final = (
+    Column[LookupRequestResponse]("outcome", lambda found: words.outcome_word(found.outcome)),
+    Column[LookupRequestResponse]("revision", lambda found: found.revision or "", number=True),
+    Column[LookupRequestResponse]("time", lambda found: words.moment(found.commit_time)),
+    Column[LookupRequestResponse]("applied", lambda found: found.applied_count, number=True),
+    Column[LookupRequestResponse]("refused", lambda found: found.refused_count, number=True),
+    Column[LookupRequestResponse]("refusal_reason", lambda found: found.refusal_reason),
+)
+
+DIFFERENCE: Final = (
+    Column[Difference]("kind", lambda difference: difference.kind),
+    Column[Difference]("name", lambda difference: difference.name),
+    Column[Difference]("location", lambda difference: difference.location),
+    Column[Difference]("revision", lambda difference: difference.revision, number=True),
+    Column[Difference]("expected", lambda difference: difference.expected),
+    Column[Difference]("actual", lambda difference: difference.actual),
+)
+
+NAMESPACE: Final = (
+    Column[GetNamespaceResponse]("namespace", lambda found: found.namespace),
+    Column[GetNamespaceResponse]("revision", lambda found: found.revision),
+    Column[GetNamespaceResponse]("oldest revision", lambda found: found.oldest_revision),
+    Column[GetNamespaceResponse]("stock levels", lambda found: found.stock_level_count),
+    Column[GetNamespaceResponse]("counters", lambda found: found.counter_count),
+    Column[GetNamespaceResponse]("active reservations", lambda found: found.active_reservation_count),
+    Column[GetNamespaceResponse]("revisions kept", lambda found: found.ledger_revisions_max or "all"),
+    Column[GetNamespaceResponse]("request ids kept", lambda found: found.request_retention.ToTimedelta()),
+    Column[GetNamespaceResponse]("reservations kept", lambda found: found.reservation_retention.ToTimedelta()),
+    Column[GetNamespaceResponse]("reservations live", lambda found: found.reservation_lifetime_max.ToTimedelta()),
+)

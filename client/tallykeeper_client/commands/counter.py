@@ -1,0 +1,91 @@
+"""``tallykeeper counter``: looks at counters and changes them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import click
+
+from tallykeeper_client.call import UNCHANGED
+from tallykeeper_client.commands import columns
+from tallykeeper_client.commands.failures import Refused
+from tallykeeper_client.commands.session import Session, mutates, noun, reads
+from tallykeeper_client.commands.values import INTEGER, LENGTH
+
+counter: Final = noun("counter", "Look at counters and change them.")
+
+
+@counter.command("get")
+@click.argument("counters", nargs=-1, required=True, metavar="COUNTER...")
+@reads
+def get(session: Session, *, counters: Sequence[str]) -> None:
+    """Show counters, as they are at one moment."""
+    found = session.client.batch_get_counters(counters)
+    session.output.show(columns.COUNTER, found.counters)
+    if found.missing:
+        message = f"no such counter: {', '.join(found.missing)}"
+        raise Refused(message)
+
+
+@counter.command("list")
+@click.argument("prefix", default="")
+@reads
+def list_counters(session: Session, *, prefix: str) -> None:
+    """List counters: those whose names begin with PREFIX, or all."""
+    session.output.show(columns.COUNTER, session.client.iterate_counters(prefix, page_size=1000))
+
+
+@counter.command("increment")
+@click.argument("counter")
+@click.option("--delta", type=INTEGER, default=1, show_default=True, help="What to add; below 0, to subtract.")
+@mutates
+def increment(session: Session, *, counter: str, delta: int) -> None:
+    """Add to a counter. One that does not exist begins at 0."""
+    response = session.client.increment(counter, delta=delta, **session.options)
+    session.changed(response, columns.COUNTER, [response.counter])
+
+
+@counter.command("set", context_settings={"ignore_unknown_options": True})
+@click.argument("counter")
+@click.argument("value", type=INTEGER)
+@click.option("--expected-value", type=INTEGER, help="Set it only if it has this value now.")
+@mutates
+def set_counter(session: Session, *, counter: str, value: int, expected_value: int | None) -> None:
+    """Set a counter to a value."""
+    response = session.client.set_counter(counter, value, expected_value=expected_value, **session.options)
+    session.changed(response, columns.COUNTER, [response.counter])
+
+
+@counter.command("configure")
+@click.argument("counter")
+@click.option("--min", type=INTEGER, help="The least value that it may take.")
+@click.option("--max", type=INTEGER, help="The greatest value that it may take.")
+@click.option("--expire-after", type=LENGTH, help="How long it lives from now on, such as 90s, 1h30m or 30d.")
+@click.option(
+    "--clear", type=click.Choice(["min", "max", "expire_after"]), multiple=True, help="What to clear; may be repeated."
+)
+@mutates
+def configure(session: Session, *, counter: str, clear: Sequence[str], **given: int | timedelta | None) -> None:
+    """Set or clear a counter's bounds and its time to live."""
+    response = session.client.configure_counter(counter, **_settings(given, clear), **session.options)
+    session.changed(response, columns.COUNTER, [response.counter])
+
+
+@counter.command("delete")
+@click.argument("counter")
+@mutates
+def delete(session: Session, *, counter: str) -> None:
+    """Delete a counter with its bounds, and show it as it was."""
+    response = session.client.delete_counter(counter, **session.options)
+    session.changed(response, columns.COUNTER, [response.counter])
+
+
+def _settings(given: Mapping[str, int | timedelta | None], clear: Sequence[str]) -> Mapping[str, Any]:
+    """Say of each setting whether it is set, cleared or left as it is."""
+    if both := [name for name in clear if given[name] is not None]:
+        message = f"{both[0]} is both set and cleared"
+        raise click.UsageError(message)
+    if not clear and all(value is None for value in given.values()):
+        message = f"nothing to configure: name one of {', '.join(given)}"
+        raise click.UsageError(message)
+    return {name: None if name in clear else UNCHANGED if value is None else value for name, value in given.items()}

@@ -1,0 +1,90 @@
+"""How values are written on the command line: numbers, lengths of time, moments, and lines of copies."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import click
+
+from tallykeeper.v1.inventory_pb2 import AvailabilityLine
+from tallykeeper.v1.reservation_pb2 import StockLine
+
+INTEGER_MAX: Final = 2**53 - 1
+
+INTEGER: Final = click.IntRange(-INTEGER_MAX, INTEGER_MAX)
+COUNT: Final = click.IntRange(0, INTEGER_MAX)
+COPIES: Final = click.IntRange(1, INTEGER_MAX)
+
+_UNITS: Final = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+_LENGTH: Final = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d))+")
+_PART: Final = re.compile(r"([0-9]+)(ms|s|m|h|d)")
+_LINE: Final = re.compile(
+    r"(?P<item>.+?)(?:@(?P<location>[A-Za-z0-9][A-Za-z0-9._-]{0,62}))?(?:=(?P<copies>[0-9]{1,16}))?"
+)
+
+
+class Length(click.ParamType[timedelta]):
+    """A length of time, such as 90s, 15m, 1h30m or 500ms."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Add up its parts."""
+        if isinstance(value, timedelta):
+            return value
+        if not _LENGTH.fullmatch(str(value)):
+            self.fail(f"{value!r} is no length of time, such as 90s, 15m, 1h30m or 500ms", param, ctx)
+        try:
+            return sum((int(number) * _UNITS[unit] for number, unit in _PART.findall(str(value))), timedelta())
+        except OverflowError:
+            self.fail(f"{value!r} is too long", param, ctx)
+
+
+class Moment(click.ParamType[datetime]):
+    """A time, such as 2026-05-01, 2026-05-01T12:00:00Z, or 1h for an hour ago; in UTC if it names no zone."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read it, or count back from now."""
+        if isinstance(value, datetime):
+            return value
+        if _LENGTH.fullmatch(str(value)):
+            return datetime.now(UTC) - LENGTH.convert(value, param, ctx)
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no time, such as 2026-05-01, 2026-05-01T12:00:00Z or 1h (ago)", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class Line(click.ParamType[StockLine]):
+    """Copies of an item: ITEM, ITEM=COPIES, ITEM@LOCATION or ITEM@LOCATION=COPIES."""
+
+    name = "line"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> StockLine:
+        """Read it from its end, so that an item may have both signs in its name if the line names both parts."""
+        if isinstance(value, StockLine):
+            return value
+        found = _LINE.fullmatch(str(value))
+        if not found or (found["item"][0] in "@=" and not (found["location"] and found["copies"])):
+            self.fail(f"{value!r} is no line, such as dune, dune=2 or dune@annex=2", param, ctx)
+        copies = COPIES(found["copies"], param, ctx) if found["copies"] else 1
+        return StockLine(item=found["item"], location=found["location"] or "", copies=copies)
+
+
+LENGTH: Final = Length()
+MOMENT: Final = Moment()
+LINE: Final = Line()
+
+
+def availability_line(line: StockLine, *, any_location: bool) -> AvailabilityLine:
+    """Ask for what a line names, at its location or anywhere."""
+    return AvailabilityLine(item=line.item, location=line.location, copies=line.copies, any_location=any_location)

@@ -1,0 +1,74 @@
+"""What happened and what there is, in words."""
+
+from collections.abc import Iterator
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tallykeeper.v1.inventory_pb2 import LineAvailability
+from tallykeeper.v1.ledger_pb2 import Entry, EntryLine, OperationKind, RequestOutcome, ThresholdCrossing
+from tallykeeper.v1.reservation_pb2 import ReservationLine, ReservationState
+
+
+def state_word(state: int) -> str:
+    """Name what a reservation is, as in ``active``."""
+    return ReservationState.Name(state).removeprefix("RESERVATION_STATE_").lower()
+
+
+def operation_word(kind: int) -> str:
+    """Name the kind of a mutation, as in ``decrement_copies``."""
+    return OperationKind.Name(kind).removeprefix("OPERATION_KIND_").lower()
+
+
+def outcome_word(outcome: int) -> str:
+    """Name what became of a request, as in ``applied``."""
+    return RequestOutcome.Name(outcome).removeprefix("REQUEST_OUTCOME_").lower()
+
+
+def changes(entry: Entry) -> str:
+    """Tell what a mutation changed, as in ``dune@main: on_hand -2 = 3``."""
+    told = [_change(line) for line in entry.lines]
+    if entry.HasField("reservation"):
+        told.insert(0, f"{entry.reservation.reservation_id} {state_word(entry.reservation.state)}")
+    return "; ".join(told)
+
+
+def event(entry: Entry) -> str:
+    """Tell of a mutation in one line, as it is told when it happens."""
+    told = f"{entry.revision}  {moment(entry.commit_time)}  {operation_word(entry.operation)}  {changes(entry)}"
+    return "  ".join(part for part in (told, entry.reason, entry.reference) if part)
+
+
+def reserved(line: ReservationLine) -> str:
+    """Tell what a reservation holds or held of one level, as in ``dune@main=2``."""
+    taken = f" ({line.copies_committed} taken)" if line.copies_committed else ""
+    return f"{line.item}@{line.location}={line.copies}{taken}"
+
+
+def anywhere(line: LineAvailability) -> str:
+    """Tell where copies of an item may be taken that were looked for anywhere."""
+    return f"any of {len(line.locations)}"
+
+
+def moment(time: Timestamp) -> str:
+    """Write a time in UTC; nothing if it is absent."""
+    return time.ToJsonString() if time.seconds else ""
+
+
+def _change(line: EntryLine) -> str:
+    if line.counter:
+        return f"{line.counter}: " + (
+            f"{line.change:+} = {line.counter_after.value}" if line.HasField("counter_after") else "deleted"
+        )
+    return f"{line.item}@{line.location}: " + ", ".join(_stock_changes(line))
+
+
+def _stock_changes(line: EntryLine) -> Iterator[str]:
+    if not line.HasField("stock_after"):
+        yield "deleted"
+        return
+    after = line.stock_after
+    yield f"on_hand {line.change:+} = {after.on_hand}" if line.change else f"on_hand {after.on_hand}"
+    if line.reserved_change:
+        yield f"reserved {line.reserved_change:+} = {after.reserved}"
+    for crossing in line.crossings:
+        yield ThresholdCrossing.Name(crossing).removeprefix("THRESHOLD_CROSSING_").lower().replace("_", " ")

@@ -1,0 +1,55 @@
+"""Runs the command line against a server that a test scripts."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+
+import pytest
+from google.protobuf.message import Message
+
+from tallykeeper_client import cli
+from tests.client.scripted_server import ScriptedServer
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command line, the request that it becomes, the answer, and what is printed."""
+
+    arguments: str
+    request: Message
+    response: Message
+    printed: tuple[str, ...]
+    exit_code: int = 0
+
+    def __str__(self) -> str:
+        return "-".join(self.arguments.split()[:2])
+
+
+async def run(server: ScriptedServer | str, *arguments: str) -> int:
+    """Run a command on a server, with the server in this event loop, and return its exit code."""
+    target = server if isinstance(server, str) else server.target
+    return await asyncio.to_thread(cli.main, [*arguments, "--target", target])
+
+
+async def check(case: Case, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fail if a command asks for anything else, or shows anything else."""
+    scripted.will_answer(case.response)
+
+    assert await run(scripted, *case.arguments.split()) == case.exit_code
+
+    (asked,) = scripted.asked
+    assert type(case.request).FromString(asked.body) == case.request
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.splitlines() == list(case.printed)
+
+
+async def check_json(case: Case, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fail if a command with ``--json`` answers with anything but objects, each on its line."""
+    scripted.will_answer(case.response)
+
+    assert await run(scripted, *case.arguments.split(), "--json") == case.exit_code
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert all(isinstance(json.loads(line), dict) for line in lines)

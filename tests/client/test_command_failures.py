@@ -1,0 +1,127 @@
+"""How commands end that did not get what they asked for: one line on stderr, and an exit code that means something."""
+
+import re
+
+import grpc
+import pytest
+
+from tallykeeper_client import cli
+from tests.client.running import run
+from tests.client.scripted_server import Refusal, ScriptedServer
+from tests.client.trailers import trailers
+
+Code = grpc.StatusCode
+NEVER_AGAIN = ("grpc-retry-pushback-ms", "-1")
+SHORT = {"item": "dune", "location": "main", "requested": "3", "available": "2", "backorder_limit": "0"}
+ANOTHER = {"item_2": "emma", "location_2": "annex", "requested_2": "9", "available_2": "-1", "backorder_limit_2": "0"}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "exit_code", "line"),
+    [
+        (
+            Refusal(Code.FAILED_PRECONDITION, "in words", trailers("INSUFFICIENT_STOCK", SHORT)),
+            1,
+            "in words [INSUFFICIENT_STOCK]",
+        ),
+        (Refusal(Code.INVALID_ARGUMENT, "in words", trailers("INVALID_FIELD")), 2, "in words [INVALID_FIELD]"),
+        (
+            Refusal(Code.UNAVAILABLE, "in words", (*trailers("OUTCOME_UNKNOWN"), NEVER_AGAIN)),
+            3,
+            "in words [OUTCOME_UNKNOWN]; to try again without counting twice, add --request-id mine",
+        ),
+        (
+            Refusal(Code.RESOURCE_EXHAUSTED, "in words", trailers("OVERLOADED")),
+            3,
+            "in words [OVERLOADED]; to try again without counting twice, add --request-id mine",
+        ),
+        (
+            Refusal(Code.INTERNAL, "in words", trailers("INTERNAL")),
+            3,
+            "in words; to try again without counting twice, add --request-id mine",
+        ),
+    ],
+    ids=["refused", "invalid", "unknown", "overloaded", "internal"],
+)
+async def test_an_error_is_one_line_and_its_exit_code(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, refusal: Refusal, exit_code: int, line: str
+) -> None:
+    scripted.will_answer(refusal)
+
+    assert await run(scripted, "stock", "decrement", "dune", "--request-id", "mine") == exit_code
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"tallykeeper: {line}\n"
+
+
+@pytest.mark.parametrize(("count", "told_count", "rest"), [(2, 2, "0 left)"), (30, 20, " and 10 more")])
+async def test_every_short_line_is_named(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, count: int, told_count: int, rest: str
+) -> None:
+    told = SHORT | ANOTHER | {"lines": str(count)}
+    for number in range(3, told_count + 1):
+        told |= {f"{name}_{number}": value for name, value in SHORT.items()}
+    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, "in words", trailers("INSUFFICIENT_STOCK", told)))
+
+    assert await run(scripted, "reservation", "reserve", "dune=3", "emma@annex=9") == 1
+
+    line = capsys.readouterr().err
+    assert "short in all: dune@main (3 asked for, 2 left), emma@annex (9 asked for, 0 left)" in line
+    assert line.endswith(f"{rest}\n")
+
+
+async def test_a_read_that_fails_names_no_request_id(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
+    assert await run(nobody, "stock", "get", "dune", "--timeout", "0.2") == 3
+
+    line = capsys.readouterr().err
+    assert nobody in line
+    assert "request-id" not in line
+
+
+async def test_a_fresh_request_id_is_told_when_it_is_needed(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
+    assert await run(nobody, "stock", "increment", "dune", "--timeout", "0.2") == 3
+
+    assert re.search(r"add --request-id [0-9a-f]{32}$", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("stock decrement dune --copies 0", "0 is not in the range"),
+        ("stock set dune 9007199254740992", "9007199254740992 is not in the range"),
+        ("stock configure dune", "name one of safety_stock, backorder_limit, low_stock_threshold"),
+        ("counter configure c", "name one of min, max, expire_after"),
+        ("counter configure c --min 1 --clear min", "min is both set and cleared"),
+        ("counter configure c --expire-after 5", "'5' is no length of time"),
+        ("counter increment c --expire", "no such option '--expire'"),
+        ("reservation reserve =3", "'=3' is no line"),
+        ("reservation reserve dune=0", "0 is not in the range"),
+        ("reservation list --state gone", "'gone' is not one of"),
+        ("ledger list --since yesterday", "'yesterday' is no time"),
+        ("stock get dune --timeout 0", "0.0 is not in the range"),
+        ("watch --levels --after-revision 3", "--levels and --after-revision exclude each other"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_sends_nothing(
+    capsys: pytest.CaptureFixture[str], nobody: str, *, arguments: str, words: str
+) -> None:
+    assert cli.main([*arguments.split(), "--target", nobody]) == 2
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert words in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_what_is_not_unicode_is_wrong_usage(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
+    assert cli.main(["counter", "get", "\udcff", "--target", nobody]) == 2
+
+    assert "is not Unicode text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("noun", ["", "counter", "stock", "reservation", "ledger", "namespace", "watch", "verify"])
+def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str], noun: str) -> None:
+    assert cli.main([*noun.split(), "--help"]) == 0
+
+    assert "3    no answer" in capsys.readouterr().out

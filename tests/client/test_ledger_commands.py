@@ -1,0 +1,211 @@
+"""The commands `reservation`, `ledger`, `verify` and `namespace`: what each asks, and what it shows."""
+
+from datetime import timedelta
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tallykeeper.v1 import ledger_pb2, namespace_pb2, reservation_pb2
+from tallykeeper_client import OperationKind, Reservation, ReservationLine, ReservationState, StockLine
+from tests.client.running import Case, check, check_json, run
+from tests.client.scripted_server import ScriptedServer
+
+TIME = Timestamp(seconds=1_780_000_000)
+AT = "2026-05-28T20:26:40Z"
+BASKET = Reservation(
+    reservation_id="basket-1",
+    state=ReservationState.RESERVATION_STATE_COMMITTED,
+    holder="ann",
+    lines=[
+        ReservationLine(item="dune", location="main", copies=2, copies_committed=1),
+        ReservationLine(item="emma", location="annex", copies=1),
+    ],
+    expire_time=TIME,
+)
+LINES = [StockLine(item="dune", location="annex", copies=2), StockLine(item="emma", copies=1)]
+RESERVATION_LINE = (
+    "reservation  state      holder  lines                                expires",
+    f"basket-1     committed  ann     dune@main=2 (1 taken), emma@annex=1  {AT}",
+)
+REST = "and 0 reservations compared, 0 levels and counters no longer in the ledger"
+CASES = [
+    Case(
+        "reservation reserve dune@annex=2 emma --id basket-1 --ttl 90s --holder ann --request-id mine",
+        reservation_pb2.ReserveRequest(
+            reservation_id="basket-1",
+            lines=LINES,
+            ttl=timedelta(seconds=90),
+            holder="ann",
+            namespace="default",
+            request_id="mine",
+        ),
+        reservation_pb2.ReserveResponse(reservation=BASKET, revision=17),
+        (*RESERVATION_LINE, "revision 17"),
+    ),
+    Case(
+        "reservation commit basket-1 --request-id mine",
+        reservation_pb2.CommitRequest(reservation_id="basket-1", namespace="default", request_id="mine"),
+        reservation_pb2.CommitResponse(reservation=BASKET, revision=17),
+        (*RESERVATION_LINE, "revision 17"),
+    ),
+    Case(
+        "reservation commit basket-1 dune@annex=2 emma --request-id mine",
+        reservation_pb2.CommitRequest(reservation_id="basket-1", lines=LINES, namespace="default", request_id="mine"),
+        reservation_pb2.CommitResponse(reservation=BASKET, revision=17),
+        (*RESERVATION_LINE, "revision 17"),
+    ),
+    Case(
+        "reservation release basket-1 --request-id mine",
+        reservation_pb2.ReleaseRequest(reservation_id="basket-1", namespace="default", request_id="mine"),
+        reservation_pb2.ReleaseResponse(reservation=BASKET, revision=17),
+        (*RESERVATION_LINE, "revision 17"),
+    ),
+    Case(
+        "reservation extend basket-1 --ttl 500ms --request-id mine",
+        reservation_pb2.ExtendRequest(
+            reservation_id="basket-1", ttl=timedelta(milliseconds=500), namespace="default", request_id="mine"
+        ),
+        reservation_pb2.ExtendResponse(reservation=BASKET, revision=17),
+        (*RESERVATION_LINE, "revision 17"),
+    ),
+    Case(
+        "reservation get basket-1",
+        reservation_pb2.GetReservationRequest(namespace="default", reservation_id="basket-1"),
+        reservation_pb2.GetReservationResponse(reservation=BASKET),
+        RESERVATION_LINE,
+    ),
+    Case(
+        "reservation list --holder ann --item dune --state active",
+        reservation_pb2.ListReservationsRequest(
+            namespace="default",
+            holder="ann",
+            item="dune",
+            state=ReservationState.RESERVATION_STATE_ACTIVE,
+            page_size=1000,
+        ),
+        reservation_pb2.ListReservationsResponse(reservations=[BASKET]),
+        RESERVATION_LINE,
+    ),
+    Case(
+        "ledger list --item dune --operation commit --since 2026-05-28 --until 2026-05-28T20:26:40Z --limit 7",
+        ledger_pb2.ListEntriesRequest(
+            namespace="default",
+            item="dune",
+            operation=OperationKind.OPERATION_KIND_COMMIT,
+            start_time=Timestamp(seconds=1_779_926_400),
+            end_time=TIME,
+            page_size=7,
+        ),
+        ledger_pb2.ListEntriesResponse(
+            entries=[{"revision": 17, "commit_time": TIME, "operation": 8, "reason": "sale", "request_id": "mine"}]
+        ),
+        (
+            "revision  time                  operation    changes  reason  reference  request_id",
+            f"      17  {AT}  move_copies           sale               mine",
+        ),
+    ),
+    Case(
+        "ledger lookup mine",
+        ledger_pb2.LookupRequestRequest(namespace="default", request_id="mine"),
+        ledger_pb2.LookupRequestResponse(
+            outcome="REQUEST_OUTCOME_APPLIED", revision=17, commit_time=TIME, applied_count=1
+        ),
+        (
+            "outcome  revision  time                  applied  refused  refusal_reason",
+            f"applied        17  {AT}        1        0",
+        ),
+    ),
+    Case(
+        "ledger lookup mine",
+        ledger_pb2.LookupRequestRequest(namespace="default", request_id="mine"),
+        ledger_pb2.LookupRequestResponse(outcome="REQUEST_OUTCOME_UNKNOWN"),
+        (
+            "outcome  revision  time  applied  refused  refusal_reason",
+            "unknown                        0        0",
+        ),
+        exit_code=1,
+    ),
+    Case(
+        "verify",
+        ledger_pb2.VerifyNamespaceRequest(namespace="default"),
+        ledger_pb2.VerifyNamespaceResponse(clean=True, from_revision=1, to_revision=17, levels_checked=3),
+        (f"differences: 0; revisions 1 to 17 replayed, 3 levels and counters {REST}",),
+    ),
+    Case(
+        "verify",
+        ledger_pb2.VerifyNamespaceRequest(namespace="default"),
+        ledger_pb2.VerifyNamespaceResponse(
+            differences=[{"kind": "stock", "name": "dune", "location": "main", "revision": 9, "expected": "5"}],
+            difference_count=1,
+            from_revision=1,
+            to_revision=17,
+        ),
+        (
+            "kind   name  location  revision  expected  actual",
+            "stock  dune  main             9  5",
+            f"differences: 1; revisions 1 to 17 replayed, 0 levels and counters {REST}",
+        ),
+        exit_code=4,
+    ),
+    Case(
+        "namespace list sh",
+        namespace_pb2.ListNamespacesRequest(prefix="sh", page_size=1000),
+        namespace_pb2.ListNamespacesResponse(namespaces=["shop", "shoes"]),
+        ("shop", "shoes"),
+    ),
+    Case(
+        "namespace get --namespace shop",
+        namespace_pb2.GetNamespaceRequest(namespace="shop"),
+        namespace_pb2.GetNamespaceResponse(
+            namespace="shop", revision=17, oldest_revision=1, request_retention=timedelta(days=1)
+        ),
+        (
+            "namespace            shop",
+            "revision             17",
+            "oldest revision      1",
+            "stock levels         0",
+            "counters             0",
+            "active reservations  0",
+            "revisions kept       all",
+            "request ids kept     1 day, 0:00:00",
+            "reservations kept    0:00:00",
+            "reservations live    0:00:00",
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_a_command_asks_and_shows_the_answer(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, case: Case
+) -> None:
+    await check(case, scripted, capsys)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_each_command_answers_in_json_too(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, case: Case
+) -> None:
+    await check_json(case, scripted, capsys)
+
+
+async def test_target_and_namespace_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, scripted: ScriptedServer
+) -> None:
+    monkeypatch.setenv("TALLYKEEPER_NAMESPACE", "shop")
+
+    await run(scripted, "namespace", "get")
+
+    assert namespace_pb2.GetNamespaceRequest.FromString(scripted.asked[0].body).namespace == "shop"
+
+
+async def test_a_list_goes_through_all_pages_but_not_beyond_its_limit(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
+) -> None:
+    page = ledger_pb2.ListEntriesResponse(entries=[{"revision": 1}, {"revision": 2}], next_page_token="more")  # noqa: S106  # a page token is no password
+    scripted.will_answer(page, page, page)
+
+    await run(scripted, "ledger", "list", "--limit", "3")
+
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 3
+    assert [ledger_pb2.ListEntriesRequest.FromString(asked.body).page_token for asked in scripted.asked] == ["", "more"]

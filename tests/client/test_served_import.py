@@ -1,0 +1,98 @@
+"""The command line against the real server: files that go in and come out."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tallykeeper_client import Client, cli
+from tests.serving import ThreadedServer
+
+HEADER = "item,location,on_hand,safety_stock,backorder_limit,low_stock_threshold\n"
+
+
+@pytest.fixture(autouse=True)
+def _served(monkeypatch: pytest.MonkeyPatch, server: ThreadedServer, namespace: str) -> None:
+    """Let every command find the server and the test's own namespace."""
+    monkeypatch.setenv("TALLYKEEPER_TARGET", server.target)
+    monkeypatch.setenv("TALLYKEEPER_NAMESPACE", namespace)
+
+
+@pytest.fixture
+def stock_file(tmp_path: Path) -> Path:
+    """A file of 1,500 rows, in the order in which an export has them."""
+    path = tmp_path / "stock.csv"
+    rows = (f"item-{number:05},main,{number},{number % 3},0,{number % 7}\n" for number in range(1500))
+    path.write_text(HEADER + "".join(rows))
+    return path
+
+
+def _revision(server: ThreadedServer, namespace: str) -> int:
+    with Client(server.target, namespace=namespace) as client:
+        return client.get_namespace().revision
+
+
+@pytest.mark.parametrize("form", [(), ("--add",)], ids=["set", "add"])
+def test_what_is_imported_is_exported_and_a_second_time_changes_nothing(
+    tmp_path: Path, stock_file: Path, server: ThreadedServer, namespace: str, *, form: tuple[str, ...]
+) -> None:
+    assert cli.main(["stock", "import", str(stock_file), *form]) == 0
+    after_first = _revision(server, namespace)
+    assert cli.main(["stock", "import", str(stock_file), *form]) == 0
+
+    assert cli.main(["stock", "export", str(tmp_path / "out.csv")]) == 0
+
+    assert _revision(server, namespace) == after_first
+    assert (tmp_path / "out.csv").read_text() == stock_file.read_text()
+
+
+def test_a_second_time_is_told(capsys: pytest.CaptureFixture[str], stock_file: Path) -> None:
+    cli.main(["stock", "import", str(stock_file)])
+    cli.main(["stock", "import", str(stock_file)])
+
+    assert capsys.readouterr().out.splitlines() == [
+        "1500 rows: 1500 in, 0 refused, 0 bad",
+        "1500 rows: 1500 in (1500 of them before), 0 refused, 0 bad",
+    ]
+
+
+def test_a_row_that_the_server_refuses_is_named_and_the_others_go_in(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "stock.csv"
+    path.write_text("item,on_hand\ndune,1\nemma,5\n")
+    cli.main(["stock", "set", "dune", "3"])
+    cli.main(["reservation", "reserve", "dune=2"])
+    capsys.readouterr()
+
+    assert cli.main(["stock", "import", str(path)]) == 1
+
+    captured = capsys.readouterr()
+    assert captured.err.startswith("line 2: ")
+    assert "[STOCK_BELOW_RESERVED]" in captured.err
+    assert captured.out == "2 rows: 1 in, 1 refused, 0 bad\n"
+
+
+def test_the_later_row_of_a_file_has_the_last_word(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "stock.csv"
+    path.write_text("item,on_hand\n" + "".join(f"item-{number % 600},{number}\n" for number in range(3000)))
+
+    assert cli.main(["stock", "import", str(path)]) == 0
+    capsys.readouterr()
+    cli.main(["stock", "get", "item-0", "item-599", "--json"])
+
+    assert [json.loads(line)["on_hand"] for line in capsys.readouterr().out.splitlines()] == ["2400", "2999"]
+
+
+def test_commands_work_together(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["stock", "increment", "dune", "--copies", "3"]) == 0
+    assert cli.main(["reservation", "reserve", "dune=2", "--id", "b"]) == 0
+    assert cli.main(["reservation", "reserve", "dune=2"]) == 1
+    assert cli.main(["reservation", "commit", "b"]) == 0
+    assert cli.main(["verify"]) == 0
+    capsys.readouterr()
+
+    assert cli.main(["ledger", "list", "--item", "dune", "--json"]) == 0
+
+    kinds = [json.loads(line)["operation"] for line in capsys.readouterr().out.splitlines()]
+    assert kinds == ["OPERATION_KIND_INCREMENT_COPIES", "OPERATION_KIND_RESERVE", "OPERATION_KIND_COMMIT"]

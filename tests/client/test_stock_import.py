@@ -1,0 +1,261 @@
+"""``tallykeeper stock import``: what is sent, what is told, and that nothing counts twice."""
+
+import asyncio
+import json
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
+
+from tallykeeper.v1.batch_pb2 import ApplyRequest
+from tallykeeper_client import ApplyResponse, OperationResult, cli, operations
+from tests.client.running import run
+from tests.client.scripted_server import Refusal, ScriptedServer
+from tests.client.trailers import trailers
+
+Code = grpc.StatusCode
+
+
+@pytest.fixture
+def stock_file(tmp_path: Path) -> Path:
+    """A file with two rows that are right, a bad one between them, and settings."""
+    path = tmp_path / "stock.csv"
+    path.write_text("item,location,on_hand,safety_stock\ndune,annex,5,1\nemma,,x,\nmoby,,0,\n")
+    return path
+
+
+def _many(path: Path, count: int) -> Path:
+    path.write_text("item,on_hand\n" + "".join(f"item-{number},{number}\n" for number in range(count)))
+    return path
+
+
+def _asked(scripted: ScriptedServer) -> list[ApplyRequest]:
+    requests = [ApplyRequest.FromString(asked.body) for asked in scripted.asked]
+    return sorted(requests, key=lambda request: int(request.request_id.rpartition("-")[2]))
+
+
+async def test_rows_are_set_and_a_bad_one_is_named_and_left_out(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, stock_file: Path
+) -> None:
+    assert await run(scripted, "stock", "import", str(stock_file), "--namespace", "shop", "--reference", "count-7") == 1
+
+    (request,) = _asked(scripted)
+    assert list(request.operations) == [
+        operations.set_stock("dune", 5, location="annex"),
+        operations.configure_stock("dune", location="annex", safety_stock=1),
+        operations.set_stock("moby", 0),
+    ]
+    assert (request.namespace, request.reason, request.reference, request.atomic) == (
+        "shop",
+        "import",
+        "count-7",
+        False,
+    )
+    captured = capsys.readouterr()
+    assert captured.err == "line 3, column on_hand: 'x' is not a whole number from 0 to 2^53-1\n"
+    assert captured.out == "3 rows: 2 in, 0 refused, 1 bad\n"
+
+
+async def test_rows_may_be_added_and_have_a_location_of_their_own(scripted: ScriptedServer, stock_file: Path) -> None:
+    await run(scripted, "stock", "import", str(stock_file), "--add", "--location", "shop", "--reason", "delivery")
+
+    (request,) = _asked(scripted)
+    assert request.reason == "delivery"
+    assert list(request.operations) == [
+        operations.increment_copies("dune", location="annex", copies=5),
+        operations.configure_stock("dune", location="annex", safety_stock=1),
+    ]
+
+
+async def test_a_dry_run_sends_nothing(capsys: pytest.CaptureFixture[str], nobody: str, stock_file: Path) -> None:
+    assert await run(nobody, "stock", "import", str(stock_file), "--dry-run") == 1
+
+    assert capsys.readouterr().out == "3 rows: 2 right, 1 bad; nothing was sent\n"
+
+
+async def test_the_sum_may_be_json(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, stock_file: Path
+) -> None:
+    await run(scripted, "stock", "import", str(stock_file), "--json")
+
+    assert json.loads(capsys.readouterr().out) == {
+        "rows": 3, "bad": 1, "refused": 0, "replayed": 0, "line": 4, "done": 2,
+    }  # fmt: skip
+
+
+async def test_what_the_server_refuses_is_named_by_its_line(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, stock_file: Path
+) -> None:
+    refused = OperationResult(error={"code": 9, "reason": "STOCK_BELOW_RESERVED", "message": "too few"})
+    scripted.will_answer(ApplyResponse(results=[{"set_stock": {}}, {"configure_stock": {}}, refused], failed_count=1))
+
+    assert await run(scripted, "stock", "import", str(stock_file)) == 1
+
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[1] == "line 4: too few [STOCK_BELOW_RESERVED]"
+    assert captured.out == "3 rows: 1 in, 1 refused, 1 bad\n"
+
+
+async def test_the_same_file_is_sent_in_the_same_batches_under_the_same_ids(
+    scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    path = _many(tmp_path / "many.csv", 1200)
+
+    assert await run(scripted, "stock", "import", str(path)) == 0
+    first = _asked(scripted)
+    scripted.asked.clear()
+    path.rename(tmp_path / "renamed.csv")
+    assert await run(scripted, "stock", "import", str(tmp_path / "renamed.csv")) == 0
+
+    assert _asked(scripted) == first
+    assert [len(request.operations) for request in first] == [500, 500, 200]
+    assert [request.request_id[-5:].partition("-")[2] for request in first] == ["1", "501", "1001"]
+    assert all(re.fullmatch(r"import-[0-9a-f]{32}-[0-9]+", request.request_id) for request in first)
+
+
+@pytest.mark.parametrize(
+    "other", [("--add",), ("--location", "annex"), ("--request-id", "again")], ids=["add", "location", "request id"]
+)
+async def test_another_way_to_import_a_file_is_another_import(
+    scripted: ScriptedServer, tmp_path: Path, *, other: tuple[str, ...]
+) -> None:
+    path = _many(tmp_path / "many.csv", 2)
+
+    await run(scripted, "stock", "import", str(path))
+    await run(scripted, "stock", "import", str(path), *other)
+
+    first, second = (ApplyRequest.FromString(asked.body).request_id for asked in scripted.asked)
+    assert first != second
+    if other[1:] == ("again",):
+        assert second == "again-1"
+
+
+async def test_another_file_is_another_import(scripted: ScriptedServer, tmp_path: Path) -> None:
+    await run(scripted, "stock", "import", str(_many(tmp_path / "stock.csv", 2)))
+    await run(scripted, "stock", "import", str(_many(tmp_path / "stock.csv", 3)))
+
+    assert len({ApplyRequest.FromString(asked.body).request_id for asked in scripted.asked}) == 2
+
+
+async def test_rows_that_were_in_before_are_counted(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, stock_file: Path
+) -> None:
+    scripted.will_answer(ApplyResponse(replayed=True))
+
+    await run(scripted, "stock", "import", str(stock_file))
+
+    assert capsys.readouterr().out == "3 rows: 2 in (2 of them before), 0 refused, 1 bad\n"
+
+
+async def test_batches_are_under_way_at_the_same_time_unless_they_change_the_same_level(
+    scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "twice.csv"
+    rows = [f"item-{number},1\n" for number in range(999)]
+    path.write_text("item,on_hand\n" + "".join([*rows, "item-998,2\n", "item-998,3\n"]))
+    scripted.will_answer(None)
+    importing = asyncio.create_task(run(scripted, "stock", "import", str(path), "--timeout", "2"))
+    await asyncio.wait_for(scripted.was_asked.wait(), timeout=10)
+
+    assert await importing == 3
+
+    assert len(_asked(scripted)) == 2
+    assert "item-998" not in {operation.set_stock.item for operation in _asked(scripted)[0].operations}
+
+
+async def test_an_import_that_cannot_go_on_says_how_far_it_came(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    path = _many(tmp_path / "many.csv", 2500)
+    denied = Refusal(Code.UNAVAILABLE, "in words", (*trailers("OUTCOME_UNKNOWN"), ("grpc-retry-pushback-ms", "-1")))
+    scripted.will_answer(*[denied] * 5)
+
+    assert await run(scripted, "stock", "import", str(path)) == 3
+
+    assert capsys.readouterr().err == (
+        "tallykeeper: stopped after line 1: in words [OUTCOME_UNKNOWN]; import the same file again to go on; "
+        "no row counts twice\n"
+    )
+
+
+async def test_a_file_that_was_imported_otherwise_is_refused(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, stock_file: Path
+) -> None:
+    scripted.will_answer(Refusal(Code.INVALID_ARGUMENT, "in words", trailers("REQUEST_ID_REUSED")))
+
+    assert await run(scripted, "stock", "import", str(stock_file)) == 1
+
+    assert "imported before with another --reason or --reference" in capsys.readouterr().err
+
+
+async def test_a_busy_server_is_waited_for(scripted: ScriptedServer, stock_file: Path) -> None:
+    soon = RetryInfo(retry_delay=Duration(nanos=1_000_000))
+    busy = Refusal(Code.RESOURCE_EXHAUSTED, "in words", trailers("OVERLOADED", {}, soon))
+    scripted.will_answer(busy, busy)
+
+    await run(scripted, "stock", "import", str(stock_file))
+
+    assert len(scripted.asked) == 3
+    assert len({asked.body for asked in scripted.asked}) == 1
+
+
+async def test_a_file_that_changes_meanwhile_is_noticed(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, stock_file: Path
+) -> None:
+    scripted.will_answer(None)
+    importing = asyncio.create_task(run(scripted, "stock", "import", str(stock_file)))
+    await asyncio.wait_for(scripted.was_asked.wait(), timeout=10)
+
+    with stock_file.open("a") as file:  # a few bytes
+        file.write("more,1\n")
+    await scripted.stop()
+    await scripted.start()
+
+    assert await importing == 1
+    assert "was changed while it was read" in capsys.readouterr().err
+
+
+async def test_a_file_of_bad_rows_alone_sends_nothing(nobody: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text("item,on_hand\ndune,x\n")
+
+    assert await run(nobody, "stock", "import", str(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("item\n", "line 1: on_hand is missing"), ("item,on_hand,qty\n", "line 1: 'qty' is no column")],
+)
+def test_a_bad_first_line_is_wrong_usage(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, *, text: str, words: str
+) -> None:
+    path = tmp_path / "stock.csv"
+    path.write_text(text)
+
+    assert cli.main(["stock", "import", str(path)]) == 2
+
+    assert words in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_read_twice_is_wrong_usage() -> None:
+    command = [sys.executable, "-m", "tallykeeper_client", "stock", "import", "/dev/stdin"]
+
+    ran = subprocess.run(command, input="item,on_hand\n", capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 2
+    assert "is no plain file" in ran.stderr
+
+
+async def test_memory_does_not_grow_with_the_file(nobody: str, tmp_path: Path) -> None:
+    await run(nobody, "stock", "import", str(_many(tmp_path / "few.csv", 5000)), "--dry-run")
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    await run(nobody, "stock", "import", str(_many(tmp_path / "many.csv", 100_000)), "--dry-run")
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 20_000

@@ -1,0 +1,91 @@
+"""How answers look: on a terminal, and elsewhere."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from tallykeeper_client import Counter, Entry, EntryLine, StockLevel
+from tallykeeper_client.commands import columns, words
+from tallykeeper_client.commands.tables import Output
+
+
+def test_on_a_terminal_there_is_a_table_as_wide_as_it_at_most() -> None:
+    screen = StringIO()
+    console = Console(file=screen, force_terminal=True, width=60, color_system=None)
+    levels = [StockLevel(item=f"a-title-that-is-rather-long-{number}", location="main") for number in range(3)]
+
+    Output(as_json=False, console=console).show(columns.STOCK, levels)
+
+    assert "─" in screen.getvalue()
+    assert max(map(len, screen.getvalue().splitlines())) <= 60
+
+
+def test_a_name_is_never_markup() -> None:
+    screen = StringIO()
+    console = Console(file=screen, force_terminal=True, width=60, color_system=None)
+
+    Output(as_json=False, console=console).show(columns.COUNTER, [Counter(counter="[red]votes")])
+
+    assert "[red]votes" in screen.getvalue()
+
+
+def test_elsewhere_columns_are_aligned_by_what_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    counters = [Counter(counter="茶", value=1), Counter(counter="tea", value=20)]
+
+    Output(as_json=False, console=Console(file=StringIO())).show(columns.COUNTER, counters)
+
+    assert capsys.readouterr().out.splitlines() == [
+        "counter  value  min  max  expires",
+        "茶           1",
+        "tea         20",
+    ]
+
+
+def test_a_long_list_is_shown_in_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    counters = (Counter(counter=str(number)) for number in range(2500))
+
+    Output(as_json=False, console=Console(file=StringIO())).show(columns.COUNTER, counters)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2500 + 3
+    assert [index for index, line in enumerate(lines) if line.startswith("counter")] == [0, 1001, 2002]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (EntryLine(counter="c", change=-2, counter_after=Counter(value=5)), "c: -2 = 5"),
+        (EntryLine(counter="c"), "c: deleted"),
+        (
+            EntryLine(item="d", location="main", change=3, stock_after=StockLevel(on_hand=5)),
+            "d@main: on_hand +3 = 5",
+        ),
+        (
+            EntryLine(item="d", location="main", reserved_change=2, stock_after=StockLevel(on_hand=5, reserved=2)),
+            "d@main: on_hand 5, reserved +2 = 2",
+        ),
+        (
+            EntryLine(
+                item="d",
+                location="main",
+                change=-5,
+                stock_after=StockLevel(),
+                crossings=["THRESHOLD_CROSSING_LOW", "THRESHOLD_CROSSING_OUT"],
+            ),
+            "d@main: on_hand -5 = 0, low, out",
+        ),
+        (EntryLine(item="d", location="main"), "d@main: deleted"),
+    ],
+)
+def test_an_entrys_line_is_told_in_words(line: EntryLine, told: str) -> None:
+    assert words.changes(Entry(lines=[line])) == told
+
+
+def test_an_entry_of_a_reservation_names_it_first() -> None:
+    entry = Entry(
+        lines=[EntryLine(counter="c", change=1, counter_after=Counter(value=1))],
+        reservation={"reservation_id": "basket-1", "state": "RESERVATION_STATE_EXPIRED"},
+    )
+
+    assert words.changes(entry) == "basket-1 expired; c: +1 = 1"

@@ -1,0 +1,145 @@
+"""``tallykeeper watch`` and ``tallykeeper completion``: what they print, and how they end."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tallykeeper.v1.ledger_pb2 import WatchRequest
+from tallykeeper_client import Counter, Entry, EntryLine, StockLevel, WatchResponse, cli
+from tests.client.running import run
+from tests.client.scripted_server import Refusal, ScriptedServer, Stream
+from tests.client.trailers import trailers
+
+SALE = Entry(
+    revision=17,
+    commit_time=Timestamp(seconds=1_780_000_000),
+    operation="OPERATION_KIND_DECREMENT_COPIES",
+    reason="sale",
+    reference="order-1",
+    lines=[EntryLine(item="dune", location="main", change=-2, stock_after=StockLevel(on_hand=3))],
+)
+SALE_LINE = "17  2026-05-28T20:26:40Z  decrement_copies  dune@main: on_hand -2 = 3  sale  order-1"
+TRIMMED = Refusal(
+    grpc.StatusCode.OUT_OF_RANGE, "in words", trailers("REVISION_TRIMMED", {"after_revision": "1", "oldest": "9"})
+)
+
+
+@asynccontextmanager
+async def _watching(scripted: ScriptedServer, *arguments: str) -> AsyncIterator[Process]:
+    """Run ``tallykeeper watch`` in a process of its own, and see that it ends."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tallykeeper_client", "watch", "--target", scripted.target, *arguments,
+        stdout=PIPE, stderr=PIPE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _line(process: Process) -> str:
+    assert process.stdout
+    return (await asyncio.wait_for(process.stdout.readline(), timeout=20)).decode().rstrip("\n")
+
+
+async def test_each_change_is_told_at_once_until_it_is_interrupted(scripted: ScriptedServer) -> None:
+    scripted.will_answer(
+        Stream(WatchResponse(entries=[SALE], revision=17), then=Refusal(grpc.StatusCode.UNAVAILABLE)),
+        Stream(WatchResponse(entries=[Entry(revision=18)], revision=18)),
+    )
+    async with _watching(scripted) as process:
+        assert await _line(process) == SALE_LINE
+        assert (await _line(process)).startswith("18")
+
+        process.send_signal(signal.SIGINT)
+
+        assert await asyncio.wait_for(process.wait(), timeout=20) == 130
+        assert process.stderr
+        assert await process.stderr.read() in (b"", b"\n")
+
+
+async def test_a_reader_that_leaves_ends_it_quietly(scripted: ScriptedServer) -> None:
+    many = [Stream(WatchResponse(entries=[SALE] * 5000, revision=17)) for _ in range(2)]
+    scripted.will_answer(*many)
+    read, write = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tallykeeper_client", "watch", "--target", scripted.target, stdout=write, stderr=PIPE
+    )
+    os.close(write)
+    await asyncio.to_thread(os.read, read, 10)
+    os.close(read)
+
+    _, errors = await asyncio.wait_for(process.communicate(), timeout=20)
+
+    assert errors == b""
+    assert process.returncode == 1
+
+
+async def test_a_watch_names_what_it_follows_and_ends_with_what_does_not_pass(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
+) -> None:
+    scripted.will_answer(TRIMMED)
+    names = "--item dune --item emma --counter c --reservation r --location annex --after-revision 1"
+
+    assert await run(scripted, "watch", *names.split()) == 1
+
+    assert WatchRequest.FromString(scripted.asked[0].body) == WatchRequest(
+        namespace="default",
+        items=["dune", "emma"],
+        counters=["c"],
+        reservation_ids=["r"],
+        locations=["annex"],
+        after_revision=1,
+    )
+    assert capsys.readouterr().err == "tallykeeper: in words [REVISION_TRIMMED]\n"
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
+async def test_levels_come_first_if_they_are_asked_for(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, form: tuple[str, ...]
+) -> None:
+    levels = WatchResponse(
+        revision=16,
+        stock_levels=[StockLevel(item="dune", location="main", on_hand=5)],
+        counters=[Counter(counter="visitors", value=7)],
+    )
+    scripted.will_answer(Stream(levels, WatchResponse(entries=[SALE], revision=17), then=TRIMMED))
+
+    await run(scripted, "watch", "--levels", *form)
+
+    out = capsys.readouterr().out.splitlines()
+    if form:
+        assert [min(json.loads(line)) for line in out] == ["available", "counter", "commit_time"]
+    else:
+        assert [line.split()[0] for line in out] == ["item", "dune", "counter", "visitors", "17"]
+
+
+@pytest.mark.parametrize(("shell", "word"), [("bash", "complete "), ("zsh", "compdef"), ("fish", "complete ")])
+def test_completion_prints_what_the_shell_needs(capsys: pytest.CaptureFixture[str], shell: str, word: str) -> None:
+    assert cli.main(["completion", shell]) == 0
+
+    script = capsys.readouterr().out
+    assert "_TALLYKEEPER_COMPLETE" in script
+    assert word in script
+
+
+def test_commands_are_completed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("_TALLYKEEPER_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "tallykeeper stock im")
+    monkeypatch.setenv("COMP_CWORD", "2")
+
+    with pytest.raises(SystemExit):
+        cli.main([])
+
+    assert capsys.readouterr().out == "plain,import\n"
