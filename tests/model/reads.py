@@ -75,7 +75,7 @@ def _check_availability(model: Model, request: inventory_pb2.CheckAvailabilityRe
         wanted[_shared_by(line)] += _copies_of(line)
     answers = [_availability(model, line, wanted[_shared_by(line)]) for line in request.lines]
     for answer in answers:
-        if max(answer.available, answer.backorder_limit) > MAX:
+        if max(abs(answer.available), answer.backorder_limit) > MAX:
             return refusal("VALUE_OVERFLOW", item=answer.item)
     return inventory_pb2.CheckAvailabilityResponse(
         lines=answers, sufficient=all(answer.sufficient for answer in answers)

@@ -1,6 +1,9 @@
 """CheckAvailability: what could be taken now, at a location or anywhere."""
 
+from typing import Any
+
 import pytest
+from grpc import StatusCode
 
 from tallykeeper.v1.inventory_pb2 import (
     AvailabilityLine,
@@ -13,6 +16,7 @@ from tallykeeper.v1.inventory_pb2 import (
 )
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
 from tests.calling import Caller
+from tests.rpc.conftest import FailingCall
 
 
 @pytest.fixture
@@ -141,3 +145,24 @@ def test_it_holds_nothing(call: Caller, stocked: str) -> None:
     line = AvailabilityLine(item="dune", copies=4)
 
     assert [check(call, stocked, line).sufficient for _ in range(2)] == [True, True]
+
+
+@pytest.mark.parametrize("kind", ["on_hand", "backorder_limit", "safety_stock"])
+def test_a_total_that_is_no_number_is_refused(call: Caller, failure: FailingCall, namespace: str, kind: str) -> None:
+    for location in ("a", "b"):
+        key: dict[str, Any] = {"namespace": namespace, "item": "grain", "location": location}
+        if kind == "on_hand":
+            call(SetStockRequest(**key, on_hand=2**53 - 2))
+        elif kind == "backorder_limit":
+            call(ConfigureStockRequest(**key, backorder_limit=2**53 - 2))
+        else:  # so much below 0 that copies may just be taken
+            call(ConfigureStockRequest(**key, safety_stock=2**53 - 2, backorder_limit=2**53 - 1))
+    anywhere = CheckAvailabilityRequest(
+        namespace=namespace, lines=[AvailabilityLine(item="grain", copies=1, any_location=True)]
+    )
+
+    refused = failure(anywhere)
+
+    assert (refused.code, refused.reason) == (StatusCode.OUT_OF_RANGE, "VALUE_OVERFLOW")
+    assert refused.metadata == {"item": "grain"}
+    assert check(call, namespace, AvailabilityLine(item="grain", location="a")).sufficient

@@ -203,6 +203,8 @@ class InventoryServiceServicer:
 
     def CheckAvailability(self, request, context):
         """Tells for each line what is available, now and for everyone: nothing is held by it.
+
+        OUT_OF_RANGE  VALUE_OVERFLOW (item): a total would leave -(2^53-1) .. 2^53-1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tallykeeper.v1 import inventory_pb2
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.levels import StockLevel
+from tallykeeper_server.domain.refusals import total_overflow
 from tallykeeper_server.rpc.fields import Fields
 
 
@@ -36,7 +37,10 @@ def _wanted_line(line: inventory_pb2.AvailabilityLine, fields: Fields) -> Wanted
 def availability_of(
     wanted: Sequence[WantedLine], levels: Sequence[StockLevel]
 ) -> inventory_pb2.CheckAvailabilityResponse:
-    """Return the answer, given the levels of all that is asked for."""
+    """Return the answer, given the levels of all that is asked for.
+
+    :raises RefusedError: a total is outside the range of numbers.
+    """
     together: Counter[tuple[str, str | None]] = Counter()
     for line in wanted:
         together[line.item, line.location] += line.copies
@@ -52,12 +56,14 @@ def _answer(line: WantedLine, levels: Sequence[StockLevel], together: int) -> in
         there = [level for level in levels if (level.name.item, level.name.location) == (line.item, line.location)]
     available = sum(level.available for level in there)
     backorder_limit = sum(level.backorder_limit for level in there)
+    if max(abs(available), backorder_limit) > limits.INTEGER_MAX:
+        raise total_overflow(line.item)
     return inventory_pb2.LineAvailability(
         item=line.item,
         location=line.location or "",
         requested=line.copies,
-        available=_in_range(available),
-        backorder_limit=_in_range(backorder_limit),
+        available=available,
+        backorder_limit=backorder_limit,
         sufficient=together <= available + backorder_limit,
         locations=[
             inventory_pb2.LocationAvailability(
@@ -75,8 +81,3 @@ def _location_of(level: StockLevel) -> str:
 
 def _may_be_taken(level: StockLevel) -> int:
     return level.available + level.backorder_limit
-
-
-def _in_range(total: int) -> int:
-    """Return a total as near as a number may be."""
-    return max(-limits.INTEGER_MAX, min(total, limits.INTEGER_MAX))
