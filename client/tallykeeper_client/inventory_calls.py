@@ -164,17 +164,25 @@ def list_stock(
     item_prefix: str = "",
     *,
     location: str = "",
+    any_location: bool = False,
     page_size: int = 0,
     page_token: str = "",
     **options: Unpack[ReadOptions],
 ) -> Call[pb.ListStockResponse]:
-    """Read one page of a location's levels whose items begin with ``item_prefix``, in order of their bytes.
+    """Read one page of the levels whose items begin with ``item_prefix``, in order of their bytes.
+
+    They are those at ``location``, or with ``any_location`` those at all, an item's in order of their locations; then
+    ``location`` must be empty.
 
     ``page_size`` is 1 to 1,000, or 0 for 100. ``page_token`` is the page before's ``next_page_token``, which
     is empty on the last page. Raises `PageTokenInvalid` if the token belongs to another listing.
     """
     request = pb.ListStockRequest(
-        item_prefix=item_prefix, location=location, page_size=page_size, page_token=page_token
+        item_prefix=item_prefix,
+        location=location,
+        any_location=any_location,
+        page_size=page_size,
+        page_token=page_token,
     )
     return read(defaults, "InventoryService/ListStock", request, pb.ListStockResponse, **options)
 

@@ -247,6 +247,17 @@ async def test_stock_is_listed_page_by_page_and_as_a_whole(client: AsyncClient) 
     assert every == items
 
 
+async def test_stock_is_listed_at_all_locations(client: AsyncClient) -> None:
+    places = [("dune", "annex"), ("dune", "main"), ("emma", "annex")]
+    await asyncio.gather(*(client.increment_copies(item, location=location) for item, location in places))
+
+    page = await client.list_stock(any_location=True, page_size=2)
+    every = [level async for level in client.iterate_stock("d", any_location=True, page_size=1)]
+
+    assert [(level.item, level.location) for level in page.stock_levels] == places[:2]
+    assert [(level.item, level.location) for level in every] == places[:2]
+
+
 async def test_a_ready_server_is_waited_for(client: AsyncClient) -> None:
     await client.wait_until_ready(timeout_seconds=10)
 

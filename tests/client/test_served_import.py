@@ -46,6 +46,43 @@ def test_what_is_imported_is_exported_and_a_second_time_changes_nothing(
     assert (tmp_path / "out.csv").read_text() == stock_file.read_text()
 
 
+@pytest.fixture
+def scattered_file(tmp_path: Path) -> Path:
+    """A file of 1,500 rows at three locations and none at main, in the order in which an export has them."""
+    path = tmp_path / "scattered.csv"
+    places = ((item, location) for item in range(500) for location in range(3))
+    rows = (f"item-{item:05},loc-{location},{item},{location},0,{item % 7}\n" for item, location in places)
+    path.write_text(HEADER + "".join(rows))
+    return path
+
+
+def test_an_export_has_all_locations_and_makes_another_namespace_the_same(
+    tmp_path: Path, scattered_file: Path, server: ThreadedServer, namespace: str
+) -> None:
+    exported, copy = tmp_path / "out.csv", f"{namespace}-copy"
+
+    assert cli.main(["stock", "import", str(scattered_file)]) == 0
+    assert cli.main(["stock", "export", str(exported)]) == 0
+    assert cli.main(["stock", "import", str(exported), "--namespace", copy]) == 0
+
+    assert exported.read_text() == scattered_file.read_text()
+    with Client(server.target) as client:
+        levels, copied = (
+            list(client.iterate_stock(any_location=True, page_size=1000, namespace=each)) for each in (namespace, copy)
+        )
+    assert copied == levels
+    assert len(levels) == 1500
+
+
+def test_an_export_of_one_location_has_that_one(tmp_path: Path, scattered_file: Path) -> None:
+    cli.main(["stock", "import", str(scattered_file)])
+
+    assert cli.main(["stock", "export", str(tmp_path / "out.csv"), "--location", "loc-1"]) == 0
+
+    rows = scattered_file.read_text().splitlines(keepends=True)
+    assert (tmp_path / "out.csv").read_text() == HEADER + "".join(rows[2::3])
+
+
 def test_a_second_time_is_told(capsys: pytest.CaptureFixture[str], stock_file: Path) -> None:
     cli.main(["stock", "import", str(stock_file)])
     cli.main(["stock", "import", str(stock_file)])

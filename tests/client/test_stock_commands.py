@@ -87,6 +87,12 @@ CASES = [
         STOCK_LINE,
     ),
     Case(
+        "stock list du --any-location",
+        inventory_pb2.ListStockRequest(namespace="default", item_prefix="du", any_location=True, page_size=1000),
+        inventory_pb2.ListStockResponse(stock_levels=[DUNE]),
+        STOCK_LINE,
+    ),
+    Case(
         "stock check dune@annex=2 emma",
         inventory_pb2.CheckAvailabilityRequest(
             namespace="default",

@@ -29,7 +29,7 @@ EXPORTED = (
 )
 
 
-async def test_an_export_goes_through_all_pages_of_all_locations(
+async def test_an_export_goes_through_all_pages_of_the_locations_that_it_names(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:
     scripted.will_answer(*PAGES)
@@ -44,7 +44,22 @@ async def test_an_export_goes_through_all_pages_of_all_locations(
         ("main", "more"),
         ("annex", ""),
     ]
-    assert {request.item_prefix for request in asked} == {"d"}
+    assert {(request.item_prefix, request.any_location) for request in asked} == {("d", False)}
+
+
+async def test_an_export_that_names_no_location_asks_for_all(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
+) -> None:
+    scripted.will_answer(PAGES[0], PAGES[2])
+
+    assert await run(scripted, "stock", "export") == 0
+
+    assert [line.split(",")[-5] for line in capsys.readouterr().out.splitlines()[1:]] == ["main", "annex"]
+    asked = [ListStockRequest.FromString(asked.body) for asked in scripted.asked]
+    assert asked == [
+        ListStockRequest(namespace="default", any_location=True, page_size=1000, page_token=token)
+        for token in ("", "more")
+    ]
 
 
 async def test_an_export_to_a_file_is_whole_or_not_there(

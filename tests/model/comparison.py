@@ -154,14 +154,10 @@ class Comparison(RuleBasedStateMachine):
         request = counter_pb2.ListCountersRequest(prefix=prefix, page_size=page_size)
         assert self.ask.listed(request, "counters") == self.model.counters(prefix)
 
-    @rule(prefix=read_requests.prefixes, location=requests.locations, page_size=read_requests.page_sizes)
-    def list_stock(self, prefix: str, location: str, page_size: int) -> None:
-        request = inventory_pb2.ListStockRequest(item_prefix=prefix, location=location, page_size=page_size)
-        assert self.ask.listed(request, "stock_levels") == [
-            level
-            for level in self.model.stock()
-            if level.item.startswith(prefix) and level.location == (location or "main")
-        ]
+    @rule(request=read_requests.stock_listings)
+    def list_stock(self, request: inventory_pb2.ListStockRequest) -> None:
+        expected = listings.stock(self.model, request)
+        assert self.ask.listed(request, "stock_levels") == expected
 
     @rule(request=read_requests.reservation_listings)
     def list_reservations(self, request: reservation_pb2.ListReservationsRequest) -> None:
@@ -223,7 +219,8 @@ class Comparison(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Compare what is left: every level, every reservation, the indexes, the revision and the ledger."""
         for location in requests.LOCATIONS:
-            self.list_stock(prefix="", location=location, page_size=1)
+            self.list_stock(inventory_pb2.ListStockRequest(location=location, page_size=1))
+        self.list_stock(inventory_pb2.ListStockRequest(any_location=True, page_size=1))
         self.list_counters(prefix="", page_size=1)
         self.list_reservations(reservation_pb2.ListReservationsRequest(page_size=1))
         self.list_entries(ledger_pb2.ListEntriesRequest(page_size=100))

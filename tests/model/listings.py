@@ -2,8 +2,18 @@
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tallykeeper.v1 import ledger_pb2, reservation_pb2
+from tallykeeper.v1 import inventory_pb2, ledger_pb2, reservation_pb2
 from tests.model.model import Model
+
+
+def stock(model: Model, request: inventory_pb2.ListStockRequest) -> list[inventory_pb2.StockLevel]:
+    """Return the levels that a listing gives, in order."""
+    return [
+        level
+        for level in model.stock()
+        if level.item.startswith(request.item_prefix)
+        and (request.any_location or level.location == (request.location or "main"))
+    ]
 
 
 def reservations(model: Model, request: reservation_pb2.ListReservationsRequest) -> list[reservation_pb2.Reservation]:

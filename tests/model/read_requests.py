@@ -46,6 +46,12 @@ reads: Final = st.one_of(
     st.builds(ledger_pb2.LookupRequestRequest, request_id=st.sampled_from(REQUEST_IDS)),
 )
 
+stock_listings: Final = st.builds(
+    inventory_pb2.ListStockRequest, item_prefix=prefixes, location=locations, page_size=page_sizes
+) | st.builds(
+    inventory_pb2.ListStockRequest, item_prefix=prefixes, any_location=st.just(value=True), page_size=page_sizes
+)
+
 reservation_listings: Final = st.builds(
     reservation_pb2.ListReservationsRequest,
     holder=st.sampled_from(HOLDERS),

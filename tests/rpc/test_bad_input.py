@@ -15,6 +15,7 @@ from tallykeeper.v1.inventory_pb2 import (
     BatchGetStockRequest,
     CheckAvailabilityRequest,
     ConfigureStockRequest,
+    ListStockRequest,
     MoveCopiesRequest,
     StockKey,
 )
@@ -37,6 +38,7 @@ from tests.rpc.conftest import Contents, FailingCall
 from tests.rpc.valid_requests import MUTATION_TYPES, valid_requests
 
 VIOLATIONS_MAX = 20
+ANY_LOCATION_RULE = "'main' is given together with any_location; it must be empty then"
 
 
 @pytest.fixture(autouse=True)
@@ -181,6 +183,14 @@ def test_a_location_together_with_any_location_is_refused(failure: FailingCall, 
     refused = failure(CheckAvailabilityRequest(namespace=prepared, lines=[AvailabilityLine(item="dune"), line]))
 
     assert_invalid(refused, "lines[1].location")
+    assert refused.violations["lines[1].location"] == ANY_LOCATION_RULE
+
+
+def test_a_list_of_a_location_and_of_any_is_refused(failure: FailingCall, prepared: str) -> None:
+    refused = failure(ListStockRequest(namespace=prepared, location="main", any_location=True))
+
+    assert_invalid(refused, "location")
+    assert refused.violations["location"] == ANY_LOCATION_RULE
 
 
 def test_levels_together_with_a_revision_are_refused(failure: FailingCall, prepared: str) -> None:

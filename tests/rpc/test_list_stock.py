@@ -1,4 +1,4 @@
-"""ListStock: one location's levels in the order of the items' bytes, by prefix, and a page at a time."""
+"""ListStock: the levels at a location or at all, in the order of their bytes, by prefix, and a page at a time."""
 
 from collections.abc import Iterator
 
@@ -16,6 +16,13 @@ from tallykeeper.v1.inventory_pb2 import (
 from tests.calling import Caller
 
 ITEMS = ["B", "a", "a b", "a:b", "ab", "b", "e\u0301", "z", "é", "名", "😀"]
+PLACES = [
+    (item, location)
+    for number, item in enumerate(ITEMS)
+    for location in ("annex", "main", "upstairs")
+    if location == "main" or number % 2 == 0
+]
+"""What `listed` has, by item and then by location."""
 
 
 def pages(call: Caller, request: ListStockRequest) -> Iterator[ListStockResponse]:
@@ -30,6 +37,10 @@ def pages(call: Caller, request: ListStockRequest) -> Iterator[ListStockResponse
 
 def items_of(page: ListStockResponse) -> list[str]:
     return [level.item for level in page.stock_levels]
+
+
+def places_of(page: ListStockResponse) -> list[tuple[str, str]]:
+    return [(level.item, level.location) for level in page.stock_levels]
 
 
 @pytest.fixture
@@ -73,6 +84,33 @@ def test_it_lists_the_items_that_begin_with_a_prefix(call: Caller, listed: str, 
     items = items_of(call(ListStockRequest(namespace=listed, item_prefix=prefix)))
 
     assert items == [item for item in ITEMS if item.startswith(prefix)]
+
+
+def test_it_lists_all_locations_in_the_order_of_the_items_bytes_and_then_of_the_locations(
+    call: Caller, listed: str
+) -> None:
+    page = call(ListStockRequest(namespace=listed, any_location=True))
+
+    assert places_of(page) == PLACES == sorted(PLACES, key=lambda place: (place[0].encode(), place[1].encode()))
+    assert not page.next_page_token
+
+
+@pytest.mark.parametrize("prefix", ["a", "a:", "abc", "é"])
+def test_it_lists_the_items_that_begin_with_a_prefix_at_all_locations(call: Caller, listed: str, prefix: str) -> None:
+    page = call(ListStockRequest(namespace=listed, item_prefix=prefix, any_location=True))
+
+    assert places_of(page) == [place for place in PLACES if place[0].startswith(prefix)]
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 5, len(PLACES) - 1, len(PLACES), 1_000])
+def test_pages_of_all_locations_are_full_and_lose_nothing_and_repeat_nothing(
+    call: Caller, listed: str, page_size: int
+) -> None:
+    request = ListStockRequest(namespace=listed, any_location=True, page_size=page_size)
+
+    read = [places_of(page) for page in pages(call, request)]
+
+    assert read == [PLACES[first : first + page_size] for first in range(0, len(PLACES), page_size)]
 
 
 @pytest.mark.parametrize("location", ["main", "annex"])

@@ -20,7 +20,7 @@ from tests.rpc.conftest import FailingCall
 GARBAGE = ["x", "abcd", "!!!!", "名", " ", "\n", "AAAAAAAAAAAAAAAA", "=" * 8, "a" * 10_000]
 OTHER_FILTERS: dict[type[Message], dict[str, object]] = {
     ListCountersRequest: {"namespace": "another", "prefix": "a"},
-    ListStockRequest: {"namespace": "another", "item_prefix": "a", "location": "annex"},
+    ListStockRequest: {"namespace": "another", "item_prefix": "a", "location": "annex", "any_location": True},
     ListReservationsRequest: {
         "namespace": "another",
         "holder": "kim",
@@ -143,6 +143,17 @@ def test_a_page_may_have_another_size_than_the_one_before(
     request.page_size = 500
 
     assert call(request).next_page_token == ""
+
+
+@pytest.mark.parametrize("location", ["", "main", "annex"])
+def test_a_token_of_all_locations_is_not_one_of_a_location(
+    call: Caller, failure: FailingCall, listed: str, location: str
+) -> None:
+    anywhere = call(ListStockRequest(namespace=listed, any_location=True, page_size=1))
+
+    token = anywhere.next_page_token
+
+    assert_token_refused(failure(ListStockRequest(namespace=listed, location=location, page_token=token)))
 
 
 def test_a_token_outlives_the_name_that_it_points_to(call: Caller, namespace: str) -> None:

@@ -54,13 +54,14 @@ def get_item(session: Session, *, item: str) -> None:
 @stock.command("list")
 @click.argument("item_prefix", default="")
 @location_option
+@click.option("--any-location", is_flag=True, help="List the items at all locations.")
 @reads
-def list_stock(session: Session, *, item_prefix: str, location: str) -> None:
-    """List the items at one location.
+def list_stock(session: Session, *, item_prefix: str, location: str, any_location: bool) -> None:
+    """List the items at one location, or at all.
 
     Those whose names begin with ITEM_PREFIX, or all, in the order of their names' bytes.
     """
-    levels = session.client.iterate_stock(item_prefix, location=location, page_size=1000)
+    levels = session.client.iterate_stock(item_prefix, location=location, any_location=any_location, page_size=1000)
     session.output.show(columns.STOCK, levels)
 
 

@@ -22,10 +22,8 @@ from tallykeeper_client.commands.stock_file import write_levels
     "--location",
     "locations",
     multiple=True,
-    default=["main"],
-    show_default=True,
     metavar="NAME",
-    help="Which location; may be repeated.",
+    help="Only this location; may be repeated.  [default: all]",
 )
 @click.option("--item-prefix", default="", metavar="TEXT", help="Only items whose names begin with this.")
 @reads
@@ -52,5 +50,7 @@ def export_stock(session: Session, *, path: Path | None, locations: Sequence[str
 
 
 def _levels(client: Client, locations: Sequence[str], item_prefix: str) -> Iterator[StockLevel]:
+    if not locations:
+        yield from client.iterate_stock(item_prefix, any_location=True, page_size=1000)
     for location in dict.fromkeys(locations):
         yield from client.iterate_stock(item_prefix, location=location, page_size=1000)

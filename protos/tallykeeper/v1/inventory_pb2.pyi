@@ -295,18 +295,20 @@ class GetItemResponse(_message.Message):
     def __init__(self, stock_levels: _Optional[_Iterable[_Union[StockLevel, _Mapping]]] = ..., total_on_hand: _Optional[int] = ..., total_reserved: _Optional[int] = ..., total_available: _Optional[int] = ...) -> None: ...
 
 class ListStockRequest(_message.Message):
-    __slots__ = ("namespace", "item_prefix", "location", "page_size", "page_token")
+    __slots__ = ("namespace", "item_prefix", "location", "page_size", "page_token", "any_location")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     ITEM_PREFIX_FIELD_NUMBER: _ClassVar[int]
     LOCATION_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ANY_LOCATION_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     item_prefix: str
     location: str
     page_size: int
     page_token: str
-    def __init__(self, namespace: _Optional[str] = ..., item_prefix: _Optional[str] = ..., location: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    any_location: bool
+    def __init__(self, namespace: _Optional[str] = ..., item_prefix: _Optional[str] = ..., location: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., any_location: _Optional[bool] = ...) -> None: ...
 
 class ListStockResponse(_message.Message):
     __slots__ = ("stock_levels", "next_page_token")

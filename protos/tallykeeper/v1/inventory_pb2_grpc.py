@@ -192,8 +192,8 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListStock(self, request, context):
-        """Lists the levels at one location of the items whose names begin with a prefix, in the order of their
-        names' bytes.
+        """Lists the levels at one location, or at all, of the items whose names begin with a prefix, in the order of the
+        items' bytes and then of the locations'.
 
         INVALID_ARGUMENT  PAGE_TOKEN_INVALID: the token is not one of this listing.
         """

@@ -28,10 +28,8 @@ def wanted_lines(request: inventory_pb2.CheckAvailabilityRequest, fields: Fields
 
 def _wanted_line(line: inventory_pb2.AvailabilityLine, fields: Fields) -> WantedLine:
     item = fields.name("item", line.item)
-    location = fields.location(line.location)
-    if line.any_location and line.location:
-        fields.refuse("location", "must be empty with any_location")
-    return WantedLine(item, None if line.any_location else location, fields.copies(line))
+    location = fields.location_or_any(line.location, any_location=line.any_location)
+    return WantedLine(item, location, fields.copies(line))
 
 
 def availability_of(

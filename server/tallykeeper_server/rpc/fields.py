@@ -69,6 +69,14 @@ class Fields:
         """A location; ``main`` when empty."""
         return self._place(field, value, limits.DEFAULT_LOCATION)
 
+    def location_or_any(self, value: str, *, any_location: bool) -> str | None:
+        """A location, ``main`` when empty; or None for any, and then it must be empty."""
+        if not any_location:
+            return self.location(value)
+        if value:
+            self.refuse("location", f"{_shown(value)} is given together with any_location; it must be empty then")
+        return None
+
     def name(self, field: str, value: str) -> str:
         """An item or a counter: 1 to 128 bytes."""
         if not value:

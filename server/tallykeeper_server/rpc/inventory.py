@@ -1,6 +1,7 @@
 """InventoryService on the wire."""
 
 import asyncio
+from dataclasses import replace
 from typing import Final, cast
 
 from tallykeeper.v1 import inventory_pb2
@@ -115,33 +116,41 @@ class InventoryServicer:
     async def ListStock(
         self, request: inventory_pb2.ListStockRequest, deadline: float
     ) -> inventory_pb2.ListStockResponse:
-        """List a location's levels by item prefix, a page at a time."""
+        """List levels at a location, or at all, by item prefix, a page at a time."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         prefix = fields.text("item_prefix", request.item_prefix, limits.NAME_BYTES_MAX)
-        location = fields.location(request.location)
+        location = fields.location_or_any(request.location, any_location=request.any_location)
         page_size = fields.page_size(request.page_size)
         fields.check()
-        listing = ("stock", namespace, prefix, location)
+        listing = ("stock", namespace, prefix, location or "")
         token = open_page_token(request.page_token, *listing)
         after = None if token is None else StockName(*token.split("\0"))
-
-        page: list[StockName] = []
-        for _ in range(_LIST_SCANS_MAX):
-            query = ListNames(namespace, Kind.STOCK, prefix=prefix, after=after, limit=_LIST_SCAN_NAMES)
-            names = cast("list[StockName]", await self._engine.ask(query, deadline=deadline))
-            page += [name for name in names if name.location == location]
-            after = names[-1] if len(names) == _LIST_SCAN_NAMES else None
-            if after is None or len(page) > page_size:
-                break
-        if len(page) > page_size:
-            page = page[:page_size]
-            after = page[-1]
-        levels = await self._engine.ask(GetLevels(namespace, tuple(page)), deadline=deadline)
+        limit = page_size + 1 if location is None else _LIST_SCAN_NAMES
+        query = ListNames(namespace, Kind.STOCK, prefix=prefix, after=after, limit=limit)
+        names, after = await self._page_of_names(query, location, page_size, deadline=deadline)
+        levels = await self._engine.ask(GetLevels(namespace, names), deadline=deadline)
         return inventory_pb2.ListStockResponse(
             stock_levels=stock_messages(levels),
             next_page_token=seal_page_token(f"{after.item}\0{after.location}", *listing) if after else "",
         )
+
+    async def _page_of_names(
+        self, query: ListNames, location: str | None, page_size: int, *, deadline: float
+    ) -> tuple[tuple[StockName, ...], StockName | None]:
+        """Return the names of one page, and after which one the next begins; None if this is the last."""
+        page: list[StockName] = []
+        after: StockName | None = None
+        for _ in range(_LIST_SCANS_MAX):
+            names = cast("list[StockName]", await self._engine.ask(query, deadline=deadline))
+            page += [name for name in names if location in {None, name.location}]
+            if len(page) > page_size:
+                return tuple(page[:page_size]), page[page_size - 1]
+            after = names[-1] if len(names) == query.limit else None
+            if after is None:
+                break
+            query = replace(query, after=after)
+        return tuple(page), after
 
     async def CheckAvailability(
         self, request: inventory_pb2.CheckAvailabilityRequest, deadline: float
