@@ -100,6 +100,8 @@ async def test_a_fresh_request_id_is_told_when_it_is_needed(capsys: pytest.Captu
         ("reservation list --state gone", "'gone' is not one of"),
         ("ledger list --since yesterday", "'yesterday' is no time"),
         ("stock get dune --timeout 0", "0.0 is not in the range"),
+        ("namespace get imp --namespace shop", "'imp' and --namespace 'shop' are two namespaces; name one"),
+        ("namespace get imp --namespace default --json", "'imp' and --namespace 'default' are two"),
         ("watch --levels --after-revision 3", "--levels and --after-revision exclude each other"),
     ],
 )

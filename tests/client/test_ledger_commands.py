@@ -199,6 +199,22 @@ async def test_target_and_namespace_come_from_the_environment(
     assert namespace_pb2.GetNamespaceRequest.FromString(scripted.asked[0].body).namespace == "shop"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [(("get",), "shop"), (("get", "imp"), "imp"), (("get", "imp", "--namespace", "imp"), "imp")],
+    ids=" ".join,
+)
+async def test_a_namespace_is_named_by_its_argument_or_else_by_its_option(
+    monkeypatch: pytest.MonkeyPatch, scripted: ScriptedServer, arguments: tuple[str, ...], asked: str
+) -> None:
+    monkeypatch.setenv("TALLYKEEPER_NAMESPACE", "shop")
+    scripted.will_answer(namespace_pb2.GetNamespaceResponse(namespace=asked))
+
+    assert await run(scripted, "namespace", *arguments) == 0
+
+    assert namespace_pb2.GetNamespaceRequest.FromString(scripted.asked[0].body).namespace == asked
+
+
 async def test_a_list_goes_through_all_pages_but_not_beyond_its_limit(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from tallykeeper_client.commands import columns
 from tallykeeper_client.commands.session import Session, noun, reads
@@ -24,7 +25,16 @@ def list_namespaces(session: Session, *, prefix: str) -> None:
 
 
 @namespace.command("get")
+@click.argument("name", required=False)
 @reads
-def get(session: Session) -> None:
-    """Show what a namespace holds and how it is kept."""
-    session.output.show_one(columns.NAMESPACE, session.client.get_namespace())
+def get(session: Session, *, name: str | None) -> None:
+    """Show what a namespace holds and how it is kept.
+
+    NAME stands for --namespace NAME.
+    """
+    context = click.get_current_context()
+    named = session.client.namespace
+    if name not in {None, named} and context.get_parameter_source("namespace") is ParameterSource.COMMANDLINE:
+        message = f"{name!r} and --namespace {named!r} are two namespaces; name one"
+        raise click.UsageError(message)
+    session.output.show_one(columns.NAMESPACE, session.client.get_namespace(namespace=name))
