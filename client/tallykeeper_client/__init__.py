@@ -34,6 +34,7 @@ from tallykeeper.v1.ledger_pb2 import (
 from tallykeeper.v1.reservation_pb2 import Reservation, ReservationLine, ReservationState, StockLine
 from tallykeeper_client import operations
 from tallykeeper_client.aio_client import AsyncClient
+from tallykeeper_client.batching import Batch
 from tallykeeper_client.call import UNCHANGED, Unchanged
 from tallykeeper_client.client import Client
 from tallykeeper_client.errors import (
@@ -82,6 +83,7 @@ __all__ = [
     "ApplyResponse",
     "AsyncClient",
     "AvailabilityLine",
+    "Batch",
     "BatchTooLarge",
     "Client",
     "CommitExceedsReserved",

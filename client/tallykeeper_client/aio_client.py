@@ -18,6 +18,7 @@ from tallykeeper_client import (
     pages,
     reservation_calls,
 )
+from tallykeeper_client.batching import Batch
 from tallykeeper_client.call import Call, Defaults, ResponseT, document
 from tallykeeper_client.channel import CHANNEL_OPTIONS, TIMEOUT_SECONDS_DEFAULT
 from tallykeeper_client.errors import TallykeeperError, Unavailable
@@ -146,6 +147,14 @@ class AsyncClient:
     list_reservations = _method(reservation_calls.list_reservations)
 
     apply = _method(batch_calls.apply)
+
+    def batch(self) -> Batch:
+        """Return the methods of mutations that travel together, to be used within an ``async with``.
+
+        async with client.batch() as batch:
+            await asyncio.gather(*(batch.decrement_copies(item) for item in basket))
+        """
+        return Batch(self.apply, self.namespace)
 
     list_entries = _method(ledger_calls.list_entries)
     lookup_request = _method(ledger_calls.lookup_request)

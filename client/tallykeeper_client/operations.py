@@ -27,7 +27,7 @@ def _operation(build: Callable[Concatenate[Defaults, _P], Call[Any]]) -> Callabl
     def operation(*args: _P.args, **kwargs: _P.kwargs) -> Operation:
         for name in _OF_THE_BATCH:
             if kwargs.get(name) is not None:
-                message = f"{name} belongs to the batch: give it to apply()"
+                message = f"{name} belongs to the batch as a whole, and not to one of its operations"
                 raise TypeError(message)
         request = cast("Message", build(_NOTHING, *args, **kwargs).request)
         made = Operation()
