@@ -1,7 +1,7 @@
 """Calls by message, as a client in another language makes them: nothing of the Python client is in between."""
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -28,6 +28,8 @@ _METHODS: Final = {
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
+OWN_CONNECTION: Final = (("grpc.use_local_subchannel_pool", 1),)
+"""Makes a channel connect for itself; gRPC else shares connections between the channels to one address."""
 REQUEST_TYPES: Final = tuple(GetMessageClass(method.input_type) for method in _METHODS.values())
 
 
@@ -51,10 +53,10 @@ class Failure(Exception):  # noqa: N818  # what a call ended in, compared as a v
 
 
 class Caller:
-    """A channel that takes requests by their type."""
+    """A channel that takes requests by their type; one with its own connection if the options say so."""
 
-    def __init__(self, target: str) -> None:
-        self.channel = grpc.insecure_channel(target)
+    def __init__(self, target: str, options: Sequence[tuple[str, object]] = ()) -> None:
+        self.channel = grpc.insecure_channel(target, options)
 
     def __call__(self, request: Message, *, timeout: float | None = 20.0) -> Any:  # noqa: ANN401  # by request type
         """Call the RPC that takes this type of request; raise Failure if it fails. Of a stream, take the first."""
@@ -107,8 +109,8 @@ class Caller:
 class AsyncCaller:
     """The same for many calls at once."""
 
-    def __init__(self, target: str) -> None:
-        self.channel = grpc.aio.insecure_channel(target)
+    def __init__(self, target: str, options: Sequence[tuple[str, object]] = ()) -> None:
+        self.channel = grpc.aio.insecure_channel(target, options)
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self
@@ -28,6 +29,15 @@ def wait_until(condition: Callable[[], bool], *, what: str, seconds: float = PAT
             message = f"not within {seconds} s: {what}"
             raise AssertionError(message)
         time.sleep(0.01)
+
+
+def runs(process_id: int) -> bool:
+    """Tell whether there is such a process."""
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def answers(url: str) -> bool:
@@ -68,20 +78,33 @@ class ThreadedServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        async with app.running(self._settings) as self.target:
+        async with app.running(self._settings) as server:
+            self.target = server.address
             self._started.set()
             await self._stop.wait()
 
 
 class ServerProcess:
-    """``tallykeeper serve`` in a process of its own; its log is at hand as a list of events."""
+    """``tallykeeper serve`` in a process of its own; its log is at hand as a list of events.
 
-    def __init__(self, *arguments: str, cwd: Path | None = None, program: Path = TALLYKEEPER) -> None:
+    One process serves, which starts soonest, unless ``workers`` says otherwise; None: as many as by default.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        workers: int | None = 1,
+        cwd: Path | None = None,
+        program: Path = TALLYKEEPER,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        size = () if workers is None else ("--workers", str(workers))
         self.process = subprocess.Popen(
-            [program, "serve", "--listen", "127.0.0.1:0", "--log-format", "json", *arguments],
+            [program, "serve", "--listen", "127.0.0.1:0", "--log-format", "json", *size, *arguments],
             stderr=subprocess.PIPE,
             text=True,
             cwd=cwd,
+            env=environment,
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -99,6 +122,11 @@ class ServerProcess:
     def target(self) -> str:
         """Where it listens."""
         return str(self.events("serving")[0]["listen"])
+
+    @property
+    def worker_ids(self) -> dict[int, int]:
+        """The process id of each worker, as it said when it last started; it does with ``--log-level debug``."""
+        return {event["worker"]: event["process_id"] for event in self.events("worker serves")}
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the log's events of one name."""

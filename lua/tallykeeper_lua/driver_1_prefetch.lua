@@ -101,20 +101,20 @@ local function request_bucket_of(namespace, bucket)
   return KEYS[namespace.bucket_before_first + bucket]
 end
 
-local kinds = { stock = stock, counter = counter, reservation = reservation }
+local kinds = { ['stock:'] = stock, ['counter:'] = counter, ['reservation:'] = reservation }
 
 -- The levels by their place among the keys. Each has its key; its name, which is what follows the namespace's prefix;
--- its kind and what it is called there; its text, false where there is none; its value, once an operation has asked;
+-- its kind; its text, false where there is none; its value, once an operation has asked;
 -- what that was before the batch; and, once it has changed, the namespace that it is in.
 local levels = {}
 
 local function level_at(place, namespace)
   local level = levels[place]
   if not level then
-    level = { key = KEYS[first_level_key + place - 1] }
-    level.name = string.sub(level.key, namespace.prefix_length + 1)
-    local kind, id = string.match(level.name, '^([^:]*):(.*)$')
-    level.kind, level.id = kinds[kind], id
+    local key = KEYS[first_level_key + place - 1]
+    local name = string.sub(key, namespace.prefix_length + 1)
+    local kind = kinds[string.sub(name, 1, string.find(name, ':', 1, true))]
+    level = { key = key, name = name, kind = kind, text = nil, value = nil, before = nil, changed_in = nil }
     levels[place] = level
   end
   return level
@@ -125,13 +125,18 @@ local bundles = {}
 do
   local at = SETTINGS + 1
 
-  local function next_values(into)
-    local count = tonumber(ARGV[at])
-    for place = 1, count do
-      into[place] = ARGV[at + place]
+  -- The values that follow their number.
+  local function next_values()
+    local first = at + 1
+    at = first + tonumber(ARGV[at])
+    if at - first > CHUNK then
+      local values = {}
+      for place = first, at - 1 do
+        values[place - first + 1] = ARGV[place]
+      end
+      return values
     end
-    at = at + count + 1
-    return into
+    return { unpack(ARGV, first, at - 1) }
   end
 
   for _ = 1, #ARGV do
@@ -150,14 +155,20 @@ do
     local mutation_count = tonumber(ARGV[at + 6])
     at = at + 7
     for number = 1, mutation_count do
-      local mutation = { bundle = bundle, operation = ARGV[at], reason = ARGV[at + 1], reference = ARGV[at + 2] }
+      local operation, reason, reference = ARGV[at], ARGV[at + 1], ARGV[at + 2]
       at = at + 3
-      mutation.levels = next_values({})
-      for place, level in ipairs(mutation.levels) do
-        mutation.levels[place] = level_at(tonumber(level), bundle.namespace)
+      local named = next_values()
+      for place = 1, #named do
+        named[place] = level_at(tonumber(named[place]), bundle.namespace)
       end
-      mutation.arguments = next_values({})
-      bundle.mutations[number] = mutation
+      bundle.mutations[number] = {
+        bundle = bundle,
+        operation = operation,
+        reason = reason,
+        reference = reference,
+        levels = named,
+        arguments = next_values(),
+      }
     end
     bundles[#bundles + 1] = bundle
     if bundle.request_id ~= '' then

@@ -31,36 +31,37 @@ end
 -- The entry and the outcome of a mutation that comes out well, and what it changes.
 local function success_of(mutation, inputs, extras, after)
   local bundle, order = mutation.bundle, after.order
-  local entry = {
-    mutation.operation,
-    string.match(bundle.request_id, '^[^\1]*'),
-    mutation.reason,
-    mutation.reference,
-    bundle.identity,
-  }
-  local texts, outcome = {}, {}
+  local request_id = bundle.request_id
+  local part_at = string.find(request_id, '\1', 1, true)
+  if part_at then
+    request_id = string.sub(request_id, 1, part_at - 1)
+  end
+  local texts, outcome, lines = {}, nil, {}
+  local only_first = mutation.levels[1].kind == reservation
   for number = 1, order and #order or #mutation.levels do
     local place = order and order[number] or number
     local level, value = mutation.levels[place], after[place]
     local kind = level.kind
     local text = value and kind.encode(value)
     texts[place] = text
-    if number == 1 or mutation.levels[1].kind ~= reservation then
-      outcome[number] = text or level.text
+    if number == 1 then
+      outcome = text or level.text
+    elseif not only_first then
+      outcome = outcome .. LEVELS_JOINED_BY .. (text or level.text)
     end
-    entry[#entry + 1] = level.name
-    entry[#entry + 1] = kind.changes(inputs[place], value)
-    entry[#entry + 1] = value and kind.entry_text(value) or ''
+    lines[number] = '\t' .. level.name .. '\t' .. kind.changes(inputs[place], value) .. '\t'
+      .. (value and kind.entry_text and kind.entry_text(value) or text or '')
   end
   local revision = text_of(bundle.namespace.revision + 1)
-  local head = { 'OK', revision, now_text }
-  for place, extra in ipairs(extras) do
-    head[3 + place] = text_of(extra)
+  local head = 'OK ' .. revision .. ' ' .. now_text
+  for _, extra in ipairs(extras) do
+    head = head .. ' ' .. text_of(extra)
   end
   return {
-    outcome = table.concat(head, ' ') .. LEVELS_JOINED_BY .. table.concat(outcome, LEVELS_JOINED_BY),
+    outcome = head .. LEVELS_JOINED_BY .. outcome,
     revision = revision,
-    entry = table.concat(entry, '\t'),
+    entry = mutation.operation .. '\t' .. request_id .. '\t' .. mutation.reason .. '\t' .. mutation.reference .. '\t'
+      .. bundle.identity .. (lines[2] and table.concat(lines) or lines[1]),
     after = after,
     texts = texts,
   }
@@ -69,12 +70,12 @@ end
 -- Runs a mutation's operation and finds out what it changes. It changes nothing itself, so that an error in
 -- it leaves no trace.
 local function execute(mutation)
-  local names, inputs = {}, {}
-  for place, level in ipairs(mutation.levels) do
-    names[place] = level.name
-    inputs[place] = value_of(level)
+  local named = mutation.levels
+  local inputs = { value_of(named[1]) }
+  for place = 2, #named do
+    inputs[place] = value_of(named[place])
   end
-  local status, values, after, held = operations[mutation.operation](inputs, mutation.arguments, now, names)
+  local status, values, after, held = operations[mutation.operation](inputs, mutation.arguments, now, named)
   if status == 'READ_AGAIN' then
     return { interruption = 'READ_AGAIN' }
   end
@@ -87,14 +88,15 @@ local function execute(mutation)
   return success_of(mutation, inputs, values, after)
 end
 
--- Takes over what a mutation changes, and returns what it was before.
-local function take_over(mutation, result)
+-- Takes over what a mutation changes. What it was before goes into `before`, if that is given.
+local function take_over(mutation, result, before)
   local namespace, order = mutation.bundle.namespace, result.after.order
-  local before = {}
   for number = 1, order and #order or #mutation.levels do
     local place = order and order[number] or number
     local level = mutation.levels[place]
-    before[number] = { level = level, value = level.value, text = level.text, changed_in = level.changed_in }
+    if before then
+      before[number] = { level = level, value = level.value, text = level.text, changed_in = level.changed_in }
+    end
     level.value = result.after[place]
     level.text = result.texts[place]
     level.changed_in = namespace
@@ -103,7 +105,6 @@ local function take_over(mutation, result)
   local entries = namespace.entries
   entries[#entries + 1] = result.revision
   entries[#entries + 1] = result.entry
-  return before
 end
 
 -- Undoes what the mutations of a bundle have changed, the last of them first.
@@ -120,18 +121,37 @@ local function undo(namespace, changes)
   end
 end
 
+local function interruption_of(ran, result)
+  return (ran and result.interruption or 'FAILED') .. ' 0 ' .. now_text .. (ran and '' or ' ' .. tostring(result))
+end
+
+-- Runs a bundle of one mutation, as `run` does.
+local function run_single(mutation)
+  local ran, result = pcall(execute, mutation)
+  if not ran or result.interruption then
+    return interruption_of(ran, result), false
+  end
+  if result.after then
+    take_over(mutation, result)
+  end
+  return result.outcome .. mutation.bundle.note, true
+end
+
 -- Runs a bundle. Returns its outcomes, joined, and whether they are to be recorded.
 local function run(bundle)
+  if not bundle.mutations[2] then
+    return run_single(bundle.mutations[1])
+  end
   local outcomes, changes, refused, applied = {}, {}, false, {}
   for number, mutation in ipairs(bundle.mutations) do
     local ran, result = pcall(execute, mutation)
     if not ran or result.interruption then
       undo(bundle.namespace, changes)
-      return (ran and result.interruption or 'FAILED') .. ' 0 ' .. now_text .. (ran and '' or ' ' .. tostring(result)),
-        false
+      return interruption_of(ran, result), false
     end
     if result.after then
-      changes[#changes + 1] = take_over(mutation, result)
+      changes[#changes + 1] = {}
+      take_over(mutation, result, changes[#changes])
       applied[#applied + 1] = number
     else
       refused = true

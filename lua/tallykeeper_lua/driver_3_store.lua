@@ -48,7 +48,11 @@ end
 
 -- Keeps the indexes of a level's kind: where it is listed, and when it leaves the list by itself.
 local function index_level(level)
-  local namespace, kind, id, before, value = level.changed_in, level.kind, level.id, level.before, level.value
+  local namespace, kind, before, value = level.changed_in, level.kind, level.before, level.value
+  if kind ~= reservation and before and value and not kind.gone_at(before) and not kind.gone_at(value) then
+    return -- it stays where it is
+  end
+  local id = string.sub(level.name, string.find(level.name, ':', 1, true) + 1)
   local index, expiry = namespace.index[kind], namespace.expiry[kind]
   local listed_before = before and kind.listed(id, before)
   local listed = value and kind.listed(id, value)

@@ -35,8 +35,6 @@ function counter.encode(level)
   }, ' ')
 end
 
-counter.entry_text = counter.encode
-
 function counter.changes(before, after)
   return difference_text_of(after and after.value or 0, before and before.value or 0)
 end

@@ -13,31 +13,34 @@ end
 
 function stock.decode(text)
   if not string.find(text, ' ', 1, true) then
-    local level = stock.absent()
-    level.on_hand = integer_of(text)
-    return level
+    return {
+      on_hand = integer_of(text), reserved = 0, safety_stock = 0, backorder_limit = 0, low_stock_threshold = 0,
+    }
   end
   local on_hand, reserved, safety_stock, backorder_limit, low_stock_threshold =
-    string.match(text, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+    string.match(text, '^(%-?%d+) (%-?%d+) (%d+) (%d+) (%d+)$')
+  if not on_hand then
+    error('not a stock level: ' .. text)
+  end
   return {
-    on_hand = integer_of(on_hand),
-    reserved = integer_of(reserved),
-    safety_stock = integer_of(safety_stock),
-    backorder_limit = integer_of(backorder_limit),
-    low_stock_threshold = integer_of(low_stock_threshold),
+    on_hand = in_range(on_hand),
+    reserved = in_range(reserved),
+    safety_stock = in_range(safety_stock),
+    backorder_limit = in_range(backorder_limit),
+    low_stock_threshold = in_range(low_stock_threshold),
   }
 end
 
 function stock.encode(level)
-  if level.reserved == 0 and level.safety_stock == 0 and level.backorder_limit == 0
-    and level.low_stock_threshold == 0 then
-    return text_of(level.on_hand)
+  if level.safety_stock == 0 and level.backorder_limit == 0 and level.low_stock_threshold == 0 then
+    if level.reserved == 0 then
+      return text_of(level.on_hand)
+    end
+    return string.format('%.0f %.0f 0 0 0', level.on_hand, level.reserved)
   end
   return string.format('%.0f %.0f %.0f %.0f %.0f', level.on_hand, level.reserved, level.safety_stock,
     level.backorder_limit, level.low_stock_threshold)
 end
-
-stock.entry_text = stock.encode
 
 function stock.available(level)
   return level.on_hand - level.reserved - level.safety_stock
@@ -47,6 +50,9 @@ local function crossings_of(before, after)
   local available_before, available = stock.available(before), stock.available(after)
   local low_before = before.low_stock_threshold > 0 and available_before <= before.low_stock_threshold
   local low = after.low_stock_threshold > 0 and available <= after.low_stock_threshold
+  if not low and available_before > 0 and available > 0 then
+    return ''
+  end
   return (low and not low_before and 'L' or '')
     .. (available <= 0 and available_before > 0 and 'O' or '')
     .. (available > 0 and available_before <= 0 and 'B' or '')

@@ -69,10 +69,10 @@ end
 
 -- What ending a reservation changes: it becomes `state`, of each line so many copies are taken as `taken` has under
 -- its level's name, and the rest is given back. nil if a line's level is not among those of the mutation.
-function reservation.resolve(levels, names, now, state, taken)
+function reservation.resolve(levels, named, now, state, taken)
   local before, places, lines = levels[1], {}, {}
-  for place, name in ipairs(names) do
-    places[name] = place
+  for place, level in ipairs(named) do
+    places[level.name] = place
   end
   local after = { order = { 1 } }
   for number, line in ipairs(before.lines) do

@@ -6,13 +6,13 @@
 --   absent()                what counts as the level where there is none (stock and counter)
 --   decode(text)            the level that a stored text holds
 --   encode(level)           its stored text
---   entry_text(level)       its text in the ledger
+--   entry_text(level)       its text in the ledger, where that is not its stored text
 --   changes(before, after)  what the ledger says of a change; either may be nil
 --   gone_at(level)          when Redis is to forget it, in milliseconds since 1970; nil for never
 --   listed(id, level)       how it stands in its kind's index
 --
--- An operation is a function of the levels that it names, its arguments, the time and the names of the levels. It
--- returns
+-- An operation is a function of the levels that it names, its arguments, the time and what the levels are called, by
+-- their places: each of these has its name. It returns
 --   "OK", extras, levels after, held       extras: values for the reply besides the levels; a level of false is
 --                                          deleted; where "order" is set, only the levels at those places change
 --   a refusal's status, facts, nil, held   facts: names and numbers by turns, for the caller; 'line' begins those
@@ -49,13 +49,21 @@ local function difference_text_of(minuend, subtrahend)
   return (difference < 0 and '-' or '') .. string.format('%.0f%08.0f', high, low)
 end
 
--- The integer that a text holds. tonumber alone would also take nan, 0x10 and 1e3.
-local function integer_of(text)
-  local number = string.find(text, '^%-?%d+$') and tonumber(text)
-  if not number or number > INTEGER_MAX or number < -INTEGER_MAX then
+-- The number of a text that is an integer in decimal digits.
+local function in_range(text)
+  local number = tonumber(text)
+  if number > INTEGER_MAX or number < -INTEGER_MAX then
     error('not an integer within 2^53-1: ' .. text)
   end
   return number
+end
+
+-- The integer that a text holds. tonumber alone would also take nan, 0x10 and 1e3.
+local function integer_of(text)
+  if not string.find(text, '^%-?%d+$') then
+    error('not an integer within 2^53-1: ' .. text)
+  end
+  return in_range(text)
 end
 
 -- An optional integer: nil for "-".

@@ -7,7 +7,7 @@
 --            those of reservation.ended
 --            COMMIT_EXCEEDS_RESERVED  for each line that does: line, requested, reserved
 --            READ_AGAIN
-operations.reservation_commit = function(levels, arguments, now, names)
+operations.reservation_commit = function(levels, arguments, now, named)
   local before = levels[1]
 
   if not before then
@@ -22,7 +22,7 @@ operations.reservation_commit = function(levels, arguments, now, names)
     held[line.name] = line.copies
   end
   for number, text in ipairs(arguments) do
-    local name, copies = names[number + 1], integer_of(text)
+    local name, copies = named[number + 1].name, integer_of(text)
     taken[name] = copies
     if copies > (held[name] or 0) then
       for _, fact in ipairs({ 'line', number + 1, 'requested', copies, 'reserved', held[name] or 0 }) do
@@ -33,7 +33,7 @@ operations.reservation_commit = function(levels, arguments, now, names)
   if #exceeding > 0 then
     return 'COMMIT_EXCEEDS_RESERVED', exceeding
   end
-  local after = reservation.resolve(levels, names, now, 'COMMITTED', #arguments > 0 and taken or held)
+  local after = reservation.resolve(levels, named, now, 'COMMITTED', #arguments > 0 and taken or held)
   if not after then
     return 'READ_AGAIN'
   end

@@ -6,13 +6,13 @@
 -- statuses   OK       the reservation
 --            NOT_DUE  it does not exist, is not active, or has time left
 --            READ_AGAIN
-operations.reservation_expire = function(levels, _, now, names)
+operations.reservation_expire = function(levels, _, now, named)
   local before = levels[1]
 
   if not before or before.state ~= 'ACTIVE' or before.expire_at > now then
     return 'NOT_DUE', {}
   end
-  local after = reservation.resolve(levels, names, now, 'EXPIRED', {})
+  local after = reservation.resolve(levels, named, now, 'EXPIRED', {})
   if not after then
     return 'READ_AGAIN'
   end

@@ -6,7 +6,7 @@
 --            RESERVATION_NOT_FOUND
 --            those of reservation.ended
 --            READ_AGAIN
-operations.reservation_release = function(levels, _, now, names)
+operations.reservation_release = function(levels, _, now, named)
   local before = levels[1]
 
   if not before then
@@ -16,7 +16,7 @@ operations.reservation_release = function(levels, _, now, names)
   if ended then
     return ended, {}
   end
-  local after = reservation.resolve(levels, names, now, 'RELEASED', {})
+  local after = reservation.resolve(levels, named, now, 'RELEASED', {})
   if not after then
     return 'READ_AGAIN'
   end

@@ -8,7 +8,7 @@
 --            RESERVATION_EXISTS
 --            INSUFFICIENT_STOCK  for each line that is short: line, requested, available, backorder_limit
 --            VALUE_OVERFLOW      line, reserved (what is reserved now), copies
-operations.reservation_reserve = function(levels, arguments, now, names)
+operations.reservation_reserve = function(levels, arguments, now, named)
   local ttl = integer_of(arguments[1])
   local holder = arguments[2]
 
@@ -16,7 +16,7 @@ operations.reservation_reserve = function(levels, arguments, now, names)
     return 'RESERVATION_EXISTS', {}
   end
   local after, lines, short, held, overflow = {}, {}, {}, false, nil
-  for place = 2, #names do
+  for place = 2, #named do
     local level = levels[place] or stock.absent()
     local copies = integer_of(arguments[place + 1])
     if copies > stock.available(level) + level.backorder_limit then
@@ -30,7 +30,7 @@ operations.reservation_reserve = function(levels, arguments, now, names)
       overflow = overflow or { 'line', place, 'reserved', level.reserved, 'copies', copies }
     end
     after[place] = stock.with_copies(level, level.on_hand, level.reserved + copies)
-    lines[place - 1] = { name = names[place], copies = copies, committed = 0 }
+    lines[place - 1] = { name = named[place].name, copies = copies, committed = 0 }
   end
   if #short > 0 then
     return 'INSUFFICIENT_STOCK', short, nil, held

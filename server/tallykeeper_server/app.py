@@ -1,17 +1,12 @@
 """The composition root: puts store, engine and services together, and takes them apart again.
 
-It alone knows all of them.
+It alone knows all of them. Whether one process serves or many is for others to know.
 """
 
 import asyncio
 import contextlib
-import errno
-import os
-import signal
-import socket
-from collections.abc import AsyncIterator, Mapping
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import grpc
@@ -27,6 +22,10 @@ from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
 from tallykeeper_server.engine.source import EngineSource
 from tallykeeper_server.engine.watching import WatchHub, WatchLimits
+from tallykeeper_server.lifetime import StopSignals, live
+from tallykeeper_server.listening import binding, is_unix, kept_address
+from tallykeeper_server.metrics.meters import CallMeters, StoreMeter, WatchMeter
+from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.batches import BatchServicer, changes_of_operations
 from tallykeeper_server.rpc.counters import CounterServicer
 from tallykeeper_server.rpc.health import Health
@@ -36,10 +35,10 @@ from tallykeeper_server.rpc.methods import service_handler
 from tallykeeper_server.rpc.namespaces import NamespaceServicer
 from tallykeeper_server.rpc.reservation_changes import ReservationChanges
 from tallykeeper_server.rpc.reservations import ReservationServicer
-from tallykeeper_server.settings import Settings, without_password
-from tallykeeper_server.store.checks import StoreReport, check_store
-from tallykeeper_server.store.connection import Connection
-from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
+from tallykeeper_server.rpc.statuses import CODES
+from tallykeeper_server.scraping import metrics_of_this_process, metrics_page
+from tallykeeper_server.settings import Settings
+from tallykeeper_server.starting import announce, ready_store
 from tallykeeper_server.store.redis_store import RedisStore
 
 _SERVICES: Final = {
@@ -50,93 +49,100 @@ _SERVICES: Final = {
 _PING_INTERVAL_MS_MIN: Final = 10_000
 """How often a client may ask whether the server is there: one that does so more often is cut off. Ours asks every 30
 seconds; gRPC allows one in five minutes unless told otherwise."""
+LISTENERS: Final = 8
+"""How many of gRPC's servers share the port. The kernel spreads connections over them; more than four gain nothing."""
 
 log = structlog.get_logger()
 
 
-class StartError(Exception):
-    """The server cannot start. The message says why, in one line."""
+@dataclass(slots=True)
+class Server:
+    """What serves in this process."""
+
+    address: str
+    """Where it listens."""
+    drain_seconds: float
+    """How long calls in flight may take from the moment that it is told to end."""
+    health: Health
+
+    async def leave(self) -> None:
+        """Say from now on that it does not serve, while it still does."""
+        await self.health.enter_graceful_shutdown()
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is in flight and leave nothing behind.
+    """Serve by this process alone until SIGTERM or SIGINT, then finish what is in flight and leave nothing behind.
 
     :raises StartError: the store or the address cannot be used.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, stop.set)
-    stopped = asyncio.create_task(stop.wait())
-    server = running(settings)
-    start = asyncio.create_task(server.__aenter__())
-    # A store with much data takes a while to start; who wants to stop meanwhile need not wait for it.
-    await asyncio.wait([start, stopped], return_when=asyncio.FIRST_COMPLETED)
-    if not start.done():
-        start.cancel()
-        await asyncio.wait([start])
-    else:
-        await start
-        await stopped
-        log.info("stopping", drain_seconds=settings.drain_seconds)
-        await server.__aexit__(None, None, None)
+    signals = StopSignals(reload=_refuse_to_reload)
+    await live(running(settings), signals.stop, started=lambda _: None)
     log.info("stopped")
 
 
+def _refuse_to_reload() -> None:
+    log.warning("settings are read again only where several workers serve: set workers, or restart")
+
+
 @contextlib.asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[str]:
-    """Run a server, and give the address at which it listens.
+async def running(settings: Settings) -> AsyncIterator[Server]:
+    """Run a server with its store, and say what it is.
 
     :raises StartError: the store or the address cannot be used.
     """
+    metrics = metrics_of_this_process()
+    async with ready_store(settings) as store:
+        with kept_address(settings.listen) as address:
+            async with (
+                metrics_page(settings.metrics_listen, metrics.gather) as metrics_url,
+                serving(replace(settings, listen=address), store.url, metrics) as server,
+            ):
+                announce(address, metrics_url, settings, store.report, workers=1)
+                yield server
+                log.info("stopping", drain_seconds=settings.drain_seconds)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: Settings, store_url: str, metrics: Metrics, *, sweeps: bool = True
+) -> AsyncIterator[Server]:
+    """Serve from a store that is ready, at an address that is kept for this process, or for several.
+
+    ``sweeps``: expire reservations whose time is up, though nobody asks for them. One worker of several does it.
+
+    :raises StartError: the address cannot be used.
+    """
     async with contextlib.AsyncExitStack() as stack:
-        try:
-            url = settings.store
-            if url == "embedded":
-                binary = find_binary(settings.store_binary)
-                embedded = EmbeddedStore(settings.data_dir, binary)
-                url = (await stack.enter_async_context(embedded)).url
-            report = await _check(url, settings)
-            store = RedisStore(
-                url,
-                timeout_seconds=settings.store_timeout_seconds,
-                retention=_retention(settings),
-            )
-        except TallyError as error:
-            where = "" if settings.store == "embedded" else f"{without_password(settings.store)}: "
-            message = f"{where}{error.message}"
-            raise StartError(message) from error
+        store = RedisStore(
+            store_url,
+            timeout_seconds=settings.store_timeout_seconds,
+            retention=_retention(settings),
+            meter=StoreMeter(metrics) if settings.metrics_listen else None,
+        )
         stack.push_async_callback(store.close)
 
-        engine = _engine(store, settings)
+        engine = _engine(store, settings, metrics)
         source = EngineSource(engine, store, query_seconds=settings.deadline_seconds)
-        hub = WatchHub(source, _watch_limits(settings))
+        hub = WatchHub(source, _watch_limits(settings), WatchMeter(metrics))
         health = Health(tuple(service.full_name for service in _SERVICES.values()))
-        server = _server(_servicers(engine, source, hub, settings), health, settings)
-        address = _bind(server, settings.listen)
+        meters = CallMeters(metrics, reasons=tuple(CODES))
+        listeners = _listeners(_handlers(engine, source, hub, meters, settings), health, settings)
+        serves = Server(settings.listen, settings.drain_seconds, health)
         await health.tell(serves=True)
-        await server.start()
-        stack.push_async_callback(server.stop, settings.drain_seconds)
+        for listener in listeners:
+            await listener.start()
+        stack.push_async_callback(lambda: _stop(listeners, serves.drain_seconds))
         stack.push_async_callback(hub.close)
         stack.push_async_callback(health.end)
-        for task in (
-            _watch_store(store, health, settings.store_check_seconds),
-            _sweep(store, settings.sweep_seconds),
-        ):
+        tasks = [_watch_store(store, health, settings.store_check_seconds)]
+        if sweeps:
+            tasks.append(_sweep(store, settings.sweep_seconds))
+        for task in tasks:
             stack.push_async_callback(_cancel, asyncio.create_task(task))
-        _announce(address, settings, report)
-        yield address
+        yield serves
 
 
-async def _check(url: str, settings: Settings) -> StoreReport:
-    connection = Connection(url, timeout_seconds=settings.store_timeout_seconds)
-    try:
-        return await check_store(connection)
-    finally:
-        await connection.close()
-
-
-def _engine(store: RedisStore, settings: Settings) -> Engine:
+def _engine(store: RedisStore, settings: Settings, metrics: Metrics) -> Engine:
     return Engine(
         store,
         mutation_limits=LaneLimits(
@@ -149,6 +155,7 @@ def _engine(store: RedisStore, settings: Settings) -> Engine:
             waiting_items_max=settings.waiting_queries_max,
             pause_seconds=0.0,
         ),
+        metrics=metrics,
     )
 
 
@@ -170,34 +177,54 @@ def _watch_limits(settings: Settings) -> WatchLimits:
     )
 
 
-def _servicers(engine: Engine, source: EngineSource, hub: WatchHub, settings: Settings) -> dict[str, object]:
+def _handlers(
+    engine: Engine, source: EngineSource, hub: WatchHub, meters: CallMeters, settings: Settings
+) -> list[grpc.GenericRpcHandler]:
     """Return what serves each service."""
     retention = _retention(settings)
     reservations = ReservationChanges(lifetime_ms_max=retention.reservation_lifetime_ms)
-    return {
+    servicers = {
         "CounterService": CounterServicer(engine),
         "InventoryService": InventoryServicer(engine),
         "ReservationService": ReservationServicer(engine, reservations),
-        "BatchService": BatchServicer(engine, changes_of_operations(reservations)),
+        "BatchService": BatchServicer(engine, changes_of_operations(reservations), meters.refusals),
         "LedgerService": LedgerServicer(engine, source, hub),
         "NamespaceService": NamespaceServicer(engine, retention),
     }
+    seconds = settings.deadline_seconds
+    return [
+        service_handler(service, servicers[name], default_deadline_seconds=seconds, meters=meters)
+        for name, service in _SERVICES.items()
+    ]
 
 
-def _server(servicers: Mapping[str, object], health: Health, settings: Settings) -> grpc.aio.Server:
+def _listeners(handlers: Sequence[grpc.GenericRpcHandler], health: Health, settings: Settings) -> list[grpc.aio.Server]:
+    """Return gRPC's servers, bound to the address: several, for each takes in but one call at a time.
+
+    :raises StartError: it cannot be bound.
+    """
+    count = 1 if is_unix(settings.listen) else LISTENERS
+    listeners = [_listener(handlers, health, settings) for _ in range(count)]
+    with binding(settings.listen):
+        for listener in listeners:
+            listener.add_insecure_port(settings.listen)
+    return listeners
+
+
+async def _stop(listeners: Sequence[grpc.aio.Server], grace_seconds: float) -> None:
+    """Take no more calls, and end those that last longer than so many seconds."""
+    await asyncio.gather(*(listener.stop(grace_seconds) for listener in listeners))
+
+
+def _listener(handlers: Sequence[grpc.GenericRpcHandler], health: Health, settings: Settings) -> grpc.aio.Server:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", settings.message_bytes_max),
-            ("grpc.so_reuseport", 0),  # else a second server on the same port would take half of the calls
+            ("grpc.so_reuseport", 1),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_INTERVAL_MS_MIN),
         ]
     )
-    server.add_generic_rpc_handlers(
-        [
-            service_handler(service, servicers[name], default_deadline_seconds=settings.deadline_seconds)
-            for name, service in _SERVICES.items()
-        ]
-    )
+    server.add_generic_rpc_handlers(list(handlers))
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if settings.reflection:
         names = (
@@ -207,48 +234,6 @@ def _server(servicers: Mapping[str, object], health: Health, settings: Settings)
         )
         reflection.enable_server_reflection(names, server)
     return server
-
-
-def _bind(server: grpc.aio.Server, listen: str) -> str:
-    """Bind the address and return it with the port that was chosen where it asked for any."""
-    try:
-        if listen.startswith("unix:"):
-            _make_way_for_socket(listen.removeprefix("unix:"))
-            server.add_insecure_port(listen)
-            return listen
-        host, _, port = listen.rpartition(":")
-        _try_to_bind(host.strip("[]"), int(port))
-        return f"{host}:{server.add_insecure_port(listen)}"
-    except (OSError, RuntimeError, UnicodeError) as error:  # UnicodeError: an overlong host name
-        message = f"cannot listen on {listen}: {getattr(error, 'strerror', None) or error}"
-        raise StartError(message) from error
-
-
-def _try_to_bind(host: str, port: int) -> None:
-    """Return if the address can be bound. gRPC does not say why one cannot, and logs lines of its own about it.
-
-    :raises OSError: it is in use, or not an address of this machine.
-    """
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(address)
-
-
-def _make_way_for_socket(path: str) -> None:
-    """Remove the socket of a server that was killed. gRPC would take it from one that runs, too.
-
-    :raises OSError: a server listens on it, something else is there, or nothing can be.
-    """
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.bind(path)
-        except OSError as error:
-            probe.settimeout(0)  # a server that has no room for another connection is in use as well
-            in_use = error.errno != errno.EADDRINUSE or probe.connect_ex(path) != errno.ECONNREFUSED
-            if in_use or not Path(path).is_socket():
-                raise
-    Path(path).unlink()
 
 
 async def _watch_store(store: RedisStore, health: Health, interval_seconds: float) -> None:
@@ -292,17 +277,3 @@ async def _sweep(store: RedisStore, interval_seconds: float) -> None:
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-def _announce(address: str, settings: Settings, report: StoreReport) -> None:
-    """Say where the server listens, where its data lies, which promise holds and what to try next."""
-    log.info("serving", listen=address, version=version("tallykeeper"), process_id=os.getpid())
-    if settings.store == "embedded":
-        log.info("store", kind=report.name, data_dir=str(settings.data_dir.absolute()))
-    else:
-        log.info("store", kind=report.name, url=without_password(settings.store))
-    if report.syncs_each_write:
-        log.info("promise", durability="fsync", survives="an acknowledged change survives a power cut")
-    for shortcoming in report.shortcomings:
-        log.warning("a promise does not hold", reason=shortcoming)
-    log.info("try next", command=f"tallykeeper demo --target {address}")

@@ -1,41 +1,62 @@
-"""``tallykeeper serve``: reads the settings and runs the server."""
+"""``tallykeeper serve``: reads the settings and runs the server, by one process or by many."""
 
-import asyncio
-import os
+from collections.abc import Sequence
+from typing import Final
 
 import click
 
-from tallykeeper_server.logs import configure_logs
-from tallykeeper_server.settings import Settings, options
+from tallykeeper_server.lifetime import run
+from tallykeeper_server.logs import configure_logs, silence_grpc
+from tallykeeper_server.settings import Settings, SettingsError, options
+from tallykeeper_server.starting import StartError
+from tallykeeper_server.supervisor import supervise
+
+_ARGUMENTS: Final = f"{__name__}.arguments"
 
 
-@click.command()
+class _RepeatableCommand(click.Command):
+    """A command that keeps its arguments, so that they can be read again."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_RepeatableCommand)
 @options
-def serve(**values: object) -> None:
+@click.pass_context
+def serve(ctx: click.Context, /, **values: object) -> None:
     """Serve counters and inventory over gRPC until SIGTERM or Ctrl-C.
 
     A setting comes from its flag, else from its environment variable, else from the file that --config names,
-    else from its default.
+    else from its default. SIGHUP reads them again.
     """
     settings = Settings.from_options(values)
-    configure_logs(level=settings.log_level, log_format=settings.log_format)
-    # gRPC's core reads these when it is loaded. It writes lines of its own about what is reported here in one, and
-    # about each process that is started; the store is the only one, and uses no gRPC.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-    from tallykeeper_server import app  # noqa: PLC0415
-
     try:
-        with asyncio.Runner(loop_factory=_new_event_loop) as runner:
-            runner.run(app.serve(settings))
-    except app.StartError as error:
+        workers = settings.worker_count()
+    except SettingsError as error:
+        raise click.UsageError(str(error), ctx) from error
+    configure_logs(level=settings.log_level, log_format=settings.log_format)
+    silence_grpc()
+    arguments: Sequence[str] = ctx.meta[_ARGUMENTS]
+    try:
+        if workers == 1:
+            from tallykeeper_server import app  # noqa: PLC0415  # loads gRPC, which is silenced first
+
+            run(app.serve(settings))
+        else:
+            run(supervise(settings, workers=workers, read_again=lambda: _read_again(ctx, arguments)))
+    except StartError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return uvloop's event loop where there is one: it is about twice as fast."""
+def _read_again(ctx: click.Context, arguments: Sequence[str]) -> Settings:
+    """Return the settings as the file and the environment are now, under the same flags.
+
+    :raises SettingsError: they cannot be used.
+    """
     try:
-        import uvloop  # noqa: PLC0415  # it does not exist for every platform
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
+        with ctx.command.make_context(ctx.info_name, list(arguments), parent=ctx.parent) as again:
+            return Settings.from_options(again.params)
+    except click.ClickException as error:
+        raise SettingsError(" ".join(error.format_message().split())) from error

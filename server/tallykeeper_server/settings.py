@@ -1,6 +1,7 @@
 """The settings of the server: one table, from which flags, environment variables and the file follow."""
 
 import math
+import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ _PORT_MAX: Final = 65_535
 _TOML_TYPES: Final[Mapping[object, tuple[tuple[type, ...], str]]] = {
     bool: ((bool,), "true or false"),
     int: ((int,), "a whole number"),
+    int | None: ((int,), "a whole number"),
     float: ((int, float), "a number"),
 }
 """What the file may hold for a setting of a type, and its name; for all others, a string."""
@@ -26,20 +28,27 @@ _TOML_TYPES: Final[Mapping[object, tuple[tuple[type, ...], str]]] = {
 Command = TypeVar("Command", bound=Callable[..., object])
 
 
+class SettingsError(Exception):
+    """The settings cannot be used. The message says why, in one line."""
+
+
 class ListenAddress(click.ParamType[str]):
-    """``host:port``, with port 0 for any that is free, or ``unix:path``."""
+    """``host:port``, with port 0 for any that is free, or, where it may be one, ``unix:path``."""
 
     name = "address"
+
+    def __init__(self, *, unix: bool = True) -> None:
+        self._unix = unix
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the address if it is one."""
         text = str(value)
-        if text.startswith("unix:") and len(text) > len("unix:"):
+        if self._unix and text.startswith("unix:") and len(text) > len("unix:"):
             return text
         host_and_port = re.fullmatch(r"(?:[^:]+|\[.+\]):([0-9]{1,5})", text)
         if not host_and_port or int(host_and_port[1]) > _PORT_MAX:
-            rule = f"host:port (port 0 .. {_PORT_MAX}, IPv6 as in [::1]:50051) or unix:path"
-            self.fail(f"{text!r} is not {rule}", param, ctx)
+            rule = f"host:port (port 0 .. {_PORT_MAX}, IPv6 as in [::1]:50051)"
+            self.fail(f"{text!r} is not {rule}{' or unix:path' if self._unix else ''}", param, ctx)
         return text
 
 
@@ -93,6 +102,12 @@ def without_password(url: str) -> str:
     return re.sub(r"//.*@", "//", hidden, flags=re.DOTALL)
 
 
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS and others cannot say what a process may use
+
+
 def _listed() -> str:
     return ", ".join(_STORE_SCHEMES)
 
@@ -101,6 +116,7 @@ def _setting(default: object, type_: click.ParamType[Any], text: str) -> Any:  #
     return field(default=default, metadata={"type": type_, "help": text})
 
 
+WORKERS_MAX: Final = 64
 _COUNT: Final = click.IntRange(1, 2**31 - 1)  # gRPC takes no larger number
 _SECONDS: Final = Number(0.001, 86_400)
 
@@ -110,6 +126,9 @@ class Settings:
     """What the server is told. Each field is a flag, a ``TALLYKEEPER_…`` variable and a key of the file."""
 
     listen: str = _setting("127.0.0.1:50051", ListenAddress(), "Where to listen: host:port, or unix:path.")
+    workers: int | None = _setting(
+        None, click.IntRange(1, WORKERS_MAX), "How many processes serve; unless set, one for each core."
+    )
     data_dir: Path = _setting(Path("tallykeeper-data"), FilePath(), "Where the embedded store keeps its data.")
     store: str = _setting("embedded", StoreAddress(), "embedded, or a redis://, rediss:// or unix:// URL.")
     store_binary: Path | None = _setting(
@@ -121,6 +140,9 @@ class Settings:
     log_format: str = _setting(
         "auto", click.Choice(["auto", "text", "json"]), "auto: text on a terminal, and else JSON."
     )
+    metrics_listen: str | None = _setting(
+        None, ListenAddress(unix=False), "Where Prometheus reads /metrics over HTTP: host:port; else nowhere."
+    )
     reflection: bool = _setting(default=False, type_=click.BOOL, text="Serve gRPC reflection.")
     deadline_seconds: float = _setting(10.0, _SECONDS, "The deadline of a call that sets none.")
     drain_seconds: float = _setting(10.0, _SECONDS, "How long calls in flight may take when the server stops.")
@@ -128,7 +150,7 @@ class Settings:
     script_mutations_max: int = _setting(256, click.IntRange(1, 1_000), "The most mutations in one script call.")
     waiting_mutations_max: int = _setting(10_000, _COUNT, "The most mutations that wait for the store.")
     waiting_queries_max: int = _setting(10_000, _COUNT, "The most queries that wait for the store.")
-    pause_ms: float = _setting(2.0, Number(0, 100), "The longest wait of a mutation for others, under load; 0: none.")
+    pause_ms: float = _setting(4.0, Number(0, 100), "The longest wait of a mutation for others, under load; 0: none.")
     request_retention_seconds: int = _setting(
         86_400, click.IntRange(2, 3_650 * 86_400), "How long a request id is remembered, at least."
     )
@@ -151,6 +173,36 @@ class Settings:
     def from_options(cls, values: Mapping[str, Any]) -> Self:
         """Return the settings that a command's options hold."""
         return cls(**values)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the settings that ``to_json`` made plain."""
+        types = {setting.name: setting.metadata["type"] for setting in fields(cls)}
+        settings: dict[str, Any] = {
+            name: None if value is None else types[name].convert(value, None, None) for name, value in values.items()
+        }
+        return cls(**settings)
+
+    def to_json(self) -> dict[str, object]:
+        """Return all of them as what JSON can hold, passwords included."""
+        return {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in ((setting.name, getattr(self, setting.name)) for setting in fields(self))
+        }
+
+    def worker_count(self) -> int:
+        """Return how many processes serve: as many as are set, else one for each core that this process may use.
+
+        :raises SettingsError: there are several for a unix socket, which they cannot share.
+        """
+        if self.listen.startswith("unix:"):
+            if self.workers not in {None, 1}:
+                message = (
+                    f"workers = {self.workers} needs host:port, not {self.listen}: only one can serve a unix socket"
+                )
+                raise SettingsError(message)
+            return 1
+        return self.workers or min(_usable_cores(), WORKERS_MAX)
 
 
 def options(command: Command) -> Command:

@@ -13,7 +13,7 @@ from tallykeeper_server.domain.errors import (
 )
 from tallykeeper_server.engine.lane import Lane, LaneLimits
 
-LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0)
+LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0, second_items_min=100)
 
 
 class PlayedStore:
@@ -94,6 +94,53 @@ async def test_callers_who_call_again_are_waited_for_and_served_together() -> No
     await asyncio.gather(*(call_often(item) for item in range(4)))
 
     assert [sorted(batch) for batch in store.batches].count([0, 1, 2, 3]) >= 4
+
+
+async def test_a_second_batch_is_under_way_as_soon_as_enough_wait_for_it() -> None:
+    store = PlayedStore()
+    store.hold()
+    limits = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0, second_items_min=3)
+    lane = Lane(store.send, limits)
+    futures = submit(lane, 0)
+    await asyncio.sleep(0)
+    futures += submit(lane, 1, 2)
+    await asyncio.sleep(0)
+    assert store.batches == [[0]]
+
+    futures += submit(lane, 3)
+    await asyncio.sleep(0)
+    futures += submit(lane, *range(4, 13))
+    await asyncio.sleep(0)
+    assert store.batches == [[0], [1, 2, 3]]  # and no third, however many wait
+
+    store.release()
+    assert await asyncio.gather(*futures) == [10 * item for item in range(13)]
+    assert [len(batch) for batch in store.batches] == [1, 3, 8, 1]
+
+
+async def test_a_second_batch_is_at_least_half_of_those_lately_under_way() -> None:
+    store = PlayedStore()
+    limits = LaneLimits(batch_items_max=20, waiting_items_max=40, pause_seconds=0.0, second_items_min=1)
+    lane = Lane(store.send, limits)
+    store.hold()
+    futures = submit(lane, 0)
+    await asyncio.sleep(0)
+    futures += submit(lane, 1)
+    await asyncio.sleep(0)
+    futures += submit(lane, *range(2, 10))  # two batches are under way, so these wait: ten calls in all
+    store.release()
+    await asyncio.gather(*futures)
+    store.hold()
+    futures = submit(lane, 0)
+    await asyncio.sleep(0)
+    count = len(store.batches)
+    for item in range(1, 5):
+        futures += submit(lane, item)
+        await asyncio.sleep(0)
+        assert len(store.batches) == count + (item == 4)  # half of the eight that were served last
+
+    store.release()
+    await asyncio.gather(*futures)
 
 
 async def test_the_pause_ends_though_nobody_comes() -> None:

@@ -64,7 +64,7 @@ class PlayedNamespace:
         held = Reservation(name, ReservationState.ACTIVE, self.now_ms, self.now_ms + 60_000, None, "mira", lines)
         levels = [self.stock(line.name) for line in lines]
         after = [
-            (old.name, replace(old, reserved=old.reserved + line.copies))
+            (old.name, old._replace(reserved=old.reserved + line.copies))
             for old, line in zip(levels, lines, strict=True)
         ]
         self.record("reservation_reserve", after, held)
@@ -78,7 +78,7 @@ class PlayedNamespace:
             after.append(
                 (
                     line.name,
-                    replace(old, on_hand=old.on_hand - taken, reserved=old.reserved - line.copies),
+                    old._replace(on_hand=old.on_hand - taken, reserved=old.reserved - line.copies),
                 )
             )
         ended = replace(held, state=state, resolved_at_ms=self.now_ms)
@@ -160,7 +160,7 @@ class PlayedNamespace:
         elif operation == 1 and counter in self.levels:
             self.write("counter_delete", (counter, None))
         elif operation == 2:
-            self.write("stock_set", (item, replace(self.stock(item), on_hand=chance.randint(50, 99), safety_stock=3)))
+            self.write("stock_set", (item, self.stock(item)._replace(on_hand=chance.randint(50, 99), safety_stock=3)))
         elif operation == 3 and item in self.levels and not self.stock(item).reserved:
             self.write("stock_delete", (item, None))
         elif held not in self.levels:

@@ -2,7 +2,6 @@
 
 import re
 import time
-from dataclasses import replace
 
 import pytest
 
@@ -166,7 +165,7 @@ def test_every_status_that_a_file_lists_has_a_case() -> None:
 
 @pytest.mark.parametrize("operation", ["reservation_commit", "reservation_release", "reservation_expire"])
 def test_what_a_reservation_holds_must_be_declared(apply_all: ApplyAll, namespace: str, operation: str) -> None:
-    undeclared = replace(mutation(operation, levels=LEVELS["reservation"]), resolves=False)
+    undeclared = mutation(operation, levels=LEVELS["reservation"])._replace(resolves=False)
     calls = [mutation(*STOCKED), mutation("reservation_reserve", -1 if operation.endswith("expire") else 60_000, "", 2)]
 
     outcome = apply_all([bundle(namespace, each) for each in (*calls, undeclared)])[-1]

@@ -68,7 +68,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path
 def test_the_wheel_serves_and_plays_the_demo(environment: Path, tmp_path: Path) -> None:
     tallykeeper = environment / "tallykeeper"
 
-    with ServerProcess(cwd=tmp_path, program=tallykeeper) as server:
+    with ServerProcess(workers=None, cwd=tmp_path, program=tallykeeper) as server:
         demo = subprocess.run(
             [tallykeeper, "demo", "--target", server.target],
             cwd=tmp_path,

@@ -1,7 +1,9 @@
 """Starts of ``tallykeeper serve`` that must fail, through the real program."""
 
+import os
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 from tests.serving import PATIENCE_SECONDS, TALLYKEEPER
 
@@ -23,9 +25,17 @@ def wrong_setting(*arguments: str, environment: Mapping[str, str] | None = None)
     return _one_line(run_serve(*arguments, environment=environment), status=2)
 
 
-def refused_start(*arguments: str) -> str:
+def refused_start(*arguments: str, environment: Mapping[str, str] | None = None) -> str:
     """Return the one line that is said when the server cannot start as its settings ask."""
-    return _one_line(run_serve("--listen", "127.0.0.1:0", *arguments), status=1)
+    return _one_line(run_serve("--listen", "127.0.0.1:0", *arguments, environment=environment), status=1)
+
+
+def sabotage(directory: Path, code: str) -> Mapping[str, str]:
+    """Return an environment in which each worker runs this code before it begins."""
+    (directory / "sitecustomize.py").write_text(
+        f"import os, sys\nif 'tallykeeper_server.worker' in sys.orig_argv:\n    {code}\n"
+    )
+    return {**os.environ, "PYTHONPATH": str(directory)}
 
 
 def _one_line(finished: subprocess.CompletedProcess[str], *, status: int) -> str:

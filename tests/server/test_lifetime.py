@@ -3,62 +3,32 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 import redis
-from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
 from tests.calling import Caller, failure_of
-from tests.serving import PATIENCE_SECONDS, ServerProcess, ThreadedServer, store_process, wait_until
+from tests.server.health import NOT_SERVING, SERVING, health_of, health_updates
+from tests.serving import PATIENCE_SECONDS, ServerProcess, ThreadedServer, runs, store_process, wait_until
 
 SERVICES = ("", "tallykeeper.v1.CounterService", "tallykeeper.v1.InventoryService")
-SERVING = health_pb2.HealthCheckResponse.SERVING
-NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-def health_of(channel: grpc.Channel, service: str) -> int:
-    check: grpc.UnaryUnaryMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
-        channel.unary_unary(
-            "/grpc.health.v1.Health/Check",
-            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-            response_deserializer=health_pb2.HealthCheckResponse.FromString,
-        )
-    )
-    return int(check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE_SECONDS).status)
-
-
-def health_updates(channel: grpc.Channel, service: str) -> Iterator[int]:
-    watch: grpc.UnaryStreamMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
-        channel.unary_stream(
-            "/grpc.health.v1.Health/Watch",
-            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-            response_deserializer=health_pb2.HealthCheckResponse.FromString,
-        )
-    )
-    return (int(update.status) for update in watch(health_pb2.HealthCheckRequest(service=service)))
 
 
 def store_socket(data_dir: Path) -> Path:
     return Path(EmbeddedStore(data_dir, find_binary(None)).url.removeprefix("unix://"))
 
 
-def runs(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
+@pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_and_leaves_nothing_but_the_data(tmp_path: Path, signal_number: signal.Signals) -> None:
-    with ServerProcess("--data-dir", str(tmp_path)) as server:
+def test_a_signal_ends_it_and_leaves_nothing_but_the_data(
+    tmp_path: Path, signal_number: signal.Signals, workers: int
+) -> None:
+    with ServerProcess("--data-dir", str(tmp_path), "--log-level", "debug", workers=workers) as server:
         Caller(server.target)(IncrementRequest(counter="v"))
         with redis.Redis.from_url(f"unix://{store_socket(tmp_path)}") as connection:
             store_process_id = int(connection.info("server")["process_id"])
@@ -67,19 +37,21 @@ def test_a_signal_ends_it_and_leaves_nothing_but_the_data(tmp_path: Path, signal
 
     assert status == 0
     assert server.events("stopped")
-    assert not runs(store_process_id)
+    assert len(server.worker_ids) == (workers if workers > 1 else 0)
+    assert not any(runs(process_id) for process_id in (store_process_id, *server.worker_ids.values()))
     assert not store_socket(tmp_path).parent.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["appendonlydir", "lock"]
 
 
-def test_a_signal_ends_it_while_its_store_still_starts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_signal_ends_it_while_its_store_still_starts(tmp_path: Path, workers: int) -> None:
     started = tmp_path / "started"
     slow_store = tmp_path / "slow-store"
     slow_store.write_text(
         f"#!{sys.executable}\nimport os, time\nos.symlink(str(os.getpid()), '{started}')\ntime.sleep(600)\n"
     )
     slow_store.chmod(0o700)
-    server = ServerProcess("--data-dir", str(tmp_path / "data"), "--store-binary", str(slow_store))
+    server = ServerProcess("--data-dir", str(tmp_path / "data"), "--store-binary", str(slow_store), workers=workers)
     wait_until(started.is_symlink, what="the store is started")
 
     status = server.stop()
@@ -90,8 +62,9 @@ def test_a_signal_ends_it_while_its_store_still_starts(tmp_path: Path) -> None:
     assert not runs(int(str(started.readlink())))
 
 
-def test_calls_in_flight_are_finished_and_health_says_that_it_stops(tmp_path: Path) -> None:
-    with store_process(find_binary(None), tmp_path) as url, ServerProcess("--store", url) as server:
+@pytest.mark.parametrize("workers", [1, 3])
+def test_calls_in_flight_are_finished_and_health_says_that_it_stops(tmp_path: Path, workers: int) -> None:
+    with store_process(find_binary(None), tmp_path) as url, ServerProcess("--store", url, workers=workers) as server:
         channel = grpc.insecure_channel(server.target)
         call = Caller(server.target)
         call(IncrementRequest(counter="v"))
@@ -126,13 +99,14 @@ def test_values_are_there_after_stop_and_start(tmp_path: Path) -> None:
         assert Caller(server.target)(IncrementRequest(counter="v")).counter.value == 42
 
 
-def test_the_store_of_a_server_that_was_killed_is_taken_over(tmp_path: Path) -> None:
-    with ServerProcess("--data-dir", str(tmp_path)) as server:
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_store_of_a_server_that_was_killed_is_taken_over(tmp_path: Path, workers: int) -> None:
+    with ServerProcess("--data-dir", str(tmp_path), workers=workers) as server:
         Caller(server.target)(IncrementRequest(counter="v", delta=41))
         server.process.kill()
         server.process.wait(PATIENCE_SECONDS)
 
-    with ServerProcess("--data-dir", str(tmp_path)) as server:
+    with ServerProcess("--data-dir", str(tmp_path), workers=workers) as server:
         assert server.events("ending the store of a server that was killed")
         assert Caller(server.target)(IncrementRequest(counter="v")).counter.value == 42
 

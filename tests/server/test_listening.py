@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
+from tallykeeper_server.listening import kept_address
+from tallykeeper_server.starting import StartError
 from tests.calling import Caller
 from tests.server.starting import refused_start
 from tests.serving import PATIENCE_SECONDS, ServerProcess
@@ -71,6 +73,34 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     assert line == f"tallykeeper: cannot listen on {listen}: Address already in use"
 
 
+@pytest.mark.parametrize("second", ["1", "2"])
+@pytest.mark.parametrize("first", [1, 2])
+def test_the_port_of_a_server_is_not_shared_with_another(tmp_path: Path, first: int, second: str) -> None:
+    with ServerProcess("--data-dir", str(tmp_path / "first"), workers=first) as server:
+        arguments = ("--data-dir", str(tmp_path / "second"), "--listen", server.target)
+
+        line = refused_start(*arguments, "--workers", second)
+
+        assert line == f"tallykeeper: cannot listen on {server.target}: Address already in use"
+    with ServerProcess(*arguments, workers=int(second)) as successor:
+        assert successor.target == server.target
+
+
+def test_an_address_is_kept_for_workers_before_they_listen() -> None:
+    with kept_address("localhost:0") as listen:
+        assert listen.startswith("localhost:")
+        with (
+            pytest.raises(StartError, match=f"cannot listen on {listen}: Address already in use"),
+            kept_address(listen),
+        ):
+            pass
+        with socket.socket() as worker:
+            worker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            worker.bind(("127.0.0.1", int(listen.rpartition(":")[2])))
+            worker.listen()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize(
     ("listen", "told"),
     [
@@ -80,8 +110,11 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
         (f"unix:/tmp/{'x' * 108}", "too long"),
     ],
 )
-def test_an_address_that_cannot_be_bound_is_one_clear_line(tmp_path: Path, listen: str, told: str) -> None:
-    line = refused_start("--data-dir", str(tmp_path), "--listen", listen)
+def test_an_address_that_cannot_be_bound_is_one_clear_line(
+    tmp_path: Path, listen: str, told: str, workers: str
+) -> None:
+    size = () if listen.startswith("unix:") else ("--workers", workers)
+    line = refused_start("--data-dir", str(tmp_path), "--listen", listen, *size)
 
     assert line.startswith(f"tallykeeper: cannot listen on {listen}: ")
     assert told in line

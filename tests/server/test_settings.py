@@ -1,5 +1,7 @@
 """Each setting as a flag, as an environment variable and in the file, and what is said of a wrong one."""
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -14,6 +16,7 @@ from tests.server.starting import wrong_setting
 # setting -> a value as text, the same in TOML, and what the server makes of it
 VALUES: dict[str, tuple[str, str, object]] = {
     "listen": ("127.0.0.1:7", '"127.0.0.1:7"', "127.0.0.1:7"),
+    "workers": ("3", "3", 3),
     "data_dir": ("/d", '"/d"', Path("/d")),
     "store": ("redis://h:1", '"redis://h:1"', "redis://h:1"),
     "store_binary": ("/b", '"/b"', Path("/b")),
@@ -21,6 +24,7 @@ VALUES: dict[str, tuple[str, str, object]] = {
     "store_check_seconds": ("2.5", "2.5", 2.5),
     "log_level": ("debug", '"debug"', "debug"),
     "log_format": ("json", '"json"', "json"),
+    "metrics_listen": ("127.0.0.1:9", '"127.0.0.1:9"', "127.0.0.1:9"),
     "reflection": ("true", "true", True),
     "deadline_seconds": ("3.5", "3.5", 3.5),
     "drain_seconds": ("4", "4", 4.0),
@@ -47,8 +51,10 @@ OTHER_VALUES: dict[str, tuple[str, str]] = {
     "store_binary": ("/c", '"/c"'),
     "log_level": ("error", '"error"'),
     "log_format": ("text", '"text"'),
+    "metrics_listen": ("127.0.0.1:10", '"127.0.0.1:10"'),
     "reflection": ("false", "false"),
     **{name: ("99", "99") for name, (_, toml, _) in VALUES.items() if toml[0].isdecimal()},
+    "workers": ("64", "64"),
 }
 
 
@@ -106,6 +112,32 @@ def test_a_flag_goes_before_a_variable_and_a_variable_before_the_file(setting: s
     assert getattr(settings_of(), setting) == getattr(Settings(), setting)
 
 
+@pytest.mark.parametrize("setting", VALUES)
+def test_a_setting_goes_to_a_worker_as_it_is(setting: str) -> None:
+    settings = settings_of(*flag_of(setting, VALUES[setting][0]))
+
+    assert Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_a_unix_socket_has_one_worker_unless_more_are_asked_for() -> None:
+    assert settings_of("--listen", "unix:/s").worker_count() == 1
+
+    line = wrong_setting("--listen", "unix:/s", "--workers", "3")
+
+    assert "workers = 3 needs host:port, not unix:/s: only one can serve a unix socket" in line
+
+
+def test_there_are_as_many_workers_as_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, workers in ((1, 1), (7, 7), (200, 64)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
+        assert settings_of().worker_count() == workers
+
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert settings_of().worker_count() == 5
+    assert settings_of("--workers", "3").worker_count() == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -114,6 +146,8 @@ def test_a_flag_goes_before_a_variable_and_a_variable_before_the_file(setting: s
         (["--listen", ":50051"], ["--listen", "':50051'"]),
         (["--listen", "::1:50051"], ["--listen", "'::1:50051'", "[::1]:50051"]),
         (["--listen", "unix:"], ["--listen", "'unix:'"]),
+        (["--metrics-listen", "9464"], ["--metrics-listen", "'9464' is not host:port"]),
+        (["--metrics-listen", "unix:/m"], ["--metrics-listen", "'unix:/m' is not host:port (port 0 .. 65535"]),
         (["--data-dir", ""], ["--data-dir", "'' is not a path"]),
         (["--store-binary", ""], ["--store-binary", "'' is not a path"]),
         (["--log-level", "loud"], ["--log-level", "'loud'"]),
@@ -134,6 +168,8 @@ def test_a_wrong_setting_is_one_clear_line_and_exit_2(arguments: list[str], told
 @pytest.mark.parametrize(
     ("setting", "text"),
     [
+        ("workers", "0"),
+        ("workers", "65"),
         ("store_timeout_seconds", "0"),
         ("store_timeout_seconds", "nan"),
         ("store_check_seconds", "inf"),
@@ -172,6 +208,8 @@ def test_a_number_that_cannot_be_used_is_one_clear_line_and_exit_2(setting: str,
         ("listen = ", "is not TOML"),
         ("\xff", "is not TOML"),
         ('lisen = "127.0.0.1:1"', "unknown settings: lisen"),
+        ("workers = 0", "workers: 0 is not in the range"),
+        ("workers = 1.5", "workers = 1.5 must be a whole number"),
         ("pause_ms = true", "pause_ms = True must be a number"),
         ("pause_ms = 101.0", "pause_ms: 101.0 is not in the range"),
         ("pause_ms = nan", "pause_ms: nan is not a number"),

@@ -5,7 +5,7 @@ How they are stored is the store's to know, and how they are sent the rpc's.
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,7 @@ class StockName:
         return {"item": self.item, "location": self.location}
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(NamedTuple):
     """What a counter holds. ``expire_at_ms`` is in milliseconds since 1970, None if it never expires."""
 
     name: CounterName
@@ -54,8 +53,7 @@ class Counter:
     expire_at_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StockLevel:
+class StockLevel(NamedTuple):
     """How many copies of an item a location has, and how many of them may be taken."""
 
     name: StockName

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from tallykeeper_server.domain.levels import Level, LevelName
 
 FINGERPRINT_BYTES: Final = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutation:
+class Mutation(NamedTuple):
     """One change as the script takes it. Every text has been checked: none holds a control character."""
 
     operation: str
@@ -25,8 +24,7 @@ class Mutation:
     out which they are."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
+class Bundle(NamedTuple):
     """What goes to the script under one request id: the mutation of one call, or several of one batch."""
 
     namespace: str
@@ -65,8 +63,7 @@ def fingerprint_of(mutations: Sequence[Mutation], *, batch: str = "") -> bytes:
     return blake2b("\2".join((*bodies, batch)).encode(), digest_size=FINGERPRINT_BYTES).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """A mutation that was applied, now or, if ``replayed``, when its request id first came."""
 
     revision: int

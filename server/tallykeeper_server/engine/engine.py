@@ -9,6 +9,8 @@ from tallykeeper_server.domain.queries import Query
 from tallykeeper_server.domain.refusals import refusal, refusal_of
 from tallykeeper_server.engine.batching import Batch, after_steps, bundles_of
 from tallykeeper_server.engine.lane import Lane, LaneLimits
+from tallykeeper_server.metrics.meters import LaneMeter
+from tallykeeper_server.metrics.registry import Metrics
 
 Answer = TypeVar("Answer")
 
@@ -29,10 +31,15 @@ class Store(Protocol):
 class Engine:
     """Group commit for mutations, and a lane of their own for queries, which never wait behind a pause."""
 
-    def __init__(self, store: Store, *, mutation_limits: LaneLimits, query_limits: LaneLimits) -> None:
+    def __init__(
+        self, store: Store, *, mutation_limits: LaneLimits, query_limits: LaneLimits, metrics: Metrics | None = None
+    ) -> None:
         """Make the lanes; the event loop must be running."""
-        self._bundles = Lane[Bundle, Sequence[Outcome]](store.apply, mutation_limits, weigh=_weight_of)
-        self._queries = Lane[Query[Any], object](store.read, query_limits)
+        metrics = metrics or Metrics()
+        self._bundles = Lane[Bundle, Sequence[Outcome]](
+            store.apply, mutation_limits, weigh=_weight_of, meter=LaneMeter(metrics, "mutations")
+        )
+        self._queries = Lane[Query[Any], object](store.read, query_limits, meter=LaneMeter(metrics, "queries"))
 
     async def apply(self, namespace: str, mutation: Mutation, *, request_id: str, deadline: float) -> Applied:
         """Apply one mutation. With a request id it is sent again, within the deadline, if the store is lost.

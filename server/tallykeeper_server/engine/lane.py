@@ -7,8 +7,9 @@ concern.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Final, Generic, TypeVar, cast
 
 from tallykeeper_server.domain.errors import (
     DeadlineExceededError,
@@ -17,10 +18,13 @@ from tallykeeper_server.domain.errors import (
     StoreUnavailableError,
     TallyError,
 )
+from tallykeeper_server.metrics.meters import LaneMeter
+from tallykeeper_server.metrics.registry import Metrics
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_BATCHES_MAX: Final = 2
 _RETRY_FIRST_SECONDS: Final = 0.05
 _RETRY_MAX_SECONDS: Final = 0.5
 
@@ -29,12 +33,14 @@ _RETRY_MAX_SECONDS: Final = 0.5
 class LaneLimits:
     """How much a lane takes, in items as it weighs them.
 
-    ``pause_seconds`` is the longest wait for company; 0 never waits.
+    ``pause_seconds`` is the longest wait for company; 0 never waits. ``second_items_min``: how many are worth a batch
+    beside the one that is under way.
     """
 
     batch_items_max: int
     waiting_items_max: int
     pause_seconds: float
+    second_items_min: int = 16
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +53,7 @@ class _Waiting(Generic[Item, Result]):
     deadline: float
     may_resend: bool
     maybe_applied: bool = False
+    waiting_since: float = field(default_factory=perf_counter)
 
     def fail(self, error: Exception) -> None:
         if not self.future.done():
@@ -54,12 +61,14 @@ class _Waiting(Generic[Item, Result]):
 
 
 class Lane(Generic[Item, Result]):
-    """Sends what waits as one batch, one batch at a time, in the order in which it came.
+    """Sends what waits as one batch, in the order in which it came.
 
     An idle lane sends at once. A busy one gathers until the reply has arrived, and then, under load, a
-    little longer: until as many calls wait as were lately under way, but no longer than the pause. Callers
-    that wait for their replies before they call again are so served together and not in two halves. A
-    caller alone never waits.
+    little longer: until as many calls wait as were lately under way, or the pause is over since the batch before was
+    sent. Callers that wait for their replies before they call again are so served together. A caller alone never waits.
+
+    A second batch may be under way: it is sent as soon as half as many calls wait as were lately under way, and no
+    fewer than is worth a batch. So what sends and what carries out are busy at the same time.
     """
 
     def __init__(
@@ -67,23 +76,31 @@ class Lane(Generic[Item, Result]):
         send: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
         limits: LaneLimits,
         weigh: Callable[[Item], int] = lambda _: 1,
+        *,
+        meter: LaneMeter | None = None,
     ) -> None:
         """Make a lane for a ``send`` that returns for each item its result, or what to raise to its caller.
 
         ``weigh`` says for how many an item counts; one that is heavier than a whole batch is sent alone. ``send``
         raises StoreUnavailableError or OutcomeUnknownError when the store is lost. What else it raises is raised to
-        every caller of the batch.
+        every caller of the batch. The ``meter`` notes how long calls wait, with how many others they are sent, and
+        what is lost.
         """
         self._send = send
+        self._meter = meter or LaneMeter(Metrics(), "")
+        self._meter.depth.read = lambda: self._load
         self._limits = limits
         self._weigh = weigh
         self._load = 0
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting[Item, Result]] = deque()
-        self._batch: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._calls_under_way = 0
         self._timer: asyncio.TimerHandle | None = None
         self._company = 1
+        self._second_load = limits.second_items_min
         self._replied_at = 0.0
+        self._sent_at = 0.0
         self._retry_seconds = 0.0
 
     def submit(self, item: Item, *, deadline: float, may_resend: bool) -> asyncio.Future[Result]:
@@ -102,17 +119,20 @@ class Lane(Generic[Item, Result]):
         weight = self._weigh(item)
         self._waiting.append(_Waiting(item, future, weight, deadline, may_resend))
         self._load += weight
-        if self._batch is None:
-            self._send_or_pause()
+        self._send_or_wait()
         return future
 
-    def _send_or_pause(self) -> None:
-        """Send what waits, or set a timer for it. Nothing is under way."""
+    def _send_or_wait(self) -> None:
+        """Send what waits, or set a timer for it, or leave it to the reply that is awaited."""
+        if self._under_way:
+            if len(self._under_way) < _BATCHES_MAX and self._load >= self._second_load and not self._retry_seconds:
+                self._send_now()
+            return
         if self._retry_seconds:
             self._send_at(self._replied_at + self._retry_seconds)
             return
         company = min(self._company, self._limits.batch_items_max)
-        send_at = self._replied_at + self._limits.pause_seconds
+        send_at = self._sent_at + self._limits.pause_seconds
         if len(self._waiting) >= company or self._loop.time() >= send_at:
             self._send_now()
         else:
@@ -128,7 +148,10 @@ class Lane(Generic[Item, Result]):
             self._timer = None
         batch = self._take()
         if batch:
-            self._batch = self._loop.create_task(self._run(batch))
+            self._note(batch)
+            self._sent_at = self._loop.time()
+            self._calls_under_way += len(batch)
+            self._under_way.add(self._loop.create_task(self._run(batch)))
 
     def _take(self) -> list[_Waiting[Item, Result]]:
         """Take the next batch, without the calls that nobody waits for any more."""
@@ -149,6 +172,12 @@ class Lane(Generic[Item, Result]):
                 call.fail(DeadlineExceededError("the deadline passed before the call was sent to the store"))
         return batch
 
+    def _note(self, batch: list[_Waiting[Item, Result]]) -> None:
+        now = perf_counter()
+        self._meter.batches.observe(len(batch))
+        for call in batch:
+            self._meter.waits.observe(now - call.waiting_since)
+
     async def _run(self, batch: list[_Waiting[Item, Result]]) -> None:
         try:
             results = await self._send([call.item for call in batch])
@@ -165,19 +194,29 @@ class Lane(Generic[Item, Result]):
                 elif not call.future.done():
                     call.future.set_result(result)
         finally:
-            self._batch = None
-            self._replied_at = self._loop.time()
-            self._company = len(batch) + len(self._waiting)
-            if self._waiting:
-                self._send_or_pause()
+            self._note_reply(len(batch))
+
+    def _note_reply(self, calls: int) -> None:
+        """Note that the batch of this task has been dealt with, and send what waits."""
+        self._replied_at = self._loop.time()
+        self._company = self._calls_under_way + len(self._waiting)
+        self._second_load = max(min(self._company // 2, self._limits.batch_items_max), self._limits.second_items_min)
+        self._calls_under_way -= calls
+        self._under_way.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        if self._waiting:
+            self._send_or_wait()
 
     def _after_loss(self, batch: list[_Waiting[Item, Result]], error: TallyError) -> None:
         """Keep the calls that may be sent again in time, at the head of the lane, and fail the others."""
         self._retry_seconds = min(max(2 * self._retry_seconds, _RETRY_FIRST_SECONDS), _RETRY_MAX_SECONDS)
         next_try = self._loop.time() + self._retry_seconds
+        unknown = isinstance(error, OutcomeUnknownError)
+        self._meter.losses.add("unknown" if unknown else "unavailable")
         for call in reversed(batch):
-            call.maybe_applied |= isinstance(error, OutcomeUnknownError)
+            call.maybe_applied |= unknown
             if call.may_resend and call.deadline > next_try:
+                call.waiting_since = perf_counter()
+                self._meter.retries.add()
                 self._waiting.appendleft(call)
                 self._load += call.weight
             elif call.maybe_applied:

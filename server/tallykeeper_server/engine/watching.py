@@ -21,6 +21,8 @@ from tallykeeper_server.domain.errors import (
     WatcherTooSlowError,
 )
 from tallykeeper_server.domain.queries import ReadLedger
+from tallykeeper_server.metrics.meters import WatchMeter
+from tallykeeper_server.metrics.registry import Metrics
 
 Answer = TypeVar("Answer")
 
@@ -73,9 +75,11 @@ class WatchBatch:
 class WatchHub:
     """Has one reader for each namespace that somebody watches, however many watch it."""
 
-    def __init__(self, source: LedgerSource, limits: WatchLimits) -> None:
+    def __init__(self, source: LedgerSource, limits: WatchLimits, meter: WatchMeter | None = None) -> None:
         self._source = source
         self._limits = limits
+        self._meter = meter or WatchMeter(Metrics())
+        self._meter.watchers.read = lambda: self._watches
         self._watches = 0
         self._feeds: dict[str, _Feed] = {}
         self._readers: set[asyncio.Task[None]] = set()
@@ -94,14 +98,16 @@ class WatchHub:
         :raises TooManyWatchesError: there is no room for another watch. ShuttingDownError: the hub was closed.
         :raises TallyError: the source failed before the watch had caught up.
         """
-        watcher = _Watcher(passes, self._limits, given=after or 0, reached=after or 0)
+        watcher = _Watcher(passes, self._limits, self._meter, given=after or 0, reached=after or 0)
         feed = self._admit(namespace, watcher)
         try:
             await watcher.unless_ended(feed.started.wait())
             await self._begin(feed, watcher, after)
             while True:
                 await self._catch_up(feed, watcher)
-                yield await watcher.next_batch()
+                batch = await watcher.next_batch()
+                self._meter.entries.add(len(batch.entries))
+                yield batch
         finally:
             await self._leave(feed, watcher)
 
@@ -178,6 +184,7 @@ class _Watcher:
 
     passes: Callable[[Entry], bool]
     limits: WatchLimits
+    meter: WatchMeter
     given: int
     reached: int
     """Every entry up to it was yielded, waits in the buffer, or does not pass."""
@@ -197,6 +204,7 @@ class _Watcher:
         self.buffer += [entry for entry in entries if entry.revision > self.reached and self.passes(entry)]
         self.reached = max(self.reached, entries[-1].revision)
         if self.following and len(self.buffer) > self.limits.buffer_entries_max:
+            self.meter.cut_off.add()
             self.end(WatcherTooSlowError(self.given))
         elif self.buffer:
             self._woken.set()

@@ -1,8 +1,7 @@
 """BatchService on the wire."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from tallykeeper.v1 import batch_pb2
 from tallykeeper_server.domain import limits
@@ -11,6 +10,7 @@ from tallykeeper_server.domain.mutations import Applied, Mutation, NotApplied, O
 from tallykeeper_server.domain.refusals import refusal_of
 from tallykeeper_server.engine.batching import Batch
 from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.metrics.recorders import Counts
 from tallykeeper_server.rpc.counter_changes import CONFIGURE_COUNTER, DELETE_COUNTER, INCREMENT, SET_COUNTER
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import timestamp_of
@@ -25,6 +25,8 @@ from tallykeeper_server.rpc.stock_changes import (
     MOVE_COPIES,
     SET_STOCK,
 )
+
+_WITH_LINES: Final = frozenset({"reserve", "commit"})
 
 Changes: TypeAlias = Mapping[str, Change[Any, Any]]
 
@@ -49,8 +51,7 @@ def changes_of_operations(reservations: ReservationChanges) -> Changes:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Operation:
+class _Operation(NamedTuple):
     """One operation of a batch: the field of the oneof that it is, and its mutation."""
 
     field: str
@@ -60,9 +61,11 @@ class _Operation:
 class BatchServicer:
     """Checks a batch as a whole, applies it, and answers for each of its operations."""
 
-    def __init__(self, engine: Engine, changes: Changes) -> None:
+    def __init__(self, engine: Engine, changes: Changes, refusals: Counts | None = None) -> None:
+        """Refused operations are counted among ``refusals``, by reason."""
         self._engine = engine
         self._changes = changes
+        self._refusals = refusals or Counts()
 
     async def Apply(self, request: batch_pb2.ApplyRequest, deadline: float) -> batch_pb2.ApplyResponse:
         """Apply operations in order, all or none, or each for itself."""
@@ -74,8 +77,7 @@ class BatchServicer:
         fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX)
         fields.count("operations", len(request.operations), limits.BATCH_OPERATIONS_MAX)
         operations = [
-            self._operation_of(request, place, fields.within(f"operations[{place}]"))
-            for place in range(len(request.operations))
+            self._operation_of(request, operation, place, fields) for place, operation in enumerate(request.operations)
         ]
         fields.check()
         batch = Batch(
@@ -86,14 +88,15 @@ class BatchServicer:
         )
         return self._answer(operations, await self._engine.apply_batch(batch, deadline=deadline))
 
-    def _operation_of(self, batch: batch_pb2.ApplyRequest, place: int, fields: Fields) -> _Operation:
-        operation = batch.operations[place]
+    def _operation_of(
+        self, batch: batch_pb2.ApplyRequest, operation: batch_pb2.Operation, place: int, fields: Fields
+    ) -> _Operation:
         field = operation.WhichOneof("operation")
         if field is None:
-            fields.refuse("", "names no operation that this server knows")
+            fields.refuse(f"operations[{place}]", "names no operation that this server knows")
             return _Operation("", Mutation(operation="", levels=()))
         request = getattr(operation, field)
-        within = fields.within(f".{field}.")
+        within = fields.within(f"operations[{place}].{field}.")
         if request.request_id:
             within.refuse("request_id", "must be empty: that of the batch counts for all its operations")
         if request.namespace and within.namespace(request.namespace) != (batch.namespace or limits.DEFAULT_NAMESPACE):
@@ -122,7 +125,9 @@ class BatchServicer:
             response = self._changes[operation.field].answer(outcome)
             return batch_pb2.OperationResult(**{operation.field: response})
         if isinstance(outcome, Refused):
-            return batch_pb2.OperationResult(error=_error_of(operation.mutation, outcome))
+            error = _error_of(operation.mutation, outcome)
+            self._refusals.add(error.reason)
+            return batch_pb2.OperationResult(error=error)
         return batch_pb2.OperationResult(not_applied=batch_pb2.NotApplied())
 
 
@@ -137,16 +142,15 @@ def _check_size(request: batch_pb2.ApplyRequest) -> None:
 
     :raises BatchTooLargeError: it is.
     """
-    lines = sum(map(_lines_of, request.operations)) if request.operations else 0
     count = len(request.operations)
+    lines = count + sum(map(_further_lines_of, request.operations))
     if count > limits.BATCH_OPERATIONS_MAX or lines > limits.BATCH_LINES_MAX:
         raise BatchTooLargeError(
             operations=count, operations_max=limits.BATCH_OPERATIONS_MAX, lines=lines, lines_max=limits.BATCH_LINES_MAX
         )
 
 
-def _lines_of(operation: batch_pb2.Operation) -> int:
-    """Return for how many lines an operation counts: one, if it has no list of them."""
-    if operation.HasField("reserve"):
-        return len(operation.reserve.lines)
-    return max(1, len(operation.commit.lines)) if operation.HasField("commit") else 1
+def _further_lines_of(operation: batch_pb2.Operation) -> int:
+    """Return for how many lines more than one an operation counts."""
+    field = operation.WhichOneof("operation")
+    return max(0, len(getattr(operation, field).lines) - 1) if field in _WITH_LINES else 0

@@ -85,10 +85,12 @@ class Fields:
 
     def text(self, field: str, value: str, bytes_max: int) -> str:
         """A text of at most so many bytes of UTF-8, without control characters."""
+        if not value:
+            return value
         size_bytes = len(value) if value.isascii() else len(value.encode())
         if size_bytes > bytes_max:
             self.refuse(field, f"{_shown(value)} has {size_bytes} bytes; at most {bytes_max} are allowed")
-        elif _CONTROL.search(value):
+        elif not value.isprintable() and _CONTROL.search(value):
             self.refuse(field, f"{_shown(value)} has a control character; none is allowed")
         return value
 
@@ -117,7 +119,7 @@ class Fields:
 
     def enum(self, field: str, value: int, allowed: EnumTypeWrapper) -> int:
         """One of an enum's values."""
-        if value not in allowed.values():
+        if value and value not in allowed.values():
             self.refuse(field, f"{value} is not a {allowed.DESCRIPTOR.name}")
         return value
 

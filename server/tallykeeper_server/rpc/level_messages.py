@@ -1,6 +1,7 @@
 """Levels, and times, as messages."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, cast
 
 from google.protobuf.duration_pb2 import Duration
@@ -18,8 +19,9 @@ _STATES: Final = {
 STATE_OF_MESSAGE: Final[dict[int, ReservationState]] = {value: state for state, value in _STATES.items()}
 
 
+@lru_cache(maxsize=64)  # the changes of one script have one time
 def timestamp_of(milliseconds: int) -> Timestamp:
-    """Return a time given in milliseconds since 1970."""
+    """Return a time given in milliseconds since 1970, to be read and not changed."""
     seconds, rest = divmod(milliseconds, 1_000)
     return Timestamp(seconds=seconds, nanos=rest * 1_000_000)
 

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from time import perf_counter
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -14,34 +15,40 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from tallykeeper_server.domain.errors import DefectError, InvalidFieldError, TallyError
+from tallykeeper_server.metrics.meters import CallMeter, CallMeters
+from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.rpc.wire_text import broken_text_fields
 
 Context: TypeAlias = "grpc.aio.ServicerContext[bytes, Message]"
 
 _INTERNAL_MESSAGE: Final = "a defect of the server, which has logged it"
+_DEADLINE_SLACK_SECONDS: Final = 0.01
+"""A caller gives up at its deadline a moment before the server's own clock is there."""
 
 log = structlog.get_logger()
 
 
 def service_handler(
-    service: ServiceDescriptor, servicer: object, *, default_deadline_seconds: float
+    service: ServiceDescriptor, servicer: object, *, default_deadline_seconds: float, meters: CallMeters | None = None
 ) -> grpc.GenericRpcHandler:
     """Return what serves a service. ``servicer`` has a coroutine method for each RPC, named like it.
 
     Each takes the request and the deadline in the event loop's time, and returns the response or raises; one that
     answers with a stream is an asynchronous generator of responses. The deadline is the caller's, or the default for
-    a caller that sets none, which for a stream is none.
+    a caller that sets none, which for a stream is none. How calls end, the ``meters`` note.
     """
+    meters = meters or CallMeters(Metrics())
     handlers: dict[str, grpc.RpcMethodHandler[bytes, Message]] = {}
     for method in service.methods:
         call = getattr(servicer, method.name)
+        meter = meters.of(service.full_name, method.name, streams=method.server_streaming)
         serialize = GetMessageClass(method.output_type).SerializeToString
         handlers[method.name] = (
-            grpc.unary_stream_rpc_method_handler(_streaming(method, call), response_serializer=serialize)
+            grpc.unary_stream_rpc_method_handler(_streaming(method, call, meter), response_serializer=serialize)
             if method.server_streaming
             else grpc.unary_unary_rpc_method_handler(
-                _behaviour(method, call, default_deadline_seconds), response_serializer=serialize
+                _behaviour(method, call, meter, default_deadline_seconds), response_serializer=serialize
             )
         )
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
@@ -50,38 +57,65 @@ def service_handler(
 def _behaviour(
     method: MethodDescriptor,
     call: Callable[[Any, float], Awaitable[Message]],
+    meter: CallMeter,
     default_deadline_seconds: float,
 ) -> Callable[[bytes, Context], Awaitable[Message]]:
     loop = asyncio.get_running_loop()
     parse = _parser_of(method)
 
     async def behave(raw: bytes, context: Context) -> Message:
+        began_at = perf_counter()
         remaining: float | None = context.time_remaining()  # None if the caller set no deadline; the stubs miss it
         deadline = loop.time() + (default_deadline_seconds if remaining is None else remaining)
         try:
-            return await call(parse(raw), deadline)
+            response = await call(parse(raw), deadline)
         except Exception as error:  # noqa: BLE001  # every defect becomes a status, and its trace is logged
             failure = _failure_of(method, error)
-        await context.abort(*status_of(failure))
+        except asyncio.CancelledError:
+            meter.ended(began_at, _code_of_cancelled(context))
+            raise
+        else:
+            meter.ended(began_at)
+            return response
+        status = status_of(failure)
+        meter.ended(began_at, status[0].name, failure.reason)
+        await context.abort(*status)
         raise failure  # not reached: abort raises
 
     return behave
 
 
 def _streaming(
-    method: MethodDescriptor, call: Callable[[Any, float], AsyncGenerator[Message, None]]
+    method: MethodDescriptor, call: Callable[[Any, float], AsyncGenerator[Message, None]], meter: CallMeter
 ) -> Callable[[bytes, Context], AsyncGenerator[Message, None]]:
     parse = _parser_of(method)
 
     async def stream(raw: bytes, context: Context) -> AsyncGenerator[Message, None]:
+        began_at = perf_counter()
         try:
             async with aclosing(call(parse(raw), math.inf)) as responses:
                 async for response in responses:
                     yield response
         except Exception as error:  # noqa: BLE001  # as above
-            await context.abort(*status_of(_failure_of(method, error)))
+            failure = _failure_of(method, error)
+        except (asyncio.CancelledError, GeneratorExit):
+            meter.ended(began_at, _code_of_cancelled(context))
+            raise
+        else:
+            meter.ended(began_at)
+            return
+        status = status_of(failure)
+        meter.ended(began_at, status[0].name, failure.reason)
+        await context.abort(*status)
 
     return stream
+
+
+def _code_of_cancelled(context: Context) -> str:
+    """Return the code that the caller of a cancelled call sees: it left, or waited until its deadline."""
+    remaining: float | None = context.time_remaining()  # as above
+    expired = remaining is not None and remaining < _DEADLINE_SLACK_SECONDS
+    return (grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED).name
 
 
 def _parser_of(method: MethodDescriptor) -> Callable[[bytes], Message]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypedDict, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -28,8 +28,7 @@ Request = TypeVar("Request", bound=MutationRequest)
 Response = TypeVar("Response", bound=Message)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a mutation comes from: what makes an id that the server chooses the same for the same request."""
 
     namespace: str
@@ -38,8 +37,7 @@ class Origin:
     """Its place in its batch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """What a request's own fields say: the levels that it is about, and the operation's arguments."""
 
     levels: tuple[LevelName, ...]
@@ -63,12 +61,12 @@ class Change(Generic[Request, Response]):
         """Build a request's mutation. ``reason`` and ``reference`` are those of its batch, where it has none itself."""
         body = self.read(request, fields, origin)
         return Mutation(
-            operation=self.operation,
-            levels=body.levels,
-            arguments=tuple(map(str, body.arguments)),
-            reason=fields.text("reason", request.reason, limits.REASON_BYTES_MAX) or reason,
-            reference=fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX) or reference,
-            resolves=self.resolves,
+            self.operation,
+            body.levels,
+            tuple(map(str, body.arguments)),
+            fields.text("reason", request.reason, limits.REASON_BYTES_MAX) or reason,
+            fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX) or reference,
+            self.resolves,
         )
 
 

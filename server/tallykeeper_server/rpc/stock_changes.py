@@ -13,6 +13,7 @@ _CONFIGURABLE: Final = ("safety_stock", "backorder_limit", "low_stock_threshold"
 _LEAVE: Final = "="
 _ANY: Final = "-"
 _POLICIES: Final = inventory_pb2.ShortagePolicy
+_TAKE_AVAILABLE: Final = _POLICIES.SHORTAGE_POLICY_TAKE_AVAILABLE
 
 
 class NamesStock(Protocol):
@@ -31,8 +32,7 @@ def _read_decrement(request: inventory_pb2.DecrementCopiesRequest, fields: Field
     name = stock_name(request, fields)
     copies = fields.copies(request)
     fields.enum("shortage_policy", request.shortage_policy, _POLICIES)
-    take_available = request.shortage_policy == _POLICIES.SHORTAGE_POLICY_TAKE_AVAILABLE
-    return Body((name,), (copies, int(take_available)))
+    return Body((name,), (copies, int(request.shortage_policy == _TAKE_AVAILABLE)))
 
 
 def _read_increment(request: inventory_pb2.IncrementCopiesRequest, fields: Fields, _: Origin) -> Body:

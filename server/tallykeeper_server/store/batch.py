@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tallykeeper_server.domain.levels import ReservationName
+from tallykeeper_server.domain.levels import Level, ReservationName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Mutation, NotApplied, Outcome, Refused
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store import keys
@@ -88,36 +88,35 @@ def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:
     outcomes = text[2:].split(OUTCOMES_JOINED_BY)
     if bundle.total and outcomes[-1].startswith(NOTE):
         del outcomes[-1]
-    status = outcomes[0].partition(" ")[0]
-    if status in {"DUE", "READ_AGAIN"}:
-        return Interrupted(due=status == "DUE")
-    if status in {"FAILED", "REQUEST_ID_REUSED"}:
-        outcomes = outcomes[:1] * len(bundle.mutations)
+    if not outcomes[0].startswith("OK "):
+        status = outcomes[0].partition(" ")[0]
+        if status in {"DUE", "READ_AGAIN"}:
+            return Interrupted(due=status == "DUE")
+        if status in {"FAILED", "REQUEST_ID_REUSED"}:
+            outcomes = outcomes[:1] * len(bundle.mutations)
     return [
-        _outcome_of(mutation, outcome, replayed=replayed)
-        for mutation, outcome in zip(bundle.mutations, outcomes, strict=True)
+        _outcome_of(mutation, outcome, replayed) for mutation, outcome in zip(bundle.mutations, outcomes, strict=True)
     ]
 
 
-def _outcome_of(mutation: Mutation, text: str, *, replayed: bool) -> Outcome:
+def _outcome_of(mutation: Mutation, text: str, replayed: bool) -> Outcome:  # noqa: FBT001  # called for each change
     head, _, levels = text.partition(LEVELS_JOINED_BY)
     status, revision, time_ms, *values = head.split(" ")
     if status == "OK":
-        texts = levels.split(LEVELS_JOINED_BY)
-        names = mutation.levels[:1] if isinstance(mutation.levels[0], ReservationName) else mutation.levels
-        return Applied(
-            revision=int(revision),
-            commit_time_ms=int(time_ms),
-            replayed=replayed,
-            levels=tuple(map(decode_level, names, texts)),
-            extras=tuple(map(int, values)),
-        )
+        return Applied(int(revision), int(time_ms), replayed, _levels_of(mutation, levels), tuple(map(int, values)))
     if status == "FAILED":
         return Failed(text)
     if status == "NOT_APPLIED":
         return NotApplied(int(time_ms), replayed)
     lines = _lines_of(values)
     return Refused(status, int(time_ms), replayed, lines[0], tuple(line for line in lines if "line" in line))
+
+
+def _levels_of(mutation: Mutation, text: str) -> tuple[Level, ...]:
+    name = mutation.levels[0]
+    if len(mutation.levels) == 1 or isinstance(name, ReservationName):
+        return (decode_level(name, text.partition(LEVELS_JOINED_BY)[0]),)
+    return tuple(map(decode_level, mutation.levels, text.split(LEVELS_JOINED_BY)))
 
 
 def _lines_of(words: list[str]) -> list[dict[str, str]]:

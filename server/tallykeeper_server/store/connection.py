@@ -89,6 +89,11 @@ class Connection:
                 await self.close()
                 raise
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a caller uses it just now."""
+        return self._lock.locked()
+
     async def close(self) -> None:
         """Close the connection, if there is one."""
         await self._connection.disconnect(nowait=True)
@@ -96,9 +101,10 @@ class Connection:
     async def _connect(self) -> None:
         """Connect if there is no connection, or if what there is has been closed by the other side."""
         try:
+            if self._connection.is_connected and not await self._connection.can_read():
+                return
             async with asyncio.timeout(self._timeout_seconds):
-                if self._connection.is_connected and await self._connection.can_read():
-                    await self._connection.disconnect(nowait=True)
+                await self._connection.disconnect(nowait=True)
                 await self._connection.connect()  # type: ignore[no-untyped-call]  # redis-py gives it no types
         except (RedisError, TimeoutError, OSError) as error:
             message = f"the store cannot be reached ({_brief(error)})"
@@ -123,6 +129,24 @@ class Connection:
         except (exceptions.ResponseError, exceptions.BusyLoadingError, exceptions.AuthenticationError) as error:
             return error
         return reply
+
+
+class Connections:
+    """Some connections; each call takes one that is free."""
+
+    def __init__(self, url: str, *, count: int, timeout_seconds: float) -> None:
+        """As Connection's."""
+        self._connections = [Connection(url, timeout_seconds=timeout_seconds) for _ in range(count)]
+
+    async def call(self, *command: Argument) -> Reply:
+        """Send one command and return its reply, as Connection.call does."""
+        first = self._connections[0]
+        return await next((each for each in self._connections if not each.is_busy), first).call(*command)
+
+    async def close(self) -> None:
+        """Close all of them."""
+        for connection in self._connections:
+            await connection.close()
 
 
 def error_of(error: RedisError) -> Exception:

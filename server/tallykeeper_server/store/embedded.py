@@ -27,6 +27,15 @@ _STOP_SECONDS: Final = 10.0
 _LOG_LINES_KEPT: Final = 5
 _ANSWER_SECONDS: Final = 5.0
 
+STORE_ENVIRONMENT: Final = {
+    **os.environ,
+    "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES")
+    or "glibc.malloc.tcache_count=60000:glibc.malloc.tcache_max=65536",
+}
+"""What the store's process finds in its environment. The wheel's Valkey allocates by glibc, over whose heap the
+short-lived objects of the script would be scattered: with some 100,000 request records, each change took half as long
+again."""
+
 log = structlog.get_logger()
 
 
@@ -153,6 +162,7 @@ class EmbeddedStore:
                 *("--no-appendfsync-on-rewrite", "no"),
                 *("--maxmemory-policy", "noeviction"),
                 *("--lazyfree-lazy-expire", "yes"),
+                env=STORE_ENVIRONMENT,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,

@@ -1,7 +1,6 @@
 """The levels that reservations hold: those that end one change them too, and so must declare them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import cast
 
 from tallykeeper_server.domain.levels import LevelName, Reservation, ReservationName
@@ -38,9 +37,9 @@ def declare_holds(bundles: Sequence[Bundle], held: Mapping[tuple[str, Reservatio
                 mutations.append(mutation)
                 if isinstance(mutation.levels[0], ReservationName):
                     lines.setdefault(key, []).extend(mutation.levels[1:])
-        declared.append(replace(bundle, mutations=tuple(mutations)))
+        declared.append(bundle._replace(mutations=tuple(mutations)))
     return declared
 
 
 def _with_levels(mutation: Mutation, more: Sequence[LevelName]) -> Mutation:
-    return replace(mutation, levels=tuple(dict.fromkeys((*mutation.levels, *more))))
+    return mutation._replace(levels=tuple(dict.fromkeys((*mutation.levels, *more))))

@@ -28,14 +28,20 @@ def decode_level(name: LevelName, text: str) -> Level:
     """
     if isinstance(name, ReservationName):
         return _decode_reservation(name, text)
+    if " " not in text:
+        return StockLevel(name, int(text)) if isinstance(name, StockName) else Counter(name, int(text))
     fields = text.split(" ")
-    whole = _STOCK_FIELDS if isinstance(name, StockName) else _COUNTER_FIELDS
-    if len(fields) not in {1, whole}:
+    if isinstance(name, StockName):
+        _check_count(fields, _STOCK_FIELDS)
+        return StockLevel(name, *map(int, fields))
+    _check_count(fields, _COUNTER_FIELDS)
+    return Counter(name, int(fields[0]), *map(_optional, fields[1:]))
+
+
+def _check_count(fields: list[str], whole: int) -> None:
+    if len(fields) != whole:
         message = f"a level has 1 or {whole} fields, and not {len(fields)}"
         raise ValueError(message)
-    if isinstance(name, StockName):
-        return StockLevel(name, *map(int, fields))
-    return Counter(name, int(fields[0]), *map(_optional, fields[1:]))
 
 
 def _decode_reservation(name: ReservationName, text: str) -> Reservation:

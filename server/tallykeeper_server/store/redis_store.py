@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha1
 from typing import Any, Final, cast
 
@@ -14,9 +14,11 @@ from tallykeeper_server.domain.levels import Reservation, ReservationName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Mutation, Outcome
 from tallykeeper_server.domain.queries import Query
 from tallykeeper_server.domain.retention import Retention
+from tallykeeper_server.metrics.meters import StoreMeter
+from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.batch import Interrupted, outcomes_of, script_call
-from tallykeeper_server.store.connection import Argument, Connection, Reply, ScriptUnknownError
+from tallykeeper_server.store.connection import Argument, Connection, Connections, Reply, ScriptUnknownError
 from tallykeeper_server.store.holds import declare_holds, reservations_to_read
 from tallykeeper_server.store.level_text import decode_level
 from tallykeeper_server.store.reading import answer_of, reading_of, time_ms_of
@@ -24,10 +26,14 @@ from tallykeeper_server.store.tail import LedgerTail
 
 _NAMESPACES_REMEMBERED_MAX: Final = 100_000
 _CLOCK_TRIES: Final = 3
+_SCRIPTS_AT_ONCE: Final = 2
+"""As many as the engine has under way."""
 _SCRIPT_TRIES: Final = 5
 """How often a bundle is run that must wait for others: the last time, holds whose time is up count as held."""
 _EXPIRED_AT_ONCE_MAX: Final = 20
 _SWEPT_AT_ONCE_MAX: Final = 500
+_SWEEPS_BETWEEN_COUNTS: Final = 10
+"""Open reservations are counted with every so many sweeps: a question more for each namespace is not for nothing."""
 
 log = structlog.get_logger()
 
@@ -42,14 +48,17 @@ class RedisStore:
         timeout_seconds: float,
         retention: Retention,
         wall_clock: Callable[[], float] = time.time,
+        meter: StoreMeter | None = None,
     ) -> None:
         """``timeout_seconds`` bounds each round trip; ``wall_clock`` gives seconds since 1970.
+
+        Open reservations are counted only if there is a ``meter`` to note them.
 
         :raises ValueError: the URL is not one.
         """
         self._url = url
         self._timeout_seconds = timeout_seconds
-        self._changes = Connection(url, timeout_seconds=timeout_seconds)
+        self._changes = Connections(url, count=_SCRIPTS_AT_ONCE, timeout_seconds=timeout_seconds)
         self._reads = Connection(url, timeout_seconds=timeout_seconds)
         self._retention = retention
         self._wall_clock = wall_clock
@@ -57,6 +66,9 @@ class RedisStore:
         self._source = tallykeeper_lua.source()
         self._sha = sha1(self._source.encode(), usedforsecurity=False).hexdigest()
         self._namespaces: set[str] = set()
+        self._meter = meter or StoreMeter(Metrics())
+        self._counts_open = meter is not None
+        self._sweeps = 0
 
     async def apply(self, bundles: Sequence[Bundle]) -> list[list[Outcome]]:
         """Apply bundles in order and in one atomic step; return the outcomes of each one's mutations.
@@ -83,12 +95,15 @@ class RedisStore:
                 await self._expire_due(namespace)
         for place in waiting:
             outcomes[place] = [Failed("its reservation changed each time it was read")] * len(bundles[place].mutations)
-        changed = {
-            bundle.namespace
-            for place, bundle in enumerate(bundles)
-            if any(isinstance(outcome, Applied) for outcome in outcomes[place])
-        }
-        await self._note_namespaces(changed)
+        if not {bundle.namespace for bundle in bundles} <= self._namespaces:
+            await self._note_namespaces(
+                {
+                    bundle.namespace
+                    for place, bundle in enumerate(bundles)
+                    if any(isinstance(outcome, Applied) for outcome in outcomes[place])
+                }
+            )
+        self._meter.replays.add(sum(_is_replay(each[0]) for each in outcomes.values()))
         return [outcomes[place] for place in range(len(bundles))]
 
     async def read(self, queries: Sequence[Query[Any]]) -> list[object]:
@@ -114,12 +129,14 @@ class RedisStore:
         self._namespaces &= listed  # one that is missing there is added again after its next change
         now_ms = time_ms_of(await self._reads.call("TIME"))
         names, expired = sorted(listed), 0
-        for first in range(0, len(names), _SWEPT_AT_ONCE_MAX):
-            some = names[first : first + _SWEPT_AT_ONCE_MAX]
+        for some in _portions(names):
             replies = await self._reads.pipeline([_due_command(name, now_ms, 1) for name in some])
             for namespace, due in zip(some, replies, strict=True):
                 if isinstance(due, list) and due:
                     expired += await self._expire_due(namespace)
+        if self._counts_open and self._sweeps % _SWEEPS_BETWEEN_COUNTS == 0:
+            await self._count_open(names)
+        self._sweeps += 1
         return expired
 
     async def ping(self) -> None:
@@ -127,12 +144,22 @@ class RedisStore:
 
         :raises TallyError: it does not.
         """
+        began_at = time.perf_counter()
         await self._reads.call("PING")
+        self._meter.round_trips.observe(time.perf_counter() - began_at)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._changes.close()
         await self._reads.close()
+
+    async def _count_open(self, namespaces: list[str]) -> None:
+        """Note how many reservations are open in all namespaces together."""
+        count = 0
+        for some in _portions(namespaces):
+            replies = await self._reads.pipeline([("ZCARD", keys.due(namespace)) for namespace in some])
+            count += sum(reply for reply in replies if isinstance(reply, int))
+        self._meter.open_reservations.read = lambda: count
 
     async def _expire_due(self, namespace: str) -> int:
         """Expire what is due in a namespace now; return how many reservations that were."""
@@ -143,6 +170,7 @@ class RedisStore:
             results = await self._run([_expiry_of(namespace, reservation_id.decode()) for reservation_id in due])
             count = sum(isinstance(result, list) and isinstance(result[0], Applied) for result in results)
             expired += count
+            self._meter.expired.add(count)
             progress = count > 0
         return expired
 
@@ -172,8 +200,11 @@ class RedisStore:
         for _ in range(_CLOCK_TRIES):
             now_ms = int(self._wall_clock() * 1000) + self._clock_offset_ms
             script_keys, arguments = script_call(bundles, now_ms=now_ms, retention=self._retention, final=final)
+            began_at = time.perf_counter()
             redis_time, *replies = await self._run_script(script_keys, arguments)
+            self._meter.scripts.observe(time.perf_counter() - began_at)
             if replies:
+                self._meter.script_mutations.observe(sum(len(bundle.mutations) for bundle in bundles))
                 return replies
             self._clock_offset_ms += int(cast("bytes", redis_time)) - now_ms
             log.warning("clock differs from the store's", offset_ms=self._clock_offset_ms)
@@ -201,6 +232,14 @@ class RedisStore:
             log.warning("namespaces not listed yet", error=str(error))
         else:
             self._namespaces |= new
+
+
+def _is_replay(outcome: Outcome) -> bool:
+    return not isinstance(outcome, Failed) and outcome.replayed
+
+
+def _portions(names: list[str]) -> Iterator[list[str]]:
+    return (names[first : first + _SWEPT_AT_ONCE_MAX] for first in range(0, len(names), _SWEPT_AT_ONCE_MAX))
 
 
 def _due_command(namespace: str, now_ms: int, limit: int) -> tuple[Argument, ...]:

@@ -1,0 +1,99 @@
+"""What each room of the server notes: its recorders, put together and named once, before any call comes."""
+
+import platform
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Final
+
+from tallykeeper_server.metrics import families
+from tallykeeper_server.metrics.registry import Metrics
+
+_OK: Final = "OK"
+
+
+class CallMeter:
+    """One RPC."""
+
+    __slots__ = ("_codes", "_durations", "_refusals")
+
+    def __init__(self, calls: "CallMeters", service: str, method: str, *, streams: bool) -> None:
+        self._codes = calls.metrics.counts(families.CALLS, service, method, known=(_OK,))
+        self._refusals = calls.refusals
+        self._durations = None if streams else calls.metrics.histogram(families.CALL_DURATION, service, method)
+
+    def ended(self, began_at: float, code: str = _OK, reason: str = "") -> None:
+        """Note the end of a call that began at a time of ``perf_counter``, with a gRPC code.
+
+        ``reason`` is that of its error, if its caller was told one.
+        """
+        self._codes.add(code)
+        if self._durations is not None:
+            self._durations.observe(perf_counter() - began_at)
+        if reason:
+            self._refusals.add(reason)
+
+
+class CallMeters:
+    """All RPCs, and the refusals that they have in common."""
+
+    def __init__(self, metrics: Metrics, *, reasons: Sequence[str] = ()) -> None:
+        """``reasons`` are those that can be told to a caller."""
+        self.metrics = metrics
+        self.refusals = metrics.counts(families.REFUSALS, known=reasons)
+
+    def of(self, service: str, method: str, *, streams: bool) -> CallMeter:
+        """Return the meter of an RPC; of one that answers with a stream, the duration says nothing and is not kept."""
+        return CallMeter(self, service, method, streams=streams)
+
+
+class LaneMeter:
+    """One lane."""
+
+    __slots__ = ("batches", "depth", "losses", "retries", "waits")
+
+    def __init__(self, metrics: Metrics, lane: str) -> None:
+        self.depth = metrics.gauge(families.LANE_DEPTH, lane)
+        self.waits = metrics.histogram(families.LANE_WAIT, lane)
+        self.batches = metrics.histogram(families.LANE_BATCH, lane)
+        self.losses = metrics.counts(families.STORE_LOSSES, lane, known=("unavailable", "unknown"))
+        self.retries = metrics.counter(families.STORE_RETRIES, lane)
+
+
+class StoreMeter:
+    """The store, and the script in it."""
+
+    __slots__ = ("expired", "open_reservations", "replays", "round_trips", "script_mutations", "scripts")
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.round_trips = metrics.histogram(families.STORE_ROUND_TRIP)
+        self.scripts = metrics.histogram(families.SCRIPT_DURATION)
+        self.script_mutations = metrics.histogram(families.SCRIPT_MUTATIONS)
+        self.replays = metrics.counter(families.REPLAYS)
+        self.expired = metrics.counter(families.RESERVATIONS_EXPIRED)
+        self.open_reservations = metrics.gauge(families.RESERVATIONS_OPEN)
+
+
+class WatchMeter:
+    """Watches of ledgers."""
+
+    __slots__ = ("cut_off", "entries", "watchers")
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.watchers = metrics.gauge(families.WATCHERS)
+        self.entries = metrics.counter(families.WATCH_ENTRIES)
+        self.cut_off = metrics.counter(families.WATCHERS_CUT_OFF)
+
+
+class PoolMeter:
+    """The workers."""
+
+    __slots__ = ("restarts", "workers")
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.workers = metrics.gauge(families.WORKERS)
+        self.restarts = metrics.counter(families.WORKER_RESTARTS)
+
+
+def note_build(metrics: Metrics, version: str) -> None:
+    """Say what runs."""
+    metrics.gauge(families.BUILD, version, platform.python_version()).read = lambda: 1

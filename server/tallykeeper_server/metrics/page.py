@@ -1,0 +1,46 @@
+"""Metrics as Prometheus reads them."""
+
+from collections.abc import Iterable
+from itertools import accumulate
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tallykeeper_server.metrics.families import FAMILIES, Family, Kind
+from tallykeeper_server.metrics.snapshots import Sample, Snapshot
+
+_INFINITY: Final = "+Inf"
+
+
+class SnapshotCollector(Collector):
+    """Gives a snapshot to prometheus_client's encoders."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield every family that has values, in the order in which they are listed."""
+        for name, family in FAMILIES.items():
+            samples = self._snapshot["samples"].get(name)
+            if samples:
+                yield _metric_of(family, samples)
+
+
+def _metric_of(family: Family, samples: list[Sample]) -> Metric:
+    if family.kind is Kind.HISTOGRAM:
+        return _histogram_of(family, samples)
+    kind = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
+    metric = kind(family.name, family.text, labels=family.labels)
+    for sample in samples:
+        metric.add_metric(sample["labels"], sample["numbers"][0])
+    return metric
+
+
+def _histogram_of(family: Family, samples: list[Sample]) -> HistogramMetricFamily:
+    metric = HistogramMetricFamily(family.name, family.text, labels=family.labels)
+    bounds = [*map(str, family.bounds), _INFINITY]
+    for sample in samples:
+        *counts, total = sample["numbers"]
+        metric.add_metric(sample["labels"], list(zip(bounds, accumulate(counts), strict=True)), total)
+    return metric

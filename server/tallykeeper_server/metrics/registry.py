@@ -1,0 +1,72 @@
+"""The metrics of this process: hands out recorders, and reads them all."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from prometheus_client import ProcessCollector
+
+from tallykeeper_server.metrics.families import FAMILIES, Family
+from tallykeeper_server.metrics.recorders import Counter, Counts, Gauge, Histogram
+from tallykeeper_server.metrics.snapshots import Sample, Snapshot
+
+_Recorder: TypeAlias = Counter | Counts | Gauge | Histogram
+
+
+class Metrics:
+    """Recorders, each under its family and the values of its labels."""
+
+    def __init__(self, process: str = "") -> None:
+        """``process`` tells this process, and this run of it, from all whose snapshots are merged with its own."""
+        self._process = process
+        self._recorders: list[tuple[Family, tuple[str, ...], _Recorder]] = []
+
+    def counter(self, family: Family, *labels: str) -> Counter:
+        """Return a new counter."""
+        recorder = Counter()
+        self._recorders.append((family, labels, recorder))
+        return recorder
+
+    def counts(self, family: Family, *labels: str, known: Sequence[str] = ()) -> Counts:
+        """Return new counters for the values of the family's last label, of which some are ``known`` to occur."""
+        recorder = Counts(known)
+        self._recorders.append((family, labels, recorder))
+        return recorder
+
+    def gauge(self, family: Family, *labels: str) -> Gauge:
+        """Return a new gauge."""
+        recorder = Gauge()
+        self._recorders.append((family, labels, recorder))
+        return recorder
+
+    def histogram(self, family: Family, *labels: str) -> Histogram:
+        """Return a new histogram with the family's bounds."""
+        recorder = Histogram(family.bounds)
+        self._recorders.append((family, labels, recorder))
+        return recorder
+
+    async def gather(self) -> list[Snapshot]:
+        """Return what this process says, where it is the only one."""
+        return [self.snapshot()]
+
+    def snapshot(self) -> Snapshot:
+        """Return all values as they are now, and what the system says of the process, where it is Linux.
+
+        To be called in the event loop's thread. It takes about a millisecond.
+        """
+        samples: dict[str, list[Sample]] = {}
+        for family, labels, recorder in self._recorders:
+            samples.setdefault(family.name, []).extend(_samples_of(labels, recorder))
+        for metric in ProcessCollector(registry=None).collect():
+            for sample in metric.samples:
+                if sample.name in FAMILIES:
+                    samples[sample.name] = [Sample(labels=[], numbers=[float(sample.value)])]
+        return Snapshot(process=self._process, samples=samples)
+
+
+def _samples_of(labels: tuple[str, ...], recorder: _Recorder) -> list[Sample]:
+    if isinstance(recorder, Counts):
+        return [Sample(labels=[*labels, label], numbers=[count]) for label, count in recorder.values.items()]
+    if isinstance(recorder, Histogram):
+        return [Sample(labels=list(labels), numbers=[*recorder.counts, recorder.sum])]
+    value = recorder.value if isinstance(recorder, Counter) else recorder.read()
+    return [] if value is None else [Sample(labels=list(labels), numbers=[value])]

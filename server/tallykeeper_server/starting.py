@@ -1,0 +1,77 @@
+"""What is done once for a server, however many workers serve: its store is made ready, and it says what it is.
+
+It knows the store, and neither gRPC nor the engine.
+"""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import structlog
+
+from tallykeeper_server.domain.errors import TallyError
+from tallykeeper_server.settings import Settings, without_password
+from tallykeeper_server.store.checks import StoreReport, check_store
+from tallykeeper_server.store.connection import Connection
+from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The server cannot start. The message says why, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyStore:
+    """A store that answers, and that counts can be kept in."""
+
+    url: str
+    """Where it is reached. It may hold a password."""
+    report: StoreReport
+
+
+@contextlib.asynccontextmanager
+async def ready_store(settings: Settings) -> AsyncIterator[ReadyStore]:
+    """Start the store if it is the server's own, and check it.
+
+    :raises StartError: it cannot be started, reached or used.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            url = settings.store
+            if url == "embedded":
+                embedded = EmbeddedStore(settings.data_dir, find_binary(settings.store_binary))
+                url = (await stack.enter_async_context(embedded)).url
+            report = await _check(url, settings.store_timeout_seconds)
+        except TallyError as error:
+            where = "" if settings.store == "embedded" else f"{without_password(settings.store)}: "
+            message = f"{where}{error.message}"
+            raise StartError(message) from error
+        yield ReadyStore(url, report)
+
+
+def announce(address: str, metrics_url: str | None, settings: Settings, report: StoreReport, *, workers: int) -> None:
+    """Say where the server listens, where its data lies, which promise holds and what to try next."""
+    log.info("serving", listen=address, version=version("tallykeeper"), process_id=os.getpid(), workers=workers)
+    if settings.store == "embedded":
+        log.info("store", kind=report.name, data_dir=str(settings.data_dir.absolute()))
+    else:
+        log.info("store", kind=report.name, url=without_password(settings.store))
+    if report.syncs_each_write:
+        log.info("promise", durability="fsync", survives="an acknowledged change survives a power cut")
+    for shortcoming in report.shortcomings:
+        log.warning("a promise does not hold", reason=shortcoming)
+    if metrics_url is not None:
+        log.info("metrics", url=metrics_url)
+    log.info("try next", command=f"tallykeeper demo --target {address}")
+
+
+async def _check(url: str, timeout_seconds: float) -> StoreReport:
+    connection = Connection(url, timeout_seconds=timeout_seconds)
+    try:
+        return await check_store(connection)
+    finally:
+        await connection.close()

@@ -1,0 +1,114 @@
+"""What the metrics say when something is lost, late or too slow; and that they say it then."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import grpc
+import pytest
+
+from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.counter_pb2 import IncrementRequest
+from tallykeeper.v1.ledger_pb2 import WatchRequest
+from tests.calling import Caller, Failure
+from tests.faults.proxy import LossyProxy
+from tests.faults.stopping import stopped
+from tests.server.scraping import ANY_PORT, COUNTERS, Scraper
+from tests.serving import ServerProcess
+
+INCREMENT = {"service": COUNTERS, "method": "Increment"}
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as exit_stack:
+        yield exit_stack
+
+
+def start(stack: ExitStack, store: str, *settings: str) -> tuple[Caller, Scraper]:
+    """Start a server on a store; return what calls it, and what reads its metrics."""
+    server = stack.enter_context(ServerProcess("--store", store, *ANY_PORT, *settings))
+    call = Caller(server.target)
+    stack.callback(call.close)
+    return call, Scraper(server)
+
+
+def test_a_lost_reply_is_counted_and_so_is_what_is_sent_again(own_store: str, stack: ExitStack) -> None:
+    proxy = stack.enter_context(LossyProxy(own_store.removeprefix("unix://")))
+    call, scraper = start(stack, proxy.url)
+    call(IncrementRequest(counter="v"))
+    proxy.cut_reply_to(b"EVALSHA")
+
+    call(IncrementRequest(counter="v", request_id="r"))
+
+    scraper.wait_for(1, "store_losses_total", lane="mutations", outcome="unknown")
+    scraper.wait_for(1, "store_retries_total", lane="mutations")
+    scraper.wait_for(1, "replays_total")
+    scraper.wait_for(0, "store_losses_total", lane="mutations", outcome="unavailable")
+    scraper.wait_for(3, "lane_wait_seconds_count", lane="mutations")
+
+
+def test_a_lost_store_is_counted_with_what_its_callers_are_told(own_store: str, stack: ExitStack) -> None:
+    proxy = stack.enter_context(LossyProxy(own_store.removeprefix("unix://")))
+    call, scraper = start(stack, proxy.url)
+    call(IncrementRequest(counter="v"))
+    proxy.cut_reply_to(b"EVALSHA")
+
+    with pytest.raises(Failure):
+        call(IncrementRequest(counter="v"))
+
+    scraper.wait_for(1, "calls_total", **INCREMENT, code="UNAVAILABLE")
+    scraper.wait_for(1, "refusals_total", reason="OUTCOME_UNKNOWN")
+    scraper.wait_for(0, "store_retries_total", lane="mutations")
+
+
+def test_while_the_store_does_not_answer_the_page_does_and_shows_what_waits(own_store: str, stack: ExitStack) -> None:
+    call, scraper = start(stack, own_store)
+    increment: grpc.UnaryUnaryMultiCallable[bytes, bytes] = call.channel.unary_unary(f"/{COUNTERS}/Increment")
+    raw = IncrementRequest(counter="v").SerializeToString()
+    call.send(IncrementRequest, raw)
+
+    with stopped(own_store):
+        under_way = increment.future(raw, timeout=60.0)
+        scraper.wait_for(2, "lane_wait_seconds_count", lane="mutations")
+        waiting = [increment.future(raw, timeout=60.0) for _ in range(3)]
+        scraper.wait_for(3, "lane_depth", lane="mutations")
+        waiting.pop().cancel()
+        scraper.wait_for(1, "calls_total", **INCREMENT, code="CANCELLED")
+        with pytest.raises(Failure):
+            call.send(IncrementRequest, raw, timeout=0.2)
+        scraper.wait_for(1, "calls_total", **INCREMENT, code="DEADLINE_EXCEEDED")
+
+    for future in (under_way, *waiting):
+        future.result(20.0)
+    scraper.wait_for(4, "calls_total", **INCREMENT, code="OK")
+    scraper.wait_for(6, "call_duration_seconds_count", **INCREMENT)
+    scraper.wait_for(0, "lane_depth", lane="mutations")
+
+
+def test_a_full_lane_is_counted_as_a_refusal(own_store: str, stack: ExitStack) -> None:
+    call, scraper = start(stack, own_store, "--waiting-mutations-max", "1")
+    increment: grpc.UnaryUnaryMultiCallable[bytes, bytes] = call.channel.unary_unary(f"/{COUNTERS}/Increment")
+    raw = IncrementRequest(counter="v").SerializeToString()
+
+    with stopped(own_store):
+        futures = [increment.future(raw, timeout=60.0) for _ in range(5)]
+        scraper.wait_for(3, "refusals_total", reason="OVERLOADED")
+        scraper.wait_for(3, "calls_total", **INCREMENT, code="RESOURCE_EXHAUSTED")
+
+    assert sum(future.exception(20.0) is None for future in futures) == 2
+
+
+def test_a_watcher_that_is_cut_off_is_counted(own_store: str, stack: ExitStack) -> None:
+    call, scraper = start(stack, own_store, "--watch-buffer-entries-max", "1")
+    operations = [Operation(increment=IncrementRequest(counter="v"))] * 5
+
+    with call.stream(WatchRequest()) as responses:
+        next(responses)
+        call(ApplyRequest(operations=operations))
+        with pytest.raises(Failure) as raised:
+            list(responses)
+
+    assert raised.value.reason == "WATCHER_TOO_SLOW"
+    scraper.wait_for(1, "watchers_cut_off_total")
+    scraper.wait_for(0, "watchers")
+    scraper.wait_for(0, "watch_entries_total")

@@ -1,0 +1,36 @@
+"""The standard health service, as load balancers and orchestrators call it."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import grpc
+from grpc_health.v1 import health_pb2
+
+from tests.serving import PATIENCE_SECONDS
+
+SERVING: Final = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def health_of(channel: grpc.Channel, service: str) -> int:
+    """Ask once for the health of a service; the whole server's is the empty text."""
+    check: grpc.UnaryUnaryMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
+        channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+    )
+    return int(check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE_SECONDS).status)
+
+
+def health_updates(channel: grpc.Channel, service: str) -> Iterator[int]:
+    """Follow the health of a service."""
+    watch: grpc.UnaryStreamMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
+        channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+    )
+    return (int(update.status) for update in watch(health_pb2.HealthCheckRequest(service=service)))

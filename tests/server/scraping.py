@@ -1,0 +1,39 @@
+"""Reads the metrics of a server, as Prometheus does."""
+
+from typing import Final
+from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.serving import PATIENCE_SECONDS, ServerProcess, wait_until
+
+ANY_PORT: Final = ("--metrics-listen", "127.0.0.1:0")
+COUNTERS: Final = "tallykeeper.v1.CounterService"
+INVENTORY: Final = "tallykeeper.v1.InventoryService"
+
+
+class Scraper:
+    """Reads values off the page."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        wait_until(lambda: bool(server.events("metrics")), what="the server says where its metrics are")
+        (told,) = server.events("metrics")
+        self.url = str(told["url"])
+
+    def series(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        """Return every value on the page, by name and labels."""
+        with urlopen(self.url, timeout=PATIENCE_SECONDS) as response:  # noqa: S310  # http, on this machine
+            page = response.read().decode()
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+        }
+
+    def value(self, name: str, **labels: str) -> float:
+        """Return one value; 0 if there is none."""
+        return self.series().get((f"tallykeeper_{name}", frozenset(labels.items())), 0.0)
+
+    def wait_for(self, expected: float, name: str, **labels: str) -> None:
+        """Return as soon as a value is as expected."""
+        wait_until(lambda: self.value(name, **labels) == expected, what=f"{name} {labels} is {expected}")

@@ -1,0 +1,81 @@
+"""Metrics where several workers serve: one page for all of them, and no counter that goes backwards."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tallykeeper.v1.counter_pb2 import IncrementRequest
+from tests.calling import OWN_CONNECTION, Caller
+from tests.server.scraping import ANY_PORT, COUNTERS, Scraper
+from tests.serving import ServerProcess, wait_until
+
+WORKERS = 3
+CONNECTIONS = 20
+INCREMENTS = {"service": COUNTERS, "method": "Increment", "code": "OK"}
+
+
+@contextmanager
+def served(directory: Path) -> Iterator[tuple[ServerProcess, Scraper]]:
+    arguments = ("--data-dir", str(directory), "--log-level", "debug", *ANY_PORT)
+    with ServerProcess(*arguments, workers=WORKERS) as server:
+        yield server, Scraper(server)
+
+
+def increment(server: ServerProcess) -> None:
+    """Increment a counter over many connections, so that each worker has some."""
+    with ExitStack() as stack:
+        for _ in range(CONNECTIONS):
+            call = Caller(server.target, OWN_CONNECTION)
+            stack.callback(call.close)
+            call(IncrementRequest(counter="v"))
+
+
+def test_what_the_workers_count_is_added(tmp_path: Path) -> None:
+    with served(tmp_path) as (server, scraper):
+        increment(server)
+
+        assert scraper.value("calls_total", **INCREMENTS) == CONNECTIONS
+        assert scraper.value("call_duration_seconds_count", service=COUNTERS, method="Increment") == CONNECTIONS
+        assert scraper.value("workers") == WORKERS
+        assert scraper.value("worker_restarts_total") == 0
+
+
+def test_no_counter_goes_backwards_when_a_worker_is_killed(tmp_path: Path) -> None:
+    with served(tmp_path) as (server, scraper):
+        increment(server)
+        scraper.wait_for(CONNECTIONS, "calls_total", **INCREMENTS)
+
+        os.kill(server.worker_ids[1], signal.SIGKILL)
+        scraper.wait_for(1, "worker_restarts_total")
+
+        assert scraper.value("calls_total", **INCREMENTS) == CONNECTIONS
+        assert scraper.value("workers") == WORKERS
+        increment(server)
+        assert scraper.value("calls_total", **INCREMENTS) == 2 * CONNECTIONS
+
+
+def test_no_counter_goes_backwards_when_the_workers_are_replaced(tmp_path: Path) -> None:
+    with served(tmp_path) as (server, scraper):
+        increment(server)
+        scraper.wait_for(CONNECTIONS, "calls_total", **INCREMENTS)
+
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: bool(server.events("the settings are in force")), what="the workers are replaced")
+
+        assert scraper.value("calls_total", **INCREMENTS) == CONNECTIONS
+        assert scraper.value("workers") == WORKERS
+        assert scraper.value("worker_restarts_total") == 0
+
+
+def test_the_page_answers_while_a_worker_hangs(tmp_path: Path) -> None:
+    with served(tmp_path) as (server, scraper):
+        increment(server)
+        scraper.wait_for(CONNECTIONS, "calls_total", **INCREMENTS)
+
+        os.kill(server.worker_ids[1], signal.SIGSTOP)
+        try:
+            assert scraper.value("calls_total", **INCREMENTS) == CONNECTIONS
+        finally:
+            os.kill(server.worker_ids[1], signal.SIGCONT)
