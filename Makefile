@@ -17,13 +17,15 @@ generate = $(BIN)/python -m grpc_tools.protoc -Iprotos \
 # $(call pin,FOLDER,OPTIONS) pins what the pyproject.toml of a folder requires, in its requirements/. What is pinned
 # there already keeps its version. No package index is named: which one to ask is for whoever installs to say.
 pin = $(call compile,$(1),$(2)) --output-file requirements/runtime.txt >/dev/null && \
-	$(call compile,$(1),$(2)) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt >/dev/null
+	$(call compile,$(1),$(2)) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt >/dev/null && \
+	$(call compile,$(1),$(2)) --output-file requirements/bench.txt --group bench --constraint requirements/dev.txt >/dev/null && \
+	$(call compile,$(1),$(2)) --output-file requirements/compiler.txt --group compiler --constraint requirements/dev.txt >/dev/null
 compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' $(2) pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen run demo test lint check lock clean
+.PHONY: help setup gen run demo test lint bench check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
@@ -73,6 +75,10 @@ lint: $(INSTALLED) ## check Python, Lua and protos without running them, and tha
 		diff -r -x '*.proto' -x '__init__.py' -x '__pycache__' -x 'py.typed' "$$fresh" protos || { \
 		echo 'The generated code is not what the protos give: run make gen.' >&2; exit 1; }
 
+bench: $(INSTALLED) ## measure, in ten minutes at most, and write the results to bench/results (ARGS=--quick: in one)
+	@$(PYTHON) tools/install.py bench $$({ command -v cc || command -v gcc || command -v clang; } >/dev/null || echo compiler)
+	@$(BIN)/python -m bench $(ARGS)
+
 check: test ## all that a change must pass: make test, and a lock that is current (asks the package index)
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && cp -r pyproject.toml requirements "$$fresh" && \
 		$(call pin,"$$fresh") && diff -r "$$fresh/requirements" requirements || { \
@@ -83,5 +89,5 @@ lock: $(INSTALLED) ## pin the requirements of pyproject.toml (ARGS=--upgrade: at
 
 clean: ## remove what the targets made; the server's data in ./tallykeeper-data stays
 	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
-	@find protos server client lua tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find protos server client lua tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} +
 	@if [ -e tallykeeper-data ]; then echo 'Left as it is: ./tallykeeper-data, the data of the server.'; fi

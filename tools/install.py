@@ -1,5 +1,7 @@
 """Installs the locked requirements and this project into .venv, as far as they are not there already.
 
+Arguments name further locks in requirements/ to install, such as ``bench``.
+
 Whether `make` runs it is a matter of times; what it does is a matter of contents. It needs the standard library
 alone.
 """
@@ -13,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 VENV: Final = Path(".venv")
-LOCK: Final = Path("requirements/dev.txt")
+LOCKS: Final = Path("requirements")
+LOCK: Final = LOCKS / "dev.txt"
 PROJECT: Final = Path("pyproject.toml")
 
 
@@ -31,6 +34,12 @@ def main() -> None:
             # Editable: a changed source needs no new install, a changed pyproject.toml does.
             _pip_install("--no-deps", "--no-build-isolation", "--editable", ".")
             _note_installed(PROJECT)
+        for name in sys.argv[1:]:
+            further = LOCKS / f"{name}.txt"
+            if not _is_installed(further):
+                print(f"Installing what {name} needs besides …", flush=True)
+                _pip_install("--require-hashes", "--requirement", str(further))
+                _note_installed(further)
 
 
 def _pip_install(*arguments: str) -> None:

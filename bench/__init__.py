@@ -1,0 +1,1 @@
+"""The benchmark: what it measures, against what, and how the results are shown."""

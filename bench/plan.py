@@ -1,0 +1,137 @@
+"""What is measured, on which stores, and in which order."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bench import client_batching, memory, postgres, script_limit
+from bench.contenders import Contender, apply, contenders, decrement, increment, increment_anywhere
+from bench.generator import Generator, Request
+from bench.measuring import Pace, Point, Series, measure_all
+from bench.stores import Store, StoreKind, running_store, store_kinds
+
+IN_FLIGHT: Final = (1, 8, 32, 128, 512)
+BATCHES: Final = (10, 100, 1_000)
+BATCHES_IN_FLIGHT: Final = 16
+_EXTRA: Final = {
+    "ours, 2 workers": ("--workers", "2"),
+    "ours, with metrics": ("--workers", "1", "--metrics-listen", "127.0.0.1:0"),
+    "ours, 50 waiting at most": ("--workers", "1", "--waiting-mutations-max", "50"),
+}
+
+
+@dataclass(slots=True)
+class Results:
+    """All that was measured: series of loads, and single numbers by store and name."""
+
+    series: list[Series] = field(default_factory=list)
+    numbers: dict[str, dict[str, float | None]] = field(default_factory=dict)
+
+    def rate(self, store: str, name: str, in_flight: int) -> float | None:
+        """Return the median of changes a second of one series, None if it was not measured."""
+        series = self.find(store, name, in_flight)
+        return series.rate if series else None
+
+    def find(self, store: str, name: str, in_flight: int) -> Series | None:
+        """Return one series, None if it was not measured."""
+        wanted = (store, name, in_flight)
+        return next((each for each in self.series if (each.store, each.name, each.in_flight) == wanted), None)
+
+
+def measure_everything(pace: Pace, directory: Path) -> Iterator[str | Results]:
+    """Measure; yield a line about each step as it begins, and the results at the end."""
+    results = Results()
+    generator = Generator(directory)
+    for place, kind in enumerate(store_kinds()):
+        yield f"{kind.title}: calls"
+        with _measured_store(kind, directory, _EXTRA if place == 0 else {}) as (store, running):
+            calls = _all_calls(kind, running) if place == 0 else _few_calls(kind, running)
+            for points in (calls, _last_calls(kind, running)):
+                results.series += measure_all(generator, points, store.process, pace)
+            yield f"{kind.title}: the script alone"
+            numbers = results.numbers.setdefault(kind.title, {})
+            numbers |= _store_limits(store, pace)
+            if place == 0:
+                yield f"{kind.title}: the client's batching, memory"
+                numbers |= client_batching.calls_per_second(running["ours"].port, seconds=pace.seconds)
+                numbers["resident MiB of a worker after all of this"] = _resident_mib(running["ours"])
+                sizes = memory.bytes_of_each(store, running["ours"].port)
+                numbers |= {f"bytes of a {name}": size for name, size in sizes.items()}
+    yield "PostgreSQL"
+    results.numbers["PostgreSQL"] = {
+        f"one statement, {postgres.CLIENTS} connections": postgres.transactions_per_second(seconds=pace.seconds)
+    }
+    yield results
+
+
+@contextlib.contextmanager
+def _measured_store(
+    kind: StoreKind, directory: Path, extra: dict[str, tuple[str, ...]]
+) -> Iterator[tuple[Store, dict[str, Contender]]]:
+    with (
+        tempfile.TemporaryDirectory(dir=directory) as place,
+        running_store(kind, Path(place)) as store,
+        contenders(store, extra) as running,
+    ):
+        yield store, running
+
+
+def _all_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
+    """All loads on the store of the promise."""
+    points = [
+        _point(kind, running, name, in_flight, request)
+        for in_flight in IN_FLIGHT
+        for name, request in (
+            ("ours", decrement()),
+            ("ours, Increment", increment()),
+            ("ceiling", decrement()),
+            ("naive aio", decrement()),
+            ("naive threads", decrement()),
+        )
+    ]
+    points += [
+        _point(kind, running, name, in_flight, decrement())
+        for name, in_flight in (
+            ("ours, 2 workers", 128),
+            ("ours, 2 workers", 512),
+            ("ours, with metrics", 128),
+            ("ours, 50 waiting at most", 1_024),
+        )
+    ]
+    return points
+
+
+def _few_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
+    """What may differ on another store."""
+    names = ("ours", "naive aio", "naive threads")
+    return [_point(kind, running, name, in_flight, decrement()) for in_flight in (1, 128) for name in names]
+
+
+def _last_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
+    """What leaves so much in the store that the others come before it."""
+    batches = [
+        Point(Series(kind.title, f"ours, Apply of {count}", BATCHES_IN_FLIGHT, count), running["ours"], apply(count))
+        for count in BATCHES
+    ]
+    return [*batches, _point(kind, running, "ours, Increment, 1,000 namespaces", 128, increment_anywhere())]
+
+
+def _point(kind: StoreKind, running: dict[str, Contender], name: str, in_flight: int, request: Request) -> Point:
+    contender = running.get(name) or running["ours"]
+    return Point(Series(kind.title, name, in_flight), contender, request)
+
+
+def _store_limits(store: Store, pace: Pace) -> dict[str, float | None]:
+    return {
+        "script, us from one call to its reply": script_limit.round_trip_seconds(store) * 1e6,
+        "script, mutations/s, 128 a script": script_limit.independent_mutations_per_second(store, seconds=pace.seconds),
+        "script, lines/s, 1,000 a mutation": script_limit.lines_per_second(store, seconds=pace.seconds),
+        "redis-benchmark, INCRBY/s, 128 clients": script_limit.redis_benchmark_increments(store, requests=50_000),
+    }
+
+
+def _resident_mib(contender: Contender) -> float:
+    return max(contender.process.resident_bytes()) / 2**20

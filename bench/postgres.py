@@ -1,0 +1,83 @@
+"""The same with PostgreSQL: one statement records a request id, takes a copy if there is one, and writes a ledger row.
+
+It runs only where PostgreSQL is installed, on a cluster of its own that is thrown away.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from bench.processes import Process, free_port
+
+CLIENTS: Final = 32
+_TABLES: Final = """
+CREATE TABLE stock (item int PRIMARY KEY, on_hand bigint NOT NULL CHECK (on_hand >= 0)) WITH (fillfactor = 50);
+CREATE TABLE request (id uuid PRIMARY KEY);
+CREATE TABLE ledger (revision bigserial PRIMARY KEY, at timestamptz DEFAULT now(), item int, change int, after bigint);
+INSERT INTO stock SELECT item, 1000000000 FROM generate_series(0, 999) item;
+"""
+_STATEMENT: Final = """
+\\set item random(0, 999)
+WITH asked AS (INSERT INTO request VALUES (gen_random_uuid()) ON CONFLICT DO NOTHING RETURNING id),
+taken AS (UPDATE stock SET on_hand = on_hand - 1 WHERE item = :item AND on_hand >= 1 AND EXISTS (SELECT FROM asked)
+  RETURNING item, on_hand)
+INSERT INTO ledger (item, change, after) SELECT item, -1, on_hand FROM taken RETURNING revision, after;
+"""
+
+
+def transactions_per_second(*, seconds: float) -> float | None:
+    """Run pgbench with 32 connections and prepared statements; None if PostgreSQL is not installed."""
+    programs = _programs()
+    if programs is None:
+        return None
+    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to be run by root
+    with tempfile.TemporaryDirectory(prefix="tk-bench-") as place, _running(programs, Path(place), user) as connect:
+        (statement := Path(place, "statement.sql")).write_text(_STATEMENT)
+        _run(programs / "psql", *connect, "-q", "-c", _TABLES, "postgres", user=user)
+        words = ("-n", "-M", "prepared", "-c", CLIENTS, "-j", 2, "-T", max(1, round(seconds)), "-f", statement)
+        told = _run(programs / "pgbench", *connect, *words, "postgres", user=user)
+    found = re.search(r"tps = ([0-9.]+)", told)
+    return float(found[1]) if found else None
+
+
+def _programs() -> Path | None:
+    """Return the folder of PostgreSQL's programs: that of the newest version that Debian has, or that on PATH."""
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    on_path = shutil.which("postgres")
+    folders = [*([Path(on_path).parent] if on_path else []), *reversed(versions)]
+    wanted = ("initdb", "postgres", "pgbench", "psql")
+    return next((folder for folder in folders if all((folder / name).exists() for name in wanted)), None)
+
+
+@contextlib.contextmanager
+def _running(programs: Path, place: Path, user: str | None) -> Iterator[tuple[str | Path, ...]]:
+    """Run a cluster as durable as PostgreSQL is unless told otherwise; give what a client needs to connect."""
+    if user is not None:
+        shutil.chown(place, user)
+    data, port = place / "data", str(free_port())
+    _run(programs / "initdb", "-D", data, "-A", "trust", "-U", "bench", user=user)
+    words = ("-D", data, "-k", place, "-p", port, "-c", "listen_addresses=")
+    with Process([programs / "postgres", *words], log=place.parent / f"{place.name}.log", user=user) as process:
+        connect = ("-h", place, "-p", port, "-U", "bench")
+        process.wait_for(lambda: _answers(programs, connect, user))
+        yield connect
+    (place.parent / f"{place.name}.log").unlink()
+
+
+def _answers(programs: Path, connect: tuple[str | Path, ...], user: str | None) -> bool:
+    with contextlib.suppress(subprocess.CalledProcessError):
+        _run(programs / "psql", *connect, "-c", "SELECT 1", "postgres", user=user)
+        return True
+    return False
+
+
+def _run(program: Path, *words: object, user: str | None) -> str:
+    command = [str(program), *map(str, words)]
+    run = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, user=user)  # noqa: S603  # PostgreSQL's
+    return run.stdout

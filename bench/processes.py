@@ -1,0 +1,89 @@
+"""Processes of the benchmark: started, asked for the CPU time that they used, and ended."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Self
+
+import psutil
+
+_START_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 20.0
+
+
+class Process:
+    """A process that is ended when its context is left."""
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        user: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start it; what it prints goes into a log."""
+        self._log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(command, stdout=output, stderr=output, user=user, env=environment)  # noqa: S603  # ours
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Return when the condition holds.
+
+        :raises RuntimeError: the process ended before that, or it took too long.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while not condition():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                message = f"{self._log.name} does not start: {self._log.read_text(errors='replace')[-2_000:]}"
+                raise RuntimeError(message)
+            time.sleep(0.05)
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that it and its children have used."""
+        return sum(_cpu_seconds(process) for process in self._family())
+
+    def resident_bytes(self) -> list[int]:
+        """Return the memory that it and each of its children hold."""
+        return [process.memory_info().rss for process in self._family()]
+
+    def _family(self) -> list[psutil.Process]:
+        process = psutil.Process(self._process.pid)
+        return [process, *process.children(recursive=True)]
+
+
+def python(module: str, *words: str | int) -> list[str]:
+    """Return the command that runs a module of the benchmark."""
+    return [sys.executable, "-m", module, *map(str, words)]
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Tell whether something listens on a local port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    used = process.cpu_times()
+    return float(used.user + used.system)

@@ -1,0 +1,74 @@
+"""The stores: the embedded Valkey and a Redis from PATH, each with either way of syncing."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from bench.processes import Process
+from tallykeeper_server.store.embedded import STORE_ENVIRONMENT, find_binary
+
+
+@dataclass(frozen=True, slots=True)
+class StoreKind:
+    """A store to measure on. ``fsync`` is Redis's appendfsync."""
+
+    name: str
+    binary: Path
+    fsync: str
+
+    @property
+    def title(self) -> str:
+        """What the table calls it."""
+        return f"{self.name}, fsync {self.fsync}"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A store that runs."""
+
+    url: str
+    socket: Path
+    process: Process
+
+
+def store_kinds() -> list[StoreKind]:
+    """Return the stores that this machine has; the first is that of the promise: embedded, and each write synced."""
+    binaries = [("valkey (embedded)", find_binary(None))]
+    if on_path := shutil.which("redis-server"):
+        binaries.append(("redis (PATH)", Path(on_path)))
+    return [StoreKind(name, binary, fsync) for name, binary in binaries for fsync in ("always", "everysec")]
+
+
+@contextlib.contextmanager
+def running_store(kind: StoreKind, directory: Path) -> Iterator[Store]:
+    """Run a store with its data below the directory given. Its socket is elsewhere: that path must be short."""
+    data = Path(tempfile.mkdtemp(dir=directory))
+    with tempfile.TemporaryDirectory(prefix="tk-bench-") as place:
+        path = Path(place, "store.sock")
+        settings = {
+            "port": "0",
+            "unixsocket": str(path),
+            "dir": str(data),
+            "appendonly": "yes",
+            "appendfsync": kind.fsync,
+            "no-appendfsync-on-rewrite": "no",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+        }
+        command = [str(kind.binary), *(word for name, value in settings.items() for word in (f"--{name}", value))]
+        with Process(command, log=data / "log", environment=STORE_ENVIRONMENT) as process:
+            url = f"unix://{path}"
+            process.wait_for(lambda: _answers(url))
+            yield Store(url, path, process)
+    shutil.rmtree(data, ignore_errors=True)
+
+
+def _answers(url: str) -> bool:
+    with redis.Redis.from_url(url) as connection, contextlib.suppress(redis.RedisError):
+        return bool(connection.ping())
+    return False
