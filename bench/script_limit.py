@@ -110,5 +110,6 @@ def _command(sha: str, mutations: Sequence[Mutation]) -> bytes:
         Bundle("default", (mutation,), request_id=uuid4().hex, fingerprint=fingerprint_of((mutation,)))
         for mutation in mutations
     ]
-    keys, arguments = script_call(bundles, now_ms=int(time.time() * 1_000), retention=_RETENTION, final=True)
+    now_ms = int(time.time() * 1_000)
+    keys, arguments = script_call(bundles, now_ms=now_ms, retention=_RETENTION, final=True, touches=False)
     return bytes(hiredis.pack_command(cast("tuple[Any]", ("EVALSHA", sha, len(keys), *keys, *arguments))))

@@ -16,6 +16,8 @@
 --            reservation lifetime:  milliseconds that a reservation may live in all
 --            reservation retention: milliseconds that one is kept after it has ended
 --            final:                 "1" if reservations whose time is up have just been expired, else "0"
+--            touches:               "1" if a namespace of which only repeats came is written all the same, so that
+--                                   a WAIT on this connection, which waits for its own writes alone, waits for theirs
 --            for each bundle
 --              namespace:           1 .. namespaces
 --              request id:          empty if it has none; the ledger keeps what stands before a \1
@@ -53,7 +55,7 @@
 local FINGERPRINT_BYTES = 8
 local CHUNK = 4000 -- values in one command, or unpacked at once; Lua's limit is about 8,000
 local KEYS_BEFORE_BUCKETS = 7
-local SETTINGS = 9
+local SETTINGS = 10
 
 local namespace_count = tonumber(ARGV[1])
 local bucket_count = tonumber(ARGV[2])
@@ -64,6 +66,7 @@ local ledger_length = tonumber(ARGV[6])
 settings.reservation_lifetime_max = tonumber(ARGV[7])
 settings.reservation_retention = tonumber(ARGV[8])
 local final = ARGV[9] == '1'
+local touches = ARGV[10] == '1'
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)

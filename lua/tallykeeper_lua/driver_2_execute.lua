@@ -177,6 +177,7 @@ for number, bundle in ipairs(bundles) do
   elseif record then
     if string.sub(record, 1, FINGERPRINT_BYTES) == bundle.fingerprint then
       reply = '1 ' .. string.sub(record, FINGERPRINT_BYTES + 1)
+      namespace.repeated = true
     else
       reply = '0 REQUEST_ID_REUSED 0 ' .. now_text
     end

@@ -22,6 +22,9 @@ for _, namespace in ipairs(namespaces) do
     end
     levels_set[#levels_set + 1] = namespace.revision_key
     levels_set[#levels_set + 1] = revision
+  elseif touches and namespace.repeated then
+    levels_set[#levels_set + 1] = namespace.revision_key
+    levels_set[#levels_set + 1] = text_of(namespace.revision)
   end
 end
 

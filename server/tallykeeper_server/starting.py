@@ -8,14 +8,22 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Final
 
 import structlog
 
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.errors import TallyError
 from tallykeeper_server.settings import Settings, without_password
 from tallykeeper_server.store.checks import StoreReport, check_store
 from tallykeeper_server.store.connection import Connection
 from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
+
+_MEANINGS: Final = {
+    Durability.FSYNC: "an acknowledged change survives a power cut",
+    Durability.REPLICATED: "an acknowledged change survives the loss of one node",
+    Durability.MEMORY: "an acknowledged change may be lost with the store's process",
+}
 
 log = structlog.get_logger()
 
@@ -43,9 +51,10 @@ async def ready_store(settings: Settings) -> AsyncIterator[ReadyStore]:
         try:
             url = settings.store
             if url == "embedded":
-                embedded = EmbeddedStore(settings.data_dir, find_binary(settings.store_binary))
+                binary = find_binary(settings.store_binary)
+                embedded = EmbeddedStore(settings.data_dir, binary, syncs=_syncs(settings.policy))
                 url = (await stack.enter_async_context(embedded)).url
-            report = await _check(url, settings.store_timeout_seconds)
+            report = await _check(url, settings)
         except TallyError as error:
             where = "" if settings.store == "embedded" else f"{without_password(settings.store)}: "
             message = f"{where}{error.message}"
@@ -60,8 +69,8 @@ def announce(address: str, metrics_url: str | None, settings: Settings, report: 
         log.info("store", kind=report.name, data_dir=str(settings.data_dir.absolute()))
     else:
         log.info("store", kind=report.name, url=without_password(settings.store))
-    if report.syncs_each_write:
-        log.info("promise", durability="fsync", survives="an acknowledged change survives a power cut")
+    for level in report.kept:
+        log.info("promise", durability=level.value, means=_MEANINGS[level])
     for shortcoming in report.shortcomings:
         log.warning("a promise does not hold", reason=shortcoming)
     if metrics_url is not None:
@@ -69,9 +78,14 @@ def announce(address: str, metrics_url: str | None, settings: Settings, report: 
     log.info("try next", command=f"tallykeeper demo --target {address}")
 
 
-async def _check(url: str, timeout_seconds: float) -> StoreReport:
-    connection = Connection(url, timeout_seconds=timeout_seconds)
+def _syncs(policy: DurabilityPolicy) -> bool:
+    """Return whether the embedded store is to sync each write: unless nobody asks for more than memory."""
+    return policy.levels != {Durability.MEMORY}
+
+
+async def _check(url: str, settings: Settings) -> StoreReport:
+    connection = Connection(url, timeout_seconds=settings.store_timeout_seconds)
     try:
-        return await check_store(connection)
+        return await check_store(connection, settings.policy)
     finally:
         await connection.close()

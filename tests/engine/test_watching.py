@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from tallykeeper_server.domain.errors import (
     DefectError,
     OutcomeUnknownError,
     RevisionAheadError,
+    RevisionsLostError,
     RevisionTrimmedError,
     ShuttingDownError,
     StoreUnavailableError,
@@ -58,6 +60,13 @@ class PlayedLedger:
     def lose(self, after: int) -> None:
         self.entries = [entry for entry in self.entries if entry.revision <= after]
         self.revision = after
+
+    def replace_after(self, revision: int, *, count: int) -> None:
+        """Lose what came after a revision, and make others in its place, while nobody looks."""
+        self.lose(revision)
+        later = [replace(entry_of(revision + place), reference="another") for place in range(1, count + 1)]
+        self.entries += later
+        self.revision += count
 
     def fail_read(self, *errors: Exception) -> None:
         self.read_failures += errors
@@ -559,18 +568,60 @@ async def test_lost_changes_end_every_watch_though_one_does_not_listen() -> None
     async with watching(hub) as one, watching(hub) as deaf:
         assert await told(one) == await told(deaf) == ([], 5)
         ledger.lose(3)
-        with pytest.raises(RevisionAheadError) as caught:
+        with pytest.raises(RevisionsLostError) as caught:
             await revisions_until(one, 6)
-        assert caught.value.facts == {"after_revision": "5", "revision": "3"}
+        assert caught.value.facts == {"revision": "5"}
 
         async with watching(hub, after=3) as anew:
             assert await told(anew) == ([], 3)
             ledger.append()
             assert await revisions_until(anew, 4) == [4]
-        with pytest.raises(RevisionAheadError):
+        with pytest.raises(RevisionsLostError):
             await next_of(deaf)
 
     assert_nothing_is_left(ledger)
+
+
+async def test_changes_that_were_lost_and_made_up_for_while_the_store_was_away_end_the_watch() -> None:
+    ledger = PlayedLedger(5)
+
+    async with watching(hub_on(ledger)) as watch:
+        assert await told(watch) == ([], 5)
+        ledger.append()
+        assert await told(watch) == ([6], 6)
+        ledger.replace_after(5, count=4)
+        ledger.fail_read(StoreUnavailableError("away"))
+        with pytest.raises(RevisionsLostError) as caught:
+            await next_of(watch)
+
+    assert caught.value.facts == {"revision": "6"}
+    assert_nothing_is_left(ledger)
+
+
+async def test_a_watch_goes_on_after_the_store_was_away_if_nothing_was_lost() -> None:
+    ledger = PlayedLedger(5)
+
+    async with watching(hub_on(ledger)) as watch:
+        assert await told(watch) == ([], 5)
+        ledger.append()
+        assert await told(watch) == ([6], 6)
+        ledger.fail_read(StoreUnavailableError("away"))
+        ledger.append(2)
+        assert await revisions_until(watch, 8) == [7, 8]
+
+
+async def test_losses_that_others_have_noticed_end_the_watches_of_that_namespace_alone() -> None:
+    ledger = PlayedLedger(5)
+    hub = hub_on(ledger)
+
+    async with watching(hub) as watch, watching(hub, namespace="other") as other:
+        assert await told(watch) == await told(other) == ([], 5)
+        hub.lose("other")
+        hub.lose("nobody watches this")
+        with pytest.raises(RevisionsLostError):
+            await next_of(other)
+        ledger.append()
+        assert await told(watch) == ([6], 6)
 
 
 @pytest.mark.parametrize("defect", [ZeroDivisionError(), DefectError("the ledger cannot be read")])

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.levels import CounterName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Mutation, fingerprint_of
 from tallykeeper_server.domain.retention import Retention
@@ -189,11 +190,13 @@ def test_a_request_id_is_found_however_wrong_the_servers_clock_is(own_store: str
         def wall_clock() -> float:
             return time.time() + skew_days * 86_400
 
-        store = RedisStore(own_store, timeout_seconds=5.0, retention=retention, wall_clock=wall_clock)
-        ((outcome,),) = await store.apply([bundle])
+        policy = DurabilityPolicy(default=Durability.MEMORY)
+        store = RedisStore(own_store, timeout_seconds=5.0, retention=retention, policy=policy, wall_clock=wall_clock)
+        (outcomes,) = await store.apply([bundle])
         await store.close()
-        assert isinstance(outcome, Applied)
-        return outcome
+        assert isinstance(outcomes, list)
+        assert isinstance(outcomes[0], Applied)
+        return outcomes[0]
 
     first, again = asyncio.run(apply(0)), asyncio.run(apply(days))
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.levels import CounterName, LevelName, ReservationName, StockName
 from tallykeeper_server.domain.mutations import Bundle, Mutation, Outcome, fingerprint_of
 from tallykeeper_server.domain.retention import Retention
@@ -24,6 +25,9 @@ LEVELS: Final[dict[str, tuple[LevelName, ...]]] = {
 }
 """What an operation is tried on, or all operations on a kind of level."""
 
+POLICY: Final = DurabilityPolicy(default=Durability.MEMORY)
+"""Nothing is waited for."""
+
 Apply = Callable[..., Outcome]
 ApplyAll = Callable[[Sequence[Bundle]], list[Outcome]]
 
@@ -34,10 +38,15 @@ def apply_all(store_url: str) -> Iterator[ApplyAll]:
     with asyncio.Runner() as runner:
 
         async def connect() -> RedisStore:
-            return RedisStore(store_url, timeout_seconds=5.0, retention=RETENTION)
+            return RedisStore(store_url, timeout_seconds=5.0, retention=RETENTION, policy=POLICY)
 
         store = runner.run(connect())
-        yield lambda bundles: [outcome for outcomes in runner.run(store.apply(bundles)) for outcome in outcomes]
+
+        def outcomes_of(bundles: Sequence[Bundle]) -> list[Outcome]:
+            results = runner.run(store.apply(bundles))
+            return [outcome for outcomes in results if isinstance(outcomes, list) for outcome in outcomes]
+
+        yield outcomes_of
         runner.run(store.close())
 
 

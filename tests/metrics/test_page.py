@@ -24,7 +24,7 @@ def registry() -> CollectorRegistry:
     CallMeters(metrics).of("S", "M", streams=False).ended(0.0, "NOT_FOUND", "ITEM_NOT_FOUND")
     lane, store = LaneMeter(metrics, "queries"), StoreMeter(metrics)
     watch, pool = WatchMeter(metrics), PoolMeter(metrics)
-    for gauge in (lane.depth, store.open_reservations, watch.watchers, pool.workers):
+    for gauge in (lane.depth, store.open_reservations, store.promises_broken, watch.watchers, pool.workers):
         gauge.read = lambda: 1
     for seconds in (0.0001, 0.003, 0.004, 60.0):
         lane.waits.observe(seconds)

@@ -106,6 +106,19 @@ class RevisionAheadError(TallyError):
         )
 
 
+class RevisionsLostError(TallyError):
+    """The store lost entries that a watcher was given, up to ``revision``: others have taken their revisions."""
+
+    reason = "REVISIONS_LOST"
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(
+            f"the store lost acknowledged changes, among them some up to revision {revision}, the last that was sent;"
+            " read the current levels and watch again from there",
+            {"revision": str(revision)},
+        )
+
+
 class WatcherTooSlowError(TallyError):
     """A watcher that does not read as fast as changes come. It was given everything up to ``revision``."""
 
@@ -165,6 +178,19 @@ class OutcomeUnknownError(RetryLaterError):
     """The store was lost between the question and the answer. The change may have been made, or not."""
 
     reason = "OUTCOME_UNKNOWN"
+
+
+class NotDurableYetError(RetryLaterError):
+    """The change was made, or had been, but is not yet as durable as its namespace asks. A repeat waits again."""
+
+    reason = "NOT_DURABLE_YET"
+
+    def __init__(self, durability: str, reached: str) -> None:
+        super().__init__(
+            f"the change was made, but is not durable yet at level {durability}: {reached}; send it again with the same"
+            " request id to wait for that",
+            {"durability": durability},
+        )
 
 
 class DeadlineExceededError(TallyError):

@@ -11,6 +11,9 @@ NAME_BYTES_MAX: Final = 128
 PLACE_CHARACTERS_MAX: Final = 63
 """The longest namespace or location, in characters, which are all ASCII."""
 
+PLACE_PATTERN: Final = f"[A-Za-z0-9][A-Za-z0-9._-]{{0,{PLACE_CHARACTERS_MAX - 1}}}"
+"""What a namespace or a location is, as a regular expression."""
+
 REQUEST_ID_CHARACTERS_MAX: Final = 64
 """The longest request id, in printable ASCII characters."""
 

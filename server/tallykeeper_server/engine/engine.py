@@ -1,6 +1,6 @@
 """The engine: takes mutations and queries and gives their outcomes, sharing store calls among callers."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 from tallykeeper_server.domain.errors import DefectError
@@ -8,7 +8,8 @@ from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Mutatio
 from tallykeeper_server.domain.queries import Query
 from tallykeeper_server.domain.refusals import refusal, refusal_of
 from tallykeeper_server.engine.batching import Batch, after_steps, bundles_of
-from tallykeeper_server.engine.lane import Lane, LaneLimits
+from tallykeeper_server.engine.lane import Backlog, Lane, LaneLimits
+from tallykeeper_server.engine.lanes import Lanes
 from tallykeeper_server.metrics.meters import LaneMeter
 from tallykeeper_server.metrics.registry import Metrics
 
@@ -18,27 +19,36 @@ Answer = TypeVar("Answer")
 class Store(Protocol):
     """What the engine needs of a store.
 
-    Both calls raise StoreUnavailableError if nothing happened, and OutcomeUnknownError if it may have.
+    Its coroutines raise StoreUnavailableError if nothing happened, and OutcomeUnknownError if it may have.
     """
 
-    async def apply(self, bundles: Sequence[Bundle]) -> Sequence[Sequence[Outcome]]:
-        """Apply bundles in order and in one atomic step; return the outcomes of each one's mutations."""
+    def lane_of(self, bundle: Bundle) -> Hashable:
+        """Return what is the same for all bundles that may be applied in one step."""
+
+    async def apply(self, bundles: Sequence[Bundle]) -> Sequence[Sequence[Outcome] | Exception]:
+        """Apply bundles of one lane in order and in one atomic step; return the outcomes of each one's mutations.
+
+        In their place stands an error if they were applied, and something else is wrong.
+        """
 
     async def read(self, queries: Sequence[Query[Any]]) -> Sequence[object]:
         """Return each query's answer, or what to raise."""
 
 
 class Engine:
-    """Group commit for mutations, and a lane of their own for queries, which never wait behind a pause."""
+    """Group commit for mutations, and a lane apart for queries, which never wait behind a pause."""
 
     def __init__(
         self, store: Store, *, mutation_limits: LaneLimits, query_limits: LaneLimits, metrics: Metrics | None = None
     ) -> None:
         """Make the lanes; the event loop must be running."""
         metrics = metrics or Metrics()
-        self._bundles = Lane[Bundle, Sequence[Outcome]](
-            store.apply, mutation_limits, weigh=_weight_of, meter=LaneMeter(metrics, "mutations")
-        )
+        meter = LaneMeter(metrics, "mutations")
+
+        def lane(_: Hashable, backlog: Backlog) -> Lane[Bundle, Sequence[Outcome]]:
+            return Lane(store.apply, mutation_limits, weigh=_weight_of, meter=meter, backlog=backlog)
+
+        self._bundles = Lanes(store.lane_of, lane)
         self._queries = Lane[Query[Any], object](store.read, query_limits, meter=LaneMeter(metrics, "queries"))
 
     async def apply(self, namespace: str, mutation: Mutation, *, request_id: str, deadline: float) -> Applied:

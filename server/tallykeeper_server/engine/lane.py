@@ -60,6 +60,13 @@ class _Waiting(Generic[Item, Result]):
             self.future.set_exception(error)
 
 
+@dataclass(slots=True)
+class Backlog:
+    """What waits, in one lane or in several that share a limit."""
+
+    load: int = 0
+
+
 class Lane(Generic[Item, Result]):
     """Sends what waits as one batch, in the order in which it came.
 
@@ -78,17 +85,19 @@ class Lane(Generic[Item, Result]):
         weigh: Callable[[Item], int] = lambda _: 1,
         *,
         meter: LaneMeter | None = None,
+        backlog: Backlog | None = None,
     ) -> None:
         """Make a lane for a ``send`` that returns for each item its result, or what to raise to its caller.
 
         ``weigh`` says for how many an item counts; one that is heavier than a whole batch is sent alone. ``send``
         raises StoreUnavailableError or OutcomeUnknownError when the store is lost. What else it raises is raised to
         every caller of the batch. The ``meter`` notes how long calls wait, with how many others they are sent, and
-        what is lost.
+        what is lost. With a ``backlog``, the limit of what waits holds for all lanes that share it.
         """
         self._send = send
         self._meter = meter or LaneMeter(Metrics(), "")
-        self._meter.depth.read = lambda: self._load
+        self._backlog = backlog or Backlog()
+        self._meter.depth.read = lambda: self._backlog.load
         self._limits = limits
         self._weigh = weigh
         self._load = 0
@@ -112,15 +121,25 @@ class Lane(Generic[Item, Result]):
 
         :raises OverloadedError: as many calls wait as the lane may hold.
         """
-        if self._load >= self._limits.waiting_items_max:
-            message = f"{self._load} calls are waiting for the store already; try again later"
+        if self._backlog.load >= self._limits.waiting_items_max:
+            message = f"{self._backlog.load} calls are waiting for the store already; try again later"
             raise OverloadedError(message)
         future: asyncio.Future[Result] = self._loop.create_future()
         weight = self._weigh(item)
         self._waiting.append(_Waiting(item, future, weight, deadline, may_resend))
-        self._load += weight
+        self._count(weight)
         self._send_or_wait()
         return future
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nothing is under way."""
+        return not (self._waiting or self._under_way)
+
+    def _count(self, weight: int) -> None:
+        """Note that so much more waits, or less."""
+        self._load += weight
+        self._backlog.load += weight
 
     def _send_or_wait(self) -> None:
         """Send what waits, or set a timer for it, or leave it to the reply that is awaited."""
@@ -160,7 +179,7 @@ class Lane(Generic[Item, Result]):
         now = self._loop.time()
         while self._waiting and (not batch or self._waiting[0].weight <= room):
             call = self._waiting.popleft()
-            self._load -= call.weight
+            self._count(-call.weight)
             if call.future.done():
                 continue
             if call.deadline > now:
@@ -218,7 +237,7 @@ class Lane(Generic[Item, Result]):
                 call.waiting_since = perf_counter()
                 self._meter.retries.add()
                 self._waiting.appendleft(call)
-                self._load += call.weight
+                self._count(call.weight)
             elif call.maybe_applied:
                 call.fail(_outcome_unknown())
             else:

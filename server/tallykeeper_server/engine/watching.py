@@ -14,6 +14,7 @@ from tallykeeper_server.domain.entries import Entry, first_entries_size
 from tallykeeper_server.domain.errors import (
     DefectError,
     RevisionAheadError,
+    RevisionsLostError,
     RevisionTrimmedError,
     ShuttingDownError,
     TallyError,
@@ -94,6 +95,7 @@ class WatchHub:
 
         :raises RevisionTrimmedError: entries that would come next have been dropped.
         :raises RevisionAheadError: the namespace has not come so far, or its store lost changes.
+        :raises RevisionsLostError: the store lost entries that this watch, or others of the namespace, were given.
         :raises WatcherTooSlowError: more entries wait than may; they are not given.
         :raises TooManyWatchesError: there is no room for another watch. ShuttingDownError: the hub was closed.
         :raises TallyError: the source failed before the watch had caught up.
@@ -118,6 +120,11 @@ class WatchHub:
             feed.end(ShuttingDownError)
         if self._readers:
             await asyncio.wait(self._readers)
+
+    def lose(self, namespace: str) -> None:
+        """End every watch of a namespace whose store is known to have lost changes."""
+        if namespace in self._feeds:
+            self._feeds[namespace].end(RevisionsLostError)
 
     def _admit(self, namespace: str, watcher: "_Watcher") -> "_Feed":
         """Make the watcher one of the namespace's feed, which starts if it is the first."""
@@ -253,6 +260,7 @@ class _Feed:
         self.namespace = namespace
         self.watchers: set[_Watcher] = set()
         self.position = 0
+        self._last: Entry | None = None
         self.started = asyncio.Event()
         self.ended = False
         self._source = source
@@ -283,13 +291,19 @@ class _Feed:
     async def _read_on(self, tail: Tail) -> None:
         """Read and give out until the feed ends, also over times at which the store is away."""
         pause_seconds = 0.0
+        lost_sight = False
         while not self.ended:
             try:
+                if lost_sight and not await self._is_as_it_was():
+                    self.end(RevisionsLostError)
+                    return
+                lost_sight = False
                 await self._read_once(tail)
                 pause_seconds = 0.0
             except DefectError:
                 raise
             except TallyError:
+                lost_sight = True
                 pause_seconds = min(max(2 * pause_seconds, _RETRY_FIRST_SECONDS), _RETRY_MAX_SECONDS)
                 await asyncio.sleep(pause_seconds)
 
@@ -298,11 +312,22 @@ class _Feed:
         if not entries:
             revision = await self._source.revision_of(self.namespace)
             if revision < self.position:
-                self.end(lambda given: RevisionAheadError(given, revision))
+                self.end(RevisionsLostError)
         elif entries[0].revision != self.position + 1:
             self.end(lambda given: RevisionTrimmedError(given, entries[0].revision))
         else:
-            self.position = entries[-1].revision
+            self._last = entries[-1]
+            self.position = self._last.revision
             for watcher in self.watchers:
                 if watcher.following:
                     watcher.keep(entries)
+
+    async def _is_as_it_was(self) -> bool:
+        """Return whether the store still has the last entry that was read, and not another with its revision.
+
+        To be asked when the store was away: the one that answers now may be a replica that had not heard of it all.
+        """
+        if self._last is None:
+            return True
+        page = await self._source.read_ledger(ReadLedger(self.namespace, after=self.position - 1, scripts_max=1))
+        return bool(page) and (page[0].revision > self.position or page[0] == self._last)

@@ -112,6 +112,17 @@ REPLAYS: Final = Family(
     Kind.COUNTER,
     "Requests that had come before and got their first outcome again. Of a large batch, each part counts.",
 )
+REVISIONS_LOST: Final = Family(
+    "tallykeeper_revisions_lost_total",
+    Kind.COUNTER,
+    "Times at which a namespace's revisions were seen to go backwards: its store lost acknowledged changes.",
+)
+PROMISES_BROKEN: Final = Family(
+    "tallykeeper_promises_broken",
+    Kind.GAUGE,
+    "Promises that the store's settings, role or version do not keep now, as they were checked last.",
+    join=max,
+)
 RESERVATIONS_OPEN: Final = Family(
     "tallykeeper_reservations_open",
     Kind.GAUGE,
@@ -156,6 +167,7 @@ FAMILIES: Final = {
         *(LANE_DEPTH, LANE_WAIT, LANE_BATCH),
         *(STORE_LOSSES, STORE_RETRIES, STORE_ROUND_TRIP),
         *(SCRIPT_DURATION, SCRIPT_MUTATIONS, REPLAYS),
+        *(REVISIONS_LOST, PROMISES_BROKEN),
         *(RESERVATIONS_OPEN, RESERVATIONS_EXPIRED),
         *(WATCHERS, WATCH_ENTRIES, WATCHERS_CUT_OFF),
         *(WORKERS, WORKER_RESTARTS),

@@ -62,13 +62,18 @@ class LaneMeter:
 class StoreMeter:
     """The store, and the script in it."""
 
-    __slots__ = ("expired", "open_reservations", "replays", "round_trips", "script_mutations", "scripts")
+    __slots__ = (
+        *("expired", "open_reservations", "promises_broken", "replays", "revisions_lost", "round_trips"),
+        *("script_mutations", "scripts"),
+    )
 
     def __init__(self, metrics: Metrics) -> None:
         self.round_trips = metrics.histogram(families.STORE_ROUND_TRIP)
         self.scripts = metrics.histogram(families.SCRIPT_DURATION)
         self.script_mutations = metrics.histogram(families.SCRIPT_MUTATIONS)
         self.replays = metrics.counter(families.REPLAYS)
+        self.revisions_lost = metrics.counter(families.REVISIONS_LOST)
+        self.promises_broken = metrics.gauge(families.PROMISES_BROKEN)
         self.expired = metrics.counter(families.RESERVATIONS_EXPIRED)
         self.open_reservations = metrics.gauge(families.RESERVATIONS_OPEN)
 

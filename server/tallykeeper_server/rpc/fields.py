@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.errors import InvalidFieldError
 
-_PLACE: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{limits.PLACE_CHARACTERS_MAX - 1}}}")
+_PLACE: Final = re.compile(limits.PLACE_PATTERN)
 _REQUEST_ID: Final = re.compile(rf"[ -~]{{1,{limits.REQUEST_ID_CHARACTERS_MAX}}}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SHOWN_CHARACTERS_MAX: Final = 32

@@ -30,7 +30,7 @@ class Interrupted:
 
 
 def script_call(
-    bundles: Sequence[Bundle], *, now_ms: int, retention: Retention, final: bool
+    bundles: Sequence[Bundle], *, now_ms: int, retention: Retention, final: bool, touches: bool
 ) -> tuple[list[Argument], list[Argument]]:
     """Return the KEYS and the ARGV of a batch. ``now_ms`` is about Redis's time, in milliseconds since 1970."""
     buckets = buckets_at(now_ms, retention)
@@ -74,6 +74,7 @@ def script_call(
         retention.reservation_lifetime_ms,
         retention.reservation_ms,
         int(final),
+        int(touches),
     )
     return script_keys, [*head, *arguments]
 

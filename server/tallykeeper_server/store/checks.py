@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Final, cast
 
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.errors import TallyError
 from tallykeeper_server.store.connection import Connection
 
 REDIS_VERSION_MIN: Final = (7, 0)
 VALKEY_VERSION_MIN: Final = (7, 2)
+_WAITAOF_VERSION_MIN: Final = (7, 2)
+"""Of Redis and of Valkey: https://valkey.io/commands/waitaof/."""
 
 
 class StoreUnfitError(TallyError):
@@ -20,20 +23,21 @@ class StoreReport:
 
     name: str
     """Its kind and version, such as ``Valkey 9.1.2``."""
-    syncs_each_write: bool
-    """An acknowledged change survives a power cut."""
+    syncs_by_waiting: bool
+    """It does not sync each write before it answers, but tells when it has: WAITAOF is to follow each change."""
+    kept: tuple[Durability, ...]
+    """The levels, of those that are asked for, that hold."""
     shortcomings: tuple[str, ...]
     """Each promise that does not hold, with the reason and what to set; empty when all hold."""
 
 
-async def check_store(connection: Connection) -> StoreReport:
-    """Ask the store what it is.
+async def check_store(connection: Connection, policy: DurabilityPolicy) -> StoreReport:
+    """Ask the store what it is, and what it can keep of the policy.
 
     :raises StoreUnfitError: it is too old, a replica, a sentinel or a node of a cluster.
     :raises TallyError: it cannot be asked.
     """
     info = _parse_info(cast("bytes", await connection.call("INFO")))
-    name = _name_of(info)
     mode = info.get("server_mode") or info.get("redis_mode")
     if mode == "sentinel":
         message = "the store is a sentinel, which keeps no data; name the primary that it watches instead"
@@ -44,17 +48,39 @@ async def check_store(connection: Connection) -> StoreReport:
     if info.get("role") == "slave":
         message = f"the store is a replica of {info.get('master_host', 'another')}; name its primary instead"
         raise StoreUnfitError(message)
-    append_only = info.get("aof_enabled") == "1"
-    append_fsync = await _setting(connection, "appendfsync")
-    pauses_fsync = await _setting(connection, "no-appendfsync-on-rewrite") == "yes"
-    policy = info.get("maxmemory_policy") or await _setting(connection, "maxmemory-policy")
-    return StoreReport(
-        name=name,
-        syncs_each_write=append_only and append_fsync == "always" and not pauses_fsync,
-        shortcomings=tuple(
-            _shortcomings(append_only=append_only, append_fsync=append_fsync, pauses_fsync=pauses_fsync, policy=policy)
-        ),
+    kind, version = _version_of(info)
+    facts = _Facts(
+        append_only=info.get("aof_enabled") == "1",
+        append_fsync=await _setting(connection, "appendfsync"),
+        pauses_fsync=await _setting(connection, "no-appendfsync-on-rewrite") == "yes",
+        can_be_waited_for=version >= _WAITAOF_VERSION_MIN,
+        replicas=int(info.get("connected_slaves", 0)),
+        eviction=info.get("maxmemory_policy") or await _setting(connection, "maxmemory-policy"),
     )
+    missing = {level: _missing(level, facts, policy) for level in sorted(policy.levels)}
+    return StoreReport(
+        name=f"{kind} {'.'.join(map(str, version))}",
+        syncs_by_waiting=facts.append_only and facts.can_be_waited_for and not facts.syncs_each_write,
+        kept=tuple(level for level, shortcoming in missing.items() if shortcoming is None),
+        shortcomings=tuple(shortcoming for shortcoming in (*missing.values(), _evicts(facts)) if shortcoming),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What the promises rest on."""
+
+    append_only: bool
+    append_fsync: str
+    pauses_fsync: bool
+    can_be_waited_for: bool
+    replicas: int
+    eviction: str
+
+    @property
+    def syncs_each_write(self) -> bool:
+        """Every change is on disk before it is answered."""
+        return self.append_only and self.append_fsync == "always" and not self.pauses_fsync
 
 
 def _parse_info(text: bytes) -> dict[str, str]:
@@ -62,21 +88,22 @@ def _parse_info(text: bytes) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _name_of(info: dict[str, str]) -> str:
+def _version_of(info: dict[str, str]) -> tuple[str, tuple[int, ...]]:
     """Return kind and version, if they are new enough.
 
     :raises StoreUnfitError: they are not.
     """
     valkey = info.get("valkey_version")
-    kind, version, minimum = (
+    kind, text, minimum = (
         ("Valkey", valkey, VALKEY_VERSION_MIN)
         if valkey
         else ("Redis", info.get("redis_version", "0"), REDIS_VERSION_MIN)
     )
-    if tuple(int(part) for part in version.split(".")[:2]) < minimum:
-        message = f"the store is {kind} {version}; at least Redis 7.0 or Valkey 7.2 is needed"
+    version = tuple(int(part) for part in text.split("."))
+    if version[:2] < minimum:
+        message = f"the store is {kind} {text}; at least Redis 7.0 or Valkey 7.2 is needed"
         raise StoreUnfitError(message)
-    return f"{kind} {version}"
+    return kind, version
 
 
 async def _setting(connection: Connection, name: str) -> str:
@@ -88,25 +115,42 @@ async def _setting(connection: Connection, name: str) -> str:
     return reply[1].decode() if reply else "unknown"
 
 
-def _shortcomings(*, append_only: bool, append_fsync: str, pauses_fsync: bool, policy: str) -> list[str]:
-    shortcomings = []
-    if not append_only:
-        shortcomings.append(
+def _missing(level: Durability, facts: _Facts, policy: DurabilityPolicy) -> str | None:
+    """Say what a level lacks to hold, and what to set; None if it holds."""
+    match level:
+        case Durability.FSYNC:
+            return _lacks_for_fsync(facts)
+        case Durability.REPLICATED if facts.replicas < policy.replicas_min:
+            return (
+                f"no change can reach level replicated: the store has {facts.replicas} replicas, and"
+                f" {policy.replicas_min} must have each change (add replicas, or lower replicas_min)"
+            )
+    return None
+
+
+def _lacks_for_fsync(facts: _Facts) -> str | None:
+    if not facts.append_only:
+        return (
             "acknowledged changes are lost when the store restarts: it keeps no append-only file "
             "(set appendonly yes and appendfsync always)"
         )
-    elif append_fsync != "always":
-        shortcomings.append(
-            f"a power cut can lose the last acknowledged changes: appendfsync is {append_fsync} "
+    if facts.syncs_each_write or facts.can_be_waited_for:
+        return None
+    if facts.append_fsync != "always":
+        return (
+            f"a power cut can lose the last acknowledged changes: appendfsync is {facts.append_fsync} "
             "(set appendfsync always)"
         )
-    elif pauses_fsync:
-        shortcomings.append(
-            "a power cut while the store rewrites its append-only file can lose acknowledged changes: "
-            "no-appendfsync-on-rewrite is yes (set no-appendfsync-on-rewrite no)"
-        )
-    if policy != "noeviction":
-        shortcomings.append(
-            f"counts can vanish when memory is short: maxmemory-policy is {policy} (set maxmemory-policy noeviction)"
-        )
-    return shortcomings
+    return (
+        "a power cut while the store rewrites its append-only file can lose acknowledged changes: "
+        "no-appendfsync-on-rewrite is yes (set no-appendfsync-on-rewrite no)"
+    )
+
+
+def _evicts(facts: _Facts) -> str | None:
+    if facts.eviction == "noeviction":
+        return None
+    return (
+        f"counts can vanish when memory is short: maxmemory-policy is {facts.eviction}"
+        " (set maxmemory-policy noeviction)"
+    )

@@ -68,11 +68,7 @@ class Connection:
         :raises ScriptUnknownError: it named a script that Redis does not have.
         :raises DefectError: Redis refused it for another reason.
         """
-        replies = await self.pipeline([command])
-        reply = replies[0]
-        if isinstance(reply, RedisError):
-            raise error_of(reply) from reply
-        return reply
+        return answered(await self.pipeline([command]))[0]
 
     async def pipeline(self, commands: Sequence[Command]) -> list[Reply]:
         """Send commands together and return their replies, an error in place of each that was refused.
@@ -140,13 +136,31 @@ class Connections:
 
     async def call(self, *command: Argument) -> Reply:
         """Send one command and return its reply, as Connection.call does."""
-        first = self._connections[0]
-        return await next((each for each in self._connections if not each.is_busy), first).call(*command)
+        return await self._free().call(*command)
+
+    async def pipeline(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send commands together on one connection and return their replies, as Connection.pipeline does."""
+        return await self._free().pipeline(commands)
 
     async def close(self) -> None:
         """Close all of them."""
         for connection in self._connections:
             await connection.close()
+
+    def _free(self) -> Connection:
+        first = self._connections[0]
+        return next((each for each in self._connections if not each.is_busy), first)
+
+
+def answered(replies: list[Reply]) -> list[Reply]:
+    """Return the replies of a pipeline whose first command was carried out.
+
+    :raises StoreUnavailableError: it was refused, as Connection.call says of each error.
+    """
+    first = replies[0]
+    if isinstance(first, RedisError):
+        raise error_of(first) from first
+    return replies
 
 
 def error_of(error: RedisError) -> Exception:

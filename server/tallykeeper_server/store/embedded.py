@@ -67,12 +67,13 @@ def find_binary(configured: Path | None) -> Path:
 
 
 class EmbeddedStore:
-    """A Valkey for one data directory, whose append-only file is synced before each reply."""
+    """A Valkey for one data directory, whose append-only file is synced before each reply, unless told otherwise."""
 
-    def __init__(self, data_dir: Path, binary: Path) -> None:
-        """Nothing is started or written yet."""
+    def __init__(self, data_dir: Path, binary: Path, *, syncs: bool = True) -> None:
+        """Nothing is started or written yet. Without ``syncs`` the last second's changes may be lost."""
         self._data_dir = data_dir.absolute()
         self._binary = binary
+        self._append_fsync = "always" if syncs else "everysec"
         self._lock: int | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._log_reader: asyncio.Task[None] | None = None
@@ -158,7 +159,7 @@ class EmbeddedStore:
                 *("--daemonize", "no"),
                 *("--save", ""),
                 *("--appendonly", "yes"),
-                *("--appendfsync", "always"),
+                *("--appendfsync", self._append_fsync),
                 *("--no-appendfsync-on-rewrite", "no"),
                 *("--maxmemory-policy", "noeviction"),
                 *("--lazyfree-lazy-expire", "yes"),

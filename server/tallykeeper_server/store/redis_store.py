@@ -1,33 +1,30 @@
 """The store on one Redis or Valkey: applies batches with the script and answers queries by pipeline."""
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha1
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Final, cast
 
 import structlog
 
-import tallykeeper_lua
-from tallykeeper_server.domain.errors import DefectError, TallyError
-from tallykeeper_server.domain.levels import Reservation, ReservationName
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
+from tallykeeper_server.domain.errors import NotDurableYetError, TallyError
+from tallykeeper_server.domain.levels import ReservationName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Mutation, Outcome
 from tallykeeper_server.domain.queries import Query
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.store import keys
-from tallykeeper_server.store.batch import Interrupted, outcomes_of, script_call
-from tallykeeper_server.store.connection import Argument, Connection, Connections, Reply, ScriptUnknownError
-from tallykeeper_server.store.holds import declare_holds, reservations_to_read
-from tallykeeper_server.store.level_text import decode_level
+from tallykeeper_server.store.batch import Interrupted
+from tallykeeper_server.store.checks import StoreReport, check_store
+from tallykeeper_server.store.connection import Argument, Connection, Connections
 from tallykeeper_server.store.reading import answer_of, reading_of, time_ms_of
+from tallykeeper_server.store.script_calls import ScriptCalls
 from tallykeeper_server.store.tail import LedgerTail
 
 _NAMESPACES_REMEMBERED_MAX: Final = 100_000
-_CLOCK_TRIES: Final = 3
 _SCRIPTS_AT_ONCE: Final = 2
-"""As many as the engine has under way."""
+"""As many as the engine has under way, for each level of durability."""
 _SCRIPT_TRIES: Final = 5
 """How often a bundle is run that must wait for others: the last time, holds whose time is up count as held."""
 _EXPIRED_AT_ONCE_MAX: Final = 20
@@ -47,43 +44,51 @@ class RedisStore:
         *,
         timeout_seconds: float,
         retention: Retention,
+        policy: DurabilityPolicy | None = None,
         wall_clock: Callable[[], float] = time.time,
         meter: StoreMeter | None = None,
     ) -> None:
-        """``timeout_seconds`` bounds each round trip; ``wall_clock`` gives seconds since 1970.
+        """``timeout_seconds`` bounds each round trip, but for what is waited by the ``policy``.
 
-        Open reservations are counted only if there is a ``meter`` to note them.
+        ``wall_clock`` gives seconds since 1970. Open reservations are counted only if there is a ``meter``.
 
         :raises ValueError: the URL is not one.
         """
         self._url = url
         self._timeout_seconds = timeout_seconds
-        self._changes = Connections(url, count=_SCRIPTS_AT_ONCE, timeout_seconds=timeout_seconds)
+        self._policy = policy = policy or DurabilityPolicy()
+        count, wait_seconds = _SCRIPTS_AT_ONCE * len(policy.levels), policy.wait_ms / 1_000
+        self._changes = Connections(url, count=count, timeout_seconds=timeout_seconds + wait_seconds)
         self._reads = Connection(url, timeout_seconds=timeout_seconds)
         self._retention = retention
-        self._wall_clock = wall_clock
-        self._clock_offset_ms = 0
-        self._source = tallykeeper_lua.source()
-        self._sha = sha1(self._source.encode(), usedforsecurity=False).hexdigest()
         self._namespaces: set[str] = set()
         self._meter = meter or StoreMeter(Metrics())
+        self.scripts = ScriptCalls(self._changes, retention, policy, meter=self._meter, wall_clock=wall_clock)
         self._counts_open = meter is not None
         self._sweeps = 0
 
-    async def apply(self, bundles: Sequence[Bundle]) -> list[list[Outcome]]:
-        """Apply bundles in order and in one atomic step; return the outcomes of each one's mutations.
+    def lane_of(self, bundle: Bundle) -> Hashable:
+        """Return its level of durability: so nobody waits for what another's namespace asks."""
+        return self._policy.of(bundle.namespace)
+
+    async def apply(self, bundles: Sequence[Bundle]) -> list[list[Outcome] | NotDurableYetError]:
+        """Apply bundles of one lane in order and in one atomic step; return the outcomes of each one's mutations.
 
         Bundles that run short of copies while reservations are due are applied after those have been expired, in a
         step of their own.
 
+        In their place stands an error if they are there, but not yet as durable as they must be.
+
         :raises TallyError: as Connection.call says; any bundle may have been applied.
         """
         outcomes: dict[int, list[Outcome]] = {}
+        durability, missing = self._policy.of(bundles[0].namespace), None
         waiting = list(range(len(bundles)))
         for final_after in range(_SCRIPT_TRIES - 1, -1, -1):
-            results = await self._run([bundles[place] for place in waiting], final=final_after == 0)
+            ran = await self.scripts.run([bundles[place] for place in waiting], durability, final=final_after == 0)
+            missing = missing or ran.missing
             interrupted: dict[int, Interrupted] = {}
-            for place, result in zip(waiting, results, strict=True):
+            for place, result in zip(waiting, ran.results, strict=True):
                 if isinstance(result, Interrupted):
                     interrupted[place] = result
                 else:
@@ -104,7 +109,11 @@ class RedisStore:
                 }
             )
         self._meter.replays.add(sum(_is_replay(each[0]) for each in outcomes.values()))
-        return [outcomes[place] for place in range(len(bundles))]
+        results: list[list[Outcome] | NotDurableYetError] = [outcomes[place] for place in range(len(bundles))]
+        if missing is None:
+            return results
+        error = NotDurableYetError(durability, missing)
+        return [error if _is_kept(bundle, outcomes[place]) else results[place] for place, bundle in enumerate(bundles)]
 
     async def read(self, queries: Sequence[Query[Any]]) -> list[object]:
         """Answer queries in one round trip; in place of an answer, the error of a query that failed alone.
@@ -148,6 +157,17 @@ class RedisStore:
         await self._reads.call("PING")
         self._meter.round_trips.observe(time.perf_counter() - began_at)
 
+    async def check(self) -> StoreReport:
+        """Ask the store for what the promises rest on, and wait for what it does not keep by itself.
+
+        :raises StoreUnfitError: no counts can be kept in it any more.
+        :raises TallyError: it cannot be asked.
+        """
+        report = await check_store(self._reads, self._policy)
+        self.scripts.syncs_by_waiting = report.syncs_by_waiting
+        self._meter.promises_broken.read = lambda: len(report.shortcomings)
+        return report
+
     async def close(self) -> None:
         """Close the connections."""
         await self._changes.close()
@@ -167,57 +187,13 @@ class RedisStore:
         expired, progress = 0, True
         while progress:
             due = cast("list[bytes]", await self._changes.call(*_due_command(namespace, now_ms, _EXPIRED_AT_ONCE_MAX)))
-            results = await self._run([_expiry_of(namespace, reservation_id.decode()) for reservation_id in due])
-            count = sum(isinstance(result, list) and isinstance(result[0], Applied) for result in results)
+            expiries = [_expiry_of(namespace, reservation_id.decode()) for reservation_id in due]
+            ran = await self.scripts.run(expiries, Durability.MEMORY)  # nobody is told of it, so nobody waits for it
+            count = sum(isinstance(result, list) and isinstance(result[0], Applied) for result in ran.results)
             expired += count
             self._meter.expired.add(count)
             progress = count > 0
         return expired
-
-    async def _run(self, bundles: Sequence[Bundle], *, final: bool = True) -> list[list[Outcome] | Interrupted]:
-        """Run bundles in one script call, having read what the reservations hold that they resolve."""
-        if not bundles:
-            return []
-        declared = await self._declare_holds(bundles)
-        replies = await self._replies_to(declared, final=final)
-        return [outcomes_of(bundle, cast("bytes", reply)) for bundle, reply in zip(declared, replies, strict=True)]
-
-    async def _declare_holds(self, bundles: Sequence[Bundle]) -> Sequence[Bundle]:
-        names = reservations_to_read(bundles)
-        if not names:
-            return bundles
-        texts = await self._changes.call("MGET", *(keys.level(namespace, name) for namespace, name in names))
-        held: dict[tuple[str, ReservationName], Reservation] = {}
-        for (namespace, name), text in zip(names, cast("list[bytes | None]", texts), strict=True):
-            # One that someone else has written cannot be read: the script says so of its own mutation alone.
-            with contextlib.suppress(ValueError):
-                if text is not None:
-                    held[namespace, name] = cast("Reservation", decode_level(name, text.decode()))
-        return declare_holds(bundles, held)
-
-    async def _replies_to(self, bundles: Sequence[Bundle], *, final: bool) -> list[Reply]:
-        """Run the script, again if this machine's clock is so wrong that it declared the wrong buckets."""
-        for _ in range(_CLOCK_TRIES):
-            now_ms = int(self._wall_clock() * 1000) + self._clock_offset_ms
-            script_keys, arguments = script_call(bundles, now_ms=now_ms, retention=self._retention, final=final)
-            began_at = time.perf_counter()
-            redis_time, *replies = await self._run_script(script_keys, arguments)
-            self._meter.scripts.observe(time.perf_counter() - began_at)
-            if replies:
-                self._meter.script_mutations.observe(sum(len(bundle.mutations) for bundle in bundles))
-                return replies
-            self._clock_offset_ms += int(cast("bytes", redis_time)) - now_ms
-            log.warning("clock differs from the store's", offset_ms=self._clock_offset_ms)
-        message = "the script never found its request buckets among the declared keys"
-        raise DefectError(message)
-
-    async def _run_script(self, script_keys: list[Argument], arguments: list[Argument]) -> list[Reply]:
-        tail = (len(script_keys), *script_keys, *arguments)
-        try:
-            reply = await self._changes.call("EVALSHA", self._sha, *tail)
-        except ScriptUnknownError:
-            reply = await self._changes.call("EVAL", self._source, *tail)
-        return cast("list[Reply]", reply)
 
     async def _note_namespaces(self, changed: set[str]) -> None:
         """Add namespaces that are new to this process to the set of all. It may fail: the next process adds them."""
@@ -232,6 +208,11 @@ class RedisStore:
             log.warning("namespaces not listed yet", error=str(error))
         else:
             self._namespaces |= new
+
+
+def _is_kept(bundle: Bundle, outcomes: list[Outcome]) -> bool:
+    """Return whether something of a bundle must last: a change, or what its request id is to be answered with."""
+    return bool(bundle.request_id) or any(isinstance(outcome, Applied) for outcome in outcomes)
 
 
 def _is_replay(outcome: Outcome) -> bool:

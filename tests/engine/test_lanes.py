@@ -1,0 +1,83 @@
+"""Lanes by name: what travels together, what they share, and what becomes of the idle ones."""
+
+import asyncio
+from collections.abc import Hashable, Sequence
+
+import pytest
+
+from tallykeeper_server.domain.errors import OverloadedError
+from tallykeeper_server.engine.lane import Backlog, Lane, LaneLimits
+from tallykeeper_server.engine.lanes import Lanes
+
+LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=3, pause_seconds=0.0, second_items_min=100)
+
+
+class HeldStore:
+    """Notes each batch, and answers when the test lets it."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.gate = asyncio.Event()
+
+    async def send(self, items: Sequence[str]) -> Sequence[str]:
+        self.batches.append(list(items))
+        await self.gate.wait()
+        return items
+
+
+class Made:
+    """Lanes by the first letter of an item, and how many were made."""
+
+    def __init__(self) -> None:
+        self.store = HeldStore()
+        self.names: list[Hashable] = []
+        self.lanes = Lanes(lambda item: item[0], self._make)
+
+    def _make(self, name: Hashable, backlog: Backlog) -> Lane[str, str]:
+        self.names.append(name)
+        return Lane(self.store.send, LIMITS, backlog=backlog)
+
+    def submit(self, *items: str) -> list[asyncio.Future[str]]:
+        deadline = asyncio.get_running_loop().time() + 10.0
+        return [self.lanes.submit(item, deadline=deadline, may_resend=False) for item in items]
+
+
+async def test_only_calls_of_one_lane_travel_together() -> None:
+    made = Made()
+    calls = made.submit("a1", "b1")
+    await asyncio.sleep(0)
+    calls += made.submit("a2", "b2", "a3")
+    made.store.gate.set()
+
+    assert await asyncio.gather(*calls) == ["a1", "b1", "a2", "b2", "a3"]
+    assert sorted(made.store.batches) == [["a1"], ["a2", "a3"], ["b1"], ["b2"]]
+
+
+async def test_what_waits_in_all_lanes_has_one_limit() -> None:
+    made = Made()
+    calls = made.submit("a1", "b1")
+    await asyncio.sleep(0)
+    calls += made.submit("a2", "b2", "b3")
+
+    with pytest.raises(OverloadedError):
+        made.submit("c1")
+
+    made.store.gate.set()
+    await asyncio.gather(*calls)
+    assert await asyncio.gather(*made.submit("c1")) == ["c1"]
+
+
+async def test_idle_lanes_are_dropped_and_busy_ones_kept() -> None:
+    made = Made()
+    held = made.submit("a1")
+    await asyncio.sleep(0)
+    made.store.gate.set()
+    letters = [chr(ord("b") + place) for place in range(200)]
+    for letter in letters:
+        await asyncio.gather(*made.submit(letter))
+    await asyncio.gather(*held)
+
+    made.submit("a2")
+
+    assert made.names.count("a") == 2
+    assert len(made.names) == 202

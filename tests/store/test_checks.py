@@ -1,0 +1,81 @@
+"""What a store that cannot be waited for must be set to, and what is missing where replicas are asked for."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
+from tallykeeper_server.store.checks import StoreReport, check_store
+from tallykeeper_server.store.connection import Argument, Connection, Reply
+
+
+class ToldConnection(Connection):
+    """Answers as a store with some settings does."""
+
+    def __init__(self, info: str, settings: Mapping[str, str]) -> None:
+        super().__init__("unix:///nowhere", timeout_seconds=1.0)
+        self._info = info
+        self._settings = settings
+
+    async def call(self, *command: Argument) -> Reply:
+        if command == ("INFO",):
+            return self._info.encode()
+        name = str(command[2])
+        return [name.encode(), self._settings[name].encode()]
+
+
+async def report(
+    *,
+    version: str = "redis_version:7.0.15",
+    fsync: str = "always",
+    pauses: str = "no",
+    replicas: int = 0,
+    **levels: str,
+) -> StoreReport:
+    info = f"{version}\r\nrole:master\r\naof_enabled:1\r\nconnected_slaves:{replicas}\r\nmaxmemory_policy:noeviction"
+    connection = ToldConnection(info, {"appendfsync": fsync, "no-appendfsync-on-rewrite": pauses})
+    policy = DurabilityPolicy(
+        default=Durability(levels.pop("default", "fsync")),
+        namespaces={name: Durability(level) for name, level in levels.items()},
+        replicas_min=2,
+    )
+    return await check_store(connection, policy)
+
+
+async def test_a_store_that_syncs_each_write_keeps_fsync_without_a_wait() -> None:
+    told = await report()
+
+    assert (told.kept, told.shortcomings, told.syncs_by_waiting) == ((Durability.FSYNC,), (), False)
+
+
+@pytest.mark.parametrize(
+    ("fsync", "pauses", "words"),
+    [
+        ("everysec", "no", "appendfsync is everysec (set appendfsync always)"),
+        ("always", "yes", "(set no-appendfsync-on-rewrite no)"),
+    ],
+)
+async def test_one_that_cannot_be_waited_for_must_sync_each_write(fsync: str, pauses: str, words: str) -> None:
+    old = await report(fsync=fsync, pauses=pauses)
+    new = await report(version="redis_version:7.2.0", fsync=fsync, pauses=pauses)
+
+    (shortcoming,) = old.shortcomings
+    assert words in shortcoming
+    assert (old.kept, old.syncs_by_waiting) == ((), False)
+    assert (new.kept, new.shortcomings, new.syncs_by_waiting) == ((Durability.FSYNC,), (), True)
+
+
+@pytest.mark.parametrize(("replicas", "kept"), [(1, ()), (2, (Durability.REPLICATED,)), (3, (Durability.REPLICATED,))])
+async def test_replicated_needs_enough_replicas(replicas: int, kept: tuple[Durability, ...]) -> None:
+    told = await report(default="replicated", replicas=replicas)
+
+    assert told.kept == kept
+    assert [f"has {replicas} replicas, and 2 must have" in words for words in told.shortcomings] == [True][len(kept) :]
+
+
+async def test_only_levels_that_some_namespace_has_are_looked_at() -> None:
+    told = await report(default="memory", fsync="everysec", shop="replicated")
+
+    assert told.kept == (Durability.MEMORY,)
+    assert len(told.shortcomings) == 1
+    assert "level replicated" in told.shortcomings[0]
