@@ -83,17 +83,19 @@ def delete_counter(
     return mutation(defaults, "CounterService/DeleteCounter", request, pb.DeleteCounterResponse, **options)
 
 
-def get_counter(defaults: Defaults, counter: str, **options: Unpack[ReadOptions]) -> Call[pb.GetCounterResponse]:
+def get_counter(
+    defaults: Defaults, counter: str, *, min_revision: int = 0, **options: Unpack[ReadOptions]
+) -> Call[pb.GetCounterResponse]:
     """Read a counter with every change that was acknowledged before. Raises `CounterNotFound`."""
-    request = pb.GetCounterRequest(counter=counter)
+    request = pb.GetCounterRequest(counter=counter, min_revision=min_revision)
     return read(defaults, "CounterService/GetCounter", request, pb.GetCounterResponse, **options)
 
 
 def batch_get_counters(
-    defaults: Defaults, counters: Iterable[str], **options: Unpack[ReadOptions]
+    defaults: Defaults, counters: Iterable[str], *, min_revision: int = 0, **options: Unpack[ReadOptions]
 ) -> Call[pb.BatchGetCountersResponse]:
     """Read 1 to 1,000 counters as they are at one moment, and name those that do not exist."""
-    request = pb.BatchGetCountersRequest(counters=counters)
+    request = pb.BatchGetCountersRequest(counters=counters, min_revision=min_revision)
     return read(defaults, "CounterService/BatchGetCounters", request, pb.BatchGetCountersResponse, **options)
 
 

@@ -79,6 +79,10 @@ class OutcomeUnknown(Unavailable):
     """The server lost its store in the middle of the change. The same request id tells what became of it."""
 
 
+class NotDurableYet(Unavailable):
+    """The change was made, but is not yet as durable as its namespace asks: the same request id waits again."""
+
+
 class DeadlineExceeded(TallykeeperError):
     """The time was up before there was an answer. The same request id tells what became of the change."""
 
@@ -116,14 +120,33 @@ class RevisionTrimmed(TallykeeperError):
 
 
 class RevisionAhead(TallykeeperError):
-    """The namespace is at ``revision`` and so before the one asked for, or has lost changes with its store."""
+    """The namespace is at ``revision`` and so before the one asked for, or has lost changes with its store.
 
-    after_revision: int
+    It was asked for as ``after_revision`` by a watch, and as ``min_revision`` by a read; the other is None.
+    """
+
+    after_revision: int | None
+    min_revision: int | None
     revision: int
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
-        self.after_revision = int(failure.metadata["after_revision"])
+        after, least = (failure.metadata.get(field) for field in ("after_revision", "min_revision"))
+        self.after_revision = None if after is None else int(after)
+        self.min_revision = None if least is None else int(least)
+        self.revision = int(failure.metadata["revision"])
+
+
+class RevisionsLost(TallykeeperError):
+    """The store lost entries that the watch may have given, up to ``revision``, and gave others their revisions.
+
+    Read what there is now, and watch again from there.
+    """
+
+    revision: int
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
         self.revision = int(failure.metadata["revision"])
 
 

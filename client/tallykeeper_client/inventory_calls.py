@@ -135,27 +135,29 @@ def delete_stock(
 
 
 def get_stock(
-    defaults: Defaults, item: str, *, location: str = "", **options: Unpack[ReadOptions]
+    defaults: Defaults, item: str, *, location: str = "", min_revision: int = 0, **options: Unpack[ReadOptions]
 ) -> Call[pb.GetStockResponse]:
     """Read a level with every change that was acknowledged before. Raises `ItemNotFound`."""
-    request = pb.GetStockRequest(item=item, location=location)
+    request = pb.GetStockRequest(item=item, location=location, min_revision=min_revision)
     return read(defaults, "InventoryService/GetStock", request, pb.GetStockResponse, **options)
 
 
 def batch_get_stock(
-    defaults: Defaults, keys: Iterable[pb.StockKey], **options: Unpack[ReadOptions]
+    defaults: Defaults, keys: Iterable[pb.StockKey], *, min_revision: int = 0, **options: Unpack[ReadOptions]
 ) -> Call[pb.BatchGetStockResponse]:
     """Read 1 to 1,000 levels as they are at one moment, and name those that do not exist."""
-    request = pb.BatchGetStockRequest(keys=keys)
+    request = pb.BatchGetStockRequest(keys=keys, min_revision=min_revision)
     return read(defaults, "InventoryService/BatchGetStock", request, pb.BatchGetStockResponse, **options)
 
 
-def get_item(defaults: Defaults, item: str, **options: Unpack[ReadOptions]) -> Call[pb.GetItemResponse]:
+def get_item(
+    defaults: Defaults, item: str, *, min_revision: int = 0, **options: Unpack[ReadOptions]
+) -> Call[pb.GetItemResponse]:
     """Read an item's levels at all its locations, at most 10,000, and their totals.
 
     Raises `ItemNotFound` if it has none, and `ValueOverflow` if a total is outside -(2^53-1) .. 2^53-1.
     """
-    request = pb.GetItemRequest(item=item)
+    request = pb.GetItemRequest(item=item, min_revision=min_revision)
     return read(defaults, "InventoryService/GetItem", request, pb.GetItemResponse, **options)
 
 
@@ -188,11 +190,11 @@ def list_stock(
 
 
 def check_availability(
-    defaults: Defaults, lines: Iterable[pb.AvailabilityLine], **options: Unpack[ReadOptions]
+    defaults: Defaults, lines: Iterable[pb.AvailabilityLine], *, min_revision: int = 0, **options: Unpack[ReadOptions]
 ) -> Call[pb.CheckAvailabilityResponse]:
     """Tell for each of 1 to 100 lines what is available, now and for everyone: nothing is held by it.
 
     A line that names no copies asks for one. Lines that name the same level share what there is.
     """
-    request = pb.CheckAvailabilityRequest(lines=lines)
+    request = pb.CheckAvailabilityRequest(lines=lines, min_revision=min_revision)
     return read(defaults, "InventoryService/CheckAvailability", request, pb.CheckAvailabilityResponse, **options)

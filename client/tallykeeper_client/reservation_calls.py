@@ -77,10 +77,10 @@ def extend(
 
 
 def get_reservation(
-    defaults: Defaults, reservation_id: str, **options: Unpack[ReadOptions]
+    defaults: Defaults, reservation_id: str, *, min_revision: int = 0, **options: Unpack[ReadOptions]
 ) -> Call[pb.GetReservationResponse]:
     """Read a reservation; one that has ended is kept for a while. Raises `ReservationNotFound`."""
-    request = pb.GetReservationRequest(reservation_id=reservation_id)
+    request = pb.GetReservationRequest(reservation_id=reservation_id, min_revision=min_revision)
     return read(defaults, "ReservationService/GetReservation", request, pb.GetReservationResponse, **options)
 
 

@@ -194,7 +194,7 @@ def _handlers(
         "ReservationService": ReservationServicer(engine, reservations),
         "BatchService": BatchServicer(engine, changes_of_operations(reservations), meters.refusals),
         "LedgerService": LedgerServicer(engine, source, hub),
-        "NamespaceService": NamespaceServicer(engine, retention),
+        "NamespaceService": NamespaceServicer(engine, retention, settings.policy),
     }
     seconds = settings.deadline_seconds
     return [

@@ -47,6 +47,9 @@ async def ready_store(settings: Settings) -> AsyncIterator[ReadyStore]:
 
     :raises StartError: it cannot be started, reached or used.
     """
+    if settings.store == "embedded" and Durability.REPLICATED in settings.policy.levels:
+        message = "the embedded store has no replicas, as level replicated asks; set store to one that has"
+        raise StartError(message)
     async with contextlib.AsyncExitStack() as stack:
         try:
             url = settings.store

@@ -157,7 +157,11 @@ CASES = [
         "namespace get --namespace shop",
         namespace_pb2.GetNamespaceRequest(namespace="shop"),
         namespace_pb2.GetNamespaceResponse(
-            namespace="shop", revision=17, oldest_revision=1, request_retention=timedelta(days=1)
+            namespace="shop",
+            revision=17,
+            oldest_revision=1,
+            request_retention=timedelta(days=1),
+            durability=namespace_pb2.DURABILITY_REPLICATED,
         ),
         (
             "namespace            shop",
@@ -166,6 +170,7 @@ CASES = [
             "stock levels         0",
             "counters             0",
             "active reservations  0",
+            "durability           replicated",
             "revisions kept       all",
             "request ids kept     1 day, 0:00:00",
             "reservations kept    0:00:00",

@@ -100,6 +100,7 @@ BAD_VALUES: Mapping[str, Sequence[object]] = {
     "backorder_limit": _NOT_A_QUANTITY,
     "low_stock_threshold": _NOT_A_QUANTITY,
     "after_revision": _NOT_A_QUANTITY,
+    "min_revision": _NOT_A_QUANTITY,
     "expire_after": [*_NOT_A_DURATION, Duration(seconds=3_650 * 86_400, nanos=1)],
     "ttl": [*_NOT_A_DURATION, Duration(seconds=30 * 86_400, nanos=1_000_000)],
     "start_time": _NOT_A_TIME,

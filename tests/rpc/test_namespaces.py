@@ -5,7 +5,12 @@ from google.protobuf.duration_pb2 import Duration
 
 from tallykeeper.v1.counter_pb2 import DeleteCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DeleteStockRequest, SetStockRequest
-from tallykeeper.v1.namespace_pb2 import GetNamespaceRequest, GetNamespaceResponse, ListNamespacesRequest
+from tallykeeper.v1.namespace_pb2 import (
+    DURABILITY_FSYNC,
+    GetNamespaceRequest,
+    GetNamespaceResponse,
+    ListNamespacesRequest,
+)
 from tallykeeper.v1.reservation_pb2 import ReleaseRequest, ReserveRequest, StockLine
 from tests.calling import Caller
 
@@ -64,6 +69,7 @@ def test_a_namespace_that_was_never_changed_holds_nothing(call: Caller, namespac
         ledger_revisions_max=1_000_000,
         reservation_retention=Duration(seconds=7 * DAY_SECONDS),
         reservation_lifetime_max=Duration(seconds=30 * DAY_SECONDS),
+        durability=DURABILITY_FSYNC,
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tallykeeper_server.store.embedded import find_binary
+from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
 from tests.calling import Caller
 from tests.server.starting import refused_start
 from tests.serving import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, store_process
@@ -100,6 +100,24 @@ def test_it_says_which_promise_a_store_does_not_hold(
     assert len(reasons) == (told is not None)
     assert all(words in reason for reason in reasons for words in told or ())
     assert bool(server.events("promise")) == (options != ("--appendonly", "no"))  # the others can be waited for
+
+
+@pytest.mark.parametrize("level", [("--durability", "replicated"), ("--namespace-durability", "shop=replicated")])
+def test_the_embedded_store_has_no_replicas(tmp_path: Path, level: tuple[str, str]) -> None:
+    line = refused_start("--data-dir", str(tmp_path / "data"), *level)
+
+    assert "the embedded store has no replicas, as level replicated asks; set store to one that has" in line
+    assert not (tmp_path / "data").exists()
+
+
+def test_at_level_memory_the_embedded_store_does_not_sync_each_write(tmp_path: Path) -> None:
+    with ServerProcess("--data-dir", str(tmp_path), "--durability", "memory") as server:
+        with redis.Redis.from_url(EmbeddedStore(tmp_path, find_binary(None)).url) as connection:
+            assert connection.config_get("appendfsync") == {"appendfsync": "everysec"}
+
+        (promise,) = server.events("promise")
+        assert promise["durability"] == "memory"
+        assert not server.events("a promise does not hold")
 
 
 def test_a_store_that_is_not_there_is_one_clear_line() -> None:

@@ -81,6 +81,7 @@ NAMESPACE: Final = (
     Column[GetNamespaceResponse]("stock levels", lambda found: found.stock_level_count),
     Column[GetNamespaceResponse]("counters", lambda found: found.counter_count),
     Column[GetNamespaceResponse]("active reservations", lambda found: found.active_reservation_count),
+    Column[GetNamespaceResponse]("durability", lambda found: words.durability_word(found.durability)),
     Column[GetNamespaceResponse]("revisions kept", lambda found: found.ledger_revisions_max or "all"),
     Column[GetNamespaceResponse]("request ids kept", lambda found: found.request_retention.ToTimedelta()),
     Column[GetNamespaceResponse]("reservations kept", lambda found: found.reservation_retention.ToTimedelta()),

@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallykeeper.v1.inventory_pb2 import LineAvailability
 from tallykeeper.v1.ledger_pb2 import Entry, EntryLine, OperationKind, RequestOutcome, ThresholdCrossing
+from tallykeeper.v1.namespace_pb2 import Durability
 from tallykeeper.v1.reservation_pb2 import ReservationLine, ReservationState
 
 
@@ -22,6 +23,11 @@ def operation_word(kind: int) -> str:
 def outcome_word(outcome: int) -> str:
     """Name what became of a request, as in ``applied``."""
     return RequestOutcome.Name(outcome).removeprefix("REQUEST_OUTCOME_").lower()
+
+
+def durability_word(durability: int) -> str:
+    """Name what an acknowledged change survives, as in ``fsync``."""
+    return Durability.Name(durability).removeprefix("DURABILITY_").lower()
 
 
 def changes(entry: Entry) -> str:

@@ -144,12 +144,14 @@ class DeleteCounterResponse(_message.Message):
     def __init__(self, counter: _Optional[_Union[Counter, _Mapping]] = ..., revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
 
 class GetCounterRequest(_message.Message):
-    __slots__ = ("namespace", "counter")
+    __slots__ = ("namespace", "counter", "min_revision")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     COUNTER_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     counter: str
-    def __init__(self, namespace: _Optional[str] = ..., counter: _Optional[str] = ...) -> None: ...
+    min_revision: int
+    def __init__(self, namespace: _Optional[str] = ..., counter: _Optional[str] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class GetCounterResponse(_message.Message):
     __slots__ = ("counter",)
@@ -158,12 +160,14 @@ class GetCounterResponse(_message.Message):
     def __init__(self, counter: _Optional[_Union[Counter, _Mapping]] = ...) -> None: ...
 
 class BatchGetCountersRequest(_message.Message):
-    __slots__ = ("namespace", "counters")
+    __slots__ = ("namespace", "counters", "min_revision")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     counters: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, namespace: _Optional[str] = ..., counters: _Optional[_Iterable[str]] = ...) -> None: ...
+    min_revision: int
+    def __init__(self, namespace: _Optional[str] = ..., counters: _Optional[_Iterable[str]] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class BatchGetCountersResponse(_message.Message):
     __slots__ = ("counters", "missing")

@@ -243,14 +243,16 @@ class DeleteStockResponse(_message.Message):
     def __init__(self, stock_level: _Optional[_Union[StockLevel, _Mapping]] = ..., revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
 
 class GetStockRequest(_message.Message):
-    __slots__ = ("namespace", "item", "location")
+    __slots__ = ("namespace", "item", "location", "min_revision")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     ITEM_FIELD_NUMBER: _ClassVar[int]
     LOCATION_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     item: str
     location: str
-    def __init__(self, namespace: _Optional[str] = ..., item: _Optional[str] = ..., location: _Optional[str] = ...) -> None: ...
+    min_revision: int
+    def __init__(self, namespace: _Optional[str] = ..., item: _Optional[str] = ..., location: _Optional[str] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class GetStockResponse(_message.Message):
     __slots__ = ("stock_level",)
@@ -259,12 +261,14 @@ class GetStockResponse(_message.Message):
     def __init__(self, stock_level: _Optional[_Union[StockLevel, _Mapping]] = ...) -> None: ...
 
 class BatchGetStockRequest(_message.Message):
-    __slots__ = ("namespace", "keys")
+    __slots__ = ("namespace", "keys", "min_revision")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     keys: _containers.RepeatedCompositeFieldContainer[StockKey]
-    def __init__(self, namespace: _Optional[str] = ..., keys: _Optional[_Iterable[_Union[StockKey, _Mapping]]] = ...) -> None: ...
+    min_revision: int
+    def __init__(self, namespace: _Optional[str] = ..., keys: _Optional[_Iterable[_Union[StockKey, _Mapping]]] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class BatchGetStockResponse(_message.Message):
     __slots__ = ("stock_levels", "missing")
@@ -275,12 +279,14 @@ class BatchGetStockResponse(_message.Message):
     def __init__(self, stock_levels: _Optional[_Iterable[_Union[StockLevel, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[StockKey, _Mapping]]] = ...) -> None: ...
 
 class GetItemRequest(_message.Message):
-    __slots__ = ("namespace", "item")
+    __slots__ = ("namespace", "item", "min_revision")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     ITEM_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     item: str
-    def __init__(self, namespace: _Optional[str] = ..., item: _Optional[str] = ...) -> None: ...
+    min_revision: int
+    def __init__(self, namespace: _Optional[str] = ..., item: _Optional[str] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class GetItemResponse(_message.Message):
     __slots__ = ("stock_levels", "total_on_hand", "total_reserved", "total_available")
@@ -319,12 +325,14 @@ class ListStockResponse(_message.Message):
     def __init__(self, stock_levels: _Optional[_Iterable[_Union[StockLevel, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class CheckAvailabilityRequest(_message.Message):
-    __slots__ = ("namespace", "lines")
+    __slots__ = ("namespace", "lines", "min_revision")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     LINES_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     lines: _containers.RepeatedCompositeFieldContainer[AvailabilityLine]
-    def __init__(self, namespace: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[AvailabilityLine, _Mapping]]] = ...) -> None: ...
+    min_revision: int
+    def __init__(self, namespace: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[AvailabilityLine, _Mapping]]] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class AvailabilityLine(_message.Message):
     __slots__ = ("item", "location", "copies", "any_location")

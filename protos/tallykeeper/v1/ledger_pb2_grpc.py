@@ -80,6 +80,8 @@ class LedgerServiceServicer:
         OUT_OF_RANGE        REVISION_TRIMMED (after_revision, oldest): entries after the revision have been dropped;
         oldest is the first there is. REVISION_AHEAD (after_revision, revision): the namespace
         has not come so far, or has lost changes with its store.
+        DATA_LOSS           REVISIONS_LOST (revision): the store lost entries that this watch may have sent, up to
+        revision, the last. Others have their revisions now: read the levels and begin anew.
         RESOURCE_EXHAUSTED  WATCHER_TOO_SLOW (revision): the caller does not read as fast as changes come. Begin again
         after revision, the last that was sent. TOO_MANY_WATCHES: the server has no room for another.
         UNAVAILABLE         SHUTTING_DOWN (revision): the server stops; begin again after revision.

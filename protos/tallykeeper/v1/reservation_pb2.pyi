@@ -179,12 +179,14 @@ class ExtendResponse(_message.Message):
     def __init__(self, reservation: _Optional[_Union[Reservation, _Mapping]] = ..., revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
 
 class GetReservationRequest(_message.Message):
-    __slots__ = ("namespace", "reservation_id")
+    __slots__ = ("namespace", "reservation_id", "min_revision")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     reservation_id: str
-    def __init__(self, namespace: _Optional[str] = ..., reservation_id: _Optional[str] = ...) -> None: ...
+    min_revision: int
+    def __init__(self, namespace: _Optional[str] = ..., reservation_id: _Optional[str] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class GetReservationResponse(_message.Message):
     __slots__ = ("reservation",)

@@ -94,15 +94,14 @@ class RevisionTrimmedError(TallyError):
 
 
 class RevisionAheadError(TallyError):
-    """The namespace has not come as far as a revision, or has lost changes."""
+    """The namespace has not come as far as the revision that a field names, or has lost changes."""
 
     reason = "REVISION_AHEAD"
 
-    def __init__(self, after_revision: int, revision: int) -> None:
+    def __init__(self, wanted: int, revision: int, *, field: str = "after_revision") -> None:
         super().__init__(
-            f"revision {after_revision} has not been reached: the namespace is at {revision}, unless its store lost"
-            " changes",
-            {"after_revision": str(after_revision), "revision": str(revision)},
+            f"revision {wanted} has not been reached, or was lost with its store: the namespace is at {revision}",
+            {field: str(wanted), "revision": str(revision)},
         )
 
 

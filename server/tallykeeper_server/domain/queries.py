@@ -30,6 +30,8 @@ class GetLevels(Query[Sequence[Level | None]]):
 
     namespace: str
     names: tuple[LevelName, ...]
+    min_revision: int = 0
+    """The revision that the namespace must have reached, else RevisionAheadError is the answer."""
 
 
 @dataclass(frozen=True, slots=True)

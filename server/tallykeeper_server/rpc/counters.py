@@ -49,7 +49,7 @@ class CounterServicer:
         """Read one counter."""
         fields = Fields()
         name = CounterName(fields.name("counter", request.counter))
-        query = GetLevels(fields.namespace(request.namespace), (name,))
+        query = GetLevels(fields.namespace(request.namespace), (name,), fields.min_revision(request.min_revision))
         fields.check()
         (level,) = await self._engine.ask(query, deadline=deadline)
         if level is None:
@@ -63,7 +63,7 @@ class CounterServicer:
         fields = Fields()
         fields.count("counters", len(request.counters), limits.BATCH_GET_NAMES_MAX)
         names = tuple(map(CounterName, fields.names("counters", request.counters, limits.BATCH_GET_NAMES_MAX)))
-        query = GetLevels(fields.namespace(request.namespace), names)
+        query = GetLevels(fields.namespace(request.namespace), names, fields.min_revision(request.min_revision))
         fields.check()
         levels = await self._engine.ask(query, deadline=deadline)
         return counter_pb2.BatchGetCountersResponse(

@@ -113,6 +113,10 @@ class Fields:
             self.refuse(field, f"{value} is out of range; {least} .. 2^53-1 is allowed")
         return value
 
+    def min_revision(self, value: int) -> int:
+        """The field ``min_revision``: 0 or more."""
+        return self.quantity("min_revision", value, least=0)
+
     def copies(self, request: _HasCopies) -> int:
         """The field ``copies``: 1 or more; 1 when absent."""
         return self.quantity("copies", request.copies, least=1) if request.HasField("copies") else 1

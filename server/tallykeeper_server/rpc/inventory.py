@@ -67,7 +67,7 @@ class InventoryServicer:
         """Read one level."""
         fields = Fields()
         name = stock_name(request, fields)
-        query = GetLevels(fields.namespace(request.namespace), (name,))
+        query = GetLevels(fields.namespace(request.namespace), (name,), fields.min_revision(request.min_revision))
         fields.check()
         (level,) = await self._engine.ask(query, deadline=deadline)
         if level is None:
@@ -81,7 +81,7 @@ class InventoryServicer:
         fields = Fields()
         fields.count("keys", len(request.keys), limits.BATCH_GET_NAMES_MAX)
         names = tuple(stock_name(key, fields.within(f"keys[{place}].")) for place, key in enumerate(request.keys))
-        query = GetLevels(fields.namespace(request.namespace), names)
+        query = GetLevels(fields.namespace(request.namespace), names, fields.min_revision(request.min_revision))
         fields.check()
         levels = await self._engine.ask(query, deadline=deadline)
         return inventory_pb2.BatchGetStockResponse(
@@ -98,10 +98,11 @@ class InventoryServicer:
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         item = fields.name("item", request.item)
+        min_revision = fields.min_revision(request.min_revision)
         fields.check()
         query = ListNames(namespace, Kind.STOCK, prefix=item, whole_item=True, limit=limits.ITEM_LOCATIONS_MAX)
         names = await self._engine.ask(query, deadline=deadline)
-        levels = await self._engine.ask(GetLevels(namespace, tuple(names)), deadline=deadline)
+        levels = await self._engine.ask(GetLevels(namespace, tuple(names), min_revision), deadline=deadline)
         stock_levels = stock_messages(levels)
         if not stock_levels:
             raise item_not_found(item)
@@ -159,6 +160,7 @@ class InventoryServicer:
         fields = Fields()
         wanted = wanted_lines(request, fields)
         namespace = fields.namespace(request.namespace)
+        min_revision = fields.min_revision(request.min_revision)
         fields.check()
         items = list(dict.fromkeys(line.item for line in wanted if line.location is None))
         listings = [
@@ -167,5 +169,5 @@ class InventoryServicer:
         anywhere = await asyncio.gather(*(self._engine.ask(listing, deadline=deadline) for listing in listings))
         named = [StockName(line.item, line.location) for line in wanted if line.location is not None]
         names = tuple(dict.fromkeys((*named, *(name for names in anywhere for name in names))))
-        levels = await self._engine.ask(GetLevels(namespace, names), deadline=deadline)
+        levels = await self._engine.ask(GetLevels(namespace, names, min_revision), deadline=deadline)
         return availability_of(wanted, [cast("StockLevel", level) for level in levels if level is not None])

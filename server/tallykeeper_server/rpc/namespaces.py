@@ -1,7 +1,10 @@
 """NamespaceService on the wire."""
 
+from typing import Final
+
 from tallykeeper.v1 import namespace_pb2
 from tallykeeper_server.domain import limits
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.queries import CountNamespace, ListNamespaces
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.engine.engine import Engine
@@ -9,12 +12,19 @@ from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import duration_of
 from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
 
+_DURABILITIES: Final = {
+    Durability.FSYNC: namespace_pb2.DURABILITY_FSYNC,
+    Durability.REPLICATED: namespace_pb2.DURABILITY_REPLICATED,
+    Durability.MEMORY: namespace_pb2.DURABILITY_MEMORY,
+}
+
 
 class NamespaceServicer:
     """Each method checks its request, asks the engine and builds the response."""
 
-    def __init__(self, engine: Engine, retention: Retention) -> None:
+    def __init__(self, engine: Engine, retention: Retention, policy: DurabilityPolicy) -> None:
         self._engine = engine
+        self._policy = policy
         self._retention = retention
 
     async def ListNamespaces(
@@ -54,4 +64,5 @@ class NamespaceServicer:
             ledger_revisions_max=self._retention.ledger_revisions,
             reservation_retention=duration_of(self._retention.reservation_ms),
             reservation_lifetime_max=duration_of(self._retention.reservation_lifetime_ms),
+            durability=_DURABILITIES[self._policy.of(namespace)],
         )

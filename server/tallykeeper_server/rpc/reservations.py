@@ -53,9 +53,9 @@ class ReservationServicer:
         """Read one reservation."""
         fields = Fields()
         name = reservation_name(request.reservation_id, fields)
-        namespace = fields.namespace(request.namespace)
+        query = GetLevels(fields.namespace(request.namespace), (name,), fields.min_revision(request.min_revision))
         fields.check()
-        (found,) = await self._read(namespace, (name,), deadline)
+        (found,) = await self._read(query, deadline)
         if found is None:
             raise not_found(name)
         return reservation_pb2.GetReservationResponse(reservation=reservation_message(*found))
@@ -80,9 +80,8 @@ class ReservationServicer:
         for _ in range(_LIST_SCANS_MAX):
             query = ListReservations(namespace, first, last, after=after, limit=scan)
             places = await self._engine.ask(query, deadline=deadline)
-            found = await self._read(
-                namespace, tuple(ReservationName(each.reservation_id) for each in places), deadline
-            )
+            names = tuple(ReservationName(each.reservation_id) for each in places)
+            found = await self._read(GetLevels(namespace, names), deadline)
             for place, each in zip(places, found, strict=True):
                 if each and _passes(each[0], holder, item) and _is_in(each[1], request.state):
                     page.add(*each)
@@ -97,12 +96,10 @@ class ReservationServicer:
         token = seal_page_token(f"{after.state.name}\0{after.reservation_id}", *listing) if after else ""
         return reservation_pb2.ListReservationsResponse(reservations=page.reservations, next_page_token=token)
 
-    async def _read(
-        self, namespace: str, names: tuple[ReservationName, ...], deadline: float
-    ) -> list[tuple[Reservation, ReservationState] | None]:
+    async def _read(self, query: GetLevels, deadline: float) -> list[tuple[Reservation, ReservationState] | None]:
         """Return reservations and what they are now; None for each that does not exist."""
         levels, now_ms = await asyncio.gather(
-            self._engine.ask(GetLevels(namespace, names), deadline=deadline),
+            self._engine.ask(query, deadline=deadline),
             self._engine.ask(GetTime(), deadline=deadline),
         )
         reservations = cast("list[Reservation | None]", levels)

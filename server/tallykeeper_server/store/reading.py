@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, cast
 from redis.exceptions import RedisError
 
 from tallykeeper_server.domain.entries import Entry
-from tallykeeper_server.domain.errors import DefectError
+from tallykeeper_server.domain.errors import DefectError, RevisionAheadError
 from tallykeeper_server.domain.levels import Level, LevelName
 from tallykeeper_server.domain.mutations import FINGERPRINT_BYTES
 from tallykeeper_server.domain.queries import (
@@ -71,10 +71,19 @@ def decode_stream(stream: StreamEntries) -> list[Entry]:
 
 
 def _get_levels(query: GetLevels, _: Retention) -> Reading:
-    if not query.names:
+    if not (query.names or query.min_revision):
         return Reading([], lambda _: [])
-    command = ("MGET", *(keys.level(query.namespace, name) for name in query.names))
-    return Reading([command], lambda replies: _levels(query.names, replies[0]))
+    levels = (keys.level(query.namespace, name) for name in query.names)
+    if query.min_revision:
+        return Reading([("MGET", keys.revision(query.namespace), *levels)], lambda replies: _reached(query, replies[0]))
+    return Reading([("MGET", *levels)], lambda replies: _levels(query.names, replies[0]))
+
+
+def _reached(query: GetLevels, texts: Sequence[bytes | None]) -> list[Level | None] | RevisionAheadError:
+    revision = int(texts[0] or 0)
+    if revision < query.min_revision:
+        return RevisionAheadError(query.min_revision, revision, field="min_revision")
+    return _levels(query.names, texts[1:])
 
 
 def _snapshot(query: Snapshot, _: Retention) -> Reading:

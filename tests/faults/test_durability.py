@@ -1,0 +1,241 @@
+"""The levels of durability: what an acknowledged change survives, and what a caller is told while it would not."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import grpc
+import pytest
+import redis
+
+from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.counter_pb2 import BatchGetCountersRequest, GetCounterRequest, IncrementRequest
+from tallykeeper.v1.inventory_pb2 import (
+    AvailabilityLine,
+    BatchGetStockRequest,
+    CheckAvailabilityRequest,
+    DecrementCopiesRequest,
+    GetItemRequest,
+    GetStockRequest,
+    IncrementCopiesRequest,
+    StockKey,
+)
+from tallykeeper.v1.ledger_pb2 import WatchRequest
+from tallykeeper.v1.namespace_pb2 import (
+    DURABILITY_FSYNC,
+    DURABILITY_MEMORY,
+    DURABILITY_REPLICATED,
+    GetNamespaceRequest,
+)
+from tallykeeper.v1.reservation_pb2 import GetReservationRequest, ReserveRequest, StockLine
+from tallykeeper_server.settings import Settings
+from tallykeeper_server.store.embedded import find_binary
+from tests.calling import Caller, Failure
+from tests.entries import entries_of
+from tests.faults.stopping import stopped
+from tests.replicas import Replicated, replicated_store
+from tests.serving import ServerProcess, ThreadedServer, store_process, wait_until
+
+Start: TypeAlias = Callable[..., Caller]
+"""Starts a server on a store and returns what calls it."""
+
+REPLICATED: Final = {"durability": "replicated", "durability_wait_seconds": 0.1}
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicated]:
+    with replicated_store(tmp_path_factory.mktemp("replicated")) as stores:
+        yield stores
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest) -> Start:
+    """Start a server on a store and return what calls it."""
+
+    def started(store: str, **settings: Any) -> Caller:  # noqa: ANN401  # settings by name
+        server = ThreadedServer(Settings(listen="127.0.0.1:0", store=store, **settings))
+        server.__enter__()
+        request.addfinalizer(server.__exit__)
+        caller = Caller(server.target)
+        request.addfinalizer(caller.close)
+        return caller
+
+    return started
+
+
+def increment(namespace: str, request_id: str = "") -> IncrementRequest:
+    return IncrementRequest(namespace=namespace, counter="visits", request_id=request_id)
+
+
+def failure(call: Caller, request: Any) -> Failure:  # noqa: ANN401  # any request
+    with pytest.raises(Failure) as caught:
+        call(request)
+    return caught.value
+
+
+def count_at(url: str, namespace: str) -> int:
+    with redis.Redis.from_url(url) as connection:
+        return int(connection.get(f"tk:{{{namespace}}}:counter:visits") or 0)
+
+
+def test_what_is_acknowledged_is_at_the_replica(start: Start, stores: Replicated, namespace: str) -> None:
+    call = start(stores.primary, **REPLICATED)
+
+    for count in range(1, 51):
+        call(increment(namespace))
+        assert count_at(stores.replica, namespace) == count
+
+
+def test_without_its_replica_a_change_is_made_but_not_durable_yet(
+    start: Start, stores: Replicated, namespace: str
+) -> None:
+    call = start(stores.primary, **REPLICATED)
+
+    with stopped(stores.replica):
+        told = failure(call, increment(namespace, "r"))
+
+    assert (told.code, told.reason) == (grpc.StatusCode.UNAVAILABLE, "NOT_DURABLE_YET")
+    assert told.metadata == {"durability": "replicated"}
+    assert "0 of 1 replicas have it after 100 ms" in told.message
+    assert told.retry_delay_seconds == 0.1
+    assert call(GetCounterRequest(namespace=namespace, counter="visits")).counter.value == 1
+
+
+def test_a_repeat_waits_again_on_a_connection_that_has_written_nothing(
+    start: Start, stores: Replicated, namespace: str
+) -> None:
+    first, second = start(stores.primary, **REPLICATED), start(stores.primary, **REPLICATED)
+
+    with stopped(stores.replica):
+        assert failure(first, increment(namespace, "r")).reason == "NOT_DURABLE_YET"
+        assert failure(second, increment(namespace, "r")).reason == "NOT_DURABLE_YET"
+    again = second(increment(namespace, "r"))
+
+    assert (again.replayed, again.revision, again.counter.value) == (True, 1, 1)
+    assert count_at(stores.replica, namespace) == 1
+
+
+def test_a_refusal_that_is_remembered_must_last_as_well(start: Start, stores: Replicated, namespace: str) -> None:
+    call = start(stores.primary, **REPLICATED)
+    call(IncrementCopiesRequest(namespace=namespace, item="dune"))
+    wish = DecrementCopiesRequest(namespace=namespace, item="dune", copies=2)
+    remembered = DecrementCopiesRequest(namespace=namespace, item="dune", copies=2, request_id="r")
+
+    with stopped(stores.replica):
+        told = [failure(call, request).reason for request in (remembered, remembered, wish)]
+
+    assert told == ["NOT_DURABLE_YET", "NOT_DURABLE_YET", "INSUFFICIENT_STOCK"]
+    assert failure(call, remembered).reason == "INSUFFICIENT_STOCK"
+
+
+def test_a_large_batch_that_was_made_in_part_says_so(start: Start, stores: Replicated, namespace: str) -> None:
+    call = start(stores.primary, **REPLICATED)
+    operations = [Operation(increment=IncrementRequest(counter="visits"))] * 600
+    batch = ApplyRequest(namespace=namespace, operations=operations, request_id="r")
+
+    with stopped(stores.replica):
+        assert failure(call, batch).reason == "NOT_DURABLE_YET"
+    call(batch)
+
+    assert count_at(stores.replica, namespace) == 600
+
+
+def test_each_namespace_waits_for_what_it_asks_alone(start: Start, stores: Replicated, namespace: str) -> None:
+    cache, shop = f"{namespace}.cache", f"{namespace}.shop"
+    call = start(stores.primary, namespace_durability=f"{cache}=memory,{shop}=replicated", durability_wait_seconds=0.1)
+
+    with stopped(stores.replica):
+        call(increment(cache))
+        call(increment(namespace))
+        assert failure(call, increment(shop)).reason == "NOT_DURABLE_YET"
+
+    levels = [call(GetNamespaceRequest(namespace=name)).durability for name in (cache, namespace, shop)]
+    assert levels == [DURABILITY_MEMORY, DURABILITY_FSYNC, DURABILITY_REPLICATED]
+
+
+def test_a_store_that_syncs_now_and_then_is_waited_for(start: Start, tmp_path: Path, namespace: str) -> None:
+    everysec = ("--appendonly", "yes", "--appendfsync", "everysec")
+    with store_process(find_binary(None), tmp_path, *everysec) as url, redis.Redis.from_url(url) as connection:
+        start(url)(increment(namespace))
+
+        assert connection.info("commandstats")["cmdstat_waitaof"]["calls"] >= 1
+        # What it has on disk is all that it was told.
+        assert connection.execute_command("WAITAOF", 1, 0, 1)[0] == 1
+
+
+def test_a_promise_that_ends_is_told_and_told_again_when_it_holds(tmp_path: Path, namespace: str) -> None:
+    everysec = ("--appendonly", "yes", "--appendfsync", "everysec")
+    with (
+        store_process(find_binary(None), tmp_path, *everysec) as url,
+        redis.Redis.from_url(url) as connection,
+        ServerProcess("--store", url, "--promise-check-seconds", "0.05", "--store-check-seconds", "0.05") as server,
+    ):
+        call = Caller(server.target)
+        call(increment(namespace))
+        connection.config_set("maxmemory-policy", "allkeys-lru")
+        wait_until(lambda: bool(server.events("a promise does not hold any more")), what="it is told")
+        connection.config_set("maxmemory-policy", "noeviction")
+        wait_until(lambda: bool(server.events("every promise holds again")), what="it is told again")
+        call.close()
+
+    (told,) = server.events("a promise does not hold any more")
+    assert "maxmemory-policy is allkeys-lru" in told["reason"]
+
+
+def test_a_revision_that_goes_backwards_is_told_to_those_who_watch(
+    start: Start, own_store: str, namespace: str
+) -> None:
+    call = start(own_store)
+    for _ in range(5):
+        call(increment(namespace))
+
+    with call.stream(WatchRequest(namespace=namespace)) as responses, redis.Redis.from_url(own_store) as connection:
+        next(responses)
+        call(increment(namespace))
+        connection.flushall()
+        call(increment(namespace))
+        with pytest.raises(Failure) as caught:
+            for _ in responses:
+                pass
+
+    assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.DATA_LOSS, "REVISIONS_LOST")
+    assert [entry.revision for entry in entries_of(call, namespace)] == [1]
+
+
+def reads(namespace: str, revision: int) -> list[Any]:
+    """Return one of each read that can ask for a revision."""
+    return [
+        GetCounterRequest(namespace=namespace, counter="visits", min_revision=revision),
+        BatchGetCountersRequest(namespace=namespace, counters=["visits"], min_revision=revision),
+        GetStockRequest(namespace=namespace, item="dune", min_revision=revision),
+        BatchGetStockRequest(namespace=namespace, keys=[StockKey(item="dune")], min_revision=revision),
+        GetItemRequest(namespace=namespace, item="dune", min_revision=revision),
+        CheckAvailabilityRequest(namespace=namespace, lines=[AvailabilityLine(item="dune")], min_revision=revision),
+        GetReservationRequest(namespace=namespace, reservation_id="b", min_revision=revision),
+    ]
+
+
+def test_a_read_can_ask_for_a_revision_and_is_told_if_it_was_lost(call: Caller, namespace: str) -> None:
+    call(increment(namespace))
+    call(IncrementCopiesRequest(namespace=namespace, item="dune"))
+    line = StockLine(item="dune")
+    revision = call(ReserveRequest(namespace=namespace, reservation_id="b", lines=[line])).revision
+
+    for request, plain in zip(reads(namespace, revision), reads(namespace, 0), strict=True):
+        assert call(request) == call(plain)
+    for request in reads(namespace, revision + 1):
+        told = failure(call, request)
+        assert (told.code, told.reason) == (grpc.StatusCode.OUT_OF_RANGE, "REVISION_AHEAD")
+        assert told.metadata == {"min_revision": str(revision + 1), "revision": str(revision)}
+    for request in reads(namespace, -1):
+        assert failure(call, request).violations == {"min_revision": "-1 is out of range; 0 .. 2^53-1 is allowed"}
+
+
+@pytest.mark.skipif(not shutil.which("redis-server"), reason="no redis-server on PATH")
+def test_a_store_that_cannot_be_waited_for_is_not(start: Start, tmp_path: Path, namespace: str) -> None:
+    binary = Path(shutil.which("redis-server") or "")
+    with store_process(binary, tmp_path, "--appendonly", "yes", "--appendfsync", "everysec") as url:
+        call = start(url)
+
+        assert call(increment(namespace)).revision == 1
