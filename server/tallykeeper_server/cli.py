@@ -1,6 +1,8 @@
-"""``tallykeeper serve``: reads the settings and runs the server, by one process or by many."""
+"""``tallykeeper serve`` reads the settings and runs the server, by one process or many; ``backup`` copies its data."""
 
+import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import click
@@ -9,6 +11,7 @@ from tallykeeper_server.lifetime import run
 from tallykeeper_server.logs import configure_logs, silence_grpc
 from tallykeeper_server.settings import Settings, SettingsError, options
 from tallykeeper_server.starting import StartError
+from tallykeeper_server.store.backups import BackupError, back_up
 from tallykeeper_server.supervisor import supervise
 
 _ARGUMENTS: Final = f"{__name__}.arguments"
@@ -48,6 +51,31 @@ def serve(ctx: click.Context, /, **values: object) -> None:
             run(supervise(settings, workers=workers, read_again=lambda: _read_again(ctx, arguments)))
     except StartError as error:
         raise click.ClickException(str(error)) from error
+
+
+@click.command
+@click.argument("to", type=click.Path(path_type=Path))
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    default=Path("tallykeeper-data"),
+    show_default=True,
+    envvar="TALLYKEEPER_DATA_DIR",
+    show_envvar=True,
+    help="The data directory of the server.",
+)
+def backup(to: Path, data_dir: Path) -> None:
+    """Copy the embedded store's data into the new directory TO.
+
+    A server may be running on it meanwhile. The copy has every change that was acknowledged before; to restore it,
+    start a server with --data-dir TO.
+    """
+    try:
+        made = asyncio.run(back_up(data_dir, to))
+    except BackupError as error:
+        raise click.ClickException(error.message) from error
+    while_running = "while the server runs" if made.online else "of a server that does not run"
+    click.echo(f"{made.size / 2**20:.1f} MiB copied to {made.place}, {while_running}")
 
 
 def _read_again(ctx: click.Context, arguments: Sequence[str]) -> Settings:

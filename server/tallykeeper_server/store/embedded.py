@@ -27,6 +27,8 @@ _STOP_SECONDS: Final = 10.0
 _LOG_LINES_KEPT: Final = 5
 _ANSWER_SECONDS: Final = 5.0
 
+REWRITE_PERCENTAGE: Final = 100
+"""By how much the append-only file grows before it is rewritten: Valkey's default, said so that it can be restored."""
 STORE_ENVIRONMENT: Final = {
     **os.environ,
     "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES")
@@ -161,6 +163,7 @@ class EmbeddedStore:
                 *("--appendonly", "yes"),
                 *("--appendfsync", self._append_fsync),
                 *("--no-appendfsync-on-rewrite", "no"),
+                *("--auto-aof-rewrite-percentage", str(REWRITE_PERCENTAGE)),
                 *("--maxmemory-policy", "noeviction"),
                 *("--lazyfree-lazy-expire", "yes"),
                 env=STORE_ENVIRONMENT,
