@@ -79,7 +79,7 @@ async def test_ten_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Pa
         report = call(VerifyNamespaceRequest(namespace=namespace))
         call.close()
 
-        assert len(server.events("the store runs again")) == _KILLS
+        wait_until(lambda: len(server.events("the store runs again")) == _KILLS, what="each restart is logged")
 
     applied = {entry.request_id: entry.revision for entry in entries}
     assert [entry.revision for entry in entries] == list(range(1, len(entries) + 1))

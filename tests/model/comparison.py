@@ -204,6 +204,7 @@ class Comparison(RuleBasedStateMachine):
             "ledger_revisions_max",
             "reservation_retention",
             "reservation_lifetime_max",
+            "durability",
         ):
             actual.ClearField(setting)
         assert actual == expected
