@@ -1,6 +1,5 @@
 """The levels of durability: what an acknowledged change survives, and what a caller is told while it would not."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -29,8 +28,12 @@ from tallykeeper.v1.namespace_pb2 import (
     GetNamespaceRequest,
 )
 from tallykeeper.v1.reservation_pb2 import GetReservationRequest, ReserveRequest, StockLine
+from tallykeeper_server.domain.levels import CounterName
+from tallykeeper_server.domain.mutations import Bundle, Mutation
+from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.store.embedded import find_binary
+from tallykeeper_server.store.redis_store import RedisStore
 from tests.calling import Caller, Failure
 from tests.entries import entries_of
 from tests.faults.stopping import stopped
@@ -154,20 +157,22 @@ def test_each_namespace_waits_for_what_it_asks_alone(start: Start, stores: Repli
     assert levels == [DURABILITY_MEMORY, DURABILITY_FSYNC, DURABILITY_REPLICATED]
 
 
-def test_a_store_that_syncs_now_and_then_is_waited_for(start: Start, tmp_path: Path, namespace: str) -> None:
-    everysec = ("--appendonly", "yes", "--appendfsync", "everysec")
-    with store_process(find_binary(None), tmp_path, *everysec) as url, redis.Redis.from_url(url) as connection:
-        start(url)(increment(namespace))
+async def test_a_store_that_can_be_waited_for_is_asked_to_sync(own_store: str, namespace: str) -> None:
+    retention = Retention(request_ms=86_400_000, ledger_revisions=0, reservation_ms=1, reservation_lifetime_ms=1)
+    mutation = Mutation(operation="counter_increment", levels=(CounterName("visits"),), arguments=("1",))
+    store = RedisStore(own_store, timeout_seconds=5.0, retention=retention)
+    store.scripts.syncs_by_waiting = True
 
-        assert connection.info("commandstats")["cmdstat_waitaof"]["calls"] >= 1
-        # What it has on disk is all that it was told.
-        assert connection.execute_command("WAITAOF", 1, 0, 1)[0] == 1
+    await store.apply([Bundle(namespace=namespace, mutations=(mutation,))])
+    await store.close()
+
+    with redis.Redis.from_url(own_store) as connection:
+        assert connection.info("commandstats")["cmdstat_waitaof"]["failed_calls"] == 0
 
 
 def test_a_promise_that_ends_is_told_and_told_again_when_it_holds(tmp_path: Path, namespace: str) -> None:
-    everysec = ("--appendonly", "yes", "--appendfsync", "everysec")
     with (
-        store_process(find_binary(None), tmp_path, *everysec) as url,
+        store_process(find_binary(None), tmp_path) as url,
         redis.Redis.from_url(url) as connection,
         ServerProcess("--store", url, "--promise-check-seconds", "0.05", "--store-check-seconds", "0.05") as server,
     ):
@@ -230,12 +235,3 @@ def test_a_read_can_ask_for_a_revision_and_is_told_if_it_was_lost(call: Caller, 
         assert told.metadata == {"min_revision": str(revision + 1), "revision": str(revision)}
     for request in reads(namespace, -1):
         assert failure(call, request).violations == {"min_revision": "-1 is out of range; 0 .. 2^53-1 is allowed"}
-
-
-@pytest.mark.skipif(not shutil.which("redis-server"), reason="no redis-server on PATH")
-def test_a_store_that_cannot_be_waited_for_is_not(start: Start, tmp_path: Path, namespace: str) -> None:
-    binary = Path(shutil.which("redis-server") or "")
-    with store_process(binary, tmp_path, "--appendonly", "yes", "--appendfsync", "everysec") as url:
-        call = start(url)
-
-        assert call(increment(namespace)).revision == 1

@@ -57,12 +57,20 @@ async def test_a_store_that_syncs_each_write_keeps_fsync_without_a_wait() -> Non
 )
 async def test_one_that_cannot_be_waited_for_must_sync_each_write(fsync: str, pauses: str, words: str) -> None:
     old = await report(fsync=fsync, pauses=pauses)
-    new = await report(version="redis_version:7.2.0", fsync=fsync, pauses=pauses)
+    new = await report(version="redis_version:8.0.0", fsync=fsync, pauses=pauses)
 
     (shortcoming,) = old.shortcomings
     assert words in shortcoming
     assert (old.kept, old.syncs_by_waiting) == ((), False)
     assert (new.kept, new.shortcomings, new.syncs_by_waiting) == ((Durability.FSYNC,), (), True)
+
+
+@pytest.mark.parametrize("version", ["redis_version:7.4.2", "redis_version:7.2.4\r\nvalkey_version:9.1.2"])
+async def test_one_whose_wait_returns_too_soon_is_not_waited_for(version: str) -> None:
+    told = await report(version=version, fsync="everysec")
+
+    assert (told.kept, told.syncs_by_waiting) == ((), False)
+    assert "appendfsync is everysec (set appendfsync always)" in told.shortcomings[0]
 
 
 @pytest.mark.parametrize(("replicas", "kept"), [(1, ()), (2, (Durability.REPLICATED,)), (3, (Durability.REPLICATED,))])

@@ -9,8 +9,9 @@ from tallykeeper_server.store.connection import Connection
 
 REDIS_VERSION_MIN: Final = (7, 0)
 VALKEY_VERSION_MIN: Final = (7, 2)
-_WAITAOF_VERSION_MIN: Final = (7, 2)
-"""Of Redis and of Valkey: https://valkey.io/commands/waitaof/."""
+_WAITAOF_KEPT_SINCE: Final = {"Redis": (8, 0)}
+"""From which version on WAITAOF waits for the sync. Others answer it before, under ``appendfsync everysec``: Redis from
+7.2 to 7.4 (https://github.com/redis/redis/pull/13793), and Valkey to 9.1.2, as power cuts showed."""
 
 
 class StoreUnfitError(TallyError):
@@ -53,7 +54,7 @@ async def check_store(connection: Connection, policy: DurabilityPolicy) -> Store
         append_only=info.get("aof_enabled") == "1",
         append_fsync=await _setting(connection, "appendfsync"),
         pauses_fsync=await _setting(connection, "no-appendfsync-on-rewrite") == "yes",
-        can_be_waited_for=version >= _WAITAOF_VERSION_MIN,
+        can_be_waited_for=kind in _WAITAOF_KEPT_SINCE and version >= _WAITAOF_KEPT_SINCE[kind],
         replicas=int(info.get("connected_slaves", 0)),
         eviction=info.get("maxmemory_policy") or await _setting(connection, "maxmemory-policy"),
     )
