@@ -97,7 +97,7 @@ class Connection:
     async def _connect(self) -> None:
         """Connect if there is no connection, or if what there is has been closed by the other side."""
         try:
-            if self._connection.is_connected and not await self._connection.can_read():
+            if await self._is_usable():
                 return
             async with asyncio.timeout(self._timeout_seconds):
                 await self._connection.disconnect(nowait=True)
@@ -105,6 +105,11 @@ class Connection:
         except (RedisError, TimeoutError, OSError) as error:
             message = f"the store cannot be reached ({_brief(error)})"
             raise StoreUnavailableError(message) from error
+
+    async def _is_usable(self) -> bool:
+        """Tell whether there is a connection that neither side has ended, with nothing on it that is left over."""
+        writer = self._connection._writer  # noqa: SLF001  # redis-py itself does not notice a connection that was reset
+        return writer is not None and not writer.is_closing() and not await self._connection.can_read()
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Reply]:
         packed = b"".join(hiredis.pack_command(cast("tuple[Any]", command)) for command in commands)
