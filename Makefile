@@ -25,7 +25,7 @@ compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen run demo test lint bench check lock clean
+.PHONY: help setup gen run demo test lint bench chaos check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
@@ -78,6 +78,11 @@ lint: $(INSTALLED) ## check Python, Lua and protos without running them, and tha
 bench: $(INSTALLED) ## measure, in ten minutes at most, and write the results to bench/results (ARGS=--quick: in one)
 	@$(PYTHON) tools/install.py bench $$({ command -v cc || command -v gcc || command -v clang; } >/dev/null || echo compiler)
 	@$(BIN)/python -m bench $(ARGS)
+
+chaos: $(INSTALLED) ## inject faults under load and judge the answers (ARGS="--seconds 600": longer, ARGS=--planted)
+	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || \
+		$(PYTHON) tools/install.py compiler
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 check: test ## all that a change must pass: make test, and a lock that is current (asks the package index)
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && cp -r pyproject.toml requirements "$$fresh" && \

@@ -1,0 +1,60 @@
+"""Bugs that are planted one at a time, to see that the harness catches each: a check that cannot fail is none.
+
+A patch begins with the scenario that is to catch it, and with what it breaks; then comes a diff of the repository.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.chaos.report import Outcome
+from tests.chaos.running import run
+
+_PATCHES: Final = Path(__file__).with_name("planted")
+_ROOT: Final = Path(__file__).parents[2]
+_ROOTS: Final = ("server", "lua")
+_TRIES: Final = 4
+_SECONDS: Final = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A bug to be planted."""
+
+    name: str
+    scenario: str
+    told: str
+    patch: Path
+
+
+def bugs() -> Iterator[Bug]:
+    """Yield all of them."""
+    for patch in sorted(_PATCHES.glob("*.patch")):
+        scenario, told, *_ = patch.read_text().splitlines()
+        yield Bug(patch.stem, scenario.removeprefix("scenario: "), told, patch)
+
+
+def plant(bug: Bug, directory: Path) -> dict[str, str]:
+    """Make a copy of the server with the bug; return what a process must find in its environment to run it."""
+    for root in _ROOTS:
+        shutil.copytree(_ROOT / root, directory / root, ignore=shutil.ignore_patterns("__pycache__"))
+    surroundings = {**os.environ, "GIT_CEILING_DIRECTORIES": str(directory.parent)}
+    subprocess.run(["git", "apply", bug.patch], cwd=directory, check=True, env=surroundings)  # noqa: S607  # git's place
+    return {"PYTHONPATH": os.pathsep.join(str(directory / root) for root in _ROOTS)}
+
+
+def hunt(bug: Bug, *, seed: int) -> Outcome:
+    """Run the scenario with the bug, again and again until there are violations or enough is tried."""
+    with tempfile.TemporaryDirectory(prefix="tk-planted-") as directory:
+        environment = plant(bug, Path(directory))
+        outcome = Outcome(bug.scenario)
+        for place in range(_TRIES):
+            outcome.add(run(bug.scenario, seed=seed + place, seconds=_SECONDS, environment=environment))
+            if outcome.violations:
+                break
+    return outcome

@@ -1,0 +1,106 @@
+"""A primary and its replica, which change places, and the link between them."""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+
+from tests.chaos.relay import CHUNK_BYTES, Relay
+from tests.chaos.stores import DURABLE, Node
+from tests.serving import wait_until
+
+_STEP_MS: Final = 100
+
+
+class Link(Relay):
+    """By it a replica reaches its primary; what the primary sends may get lost on the way, though the link stands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.target_port = 0
+        self.loses = False
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.target_port)
+
+    def _ways(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        other_reader: asyncio.StreamReader,
+        other_writer: asyncio.StreamWriter,
+    ) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
+        return (
+            self._pass_on(reader, other_writer, may_lose=False),
+            self._pass_on(other_reader, writer, may_lose=True),
+        )
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, may_lose: bool) -> None:
+        while data := await reader.read(CHUNK_BYTES):
+            if not (may_lose and self.loses):
+                writer.write(data)
+                await writer.drain()
+
+
+class Pair:
+    """Two nodes, of which one is the primary."""
+
+    def __init__(self, directory: Path, link: Link) -> None:
+        self.link = link
+        self._ports: dict[Path, int] = {}
+        self.primary, self.replica = (self._node(directory / name) for name in ("a", "b"))
+
+    def start(self) -> None:
+        """Start both, and return when the replica has all that the primary has."""
+        self.primary.start()
+        self.replica.start()
+        self._join()
+
+    def stop(self) -> None:
+        """End all that runs."""
+        for node in (self.primary, self.replica):
+            node.stop()
+
+    def lose_primary(self) -> None:
+        """Lose the primary and all that it has; the replica takes over, and an empty node becomes its replica."""
+        lost = self.primary
+        lost.kill()
+        self.replica.ask("REPLICAOF", "NO", "ONE")
+        self.primary, self.replica = self.replica, lost
+        shutil.rmtree(lost.directory)
+        lost.directory.mkdir()
+        lost.clock.jump(0)
+        lost.start()
+        self._join()
+
+    def split(self) -> None:
+        """Let the replica become a primary of its own, while the old one is still called."""
+        self.replica.ask("REPLICAOF", "NO", "ONE")
+
+    def follow_the_new_primary(self) -> None:
+        """Let what was the primary become the replica of what took its place, and forget what only it had."""
+        self.primary, self.replica = self.replica, self.primary
+        self._join()
+
+    def _join(self) -> None:
+        self.link.loses = False
+        self.link.target_port = self._ports[self.primary.directory]
+        self.replica.ask("REPLICAOF", "127.0.0.1", str(self.link.port))
+        with redis.Redis.from_url(self.primary.url) as connection:
+
+            def is_in_step() -> bool:
+                connection.set("tk:step", 1)
+                return bool(connection.wait(1, _STEP_MS) == 1)
+
+            wait_until(is_in_step, what="the replica is in step")
+            connection.delete("tk:step")
+
+    def _node(self, directory: Path) -> Node:
+        with socket.create_server(("127.0.0.1", 0)) as unused:
+            port = self._ports[directory] = int(unused.getsockname()[1])
+        listening = ("--port", str(port), "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "16mb")
+        return Node(directory, options=(*DURABLE, *listening))

@@ -1,0 +1,243 @@
+"""The scenarios: what befalls whom."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+import redis
+
+from tallykeeper.v1.counter_pb2 import IncrementRequest
+from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
+from tests.calling import AsyncCaller
+from tests.chaos.proxy import Fault, Proxy
+from tests.chaos.replicas import Link, Pair
+from tests.chaos.stage import Stage
+from tests.chaos.stores import Clock, Node, shim
+from tests.serving import ServerProcess, answers, wait_until
+
+_DAY_MS: Final = 86_400_000
+_HOUR_MS: Final = 3_600_000
+_CLOCK_SLACK_SECONDS: Final = 2 * 3_600.0
+_PATIENCE_SECONDS: Final = 3.0
+_REPEATED: Final = 3
+_LEFT_BEHIND: Final = 0.3
+"""In how many of the failovers the replica did not have everything."""
+
+Scenario = Callable[[Stage], Coroutine[Any, Any, None]]
+
+
+async def kills(stage: Stage) -> None:
+    """An embedded store and two workers, killed and frozen in turn."""
+    data = stage.directory / "data"
+    url = EmbeddedStore(data, find_binary(None)).url
+    async with stage.server("--data-dir", str(data)) as server:
+        async for _ in stage.rounds():
+            async with stage.round(server.target):
+                while stage.goes_on:
+                    await _kill_or_freeze(stage, server, url)
+                    await stage.healed()
+                    await stage.pause(0.05, 0.4)
+
+
+async def _kill_or_freeze(stage: Stage, server: ServerProcess, url: str) -> None:
+    fault = stage.random.choices(("store killed", "store frozen", "worker killed", "worker frozen"), (6, 1, 2, 1))[0]
+    stage.fault(fault)
+    if fault.startswith("store"):
+        await asyncio.to_thread(wait_until, lambda: answers(url), what="the store answers")
+        with redis.Redis.from_url(url) as connection:
+            process_id = int(connection.info("server")["process_id"])
+    else:
+        process_id = stage.random.choice(list(server.worker_ids.values()))
+    if fault.endswith("killed"):
+        _send(process_id, signal.SIGKILL)
+        return
+    _send(process_id, signal.SIGSTOP)
+    await stage.pause(0.1, 1.5)
+    _send(process_id, signal.SIGCONT)
+
+
+def _send(process_id: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # a worker that was just replaced
+        os.kill(process_id, number)
+
+
+_FAULTS: Final = {
+    Fault.CUT_AFTER_APPLY: 10,
+    Fault.CUT_BEFORE_APPLY: 3,
+    Fault.CUT_IN_REPLY: 3,
+    Fault.DELAY: 3,
+    Fault.DRIBBLE: 3,
+    Fault.RESET: 2,
+    Fault.BLACK_HOLE: 1,
+}
+
+
+async def network(stage: Stage) -> None:
+    """A network between server and store that cuts, delays, dribbles, resets and swallows."""
+    node = Node(stage.directory / "node")
+    node.start()
+    try:
+        async with (
+            Proxy(lambda: node.socket, stage.random) as proxy,
+            stage.server("--store", proxy.url) as server,
+        ):
+            async for _ in stage.rounds():
+                async with stage.round(server.target):
+                    while stage.goes_on:
+                        await _meet_some(stage, proxy)
+                        await stage.healed()
+        for fault, count in proxy.met.items():
+            stage.fault(f"network: {fault.value}", count)
+    finally:
+        node.stop()
+
+
+async def _meet_some(stage: Stage, proxy: Proxy) -> None:
+    for fault in stage.random.choices(list(_FAULTS), list(_FAULTS.values()), k=stage.random.randint(1, 20)):
+        proxy.let_meet(fault)
+        await stage.pause(0.005, 0.06)
+    await proxy.all_met()
+
+
+async def calm(stage: Stage) -> None:
+    """Nothing is wrong but callers who lose patience or leave: so everybody else must be answered."""
+    async with stage.server("--data-dir", str(stage.directory / "data")) as server:
+        async for _ in stage.rounds():
+            async with stage.round(server.target, calm=True):
+                while stage.goes_on:
+                    await stage.pause(0.1, 0.2)
+
+
+async def disk(stage: Stage) -> None:
+    """A disk that loses power and fills up, and clocks that jump: the store's by an hour, the workers' by weeks."""
+    library = shim(stage.directory)
+    node = Node(stage.directory / "node", library=library)
+    workers = Clock(stage.directory / "workers-clock")
+    node.start()
+    try:
+        async with stage.server("--store", node.url, environment=workers.environment(library)) as server:
+            async for _ in stage.rounds():
+                async with stage.round(server.target, clock_slack_seconds=_CLOCK_SLACK_SECONDS):
+                    while stage.goes_on:
+                        await _cut_fill_or_jump(stage, node, workers)
+                        await stage.healed()
+                        await stage.pause(0.05, 0.5)
+    finally:
+        node.stop()
+
+
+async def _cut_fill_or_jump(stage: Stage, node: Node, workers: Clock) -> None:
+    faults = ("power cut", "disk full", "store's clock jumped", "workers' clock jumped")
+    fault = stage.random.choices(faults, (5, 1, 1, 1))[0]
+    stage.fault(fault)
+    match fault:
+        case "power cut":
+            node.cut_power(stage.random)
+            await stage.pause(0.0, 0.3)
+            await asyncio.to_thread(node.start)
+        case "disk full":
+            node.fill_disk()
+            await stage.pause(0.1, 0.8)
+            node.kill()
+            node.free_disk()
+            await asyncio.to_thread(node.start)
+        case "store's clock jumped":
+            node.clock.jump(stage.random.randint(-_HOUR_MS, _HOUR_MS))
+        case _:
+            workers.jump(stage.random.choice((-1, 1)) * stage.random.randint(_DAY_MS, 30 * _DAY_MS))
+
+
+@asynccontextmanager
+async def _pair(stage: Stage) -> AsyncIterator[Pair]:
+    async with Link() as link:
+        pair = Pair(stage.directory, link)
+        try:
+            await asyncio.to_thread(pair.start)
+            yield pair
+        finally:
+            pair.stop()
+
+
+async def failover(stage: Stage) -> None:
+    """A primary is lost with its disk, and the replica that had each acknowledged change takes over."""
+    async with (
+        _pair(stage) as pair,
+        Proxy(lambda: pair.primary.socket, stage.random) as proxy,
+        stage.server("--store", proxy.url, "--durability", "replicated") as server,
+    ):
+        async for _ in stage.rounds():
+            async with stage.round(server.target, dirty=True):
+                while stage.goes_on:
+                    await _lose_primary(stage, pair, proxy, server.target)
+                    await stage.healed()
+
+
+async def _lose_primary(stage: Stage, pair: Pair, proxy: Proxy, target: str) -> None:
+    await stage.pause(0.2, 1.0)
+    if stage.random.random() < _LEFT_BEHIND:
+        stage.fault("replica left behind")
+        await _leave_behind(stage, pair, proxy, target)
+    stage.fault("primary lost with its disk, and failover")
+    await asyncio.to_thread(pair.lose_primary)
+    proxy.reset()
+    stage.callers.go_on()
+
+
+async def _leave_behind(stage: Stage, pair: Pair, proxy: Proxy, target: str) -> None:
+    """Let the replica hear of nothing, and let those whose changes it lacks repeat them when nobody else calls.
+
+    The server connects anew in between: what waits then must not be content with having written nothing itself.
+    """
+    pair.link.loses = True
+    stage.callers.rest()
+    requests = [
+        IncrementRequest(counter="visits", request_id=f"{stage.random.getrandbits(96):x}") for _ in range(_REPEATED)
+    ]
+    wishes = [stage.history.wish(request) for request in requests]
+    async with AsyncCaller(target) as call:
+        await asyncio.gather(*(stage.history.attempt(wish, call, timeout=_PATIENCE_SECONDS) for wish in wishes))
+        proxy.reset()
+        for wish in wishes:
+            await stage.history.attempt(wish, call, timeout=_PATIENCE_SECONDS)
+
+
+async def partition(stage: Stage, *, durability: str) -> None:
+    """A primary is cut off from its replica, which takes over while callers still reach the old one."""
+    async with (
+        _pair(stage) as pair,
+        Proxy(lambda: pair.primary.socket, stage.random) as proxy,
+        stage.server("--store", proxy.url, "--durability", durability) as server,
+    ):
+        async for _ in stage.rounds():
+            async with stage.round(server.target, dirty=True, may_lose=durability != "replicated"):
+                while stage.goes_on:
+                    await stage.pause(0.2, 1.0)
+                    pair.split()
+                    await stage.pause(0.1, 0.6)
+                    await asyncio.to_thread(pair.follow_the_new_primary)
+                    stage.fault(f"partition with failover, {durability}")
+                    proxy.reset()
+                    await stage.healed()
+
+
+async def _partition_at_fsync(stage: Stage) -> None:
+    await partition(stage, durability="fsync")
+
+
+async def _partition_at_replicated(stage: Stage) -> None:
+    await partition(stage, durability="replicated")
+
+
+SCENARIOS: Final[dict[str, Scenario]] = {
+    "calm": calm,
+    "kills": kills,
+    "network": network,
+    "disk": disk,
+    "failover": failover,
+    "partition, replicated": _partition_at_replicated,
+    "partition, fsync": _partition_at_fsync,
+}
+NEEDS_COMPILER: Final = frozenset({"disk"})

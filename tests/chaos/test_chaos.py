@@ -1,0 +1,38 @@
+"""The short form of `make chaos`: each scenario for a few seconds, and a few of the planted bugs."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.planted import Bug, bugs, hunt, plant
+from tests.chaos.running import run
+from tests.chaos.scenarios import NEEDS_COMPILER, SCENARIOS
+from tests.chaos.stores import compiler
+
+SECONDS = 5.0
+SEED = 1
+HUNTED = ("lost-replies-sent-again", "numbers-as-doubles", "oversold")
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_no_answer_is_wrong(scenario: str) -> None:
+    if scenario in NEEDS_COMPILER and compiler() is None:
+        pytest.skip("a bad disk is played by a library, and there is no C compiler")
+
+    outcome = run(scenario, seed=SEED, seconds=SECONDS)
+
+    assert outcome.violations == []
+    assert outcome.applied > 0
+    assert outcome.faults or scenario == "calm"
+
+
+@pytest.mark.parametrize("bug", list(bugs()), ids=lambda bug: bug.name)
+def test_a_bug_can_still_be_planted(bug: Bug, tmp_path: Path) -> None:
+    assert bug.scenario in SCENARIOS
+
+    plant(bug, tmp_path)
+
+
+@pytest.mark.parametrize("bug", [bug for bug in bugs() if bug.name in HUNTED], ids=lambda bug: bug.name)
+def test_a_planted_bug_is_caught(bug: Bug) -> None:
+    assert hunt(bug, seed=SEED).violations

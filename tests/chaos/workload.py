@@ -1,0 +1,209 @@
+"""Callers who want all kinds of things of few items, repeat themselves, lose patience and go away."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random
+from typing import Any, Final
+
+from google.protobuf.duration_pb2 import Duration
+
+from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest, SetCounterRequest
+from tallykeeper.v1.inventory_pb2 import (
+    DecrementCopiesRequest,
+    GetStockRequest,
+    IncrementCopiesRequest,
+    MoveCopiesRequest,
+    SetStockRequest,
+    ShortagePolicy,
+)
+from tallykeeper.v1.reservation_pb2 import CommitRequest, ExtendRequest, ReleaseRequest, ReserveRequest, StockLine
+from tests.calling import OWN_CONNECTION, AsyncCaller
+from tests.chaos.history import History, Told, Wish, pause
+
+ITEMS: Final = tuple(f"item-{number}" for number in range(8))
+COUNTERS: Final = ("visits", "orders", "big")
+LOCATIONS: Final = ("", "annex")
+BIG: Final = 9_007_199_254_000_000
+"""Near the end of what a double holds exactly."""
+PATIENCE_SECONDS: Final = 3.0
+CALLERS: Final = 12
+REST_SECONDS: Final = 0.02
+
+
+class Callers:
+    """Some callers, each with a connection of its own, until they are told to stop."""
+
+    def __init__(self, target: str, history: History, seed: int, *, count: int = CALLERS) -> None:
+        """``target``: where the server listens."""
+        self._history = history
+        self._target = target
+        self._stopping = asyncio.Event()
+        self._going = asyncio.Event()
+        self._going.set()
+        self._tasks = [asyncio.create_task(self._run(Random(f"{seed}-{number}"))) for number in range(count)]
+
+    def rest(self) -> None:
+        """Let each finish what it is at, and then want nothing for a while."""
+        self._going.clear()
+
+    def go_on(self) -> None:
+        """Let them want things again."""
+        self._going.set()
+
+    async def stop(self) -> None:
+        """Let each finish what it is at; raise what any of them met."""
+        self._stopping.set()
+        self.go_on()
+        await asyncio.gather(*self._tasks)
+
+    async def _run(self, random: Random) -> None:
+        async with AsyncCaller(self._target, OWN_CONNECTION) as call:
+            caller = _Caller(self._history, call, random)
+            while not self._stopping.is_set():
+                await self._going.wait()
+                await caller.act()
+                await pause(random.uniform(0, 2 * REST_SECONDS))
+
+
+class _Caller:
+    def __init__(self, history: History, call: AsyncCaller, random: Random) -> None:
+        self._history = history
+        self._call = call
+        self._random = random
+        self._held: list[str] = []
+        self._late: list[Wish] = []
+
+    async def act(self) -> None:
+        """Do one thing."""
+        chance = self._random.random()
+        if chance < 0.15:  # a share of the calls
+            await self._read()
+        elif chance < 0.2 and self._late:  # as above
+            await self._send(self._late.pop(self._random.randrange(len(self._late))))
+        else:
+            await self._wish()
+
+    async def _wish(self) -> None:
+        request = self._request()
+        if self._random.random() < 0.8:  # as above
+            request.request_id = f"{self._random.getrandbits(96):x}"
+        wish = self._history.wish(request)
+        if isinstance(request, ReserveRequest):
+            self._held.append(request.reservation_id)
+        manner = self._random.random()
+        if manner < 0.05:  # as above
+            await self._send(wish, patience=self._random.uniform(0.001, 0.02), patient=False)
+        elif manner < 0.1:  # as above
+            await self._leave(wish)
+        elif manner < 0.2 and request.request_id:  # as above
+            await asyncio.gather(self._send(wish), self._send(wish))
+        else:
+            await self._send(wish)
+        await self._again(wish)
+        if request.request_id and wish.attempts[-1].told in {Told.APPLIED, Told.REFUSED} and manner > 0.97:
+            theft = IncrementRequest(counter="visits", delta=1_000, request_id=request.request_id)
+            await self._send(self._history.wish(theft, theft=True))
+
+    async def _again(self, wish: Wish) -> None:
+        """Repeat what is not known, with its request id: mostly now, sometimes much later, sometimes never."""
+        if not wish.request.request_id:
+            return
+        while wish.attempts[-1].told in {Told.UNKNOWN, Told.NOTHING}:
+            chance = self._random.random()
+            if chance < 0.1:  # as above
+                return
+            if chance < 0.3:  # as above
+                self._late.append(wish)
+                return
+            await pause(self._random.uniform(0.01, 0.2))
+            await self._send(wish)
+        if self._random.random() < 0.05:  # as above
+            self._late.append(wish)  # a duplicate that comes long after
+
+    async def _send(self, wish: Wish, *, patience: float = PATIENCE_SECONDS, patient: bool = True) -> None:
+        await self._history.attempt(wish, self._call, timeout=patience, patient=patient)
+
+    async def _leave(self, wish: Wish) -> None:
+        """Send, and go away before the answer."""
+        task = asyncio.create_task(self._send(wish, patient=False))
+        await pause(self._random.uniform(0, 0.01))
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    async def _read(self) -> None:
+        if self._random.random() < 0.5:  # as above
+            request: Any = GetCounterRequest(counter=self._random.choice(COUNTERS))
+        else:
+            request = GetStockRequest(item=self._item(), location=self._random.choice(LOCATIONS))
+        await self._history.read(request, self._call, timeout=PATIENCE_SECONDS)
+
+    def _item(self) -> str:
+        return self._random.choice(ITEMS)
+
+    def _request(self) -> Any:  # noqa: ANN401  # any mutation
+        makers: list[Callable[[], Any]] = [
+            *(self._increment,) * 4,
+            *(self._decrement_copies,) * 5,
+            *(self._increment_copies,) * 3,
+            self._set,
+            self._move,
+            *(self._reserve,) * 3,
+            *((self._end,) * 4 if self._held else ()),
+            self._apply,
+        ]
+        return self._random.choice(makers)()
+
+    def _increment(self) -> Any:  # noqa: ANN401  # as above
+        counter = self._random.choice(COUNTERS)
+        if counter == "big":
+            return IncrementRequest(counter=counter, delta=self._random.choice((BIG, -BIG, 1)))
+        return IncrementRequest(counter=counter, delta=self._random.randint(-2, 9))
+
+    def _decrement_copies(self) -> Any:  # noqa: ANN401  # as above
+        policies = (ShortagePolicy.SHORTAGE_POLICY_REJECT, ShortagePolicy.SHORTAGE_POLICY_TAKE_AVAILABLE)
+        return DecrementCopiesRequest(
+            item=self._item(),
+            location=self._random.choice(LOCATIONS),
+            copies=self._random.randint(1, 4),
+            shortage_policy=self._random.choice(policies),
+        )
+
+    def _increment_copies(self) -> Any:  # noqa: ANN401  # as above
+        copies = self._random.randint(1, 5)
+        return IncrementCopiesRequest(item=self._item(), location=self._random.choice(LOCATIONS), copies=copies)
+
+    def _set(self) -> Any:  # noqa: ANN401  # as above
+        if self._random.random() < 0.5:  # as above
+            return SetCounterRequest(counter="orders", value=self._random.randint(0, 9), expected_value=0)
+        return SetStockRequest(item=self._item(), on_hand=self._random.randint(5, 20))
+
+    def _move(self) -> Any:  # noqa: ANN401  # as above
+        return MoveCopiesRequest(item=self._item(), from_location="main", to_location="annex", copies=1)
+
+    def _reserve(self) -> Any:  # noqa: ANN401  # as above
+        lines = [StockLine(item=item, copies=self._random.randint(1, 2)) for item in self._random.sample(ITEMS, k=3)]
+        ttl = self._random.choice((Duration(seconds=3_600), Duration(nanos=300_000_000)))
+        return ReserveRequest(reservation_id=f"{self._random.getrandbits(64):x}", lines=lines, ttl=ttl)
+
+    def _end(self) -> Any:  # noqa: ANN401  # as above
+        reservation_id = self._random.choice(self._held[-5:])
+        ending = self._random.choice((CommitRequest, CommitRequest, ReleaseRequest, ExtendRequest))
+        if ending is ExtendRequest:
+            return ExtendRequest(reservation_id=reservation_id, ttl=Duration(seconds=60))
+        return ending(reservation_id=reservation_id)
+
+    def _apply(self) -> Any:  # noqa: ANN401  # as above
+        operations = []
+        for _ in range(self._random.randint(2, 8)):
+            name, make = self._random.choice(
+                (
+                    ("increment", self._increment),
+                    ("decrement_copies", self._decrement_copies),
+                    ("increment_copies", self._increment_copies),
+                )
+            )
+            operations.append(Operation(**{name: make()}))
+        return ApplyRequest(operations=operations, atomic=self._random.random() < 0.5)  # as above
