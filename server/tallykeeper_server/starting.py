@@ -16,8 +16,9 @@ from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.errors import TallyError
 from tallykeeper_server.settings import Settings, without_password
 from tallykeeper_server.store.checks import StoreReport, check_store
-from tallykeeper_server.store.connection import Connection
 from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
+from tallykeeper_server.store.opening import open_routes
+from tallykeeper_server.store.routes import LineLimits
 
 _MEANINGS: Final = {
     Durability.FSYNC: "an acknowledged change survives a power cut",
@@ -87,8 +88,9 @@ def _syncs(policy: DurabilityPolicy) -> bool:
 
 
 async def _check(url: str, settings: Settings) -> StoreReport:
-    connection = Connection(url, timeout_seconds=settings.store_timeout_seconds)
+    limits = LineLimits(changes=1, timeout_seconds=settings.store_timeout_seconds)
+    routes = open_routes(url, limits)
     try:
-        return await check_store(connection, settings.policy)
+        return await check_store(routes, settings.policy)
     finally:
-        await connection.close()
+        await routes.close()

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 import redis
@@ -17,6 +18,8 @@ from tests.chaos.replicas import Link, Pair
 from tests.chaos.stage import Stage
 from tests.chaos.stores import Clock, Node, shim
 from tests.serving import ServerProcess, answers, wait_until
+from tests.topology.clusters import ClusterOfNodes, slot_of_namespace
+from tests.topology.sentinels import WatchedPair
 
 _DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
@@ -231,6 +234,56 @@ async def _partition_at_replicated(stage: Stage) -> None:
     await partition(stage, durability="replicated")
 
 
+async def sentinels(stage: Stage) -> None:
+    """A primary that sentinels watch over is killed, or changes places with its replica."""
+    pair = WatchedPair(stage.directory)
+    try:
+        await asyncio.to_thread(pair.start)
+        async with stage.server("--store", pair.url, "--durability", "replicated") as server:
+            async for _ in stage.rounds():
+                async with stage.round(server.target, dirty=True):
+                    while stage.goes_on:
+                        await stage.pause(0.2, 1.0)
+                        change = stage.random.choice((pair.fail_over, pair.lose_primary))
+                        stage.fault(f"sentinels: {_SPOKEN[change.__name__]}")
+                        await asyncio.to_thread(change)
+                        await stage.healed()
+    finally:
+        pair.stop()
+
+
+async def cluster(stage: Stage) -> None:
+    """A cluster in which slots move while they are written to, and primaries are killed or give way."""
+    cluster = ClusterOfNodes(stage.directory)
+    try:
+        await asyncio.to_thread(cluster.start)
+        async with stage.server("--store", cluster.url, "--durability", "replicated") as server:
+            async for _ in stage.rounds():
+                async with stage.round(server.target, dirty=True):
+                    slot = slot_of_namespace(stage.history.namespace)
+                    while stage.goes_on:
+                        await stage.pause(0.2, 0.6)
+                        await _change(stage, cluster, slot)
+                        await stage.healed()
+    finally:
+        cluster.stop()
+
+
+async def _change(stage: Stage, cluster: ClusterOfNodes, slot: int) -> None:
+    slowly = partial(cluster.move, pause_seconds=stage.random.uniform(0.0, 0.03))
+    changes = (slowly, cluster.move_at_once, cluster.fail_over, cluster.lose_primary)
+    change = stage.random.choices(changes, (4, 4, 2, 1))[0]
+    stage.fault(f"cluster: {_SPOKEN[getattr(change, '__name__', 'move')]}")
+    await asyncio.to_thread(change, slot)
+
+
+_SPOKEN: Final = {
+    "fail_over": "primary and replica change places",
+    "lose_primary": "primary killed, and failover",
+    "move": "slot moved key by key",
+    "move_at_once": "slot moved at once",
+}
+
 SCENARIOS: Final[dict[str, Scenario]] = {
     "calm": calm,
     "kills": kills,
@@ -239,5 +292,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "failover": failover,
     "partition, replicated": _partition_at_replicated,
     "partition, fsync": _partition_at_fsync,
+    "sentinels": sentinels,
+    "cluster": cluster,
 }
 NEEDS_COMPILER: Final = frozenset({"disk"})

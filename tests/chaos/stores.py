@@ -101,7 +101,11 @@ class Node:
         self._data.mkdir(exist_ok=True)
         self.process = subprocess.Popen((*command, *self.options), stdout=subprocess.DEVNULL, env=environment)
         if wait:
-            wait_until(lambda: answers(self.url), what="the store answers")
+            self.start_is_over()
+
+    def start_is_over(self) -> None:
+        """Return when it answers."""
+        wait_until(lambda: answers(self.url), what="the store answers")
 
     def kill(self) -> None:
         """End it at once, as kill -9 does."""
@@ -151,8 +155,9 @@ class Node:
         self._full.unlink(missing_ok=True)
 
     def ask(self, *command: str) -> object:
-        """Ask it something, as a person would."""
+        """Ask it something, as a person would, and return what it answers as it stands."""
         with redis.Redis.from_url(self.url) as connection:
+            connection.response_callbacks.clear()
             return connection.execute_command(*command)
 
     @property

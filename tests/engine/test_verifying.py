@@ -137,7 +137,7 @@ class PlayedNamespace:
         listed.sort(key=place_of)
         return [each for each in listed if query.after is None or place_of(each) > place_of(query.after)][: query.limit]
 
-    async def time_ms(self) -> int:
+    async def time_ms(self, _namespace: str) -> int:
         self.before_read()
         return self.now_ms
 

@@ -8,10 +8,14 @@ from pathlib import Path
 import grpc
 import pytest
 import redis
+from google.protobuf.duration_pb2 import Duration
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
+from tallykeeper.v1.inventory_pb2 import SetStockRequest
+from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
-from tallykeeper_server.domain.levels import CounterName
+from tallykeeper_server.domain.errors import OutcomeUnknownError
+from tallykeeper_server.domain.levels import CounterName, StockName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Mutation, fingerprint_of
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.settings import Settings
@@ -201,3 +205,27 @@ def test_a_request_id_is_found_however_wrong_the_servers_clock_is(own_store: str
     first, again = asyncio.run(apply(0)), asyncio.run(apply(days))
 
     assert (again.revision, again.levels, again.replayed) == (first.revision, first.levels, True)
+
+
+async def test_a_store_lost_between_two_steps_is_told_to_those_alone_who_needed_the_second(
+    own_store: str, call_through: Callable[..., Caller], namespace: str
+) -> None:
+    call = call_through(sweep_seconds=3_600.0)
+    call(SetStockRequest(namespace=namespace, item="book", on_hand=1))
+    line = StockLine(item="book", copies=1)
+    call(ReserveRequest(namespace=namespace, reservation_id="r", lines=[line], ttl=Duration(nanos=1_000_000)))
+    await asyncio.sleep(0.01)
+    increment = Mutation("counter_increment", (CounterName("v"),), ("1",))
+    take = Mutation("stock_decrement", (StockName("book", "main"),), ("1", "0"))
+    retention = Retention(request_ms=86_400_000, ledger_revisions=0, reservation_ms=1, reservation_lifetime_ms=1)
+
+    with LossyProxy(own_store.removeprefix("unix://")) as proxy:
+        store = RedisStore(proxy.url, timeout_seconds=5.0, retention=retention)
+        proxy.cut_reply_to(b"ZRANGE")  # by which it looks for what is to be expired, so that there are copies
+        applied, lost = await store.apply([Bundle(namespace, (increment,)), Bundle(namespace, (take,))])
+        await store.close()
+
+    assert isinstance(applied, list)
+    assert isinstance(applied[0], Applied)
+    assert isinstance(lost, OutcomeUnknownError)
+    assert [entry.revision for entry in entries_of(call, namespace)] == [1, 2, 3]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
-from tallykeeper_server.store.checks import StoreReport, check_store
+from tallykeeper_server.store.checks import StoreReport, check_node
 from tallykeeper_server.store.connection import Argument, Connection, Reply
 
 
@@ -39,7 +39,7 @@ async def report(
         namespaces={name: Durability(level) for name, level in levels.items()},
         replicas_min=2,
     )
-    return await check_store(connection, policy)
+    return await check_node(connection, policy)
 
 
 async def test_a_store_that_syncs_each_write_keeps_fsync_without_a_wait() -> None:

@@ -87,7 +87,9 @@ class ListReservations(Query[Sequence["ListedReservation"]]):
 
 @dataclass(frozen=True, slots=True)
 class GetTime(Query[int]):
-    """The store's time, in milliseconds since 1970."""
+    """The time of the store where a namespace is, in milliseconds since 1970."""
+
+    namespace: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,9 @@ class Store(Protocol):
     def lane_of(self, bundle: Bundle) -> Hashable:
         """Return what is the same for all bundles that may be applied in one step."""
 
+    def query_lane_of(self, query: Query[Any]) -> Hashable:
+        """Return what is the same for all queries that may wait for each other's answers."""
+
     async def apply(self, bundles: Sequence[Bundle]) -> Sequence[Sequence[Outcome] | Exception]:
         """Apply bundles of one lane in order and in one atomic step; return the outcomes of each one's mutations.
 
@@ -43,13 +46,16 @@ class Engine:
     ) -> None:
         """Make the lanes; the event loop must be running."""
         metrics = metrics or Metrics()
-        meter = LaneMeter(metrics, "mutations")
+        meter, query_meter = LaneMeter(metrics, "mutations"), LaneMeter(metrics, "queries")
 
         def lane(_: Hashable, backlog: Backlog) -> Lane[Bundle, Sequence[Outcome]]:
             return Lane(store.apply, mutation_limits, weigh=_weight_of, meter=meter, backlog=backlog)
 
+        def query_lane(_: Hashable, backlog: Backlog) -> Lane[Query[Any], object]:
+            return Lane(store.read, query_limits, meter=query_meter, backlog=backlog)
+
         self._bundles = Lanes(store.lane_of, lane)
-        self._queries = Lane[Query[Any], object](store.read, query_limits, meter=LaneMeter(metrics, "queries"))
+        self._queries = Lanes(store.query_lane_of, query_lane)
 
     async def apply(self, namespace: str, mutation: Mutation, *, request_id: str, deadline: float) -> Applied:
         """Apply one mutation. With a request id it is sent again, within the deadline, if the store is lost.

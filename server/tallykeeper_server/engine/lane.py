@@ -90,9 +90,10 @@ class Lane(Generic[Item, Result]):
         """Make a lane for a ``send`` that returns for each item its result, or what to raise to its caller.
 
         ``weigh`` says for how many an item counts; one that is heavier than a whole batch is sent alone. ``send``
-        raises StoreUnavailableError or OutcomeUnknownError when the store is lost. What else it raises is raised to
-        every caller of the batch. The ``meter`` notes how long calls wait, with how many others they are sent, and
-        what is lost. With a ``backlog``, the limit of what waits holds for all lanes that share it.
+        raises StoreUnavailableError or OutcomeUnknownError when the store is lost, or returns it for those items for
+        which it is. What else it raises is raised to every caller of the batch. The ``meter`` notes how long calls
+        wait, with how many others they are sent, and what is lost. With a ``backlog``, the limit of what waits holds
+        for all lanes that share it.
         """
         self._send = send
         self._meter = meter or LaneMeter(Metrics(), "")
@@ -201,19 +202,29 @@ class Lane(Generic[Item, Result]):
         try:
             results = await self._send([call.item for call in batch])
         except (StoreUnavailableError, OutcomeUnknownError) as error:
-            self._after_loss(batch, error)
+            self._after_loss([(call, error) for call in batch])
         except Exception as error:  # noqa: BLE001  # nobody may wait forever: each caller makes a status of it
             for call in batch:
                 call.fail(error)
         else:
-            self._retry_seconds = 0.0
-            for call, result in zip(batch, results, strict=True):
-                if isinstance(result, Exception):
-                    call.fail(result)
-                elif not call.future.done():
-                    call.future.set_result(result)
+            self._settle(batch, results)
         finally:
             self._note_reply(len(batch))
+
+    def _settle(self, batch: list[_Waiting[Item, Result]], results: Sequence[Result | Exception]) -> None:
+        """Give each call its result; those for which the store was lost are kept or fail, as in _after_loss."""
+        lost: list[tuple[_Waiting[Item, Result], TallyError]] = []
+        for call, result in zip(batch, results, strict=True):
+            if isinstance(result, (StoreUnavailableError, OutcomeUnknownError)):
+                lost.append((call, result))
+            elif isinstance(result, Exception):
+                call.fail(result)
+            elif not call.future.done():
+                call.future.set_result(result)
+        if lost:
+            self._after_loss(lost)
+        else:
+            self._retry_seconds = 0.0
 
     def _note_reply(self, calls: int) -> None:
         """Note that the batch of this task has been dealt with, and send what waits."""
@@ -225,14 +236,14 @@ class Lane(Generic[Item, Result]):
         if self._waiting:
             self._send_or_wait()
 
-    def _after_loss(self, batch: list[_Waiting[Item, Result]], error: TallyError) -> None:
+    def _after_loss(self, lost: Sequence[tuple[_Waiting[Item, Result], TallyError]]) -> None:
         """Keep the calls that may be sent again in time, at the head of the lane, and fail the others."""
         self._retry_seconds = min(max(2 * self._retry_seconds, _RETRY_FIRST_SECONDS), _RETRY_MAX_SECONDS)
         next_try = self._loop.time() + self._retry_seconds
-        unknown = isinstance(error, OutcomeUnknownError)
-        self._meter.losses.add("unknown" if unknown else "unavailable")
-        for call in reversed(batch):
-            call.maybe_applied |= unknown
+        for unknown in {isinstance(error, OutcomeUnknownError) for _, error in lost}:
+            self._meter.losses.add("unknown" if unknown else "unavailable")
+        for call, error in reversed(lost):
+            call.maybe_applied |= isinstance(error, OutcomeUnknownError)
             if call.may_resend and call.deadline > next_try:
                 call.waiting_since = perf_counter()
                 self._meter.retries.add()

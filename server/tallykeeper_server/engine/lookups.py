@@ -38,7 +38,7 @@ async def look_up_request(engine: Engine, namespace: str, request_id: str, *, de
 
     :raises TallyError: as Engine.ask says.
     """
-    now_ms = await engine.ask(GetTime(), deadline=deadline)
+    now_ms = await engine.ask(GetTime(namespace), deadline=deadline)
     first = await engine.ask(LookupRequest(namespace, request_id, 0, now_ms), deadline=deadline)
     if first is None:
         return FoundRequest()

@@ -63,9 +63,9 @@ class EngineSource:
         """Return some reservations' places."""
         return await self._engine.ask(query, deadline=self._next_deadline())
 
-    async def time_ms(self) -> int:
-        """Return the store's time in milliseconds since 1970."""
-        return await self._engine.ask(GetTime(), deadline=self._next_deadline())
+    async def time_ms(self, namespace: str) -> int:
+        """Return the time of the store where a namespace is, in milliseconds since 1970."""
+        return await self._engine.ask(GetTime(namespace), deadline=self._next_deadline())
 
     def _next_deadline(self) -> float:
         if self._deadline is not None:

@@ -43,8 +43,8 @@ class AuditSource(Protocol):
     async def list_reservations(self, query: ListReservations) -> Sequence[ListedReservation]:
         """Return some reservations' places."""
 
-    async def time_ms(self) -> int:
-        """Return the store's time in milliseconds since 1970."""
+    async def time_ms(self, namespace: str) -> int:
+        """Return the time of the store where a namespace is, in milliseconds since 1970."""
 
 
 async def verify(source: AuditSource, namespace: str) -> Audit:
@@ -110,7 +110,7 @@ class _Verification:
         listed = [name for kind in (Kind.STOCK, Kind.COUNTER) async for name in self._listed_names(kind)]
         for names in _chunks(list(dict.fromkeys(chain(listed, self.audit.names)))):
             snapshot = await self._snapshot(names)
-            now_ms = await self._source.time_ms()
+            now_ms = await self._source.time_ms(self._namespace)
             for name, level in zip(names, snapshot.levels, strict=True):
                 self.audit.compare_level(name, cast("Counted | None", level), now_ms=now_ms)
 

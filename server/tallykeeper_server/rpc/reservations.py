@@ -100,7 +100,7 @@ class ReservationServicer:
         """Return reservations and what they are now; None for each that does not exist."""
         levels, now_ms = await asyncio.gather(
             self._engine.ask(query, deadline=deadline),
-            self._engine.ask(GetTime(), deadline=deadline),
+            self._engine.ask(GetTime(query.namespace), deadline=deadline),
         )
         reservations = cast("list[Reservation | None]", levels)
         return [None if each is None else (each, each.state_at(now_ms)) for each in reservations]

@@ -5,7 +5,8 @@ from typing import Final, cast
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.errors import TallyError
-from tallykeeper_server.store.connection import Connection
+from tallykeeper_server.store.routes import Line, Routes
+from tallykeeper_server.store.store_url import CLUSTER_FORM, SENTINEL_FORM
 
 REDIS_VERSION_MIN: Final = (7, 0)
 VALKEY_VERSION_MIN: Final = (7, 2)
@@ -32,38 +33,50 @@ class StoreReport:
     """Each promise that does not hold, with the reason and what to set; empty when all hold."""
 
 
-async def check_store(connection: Connection, policy: DurabilityPolicy) -> StoreReport:
-    """Ask the store what it is, and what it can keep of the policy.
+async def check_store(routes: Routes, policy: DurabilityPolicy) -> StoreReport:
+    """Ask the store, each of its primaries, what it is, and what it can keep of the policy.
 
-    :raises StoreUnfitError: it is too old, a replica, a sentinel or a node of a cluster.
+    :raises StoreUnfitError: one is too old, a replica, or not what the URL's form is for.
+    :raises TallyError: one cannot be asked.
+    """
+    primaries = await routes.primaries()
+    reports = [await check_node(primary.line, policy, name=primary.name) for primary in primaries]
+    names = " and ".join(sorted({report.name for report in reports}))
+    return StoreReport(
+        name=f"{names}, a cluster of {len(primaries)} primaries" if primaries[0].name else names,
+        syncs_by_waiting=any(report.syncs_by_waiting for report in reports),
+        kept=tuple(level for level in reports[0].kept if all(level in report.kept for report in reports)),
+        shortcomings=tuple(shortcoming for report in reports for shortcoming in report.shortcomings),
+    )
+
+
+async def check_node(line: Line, policy: DurabilityPolicy, *, name: str = "") -> StoreReport:
+    """Ask one node what it is, and what it can keep of the policy; ``name`` is what a node of a cluster is called by.
+
+    :raises StoreUnfitError: it is too old, a replica, a sentinel, or a node of a cluster and has no name.
     :raises TallyError: it cannot be asked.
     """
-    info = _parse_info(cast("bytes", await connection.call("INFO")))
-    mode = info.get("server_mode") or info.get("redis_mode")
-    if mode == "sentinel":
-        message = "the store is a sentinel, which keeps no data; name the primary that it watches instead"
-        raise StoreUnfitError(message)
-    if mode == "cluster":
-        message = "the store is a node of a cluster; name a store that is not in cluster mode (cluster-enabled no)"
-        raise StoreUnfitError(message)
+    info = _parse_info(cast("bytes", await line.call("INFO")))
+    _check_mode(info.get("server_mode") or info.get("redis_mode"), in_cluster=bool(name))
     if info.get("role") == "slave":
         message = f"the store is a replica of {info.get('master_host', 'another')}; name its primary instead"
         raise StoreUnfitError(message)
     kind, version = _version_of(info)
     facts = _Facts(
         append_only=info.get("aof_enabled") == "1",
-        append_fsync=await _setting(connection, "appendfsync"),
-        pauses_fsync=await _setting(connection, "no-appendfsync-on-rewrite") == "yes",
+        append_fsync=await _setting(line, "appendfsync"),
+        pauses_fsync=await _setting(line, "no-appendfsync-on-rewrite") == "yes",
         can_be_waited_for=kind in _WAITAOF_KEPT_SINCE and version >= _WAITAOF_KEPT_SINCE[kind],
         replicas=int(info.get("connected_slaves", 0)),
-        eviction=info.get("maxmemory_policy") or await _setting(connection, "maxmemory-policy"),
+        eviction=info.get("maxmemory_policy") or await _setting(line, "maxmemory-policy"),
     )
     missing = {level: _missing(level, facts, policy) for level in sorted(policy.levels)}
+    where = f"{name}: " if name else ""
     return StoreReport(
         name=f"{kind} {'.'.join(map(str, version))}",
         syncs_by_waiting=facts.append_only and facts.can_be_waited_for and not facts.syncs_each_write,
         kept=tuple(level for level, shortcoming in missing.items() if shortcoming is None),
-        shortcomings=tuple(shortcoming for shortcoming in (*missing.values(), _evicts(facts)) if shortcoming),
+        shortcomings=tuple(where + shortcoming for shortcoming in (*missing.values(), _evicts(facts)) if shortcoming),
     )
 
 
@@ -82,6 +95,19 @@ class _Facts:
     def syncs_each_write(self) -> bool:
         """Every change is on disk before it is answered."""
         return self.append_only and self.append_fsync == "always" and not self.pauses_fsync
+
+
+def _check_mode(mode: str | None, *, in_cluster: bool) -> None:
+    """Return if a node runs in the mode that the URL's form is for.
+
+    :raises StoreUnfitError: it does not.
+    """
+    if mode == "sentinel":
+        message = f"the store is a sentinel, which keeps no data; name it and its service by {SENTINEL_FORM}"
+        raise StoreUnfitError(message)
+    if mode == "cluster" and not in_cluster:
+        message = f"the store is a node of a cluster; name one or more of its nodes by {CLUSTER_FORM}"
+        raise StoreUnfitError(message)
 
 
 def _parse_info(text: bytes) -> dict[str, str]:
@@ -107,10 +133,10 @@ def _version_of(info: dict[str, str]) -> tuple[str, tuple[int, ...]]:
     return kind, version
 
 
-async def _setting(connection: Connection, name: str) -> str:
+async def _setting(line: Line, name: str) -> str:
     """Return a setting of the store's, or "unknown" where CONFIG is not allowed."""
     try:
-        reply = cast("list[bytes]", await connection.call("CONFIG", "GET", name))
+        reply = cast("list[bytes]", await line.call("CONFIG", "GET", name))
     except TallyError:
         return "unknown"
     return reply[1].decode() if reply else "unknown"

@@ -4,7 +4,7 @@ redis-py's own retries are off: it cannot know which commands may be sent twice.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 import hiredis
@@ -20,18 +20,22 @@ from tallykeeper_server.domain.errors import (
     StoreOutOfMemoryError,
     StoreUnavailableError,
 )
-from tallykeeper_server.store.store_url import connection_parameters
+from tallykeeper_server.store.store_url import Address, connection_parameters
 
 Argument: TypeAlias = str | bytes | int
 Command: TypeAlias = tuple[Argument, ...]
 Reply: TypeAlias = "bytes | int | list[Reply] | RedisError | None"
 """What Redis answers; in a pipeline an error too."""
+Locate: TypeAlias = Callable[[], Awaitable[Address]]
+"""Says where the primary is now."""
 
 _NOT_SERVING: Final = frozenset(
     {"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOAUTH", "NOPERM", "NOREPLICAS"}
-    | {"READONLY", "TRYAGAIN", "WRONGPASS"}
+    | {"READONLY", "TRYAGAIN", "UNBLOCKED", "WRONGPASS"}
 )
 """The codes with which Redis refuses every command for a while, or until someone has seen to it."""
+_NOT_PRIMARY: Final = frozenset({"MASTERDOWN", "READONLY", "UNBLOCKED"})
+"""The codes of a node that was, or has become, a replica."""
 
 
 class ScriptUnknownError(Exception):
@@ -41,8 +45,10 @@ class ScriptUnknownError(Exception):
 class Connection:
     """A connection that is made when it is first needed, and again after it was lost."""
 
-    def __init__(self, url: str, *, timeout_seconds: float) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float, locate: Locate | None = None) -> None:
         """Take a redis://, rediss:// or unix:// URL; ``timeout_seconds`` bounds connecting, and each round trip.
+
+        ``locate`` says where to connect to instead of the URL's host, each time anew: there must be a primary.
 
         :raises ValueError: the URL is not one.
         """
@@ -57,7 +63,10 @@ class Connection:
             socket_connect_timeout=timeout_seconds,
         )
         self._timeout_seconds = timeout_seconds
+        self._locate = locate
         self._lock = asyncio.Lock()
+        self.users = 0
+        """How many callers use it just now, or wait for it."""
 
     async def call(self, *command: Argument) -> Reply:
         """Send one command and return its reply.
@@ -76,23 +85,28 @@ class Connection:
         :raises StoreUnavailableError: none was carried out.
         :raises OutcomeUnknownError: any may have been carried out.
         """
-        async with self._lock:
-            try:
-                await self._connect()
-                return await self._exchange(commands)
-            except BaseException:
-                # Also when cancelled: a reply that is still on its way would be taken for the next caller's.
-                await self.close()
-                raise
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a caller uses it just now."""
-        return self._lock.locked()
+        self.users += 1
+        try:
+            async with self._lock:
+                return await self._pipeline(commands)
+        finally:
+            self.users -= 1
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
         await self._connection.disconnect(nowait=True)
+
+    async def _pipeline(self, commands: Sequence[Command]) -> list[Reply]:
+        try:
+            await self._connect()
+            replies = await self._exchange(commands)
+        except BaseException:
+            # Also when cancelled: a reply that is still on its way would be taken for the next caller's.
+            await self.close()
+            raise
+        if any(isinstance(reply, RedisError) and code_of(reply) in _NOT_PRIMARY for reply in replies):
+            await self.close()  # where the primary is now is found out when the next caller connects
+        return replies
 
     async def _connect(self) -> None:
         """Connect if there is no connection, or if what there is has been closed by the other side."""
@@ -101,7 +115,12 @@ class Connection:
                 return
             async with asyncio.timeout(self._timeout_seconds):
                 await self._connection.disconnect(nowait=True)
+                if self._locate is not None:
+                    located = cast("redis_connection.Connection", self._connection)
+                    located.host, located.port = await self._locate()
                 await self._connection.connect()  # type: ignore[no-untyped-call]  # redis-py gives it no types
+                if self._locate is not None:
+                    await self._check_role()
         except (RedisError, TimeoutError, OSError) as error:
             message = f"the store cannot be reached ({_brief(error)})"
             raise StoreUnavailableError(message) from error
@@ -110,6 +129,19 @@ class Connection:
         """Tell whether there is a connection that neither side has ended, with nothing on it that is left over."""
         writer = self._connection._writer  # noqa: SLF001  # redis-py itself does not notice a connection that was reset
         return writer is not None and not writer.is_closing() and not await self._connection.can_read()
+
+    async def _check_role(self) -> None:
+        """Return if this is a primary, or does not say: who told where it is may not have heard yet that it is not.
+
+        https://valkey.io/topics/sentinel-clients asks for this.
+
+        :raises StoreUnavailableError: it is a replica.
+        """
+        await self._connection.send_packed_command(hiredis.pack_command(("ROLE",)), check_health=False)
+        role = await self._read()
+        if isinstance(role, list) and role[0] != b"master":
+            message = "the store is being failed over: what was its primary is a replica now"
+            raise StoreUnavailableError(message)
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Reply]:
         packed = b"".join(hiredis.pack_command(cast("tuple[Any]", command)) for command in commands)
@@ -133,11 +165,11 @@ class Connection:
 
 
 class Connections:
-    """Some connections; each call takes one that is free."""
+    """Some connections; each call takes the first that is free, or else the one for which the fewest wait."""
 
-    def __init__(self, url: str, *, count: int, timeout_seconds: float) -> None:
+    def __init__(self, url: str, *, count: int, timeout_seconds: float, locate: Locate | None = None) -> None:
         """As Connection's."""
-        self._connections = [Connection(url, timeout_seconds=timeout_seconds) for _ in range(count)]
+        self._connections = [Connection(url, timeout_seconds=timeout_seconds, locate=locate) for _ in range(count)]
 
     async def call(self, *command: Argument) -> Reply:
         """Send one command and return its reply, as Connection.call does."""
@@ -147,14 +179,18 @@ class Connections:
         """Send commands together on one connection and return their replies, as Connection.pipeline does."""
         return await self._free().pipeline(commands)
 
+    @property
+    def users(self) -> int:
+        """How many callers use them just now, or wait for one."""
+        return sum(connection.users for connection in self._connections)
+
     async def close(self) -> None:
         """Close all of them."""
         for connection in self._connections:
             await connection.close()
 
     def _free(self) -> Connection:
-        first = self._connections[0]
-        return next((each for each in self._connections if not each.is_busy), first)
+        return min(self._connections, key=lambda connection: connection.users)
 
 
 def answered(replies: list[Reply]) -> list[Reply]:
@@ -174,10 +210,14 @@ def error_of(error: RedisError) -> Exception:
         return ScriptUnknownError()
     if isinstance(error, exceptions.OutOfMemoryError):
         return StoreOutOfMemoryError("the store has no memory left for changes; raise its maxmemory")
-    code = getattr(error, "status_code", None) or str(error).partition(" ")[0]
-    if code in _NOT_SERVING:
+    if code_of(error) in _NOT_SERVING:
         return StoreUnavailableError(f"the store does not serve ({_brief(error)})")
     return DefectError(f"the store refused a command: {error}")
+
+
+def code_of(error: RedisError) -> str:
+    """Return the word with which Redis begins a refusal."""
+    return str(getattr(error, "status_code", None) or str(error).partition(" ")[0])
 
 
 def _brief(error: BaseException) -> str:

@@ -46,6 +46,12 @@ class Reading:
     answer: Callable[[list[Any]], object]
 
 
+def routing_key(query: Query[object]) -> str:
+    """Return a key that is where a query is to be answered."""
+    namespace: str | None = getattr(query, "namespace", None)
+    return keys.NAMESPACES if namespace is None else keys.prefix(namespace)
+
+
 def reading_of(query: Query[object], retention: Retention) -> Reading:
     """Return how a query is read."""
     return _READINGS[type(query)](query, retention)

@@ -1,5 +1,6 @@
-"""The store on one Redis or Valkey: applies batches with the script and answers queries by pipeline."""
+"""The store on Redis or Valkey: applies batches with the script and answers queries by pipeline."""
 
+import asyncio
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Final, cast
@@ -7,7 +8,12 @@ from typing import Any, Final, cast
 import structlog
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
-from tallykeeper_server.domain.errors import NotDurableYetError, TallyError
+from tallykeeper_server.domain.errors import (
+    NotDurableYetError,
+    OutcomeUnknownError,
+    StoreUnavailableError,
+    TallyError,
+)
 from tallykeeper_server.domain.levels import ReservationName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Mutation, Outcome
 from tallykeeper_server.domain.queries import Query
@@ -17,14 +23,16 @@ from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.batch import Interrupted
 from tallykeeper_server.store.checks import StoreReport, check_store
-from tallykeeper_server.store.connection import Argument, Connection, Connections
-from tallykeeper_server.store.reading import answer_of, reading_of, time_ms_of
+from tallykeeper_server.store.connection import Command, answered
+from tallykeeper_server.store.opening import open_routes
+from tallykeeper_server.store.reading import answer_of, reading_of, routing_key, time_ms_of
+from tallykeeper_server.store.routes import Line, LineLimits
 from tallykeeper_server.store.script_calls import ScriptCalls
 from tallykeeper_server.store.tail import LedgerTail
 
 _NAMESPACES_REMEMBERED_MAX: Final = 100_000
 _SCRIPTS_AT_ONCE: Final = 2
-"""As many as the engine has under way, for each level of durability."""
+"""As many as a lane of the engine has under way, for each level of durability."""
 _SCRIPT_TRIES: Final = 5
 """How often a bundle is run that must wait for others: the last time, holds whose time is up count as held."""
 _EXPIRED_AT_ONCE_MAX: Final = 20
@@ -36,7 +44,7 @@ log = structlog.get_logger()
 
 
 class RedisStore:
-    """Two connections, one for script calls and one for queries, so that queries do not wait for changes."""
+    """Counts in a store: on one node, on whichever the sentinels call the primary, or on those of a cluster."""
 
     def __init__(
         self,
@@ -54,107 +62,102 @@ class RedisStore:
 
         :raises ValueError: the URL is not one.
         """
-        self._url = url
         self._timeout_seconds = timeout_seconds
         self._policy = policy = policy or DurabilityPolicy()
         count, wait_seconds = _SCRIPTS_AT_ONCE * len(policy.levels), policy.wait_ms / 1_000
-        self._changes = Connections(url, count=count, timeout_seconds=timeout_seconds + wait_seconds)
-        self._reads = Connection(url, timeout_seconds=timeout_seconds)
+        limits = LineLimits(changes=count, timeout_seconds=timeout_seconds, wait_seconds=wait_seconds)
+        self._routes = open_routes(url, limits)
         self._retention = retention
         self._namespaces: set[str] = set()
         self._meter = meter or StoreMeter(Metrics())
-        self.scripts = ScriptCalls(self._changes, retention, policy, meter=self._meter, wall_clock=wall_clock)
+        self.scripts = ScriptCalls(self._line_of, retention, policy, meter=self._meter, wall_clock=wall_clock)
         self._counts_open = meter is not None
         self._sweeps = 0
 
     def lane_of(self, bundle: Bundle) -> Hashable:
-        """Return its level of durability: so nobody waits for what another's namespace asks."""
-        return self._policy.of(bundle.namespace)
+        """Return where its namespace is, and its level of durability: nobody waits for what another's asks."""
+        return self._policy.of(bundle.namespace), self._routes.place_of(keys.prefix(bundle.namespace))
 
-    async def apply(self, bundles: Sequence[Bundle]) -> list[list[Outcome] | NotDurableYetError]:
+    def query_lane_of(self, query: Query[Any]) -> Hashable:
+        """Return which node answers it: so nobody waits for a node that another asks."""
+        return self._routes.node_of(routing_key(query))
+
+    async def apply(self, bundles: Sequence[Bundle]) -> list[list[Outcome] | TallyError]:
         """Apply bundles of one lane in order and in one atomic step; return the outcomes of each one's mutations.
 
         Bundles that run short of copies while reservations are due are applied after those have been expired, in a
         step of their own.
 
-        In their place stands an error if they are there, but not yet as durable as they must be.
+        In their place stands an error if they are there, but not yet as durable as they must be, or if the store was
+        lost after others had been applied.
 
-        :raises TallyError: as Connection.call says; any bundle may have been applied.
+        :raises TallyError: as Connection.call says, of all bundles.
         """
-        outcomes: dict[int, list[Outcome]] = {}
-        durability, missing = self._policy.of(bundles[0].namespace), None
+        durability, due = self._policy.of(bundles[0].namespace), set[str]()
+        results: dict[int, list[Outcome] | TallyError] = {}
         waiting = list(range(len(bundles)))
-        for final_after in range(_SCRIPT_TRIES - 1, -1, -1):
-            ran = await self.scripts.run([bundles[place] for place in waiting], durability, final=final_after == 0)
-            missing = missing or ran.missing
+        for final in (*(False,) * (_SCRIPT_TRIES - 1), True):
+            try:
+                for namespace in due:
+                    await self._expire_due(namespace)
+                ran = await self._run([bundles[place] for place in waiting], durability, final=final)
+            except TallyError as error:
+                if not results:
+                    raise
+                results |= dict.fromkeys(waiting, error)
+                break
             interrupted: dict[int, Interrupted] = {}
-            for place, result in zip(waiting, ran.results, strict=True):
+            for place, result in zip(waiting, ran, strict=True):
                 if isinstance(result, Interrupted):
                     interrupted[place] = result
                 else:
-                    outcomes[place] = result
-            waiting = list(interrupted)
-            if not waiting:
+                    results[place] = result
+            if not interrupted:
                 break
-            for namespace in {bundles[place].namespace for place in waiting if interrupted[place].due}:
-                await self._expire_due(namespace)
-        for place in waiting:
-            outcomes[place] = [Failed("its reservation changed each time it was read")] * len(bundles[place].mutations)
-        if not {bundle.namespace for bundle in bundles} <= self._namespaces:
-            await self._note_namespaces(
-                {
-                    bundle.namespace
-                    for place, bundle in enumerate(bundles)
-                    if any(isinstance(outcome, Applied) for outcome in outcomes[place])
-                }
-            )
-        self._meter.replays.add(sum(_is_replay(each[0]) for each in outcomes.values()))
-        results: list[list[Outcome] | NotDurableYetError] = [outcomes[place] for place in range(len(bundles))]
-        if missing is None:
-            return results
-        error = NotDurableYetError(durability, missing)
-        return [error if _is_kept(bundle, outcomes[place]) else results[place] for place, bundle in enumerate(bundles)]
+            due = {bundles[place].namespace for place, result in interrupted.items() if result.due}
+            waiting = list(interrupted)
+        unsettled = Failed("its reservation changed each time it was read")
+        return [results.get(place) or [unsettled] * len(bundle.mutations) for place, bundle in enumerate(bundles)]
 
     async def read(self, queries: Sequence[Query[Any]]) -> list[object]:
-        """Answer queries in one round trip; in place of an answer, the error of a query that failed alone.
-
-        :raises TallyError: as Connection.pipeline says.
-        """
+        """Answer queries in one round trip; in place of an answer, the error of a query that failed."""
         readings = [reading_of(query, self._retention) for query in queries]
-        commands = [command for reading in readings for command in reading.commands]
-        replies = iter(await self._reads.pipeline(commands) if commands else ())
-        return [answer_of(reading, [next(replies) for _ in reading.commands]) for reading in readings]
+        groups = [(routing_key(query), reading.commands) for query, reading in zip(queries, readings, strict=True)]
+        answers = await self._routes.ask(groups)
+        return [
+            replies if isinstance(replies, TallyError) else answer_of(reading, replies)
+            for reading, replies in zip(readings, answers, strict=True)
+        ]
 
     def tail(self, namespace: str) -> LedgerTail:
         """Return the end of a namespace's ledger; it connects when it is read, and is to be closed."""
-        return LedgerTail(self._url, namespace, timeout_seconds=self._timeout_seconds)
+        return LedgerTail(self._routes, namespace, timeout_seconds=self._timeout_seconds)
 
     async def sweep(self) -> int:
         """Expire the reservations whose time is up, in all namespaces; return how many that were.
 
         :raises TallyError: as Connection.call says; some may have been expired.
         """
-        listed = {name.decode() for name in cast("list[bytes]", await self._reads.call("SMEMBERS", keys.NAMESPACES))}
+        (asked,) = await self._routes.ask([(keys.NAMESPACES, [("SMEMBERS", keys.NAMESPACES), ("TIME",)])])
+        if isinstance(asked, TallyError):
+            raise asked
+        members, time_now = answered(asked)
+        listed = {name.decode() for name in cast("list[bytes]", members)}
         self._namespaces &= listed  # one that is missing there is added again after its next change
-        now_ms = time_ms_of(await self._reads.call("TIME"))
-        names, expired = sorted(listed), 0
-        for some in _portions(names):
-            replies = await self._reads.pipeline([_due_command(name, now_ms, 1) for name in some])
-            for namespace, due in zip(some, replies, strict=True):
-                if isinstance(due, list) and due:
-                    expired += await self._expire_due(namespace)
+        names = sorted(listed)
+        expired = await self._expire_all(names, time_ms_of(time_now))
         if self._counts_open and self._sweeps % _SWEEPS_BETWEEN_COUNTS == 0:
             await self._count_open(names)
         self._sweeps += 1
         return expired
 
     async def ping(self) -> None:
-        """Return if the store serves.
+        """Return if the store serves, the whole of it.
 
         :raises TallyError: it does not.
         """
         began_at = time.perf_counter()
-        await self._reads.call("PING")
+        await asyncio.gather(*(primary.line.call("PING") for primary in await self._routes.primaries()))
         self._meter.round_trips.observe(time.perf_counter() - began_at)
 
     async def check(self) -> StoreReport:
@@ -163,30 +166,79 @@ class RedisStore:
         :raises StoreUnfitError: no counts can be kept in it any more.
         :raises TallyError: it cannot be asked.
         """
-        report = await check_store(self._reads, self._policy)
+        report = await check_store(self._routes, self._policy)
         self.scripts.syncs_by_waiting = report.syncs_by_waiting
         self._meter.promises_broken.read = lambda: len(report.shortcomings)
         return report
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._changes.close()
-        await self._reads.close()
+        await self._routes.close()
+
+    async def _run(
+        self, bundles: Sequence[Bundle], durability: Durability, *, final: bool
+    ) -> list[list[Outcome] | Interrupted | TallyError]:
+        """Run bundles in one script call, and note what came of it; return it, or that it is not as durable as asked.
+
+        :raises TallyError: as Connection.call says.
+        """
+        ran = await self.scripts.run(bundles, durability, final=final)
+        outcomes = [(bundle, each) for bundle, each in zip(bundles, ran.results, strict=True) if isinstance(each, list)]
+        self._meter.replays.add(sum(_is_replay(each[0]) for _, each in outcomes))
+        if not {bundle.namespace for bundle, _ in outcomes} <= self._namespaces:
+            await self._note_namespaces({bundle.namespace for bundle, each in outcomes if _has_changed(each)})
+        if ran.missing is None:
+            return list(ran.results)
+        error = NotDurableYetError(durability, ran.missing)
+        return [
+            error if isinstance(each, list) and (bundle.request_id or _has_changed(each)) else each
+            for bundle, each in zip(bundles, ran.results, strict=True)
+        ]
+
+    def _line_of(self, namespace: str) -> Line:
+        return self._routes.changes(keys.prefix(namespace))
+
+    async def _ask_each(self, namespaces: Sequence[str], command: Callable[[str], Command]) -> list[object]:
+        """Send a command for each of some namespaces, and return the reply to each, or why there is none."""
+        answers = await self._routes.ask([(keys.prefix(name), [command(name)]) for name in namespaces])
+        return [answer if isinstance(answer, TallyError) else answer[0] for answer in answers]
+
+    async def _expire_all(self, namespaces: list[str], now_ms: int) -> int:
+        """Expire what is due in many namespaces; return how many reservations that were.
+
+        :raises TallyError: a node was lost; what is on others has been expired.
+        """
+        expired, lost = 0, dict[Hashable, TallyError]()
+        for some in _portions(namespaces):
+            found = await self._ask_each(some, lambda name: _due_command(name, now_ms, 1))
+            for namespace, due in zip(some, found, strict=True):
+                node = self._routes.node_of(keys.prefix(namespace))
+                if isinstance(due, TallyError):
+                    lost[node] = due
+                elif isinstance(due, list) and due and node not in lost:
+                    try:
+                        expired += await self._expire_due(namespace)
+                    except (StoreUnavailableError, OutcomeUnknownError) as error:
+                        lost[node] = error
+        for first in lost.values():
+            raise first
+        return expired
 
     async def _count_open(self, namespaces: list[str]) -> None:
         """Note how many reservations are open in all namespaces together."""
         count = 0
         for some in _portions(namespaces):
-            replies = await self._reads.pipeline([("ZCARD", keys.due(namespace)) for namespace in some])
+            replies = await self._ask_each(some, lambda name: ("ZCARD", keys.due(name)))
             count += sum(reply for reply in replies if isinstance(reply, int))
         self._meter.open_reservations.read = lambda: count
 
     async def _expire_due(self, namespace: str) -> int:
         """Expire what is due in a namespace now; return how many reservations that were."""
-        now_ms = time_ms_of(await self._changes.call("TIME"))
+        line = self._line_of(namespace)
+        now_ms = time_ms_of(await line.call("TIME"))
         expired, progress = 0, True
         while progress:
-            due = cast("list[bytes]", await self._changes.call(*_due_command(namespace, now_ms, _EXPIRED_AT_ONCE_MAX)))
+            due = cast("list[bytes]", await line.call(*_due_command(namespace, now_ms, _EXPIRED_AT_ONCE_MAX)))
             expiries = [_expiry_of(namespace, reservation_id.decode()) for reservation_id in due]
             ran = await self.scripts.run(expiries, Durability.MEMORY)  # nobody is told of it, so nobody waits for it
             count = sum(isinstance(result, list) and isinstance(result[0], Applied) for result in ran.results)
@@ -203,16 +255,15 @@ class RedisStore:
         if len(self._namespaces) + len(new) > _NAMESPACES_REMEMBERED_MAX:
             self._namespaces.clear()
         try:
-            await self._changes.call("SADD", keys.NAMESPACES, *sorted(new))
+            await self._routes.changes(keys.NAMESPACES).call("SADD", keys.NAMESPACES, *sorted(new))
         except TallyError as error:
             log.warning("namespaces not listed yet", error=str(error))
         else:
             self._namespaces |= new
 
 
-def _is_kept(bundle: Bundle, outcomes: list[Outcome]) -> bool:
-    """Return whether something of a bundle must last: a change, or what its request id is to be answered with."""
-    return bool(bundle.request_id) or any(isinstance(outcome, Applied) for outcome in outcomes)
+def _has_changed(outcomes: Sequence[Outcome]) -> bool:
+    return any(isinstance(outcome, Applied) for outcome in outcomes)
 
 
 def _is_replay(outcome: Outcome) -> bool:
@@ -223,7 +274,7 @@ def _portions(names: list[str]) -> Iterator[list[str]]:
     return (names[first : first + _SWEPT_AT_ONCE_MAX] for first in range(0, len(names), _SWEPT_AT_ONCE_MAX))
 
 
-def _due_command(namespace: str, now_ms: int, limit: int) -> tuple[Argument, ...]:
+def _due_command(namespace: str, now_ms: int, limit: int) -> Command:
     return ("ZRANGE", keys.due(namespace), "-inf", now_ms, "BYSCORE", "LIMIT", 0, limit)
 
 

@@ -18,10 +18,11 @@ from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.batch import Interrupted, outcomes_of, script_call
-from tallykeeper_server.store.connection import Argument, Command, Connections, Reply, ScriptUnknownError, answered
+from tallykeeper_server.store.connection import Argument, Command, Reply, ScriptUnknownError, answered
 from tallykeeper_server.store.holds import declare_holds, reservations_to_read
 from tallykeeper_server.store.level_text import decode_level
 from tallykeeper_server.store.revisions import SeenRevisions
+from tallykeeper_server.store.routes import Line
 from tallykeeper_server.store.waiting import shortfall, waiting_command
 
 _CLOCK_TRIES: Final = 3
@@ -43,15 +44,15 @@ class ScriptCalls:
 
     def __init__(
         self,
-        connections: Connections,
+        line_of: Callable[[str], Line],
         retention: Retention,
         policy: DurabilityPolicy,
         *,
         meter: StoreMeter,
         wall_clock: Callable[[], float],
     ) -> None:
-        """``wall_clock`` gives seconds since 1970."""
-        self._connections = connections
+        """``line_of`` gives the line to a namespace for changes; ``wall_clock`` gives seconds since 1970."""
+        self._line_of = line_of
         self._retention = retention
         self._policy = policy
         self._meter = meter
@@ -66,7 +67,7 @@ class ScriptCalls:
         """Called with a namespace whose revisions went backwards."""
 
     async def run(self, bundles: Sequence[Bundle], durability: Durability, *, final: bool = True) -> Ran:
-        """Run bundles in one script call, having read what the reservations hold that they resolve.
+        """Run bundles of one place in one script call, having read what the reservations hold that they resolve.
 
         ``final``: reservations whose time is up count as held.
 
@@ -75,28 +76,16 @@ class ScriptCalls:
         if not bundles:
             return Ran((), None)
         seen_before = self._seen.of({bundle.namespace for bundle in bundles})
-        declared = await self._declare_holds(bundles)
+        line = self._line_of(bundles[0].namespace)
+        declared = await _declare_holds(bundles, line)
         wait = waiting_command(durability, self._policy, syncs_by_waiting=self.syncs_by_waiting)
-        replies, waited = await self._replies_to(declared, wait, final=final)
+        replies, waited = await self._replies_to(declared, wait, line, final=final)
         results = [outcomes_of(bundle, cast("bytes", reply)) for bundle, reply in zip(declared, replies, strict=True)]
         self._note_revisions(bundles, results, seen_before)
         return Ran(results, None if wait is None else shortfall(waited, self._policy))
 
-    async def _declare_holds(self, bundles: Sequence[Bundle]) -> Sequence[Bundle]:
-        names = reservations_to_read(bundles)
-        if not names:
-            return bundles
-        texts = await self._connections.call("MGET", *(keys.level(namespace, name) for namespace, name in names))
-        held: dict[tuple[str, ReservationName], Reservation] = {}
-        for (namespace, name), text in zip(names, cast("list[bytes | None]", texts), strict=True):
-            # One that someone else has written cannot be read: the script says so of its own mutation alone.
-            with contextlib.suppress(ValueError):
-                if text is not None:
-                    held[namespace, name] = cast("Reservation", decode_level(name, text.decode()))
-        return declare_holds(bundles, held)
-
     async def _replies_to(
-        self, bundles: Sequence[Bundle], wait: Command | None, *, final: bool
+        self, bundles: Sequence[Bundle], wait: Command | None, line: Line, *, final: bool
     ) -> tuple[list[Reply], Reply]:
         """Run the script, again if this machine's clock is so wrong that it declared the wrong buckets.
 
@@ -108,7 +97,7 @@ class ScriptCalls:
                 bundles, now_ms=now_ms, retention=self._retention, final=final, touches=wait is not None
             )
             began_at = time.perf_counter()
-            (redis_time, *replies), waited = await self._call((len(script_keys), *script_keys, *arguments), wait)
+            (redis_time, *replies), waited = await self._call((len(script_keys), *script_keys, *arguments), wait, line)
             self._meter.scripts.observe(time.perf_counter() - began_at)
             if replies:
                 self._meter.script_mutations.observe(sum(len(bundle.mutations) for bundle in bundles))
@@ -118,13 +107,13 @@ class ScriptCalls:
         message = "the script never found its request buckets among the declared keys"
         raise DefectError(message)
 
-    async def _call(self, tail: tuple[Argument, ...], wait: Command | None) -> tuple[list[Reply], Reply]:
+    async def _call(self, tail: tuple[Argument, ...], wait: Command | None, line: Line) -> tuple[list[Reply], Reply]:
         """Call the script, and wait on the same connection if there is something to wait for."""
         rest = () if wait is None else (wait,)
         try:
-            reply, *waited = answered(await self._connections.pipeline([("EVALSHA", self._sha, *tail), *rest]))
+            reply, *waited = answered(await line.pipeline([("EVALSHA", self._sha, *tail), *rest]))
         except ScriptUnknownError:
-            reply, *waited = answered(await self._connections.pipeline([("EVAL", self._source, *tail), *rest]))
+            reply, *waited = answered(await line.pipeline([("EVAL", self._source, *tail), *rest]))
         return cast("list[Reply]", reply), waited[0] if waited else None
 
     def _note_revisions(
@@ -147,3 +136,17 @@ class ScriptCalls:
             )
             self._meter.revisions_lost.add()
             self.on_revisions_lost(namespace)
+
+
+async def _declare_holds(bundles: Sequence[Bundle], line: Line) -> Sequence[Bundle]:
+    names = reservations_to_read(bundles)
+    if not names:
+        return bundles
+    texts = await line.call("MGET", *(keys.level(namespace, name) for namespace, name in names))
+    held: dict[tuple[str, ReservationName], Reservation] = {}
+    for (namespace, name), text in zip(names, cast("list[bytes | None]", texts), strict=True):
+        # One that someone else has written cannot be read: the script says so of its own mutation alone.
+        with contextlib.suppress(ValueError):
+            if text is not None:
+                held[namespace, name] = cast("Reservation", decode_level(name, text.decode()))
+    return declare_holds(bundles, held)

@@ -1,17 +1,84 @@
-"""The URL of a store: what may be in it. What it is connected with is redis-py's to take from it."""
+"""The URL of a store: what may be in it. What one node is connected with is redis-py's to take from it."""
 
 import re
-from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from redis.asyncio.connection import parse_url
+
+Address: TypeAlias = tuple[str, int]
+"""A host and its port."""
+
+SCHEMES: Final = (
+    *("redis://", "rediss://", "unix://"),
+    *("redis+sentinel://", "rediss+sentinel://", "redis+cluster://", "rediss+cluster://"),
+)
+SENTINEL_FORM: Final = "redis+sentinel://host:26379,host:26379/service"
+CLUSTER_FORM: Final = "redis+cluster://host:6379,host:6379"
 
 _PARAMETERS: Final = frozenset({"client_name", "db", "password", "username"})
 _TLS_PARAMETERS: Final = frozenset(
     {"ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
     | {"ssl_password"}
 )
+_SENTINEL_PARAMETERS: Final = frozenset({"sentinel_password", "sentinel_username"})
 _CERTIFICATES: Final = ("required", "optional", "none")
+_SERVICE_PATTERN: Final = r"[A-Za-z0-9._-]+"
+_PORT_MAX: Final = 65_535
+_DEFAULT_PORTS: Final = {"sentinel": 26_379, "cluster": 6_379}
+_NOT_AN_ADDRESS: Final = "it is not //host:port, or its user or password has a character that must be written as %-code"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUrl:
+    """What a URL says: one node, the sentinels that know a primary, or some nodes of a cluster."""
+
+    topology: str
+    """Empty for one node, ``sentinel`` or ``cluster``."""
+    addresses: tuple[Address, ...] = ()
+    """The sentinels, or the nodes of the cluster that are asked for the others."""
+    service: str = ""
+    """What the sentinels call the primary."""
+    node: str
+    """The URL of one node: the only one, or as if it were at the first address."""
+    sentinel: str = ""
+    """The URL of the first sentinel."""
+
+    def at(self, address: Address) -> str:
+        """Return the URL of a node at an address."""
+        return self.node.replace(f"{written(self.addresses[0])}/", f"{written(address)}/", 1)
+
+
+def parsed_store_url(url: str) -> StoreUrl:
+    """Return what a URL of any form says.
+
+    :raises ValueError: it cannot be used. The message says why, and holds neither its user nor its password.
+    """
+    scheme, topology = _scheme_of(url)
+    if not topology:
+        connection_parameters(url)
+        return StoreUrl(topology="", node=url)
+    user, hosts, path, query = _parts_of(url)
+    addresses = tuple(_address_of(text, _DEFAULT_PORTS[topology]) for text in hosts.split(","))
+    of_sentinels = {name: query.pop(name) for name in _SENTINEL_PARAMETERS & query.keys() if topology == "sentinel"}
+    node = _node_url(scheme, user, addresses[0], query)
+    _check_query(query, _allowed(scheme), f"{scheme}+{topology}")
+    connection_parameters(node)
+    if topology == "cluster":
+        if path or query.get("db", "0") != "0":
+            message = f"a cluster has no databases to choose from, and nothing follows the hosts: {CLUSTER_FORM}"
+            raise ValueError(message)
+        return StoreUrl(topology=topology, addresses=addresses, node=node)
+    if not re.fullmatch(_SERVICE_PATTERN, path):
+        message = f"after the sentinels comes the name by which they know the primary, as in {SENTINEL_FORM}"
+        raise ValueError(message)
+    tls = {name: value for name, value in query.items() if name in _TLS_PARAMETERS}
+    of_sentinels = {name.removeprefix("sentinel_"): value for name, value in of_sentinels.items()}
+    sentinel = _node_url(scheme, "", addresses[0], {**tls, **of_sentinels})
+    return StoreUrl(topology=topology, addresses=addresses, service=path, node=node, sentinel=sentinel)
 
 
 def connection_parameters(url: str) -> dict[str, Any]:
@@ -24,13 +91,8 @@ def connection_parameters(url: str) -> dict[str, Any]:
         parts.port  # noqa: B018  # it is parsed when it is looked at
     except ValueError:
         # Its words may hold a part of the password: one with a slash in it ends where a port is looked for.
-        message = "it is not //host:port, or its user or password has a character that must be written as %-code"
-        raise ValueError(message) from None
-    allowed = _PARAMETERS | _TLS_PARAMETERS if parts.scheme == "rediss" else _PARAMETERS
-    unknown = parse_qs(parts.query).keys() - allowed
-    if unknown:
-        message = f"{parts.scheme}:// takes no {', '.join(sorted(unknown))}, only {', '.join(sorted(allowed))}"
-        raise ValueError(message)
+        raise ValueError(_NOT_AN_ADDRESS) from None
+    _check_query(dict(parse_qsl(parts.query)), _allowed(parts.scheme), parts.scheme)
     if parts.scheme == "unix" and (parts.hostname or not parts.path):
         message = "unix:// needs an absolute path, as in unix:///run/valkey.sock"
         raise ValueError(message)
@@ -43,3 +105,60 @@ def connection_parameters(url: str) -> dict[str, Any]:
         message = f"ssl_cert_reqs is {certificates!r}, and not one of {', '.join(_CERTIFICATES)}"
         raise ValueError(message)
     return parameters
+
+
+def written(address: Address) -> str:
+    """Return an address as host:port, with brackets about an IPv6 one."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _scheme_of(url: str) -> tuple[str, str]:
+    """Return the scheme of a node, and what is beside it: ``rediss`` and ``cluster`` of rediss+cluster://."""
+    scheme, _, topology = url.partition("://")[0].partition("+")
+    return scheme, topology
+
+
+def _parts_of(url: str) -> tuple[str, str, str, dict[str, str]]:
+    """Return the user part with its ``@``, the hosts, the path without its slash, and the query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError(_NOT_AN_ADDRESS) from None
+    user, at, hosts = parts.netloc.rpartition("@")
+    return user + at, hosts, unquote(parts.path.removeprefix("/")), dict(parse_qsl(parts.query))
+
+
+def _address_of(text: str, default_port: int) -> Address:
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?", text)
+    port = default_port if not found or found[3] is None else int(found[3])
+    if not found or not 0 < port <= _PORT_MAX:
+        # What stands there may be the end of a password with a slash or an @ in it, and is not shown.
+        message = (
+            "its hosts are not host:port joined by commas (IPv6 as in [::1]:6379), or its user or password has a"
+            " character that must be written as %-code"
+        )
+        raise ValueError(message)
+    return found[1] or found[2], port
+
+
+def _node_url(scheme: str, user: str, address: Address, query: Mapping[str, str]) -> str:
+    asked = f"?{urlencode(query)}" if query else ""
+    return f"{scheme}://{user}{written(address)}/{asked}"
+
+
+def _allowed(scheme: str) -> AbstractSet[str]:
+    return _PARAMETERS | _TLS_PARAMETERS if scheme == "rediss" else _PARAMETERS
+
+
+def _check_query(query: Mapping[str, str], allowed: AbstractSet[str], scheme: str) -> None:
+    """Return if a query holds nothing but what a scheme takes.
+
+    :raises ValueError: it does.
+    """
+    if scheme.endswith("+sentinel"):
+        allowed = allowed | _SENTINEL_PARAMETERS
+    unknown = query.keys() - allowed
+    if unknown:
+        message = f"{scheme}:// takes no {', '.join(sorted(unknown))}, only {', '.join(sorted(allowed))}"
+        raise ValueError(message)

@@ -7,8 +7,8 @@ from typing import Any, Final, cast
 from tallykeeper_server.domain.entries import Entry
 from tallykeeper_server.domain.errors import DefectError, StoreUnavailableError
 from tallykeeper_server.store import keys
-from tallykeeper_server.store.connection import Connection
 from tallykeeper_server.store.reading import decode_stream
+from tallykeeper_server.store.routes import Routes
 
 _SCRIPTS_AT_ONCE_MAX: Final = 8
 """A script makes 1,000 entries at most: what is read at once must fit into every watcher's buffer."""
@@ -18,11 +18,11 @@ _WAIT_MAX_SECONDS: Final = 3_600.0
 class LedgerTail:
     """Waits for entries. It keeps one connection of the store's busy, and so is made once for all who watch."""
 
-    def __init__(self, url: str, namespace: str, *, timeout_seconds: float) -> None:
+    def __init__(self, routes: Routes, namespace: str, *, timeout_seconds: float) -> None:
         """``timeout_seconds`` bounds what the store may take beyond the time for which it is told to wait."""
-        self._connection = Connection(url, timeout_seconds=timeout_seconds + _WAIT_MAX_SECONDS)
-        self._timeout_seconds = timeout_seconds
         self._ledger = keys.ledger(namespace)
+        self._line = routes.following(self._ledger, timeout_seconds=timeout_seconds + _WAIT_MAX_SECONDS)
+        self._timeout_seconds = timeout_seconds
 
     async def read(self, after: int, *, wait_seconds: float) -> Sequence[Entry]:
         """Return entries after a revision, in order, as soon as there are some; none when the time is up.
@@ -33,7 +33,7 @@ class LedgerTail:
         command = ("XREAD", "COUNT", _SCRIPTS_AT_ONCE_MAX, "BLOCK", wait_ms, "STREAMS", self._ledger, f"0-{after}")
         try:
             async with asyncio.timeout(wait_ms / 1_000 + self._timeout_seconds):
-                streams = cast("list[Any] | None", await self._connection.call(*command))
+                streams = cast("list[Any] | None", await self._line.call(*command))
         except TimeoutError as error:
             message = "the store does not answer"
             raise StoreUnavailableError(message) from error
@@ -45,4 +45,4 @@ class LedgerTail:
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._connection.close()
+        await self._line.close()

@@ -1,0 +1,63 @@
+"""A cluster, and a pair that sentinels watch over, each with a server; made where a test first asks for them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tallykeeper_server.settings import Settings
+from tests.calling import Caller
+from tests.serving import ThreadedServer
+from tests.topology.clusters import ClusterOfNodes
+from tests.topology.sentinels import WatchedPair
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterOfNodes]:
+    """Three primaries, a replica of each."""
+    nodes = ClusterOfNodes(tmp_path_factory.mktemp("cluster"))
+    try:
+        nodes.start()
+        yield nodes
+    finally:
+        nodes.stop()
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedPair]:
+    """A primary, its replica, and three sentinels."""
+    nodes = WatchedPair(tmp_path_factory.mktemp("pair"))
+    try:
+        nodes.start()
+        yield nodes
+    finally:
+        nodes.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster_target(cluster: ClusterOfNodes) -> Iterator[str]:
+    """Where a server on the cluster listens."""
+    with ThreadedServer(Settings(listen="127.0.0.1:0", store=cluster.url, sweep_seconds=0.2)) as server:
+        yield server.target
+
+
+@pytest.fixture(scope="session")
+def pair_target(pair: WatchedPair) -> Iterator[str]:
+    """Where a server on the pair listens."""
+    with ThreadedServer(Settings(listen="127.0.0.1:0", store=pair.url, sweep_seconds=0.2)) as server:
+        yield server.target
+
+
+@pytest.fixture
+def cluster_call(cluster_target: str) -> Iterator[Caller]:
+    """Calls the server on the cluster."""
+    caller = Caller(cluster_target)
+    yield caller
+    caller.close()
+
+
+@pytest.fixture
+def pair_call(pair_target: str) -> Iterator[Caller]:
+    """Calls the server on the pair."""
+    caller = Caller(pair_target)
+    yield caller
+    caller.close()
