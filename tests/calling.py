@@ -55,8 +55,18 @@ class Failure(Exception):  # noqa: N818  # what a call ended in, compared as a v
 class Caller:
     """A channel that takes requests by their type; one with its own connection if the options say so."""
 
-    def __init__(self, target: str, options: Sequence[tuple[str, object]] = ()) -> None:
-        self.channel = grpc.insecure_channel(target, options)
+    def __init__(
+        self,
+        target: str,
+        options: Sequence[tuple[str, object]] = (),
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.channel = (
+            grpc.secure_channel(target, credentials, options) if credentials else grpc.insecure_channel(target, options)
+        )
+        self._metadata = metadata
 
     def __call__(self, request: Message, *, timeout: float | None = 20.0) -> Any:  # noqa: ANN401  # by request type
         """Call the RPC that takes this type of request; raise Failure if it fails. Of a stream, take the first."""
@@ -68,7 +78,7 @@ class Caller:
             with self._streaming(request_type, raw, timeout=timeout) as responses:
                 return next(responses)
         try:
-            return self._callable(request_type)(raw, timeout=timeout)
+            return self._callable(request_type)(raw, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise failure_of(error) from error
 
@@ -92,7 +102,7 @@ class Caller:
 
     @contextmanager
     def _streaming(self, request_type: type[Message], raw: bytes, *, timeout: float | None) -> Iterator[Iterator[Any]]:
-        call = self._callable(request_type)(raw, timeout=timeout)
+        call = self._callable(request_type)(raw, timeout=timeout, metadata=self._metadata)
         try:
             yield _responses(call)
         finally:

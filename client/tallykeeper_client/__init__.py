@@ -39,6 +39,9 @@ from tallykeeper_client.call import UNCHANGED, Unchanged
 from tallykeeper_client.client import Client
 from tallykeeper_client.errors import (
     BatchTooLarge,
+    CredentialExpired,
+    CredentialInvalid,
+    CredentialMissing,
     DeadlineExceeded,
     InternalError,
     InvalidField,
@@ -46,6 +49,8 @@ from tallykeeper_client.errors import (
     OutcomeUnknown,
     Overloaded,
     PageTokenInvalid,
+    PermissionDenied,
+    RateLimited,
     RequestIdReused,
     RevisionAhead,
     RevisionsLost,
@@ -55,6 +60,7 @@ from tallykeeper_client.errors import (
     StoreUnavailable,
     TallykeeperError,
     TooManyWatches,
+    Unauthenticated,
     Unavailable,
     WatcherTooSlow,
 )
@@ -79,6 +85,7 @@ from tallykeeper_client.refusals import (
     ValueChanged,
     ValueOverflow,
 )
+from tallykeeper_client.tls import tls_credentials
 
 __all__ = [
     "UNCHANGED",
@@ -92,6 +99,9 @@ __all__ = [
     "Counter",
     "CounterBoundExceeded",
     "CounterNotFound",
+    "CredentialExpired",
+    "CredentialInvalid",
+    "CredentialMissing",
     "DeadlineExceeded",
     "Entry",
     "EntryLine",
@@ -108,7 +118,9 @@ __all__ = [
     "OutcomeUnknown",
     "Overloaded",
     "PageTokenInvalid",
+    "PermissionDenied",
     "PreconditionViolation",
+    "RateLimited",
     "RequestIdReused",
     "RequestOutcome",
     "Reservation",
@@ -136,6 +148,7 @@ __all__ = [
     "TallykeeperError",
     "ThresholdCrossing",
     "TooManyWatches",
+    "Unauthenticated",
     "Unavailable",
     "Unchanged",
     "ValueChanged",
@@ -144,4 +157,5 @@ __all__ = [
     "WatcherTooSlow",
     "error_of_result",
     "operations",
+    "tls_credentials",
 ]

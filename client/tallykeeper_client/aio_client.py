@@ -20,7 +20,7 @@ from tallykeeper_client import (
 )
 from tallykeeper_client.batching import Batch
 from tallykeeper_client.call import Call, Defaults, ResponseT, document
-from tallykeeper_client.channel import CHANNEL_OPTIONS, TIMEOUT_SECONDS_DEFAULT
+from tallykeeper_client.channel import CHANNEL_OPTIONS, TIMEOUT_SECONDS_DEFAULT, metadata_of
 from tallykeeper_client.errors import TallykeeperError, Unavailable
 from tallykeeper_client.failure import read_failure, unreachable
 from tallykeeper_client.following import Following, ended
@@ -103,14 +103,19 @@ class AsyncClient:
         namespace: str = "default",
         timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT,
         credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
     ) -> None:
         """Open a channel to ``target``, as in ``127.0.0.1:50051``, which connects with the first call.
 
         ``namespace`` and ``timeout_seconds`` (more than 0) hold for every call that names no other. Without
-        ``credentials`` the channel is not encrypted.
+        ``credentials`` the channel is not encrypted; `tls_credentials` reads some from files. The ``token``, an API
+        key or a JWT, tells the server who calls.
         """
         self.target = target
         self.namespace = namespace
+        self.credentials = credentials
+        self.token = token
+        self._metadata = metadata_of(token)
         self._defaults = Defaults(namespace=namespace, timeout_seconds=timeout_seconds)
         self._closed = asyncio.Event()
         self._channel = (
@@ -202,7 +207,7 @@ class AsyncClient:
             response_deserializer=call.response.FromString,
         )
         try:
-            return await send(call.request, timeout=call.timeout_seconds)
+            return await send(call.request, timeout=call.timeout_seconds, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._error_of(error, call) from error
 
@@ -216,7 +221,7 @@ class AsyncClient:
         )
         while not self._closed.is_set():
             cause: grpc.RpcError | None = None
-            stream = begin(call.request)
+            stream = begin(call.request, metadata=self._metadata)
             try:
                 async for response in stream:
                     following.took(response)

@@ -52,3 +52,16 @@ CHANNEL_OPTIONS: Final = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
 )
+
+
+def metadata_of(token: str | None) -> tuple[tuple[str, str], ...]:
+    """Return what goes with every call, to tell who makes it.
+
+    Raises ValueError if the token is not printable ASCII, which is all that a header may hold.
+    """
+    if token is None:
+        return ()
+    if not (token and token.isascii() and token.isprintable()):
+        message = "a token is printable ASCII, and not empty"
+        raise ValueError(message)
+    return (("authorization", f"Bearer {token}"),)

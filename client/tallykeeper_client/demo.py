@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tallykeeper_client.client import Client
+from tallykeeper_client.commands.connecting import Connection, connects
 from tallykeeper_client.commands.failures import told
 from tallykeeper_client.demo_baskets import fill_baskets
 from tallykeeper_client.demo_story import Step, live_through
@@ -21,15 +22,8 @@ _CONNECT_SECONDS: Final = 2.0
 
 
 @click.command
-@click.option(
-    "--target",
-    default="127.0.0.1:50051",
-    show_default=True,
-    envvar="TALLYKEEPER_TARGET",
-    show_envvar=True,
-    help="Where the server listens.",
-)
-def demo(target: str) -> None:
+@connects
+def demo(connection: Connection) -> None:
     """Play a story at a bookshop against a running server.
 
     It has two acts: a day of sales, and an evening of baskets, which a watcher tells as it happens.
@@ -37,7 +31,7 @@ def demo(target: str) -> None:
     Exits with 0 if every step came out as the story tells it, and with 1 if one did not.
     """
     namespace = f"demo-{secrets.token_hex(4)}"
-    with Client(target, namespace=namespace) as client:
+    with connection.client(namespace=namespace) as client:
         _connect(client)
         try:
             _play("A day at a bookshop", live_through(client))

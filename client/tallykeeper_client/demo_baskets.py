@@ -12,8 +12,8 @@ from typing import Final
 from tallykeeper.v1.ledger_pb2 import OperationKind
 from tallykeeper.v1.reservation_pb2 import ReservationState, StockLine
 from tallykeeper_client import operations
-from tallykeeper_client.aio_client import AsyncClient
 from tallykeeper_client.client import Client
+from tallykeeper_client.demo_clients import another_async
 from tallykeeper_client.demo_story import Step
 from tallykeeper_client.refusals import InsufficientStock
 
@@ -97,7 +97,7 @@ def _forget(client: Client) -> Iterator[Step]:
         f"available: {held}",
         held == before - _FORGOTTEN.copies,
     )
-    asyncio.run(_expiry(client.target, client.namespace, after_revision=response.revision))
+    asyncio.run(_expiry(client, after_revision=response.revision))
     state = client.get_reservation("basket-ben").reservation.state
     back = client.get_stock(item).stock_level.available
     yield Step(
@@ -108,10 +108,10 @@ def _forget(client: Client) -> Iterator[Step]:
     )
 
 
-async def _expiry(target: str, namespace: str, *, after_revision: int) -> None:
+async def _expiry(client: Client, *, after_revision: int) -> None:
     """Wait until the forgotten basket has expired."""
-    async with asyncio.timeout(_EXPIRY_SECONDS_MAX), AsyncClient(target, namespace=namespace) as client:
-        entries = client.watch(reservation_ids=["basket-ben"], after_revision=after_revision)
+    async with asyncio.timeout(_EXPIRY_SECONDS_MAX), another_async(client) as watcher:
+        entries = watcher.watch(reservation_ids=["basket-ben"], after_revision=after_revision)
         async with aclosing(entries):
             async for entry in entries:
                 if entry.operation == OperationKind.OPERATION_KIND_EXPIRE:

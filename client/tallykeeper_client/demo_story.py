@@ -11,6 +11,7 @@ from typing import Final
 from tallykeeper_client.aio_client import AsyncClient
 from tallykeeper_client.call import fresh_request_id
 from tallykeeper_client.client import Client
+from tallykeeper_client.demo_clients import another_async
 from tallykeeper_client.refusals import InsufficientStock
 
 _FAMILY: Final = 4
@@ -107,7 +108,7 @@ def _repeat_a_request(client: Client) -> Iterator[Step]:
 def _race_for_a_bestseller(client: Client) -> Iterator[Step]:
     available = client.set_stock(_BESTSELLER, _COPIES).stock_level.available
     yield Step("A bestseller comes out.", f"SetStock to {_COPIES}", f"available: {available}", available == _COPIES)
-    served = asyncio.run(_race(client.target, client.namespace))
+    served = asyncio.run(_race(client))
     left = client.get_stock(_BESTSELLER).stock_level.on_hand
     yield Step(
         f"{_BUYERS} buyers want one at the same moment. Exactly {_COPIES} get one.",
@@ -117,10 +118,10 @@ def _race_for_a_bestseller(client: Client) -> Iterator[Step]:
     )
 
 
-async def _race(target: str, namespace: str) -> int:
+async def _race(client: Client) -> int:
     """Let all buyers try at once, and count those who got a copy."""
-    async with AsyncClient(target, namespace=namespace) as client:
-        return sum(await asyncio.gather(*(_buy(client) for _ in range(_BUYERS))))
+    async with another_async(client) as buyers:
+        return sum(await asyncio.gather(*(_buy(buyers) for _ in range(_BUYERS))))
 
 
 async def _buy(client: AsyncClient) -> bool:

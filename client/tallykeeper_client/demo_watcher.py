@@ -9,6 +9,7 @@ import click
 
 from tallykeeper_client.client import Client
 from tallykeeper_client.commands.words import event
+from tallykeeper_client.demo_clients import another
 
 _LAST_SECONDS: Final = 5.0
 """How long the watcher may take, at the end, to see what has happened."""
@@ -25,7 +26,7 @@ class Watcher:
 
     def __enter__(self) -> Self:
         """Begin to watch. Raises `TallykeeperError` if that cannot be."""
-        watcher = self._closing.enter_context(Client(self._client.target, namespace=self._client.namespace))
+        watcher = self._closing.enter_context(another(self._client))
         responses = watcher.watch_responses()
         self._revision = next(responses).revision
 

@@ -59,6 +59,40 @@ class RequestIdReused(TallykeeperError):
     """The request id came before with another request. Nothing was changed. Use one for each mutation."""
 
 
+class Unauthenticated(TallykeeperError):
+    """The server asks who calls, and got no credential that it knows. Nothing was changed."""
+
+
+class CredentialMissing(Unauthenticated):
+    """The call had no credential: neither a token nor a certificate that names its caller."""
+
+
+class CredentialInvalid(Unauthenticated):
+    """The credential is none that the server knows."""
+
+
+class CredentialExpired(Unauthenticated):
+    """The credential was good, and is no more."""
+
+
+class PermissionDenied(TallykeeperError):
+    """The caller, known as ``identity``, lacks a ``role`` in a ``namespace``. Nothing was changed."""
+
+    identity: str
+    role: str
+    namespace: str
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.identity = failure.metadata["identity"]
+        self.role = failure.metadata["role"]
+        self.namespace = failure.metadata["namespace"]
+
+
+class RateLimited(TallykeeperError):
+    """The caller calls more often than it may. Nothing was changed; ``retry_after_seconds`` says when to come back."""
+
+
 class Overloaded(TallykeeperError):
     """Too many calls are waiting at the server. Nothing was changed; come back after a while."""
 

@@ -26,7 +26,7 @@ _AGAIN_CODES: Final = frozenset(
         grpc.StatusCode.DEADLINE_EXCEEDED,  # not of this call, which has none: a proxy's limit
     }
 )
-_AGAIN_REASONS: Final = frozenset({"OVERLOADED", "TOO_MANY_WATCHES", "WATCHER_TOO_SLOW"})
+_AGAIN_REASONS: Final = frozenset({"OVERLOADED", "RATE_LIMITED", "TOO_MANY_WATCHES", "WATCHER_TOO_SLOW"})
 _BROKEN_STREAM: Final = ("RST_STREAM", "Stream removed")
 """What gRPC says with INTERNAL or UNKNOWN when not the server but the connection has ended a stream."""
 

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import grpc
@@ -16,6 +17,8 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
+from tallykeeper_server.access.access_file import AccessFileError
+from tallykeeper_server.access.gate import Gate
 from tallykeeper_server.domain.errors import TallyError
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.engine.engine import Engine
@@ -39,8 +42,9 @@ from tallykeeper_server.rpc.reservations import ReservationServicer
 from tallykeeper_server.rpc.statuses import CODES
 from tallykeeper_server.scraping import metrics_of_this_process, metrics_page
 from tallykeeper_server.settings import Settings
-from tallykeeper_server.starting import announce, ready_store
+from tallykeeper_server.starting import StartError, announce, ready_store
 from tallykeeper_server.store.redis_store import RedisStore
+from tallykeeper_server.tls import tls_files
 
 _SERVICES: Final = {
     service.name: service
@@ -50,6 +54,8 @@ _SERVICES: Final = {
 _PING_INTERVAL_MS_MIN: Final = 10_000
 """How often a client may ask whether the server is there: one that does so more often is cut off. Ours asks every 30
 seconds; gRPC allows one in five minutes unless told otherwise."""
+_ACCESS_CHECK_SECONDS: Final = 1.0
+"""How often the access file is looked at."""
 LISTENERS: Final = 8
 """How many of gRPC's servers share the port. The kernel spreads connections over them; more than four gain nothing."""
 
@@ -127,9 +133,10 @@ async def serving(
         source = EngineSource(engine, store, query_seconds=settings.deadline_seconds)
         hub = WatchHub(source, _watch_limits(settings), WatchMeter(metrics))
         store.scripts.on_revisions_lost = hub.lose
+        gate = None if settings.access_file is None else _gate(settings.access_file)
         health = Health(tuple(service.full_name for service in _SERVICES.values()))
         meters = CallMeters(metrics, reasons=tuple(CODES))
-        listeners = _listeners(_handlers(engine, source, hub, meters, settings), health, settings)
+        listeners = _listeners(_handlers(engine, source, hub, meters, settings, gate=gate), health, settings)
         serves = Server(settings.listen, settings.drain_seconds, health)
         guard = StoreGuard(store, health, check_seconds=settings.promise_check_seconds, tells=sweeps)
         await guard.check()
@@ -142,6 +149,8 @@ async def serving(
         tasks = [guard.watch(settings.store_check_seconds)]
         if sweeps:
             tasks.append(_sweep(store, settings.sweep_seconds))
+        if gate is not None:
+            tasks.append(_follow(gate))
         for task in tasks:
             stack.push_async_callback(_cancel, asyncio.create_task(task))
         yield serves
@@ -182,8 +191,15 @@ def _watch_limits(settings: Settings) -> WatchLimits:
     )
 
 
+def _gate(path: Path) -> Gate:
+    try:
+        return Gate(path)
+    except AccessFileError as error:
+        raise StartError(str(error)) from error
+
+
 def _handlers(
-    engine: Engine, source: EngineSource, hub: WatchHub, meters: CallMeters, settings: Settings
+    engine: Engine, source: EngineSource, hub: WatchHub, meters: CallMeters, settings: Settings, *, gate: Gate | None
 ) -> list[grpc.GenericRpcHandler]:
     """Return what serves each service."""
     retention = _retention(settings)
@@ -198,7 +214,7 @@ def _handlers(
     }
     seconds = settings.deadline_seconds
     return [
-        service_handler(service, servicers[name], default_deadline_seconds=seconds, meters=meters)
+        service_handler(service, servicers[name], default_deadline_seconds=seconds, meters=meters, gate=gate)
         for name, service in _SERVICES.items()
     ]
 
@@ -206,13 +222,17 @@ def _handlers(
 def _listeners(handlers: Sequence[grpc.GenericRpcHandler], health: Health, settings: Settings) -> list[grpc.aio.Server]:
     """Return gRPC's servers, bound to the address: several, for each takes in but one call at a time.
 
-    :raises StartError: it cannot be bound.
+    :raises StartError: it cannot be bound, or not be secured.
     """
     count = 1 if is_unix(settings.listen) else LISTENERS
     listeners = [_listener(handlers, health, settings) for _ in range(count)]
+    tls = tls_files(settings)
     with binding(settings.listen):
         for listener in listeners:
-            listener.add_insecure_port(settings.listen)
+            if tls is None:
+                listener.add_insecure_port(settings.listen)
+            else:
+                listener.add_secure_port(settings.listen, tls.credentials())
     return listeners
 
 
@@ -257,6 +277,13 @@ async def _sweep(store: RedisStore, interval_seconds: float) -> None:
             if expired:
                 log.debug("swept", reservations=expired)
         await asyncio.sleep(interval_seconds)
+
+
+async def _follow(gate: Gate) -> None:
+    """Let who may do what change with its file."""
+    while True:
+        await asyncio.sleep(_ACCESS_CHECK_SECONDS)
+        await asyncio.to_thread(gate.follow)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -36,6 +36,7 @@ def serve(ctx: click.Context, /, **values: object) -> None:
     """
     settings = Settings.from_options(values)
     try:
+        settings.check()
         workers = settings.worker_count()
     except SettingsError as error:
         raise click.UsageError(str(error), ctx) from error
@@ -85,6 +86,8 @@ def _read_again(ctx: click.Context, arguments: Sequence[str]) -> Settings:
     """
     try:
         with ctx.command.make_context(ctx.info_name, list(arguments), parent=ctx.parent) as again:
-            return Settings.from_options(again.params)
+            settings = Settings.from_options(again.params)
     except click.ClickException as error:
         raise SettingsError(" ".join(error.format_message().split())) from error
+    settings.check()
+    return settings

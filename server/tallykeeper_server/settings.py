@@ -1,8 +1,10 @@
 """The settings of the server: one table, from which flags, environment variables and the file follow."""
 
+import ipaddress
 import math
 import os
 import re
+import socket
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -150,6 +152,22 @@ class Settings:
     workers: int | None = _setting(
         None, click.IntRange(1, WORKERS_MAX), "How many processes serve; unless set, one for each core."
     )
+    tls_certificate: Path | None = _setting(
+        None, FilePath(), "The server's certificate (PEM, with its chain); with it, the server speaks TLS alone."
+    )
+    tls_key: Path | None = _setting(None, FilePath(), "The private key of the certificate (PEM, without a password).")
+    tls_client_ca: Path | None = _setting(
+        None, FilePath(), "Certificates of authorities (PEM); with them, clients must have a certificate by one."
+    )
+    access_file: Path | None = _setting(
+        None, FilePath(), "A TOML file of who may call and do what; without it, everybody may do everything."
+    )
+    allow_plaintext: bool = _setting(
+        default=False, type_=click.BOOL, text="Listen beyond loopback without TLS, all the same."
+    )
+    allow_anonymous: bool = _setting(
+        default=False, type_=click.BOOL, text="Listen beyond loopback without an access file, all the same."
+    )
     data_dir: Path = _setting(Path("tallykeeper-data"), FilePath(), "Where the embedded store keeps its data.")
     store: str = _setting(
         "embedded", StoreAddress(), "embedded, or a URL: redis://, unix://, redis+sentinel://, redis+cluster:// …"
@@ -239,6 +257,38 @@ class Settings:
             wait_ms=max(1, round(self.durability_wait_seconds * 1_000)),
         )
 
+    def check(self) -> None:
+        """Return if the settings fit together.
+
+        :raises SettingsError: TLS is set by half, the host is not known, or the server would be open to the network
+            without TLS, or without asking who calls, and that was not said to be well.
+        """
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            message = "tls_certificate and tls_key go together: set both or neither"
+            raise SettingsError(message)
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            message = "tls_client_ca needs tls_certificate and tls_key: clients have certificates only where TLS is"
+            raise SettingsError(message)
+        try:
+            if self.is_local:
+                return
+        except (OSError, UnicodeError) as error:  # UnicodeError: an overlong host name
+            message = f"listen = {self.listen} names no host that is known here: {error}"
+            raise SettingsError(message) from error
+        ways = []
+        if self.tls_certificate is None and not self.allow_plaintext:
+            ways.append("without TLS: set tls_certificate and tls_key, or say allow_plaintext")
+        if self.access_file is None and not self.allow_anonymous:
+            ways.append("without asking who calls: set access_file, or say allow_anonymous")
+        if ways:
+            message = f"listen = {self.listen} would be open to the network {', and '.join(ways)}"
+            raise SettingsError(message)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server can be reached from this machine alone."""
+        return _is_loopback(self.listen)
+
     def worker_count(self) -> int:
         """Return how many processes serve: as many as are set, else one for each core that this process may use.
 
@@ -252,6 +302,19 @@ class Settings:
                 raise SettingsError(message)
             return 1
         return self.workers or min(_usable_cores(), WORKERS_MAX)
+
+
+def _is_loopback(listen: str) -> bool:
+    """Tell whether an address can be reached from this machine alone.
+
+    :raises OSError: its host has no address.
+    :raises UnicodeError: its host cannot be a name.
+    """
+    if listen.startswith("unix:"):
+        return True
+    host = listen.rpartition(":")[0].strip("[]")
+    found = {str(address[0]) for *_, address in socket.getaddrinfo(host, None)}
+    return all(ipaddress.ip_address(each.partition("%")[0]).is_loopback for each in found)
 
 
 def options(command: Command) -> Command:

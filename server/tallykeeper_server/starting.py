@@ -77,9 +77,19 @@ def announce(address: str, metrics_url: str | None, settings: Settings, report: 
         log.info("promise", durability=level.value, means=_MEANINGS[level])
     for shortcoming in report.shortcomings:
         log.warning("a promise does not hold", reason=shortcoming)
+    _announce_access(settings)
     if metrics_url is not None:
         log.info("metrics", url=metrics_url)
-    log.info("try next", command=f"tallykeeper demo --target {address}")
+    if settings.access_file is None and settings.tls_certificate is None:
+        log.info("try next", command=f"tallykeeper demo --target {address}")
+
+
+def _announce_access(settings: Settings) -> None:
+    """Say who may call, and whether others can listen."""
+    tls = "none" if settings.tls_certificate is None else "mutual" if settings.tls_client_ca else "of the server"
+    callers = "anybody" if settings.access_file is None else f"whom {settings.access_file} names"
+    open_to_all = not settings.is_local and (settings.access_file is None or settings.tls_certificate is None)
+    (log.warning if open_to_all else log.info)("access", tls=tls, callers=callers)
 
 
 def _syncs(policy: DurabilityPolicy) -> bool:

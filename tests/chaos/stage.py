@@ -30,6 +30,7 @@ LOSSES: Final = frozenset(
         "answered with what it did not do",
         "stands before what had ended before it began",
         "an answer that was never right",
+        "applied under another's request id",
     }
 )
 """What the judge says of changes, and of recorded refusals, that were told to callers and lost."""

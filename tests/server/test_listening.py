@@ -105,7 +105,6 @@ def test_an_address_is_kept_for_workers_before_they_listen() -> None:
     ("listen", "told"),
     [
         ("192.0.2.1:0", "Cannot assign requested address"),
-        (f"{'x' * 64}.invalid:0", ""),
         ("unix:/does/not/exist/s", "No such file or directory"),
         (f"unix:/tmp/{'x' * 108}", "too long"),
     ],
@@ -113,7 +112,7 @@ def test_an_address_is_kept_for_workers_before_they_listen() -> None:
 def test_an_address_that_cannot_be_bound_is_one_clear_line(
     tmp_path: Path, listen: str, told: str, workers: str
 ) -> None:
-    size = () if listen.startswith("unix:") else ("--workers", workers)
+    size = () if listen.startswith("unix:") else ("--workers", workers, "--allow-plaintext", "--allow-anonymous")
     line = refused_start("--data-dir", str(tmp_path), "--listen", listen, *size)
 
     assert line.startswith(f"tallykeeper: cannot listen on {listen}: ")

@@ -17,6 +17,12 @@ from tests.server.starting import wrong_setting
 VALUES: dict[str, tuple[str, str, object]] = {
     "listen": ("127.0.0.1:7", '"127.0.0.1:7"', "127.0.0.1:7"),
     "workers": ("3", "3", 3),
+    "tls_certificate": ("/s.pem", '"/s.pem"', Path("/s.pem")),
+    "tls_key": ("/s.key", '"/s.key"', Path("/s.key")),
+    "tls_client_ca": ("/ca.pem", '"/ca.pem"', Path("/ca.pem")),
+    "access_file": ("/a.toml", '"/a.toml"', Path("/a.toml")),
+    "allow_plaintext": ("true", "true", True),
+    "allow_anonymous": ("true", "true", True),
     "data_dir": ("/d", '"/d"', Path("/d")),
     "store": ("redis://h:1", '"redis://h:1"', "redis://h:1"),
     "store_binary": ("/b", '"/b"', Path("/b")),
@@ -51,6 +57,12 @@ VALUES: dict[str, tuple[str, str, object]] = {
 # setting -> another value, as text and in TOML
 OTHER_VALUES: dict[str, tuple[str, str]] = {
     "listen": ("127.0.0.1:8", '"127.0.0.1:8"'),
+    "tls_certificate": ("/t.pem", '"/t.pem"'),
+    "tls_key": ("/t.key", '"/t.key"'),
+    "tls_client_ca": ("/cb.pem", '"/cb.pem"'),
+    "access_file": ("/b.toml", '"/b.toml"'),
+    "allow_plaintext": ("false", "false"),
+    "allow_anonymous": ("false", "false"),
     "data_dir": ("/e", '"/e"'),
     "store": ("embedded", '"embedded"'),
     "store_binary": ("/c", '"/c"'),
@@ -82,7 +94,7 @@ def settings_of(*arguments: str, environment: Mapping[str, str] | None = None) -
 
 def flag_of(setting: str, text: str) -> list[str]:
     flag = "--" + setting.replace("_", "-")
-    return [flag] if setting == "reflection" else [flag, text]
+    return [flag] if VALUES[setting][2] is True else [flag, text]
 
 
 def test_every_setting_is_tried() -> None:

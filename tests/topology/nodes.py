@@ -1,28 +1,33 @@
 """What clusters and sentinels are made of: nodes on free ports, which may be lost and come back."""
 
 import socket
-import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import suppress
 from pathlib import Path
+from random import SystemRandom
 from typing import Final
 
 from redis.exceptions import RedisError
 
 from tests.chaos.stores import DURABLE, Node
-from tests.serving import PATIENCE_SECONDS, wait_until
 
 FAILOVER_MS: Final = 1_000
 """How long a node must be silent before the others take it for lost."""
-_POLL_SECONDS: Final = 0.02
+_PORTS: Final = range(20_000, 32_000)
 _IN_STEP: Final = ("--repl-diskless-sync-delay", "0", "--repl-backlog-size", "16mb")
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports on loopback that nobody listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(each.getsockname()[1]) for each in sockets]
+    """Return ports on loopback that nobody listens on.
+
+    The kernel's own choice would be among those that it gives to connections, and could be gone before it is used.
+    """
+    found: list[int] = []
+    for port in SystemRandom().sample(_PORTS, len(_PORTS)):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 def listening_node(directory: Path, port: int, *options: str) -> Node:
@@ -55,22 +60,6 @@ def has_replica(node: Node) -> bool:
     """Tell whether a node is a primary that a replica is connected to."""
     role = _role(node)
     return len(role) > 2 and role[0] == b"master" and bool(role[2])  # as above
-
-
-def hold_for(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
-    """Return when a condition has held for so long without a break."""
-    deadline, since = time.monotonic() + PATIENCE_SECONDS, time.monotonic()
-    while time.monotonic() < since + seconds:
-        if not condition():
-            since = time.monotonic()
-        assert time.monotonic() < deadline, what
-        time.sleep(_POLL_SECONDS)
-
-
-def wait_for_role(node: Node, *, primary: bool) -> None:
-    """Return when a node is a primary with a replica, or a replica in step."""
-    condition = has_replica if primary else is_linked
-    wait_until(lambda: condition(node), what=f"{node.directory.name} has its role")
 
 
 def _role(node: Node) -> list[object]:

@@ -20,12 +20,14 @@ from tallykeeper.v1.inventory_pb2 import SetStockRequest
 from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_EXPIRE, VerifyNamespaceRequest, WatchRequest
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
+from tallykeeper_server.settings import Settings
 from tests.calling import AsyncCaller, Caller, Failure
 from tests.entries import entries_of
 from tests.model.comparison import Comparison
 from tests.model.test_model import SETTINGS
 from tests.server.starting import refused_start
-from tests.serving import wait_until
+from tests.serving import ThreadedServer, wait_until
+from tests.store_users import PASSWORD, user_line
 from tests.topology.clusters import ClusterOfNodes, slot_of_namespace
 from tests.topology.nodes import free_ports, is_primary, listening_node
 
@@ -174,3 +176,21 @@ def _revisions(responses: Iterator[Any], count: int) -> list[int]:
     """Return the revisions of the first entries."""
     entries = (entry for response in responses for entry in response.entries)
     return [entry.revision for entry in islice(entries, count)]
+
+
+def test_the_user_that_is_shipped_may_do_what_a_cluster_takes(cluster: ClusterOfNodes, namespace: str) -> None:
+    for node in cluster.nodes:
+        node.ask("ACL", "SETUSER", *user_line(also="a cluster").split()[1:])
+    store = cluster.url.replace("//", f"//tallykeeper:{PASSWORD}@")
+    try:
+        with ThreadedServer(Settings(listen="127.0.0.1:0", store=store)) as server:
+            call = Caller(server.target)
+            for number in range(12):
+                call(IncrementRequest(namespace=f"{namespace}-{number}", counter="visits"))
+            cluster.move(slot_of_namespace(f"{namespace}-0"))
+            call(IncrementRequest(namespace=f"{namespace}-0", counter="visits"))
+            call.close()
+        assert [node.ask("ACL", "LOG") for node in cluster.nodes if is_primary(node)] == [[], [], []]
+    finally:
+        for node in cluster.nodes:
+            node.ask("ACL", "DELUSER", "tallykeeper")

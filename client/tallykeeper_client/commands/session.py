@@ -4,7 +4,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
+from typing import Final, Protocol, TypeVar, cast
 
 import click
 from google.protobuf.message import Message
@@ -13,11 +13,11 @@ from rich.console import Console
 from tallykeeper_client.call import MutationOptions
 from tallykeeper_client.channel import TIMEOUT_SECONDS_DEFAULT
 from tallykeeper_client.client import Client
+from tallykeeper_client.commands.connecting import Connection, Decorator, connects, with_options
 from tallykeeper_client.commands.failures import EXIT_CODES, told
 from tallykeeper_client.commands.tables import Column, MessageT, Output
 
 _ResultT = TypeVar("_ResultT")
-_Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 location_option: Final = click.option(
     "--location", default="", metavar="NAME", help="Where the copies are.  [default: main]"
@@ -60,49 +60,34 @@ def reads(command: Callable[..., _ResultT]) -> Callable[..., _ResultT]:
 
     @functools.wraps(command)
     def with_session(
-        *, target: str, namespace: str, timeout: float | None, as_json: bool, **values: object
+        connection: Connection, *, namespace: str, timeout: float | None, as_json: bool, **values: object
     ) -> _ResultT:
         # gRPC's core writes lines of its own about what is reported here in one.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         output = Output(as_json, Console())
         with (
             told(),
-            Client(target, namespace=namespace, timeout_seconds=timeout or TIMEOUT_SECONDS_DEFAULT) as client,
+            connection.client(namespace=namespace, timeout_seconds=timeout or TIMEOUT_SECONDS_DEFAULT) as client,
         ):
             return command(Session(client, output, timeout), **values)
 
-    return _with_options(with_session, _OF_ALL)
+    return connects(with_options(with_session, _OF_ALL))
 
 
 def mutates(command: Callable[..., _ResultT]) -> Callable[..., _ResultT]:
     """Give a command the options that all mutations have, and a `Session` with them as its first argument."""
 
     @functools.wraps(command)
-    def with_options(
+    def with_its_options(
         session: Session, *, request_id: str | None, reason: str, reference: str, **values: object
     ) -> _ResultT:
         options = MutationOptions(request_id=request_id, reason=reason, reference=reference)
         return command(replace(session, options=options), **values)
 
-    return reads(_with_options(with_options, _OF_MUTATIONS))
+    return reads(with_options(with_its_options, _OF_MUTATIONS))
 
 
-def _with_options(command: Callable[..., _ResultT], options: Sequence[_Decorator]) -> Callable[..., _ResultT]:
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-_OF_ALL: Final[Sequence[_Decorator]] = (
-    click.option(
-        "--target",
-        default="127.0.0.1:50051",
-        show_default=True,
-        envvar="TALLYKEEPER_TARGET",
-        show_envvar=True,
-        metavar="HOST:PORT",
-        help="Where the server listens.",
-    ),
+_OF_ALL: Final[Sequence[Decorator]] = (
     click.option(
         "--namespace",
         default="default",
@@ -121,7 +106,7 @@ _OF_ALL: Final[Sequence[_Decorator]] = (
     click.option("--json", "as_json", is_flag=True, help="Answer in JSON, one object on a line."),
 )
 
-_OF_MUTATIONS: Final[Sequence[_Decorator]] = (
+_OF_MUTATIONS: Final[Sequence[Decorator]] = (
     click.option(
         "--request-id",
         metavar="ID",

@@ -19,6 +19,8 @@ class Batch:
     """Empty when the caller gave none."""
     atomic: bool
     """All mutations are applied or none; else each for itself."""
+    identity: str = ""
+    """Who makes them; empty when the server does not know."""
 
 
 def bundles_of(batch: Batch) -> Iterator[Bundle]:
@@ -33,6 +35,7 @@ def bundles_of(batch: Batch) -> Iterator[Bundle]:
             mutations=batch.mutations[first : first + size],
             request_id=batch.request_id,
             atomic=batch.atomic,
+            identity=batch.identity,
             fingerprint=fingerprint,
             part=part,
             total=count,

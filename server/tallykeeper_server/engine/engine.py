@@ -57,15 +57,19 @@ class Engine:
         self._bundles = Lanes(store.lane_of, lane)
         self._queries = Lanes(store.query_lane_of, query_lane)
 
-    async def apply(self, namespace: str, mutation: Mutation, *, request_id: str, deadline: float) -> Applied:
+    async def apply(
+        self, namespace: str, mutation: Mutation, *, request_id: str, deadline: float, identity: str = ""
+    ) -> Applied:
         """Apply one mutation. With a request id it is sent again, within the deadline, if the store is lost.
+
+        The ``identity`` of who makes it goes into the ledger.
 
         :raises RefusedError: the script refused it, and nothing changed.
         :raises TallyError: as the errors module says of each.
         """
         mutations = (mutation,)
         fingerprint = fingerprint_of(mutations) if request_id else b""
-        bundle = Bundle(namespace=namespace, mutations=mutations, request_id=request_id, fingerprint=fingerprint)
+        bundle = Bundle(namespace, mutations, request_id, identity=identity, fingerprint=fingerprint)
         (outcome,) = await self._outcomes_of(bundle, deadline=deadline)
         if isinstance(outcome, Applied):
             return outcome

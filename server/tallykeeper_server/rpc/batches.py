@@ -11,6 +11,7 @@ from tallykeeper_server.domain.refusals import refusal_of
 from tallykeeper_server.engine.batching import Batch
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.metrics.recorders import Counts
+from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.counter_changes import CONFIGURE_COUNTER, DELETE_COUNTER, INCREMENT, SET_COUNTER
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import timestamp_of
@@ -67,7 +68,7 @@ class BatchServicer:
         self._changes = changes
         self._refusals = refusals or Counts()
 
-    async def Apply(self, request: batch_pb2.ApplyRequest, deadline: float) -> batch_pb2.ApplyResponse:
+    async def Apply(self, request: batch_pb2.ApplyRequest, call: Call) -> batch_pb2.ApplyResponse:
         """Apply operations in order, all or none, or each for itself."""
         _check_size(request)
         fields = Fields()
@@ -85,8 +86,9 @@ class BatchServicer:
             mutations=tuple(operation.mutation for operation in operations),
             request_id=request_id,
             atomic=request.atomic,
+            identity=call.caller.identity,
         )
-        return self._answer(operations, await self._engine.apply_batch(batch, deadline=deadline))
+        return self._answer(operations, await self._engine.apply_batch(batch, deadline=call.deadline))
 
     def _operation_of(
         self, batch: batch_pb2.ApplyRequest, operation: batch_pb2.Operation, place: int, fields: Fields

@@ -9,6 +9,7 @@ from tallykeeper_server.domain.queries import GetLevels, Kind, ListNames
 from tallykeeper_server.domain.refusals import not_found
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc import counter_changes as changes
+from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import counter_message, counter_messages
 from tallykeeper_server.rpc.mutating import apply
@@ -21,43 +22,39 @@ class CounterServicer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def Increment(self, request: counter_pb2.IncrementRequest, deadline: float) -> counter_pb2.IncrementResponse:
+    async def Increment(self, request: counter_pb2.IncrementRequest, call: Call) -> counter_pb2.IncrementResponse:
         """Add a signed number to a counter."""
-        return await apply(self._engine, changes.INCREMENT, request, deadline)
+        return await apply(self._engine, changes.INCREMENT, request, call)
 
-    async def SetCounter(
-        self, request: counter_pb2.SetCounterRequest, deadline: float
-    ) -> counter_pb2.SetCounterResponse:
+    async def SetCounter(self, request: counter_pb2.SetCounterRequest, call: Call) -> counter_pb2.SetCounterResponse:
         """Set a counter to a value."""
-        return await apply(self._engine, changes.SET_COUNTER, request, deadline)
+        return await apply(self._engine, changes.SET_COUNTER, request, call)
 
     async def ConfigureCounter(
-        self, request: counter_pb2.ConfigureCounterRequest, deadline: float
+        self, request: counter_pb2.ConfigureCounterRequest, call: Call
     ) -> counter_pb2.ConfigureCounterResponse:
         """Set or clear a counter's bounds and expiry."""
-        return await apply(self._engine, changes.CONFIGURE_COUNTER, request, deadline)
+        return await apply(self._engine, changes.CONFIGURE_COUNTER, request, call)
 
     async def DeleteCounter(
-        self, request: counter_pb2.DeleteCounterRequest, deadline: float
+        self, request: counter_pb2.DeleteCounterRequest, call: Call
     ) -> counter_pb2.DeleteCounterResponse:
         """Delete a counter."""
-        return await apply(self._engine, changes.DELETE_COUNTER, request, deadline)
+        return await apply(self._engine, changes.DELETE_COUNTER, request, call)
 
-    async def GetCounter(
-        self, request: counter_pb2.GetCounterRequest, deadline: float
-    ) -> counter_pb2.GetCounterResponse:
+    async def GetCounter(self, request: counter_pb2.GetCounterRequest, call: Call) -> counter_pb2.GetCounterResponse:
         """Read one counter."""
         fields = Fields()
         name = CounterName(fields.name("counter", request.counter))
         query = GetLevels(fields.namespace(request.namespace), (name,), fields.min_revision(request.min_revision))
         fields.check()
-        (level,) = await self._engine.ask(query, deadline=deadline)
+        (level,) = await self._engine.ask(query, deadline=call.deadline)
         if level is None:
             raise not_found(name)
         return counter_pb2.GetCounterResponse(counter=counter_message(cast("Counter", level)))
 
     async def BatchGetCounters(
-        self, request: counter_pb2.BatchGetCountersRequest, deadline: float
+        self, request: counter_pb2.BatchGetCountersRequest, call: Call
     ) -> counter_pb2.BatchGetCountersResponse:
         """Read many counters."""
         fields = Fields()
@@ -65,14 +62,14 @@ class CounterServicer:
         names = tuple(map(CounterName, fields.names("counters", request.counters, limits.BATCH_GET_NAMES_MAX)))
         query = GetLevels(fields.namespace(request.namespace), names, fields.min_revision(request.min_revision))
         fields.check()
-        levels = await self._engine.ask(query, deadline=deadline)
+        levels = await self._engine.ask(query, deadline=call.deadline)
         return counter_pb2.BatchGetCountersResponse(
             counters=counter_messages(levels),
             missing=[name.counter for name, level in zip(names, levels, strict=True) if level is None],
         )
 
     async def ListCounters(
-        self, request: counter_pb2.ListCountersRequest, deadline: float
+        self, request: counter_pb2.ListCountersRequest, call: Call
     ) -> counter_pb2.ListCountersResponse:
         """List counters by prefix, a page at a time."""
         fields = Fields()
@@ -89,9 +86,9 @@ class CounterServicer:
             after=None if after is None else CounterName(after),
             limit=page_size + 1,
         )
-        names = await self._engine.ask(query, deadline=deadline)
+        names = await self._engine.ask(query, deadline=call.deadline)
         page = tuple(names[:page_size])
-        levels = await self._engine.ask(GetLevels(namespace, page), deadline=deadline)
+        levels = await self._engine.ask(GetLevels(namespace, page), deadline=call.deadline)
         more = len(names) > page_size
         return counter_pb2.ListCountersResponse(
             counters=counter_messages(levels),

@@ -12,6 +12,7 @@ from tallykeeper_server.domain.refusals import item_not_found, not_found, total_
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc import stock_changes as changes
 from tallykeeper_server.rpc.availability import availability_of, wanted_lines
+from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import stock_message, stock_messages
 from tallykeeper_server.rpc.mutating import apply
@@ -30,52 +31,52 @@ class InventoryServicer:
         self._engine = engine
 
     async def DecrementCopies(
-        self, request: inventory_pb2.DecrementCopiesRequest, deadline: float
+        self, request: inventory_pb2.DecrementCopiesRequest, call: Call
     ) -> inventory_pb2.DecrementCopiesResponse:
         """Take copies."""
-        return await apply(self._engine, changes.DECREMENT_COPIES, request, deadline)
+        return await apply(self._engine, changes.DECREMENT_COPIES, request, call)
 
     async def IncrementCopies(
-        self, request: inventory_pb2.IncrementCopiesRequest, deadline: float
+        self, request: inventory_pb2.IncrementCopiesRequest, call: Call
     ) -> inventory_pb2.IncrementCopiesResponse:
         """Add copies."""
-        return await apply(self._engine, changes.INCREMENT_COPIES, request, deadline)
+        return await apply(self._engine, changes.INCREMENT_COPIES, request, call)
 
-    async def SetStock(self, request: inventory_pb2.SetStockRequest, deadline: float) -> inventory_pb2.SetStockResponse:
+    async def SetStock(self, request: inventory_pb2.SetStockRequest, call: Call) -> inventory_pb2.SetStockResponse:
         """Set the copies on hand."""
-        return await apply(self._engine, changes.SET_STOCK, request, deadline)
+        return await apply(self._engine, changes.SET_STOCK, request, call)
 
     async def MoveCopies(
-        self, request: inventory_pb2.MoveCopiesRequest, deadline: float
+        self, request: inventory_pb2.MoveCopiesRequest, call: Call
     ) -> inventory_pb2.MoveCopiesResponse:
         """Move copies from one location to another."""
-        return await apply(self._engine, changes.MOVE_COPIES, request, deadline)
+        return await apply(self._engine, changes.MOVE_COPIES, request, call)
 
     async def ConfigureStock(
-        self, request: inventory_pb2.ConfigureStockRequest, deadline: float
+        self, request: inventory_pb2.ConfigureStockRequest, call: Call
     ) -> inventory_pb2.ConfigureStockResponse:
         """Set a level's safety stock, backorder limit and low-stock threshold."""
-        return await apply(self._engine, changes.CONFIGURE_STOCK, request, deadline)
+        return await apply(self._engine, changes.CONFIGURE_STOCK, request, call)
 
     async def DeleteStock(
-        self, request: inventory_pb2.DeleteStockRequest, deadline: float
+        self, request: inventory_pb2.DeleteStockRequest, call: Call
     ) -> inventory_pb2.DeleteStockResponse:
         """Delete an empty level."""
-        return await apply(self._engine, changes.DELETE_STOCK, request, deadline)
+        return await apply(self._engine, changes.DELETE_STOCK, request, call)
 
-    async def GetStock(self, request: inventory_pb2.GetStockRequest, deadline: float) -> inventory_pb2.GetStockResponse:
+    async def GetStock(self, request: inventory_pb2.GetStockRequest, call: Call) -> inventory_pb2.GetStockResponse:
         """Read one level."""
         fields = Fields()
         name = stock_name(request, fields)
         query = GetLevels(fields.namespace(request.namespace), (name,), fields.min_revision(request.min_revision))
         fields.check()
-        (level,) = await self._engine.ask(query, deadline=deadline)
+        (level,) = await self._engine.ask(query, deadline=call.deadline)
         if level is None:
             raise not_found(name)
         return inventory_pb2.GetStockResponse(stock_level=stock_message(cast("StockLevel", level)))
 
     async def BatchGetStock(
-        self, request: inventory_pb2.BatchGetStockRequest, deadline: float
+        self, request: inventory_pb2.BatchGetStockRequest, call: Call
     ) -> inventory_pb2.BatchGetStockResponse:
         """Read many levels."""
         fields = Fields()
@@ -83,7 +84,7 @@ class InventoryServicer:
         names = tuple(stock_name(key, fields.within(f"keys[{place}].")) for place, key in enumerate(request.keys))
         query = GetLevels(fields.namespace(request.namespace), names, fields.min_revision(request.min_revision))
         fields.check()
-        levels = await self._engine.ask(query, deadline=deadline)
+        levels = await self._engine.ask(query, deadline=call.deadline)
         return inventory_pb2.BatchGetStockResponse(
             stock_levels=stock_messages(levels),
             missing=[
@@ -93,7 +94,7 @@ class InventoryServicer:
             ],
         )
 
-    async def GetItem(self, request: inventory_pb2.GetItemRequest, deadline: float) -> inventory_pb2.GetItemResponse:
+    async def GetItem(self, request: inventory_pb2.GetItemRequest, call: Call) -> inventory_pb2.GetItemResponse:
         """Read an item's levels at all its locations."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
@@ -101,8 +102,8 @@ class InventoryServicer:
         min_revision = fields.min_revision(request.min_revision)
         fields.check()
         query = ListNames(namespace, Kind.STOCK, prefix=item, whole_item=True, limit=limits.ITEM_LOCATIONS_MAX)
-        names = await self._engine.ask(query, deadline=deadline)
-        levels = await self._engine.ask(GetLevels(namespace, tuple(names), min_revision), deadline=deadline)
+        names = await self._engine.ask(query, deadline=call.deadline)
+        levels = await self._engine.ask(GetLevels(namespace, tuple(names), min_revision), deadline=call.deadline)
         stock_levels = stock_messages(levels)
         if not stock_levels:
             raise item_not_found(item)
@@ -114,9 +115,7 @@ class InventoryServicer:
             raise total_overflow(item)
         return inventory_pb2.GetItemResponse(stock_levels=stock_levels, **totals)
 
-    async def ListStock(
-        self, request: inventory_pb2.ListStockRequest, deadline: float
-    ) -> inventory_pb2.ListStockResponse:
+    async def ListStock(self, request: inventory_pb2.ListStockRequest, call: Call) -> inventory_pb2.ListStockResponse:
         """List levels at a location, or at all, by item prefix, a page at a time."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
@@ -129,8 +128,8 @@ class InventoryServicer:
         after = None if token is None else StockName(*token.split("\0"))
         limit = page_size + 1 if location is None else _LIST_SCAN_NAMES
         query = ListNames(namespace, Kind.STOCK, prefix=prefix, after=after, limit=limit)
-        names, after = await self._page_of_names(query, location, page_size, deadline=deadline)
-        levels = await self._engine.ask(GetLevels(namespace, names), deadline=deadline)
+        names, after = await self._page_of_names(query, location, page_size, deadline=call.deadline)
+        levels = await self._engine.ask(GetLevels(namespace, names), deadline=call.deadline)
         return inventory_pb2.ListStockResponse(
             stock_levels=stock_messages(levels),
             next_page_token=seal_page_token(f"{after.item}\0{after.location}", *listing) if after else "",
@@ -154,7 +153,7 @@ class InventoryServicer:
         return tuple(page), after
 
     async def CheckAvailability(
-        self, request: inventory_pb2.CheckAvailabilityRequest, deadline: float
+        self, request: inventory_pb2.CheckAvailabilityRequest, call: Call
     ) -> inventory_pb2.CheckAvailabilityResponse:
         """Tell for each line what is available."""
         fields = Fields()
@@ -166,8 +165,8 @@ class InventoryServicer:
         listings = [
             ListNames(namespace, Kind.STOCK, item, whole_item=True, limit=limits.ITEM_LOCATIONS_MAX) for item in items
         ]
-        anywhere = await asyncio.gather(*(self._engine.ask(listing, deadline=deadline) for listing in listings))
+        anywhere = await asyncio.gather(*(self._engine.ask(listing, deadline=call.deadline) for listing in listings))
         named = [StockName(line.item, line.location) for line in wanted if line.location is not None]
         names = tuple(dict.fromkeys((*named, *(name for names in anywhere for name in names))))
-        levels = await self._engine.ask(GetLevels(namespace, names, min_revision), deadline=deadline)
+        levels = await self._engine.ask(GetLevels(namespace, names, min_revision), deadline=call.deadline)
         return availability_of(wanted, [cast("StockLevel", level) for level in levels if level is not None])

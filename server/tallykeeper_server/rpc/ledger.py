@@ -16,6 +16,7 @@ from tallykeeper_server.engine.source import EngineSource
 from tallykeeper_server.engine.verifying import verify
 from tallykeeper_server.engine.watched_levels import read_watched_levels
 from tallykeeper_server.engine.watching import WatchHub
+from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.entries import KIND_OF_OPERATION, entry_message
 from tallykeeper_server.rpc.entry_filters import ListFilter, WatchFilter
 from tallykeeper_server.rpc.fields import Fields
@@ -41,9 +42,7 @@ class LedgerServicer:
         self._source = source
         self._hub = hub
 
-    async def ListEntries(
-        self, request: ledger_pb2.ListEntriesRequest, deadline: float
-    ) -> ledger_pb2.ListEntriesResponse:
+    async def ListEntries(self, request: ledger_pb2.ListEntriesRequest, call: Call) -> ledger_pb2.ListEntriesResponse:
         """List entries, the newest or the oldest first, a page at a time."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
@@ -58,7 +57,7 @@ class LedgerServicer:
         more = True
         for _ in range(_LIST_SCANS_MAX):
             query = _page_query(namespace, place, newest_first=request.newest_first)
-            entries = await self._engine.ask(query, deadline=deadline)
+            entries = await self._engine.ask(query, deadline=call.deadline)
             more = bool(entries) and not (request.newest_first and entries[-1].revision == 1)
             page += filter(wanted.passes, entries)
             if entries:
@@ -75,9 +74,9 @@ class LedgerServicer:
             next_page_token=seal_page_token(str(place), *listing) if more else "",
         )
 
-    async def Watch(self, request: ledger_pb2.WatchRequest, deadline: float) -> AsyncIterator[ledger_pb2.WatchResponse]:
+    async def Watch(self, request: ledger_pb2.WatchRequest, call: Call) -> AsyncIterator[ledger_pb2.WatchResponse]:
         """Follow the ledger."""
-        del deadline  # gRPC ends the stream when the caller's has passed; by itself it has none
+        del call  # who may not have the stream any more is told so where it leaves the server
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         watched = _watch_filter(request, fields)
@@ -96,7 +95,7 @@ class LedgerServicer:
                 yield ledger_pb2.WatchResponse(entries=map(entry_message, batch.entries), revision=batch.revision)
 
     async def LookupRequest(
-        self, request: ledger_pb2.LookupRequestRequest, deadline: float
+        self, request: ledger_pb2.LookupRequestRequest, call: Call
     ) -> ledger_pb2.LookupRequestResponse:
         """Tell what became of a request id."""
         fields = Fields()
@@ -105,7 +104,7 @@ class LedgerServicer:
         if not request_id:
             fields.refuse("request_id", "must not be empty")
         fields.check()
-        found = await look_up_request(self._engine, namespace, request_id, deadline=deadline)
+        found = await look_up_request(self._engine, namespace, request_id, deadline=call.deadline)
         time_ms = found.commit_time_ms
         return ledger_pb2.LookupRequestResponse(
             outcome=_OUTCOMES[found.fate],
@@ -117,13 +116,13 @@ class LedgerServicer:
         )
 
     async def VerifyNamespace(
-        self, request: ledger_pb2.VerifyNamespaceRequest, deadline: float
+        self, request: ledger_pb2.VerifyNamespaceRequest, call: Call
     ) -> ledger_pb2.VerifyNamespaceResponse:
         """Compare the ledger with what there is."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         fields.check()
-        found = await verify(self._source.until(deadline), namespace)
+        found = await verify(self._source.until(call.deadline), namespace)
         return ledger_pb2.VerifyNamespaceResponse(
             clean=not found.difference_count,
             differences=map(_difference_message, found.differences),

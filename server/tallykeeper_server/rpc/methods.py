@@ -5,7 +5,7 @@ import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import grpc
 import grpc.aio
@@ -17,10 +17,10 @@ from google.protobuf.message_factory import GetMessageClass
 from tallykeeper_server.domain.errors import DefectError, InvalidFieldError, TallyError
 from tallykeeper_server.metrics.meters import CallMeter, CallMeters
 from tallykeeper_server.metrics.registry import Metrics
+from tallykeeper_server.rpc.admission import Admission, Context, Gatekeeper
+from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.rpc.wire_text import broken_text_fields
-
-Context: TypeAlias = "grpc.aio.ServicerContext[bytes, Message]"
 
 _INTERNAL_MESSAGE: Final = "a defect of the server, which has logged it"
 _DEADLINE_SLACK_SECONDS: Final = 0.01
@@ -30,13 +30,18 @@ log = structlog.get_logger()
 
 
 def service_handler(
-    service: ServiceDescriptor, servicer: object, *, default_deadline_seconds: float, meters: CallMeters | None = None
+    service: ServiceDescriptor,
+    servicer: object,
+    *,
+    default_deadline_seconds: float,
+    meters: CallMeters | None = None,
+    gate: Gatekeeper | None = None,
 ) -> grpc.GenericRpcHandler:
     """Return what serves a service. ``servicer`` has a coroutine method for each RPC, named like it.
 
-    Each takes the request and the deadline in the event loop's time, and returns the response or raises; one that
-    answers with a stream is an asynchronous generator of responses. The deadline is the caller's, or the default for
-    a caller that sets none, which for a stream is none. How calls end, the ``meters`` note.
+    Each takes the request and the call, and returns the response or raises; one that answers with a stream is an
+    asynchronous generator of responses. The deadline is the caller's, or the default for a caller that sets none, which
+    for a stream is none. How calls end, the ``meters`` note. Who may call, the ``gate`` says; else everybody.
     """
     meters = meters or CallMeters(Metrics())
     handlers: dict[str, grpc.RpcMethodHandler[bytes, Message]] = {}
@@ -44,11 +49,14 @@ def service_handler(
         call = getattr(servicer, method.name)
         meter = meters.of(service.full_name, method.name, streams=method.server_streaming)
         serialize = GetMessageClass(method.output_type).SerializeToString
+        admission = Admission(method, _parser_of(method), gate)
         handlers[method.name] = (
-            grpc.unary_stream_rpc_method_handler(_streaming(method, call, meter), response_serializer=serialize)
+            grpc.unary_stream_rpc_method_handler(
+                _streaming(method, admission, call, meter), response_serializer=serialize
+            )
             if method.server_streaming
             else grpc.unary_unary_rpc_method_handler(
-                _behaviour(method, call, meter, default_deadline_seconds), response_serializer=serialize
+                _behaviour(method, admission, call, meter, default_deadline_seconds), response_serializer=serialize
             )
         )
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
@@ -56,19 +64,21 @@ def service_handler(
 
 def _behaviour(
     method: MethodDescriptor,
-    call: Callable[[Any, float], Awaitable[Message]],
+    admission: Admission,
+    call: Callable[[Any, Call], Awaitable[Message]],
     meter: CallMeter,
     default_deadline_seconds: float,
 ) -> Callable[[bytes, Context], Awaitable[Message]]:
     loop = asyncio.get_running_loop()
-    parse = _parser_of(method)
+    enter = admission.enter
 
     async def behave(raw: bytes, context: Context) -> Message:
         began_at = perf_counter()
         remaining: float | None = context.time_remaining()  # None if the caller set no deadline; the stubs miss it
         deadline = loop.time() + (default_deadline_seconds if remaining is None else remaining)
         try:
-            response = await call(parse(raw), deadline)
+            request, caller = enter(raw, context)
+            response = await call(request, Call(deadline, caller))
         except Exception as error:  # noqa: BLE001  # every defect becomes a status, and its trace is logged
             failure = _failure_of(method, error)
         except asyncio.CancelledError:
@@ -86,15 +96,19 @@ def _behaviour(
 
 
 def _streaming(
-    method: MethodDescriptor, call: Callable[[Any, float], AsyncGenerator[Message, None]], meter: CallMeter
+    method: MethodDescriptor,
+    admission: Admission,
+    call: Callable[[Any, Call], AsyncGenerator[Message, None]],
+    meter: CallMeter,
 ) -> Callable[[bytes, Context], AsyncGenerator[Message, None]]:
-    parse = _parser_of(method)
-
     async def stream(raw: bytes, context: Context) -> AsyncGenerator[Message, None]:
         began_at = perf_counter()
         try:
-            async with aclosing(call(parse(raw), math.inf)) as responses:
+            request, caller = admission.enter(raw, context)
+            admitted = admission.admitted(context, request, caller)
+            async with aclosing(call(request, Call(math.inf, caller))) as responses:
                 async for response in responses:
+                    admitted.check()
                     yield response
         except Exception as error:  # noqa: BLE001  # as above
             failure = _failure_of(method, error)

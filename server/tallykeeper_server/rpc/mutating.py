@@ -11,6 +11,7 @@ from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.levels import LevelName
 from tallykeeper_server.domain.mutations import Applied, Mutation
 from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import timestamp_of
 
@@ -70,7 +71,7 @@ class Change(Generic[Request, Response]):
         )
 
 
-async def apply(engine: Engine, change: Change[Request, Response], request: Request, deadline: float) -> Response:
+async def apply(engine: Engine, change: Change[Request, Response], request: Request, call: Call) -> Response:
     """Apply the mutation of a request and answer it.
 
     :raises InvalidFieldError: one of its fields breaks a rule.
@@ -82,7 +83,10 @@ async def apply(engine: Engine, change: Change[Request, Response], request: Requ
     namespace = fields.namespace(request.namespace)
     request_id = fields.request_id(request.request_id)
     fields.check()
-    return change.answer(await engine.apply(namespace, mutation, request_id=request_id, deadline=deadline))
+    applied = await engine.apply(
+        namespace, mutation, request_id=request_id, identity=call.caller.identity, deadline=call.deadline
+    )
+    return change.answer(applied)
 
 
 class CommitFields(TypedDict):

@@ -8,6 +8,7 @@ from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.queries import CountNamespace, ListNamespaces
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import duration_of
 from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
@@ -28,17 +29,18 @@ class NamespaceServicer:
         self._retention = retention
 
     async def ListNamespaces(
-        self, request: namespace_pb2.ListNamespacesRequest, deadline: float
+        self, request: namespace_pb2.ListNamespacesRequest, call: Call
     ) -> namespace_pb2.ListNamespacesResponse:
-        """List namespaces by prefix, a page at a time."""
+        """List the namespaces that the caller may read, by prefix, a page at a time."""
         fields = Fields()
         prefix = fields.text("prefix", request.prefix, limits.PLACE_CHARACTERS_MAX)
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("namespaces", prefix)
         after = open_page_token(request.page_token, *listing) or ""
-        listed = await self._engine.ask(ListNamespaces(), deadline=deadline)
-        names = [name for name in listed if name.startswith(prefix) and name > after]
+        listed = await self._engine.ask(ListNamespaces(), deadline=call.deadline)
+        role_in = call.caller.rights.role_in
+        names = [name for name in listed if name.startswith(prefix) and name > after and role_in(name)]
         page = names[:page_size]
         more = len(names) > page_size
         return namespace_pb2.ListNamespacesResponse(
@@ -46,13 +48,13 @@ class NamespaceServicer:
         )
 
     async def GetNamespace(
-        self, request: namespace_pb2.GetNamespaceRequest, deadline: float
+        self, request: namespace_pb2.GetNamespaceRequest, call: Call
     ) -> namespace_pb2.GetNamespaceResponse:
         """Tell what a namespace holds and how it is kept."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         fields.check()
-        counts = await self._engine.ask(CountNamespace(namespace), deadline=deadline)
+        counts = await self._engine.ask(CountNamespace(namespace), deadline=call.deadline)
         return namespace_pb2.GetNamespaceResponse(
             namespace=namespace,
             revision=counts.revision,

@@ -9,6 +9,7 @@ from tallykeeper_server.domain.levels import Reservation, ReservationName, Reser
 from tallykeeper_server.domain.queries import GetLevels, GetTime, ListedReservation, ListReservations
 from tallykeeper_server.domain.refusals import not_found
 from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import STATE_OF_MESSAGE, reservation_message
 from tallykeeper_server.rpc.mutating import apply
@@ -27,41 +28,37 @@ class ReservationServicer:
         self._engine = engine
         self._changes = changes
 
-    async def Reserve(
-        self, request: reservation_pb2.ReserveRequest, deadline: float
-    ) -> reservation_pb2.ReserveResponse:
+    async def Reserve(self, request: reservation_pb2.ReserveRequest, call: Call) -> reservation_pb2.ReserveResponse:
         """Hold copies."""
-        return await apply(self._engine, self._changes.reserve, request, deadline)
+        return await apply(self._engine, self._changes.reserve, request, call)
 
-    async def Commit(self, request: reservation_pb2.CommitRequest, deadline: float) -> reservation_pb2.CommitResponse:
+    async def Commit(self, request: reservation_pb2.CommitRequest, call: Call) -> reservation_pb2.CommitResponse:
         """Take what is reserved."""
-        return await apply(self._engine, self._changes.commit, request, deadline)
+        return await apply(self._engine, self._changes.commit, request, call)
 
-    async def Release(
-        self, request: reservation_pb2.ReleaseRequest, deadline: float
-    ) -> reservation_pb2.ReleaseResponse:
+    async def Release(self, request: reservation_pb2.ReleaseRequest, call: Call) -> reservation_pb2.ReleaseResponse:
         """Give back what is reserved."""
-        return await apply(self._engine, self._changes.release, request, deadline)
+        return await apply(self._engine, self._changes.release, request, call)
 
-    async def Extend(self, request: reservation_pb2.ExtendRequest, deadline: float) -> reservation_pb2.ExtendResponse:
+    async def Extend(self, request: reservation_pb2.ExtendRequest, call: Call) -> reservation_pb2.ExtendResponse:
         """Give a reservation more time."""
-        return await apply(self._engine, self._changes.extend, request, deadline)
+        return await apply(self._engine, self._changes.extend, request, call)
 
     async def GetReservation(
-        self, request: reservation_pb2.GetReservationRequest, deadline: float
+        self, request: reservation_pb2.GetReservationRequest, call: Call
     ) -> reservation_pb2.GetReservationResponse:
         """Read one reservation."""
         fields = Fields()
         name = reservation_name(request.reservation_id, fields)
         query = GetLevels(fields.namespace(request.namespace), (name,), fields.min_revision(request.min_revision))
         fields.check()
-        (found,) = await self._read(query, deadline)
+        (found,) = await self._read(query, call.deadline)
         if found is None:
             raise not_found(name)
         return reservation_pb2.GetReservationResponse(reservation=reservation_message(*found))
 
     async def ListReservations(
-        self, request: reservation_pb2.ListReservationsRequest, deadline: float
+        self, request: reservation_pb2.ListReservationsRequest, call: Call
     ) -> reservation_pb2.ListReservationsResponse:
         """List reservations by holder, item and state, a page at a time."""
         fields = Fields()
@@ -79,9 +76,9 @@ class ReservationServicer:
         scan = page_size if not holder and not item else _LIST_SCAN_MAX
         for _ in range(_LIST_SCANS_MAX):
             query = ListReservations(namespace, first, last, after=after, limit=scan)
-            places = await self._engine.ask(query, deadline=deadline)
+            places = await self._engine.ask(query, deadline=call.deadline)
             names = tuple(ReservationName(each.reservation_id) for each in places)
-            found = await self._read(GetLevels(namespace, names), deadline)
+            found = await self._read(GetLevels(namespace, names), call.deadline)
             for place, each in zip(places, found, strict=True):
                 if each and _passes(each[0], holder, item) and _is_in(each[1], request.state):
                     page.add(*each)

@@ -1,0 +1,104 @@
+"""How the commands reach the server: the options that say where it is, what secures the way, and who calls."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias, TypeVar
+
+import click
+
+from tallykeeper_client.channel import TIMEOUT_SECONDS_DEFAULT
+from tallykeeper_client.client import Client
+from tallykeeper_client.tls import tls_credentials
+
+ResultT = TypeVar("ResultT")
+Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+_FILE: Final = click.Path(path_type=Path, dir_okay=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """What the options say."""
+
+    target: str
+    ca: Path | None
+    certificate: Path | None
+    key: Path | None
+    token_file: Path | None
+    token: str | None
+
+    def client(self, *, namespace: str, timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT) -> Client:
+        """Open a client.
+
+        Raises click.ClickException if a file cannot be read, or what is given does not fit together.
+        """
+        secured = self.ca is not None or self.certificate is not None or self.key is not None
+        try:
+            return Client(
+                self.target,
+                namespace=namespace,
+                timeout_seconds=timeout_seconds,
+                credentials=tls_credentials(ca=self.ca, certificate=self.certificate, key=self.key)
+                if secured
+                else None,
+                token=self.token_file.read_text(encoding="ascii").strip() if self.token_file else self.token or None,
+            )
+        except OSError as error:
+            message = f"{error.filename} cannot be read: {error.strerror}"
+            raise click.ClickException(message) from error
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+
+
+def connects(command: Callable[..., ResultT]) -> Callable[..., ResultT]:
+    """Give a command the options of a connection, and a `Connection` as its first argument."""
+
+    @functools.wraps(command)
+    def with_connection(
+        *,
+        target: str,
+        ca: Path | None,
+        certificate: Path | None,
+        key: Path | None,
+        token_file: Path | None,
+        token: str | None,
+        **values: object,
+    ) -> ResultT:
+        connection = Connection(
+            target=target, ca=ca, certificate=certificate, key=key, token_file=token_file, token=token
+        )
+        return command(connection, **values)
+
+    return with_options(with_connection, _OPTIONS)
+
+
+def with_options(command: Callable[..., ResultT], options: Sequence[Decorator]) -> Callable[..., ResultT]:
+    """Give a command some options, in their order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _file_option(flag: str, text: str) -> Decorator:
+    variable = f"TALLYKEEPER_{flag.removeprefix('--').upper().replace('-', '_')}"
+    return click.option(flag, type=_FILE, envvar=variable, show_envvar=True, metavar="FILE", help=text)
+
+
+_OPTIONS: Final[Sequence[Decorator]] = (
+    click.option(
+        "--target",
+        default="127.0.0.1:50051",
+        show_default=True,
+        envvar="TALLYKEEPER_TARGET",
+        show_envvar=True,
+        metavar="HOST:PORT",
+        help="Where the server listens.",
+    ),
+    _file_option("--ca", "Authorities that vouch for a server with TLS (PEM)."),
+    _file_option("--certificate", "This caller's certificate, for mutual TLS (PEM)."),
+    _file_option("--key", "The private key of the certificate (PEM)."),
+    _file_option("--token-file", "A file with the API key or token by which the server knows this caller."),
+    # Everybody on the machine can read a command line, so there is no flag for it.
+    click.option("--token", envvar="TALLYKEEPER_TOKEN", hidden=True),
+)

@@ -1,0 +1,244 @@
+"""The access file: TOML with tables of keys, certificates, issuers, grants and rates. One wrong word refuses all."""
+
+import math
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+import jwt
+
+from tallykeeper_server.access.policy import ALGORITHMS, AccessPolicy, ApiKey, Issuer, Rate
+from tallykeeper_server.access.roles import EVERYWHERE, Grant, Role
+from tallykeeper_server.domain.limits import PLACE_CHARACTERS_MAX, PLACE_PATTERN
+
+IDENTITY_BYTES_MAX: Final = 128
+KEY_ID_PATTERN: Final = r"[A-Za-z0-9-]{1,64}"
+_DIGEST_PATTERN: Final = r"[0-9a-f]{64}"
+_TABLES: Final = ("key", "certificate", "issuer", "grant", "rate")
+_ROLES: Final = {role.name.lower(): role for role in Role if role}
+_LEEWAY_SECONDS: Final = 30.0
+_LEEWAY_SECONDS_MAX: Final = 300.0
+
+Value = TypeVar("Value")
+
+
+class AccessFileError(Exception):
+    """The file cannot be used. The message says where in it and why, in one line."""
+
+
+def is_identity(text: object) -> bool:
+    """Tell whether a value can be an identity: 1 to 128 bytes of UTF-8 without control characters, and not ``*``."""
+    return (
+        isinstance(text, str)
+        and text != EVERYWHERE
+        and text.isprintable()
+        and 0 < len(text.encode(errors="replace")) <= IDENTITY_BYTES_MAX
+    )
+
+
+def read_access_file(path: Path) -> AccessPolicy:
+    """Read a file, and the key sets that it names, which lie beside it unless their paths are absolute.
+
+    :raises AccessFileError: it cannot be read, or something in it is wrong.
+    """
+    try:
+        values = tomllib.loads(_text_of(path))
+    except tomllib.TOMLDecodeError as error:
+        message = f"{path} is not TOML: {error}"
+        raise AccessFileError(message) from error
+    tables = {name: _tables_of(path, name, values.pop(name, [])) for name in _TABLES}
+    if values:
+        message = f"{path} has unknown tables: {', '.join(sorted(values))}; there are {', '.join(_TABLES)}"
+        raise AccessFileError(message)
+    policy = AccessPolicy(
+        keys=_by_name(tables["key"], "id", _key_of),
+        certificates=_by_name(tables["certificate"], "san", _identity_of),
+        issuers=_by_name(tables["issuer"], "issuer", _issuer_of),
+        grants=_grants_of(tables["grant"]),
+        rates=_by_name(tables["rate"], "identity", _rate_of),
+        files=(path, *(table.file for table in tables["issuer"])),
+    )
+    for table in (table for each in tables.values() for table in each):
+        table.end()
+    return policy
+
+
+class _Table:
+    """One table of the file, whose values are taken out one by one."""
+
+    def __init__(self, path: Path, name: str, values: Mapping[str, Any]) -> None:
+        self.path = path
+        self.file = path
+        """The file that it names, if it names one."""
+        self._name = name
+        self._values = dict(values)
+
+    def refuse(self, rule: str) -> NoReturn:
+        """Say what is wrong, and where in the file.
+
+        :raises AccessFileError: always.
+        """
+        message = f"{self.path}: {self._name}{rule}"
+        raise AccessFileError(message)
+
+    def take(self, key: str, types: type | tuple[type, ...], rule: str, default: object = None) -> Any:  # noqa: ANN401  # by its types
+        """Return a value of some types.
+
+        :raises AccessFileError: it is missing and there is no default, or it is of another type.
+        """
+        value = self._values.pop(key, default)
+        if value is None:
+            self.refuse(f" lacks {key}, which must be {rule}")
+        if not isinstance(value, types) or isinstance(value, bool):
+            self.refuse(f".{key} = {value!r} must be {rule}")
+        return value
+
+    def text(self, key: str, pattern: str, rule: str, default: str | None = None) -> str:
+        """Return a text that fits a pattern.
+
+        :raises AccessFileError: it does not, or there is none and no default.
+        """
+        value: str = self.take(key, str, rule, default)
+        if not re.fullmatch(pattern, value):
+            self.refuse(f".{key} = {value!r} must be {rule}")
+        return value
+
+    def number(self, key: str, most: float, default: float | None = None, *, least: float = 0.0) -> float:
+        """Return a number from the least to the most that it may be.
+
+        :raises AccessFileError: it is none, or there is none and no default.
+        """
+        rule = f"a number from {least:g} to {most:g}"
+        value = float(self.take(key, (int, float), rule, default))
+        if not least <= value <= most:
+            self.refuse(f".{key} = {value:g} must be {rule}")
+        return value
+
+    def identity(self, *, all_allowed: bool = False) -> str:
+        """Return who the table is about.
+
+        :raises AccessFileError: it does not say.
+        """
+        rule = f"1 to {IDENTITY_BYTES_MAX} bytes without control characters" + (", or *" if all_allowed else "")
+        value: str = self.take("identity", str, rule)
+        if not is_identity(value) and not (all_allowed and value == EVERYWHERE):
+            self.refuse(f".identity = {value!r} must be {rule}")
+        return value
+
+    def texts(self, key: str, pattern: str, rule: str) -> tuple[str, ...]:
+        """Return a list of texts, at least one.
+
+        :raises AccessFileError: it is none.
+        """
+        values: Sequence[object] = self.take(key, list, f"a list of {rule}")
+        if not values or not all(isinstance(value, str) and re.fullmatch(pattern, value) for value in values):
+            self.refuse(f".{key} = {values!r} must be a list of {rule}")
+        return tuple(map(str, values))
+
+    def moment(self, key: str) -> float:
+        """Return a moment in seconds since 1970, the end of time if there is none; a day counts to its end.
+
+        :raises AccessFileError: it is none.
+        """
+        value = self._values.pop(key, None)
+        if value is None:
+            return math.inf
+        if isinstance(value, date) and not isinstance(value, datetime):
+            value = datetime.combine(value, time.max)
+        if not isinstance(value, datetime):
+            self.refuse(f".{key} = {value!r} must be a date or a time, as in 2030-01-31")
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+
+    def end(self) -> None:
+        """Return if nothing is left.
+
+        :raises AccessFileError: something is that nobody knows.
+        """
+        if self._values:
+            self.refuse(f" has unknown keys: {', '.join(sorted(self._values))}")
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise AccessFileError(message) from error
+    except UnicodeDecodeError as error:
+        message = f"{path} is not UTF-8"
+        raise AccessFileError(message) from error
+
+
+def _tables_of(path: Path, name: str, values: object) -> list[_Table]:
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        message = f"{path}: {name} must be tables, each under [[{name}]]"
+        raise AccessFileError(message)
+    return [_Table(path, f"{name}[{place}]", value) for place, value in enumerate(values)]
+
+
+def _by_name(tables: Sequence[_Table], key: str, read: Callable[[_Table, str], Value]) -> dict[str, Value]:
+    """Return what each table says, by a key that no two share."""
+    found: dict[str, Value] = {}
+    for table in tables:
+        name = _NAMES[key](table)
+        if name in found:
+            table.refuse(f".{key} = {name!r} stands twice")
+        found[name] = read(table, name)
+    return found
+
+
+_NAMES: Final[Mapping[str, Callable[[_Table], str]]] = {
+    "id": lambda table: table.text("id", KEY_ID_PATTERN, "1 to 64 letters, digits and hyphens"),
+    "san": lambda table: table.text("san", r".+", "a subject alternative name, as in spiffe://shop/web"),
+    "issuer": lambda table: table.text("issuer", r".+", "the iss of its tokens"),
+    "identity": lambda table: table.identity(all_allowed=True),
+}
+
+
+def _key_of(table: _Table, _: str) -> ApiKey:
+    digest = table.text("sha256", _DIGEST_PATTERN, "64 hexadecimal digits, as tallykeeper new-key gives them")
+    return ApiKey(table.identity(), bytes.fromhex(digest), table.moment("not_after"))
+
+
+def _identity_of(table: _Table, _: str) -> str:
+    return table.identity()
+
+
+def _issuer_of(table: _Table, issuer: str) -> Issuer:
+    told = ", ".join(sorted(ALGORITHMS))
+    return Issuer(
+        issuer=issuer,
+        audience=table.text("audience", r".+", "the aud of its tokens"),
+        algorithms=table.texts("algorithms", "|".join(sorted(ALGORITHMS)), f"some of {told}"),
+        jwks=_key_set_of(table),
+        claim=table.text("claim", r".+", "the name of a claim", "sub"),
+        prefix=table.text("prefix", r"[ -~]{0,64}", "0 to 64 printable ASCII characters", ""),
+        leeway_seconds=table.number("leeway_seconds", _LEEWAY_SECONDS_MAX, _LEEWAY_SECONDS),
+    )
+
+
+def _key_set_of(table: _Table) -> jwt.PyJWKSet:
+    table.file = table.path.parent / table.text("jwks", r".+", "the path of a JSON Web Key Set")
+    try:
+        return jwt.PyJWKSet.from_json(_text_of(table.file))
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
+        table.refuse(f".jwks: {table.file} is not a JSON Web Key Set that can be used: {error}")
+
+
+def _grants_of(tables: Sequence[_Table]) -> dict[str, tuple[Grant, ...]]:
+    grants: defaultdict[str, tuple[Grant, ...]] = defaultdict(tuple)
+    rule = "namespaces, each a name, or the beginning of one with * at its end"
+    pattern = rf"{PLACE_PATTERN}|\*|[A-Za-z0-9][A-Za-z0-9._-]{{0,{PLACE_CHARACTERS_MAX - 1}}}\*"
+    for table in tables:
+        role = _ROLES[table.text("role", "|".join(_ROLES), f"one of {', '.join(_ROLES)}")]
+        grants[table.identity(all_allowed=True)] += (Grant(role, table.texts("namespaces", pattern, rule)),)
+    return dict(grants)
+
+
+def _rate_of(table: _Table, _: str) -> Rate:
+    calls_per_second = table.number("calls_per_second", 1_000_000, least=0.001)
+    return Rate(calls_per_second, table.number("burst", 10_000_000, max(1.0, calls_per_second), least=1.0))

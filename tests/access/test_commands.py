@@ -1,0 +1,131 @@
+"""``tallykeeper access`` and ``tallykeeper certificates``, and the commands of callers with what these made."""
+
+import stat
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tallykeeper_server.access.access_file import read_access_file
+from tests.access.conftest import Place
+from tests.serving import TALLYKEEPER
+
+
+def run(
+    *words: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [TALLYKEEPER, *words], capture_output=True, text=True, check=False, cwd=cwd, env=env, timeout=60
+    )
+
+
+def test_a_key_is_printed_once_and_kept_as_a_hash(tmp_path: Path) -> None:
+    made = run("access", "key", "the web shop", "--days", "30", cwd=tmp_path)
+
+    text = (tmp_path / "access.toml").read_text()
+    key_id, secret = made.stdout.strip().removeprefix("tk.").split(".")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert secret not in text
+    assert read_access_file(tmp_path / "access.toml").keys[key_id].identity == "the web shop"
+    assert stat.S_IMODE((tmp_path / "access.toml").stat().st_mode) == 0o600
+
+
+def test_what_is_added_stands_behind_what_was_there(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("# ours\n")
+    file.chmod(0o640)
+    for words in (
+        ("grant", 'a "quoted" one', "write", "shop", "toys-*"),
+        ("grant", "*", "read", "*"),
+        ("certificate", "web", "spiffe://tallykeeper/web"),
+        ("key", "web", "--id", "web-1"),
+    ):
+        assert run("access", *words, "--file", str(file)).returncode == 0
+
+    told = run("access", "check", "--file", str(file)).stdout
+    assert file.read_text().startswith("# ours\n\n[[grant]]\n")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert told == (
+        'a "quoted" one: write in shop, toys-*\n*: read in *\n'
+        "known: 1 by API key, 1 by certificate, and by 0 issuers of tokens\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("key", "web", "--id", "a.b"), 1, "key[0].id = 'a.b' must be"),
+        (("key", "*"), 2, "'*' is not 1 to 128 bytes"),
+        (("key", "web", "--days", "0"), 2, "0 is not in the range"),
+        (("grant", "web", "owner", "shop"), 2, "'owner' is not one of"),
+        (("grant", "web", "read"), 2, "missing argument"),
+        (("grant", "web", "read", "a*b"), 1, "grant[0].namespaces = ['a*b']"),
+        (("check",), 1, "cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_line_and_leaves_no_file(
+    tmp_path: Path, words: tuple[str, ...], status: int, told: str
+) -> None:
+    finished = run("access", *words, cwd=tmp_path)
+
+    assert (finished.returncode, finished.stdout) == (status, "")
+    assert told in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_certificates_made_again_are_by_the_same_authority(tmp_path: Path) -> None:
+    first = run("certificates", "certs", "--host", "shop.example.com", "--client", "web", cwd=tmp_path)
+    authority = (tmp_path / "certs" / "ca.pem").read_bytes()
+    server = (tmp_path / "certs" / "server.pem").read_bytes()
+    again = run("certificates", "certs", "--host", "shop.example.com", cwd=tmp_path)
+
+    assert first.stdout.split() == [
+        f"certs/{name}" for name in ("ca.pem", "server.key", "server.pem", "web.key", "web.pem")
+    ]
+    assert first.stderr == "web.pem has the name spiffe://tallykeeper/web\n"
+    assert again.returncode == 0
+    assert (tmp_path / "certs" / "ca.pem").read_bytes() == authority
+    assert (tmp_path / "certs" / "server.pem").read_bytes() != server
+    assert {stat.S_IMODE(key.stat().st_mode) for key in (tmp_path / "certs").glob("*.key")} == {0o600}
+
+
+@pytest.mark.parametrize("client", ["ca", "server", "a/b", "..", ""])
+def test_a_client_is_named_as_a_file_may_be(tmp_path: Path, client: str) -> None:
+    finished = run("certificates", "certs", "--client", client, cwd=tmp_path)
+
+    assert finished.returncode == 2
+    assert len(finished.stderr.splitlines()) == 1
+
+
+def test_a_caller_reaches_the_server_with_files_and_says_clearly_what_is_wrong(
+    mutual_target: str, shared_place: Place, tmp_path: Path, namespace: str
+) -> None:
+    def add(*flags: str, env: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+        return run(
+            "counter", "increment", "visits", "--target", mutual_target, "--namespace", namespace, *flags, env=env
+        )
+
+    token = tmp_path / "token"
+    token.write_text(shared_place.keys["writer"] + "\n")
+    place = shared_place.directory
+    tls = (
+        "--ca",
+        str(place / "ca.pem"),
+        "--certificate",
+        str(place / "reader.pem"),
+        "--key",
+        str(place / "reader.key"),
+    )
+
+    assert add(*tls, "--token-file", str(token)).returncode == 0
+    assert add(*tls, env={"TALLYKEEPER_TOKEN": shared_place.keys["writer"]}).returncode == 0
+    denied = add(*tls)
+    assert (denied.returncode, denied.stderr) == (
+        1,
+        f"tallykeeper: reader lacks the role write in namespace {namespace}\n",
+    )
+    assert "none.pem cannot be read" in add("--ca", "none.pem").stderr
+    assert "a certificate and its key go together" in add(*tls[:4]).stderr
+    assert "a token is printable ASCII" in add(*tls, env={"TALLYKEEPER_TOKEN": "a\tb"}).stderr

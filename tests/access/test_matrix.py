@@ -1,0 +1,202 @@
+"""Every method times every kind of credential."""
+
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+from grpc import StatusCode
+from grpc_health.v1 import health_pb2
+
+from tallykeeper.v1 import batch_pb2, counter_pb2, ledger_pb2, namespace_pb2
+from tests.access.conftest import Place
+from tests.access.tokens import bad_tokens, other_algorithm_token, token
+from tests.calling import REQUEST_TYPES, Caller, Failure
+from tests.rpc.valid_requests import preparation, valid_requests
+
+READ: Final = frozenset(
+    {"GetCounter", "BatchGetCounters", "ListCounters", "GetStock", "BatchGetStock", "GetItem", "ListStock"}
+    | {"CheckAvailability", "GetReservation", "ListReservations", "ListEntries", "Watch", "LookupRequest"}
+    | {"VerifyNamespace", "GetNamespace"}
+)
+WRITE: Final = frozenset(
+    {"Increment", "SetCounter", "DecrementCopies", "IncrementCopies", "SetStock", "MoveCopies", "Reserve", "Commit"}
+    | {"Release", "Extend", "Apply"}
+)
+ADMINISTER: Final = frozenset({"ConfigureCounter", "DeleteCounter", "ConfigureStock", "DeleteStock"})
+ANYONE_KNOWN: Final = frozenset({"ListNamespaces"})
+
+ALLOWED: Final = {
+    "reader": READ | ANYONE_KNOWN,
+    "writer": READ | WRITE | ANYONE_KNOWN,
+    "administrator": READ | WRITE | ADMINISTER | ANYONE_KNOWN,
+    "elsewhere": ANYONE_KNOWN,
+    "unheard": ANYONE_KNOWN,
+}
+"""What who is known may do in the namespaces of the tests; ``unheard`` is one whom no grant names."""
+
+ALL: Final = {request_type.__name__.removesuffix("Request") for request_type in REQUEST_TYPES}
+
+
+def authorizations(place: Place) -> dict[str, tuple[tuple[str, ...], str]]:
+    """Return each kind of authorization, and whom it makes its caller; else the reason for which it is none."""
+    keys = place.keys
+    secret = keys["reader"].rpartition(".")[2]
+    return {
+        "none": ((), "CREDENTIAL_MISSING"),
+        **{
+            f"key of the {identity}": ((f"Bearer {keys[identity]}",), identity)
+            for identity in ALLOWED
+            if identity in keys
+        },
+        "key, in small letters": ((f"bearer {keys['reader']}",), "reader"),
+        "expired key": ((f"Bearer {keys['late']}",), "CREDENTIAL_EXPIRED"),
+        "wrong secret": ((f"Bearer tk.reader.{secret[::-1]}",), "CREDENTIAL_INVALID"),
+        "no secret": (("Bearer tk.reader.",), "CREDENTIAL_INVALID"),
+        "unknown key": ((f"Bearer tk.nobody.{secret}",), "CREDENTIAL_INVALID"),
+        "another scheme": ((f"Basic {keys['reader']}",), "CREDENTIAL_INVALID"),
+        "no scheme": ((keys["reader"],), "CREDENTIAL_INVALID"),
+        "two at once": ((f"Bearer {keys['reader']}", f"Bearer {keys['writer']}"), "CREDENTIAL_INVALID"),
+        "a book": (("Bearer " + "b" * 7_000,), "CREDENTIAL_INVALID"),
+        "token": ((f"Bearer {token('writer')}",), "writer"),
+        "token by another algorithm": ((f"Bearer {other_algorithm_token()}",), "reader"),
+        "token of whom no grant names": ((f"Bearer {token('unheard')}",), "unheard"),
+        "expired token": ((f"Bearer {token(exp=1_600_000_000)}",), "CREDENTIAL_EXPIRED"),
+        **{f"token with {wrong}": ((f"Bearer {text}",), "CREDENTIAL_INVALID") for wrong, text in bad_tokens().items()},
+    }
+
+
+def outcomes(call: Caller, administrator: Caller | None, namespace: str) -> dict[str, tuple[StatusCode, str]]:
+    """Return what each method answers to a valid request, in a namespace of its own that an administrator prepares."""
+    found: dict[str, tuple[StatusCode, str]] = {}
+    for place, request_type in enumerate(REQUEST_TYPES):
+        own = f"{namespace}-{place}"
+        if administrator is not None:
+            for request in preparation(own):
+                administrator(request)
+        try:
+            call(valid_requests(own)[request_type])
+            found[request_type.__name__.removesuffix("Request")] = (StatusCode.OK, "")
+        except Failure as failure:
+            found[request_type.__name__.removesuffix("Request")] = (failure.code, failure.reason)
+    return found
+
+
+def expected(whom: str) -> dict[str, tuple[StatusCode, str]]:
+    """Return what each method must answer to somebody who is known, or with a reason for which they are not."""
+    if whom not in ALLOWED:
+        return dict.fromkeys(ALL, (StatusCode.UNAUTHENTICATED, whom))
+    denied = (StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
+    return {method: (StatusCode.OK, "") if method in ALLOWED[whom] else denied for method in ALL}
+
+
+def test_each_method_has_a_role() -> None:
+    assert READ | WRITE | ADMINISTER | ANYONE_KNOWN == ALL
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_each_authorization_gives_each_method_its_status(
+    secure_target: str, shared_place: Place, caller: Callable[..., Caller], namespace: str, part: int
+) -> None:
+    tls = shared_place.credentials()
+    administrator = caller(secure_target, tls, f"Bearer {shared_place.keys['administrator']}")
+    kinds = authorizations(shared_place)
+    wrong = {}
+    for number, (kind, (values, whom)) in list(enumerate(kinds.items()))[part::4]:
+        prepares = administrator if whom in ALLOWED else None
+        found = outcomes(caller(secure_target, tls, *values), prepares, f"{namespace}-{number}")
+        if found != expected(whom):
+            wrong[kind] = {name: status for name, status in found.items() if status != expected(whom)[name]}
+
+    assert not wrong
+
+
+@pytest.mark.parametrize("client", ["reader", "writer", "administrator", "stranger"])
+def test_each_certificate_gives_each_method_its_status(
+    mutual_target: str, shared_place: Place, caller: Callable[..., Caller], namespace: str, client: str
+) -> None:
+    administrator = caller(mutual_target, shared_place.credentials("administrator"))
+
+    found = outcomes(caller(mutual_target, shared_place.credentials(client)), administrator, namespace)
+
+    assert found == expected("CREDENTIAL_INVALID" if client == "stranger" else client)
+
+
+def test_a_key_goes_before_the_certificate(
+    mutual_target: str, shared_place: Place, caller: Callable[..., Caller], namespace: str
+) -> None:
+    writer = caller(mutual_target, shared_place.credentials("reader"), f"Bearer {shared_place.keys['writer']}")
+    nobody = caller(mutual_target, shared_place.credentials("writer"), "Bearer tk.writer.wrong")
+
+    writer(preparation(namespace)[0])
+    with pytest.raises(Failure) as raised:
+        nobody(preparation(namespace)[0])
+
+    assert raised.value.reason == "CREDENTIAL_INVALID"
+    assert [entry.identity for entry in writer(ledger_pb2.ListEntriesRequest(namespace=namespace)).entries] == [
+        "writer"
+    ]
+
+
+def test_without_a_certificate_or_without_tls_nobody_gets_in(
+    mutual_target: str, secure_target: str, shared_place: Place, caller: Callable[..., Caller]
+) -> None:
+    request = namespace_pb2.ListNamespacesRequest()
+    for call in (
+        caller(mutual_target, shared_place.credentials(), f"Bearer {shared_place.keys['writer']}"),
+        caller(mutual_target),
+        caller(secure_target),
+    ):
+        with pytest.raises(Failure) as raised:
+            call(request)
+        assert raised.value.code is StatusCode.UNAVAILABLE
+
+
+def test_a_refusal_names_who_lacks_what_where_and_nothing_else(
+    secure_target: str, shared_place: Place, caller: Callable[..., Caller]
+) -> None:
+    call = caller(secure_target, shared_place.credentials(), f"Bearer {shared_place.keys['reader']}")
+    with pytest.raises(Failure) as raised:
+        call(ledger_pb2.ListEntriesRequest(namespace="n" * 100_000))
+
+    assert raised.value.metadata == {"identity": "reader", "role": "read", "namespace": "n" * 64}
+    assert raised.value.message == f"reader lacks the role read in namespace {'n' * 64}"
+
+
+def test_a_batch_asks_for_what_each_of_its_operations_asks_for(
+    secure_target: str, shared_place: Place, caller: Callable[..., Caller], namespace: str
+) -> None:
+    writer = caller(secure_target, shared_place.credentials(), f"Bearer {shared_place.keys['writer']}")
+    operations = [
+        batch_pb2.Operation(increment=counter_pb2.IncrementRequest(counter="visits")),
+        batch_pb2.Operation(delete_counter=counter_pb2.DeleteCounterRequest(counter="visits")),
+    ]
+    with pytest.raises(Failure) as raised:
+        writer(batch_pb2.ApplyRequest(namespace=namespace, operations=operations))
+
+    assert raised.value.metadata["role"] == "administer"
+    assert writer(batch_pb2.ApplyRequest(namespace=namespace, operations=operations[:1])).revision == 1
+
+
+def test_a_caller_is_told_of_those_namespaces_alone_that_it_may_read(
+    secure_target: str, shared_place: Place, caller: Callable[..., Caller], namespace: str
+) -> None:
+    for name, whom in (("other", "elsewhere"), (namespace, "administrator")):
+        caller(secure_target, shared_place.credentials(), f"Bearer {shared_place.keys[whom]}")(preparation(name)[0])
+    reader = caller(secure_target, shared_place.credentials(), f"Bearer {shared_place.keys['reader']}")
+    elsewhere = caller(secure_target, shared_place.credentials(), f"Bearer {shared_place.keys['elsewhere']}")
+
+    listed = reader(namespace_pb2.ListNamespacesRequest(page_size=1_000)).namespaces
+
+    assert namespace in listed
+    assert "other" not in listed
+    assert elsewhere(namespace_pb2.ListNamespacesRequest(page_size=1_000)).namespaces == ["other"]
+
+
+def test_health_is_told_to_anybody(secure_target: str, shared_place: Place, caller: Callable[..., Caller]) -> None:
+    check = caller(secure_target, shared_place.credentials()).channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+
+    assert check(health_pb2.HealthCheckRequest(), timeout=10).status == health_pb2.HealthCheckResponse.SERVING

@@ -1,0 +1,48 @@
+"""What the README says of TLS and API keys, done as it stands there."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from tests.serving import PATIENCE_SECONDS, TALLYKEEPER
+from tests.topology.nodes import free_ports
+
+ROOT: Final = Path(__file__).parents[2]
+LINES_MAX: Final = 10
+
+
+def setup() -> str:
+    section = (ROOT / "README.md").read_text().split("### TLS, and who may call")[1].split("\n### ")[0]
+    (block,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    return str(block)
+
+
+def test_the_setup_is_short_and_works(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    script = setup()
+    assert len(script.splitlines()) < LINES_MAX
+    commands = script.replace(".venv/bin/tallykeeper", str(TALLYKEEPER)).replace("50051", str(port))
+    before, after = commands.split("&\n")
+    waiting = f"while ! (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do sleep 0.05; done\n"
+
+    shell = subprocess.Popen(
+        ["/bin/bash", "-euc", f"{before}&\n{waiting}{after}kill -TERM $!; wait $!"],
+        cwd=tmp_path,
+        env={**os.environ, "TALLYKEEPER_WORKERS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, err = shell.communicate(timeout=PATIENCE_SECONDS)
+    finally:
+        if shell.poll() is None:
+            os.killpg(shell.pid, signal.SIGKILL)
+
+    assert shell.returncode == 0, err
+    assert re.search(r"^dune\s+main\s+5 ", out, re.MULTILINE)
+    assert '"tls": "mutual"' in err

@@ -1,0 +1,18 @@
+"""The store's user, as the document ships it."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "security.md"
+PASSWORD: Final = "correct-horse"  # noqa: S105  # of stores that live for a test
+
+
+def user_line(*, also: str = "") -> str:
+    """Return the user that the document ships, with what it says is needed besides where that is asked for."""
+    text = DOCUMENT.read_text()
+    (line,) = re.findall(r"^user tallykeeper .*(?:\n +\+.*)*", text, re.MULTILINE)
+    if also:
+        (further,) = re.findall(rf"^\* {also}: `([^`]*)`", text, re.MULTILINE)
+        line += f" {further}"
+    return " ".join(line.split()).replace(">PASSWORD", f">{PASSWORD}")
