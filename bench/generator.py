@@ -59,21 +59,34 @@ class Generator:
         self._program = directory / "load"
         _compile(self._program)
 
-    def run(self, port: int, request: Request, *, in_flight: int, warm_up: float, seconds: float) -> Load:
+    def run(
+        self,
+        port: int,
+        request: Request,
+        *,
+        in_flight: int,
+        warm_up: float,
+        seconds: float,
+        rate: float = 0.0,
+        connections: int = CONNECTIONS_MAX,
+    ) -> Load:
         """Keep so many calls under way at a local port, for so many seconds after the warm-up.
+
+        With a ``rate``, begin so many calls a second instead, as long as no more than ``in_flight`` are under way.
 
         :raises RuntimeError: the generator ended with an error.
         """
         body = self._directory / "request.bin"
         body.write_bytes(request.message)
         places = [request.message.find(sign) for sign in (REQUEST_ID.encode(), _NUMBER)]
-        connections = min(in_flight, CONNECTIONS_MAX)
-        words = ("127.0.0.1", port, request.path, body, connections, in_flight, warm_up, seconds, *places)
+        connections = min(in_flight, connections)
+        words = ("127.0.0.1", port, request.path, body, connections, in_flight, warm_up, seconds, *places, rate)
         run = subprocess.run([self._program, *map(str, words)], capture_output=True, text=True, check=False)  # noqa: S603  # ours
         if run.returncode:
             raise RuntimeError(run.stderr.strip())
         told: dict[str, Any] = json.loads(run.stdout)
-        return Load(told["seconds"], told["cpu_seconds"], Latencies(**told["succeeded"]), Latencies(**told["refused"]))
+        succeeded, refused = (Latencies(**told[name]) for name in ("succeeded", "refused"))
+        return Load(told["seconds"], told["cpu_seconds"], succeeded, refused)
 
 
 def _compile(program: Path) -> None:

@@ -1,10 +1,11 @@
 /*
  * A load generator for unary gRPC calls, small enough never to be what limits.
  *
- *   load HOST PORT PATH BODY CONNECTIONS IN_FLIGHT WARM_UP SECONDS [ID_AT [NUMBER_AT]]
+ *   load HOST PORT PATH BODY CONNECTIONS IN_FLIGHT WARM_UP SECONDS [ID_AT [NUMBER_AT [RATE]]]
  *
- * Keeps IN_FLIGHT calls under way on CONNECTIONS connections of HTTP/2 without TLS. BODY is a file with the request
- * message. Each call carries its own: at ID_AT (bytes from its beginning) 32 hexadecimal digits are written that no
+ * Keeps IN_FLIGHT calls under way on CONNECTIONS connections of HTTP/2 without TLS; or, with a RATE, begins so many calls
+ * a second, whatever becomes of those before, as long as no more than IN_FLIGHT are under way. BODY is a file with the
+ * request message. Each call carries its own: at ID_AT (bytes from its beginning) 32 hexadecimal digits are written that no
  * other call has, and at NUMBER_AT 4 decimal digits that go round from 0000 to 0999. The calls that end within SECONDS,
  * after WARM_UP, are counted. A call that is answered with a message has succeeded, one with trailers alone has been
  * refused. Prints one JSON object: seconds, what the generator used of the CPU in seconds, and for both kinds how many
@@ -29,7 +30,7 @@
 
 enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, PING = 6, GOAWAY = 7, WINDOW_UPDATE = 8 };
 enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
-enum { FRAME_MAX = 16384, READ_MAX = 1 << 18, WINDOW_GIVEN = 1 << 30, BODY_MAX = 60000 };
+enum { FRAME_MAX = 16384, READ_MAX = 1 << 18, SHARE = 16, WINDOW_GIVEN = 1 << 30, BODY_MAX = 60000 };
 
 typedef struct {
     int used;
@@ -61,7 +62,8 @@ static const char *path;
 static size_t body_size, first_block_size;
 static long id_at = -1, number_at = -1;
 static uint64_t nonce, sent;
-static double count_from, count_until;
+static double count_from, count_until, rate, began_at;
+static uint64_t begun;
 static Latencies succeeded, refused;
 
 static void die(const char *what) {
@@ -222,8 +224,18 @@ static void receive(Connection *c) {
     c->in_size -= at;
 }
 
+/* Begin what this connection may; with a rate, its share of what is due, and what it has no room for is left out. */
+static void begin_calls(Connection *c) {
+    uint64_t due = (uint64_t)((now() - began_at) * rate);
+    for (int share = 0; rate ? share < SHARE && begun < due : 1; share++, begun++) {
+        int fits = c->in_flight < c->target && c->window >= (int64_t)body_size;
+        if (fits) put_call(c);
+        else if (!rate) return;
+    }
+}
+
 static void transmit(Connection *c) {
-    while (c->in_flight < c->target && c->window >= (int64_t)body_size) put_call(c);
+    begin_calls(c);
     while (c->out_begin < c->out_end) {
         ssize_t size = write(c->fd, c->out + c->out_begin, c->out_end - c->out_begin);
         if (size < 0 && errno == EAGAIN) return;
@@ -241,7 +253,7 @@ static void open_connection(Connection *c, const struct addrinfo *address, int t
     c->next_stream = 1;
     c->window = 65535;
     c->target = target;
-    c->calls_size = 1 << 16;
+    c->calls_size = 1 << 18;
     c->calls = calloc(c->calls_size, sizeof(Call));
     if (!c->calls) die("no memory");
     memcpy(room(c, 24), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
@@ -273,7 +285,7 @@ static void print_latencies(const char *name, Latencies *l) {
 }
 
 int main(int count, char **words) {
-    if (count < 9 || count > 11) errno = 0, die("usage: HOST PORT PATH BODY CONNECTIONS IN_FLIGHT WARM_UP SECONDS [ID_AT [NUMBER_AT]]");
+    if (count < 9 || count > 12) errno = 0, die("usage: HOST PORT PATH BODY CONNECTIONS IN_FLIGHT WARM_UP SECONDS [ID_AT [NUMBER_AT [RATE]]]");
     int connections = atoi(words[5]), in_flight = atoi(words[6]);
     double warm_up = atof(words[7]), seconds = atof(words[8]);
     path = words[3];
@@ -282,6 +294,7 @@ int main(int count, char **words) {
     if (connections < 1 || in_flight < connections) errno = 0, die("there must be a call for each connection");
     if (count > 9) id_at = atol(words[9]);
     if (count > 10) number_at = atol(words[10]);
+    if (count > 11) rate = atof(words[11]);
     read_body(words[4]);
     if (id_at + 32 > (long)body_size - 5 || number_at + 4 > (long)body_size - 5) errno = 0, die("ID_AT or NUMBER_AT is outside the request");
     make_headers();
@@ -298,7 +311,8 @@ int main(int count, char **words) {
         open_connection(&all[i], address, in_flight / connections + (i < in_flight % connections));
         polled[i].fd = all[i].fd;
     }
-    count_from = now() + warm_up;
+    began_at = now();
+    count_from = began_at + warm_up;
     count_until = count_from + seconds;
     double cpu_before = 0;
     for (double t = now(); t < count_until; t = now()) {
@@ -307,7 +321,7 @@ int main(int count, char **words) {
             transmit(&all[i]);
             polled[i].events = POLLIN | (all[i].out_begin < all[i].out_end ? POLLOUT : 0);
         }
-        poll(polled, connections, 100);
+        poll(polled, connections, rate ? 1 : 100);
         for (int i = 0; i < connections; i++)
             if (polled[i].revents) receive(&all[i]);
     }

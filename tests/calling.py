@@ -22,7 +22,7 @@ from tallykeeper.v1 import (
     reservation_pb2,
 )
 
-_METHODS: Final = {
+METHODS: Final = {
     method.input_type.full_name: method
     for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
@@ -30,7 +30,7 @@ _METHODS: Final = {
 }
 OWN_CONNECTION: Final = (("grpc.use_local_subchannel_pool", 1),)
 """Makes a channel connect for itself; gRPC else shares connections between the channels to one address."""
-REQUEST_TYPES: Final = tuple(GetMessageClass(method.input_type) for method in _METHODS.values())
+REQUEST_TYPES: Final = tuple(GetMessageClass(method.input_type) for method in METHODS.values())
 
 
 @dataclass(eq=False)
@@ -74,7 +74,7 @@ class Caller:
 
     def send(self, request_type: type[Message], raw: bytes, *, timeout: float | None = 20.0) -> Any:  # noqa: ANN401
         """Call the RPC that takes this type of request with bytes that need not be one."""
-        if _METHODS[request_type.DESCRIPTOR.full_name].server_streaming:
+        if METHODS[request_type.DESCRIPTOR.full_name].server_streaming:
             with self._streaming(request_type, raw, timeout=timeout) as responses:
                 return next(responses)
         try:
@@ -148,7 +148,7 @@ class AsyncCaller:
 
 
 def _callable_on(channel: Any, request_type: type[Message]) -> Any:  # noqa: ANN401  # of either kind and arity
-    method = _METHODS[request_type.DESCRIPTOR.full_name]
+    method = METHODS[request_type.DESCRIPTOR.full_name]
     make = channel.unary_stream if method.server_streaming else channel.unary_unary
     return make(
         f"/{method.containing_service.full_name}/{method.name}",

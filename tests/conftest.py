@@ -80,3 +80,10 @@ def call(server: ThreadedServer) -> Iterator[Caller]:
 def namespace() -> str:
     """A namespace of this test's own."""
     return f"test-{uuid.uuid4().hex[:16]}"
+
+
+@pytest.fixture
+def own_store(tmp_path: Path) -> Iterator[str]:
+    """The URL of a store of this test's own, which it may stop, take away or count the keys of."""
+    with store_process(find_binary(None), tmp_path) as url:
+        yield url

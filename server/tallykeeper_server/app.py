@@ -28,6 +28,7 @@ from tallykeeper_server.engine.watching import WatchHub, WatchLimits
 from tallykeeper_server.guarding import StoreGuard
 from tallykeeper_server.lifetime import StopSignals, live
 from tallykeeper_server.listening import binding, is_unix, kept_address
+from tallykeeper_server.memory import Memory
 from tallykeeper_server.metrics.meters import CallMeters, StoreMeter, WatchMeter
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.batches import BatchServicer, changes_of_operations
@@ -56,6 +57,10 @@ _PING_INTERVAL_MS_MIN: Final = 10_000
 seconds; gRPC allows one in five minutes unless told otherwise."""
 _ACCESS_CHECK_SECONDS: Final = 1.0
 """How often the access file is looked at."""
+_PENDING_CALLS_MAX: Final = 3_000
+"""How many calls a listener has waiting in gRPC until Python takes them in. gRPC ends what is more with CANCELLED, and
+already some of the last sixth; by default, of all beyond the first 1,000."""
+_MEMORY_CHECK_SECONDS: Final = 5.0
 LISTENERS: Final = 8
 """How many of gRPC's servers share the port. The kernel spreads connections over them; more than four gain nothing."""
 
@@ -146,7 +151,7 @@ async def serving(
         stack.push_async_callback(lambda: _stop(listeners, serves.drain_seconds))
         stack.push_async_callback(hub.close)
         stack.push_async_callback(health.end)
-        tasks = [guard.watch(settings.store_check_seconds)]
+        tasks = [guard.watch(settings.store_check_seconds), _give_memory_back()]
         if sweeps:
             tasks.append(_sweep(store, settings.sweep_seconds))
         if gate is not None:
@@ -246,6 +251,9 @@ def _listener(handlers: Sequence[grpc.GenericRpcHandler], health: Health, settin
         options=[
             ("grpc.max_receive_message_length", settings.message_bytes_max),
             ("grpc.so_reuseport", 1),
+            ("grpc.max_concurrent_streams", settings.streams_max),
+            ("grpc.server.max_pending_requests", _PENDING_CALLS_MAX * 5 // 6),
+            ("grpc.server.max_pending_requests_hard_limit", _PENDING_CALLS_MAX),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_INTERVAL_MS_MIN),
         ]
     )
@@ -277,6 +285,13 @@ async def _sweep(store: RedisStore, interval_seconds: float) -> None:
             if expired:
                 log.debug("swept", reservations=expired)
         await asyncio.sleep(interval_seconds)
+
+
+async def _give_memory_back() -> None:
+    memory = Memory()
+    while True:
+        await asyncio.sleep(_MEMORY_CHECK_SECONDS)
+        await asyncio.to_thread(memory.give_back)
 
 
 async def _follow(gate: Gate) -> None:

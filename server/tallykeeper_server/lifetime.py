@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -16,6 +17,7 @@ _ALLOCATIONS: Final = 50_000
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine to its end."""
+    _take_open_files()
     with asyncio.Runner(loop_factory=_new_event_loop) as runner:
         runner.run(main)
 
@@ -82,6 +84,16 @@ class StopSignals:
             self._stop()
         else:
             self._reload()
+
+
+def _take_open_files() -> None:
+    """Let this process have as many files open as it is allowed: each connection is one.
+
+    The limit that a shell gives, often 1,024, is there for programs that use select.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:

@@ -202,6 +202,9 @@ class Settings:
     reflection: bool = _setting(default=False, type_=click.BOOL, text="Serve gRPC reflection.")
     deadline_seconds: float = _setting(10.0, _SECONDS, "The deadline of a call that sets none.")
     drain_seconds: float = _setting(10.0, _SECONDS, "How long calls in flight may take when the server stops.")
+    streams_max: int = _setting(
+        250, _COUNT, "The most calls at once on one connection, watches included; clients wait with more."
+    )
     message_bytes_max: int = _setting(1_048_576, _COUNT, "The largest request.")
     script_mutations_max: int = _setting(256, click.IntRange(1, 1_000), "The most mutations in one script call.")
     waiting_mutations_max: int = _setting(10_000, _COUNT, "The most mutations that wait for the store.")

@@ -13,6 +13,7 @@ from tallykeeper.v1.inventory_pb2 import DeleteStockRequest, IncrementCopiesRequ
 from tallykeeper.v1.ledger_pb2 import ListEntriesRequest, OperationKind
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
 from tallykeeper.v1.reservation_pb2 import ListReservationsRequest, ReservationState, ReserveRequest, StockLine
+from tallykeeper_server.rpc import pages
 from tests.calling import REQUEST_TYPES, Caller, Failure
 from tests.rpc.bad_values import set_field
 from tests.rpc.conftest import FailingCall
@@ -44,6 +45,12 @@ OTHER_FILTERS: dict[type[Message], dict[str, object]] = {
 }
 """What a token belongs to besides its listing, with another value for each."""
 LISTINGS = list(OTHER_FILTERS)
+NO_PLACES: dict[type[Message], list[str]] = {
+    ListStockRequest: ["", "a1", "a1\0main\0main"],
+    ListReservationsRequest: ["", "a1", "SOLD\0a1", "1\0a1", "ACTIVE"],
+    ListEntriesRequest: ["", "a1", "-1", "1.5", "1e3", "9" * 20, "9" * 5_000, "1_0", " 1", "\u0661"],
+}
+"""What is no place in a listing whose places are not simply names."""
 
 
 @pytest.fixture
@@ -130,6 +137,19 @@ def test_a_token_that_was_changed_is_refused(
     raw[-1] ^= 1
     request = listing(listing_type, listed)
     request.page_token = base64.urlsafe_b64encode(bytes(raw)).decode()
+
+    assert_token_refused(failure(request))
+
+
+@pytest.mark.parametrize(
+    ("listing_type", "place"), [(each, place) for each, places in NO_PLACES.items() for place in places]
+)
+def test_a_token_that_someone_else_sealed_is_refused(
+    failure: FailingCall, listed: str, monkeypatch: pytest.MonkeyPatch, listing_type: type[Message], place: str
+) -> None:
+    monkeypatch.setattr(pages, "_seal", lambda *_: b"anything")  # as if they had worked it out, which is not hard
+    request = listing(listing_type, listed)
+    request.page_token = base64.urlsafe_b64encode(b"anything" + place.encode()).decode()
 
     assert_token_refused(failure(request))
 

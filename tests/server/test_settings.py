@@ -39,6 +39,7 @@ VALUES: dict[str, tuple[str, str, object]] = {
     "reflection": ("true", "true", True),
     "deadline_seconds": ("3.5", "3.5", 3.5),
     "drain_seconds": ("4", "4", 4.0),
+    "streams_max": ("12", "12", 12),
     "message_bytes_max": ("5000", "5000", 5_000),
     "script_mutations_max": ("6", "6", 6),
     "waiting_mutations_max": ("7", "7", 7),

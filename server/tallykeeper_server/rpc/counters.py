@@ -78,12 +78,12 @@ class CounterServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("counters", namespace, prefix)
-        after = open_page_token(request.page_token, *listing)
+        after = open_page_token(request.page_token, CounterName, *listing)
         query = ListNames(
             namespace,
             Kind.COUNTER,
             prefix=prefix,
-            after=None if after is None else CounterName(after),
+            after=after,
             limit=page_size + 1,
         )
         names = await self._engine.ask(query, deadline=call.deadline)

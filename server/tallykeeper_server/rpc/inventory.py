@@ -124,8 +124,7 @@ class InventoryServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("stock", namespace, prefix, location or "")
-        token = open_page_token(request.page_token, *listing)
-        after = None if token is None else StockName(*token.split("\0"))
+        after = open_page_token(request.page_token, _place_of, *listing)
         limit = page_size + 1 if location is None else _LIST_SCAN_NAMES
         query = ListNames(namespace, Kind.STOCK, prefix=prefix, after=after, limit=limit)
         names, after = await self._page_of_names(query, location, page_size, deadline=call.deadline)
@@ -170,3 +169,12 @@ class InventoryServicer:
         names = tuple(dict.fromkeys((*named, *(name for names in anywhere for name in names))))
         levels = await self._engine.ask(GetLevels(namespace, names, min_revision), deadline=call.deadline)
         return availability_of(wanted, [cast("StockLevel", level) for level in levels if level is not None])
+
+
+def _place_of(text: str) -> StockName:
+    """Return the level at which a page ended.
+
+    :raises ValueError: the text is not that of one.
+    """
+    item, location = text.split("\0")
+    return StockName(item, location)

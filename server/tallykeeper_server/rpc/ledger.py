@@ -1,5 +1,6 @@
 """LedgerService on the wire."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Final
@@ -26,6 +27,8 @@ from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
 _LIST_SCANS_MAX: Final = 20
 _LIST_SCAN_SCRIPTS: Final = 256
 """One page of a listing reads as many times so many scripts' entries at most before it is returned short."""
+_REVISION_DIGITS_MAX: Final = 16
+_REVISION: Final = re.compile(rf"[0-9]{{1,{_REVISION_DIGITS_MAX}}}")
 _OUTCOMES: Final = {
     RequestFate.UNKNOWN: ledger_pb2.REQUEST_OUTCOME_UNKNOWN,
     RequestFate.APPLIED: ledger_pb2.REQUEST_OUTCOME_APPLIED,
@@ -50,8 +53,7 @@ class LedgerServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("entries", namespace, str(request.newest_first), repr(wanted))
-        token = open_page_token(request.page_token, *listing)
-        place = None if token is None else int(token)
+        place = open_page_token(request.page_token, _place_of, *listing)
 
         page: list[Entry] = []
         more = True
@@ -133,6 +135,17 @@ class LedgerServicer:
             levels_unchecked=found.levels_unchecked,
             reservations_checked=found.reservations_checked,
         )
+
+
+def _place_of(text: str) -> int:
+    """Return the revision at which a page ended.
+
+    :raises ValueError: the text is not that of one.
+    """
+    if not _REVISION.fullmatch(text) or int(text) > limits.INTEGER_MAX:
+        message = f"{text[:_REVISION_DIGITS_MAX]} is no revision"
+        raise ValueError(message)
+    return int(text)
 
 
 def _page_query(namespace: str, place: int | None, *, newest_first: bool) -> ReadLedger:

@@ -37,7 +37,7 @@ class NamespaceServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("namespaces", prefix)
-        after = open_page_token(request.page_token, *listing) or ""
+        after = open_page_token(request.page_token, str, *listing) or ""
         listed = await self._engine.ask(ListNamespaces(), deadline=call.deadline)
         role_in = call.caller.rights.role_in
         names = [name for name in listed if name.startswith(prefix) and name > after and role_in(name)]

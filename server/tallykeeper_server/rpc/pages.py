@@ -3,11 +3,14 @@
 import base64
 import binascii
 import hashlib
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from tallykeeper_server.domain.errors import PageTokenInvalidError
 
 _SEAL_BYTES: Final = 8
+
+Place = TypeVar("Place")
 
 
 def seal_page_token(after: str, *listing: str) -> str:
@@ -15,8 +18,10 @@ def seal_page_token(after: str, *listing: str) -> str:
     return base64.urlsafe_b64encode(_seal(after, listing) + after.encode()).decode()
 
 
-def open_page_token(token: str, *listing: str) -> str | None:
-    """Return the name after which a token's page begins; None if it is the first.
+def open_page_token(token: str, place_of: Callable[[str], Place], *listing: str) -> Place | None:
+    """Return the place after which a token's page begins; None if it is the first.
+
+    ``place_of`` makes a place of a name, or raises ValueError: anyone can seal what is none.
 
     :raises PageTokenInvalidError: the token was not made for this listing.
     """
@@ -25,11 +30,12 @@ def open_page_token(token: str, *listing: str) -> str | None:
     try:
         raw = base64.b64decode(token, altchars=b"-_", validate=True)
         after = raw[_SEAL_BYTES:].decode()
+        place = place_of(after)
     except (binascii.Error, ValueError) as error:
         raise _invalid() from error
     if raw[:_SEAL_BYTES] != _seal(after, listing):
         raise _invalid()
-    return after
+    return place
 
 
 def _seal(after: str, listing: tuple[str, ...]) -> bytes:

@@ -69,7 +69,7 @@ class ReservationServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("reservations", namespace, holder, item, str(request.state))
-        after = _place_of(open_page_token(request.page_token, *listing))
+        after = open_page_token(request.page_token, _place_of, *listing)
         first, last = _states_to_read(STATE_OF_MESSAGE.get(request.state))
 
         page = _Page(page_size)
@@ -139,8 +139,13 @@ def _is_in(state: ReservationState, wanted: int) -> bool:
     return STATE_OF_MESSAGE.get(wanted, state) is state
 
 
-def _place_of(token: str | None) -> ListedReservation | None:
-    if token is None:
-        return None
-    state, _, reservation_id = token.partition("\0")
+def _place_of(text: str) -> ListedReservation:
+    """Return the reservation at which a page ended.
+
+    :raises ValueError: the text is not that of one.
+    """
+    state, reservation_id = text.split("\0")
+    if state not in ReservationState.__members__:
+        message = f"{state} is no state"
+        raise ValueError(message)
     return ListedReservation(ReservationState[state], reservation_id)
