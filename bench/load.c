@@ -5,10 +5,10 @@
  *
  * Keeps IN_FLIGHT calls under way on CONNECTIONS connections of HTTP/2 without TLS; or, with a RATE, begins so many calls
  * a second, whatever becomes of those before, as long as no more than IN_FLIGHT are under way. BODY is a file with the
- * request message. Each call carries its own: at ID_AT (bytes from its beginning) 32 hexadecimal digits are written that no
- * other call has, and at NUMBER_AT 4 decimal digits that go round from 0000 to 0999. The calls that end within SECONDS,
- * after WARM_UP, are counted. A call that is answered with a message has succeeded, one with trailers alone has been
- * refused. Prints one JSON object: seconds, what the generator used of the CPU in seconds, and for both kinds how many
+ * request message. Each call carries its own: at ID_AT (bytes from its beginning) 32 hexadecimal digits are written that
+ * no other call has, and at NUMBER_AT 4 decimal digits that go round from 0000 to 0999. The calls that end within
+ * SECONDS, after WARM_UP, are counted. A call that is answered with a message has succeeded, one with trailers alone, or
+ * whose stream is reset, has been refused. Prints one JSON object: seconds, what the generator used of the CPU in seconds, and for both kinds how many
  * there were and their latencies in microseconds.
  *
  * The response headers are not decoded: the table for their compression is set to size 0, so none has to be kept.

@@ -252,6 +252,8 @@ def _listener(handlers: Sequence[grpc.GenericRpcHandler], health: Health, settin
             ("grpc.max_receive_message_length", settings.message_bytes_max),
             ("grpc.so_reuseport", 1),
             ("grpc.max_concurrent_streams", settings.streams_max),
+            # Else it counts calls that have ended for a while, and refuses callers who begin no more than they may.
+            ("grpc.http.overload_protection", 0),
             ("grpc.server.max_pending_requests", _PENDING_CALLS_MAX * 5 // 6),
             ("grpc.server.max_pending_requests_hard_limit", _PENDING_CALLS_MAX),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_INTERVAL_MS_MIN),

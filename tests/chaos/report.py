@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,9 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 def save(outcomes: Sequence[Outcome], file: Path) -> None:
     """Write them as JSON."""
-    file.write_text(json.dumps([asdict(each) for each in outcomes], indent=1) + "\n")
+    # asdict would count the pairs of a Counter, and not take them for its counts.
+    values = [asdict(replace(each, faults=Counter())) | {"faults": each.faults} for each in outcomes]
+    file.write_text(json.dumps(values, indent=1) + "\n")
 
 
 def load(file: Path) -> list[Outcome]:

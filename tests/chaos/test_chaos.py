@@ -1,10 +1,13 @@
 """The short form of `make chaos`: each scenario for a few seconds, and a few of the planted bugs."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.chaos.judge import Violation
 from tests.chaos.planted import Bug, bugs, hunt, plant
+from tests.chaos.report import Outcome, load, save, table
 from tests.chaos.running import run
 from tests.chaos.scenarios import NEEDS_COMPILER, SCENARIOS
 from tests.chaos.stores import compiler
@@ -36,3 +39,12 @@ def test_a_bug_can_still_be_planted(bug: Bug, tmp_path: Path) -> None:
 @pytest.mark.parametrize("bug", [bug for bug in bugs() if bug.name in HUNTED], ids=lambda bug: bug.name)
 def test_a_planted_bug_is_caught(bug: Bug) -> None:
     assert hunt(bug, seed=SEED).violations
+
+
+def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
+    outcome = Outcome("kills", [1], faults=Counter({"store killed": 2}), violations=[Violation("a kind", "told")])
+
+    save([outcome], tmp_path / "report.json")
+
+    assert load(tmp_path / "report.json") == [outcome]
+    assert "store killed" in table([outcome])

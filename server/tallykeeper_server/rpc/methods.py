@@ -73,7 +73,7 @@ def _behaviour(
     enter = admission.enter
 
     async def behave(raw: bytes, context: Context) -> Message:
-        began_at = perf_counter()
+        began_at, request = perf_counter(), None
         remaining: float | None = context.time_remaining()  # None if the caller set no deadline; the stubs miss it
         deadline = loop.time() + (default_deadline_seconds if remaining is None else remaining)
         try:
@@ -89,8 +89,10 @@ def _behaviour(
             return response
         status = status_of(failure)
         meter.ended(began_at, status[0].name, failure.reason)
+        # abort raises what the context keeps: a ring, by which this frame lives until the garbage collector comes by.
+        del raw, request, failure
         await context.abort(*status)
-        raise failure  # not reached: abort raises
+        raise AssertionError  # not reached: abort raises
 
     return behave
 
@@ -102,7 +104,7 @@ def _streaming(
     meter: CallMeter,
 ) -> Callable[[bytes, Context], AsyncGenerator[Message, None]]:
     async def stream(raw: bytes, context: Context) -> AsyncGenerator[Message, None]:
-        began_at = perf_counter()
+        began_at, request = perf_counter(), None
         try:
             request, caller = admission.enter(raw, context)
             admitted = admission.admitted(context, request, caller)
@@ -120,6 +122,7 @@ def _streaming(
             return
         status = status_of(failure)
         meter.ended(began_at, status[0].name, failure.reason)
+        del raw, request, failure  # as above
         await context.abort(*status)
 
     return stream
@@ -145,9 +148,13 @@ def _parser_of(method: MethodDescriptor) -> Callable[[bytes], Message]:
 
 
 def _failure_of(method: MethodDescriptor, error: Exception) -> TallyError:
-    """Return what the caller is told of an error. A defect is logged, and nothing of it shown."""
+    """Return what the caller is told of an error. A defect is logged, and nothing of it shown.
+
+    An error that is told is parted from its traceback: together they would hold the call's request, which may be large,
+    until the garbage collector comes by.
+    """
     if isinstance(error, TallyError) and not isinstance(error, DefectError):
-        return error
+        return error.with_traceback(None)
     told = error.message if isinstance(error, DefectError) else repr(error)
     log.error("defect", method=method.full_name, error=told, exc_info=error)
     return DefectError(_INTERNAL_MESSAGE)

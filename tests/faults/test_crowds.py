@@ -1,0 +1,143 @@
+"""Callers that are too many, too slow or too greedy: others are served, and memory stays bounded."""
+
+import asyncio
+import os
+import resource
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import pytest
+
+from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.counter_pb2 import IncrementRequest
+from tallykeeper.v1.inventory_pb2 import ListStockRequest, SetStockRequest
+from tallykeeper.v1.ledger_pb2 import WatchRequest
+from tests.calling import OWN_CONNECTION, AsyncCaller, Caller, Failure
+from tests.fuzz.frames import ACK, DATA, END_HEADERS, HEADERS, PREFACE, SETTINGS, call, frame, opening
+from tests.serving import PATIENCE_SECONDS, ServerProcess, wait_until
+
+CONNECTIONS: Final = 5_000
+GROWTH_MIB_MAX: Final = 200
+SIZES: Final = (1_000_000, 1_048_500, 3_000_000)
+INCREMENT: Final = "/tallykeeper.v1.CounterService/Increment"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server whose memory is its own."""
+    with ServerProcess("--data-dir", str(tmp_path)) as process:
+        yield process
+
+
+def memory_mib(server: ServerProcess) -> float:
+    """Return how much memory the server has in use, in MiB."""
+    pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def connected(server: ServerProcess) -> socket.socket:
+    host, _, port = server.target.rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
+
+
+def assert_others_are_served(server: ServerProcess, counter: str = "others") -> None:
+    with closing(Caller(server.target, OWN_CONNECTION)) as caller:
+        assert caller(IncrementRequest(counter=counter, delta=0)).counter.value == 0
+    assert server.events("defect") == []
+
+
+@pytest.mark.skipif(
+    resource.getrlimit(resource.RLIMIT_NOFILE)[1] < CONNECTIONS + 1_000, reason="too few files may be open here"
+)
+def test_five_thousand_connections_are_served(server: ServerProcess) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    request = call(INCREMENT, IncrementRequest(counter="visits").SerializeToString())
+    before = memory_mib(server)
+
+    with ExitStack() as stack, closing(Caller(server.target)) as caller:
+        for _ in range(CONNECTIONS):
+            one = stack.enter_context(connected(server))
+            one.sendall(PREFACE + frame(SETTINGS) + frame(SETTINGS, flags=ACK) + request)
+        counted = IncrementRequest(counter="visits", delta=0)
+        wait_until(lambda: caller(counted).counter.value == CONNECTIONS, what="each connection's call is counted")
+        growth = memory_mib(server) - before
+
+    assert growth < CONNECTIONS * 0.1  # 100 KiB for each
+    assert_others_are_served(server)
+
+
+def test_a_connection_has_so_many_calls_at_once_and_the_others_wait(tmp_path: Path) -> None:
+    async def flood(target: str) -> list[Any]:
+        async with AsyncCaller(target) as caller:
+            return await asyncio.gather(*(caller(IncrementRequest(counter="visits")) for _ in range(500)))
+
+    with ServerProcess("--data-dir", str(tmp_path), "--streams-max", "10") as server:
+        answers = asyncio.run(flood(server.target))
+
+    assert sorted(answer.counter.value for answer in answers) == list(range(1, 501))
+
+
+def test_a_caller_who_sends_slowly_keeps_nobody_waiting(server: ServerProcess) -> None:
+    message = IncrementRequest(counter="slow").SerializeToString()
+    with connected(server) as slow:
+        slow.sendall(PREFACE + frame(SETTINGS) + frame(HEADERS, opening(INCREMENT), flags=END_HEADERS, stream=1))
+        for byte in b"\0" + len(message).to_bytes(4, "big") + message:
+            slow.sendall(frame(DATA, bytes((byte,)), stream=1))
+            assert_others_are_served(server)
+
+
+def test_callers_who_never_read_cost_a_bounded_amount_of_memory(server: ServerProcess) -> None:
+    with closing(Caller(server.target)) as caller:
+        names = [f"{place:03}-{'x' * 120}" for place in range(1_000)]
+        operations = [Operation(set_stock=SetStockRequest(item=name, on_hand=1)) for name in names]
+        caller(ApplyRequest(operations=operations))
+        before = memory_mib(server)
+        with ExitStack() as stack:
+            for _ in range(20):
+                one = stack.enter_context(connected(server))
+                asked = ListStockRequest(page_size=1_000).SerializeToString()
+                calls = (
+                    call("/tallykeeper.v1.InventoryService/ListStock", asked, stream=number)
+                    for number in range(1, 200, 2)
+                )
+                watch = call(
+                    "/tallykeeper.v1.LedgerService/Watch",
+                    WatchRequest(after_revision=0).SerializeToString(),
+                    stream=201,
+                )
+                one.sendall(PREFACE + frame(SETTINGS) + b"".join(calls) + watch)
+            for _ in range(10):
+                caller(ApplyRequest(operations=operations))
+            assert_others_are_served(server)
+
+            assert memory_mib(server) < before + 3 * GROWTH_MIB_MAX  # 2,000 answers of 170 KB wait to be read
+
+
+def test_floods_of_huge_messages_cost_what_is_under_way_and_it_is_given_back(tmp_path: Path) -> None:
+    async def flood(target: str) -> set[grpc.StatusCode]:
+        async with AsyncCaller(target, OWN_CONNECTION) as one, AsyncCaller(target, OWN_CONNECTION) as two:
+
+            async def send(caller: AsyncCaller, size: int) -> grpc.StatusCode:
+                try:
+                    await caller(IncrementRequest(counter="c", reason="x" * size))
+                except Failure as failure:
+                    return failure.code
+                return grpc.StatusCode.OK
+
+            return set(await asyncio.gather(*(send(one if n % 2 else two, SIZES[n % 3]) for n in range(300))))
+
+    with ServerProcess("--data-dir", str(tmp_path), "--streams-max", "20") as server:
+        assert_others_are_served(server)
+        before = memory_mib(server)
+
+        codes = asyncio.run(flood(server.target))
+
+        assert codes == {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED}
+        assert memory_mib(server) < before + GROWTH_MIB_MAX  # 40 messages of a MiB at once, and what is made of them
+        assert_others_are_served(server)
+        wait_until(lambda: memory_mib(server) < before + GROWTH_MIB_MAX / 4, what="memory is given back")
