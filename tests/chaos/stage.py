@@ -31,9 +31,11 @@ LOSSES: Final = frozenset(
         "stands before what had ended before it began",
         "an answer that was never right",
         "applied under another's request id",
+        "refused, but applied",
     }
 )
-"""What the judge says of changes, and of recorded refusals, that were told to callers and lost."""
+"""What the judge says of changes, and of recorded refusals, that were told to callers and lost: where the record of a
+request was lost, a duplicate that comes later, or another request under its id, is the first again."""
 
 
 class How(TypedDict, total=False):

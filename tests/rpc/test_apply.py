@@ -335,3 +335,12 @@ def test_an_invalid_operation_lets_nothing_be_applied(failure: FailingCall, name
 
     assert (refused.reason, set(refused.violations)) == ("INVALID_FIELD", {"operations[3].decrement_copies.copies"})
     assert contents() == {}
+
+
+def test_a_namespace_that_is_far_too_long_is_told_in_short_with_each_operation(failure: FailingCall) -> None:
+    named = Operation(set_counter=SetCounterRequest(namespace="other", counter="v", value=3))
+
+    refused = failure(ApplyRequest(namespace="é" * 70_000, operations=[named] * 30))
+
+    assert (refused.reason, refused.metadata["violations"]) == ("INVALID_FIELD", "31")
+    assert refused.trailer_bytes < 8_192

@@ -78,7 +78,7 @@ class WatchedPair:
     def fail_over(self) -> None:
         """Let the sentinels make the replica the primary, though nothing is wrong."""
         primary = self.primary()
-        self.sentinels[0].ask("SENTINEL", "FAILOVER", SERVICE)
+        wait_until(self._begins_failover, what="the sentinels find the replica good enough")
         wait_until(lambda: self.primary() is not primary and self.is_whole(), what="the replica has taken over")
 
     def lose_primary(self) -> None:
@@ -89,6 +89,10 @@ class WatchedPair:
         wait_until(lambda: is_primary(replica) and self.primary() is replica, what="the replica has taken over")
         primary.start()
         wait_until(self.is_whole, what="the lost node is back")
+
+    def _begins_failover(self) -> bool:
+        """Ask for a failover; a replica that has just come back is not good enough for a moment."""
+        return text_of(self.sentinels[0], "SENTINEL", "FAILOVER", SERVICE) == "OK"
 
     def _all_know(self) -> bool:
         port = self._ports[self.primary().directory.name]

@@ -102,7 +102,8 @@ class BatchServicer:
         if request.request_id:
             within.refuse("request_id", "must be empty: that of the batch counts for all its operations")
         if request.namespace and within.namespace(request.namespace) != (batch.namespace or limits.DEFAULT_NAMESPACE):
-            within.refuse("namespace", f"must be empty or that of the batch, {batch.namespace or 'default'}")
+            shown = batch.namespace[: limits.PLACE_CHARACTERS_MAX] or limits.DEFAULT_NAMESPACE
+            within.refuse("namespace", f"must be empty or that of the batch, {shown}")
         origin = Origin(batch.namespace or limits.DEFAULT_NAMESPACE, batch.request_id, place)
         change = self._changes[field]
         mutation = change.mutation_of(request, within, origin, reason=batch.reason, reference=batch.reference)
