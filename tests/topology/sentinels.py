@@ -78,8 +78,16 @@ class WatchedPair:
     def fail_over(self) -> None:
         """Let the sentinels make the replica the primary, though nothing is wrong."""
         primary = self.primary()
-        wait_until(self._begins_failover, what="the sentinels find the replica good enough")
-        wait_until(lambda: self.primary() is not primary and self.is_whole(), what="the replica has taken over")
+
+        def has_changed() -> bool:
+            if self.primary() is not primary:
+                return True
+            # Refused while one is under way, and while the replica, just back, is not good enough; one may be given up.
+            text_of(self.sentinels[0], "SENTINEL", "FAILOVER", SERVICE)
+            return False
+
+        wait_until(has_changed, what="the replica has taken over")
+        wait_until(self.is_whole, what="the old primary follows the new one")
 
     def lose_primary(self) -> None:
         """Kill the primary, wait until the replica has taken over, and let it come back as a replica."""
@@ -89,10 +97,6 @@ class WatchedPair:
         wait_until(lambda: is_primary(replica) and self.primary() is replica, what="the replica has taken over")
         primary.start()
         wait_until(self.is_whole, what="the lost node is back")
-
-    def _begins_failover(self) -> bool:
-        """Ask for a failover; a replica that has just come back is not good enough for a moment."""
-        return text_of(self.sentinels[0], "SENTINEL", "FAILOVER", SERVICE) == "OK"
 
     def _all_know(self) -> bool:
         port = self._ports[self.primary().directory.name]
