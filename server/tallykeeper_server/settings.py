@@ -203,7 +203,7 @@ class Settings:
     deadline_seconds: float = _setting(10.0, _SECONDS, "The deadline of a call that sets none.")
     drain_seconds: float = _setting(10.0, _SECONDS, "How long calls in flight may take when the server stops.")
     streams_max: int = _setting(
-        250, _COUNT, "The most calls at once on one connection, watches included; clients wait with more."
+        512, _COUNT, "The most calls at once on one connection, watches included; clients wait with more."
     )
     message_bytes_max: int = _setting(1_048_576, _COUNT, "The largest request.")
     script_mutations_max: int = _setting(256, click.IntRange(1, 1_000), "The most mutations in one script call.")

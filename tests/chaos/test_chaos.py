@@ -12,7 +12,7 @@ from tests.chaos.running import run
 from tests.chaos.scenarios import NEEDS_COMPILER, SCENARIOS
 from tests.chaos.stores import compiler
 
-SECONDS = 5.0
+SECONDS = 4.0
 SEED = 1
 HUNTED = ("lost-replies-sent-again", "numbers-as-doubles", "oversold")
 

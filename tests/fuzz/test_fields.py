@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.calling import REQUEST_TYPES, Caller, Failure
 from tests.fuzz.test_messages import ALLOWED
 
-EXAMPLES: Final = int(os.environ.get("TALLYKEEPER_TEST_FIELDS", "15"))
+EXAMPLES: Final = int(os.environ.get("TALLYKEEPER_TEST_FIELDS", "8"))
 DEPTH_MAX: Final = 3
 LIST_MAX: Final = 4
 NAMES: Final = st.sampled_from(("visits", "dune", "emma", "main", "annex", "held", "r1", "default"))

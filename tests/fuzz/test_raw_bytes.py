@@ -32,7 +32,7 @@ from tests.fuzz.frames import (
 from tests.fuzz.wire import spoilt
 from tests.serving import ServerProcess
 
-CONNECTIONS: Final = int(os.environ.get("TALLYKEEPER_TEST_CONNECTIONS", "12"))
+CONNECTIONS: Final = int(os.environ.get("TALLYKEEPER_TEST_CONNECTIONS", "6"))
 SEED: Final = int(os.environ.get("TALLYKEEPER_TEST_SEED", "1"))
 GROWTH_MIB_MAX: Final = 150
 READ_SECONDS: Final = 0.02

@@ -46,7 +46,7 @@ URLS = (
 )
 PLACES = (":", "::", "[::]", "a:b", "h:99999", "unix:", "[::1:1", "1:2:3", "h:-1", "é:1", "a" * 300 + ":1")
 TEXTS = st.one_of(st.sampled_from((*ODD, *URLS, *PLACES)), st.text(st.characters(codec="utf-8"), max_size=60))
-SOME = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+SOME = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 VALUES = st.one_of(TEXTS, st.integers(), st.floats(), st.booleans(), st.lists(TEXTS, max_size=2), st.just({"a": 1}))
 
 
