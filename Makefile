@@ -15,12 +15,14 @@ generate = $(BIN)/python -m grpc_tools.protoc -Iprotos \
 	--python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) $(PROTOS)
 
 # $(call pin,FOLDER,OPTIONS) pins what the pyproject.toml of a folder requires, in its requirements/. What is pinned
-# there already keeps its version. No package index is named: which one to ask is for whoever installs to say.
+# there already keeps its version. Extras are named with their package: pip may otherwise meet a package's extra before
+# the package, look for its newest version, and refuse that for want of a hash. No package index is named: which one to
+# ask is for whoever installs to say.
 pin = $(call compile,$(1),$(2)) --output-file requirements/runtime.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/bench.txt --group bench --constraint requirements/dev.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/compiler.txt --group compiler --constraint requirements/dev.txt >/dev/null
-compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-hashes --no-emit-index-url \
+compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-hashes --no-emit-index-url --no-strip-extras \
 	--custom-compile-command 'make lock' $(2) pyproject.toml
 
 .DEFAULT_GOAL := help
