@@ -9,6 +9,7 @@ import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from tallykeeper_server.file_stamps import FileStamp, stamp_of
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.starting import StartError
 
@@ -62,15 +63,8 @@ class TlsFiles:
             _certificates_in(self._client_ca, authorities)
         return grpc.ssl_server_certificate_configuration([(key, chain)], authorities)
 
-    def _stamps(self) -> list[tuple[int, int]]:
-        found = []
-        for path in (self._certificate, self._key, self._client_ca):
-            try:
-                status = path.stat() if path else None
-            except OSError:
-                status = None
-            found.append((status.st_ino, status.st_mtime_ns) if status else (0, 0))
-        return found
+    def _stamps(self) -> list[FileStamp]:
+        return [stamp_of(path) for path in (self._certificate, self._key, self._client_ca) if path is not None]
 
 
 def tls_files(settings: Settings) -> TlsFiles | None:

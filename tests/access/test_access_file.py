@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from tallykeeper_server.access.access_file import AccessFileError, read_access_file
+from tallykeeper_server.access.credentials import Authenticator, CredentialInvalidError
 from tallykeeper_server.access.roles import Grant, Rights, Role
+from tests.access import tokens
 from tests.access.tokens import write_key_set
 
 DIGEST = "0" * 64
@@ -92,3 +94,17 @@ def test_the_highest_of_all_grants_counts() -> None:
         "toys": Role.WRITE,
         "toys-2": Role.READ,
     }
+
+
+def test_an_issuer_may_name_its_bearers_by_another_claim_and_a_prefix(tmp_path: Path) -> None:
+    write_key_set(tmp_path / "keys.json")
+    file = tmp_path / "access.toml"
+    issuer = f'issuer = "{tokens.ISSUER}"\naudience = "{tokens.AUDIENCE}"\nalgorithms = ["RS256"]\njwks = "keys.json"'
+    file.write_text(f'[[issuer]]\n{issuer}\nclaim = "client"\nprefix = "jwt:"\n')
+    authenticator = Authenticator(read_access_file(file))
+
+    known = authenticator.caller([f"Bearer {tokens.token(client='web')}"], [])
+
+    assert known.identity == "jwt:web"
+    with pytest.raises(CredentialInvalidError):
+        authenticator.caller([f"Bearer {tokens.token('web')}"], [])

@@ -14,6 +14,7 @@ import jwt
 from tallykeeper_server.access.policy import ALGORITHMS, AccessPolicy, ApiKey, Issuer, Rate
 from tallykeeper_server.access.roles import EVERYWHERE, Grant, Role
 from tallykeeper_server.domain.limits import PLACE_CHARACTERS_MAX, PLACE_PATTERN
+from tallykeeper_server.file_stamps import FileStamp, stamp_of
 
 IDENTITY_BYTES_MAX: Final = 128
 KEY_ID_PATTERN: Final = r"[A-Za-z0-9-]{1,64}"
@@ -45,12 +46,13 @@ def read_access_file(path: Path) -> AccessPolicy:
 
     :raises AccessFileError: it cannot be read, or something in it is wrong.
     """
+    files = {path: stamp_of(path)}
     try:
         values = tomllib.loads(_text_of(path))
     except tomllib.TOMLDecodeError as error:
         message = f"{path} is not TOML: {error}"
         raise AccessFileError(message) from error
-    tables = {name: _tables_of(path, name, values.pop(name, [])) for name in _TABLES}
+    tables = {name: _tables_of(path, name, values.pop(name, []), files) for name in _TABLES}
     if values:
         message = f"{path} has unknown tables: {', '.join(sorted(values))}; there are {', '.join(_TABLES)}"
         raise AccessFileError(message)
@@ -60,7 +62,7 @@ def read_access_file(path: Path) -> AccessPolicy:
         issuers=_by_name(tables["issuer"], "issuer", _issuer_of),
         grants=_grants_of(tables["grant"]),
         rates=_by_name(tables["rate"], "identity", _rate_of),
-        files=(path, *(table.file for table in tables["issuer"])),
+        files=files,
     )
     for table in (table for each in tables.values() for table in each):
         table.end()
@@ -70,10 +72,10 @@ def read_access_file(path: Path) -> AccessPolicy:
 class _Table:
     """One table of the file, whose values are taken out one by one."""
 
-    def __init__(self, path: Path, name: str, values: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, name: str, values: Mapping[str, Any], files: dict[Path, FileStamp]) -> None:
+        """A file that the table names is added to the ``files`` when it is read."""
         self.path = path
-        self.file = path
-        """The file that it names, if it names one."""
+        self.files = files
         self._name = name
         self._values = dict(values)
 
@@ -173,11 +175,11 @@ def _text_of(path: Path) -> str:
         raise AccessFileError(message) from error
 
 
-def _tables_of(path: Path, name: str, values: object) -> list[_Table]:
+def _tables_of(path: Path, name: str, values: object, files: dict[Path, FileStamp]) -> list[_Table]:
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
         message = f"{path}: {name} must be tables, each under [[{name}]]"
         raise AccessFileError(message)
-    return [_Table(path, f"{name}[{place}]", value) for place, value in enumerate(values)]
+    return [_Table(path, f"{name}[{place}]", value, files) for place, value in enumerate(values)]
 
 
 def _by_name(tables: Sequence[_Table], key: str, read: Callable[[_Table, str], Value]) -> dict[str, Value]:
@@ -222,11 +224,12 @@ def _issuer_of(table: _Table, issuer: str) -> Issuer:
 
 
 def _key_set_of(table: _Table) -> jwt.PyJWKSet:
-    table.file = table.path.parent / table.text("jwks", r".+", "the path of a JSON Web Key Set")
+    path = table.path.parent / table.text("jwks", r".+", "the path of a JSON Web Key Set")
+    table.files[path] = stamp_of(path)
     try:
-        return jwt.PyJWKSet.from_json(_text_of(table.file))
+        return jwt.PyJWKSet.from_json(_text_of(path))
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
-        table.refuse(f".jwks: {table.file} is not a JSON Web Key Set that can be used: {error}")
+        table.refuse(f".jwks: {path} is not a JSON Web Key Set that can be used: {error}")
 
 
 def _grants_of(tables: Sequence[_Table]) -> dict[str, tuple[Grant, ...]]:

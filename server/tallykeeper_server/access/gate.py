@@ -1,6 +1,6 @@
 """The gate: every call comes by, and is told who it is, or to stay outside. It follows its files while they change."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -10,6 +10,7 @@ from tallykeeper_server.access.credentials import Authenticator
 from tallykeeper_server.access.rate_limits import RateLimits
 from tallykeeper_server.access.roles import Caller, Role
 from tallykeeper_server.domain.errors import TallyError
+from tallykeeper_server.file_stamps import FileStamp, stamp_of
 
 log = structlog.get_logger()
 
@@ -36,9 +37,8 @@ class Gate:
         :raises AccessFileError: it cannot be used.
         """
         self._path = path
-        self._files: tuple[Path, ...] = (path,)
+        self._files: Mapping[Path, FileStamp] = {}
         self._open()
-        self._seen = self._stamps()
         self.version = 1
         """Another as soon as the file has changed: who was let in before must come by again."""
 
@@ -64,16 +64,15 @@ class Gate:
 
     def follow(self) -> None:
         """Read the file again if it has changed. One that cannot be used is logged, and what was before stays."""
-        stamps = self._stamps()
-        if stamps == self._seen:
+        stamps = {path: stamp_of(path) for path in self._files}
+        if stamps == self._files:
             return
         try:
             self._open()
         except AccessFileError as error:
             log.error("access stays as it was", error=str(error))  # noqa: TRY400  # the line says it all
-            self._seen = stamps
+            self._files = stamps
             return
-        self._seen = self._stamps()
         self.version += 1
         log.info("access has changed", file=str(self._path))
 
@@ -83,9 +82,6 @@ class Gate:
         self._rates = RateLimits(policy)
         self._files = policy.files
 
-    def _stamps(self) -> list[tuple[int, int, int]]:
-        return [_stamp_of(file) for file in self._files]
-
 
 def check(caller: Caller, role: Role, namespace: str) -> None:
     """Return if somebody may do what a role may in a namespace.
@@ -94,12 +90,3 @@ def check(caller: Caller, role: Role, namespace: str) -> None:
     """
     if caller.rights.role_in(namespace) < role:
         raise PermissionDeniedError(caller, role, namespace)
-
-
-def _stamp_of(path: Path) -> tuple[int, int, int]:
-    """Return what is another as soon as the file is: also when another was put in its place."""
-    try:
-        status = path.stat()
-    except OSError:
-        return (0, 0, 0)
-    return status.st_ino, status.st_mtime_ns, status.st_size

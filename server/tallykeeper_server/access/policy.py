@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tallykeeper_server.access.roles import EVERYWHERE, Grant, Rights
+from tallykeeper_server.file_stamps import FileStamp
 
 ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
@@ -60,8 +61,8 @@ class AccessPolicy:
     """By identity; ``*`` is everybody who is known."""
     rates: Mapping[str, Rate] = field(default_factory=dict)
     """By identity; ``*`` is everybody who has none of their own."""
-    files: tuple[Path, ...] = ()
-    """What all this was read from."""
+    files: Mapping[Path, FileStamp] = field(default_factory=dict)
+    """What all this was read from, as each was then."""
 
     def rights_of(self, identity: str) -> Rights:
         """Return what an identity may do."""
