@@ -1,6 +1,5 @@
 """A primary with its replica, as processes of their own."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 import redis
 
 from tallykeeper_server.store.embedded import find_binary
-from tests.serving import store_process, wait_until
+from tests.serving import free_ports, store_process, wait_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ def replicated_store(directory: Path, *options: str) -> Iterator[Replicated]:
     folders = [directory / name for name in ("primary", "replica")]
     for folder in folders:
         folder.mkdir()
-    port = _free_port()
+    (port,) = free_ports(1)
     durable = options or ("--appendonly", "yes", "--appendfsync", "always")
     # Without a backlog to wait for, the replica is sent the data at once.
     primary_options = (*durable, "--port", str(port), "--repl-diskless-sync-delay", "0")
@@ -39,8 +38,3 @@ def replicated_store(directory: Path, *options: str) -> Iterator[Replicated]:
         connection.delete("step")
         wait_until(lambda: connection.wait(1, 100) == 1, what="the replica is in step")
         yield Replicated(primary, replica)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        return int(unused.getsockname()[1])

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, Final, Self
 
 import redis
@@ -19,6 +21,7 @@ from tallykeeper_server.settings import Settings
 
 TALLYKEEPER: Final = Path(sys.executable).with_name("tallykeeper")
 PATIENCE_SECONDS: Final = 30.0
+_PORTS: Final = range(20_000, 32_000)
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, seconds: float = PATIENCE_SECONDS) -> None:
@@ -45,6 +48,20 @@ def answers(url: str) -> bool:
     with redis.Redis.from_url(url) as connection, suppress(redis.RedisError):
         return bool(connection.ping())
     return False
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports on loopback that nobody listens on.
+
+    The kernel's own choice would be among those that it gives to connections, and could be gone before it is used.
+    """
+    found: list[int] = []
+    for port in SystemRandom().sample(_PORTS, len(_PORTS)):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 class ThreadedServer:
@@ -122,6 +139,17 @@ class ServerProcess:
     def target(self) -> str:
         """Where it listens."""
         return str(self.events("serving")[0]["listen"])
+
+    @property
+    def memory_mib(self) -> float:
+        """How much memory it has in use, in MiB."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def connect(self) -> socket.socket:
+        """Open a bare connection to it."""
+        host, _, port = self.target.rpartition(":")
+        return socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
 
     @property
     def worker_ids(self) -> dict[int, int]:

@@ -20,9 +20,8 @@ from tallykeeper_server.store.embedded import find_binary
 from tests.calling import REQUEST_TYPES, Caller
 from tests.entries import entries_of
 from tests.rpc.valid_requests import preparation, valid_requests
-from tests.serving import PATIENCE_SECONDS, ThreadedServer, store_process, wait_until
+from tests.serving import PATIENCE_SECONDS, ThreadedServer, free_ports, store_process, wait_until
 from tests.store_users import PASSWORD, user_line
-from tests.topology.nodes import free_ports
 
 
 def commands_of(line: str) -> set[str]:
@@ -53,7 +52,8 @@ def use_all(call: Caller, namespace: str) -> None:
         call(ReserveRequest(namespace=namespace, reservation_id=name, lines=[line], ttl=ttl))
     call(CommitRequest(namespace=namespace, reservation_id="kept"))
     wait_until(
-        lambda: entries_of(call, namespace)[-1].operation == OPERATION_KIND_EXPIRE, what="the reservation has expired"
+        lambda: OPERATION_KIND_EXPIRE in {entry.operation for entry in entries_of(call, namespace)},
+        what="the reservation has expired",
     )
 
 

@@ -21,8 +21,8 @@ class Relay:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        self.reset()
-        if self._serving:
+        while self._serving:  # one that was just accepted comes after the others have been told to end
+            self.reset()
             await asyncio.wait(self._serving)
 
     @property
@@ -41,19 +41,25 @@ class Relay:
         task.add_done_callback(self._serving.discard)
 
     async def _end_with(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers = [writer]
         self._writers.add(writer)
-        with suppress(OSError):
-            other_reader, other_writer = await self._connect()
-            self._writers.add(other_writer)
-            ways = [asyncio.create_task(way) for way in self._ways(reader, writer, other_reader, other_writer)]
-            _, going = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for way in going:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            await _close(other_writer)
-            self._writers.discard(other_writer)
-        await _close(writer)
-        self._writers.discard(writer)
+        try:
+            with suppress(OSError):
+                other_reader, other_writer = await self._connect()
+                writers.append(other_writer)
+                self._writers.add(other_writer)
+                ways = [asyncio.create_task(way) for way in self._ways(reader, writer, other_reader, other_writer)]
+                _, going = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                for way in going:
+                    way.cancel()
+                await asyncio.gather(*ways, return_exceptions=True)
+        finally:  # also of one that came when all ended, and was cancelled
+            for each in writers:
+                each.transport.abort()
+                self._writers.discard(each)
+        for each in writers:
+            with suppress(OSError):
+                await each.wait_closed()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to the other side."""
@@ -68,9 +74,3 @@ class Relay:
     ) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
         """Return what passes on from this side and from the other; the first to end ends the connection."""
         raise NotImplementedError
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.transport.abort()
-    with suppress(OSError):
-        await writer.wait_closed()

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +10,7 @@ import redis
 
 from tests.chaos.relay import CHUNK_BYTES, Relay
 from tests.chaos.stores import DURABLE, Node
-from tests.serving import wait_until
+from tests.serving import free_ports, wait_until
 
 _STEP_MS: Final = 100
 
@@ -100,7 +99,7 @@ class Pair:
             connection.delete("tk:step")
 
     def _node(self, directory: Path) -> Node:
-        with socket.create_server(("127.0.0.1", 0)) as unused:
-            port = self._ports[directory] = int(unused.getsockname()[1])
+        (port,) = free_ports(1)
+        self._ports[directory] = port
         listening = ("--port", str(port), "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "16mb")
         return Node(directory, options=(*DURABLE, *listening))

@@ -7,7 +7,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import grpc
 import pytest
@@ -53,6 +53,15 @@ async def _line(process: Process) -> str:
     return (await asyncio.wait_for(process.stdout.readline(), timeout=20)).decode().rstrip("\n")
 
 
+async def _interrupted(process: Process) -> int | None:
+    """Press Ctrl-C, as a person would: again if nothing came of it, for Python loses one that falls into a callback."""
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(process.wait(), timeout=10)
+    return None
+
+
 async def test_each_change_is_told_at_once_until_it_is_interrupted(scripted: ScriptedServer) -> None:
     scripted.will_answer(
         Stream(WatchResponse(entries=[SALE], revision=17), then=Refusal(grpc.StatusCode.UNAVAILABLE)),
@@ -62,9 +71,7 @@ async def test_each_change_is_told_at_once_until_it_is_interrupted(scripted: Scr
         assert await _line(process) == SALE_LINE
         assert (await _line(process)).startswith("18")
 
-        process.send_signal(signal.SIGINT)
-
-        assert await asyncio.wait_for(process.wait(), timeout=20) == 130
+        assert await _interrupted(process) == 130
         assert process.stderr
         assert await process.stderr.read() in (b"", b"\n")
 

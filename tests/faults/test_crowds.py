@@ -1,9 +1,7 @@
 """Callers that are too many, too slow or too greedy: others are served, and memory stays bounded."""
 
 import asyncio
-import os
 import resource
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -18,7 +16,7 @@ from tallykeeper.v1.inventory_pb2 import ListStockRequest, SetStockRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
 from tests.calling import OWN_CONNECTION, AsyncCaller, Caller, Failure
 from tests.fuzz.frames import ACK, DATA, END_HEADERS, HEADERS, PREFACE, SETTINGS, call, frame, opening
-from tests.serving import PATIENCE_SECONDS, ServerProcess, wait_until
+from tests.serving import ServerProcess, wait_until
 
 CONNECTIONS: Final = 5_000
 GROWTH_MIB_MAX: Final = 200
@@ -31,17 +29,6 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
     """A server whose memory is its own."""
     with ServerProcess("--data-dir", str(tmp_path)) as process:
         yield process
-
-
-def memory_mib(server: ServerProcess) -> float:
-    """Return how much memory the server has in use, in MiB."""
-    pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def connected(server: ServerProcess) -> socket.socket:
-    host, _, port = server.target.rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
 
 
 def assert_others_are_served(server: ServerProcess, counter: str = "others") -> None:
@@ -57,15 +44,15 @@ def test_five_thousand_connections_are_served(server: ServerProcess) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     request = call(INCREMENT, IncrementRequest(counter="visits").SerializeToString())
-    before = memory_mib(server)
+    before = server.memory_mib
 
     with ExitStack() as stack, closing(Caller(server.target)) as caller:
         for _ in range(CONNECTIONS):
-            one = stack.enter_context(connected(server))
+            one = stack.enter_context(server.connect())
             one.sendall(PREFACE + frame(SETTINGS) + frame(SETTINGS, flags=ACK) + request)
         counted = IncrementRequest(counter="visits", delta=0)
         wait_until(lambda: caller(counted).counter.value == CONNECTIONS, what="each connection's call is counted")
-        growth = memory_mib(server) - before
+        growth = server.memory_mib - before
 
     assert growth < CONNECTIONS * 0.1  # 100 KiB for each
     assert_others_are_served(server)
@@ -84,7 +71,7 @@ def test_a_connection_has_so_many_calls_at_once_and_the_others_wait(tmp_path: Pa
 
 def test_a_caller_who_sends_slowly_keeps_nobody_waiting(server: ServerProcess) -> None:
     message = IncrementRequest(counter="slow").SerializeToString()
-    with connected(server) as slow:
+    with server.connect() as slow:
         slow.sendall(PREFACE + frame(SETTINGS) + frame(HEADERS, opening(INCREMENT), flags=END_HEADERS, stream=1))
         for byte in b"\0" + len(message).to_bytes(4, "big") + message:
             slow.sendall(frame(DATA, bytes((byte,)), stream=1))
@@ -96,10 +83,10 @@ def test_callers_who_never_read_cost_a_bounded_amount_of_memory(server: ServerPr
         names = [f"{place:03}-{'x' * 120}" for place in range(1_000)]
         operations = [Operation(set_stock=SetStockRequest(item=name, on_hand=1)) for name in names]
         caller(ApplyRequest(operations=operations))
-        before = memory_mib(server)
+        before = server.memory_mib
         with ExitStack() as stack:
             for _ in range(20):
-                one = stack.enter_context(connected(server))
+                one = stack.enter_context(server.connect())
                 asked = ListStockRequest(page_size=1_000).SerializeToString()
                 calls = (
                     call("/tallykeeper.v1.InventoryService/ListStock", asked, stream=number)
@@ -115,7 +102,7 @@ def test_callers_who_never_read_cost_a_bounded_amount_of_memory(server: ServerPr
                 caller(ApplyRequest(operations=operations))
             assert_others_are_served(server)
 
-            assert memory_mib(server) < before + 3 * GROWTH_MIB_MAX  # 2,000 answers of 170 KB wait to be read
+            assert server.memory_mib < before + 3 * GROWTH_MIB_MAX  # 2,000 answers of 170 KB wait to be read
 
 
 def test_floods_of_huge_messages_cost_what_is_under_way_and_it_is_given_back(tmp_path: Path) -> None:
@@ -133,11 +120,11 @@ def test_floods_of_huge_messages_cost_what_is_under_way_and_it_is_given_back(tmp
 
     with ServerProcess("--data-dir", str(tmp_path), "--streams-max", "20") as server:
         assert_others_are_served(server)
-        before = memory_mib(server)
+        before = server.memory_mib
 
         codes = asyncio.run(flood(server.target))
 
         assert codes == {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED}
-        assert memory_mib(server) < before + GROWTH_MIB_MAX  # 40 messages of a MiB at once, and what is made of them
+        assert server.memory_mib < before + GROWTH_MIB_MAX  # 40 messages of a MiB at once, and what is made of them
         assert_others_are_served(server)
-        wait_until(lambda: memory_mib(server) < before + GROWTH_MIB_MAX / 4, what="memory is given back")
+        wait_until(lambda: server.memory_mib < before + GROWTH_MIB_MAX / 4, what="memory is given back")

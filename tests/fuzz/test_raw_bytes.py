@@ -5,10 +5,8 @@ TALLYKEEPER_TEST_CONNECTIONS=1000 makes a long run of it.
 
 import os
 import random
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -148,20 +146,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield process
 
 
-def memory_mib(server: ServerProcess) -> float:
-    """Return how much memory the server has in use, in MiB."""
-    pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def connected(server: ServerProcess) -> socket.socket:
-    host, _, port = server.target.rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=20)
-
-
 def send(server: ServerProcess, data: bytes) -> None:
     """Send bytes by a connection of their own, and read a little of what comes back."""
-    with connected(server) as one, suppress(OSError):
+    with server.connect() as one, suppress(OSError):
         one.sendall(data)
         one.settimeout(READ_SECONDS)
         one.recv(65_536)
@@ -179,22 +166,22 @@ def assert_serves(server: ServerProcess) -> None:
 def test_others_are_served_as_before(server: ServerProcess, way: Callable[[Dice], bytes]) -> None:
     dice = random.Random(f"{way.__name__}-{SEED}")
     assert_serves(server)
-    before = memory_mib(server)
+    before = server.memory_mib
 
     for _ in range(CONNECTIONS):
         send(server, way(dice))
 
     assert_serves(server)
-    assert memory_mib(server) < before + GROWTH_MIB_MAX
+    assert server.memory_mib < before + GROWTH_MIB_MAX
 
 
 def test_connections_that_say_nothing_are_borne(server: ServerProcess) -> None:
-    before = memory_mib(server)
+    before = server.memory_mib
     with ExitStack() as stack:
         for number in range(500):
-            one = stack.enter_context(connected(server))
+            one = stack.enter_context(server.connect())
             if number % 2:
                 one.sendall(PREFACE[: number % len(PREFACE)])
         assert_serves(server)
 
-    assert memory_mib(server) < before + GROWTH_MIB_MAX
+    assert server.memory_mib < before + GROWTH_MIB_MAX

@@ -8,8 +8,8 @@ import redis
 from redis.crc import key_slot
 
 from tests.chaos.stores import Node
-from tests.serving import wait_until
-from tests.topology.nodes import FAILOVER_MS, free_ports, has_replica, is_linked, is_primary, listening_node, text_of
+from tests.serving import free_ports, wait_until
+from tests.topology.nodes import FAILOVER_MS, has_replica, is_linked, is_primary, listening_node, text_of
 
 SLOTS: Final = 16_384
 _SHARDS: Final = 3
@@ -72,13 +72,11 @@ class ClusterOfNodes:
 
     def primary_of(self, slot: int) -> Node:
         """Return the node that serves a slot."""
-        ports = {self._port(node): node for node in self.nodes}
-        return ports[self._shard_of(slot)[0]]
+        return self._member_of(slot, 0)
 
     def replica_of(self, slot: int) -> Node:
         """Return the node that would take over."""
-        ports = {self._port(node): node for node in self.nodes}
-        return ports[self._shard_of(slot)[1]]
+        return self._member_of(slot, 1)
 
     def another_primary(self, slot: int) -> Node:
         """Return a primary that does not serve a slot."""
@@ -117,6 +115,10 @@ class ClusterOfNodes:
         source, target = self.primary_of(slot), self.another_primary(slot)
         source.ask("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", str(slot), str(slot), "NODE", _id_of(target))
         wait_until(lambda: self.primary_of(slot) is target, what="the slot has moved")
+
+    def _member_of(self, slot: int, place: int) -> Node:
+        port = self._shard_of(slot)[place]
+        return next(node for node in self.nodes if self._port(node) == port)
 
     def _shard_of(self, slot: int) -> list[int]:
         """Return the ports of the nodes that have a slot, the primary's first."""

@@ -1,6 +1,8 @@
 """A cluster, and a pair that sentinels watch over, each with a server; made where a test first asks for them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import pytest
 
@@ -10,27 +12,31 @@ from tests.serving import ThreadedServer
 from tests.topology.clusters import ClusterOfNodes
 from tests.topology.sentinels import WatchedPair
 
+Nodes = TypeVar("Nodes", ClusterOfNodes, WatchedPair)
 
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterOfNodes]:
-    """Three primaries, a replica of each."""
-    nodes = ClusterOfNodes(tmp_path_factory.mktemp("cluster"))
+
+@contextmanager
+def running(nodes: Nodes) -> Iterator[Nodes]:
+    """Start nodes, and end them."""
     try:
         nodes.start()
         yield nodes
     finally:
         nodes.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterOfNodes]:
+    """Three primaries, a replica of each."""
+    with running(ClusterOfNodes(tmp_path_factory.mktemp("cluster"))) as nodes:
+        yield nodes
 
 
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedPair]:
     """A primary, its replica, and three sentinels."""
-    nodes = WatchedPair(tmp_path_factory.mktemp("pair"))
-    try:
-        nodes.start()
+    with running(WatchedPair(tmp_path_factory.mktemp("pair"))) as nodes:
         yield nodes
-    finally:
-        nodes.stop()
 
 
 @pytest.fixture(scope="session")

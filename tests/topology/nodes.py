@@ -1,9 +1,6 @@
 """What clusters and sentinels are made of: nodes on free ports, which may be lost and come back."""
 
-import socket
-from contextlib import suppress
 from pathlib import Path
-from random import SystemRandom
 from typing import Final
 
 from redis.exceptions import RedisError
@@ -12,22 +9,7 @@ from tests.chaos.stores import DURABLE, Node
 
 FAILOVER_MS: Final = 1_000
 """How long a node must be silent before the others take it for lost."""
-_PORTS: Final = range(20_000, 32_000)
 _IN_STEP: Final = ("--repl-diskless-sync-delay", "0", "--repl-backlog-size", "16mb")
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports on loopback that nobody listens on.
-
-    The kernel's own choice would be among those that it gives to connections, and could be gone before it is used.
-    """
-    found: list[int] = []
-    for port in SystemRandom().sample(_PORTS, len(_PORTS)):
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            found.append(port)
-        if len(found) == count:
-            break
-    return found
 
 
 def listening_node(directory: Path, port: int, *options: str) -> Node:

@@ -6,8 +6,8 @@ from typing import Final, cast
 
 from tallykeeper_server.store.embedded import find_binary
 from tests.chaos.stores import Node
-from tests.serving import wait_until
-from tests.topology.nodes import FAILOVER_MS, free_ports, has_replica, is_linked, is_primary, listening_node, text_of
+from tests.serving import free_ports, wait_until
+from tests.topology.nodes import FAILOVER_MS, has_replica, is_linked, is_primary, listening_node, text_of
 
 SERVICE: Final = "stocks"
 _SENTINELS: Final = 3

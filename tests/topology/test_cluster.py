@@ -26,10 +26,10 @@ from tests.entries import entries_of
 from tests.model.comparison import Comparison
 from tests.model.test_model import SETTINGS
 from tests.server.starting import refused_start
-from tests.serving import ThreadedServer, wait_until
+from tests.serving import ThreadedServer, free_ports, wait_until
 from tests.store_users import PASSWORD, user_line
 from tests.topology.clusters import ClusterOfNodes, slot_of_namespace
-from tests.topology.nodes import free_ports, is_primary, listening_node
+from tests.topology.nodes import is_primary, listening_node
 
 NAMESPACES: Final = 60
 EACH: Final = 5

@@ -43,6 +43,18 @@ def test_a_sentinel_out_of_reach_is_passed_over(pair: WatchedPair, namespace: st
         call.close()
 
 
+def test_sentinels_may_have_a_password_of_their_own(pair: WatchedPair, namespace: str) -> None:
+    for sentinel in pair.sentinels:
+        sentinel.ask("ACL", "SETUSER", "asker", "on", ">hush", "+sentinel|masters", "+ping")
+    own = f"{pair.url}?sentinel_username=asker&sentinel_password="
+    with ServerProcess("--store", f"{own}hush") as server:
+        call = Caller(server.target)
+        assert call(IncrementRequest(namespace=namespace, counter="visits")).counter.value == 1
+        call.close()
+
+    assert "no sentinel" in refused_start("--store", f"{own}wrong")
+
+
 def test_a_service_that_no_sentinel_knows_is_told_with_where_was_asked(pair: WatchedPair) -> None:
     line = refused_start("--store", pair.url.replace(SERVICE, "nothing"))
 
