@@ -68,14 +68,14 @@ def redis_benchmark_increments(store: Store, *, requests: int) -> float | None:
 def _singles() -> list[Mutation]:
     """Mutations of one line each."""
     names = [StockName(f"item-{place % ITEMS:04}", "main") for place in range(MUTATIONS_PER_SCRIPT)]
-    return [Mutation("stock_decrement", (name,), ("1", "0")) for name in names]
+    return [Mutation("stock_decrement", (name,), (1, 0)) for name in names]
 
 
 def _wide() -> list[Mutation]:
     """One mutation of 1,000 lines."""
     items = [StockName(f"item-{place:04}", "main") for place in range(LINES_PER_MUTATION)]
     reservation = ReservationName(uuid4().hex)
-    return [Mutation("reservation_reserve", (reservation, *items), ("60000", "", *("1" for _ in items)))]
+    return [Mutation("reservation_reserve", (reservation, *items), (60_000, "", *(1 for _ in items)))]
 
 
 def _rate(store: Store, mutations: Callable[[], Sequence[Mutation]], seconds: float) -> float:
@@ -91,7 +91,7 @@ def _rate(store: Store, mutations: Callable[[], Sequence[Mutation]], seconds: fl
                 waiting += 1
             reader.feed(stream.recv(1 << 20))
             while (reply := reader.gets()) is not False:
-                if not isinstance(reply, list) or not all(b" OK" in outcome for outcome in reply[1:]):
+                if not isinstance(reply, list) or not all(outcome.startswith(b"OK ") for outcome in reply[1:]):
                     raise RuntimeError(reply)
                 ran, waiting = ran + 1, waiting - 1
         return ran / (time.perf_counter() - began)

@@ -6,18 +6,18 @@
 --            expire after: milliseconds from now, 1 or more, "-" to clear it, "=" to leave it
 -- statuses   OK                      the counter after
 --            COUNTER_BOUND_EXCEEDED  value (what it has now), min, max (the new ones that are set)
-operations.counter_configure = function(levels, arguments, now)
+operations.counter_configure = function(levels, arguments, at, now)
   local before = levels[1] or counter.absent()
   local after = counter.with_value(before, before.value)
 
-  if arguments[1] ~= '=' then
-    after.min = optional_of(arguments[1])
+  if arguments[at] ~= '=' then
+    after.min = optional_from(arguments[at])
   end
-  if arguments[2] ~= '=' then
-    after.max = optional_of(arguments[2])
+  if arguments[at + 1] ~= '=' then
+    after.max = optional_from(arguments[at + 1])
   end
-  if arguments[3] ~= '=' then
-    local expire_after = optional_of(arguments[3])
+  if arguments[at + 2] ~= '=' then
+    local expire_after = optional_from(arguments[at + 2])
     after.expire_at = expire_after and now + expire_after
   end
 
@@ -25,5 +25,5 @@ operations.counter_configure = function(levels, arguments, now)
   if exceeded then
     return 'COUNTER_BOUND_EXCEEDED', exceeded
   end
-  return 'OK', {}, { after }
+  return 'OK', nil, { after }
 end

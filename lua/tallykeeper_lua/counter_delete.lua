@@ -8,5 +8,5 @@ operations.counter_delete = function(levels)
   if not levels[1] then
     return 'COUNTER_NOT_FOUND', {}
   end
-  return 'OK', {}, { false }
+  return 'OK', nil, { false }
 end

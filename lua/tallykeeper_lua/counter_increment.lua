@@ -5,9 +5,9 @@
 -- statuses   OK                      the counter after
 --            COUNTER_BOUND_EXCEEDED  value (what it has now), min, max (those that are set), delta
 --            VALUE_OVERFLOW          value (what it has now), delta
-operations.counter_increment = function(levels, arguments)
+operations.counter_increment = function(levels, arguments, at)
   local before = levels[1] or counter.absent()
-  local delta = integer_of(arguments[1])
+  local delta = integer_from(arguments[at])
   local sum = before.value + delta
 
   if sum > INTEGER_MAX or sum < -INTEGER_MAX then
@@ -20,5 +20,5 @@ operations.counter_increment = function(levels, arguments)
     exceeded[#exceeded + 1] = delta
     return 'COUNTER_BOUND_EXCEEDED', exceeded
   end
-  return 'OK', {}, { counter.with_value(before, sum) }
+  return 'OK', nil, { counter.with_value(before, sum) }
 end

@@ -6,10 +6,10 @@
 -- statuses   OK                      the counter after
 --            VALUE_CHANGED           actual (what it has now), expected
 --            COUNTER_BOUND_EXCEEDED  value (what it was to have), min, max (those that are set)
-operations.counter_set = function(levels, arguments)
+operations.counter_set = function(levels, arguments, at)
   local before = levels[1] or counter.absent()
-  local value = integer_of(arguments[1])
-  local expected = optional_of(arguments[2])
+  local value = integer_from(arguments[at])
+  local expected = optional_from(arguments[at + 1])
 
   if expected and before.value ~= expected then
     return 'VALUE_CHANGED', { 'actual', before.value, 'expected', expected }
@@ -18,5 +18,5 @@ operations.counter_set = function(levels, arguments)
   if exceeded then
     return 'COUNTER_BOUND_EXCEEDED', exceeded
   end
-  return 'OK', {}, { counter.with_value(before, value) }
+  return 'OK', nil, { counter.with_value(before, value) }
 end

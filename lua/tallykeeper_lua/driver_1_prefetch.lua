@@ -18,22 +18,23 @@
 --            final:                 "1" if reservations whose time is up have just been expired, else "0"
 --            touches:               "1" if a namespace of which only repeats came is written all the same, so that
 --                                   a WAIT on this connection, which waits for its own writes alone, waits for theirs
---            for each bundle
+--            bundles:               MessagePack of an array that has, one after another for each bundle,
 --              namespace:           1 .. namespaces
 --              request id:          empty if it has none; the ledger keeps what stands before a \1
 --              fingerprint:         of its body, FINGERPRINT_BYTES long
 --              note:                to be kept with the record
---              atomic:              "1" if all mutations are to be applied or none, else "0"
+--              atomic:              1 if all mutations are to be applied or none, else 0
 --              identity:            who makes it
---              mutations:           how many, then for each
---                operation:         the name of its file
---                reason
---                reference
---                keys:              how many levels it names, then for each its place among the level keys, 1 ..
---                arguments:         how many, then each
--- returns    Redis's time in milliseconds, then for each bundle "<replayed 0 or 1> <outcome>\30<outcome>…<note>",
---            where an outcome is one of
---              OK <revision> <time> <extras …>\n<level>\n<level>…  (levels after; before, for one deleted; of those
+--              mutations:           how many
+--            mutations:             MessagePack of an array that has, one after another for each mutation,
+--              operation:           the name of its file
+--              reason
+--              reference
+--              keys:                how many levels it names, then for each its place among the level keys, 1 ..
+--              arguments:           how many, then each: an integer or a text
+-- returns    Redis's time in milliseconds, then for each bundle "<outcome>\30<outcome>…<note>", after "* " if it is a
+--            replay, where an outcome is one of
+--              OK <revision> <time> <extra>\n<level>\n<level>…  (levels after; before, for one deleted; of those
 --                                                                   of a reservation, the reservation alone)
 --              <refusal> 0 <time> <name> <number> <name> <number> …
 --            The time alone means that the declared buckets are not those of Redis's clock, and that nothing
@@ -53,9 +54,9 @@
 -- each revision with its entry. What changes and text are, the kinds say.
 
 local FINGERPRINT_BYTES = 8
+local VALUES_OF_BUNDLE = 7
 local CHUNK = 4000 -- values in one command, or unpacked at once; Lua's limit is about 8,000
 local KEYS_BEFORE_BUCKETS = 7
-local SETTINGS = 10
 
 local namespace_count = tonumber(ARGV[1])
 local bucket_count = tonumber(ARGV[2])
@@ -67,6 +68,8 @@ settings.reservation_lifetime_max = tonumber(ARGV[7])
 settings.reservation_retention = tonumber(ARGV[8])
 local final = ARGV[9] == '1'
 local touches = ARGV[10] == '1'
+local bundles = cmsgpack.unpack(ARGV[11])
+local mutations = cmsgpack.unpack(ARGV[12])
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
@@ -104,97 +107,33 @@ local function request_bucket_of(namespace, bucket)
   return KEYS[namespace.bucket_before_first + bucket]
 end
 
-local kinds = { ['stock:'] = stock, ['counter:'] = counter, ['reservation:'] = reservation }
+for at = 1, #bundles, VALUES_OF_BUNDLE do
+  if bundles[at + 1] ~= '' then
+    local ids = namespaces[bundles[at]].request_ids
+    ids[#ids + 1] = bundles[at + 1]
+  end
+end
 
--- The levels by their place among the keys. Each has its key; its name, which is what follows the namespace's prefix;
--- its kind; its text, false where there is none; its value, once an operation has asked;
+-- The levels by their place among the keys. Each has its text, false where there is none; and once an operation has
+-- asked for it its kind; its name, which is what follows the namespace's prefix; its value, false where there is none;
 -- what that was before the batch; and, once it has changed, the namespace that it is in.
-local levels = {}
-
-local function level_at(place, namespace)
-  local level = levels[place]
-  if not level then
-    local key = KEYS[first_level_key + place - 1]
-    local name = string.sub(key, namespace.prefix_length + 1)
-    local kind = kinds[string.sub(name, 1, string.find(name, ':', 1, true))]
-    level = { key = key, name = name, kind = kind, text = nil, value = nil, before = nil, changed_in = nil }
-    levels[place] = level
-  end
-  return level
-end
-
--- The bundles, as the arguments give them.
-local bundles = {}
-do
-  local at = SETTINGS + 1
-
-  -- The values that follow their number.
-  local function next_values()
-    local first = at + 1
-    at = first + tonumber(ARGV[at])
-    if at - first > CHUNK then
-      local values = {}
-      for place = first, at - 1 do
-        values[place - first + 1] = ARGV[place]
-      end
-      return values
-    end
-    return { unpack(ARGV, first, at - 1) }
-  end
-
-  for _ = 1, #ARGV do
-    if at > #ARGV then
-      break
-    end
-    local bundle = {
-      namespace = namespaces[tonumber(ARGV[at])],
-      request_id = ARGV[at + 1],
-      fingerprint = ARGV[at + 2],
-      note = ARGV[at + 3],
-      atomic = ARGV[at + 4] == '1',
-      identity = ARGV[at + 5],
-      mutations = {},
-    }
-    local mutation_count = tonumber(ARGV[at + 6])
-    at = at + 7
-    for number = 1, mutation_count do
-      local operation, reason, reference = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-      at = at + 3
-      local named = next_values()
-      for place = 1, #named do
-        named[place] = level_at(tonumber(named[place]), bundle.namespace)
-      end
-      bundle.mutations[number] = {
-        bundle = bundle,
-        operation = operation,
-        reason = reason,
-        reference = reference,
-        levels = named,
-        arguments = next_values(),
-      }
-    end
-    bundles[#bundles + 1] = bundle
-    if bundle.request_id ~= '' then
-      local ids = bundle.namespace.request_ids
-      ids[#ids + 1] = bundle.request_id
-    end
-  end
-end
+local level_count = #KEYS - first_level_key + 1
+local level_texts, level_kinds, level_names, level_values, values_before, changed_in = {}, {}, {}, {}, {}, {}
 
 -- One MGET for the revisions and the levels.
 for first = first_revision_key, #KEYS, CHUNK do
   local last = math.min(first + CHUNK - 1, #KEYS)
-  local texts = redis.call('MGET', unpack(KEYS, first, last))
+  local found = redis.call('MGET', unpack(KEYS, first, last))
   for place = 1, last - first + 1 do
     local key = first + place - 1
-    local text = texts[place]
+    local text = found[place]
     if key < first_level_key then
       local namespace = namespaces[key - first_revision_key + 1]
       local is_integer, revision = pcall(integer_of, text or '0')
       namespace.revision = is_integer and revision or 0
       namespace.broken = not is_integer and 'the revision is ' .. text or nil
     else
-      levels[key - first_level_key + 1].text = text
+      level_texts[key - first_level_key + 1] = text
     end
   end
 end

@@ -2,22 +2,34 @@
 
 local OUTCOMES_JOINED_BY = '\30'
 local LEVELS_JOINED_BY = '\n'
+local VALUES_OF_CHANGE = 4 -- in the log of changes: place, value, text, changed in
 
-local function value_of(level)
-  if level.value == nil then
-    level.value = level.text and level.kind.decode(level.text)
-    level.before = level.value
+local NONE = {}
+local kinds = { [string.byte('s')] = stock, [string.byte('c')] = counter, [string.byte('r')] = reservation }
+
+-- The bundle that is run: its namespace, under which request id and by whom, and what it has changed so far, to be
+-- undone; nil if nothing will have to be.
+local home, request_id, identity, log
+
+local function value_at(place)
+  local value = level_values[place]
+  if value == nil then
+    local key = KEYS[first_level_key + place - 1]
+    local kind = kinds[string.byte(key, home.prefix_length + 1)]
+    value = level_texts[place] and kind.decode(level_texts[place])
+    level_kinds[place], level_names[place] = kind, string.sub(key, home.prefix_length + 1)
+    level_values[place], values_before[place] = value, value
   end
-  return level.value
+  return value
 end
 
 -- True if the namespace has reservations whose time is up.
-local function something_is_due(namespace)
-  if namespace.something_is_due == nil then
-    local due = redis.call('ZRANGE', namespace.due, '-inf', now_text, 'BYSCORE', 'LIMIT', 0, 1)
-    namespace.something_is_due = #due > 0
+local function something_is_due()
+  if home.something_is_due == nil then
+    local due = redis.call('ZRANGE', home.due, '-inf', now_text, 'BYSCORE', 'LIMIT', 0, 1)
+    home.something_is_due = #due > 0
   end
-  return namespace.something_is_due
+  return home.something_is_due
 end
 
 local function refusal_of(status, facts)
@@ -25,171 +37,204 @@ local function refusal_of(status, facts)
   for place, fact in ipairs(facts) do
     words[3 + place] = place % 2 == 0 and text_of(fact) or fact
   end
-  return { outcome = table.concat(words, ' ') }
+  return table.concat(words, ' ')
 end
 
--- The entry and the outcome of a mutation that comes out well, and what it changes.
-local function success_of(mutation, inputs, extras, after)
-  local bundle, order = mutation.bundle, after.order
-  local request_id = bundle.request_id
-  local part_at = string.find(request_id, '\1', 1, true)
-  if part_at then
-    request_id = string.sub(request_id, 1, part_at - 1)
+-- The place among all levels, and among those of its mutation, of one that an operation has returned.
+local function place_of(at, order, number)
+  local own = order and order[number] or number
+  return mutations[at + 3 + own], own
+end
+
+-- The text of a level after an operation, false if it deletes it; what the ledger says of it; and what the reply says.
+local function describe(place, value)
+  local kind = level_kinds[place]
+  local text = value and kind.encode(value)
+  local line = '\t' .. level_names[place] .. '\t' .. kind.changes(level_values[place], value) .. '\t'
+    .. (value and kind.entry_text and kind.entry_text(value) or text or '')
+  return text, line, text or level_texts[place]
+end
+
+-- The texts of several levels, and the same of all together. Of a reservation and what it holds, the reply says the
+-- reservation alone.
+local function describe_all(at, order, count, after)
+  local texts, lines, told = {}, {}, {}
+  for number = 1, count do
+    local place, own = place_of(at, order, number)
+    texts[number], lines[number], told[number] = describe(place, after[own])
   end
-  local texts, outcome, lines = {}, nil, {}
-  local only_first = mutation.levels[1].kind == reservation
-  for number = 1, order and #order or #mutation.levels do
-    local place = order and order[number] or number
-    local level, value = mutation.levels[place], after[place]
-    local kind = level.kind
-    local text = value and kind.encode(value)
-    texts[place] = text
-    if number == 1 then
-      outcome = text or level.text
-    elseif not only_first then
-      outcome = outcome .. LEVELS_JOINED_BY .. (text or level.text)
+  local is_reservation = level_kinds[place_of(at, order, 1)] == reservation
+  return texts, table.concat(lines), is_reservation and told[1] or table.concat(told, LEVELS_JOINED_BY)
+end
+
+-- Takes over what a level has become.
+local function change(place, value, text)
+  if log then
+    local size = #log
+    log[size + 1], log[size + 2], log[size + 3], log[size + 4] = place, level_values[place], level_texts[place],
+      changed_in[place] or false
+  end
+  level_values[place], level_texts[place], changed_in[place] = value, text, home
+end
+
+-- Takes over what an operation has changed, and returns the mutation's outcome. All that may fail comes before the
+-- first change, so that an error leaves no trace.
+local function take_over(at, extra, after)
+  local order = after.order
+  local count = order and #order or mutations[at + 3]
+  local first, own = place_of(at, order, 1)
+  local text, texts, line, told
+  if count == 1 then
+    text, line, told = describe(first, after[own])
+  else
+    texts, line, told = describe_all(at, order, count, after)
+  end
+  local revision = text_of(home.revision + 1)
+  local entry = mutations[at] .. '\t' .. request_id .. '\t' .. mutations[at + 1] .. '\t' .. mutations[at + 2] .. '\t'
+    .. identity .. line
+  local outcome = 'OK ' .. revision .. ' ' .. now_text .. (extra and ' ' .. text_of(extra) or '') .. LEVELS_JOINED_BY
+    .. told
+
+  for number = 1, count do
+    local place, among_own = place_of(at, order, number)
+    change(place, after[among_own], text or texts and texts[number] or false)
+  end
+  home.revision = home.revision + 1
+  local entries = home.entries
+  local size = #entries
+  entries[size + 1], entries[size + 2] = revision, entry
+  return outcome
+end
+
+-- Runs the mutation that begins at a place of the list. Returns its outcome, and "applied", "refused" or
+-- "interrupted": then something must be done first.
+local function execute(at)
+  local count, first_level = mutations[at + 3], at + 4
+  local levels, their_names = { value_at(mutations[first_level]) }, NONE
+  if count > 1 then
+    their_names = { level_names[mutations[first_level]] }
+    for number = 2, count do
+      local place = mutations[first_level + number - 1]
+      levels[number], their_names[number] = value_at(place), level_names[place]
     end
-    lines[number] = '\t' .. level.name .. '\t' .. kind.changes(inputs[place], value) .. '\t'
-      .. (value and kind.entry_text and kind.entry_text(value) or text or '')
   end
-  local revision = text_of(bundle.namespace.revision + 1)
-  local head = 'OK ' .. revision .. ' ' .. now_text
-  for _, extra in ipairs(extras) do
-    head = head .. ' ' .. text_of(extra)
-  end
-  return {
-    outcome = head .. LEVELS_JOINED_BY .. outcome,
-    revision = revision,
-    entry = mutation.operation .. '\t' .. request_id .. '\t' .. mutation.reason .. '\t' .. mutation.reference .. '\t'
-      .. bundle.identity .. (lines[2] and table.concat(lines) or lines[1]),
-    after = after,
-    texts = texts,
-  }
-end
-
--- Runs a mutation's operation and finds out what it changes. It changes nothing itself, so that an error in
--- it leaves no trace.
-local function execute(mutation)
-  local named = mutation.levels
-  local inputs = { value_of(named[1]) }
-  for place = 2, #named do
-    inputs[place] = value_of(named[place])
-  end
-  local status, values, after, held = operations[mutation.operation](inputs, mutation.arguments, now, named)
+  local status, extra, after, held =
+    operations[mutations[at]](levels, mutations, first_level + count + 1, now, their_names)
   if status == 'READ_AGAIN' then
-    return { interruption = 'READ_AGAIN' }
+    return status, 'interrupted'
   end
-  if held and not final and something_is_due(mutation.bundle.namespace) then
-    return { interruption = 'DUE' }
+  if held and not final and something_is_due() then
+    return 'DUE', 'interrupted'
   end
   if status ~= 'OK' then
-    return refusal_of(status, values)
+    return refusal_of(status, extra), 'refused'
   end
-  return success_of(mutation, inputs, values, after)
+  return take_over(at, extra, after), 'applied'
 end
 
--- Takes over what a mutation changes. What it was before goes into `before`, if that is given.
-local function take_over(mutation, result, before)
-  local namespace, order = mutation.bundle.namespace, result.after.order
-  for number = 1, order and #order or #mutation.levels do
-    local place = order and order[number] or number
-    local level = mutation.levels[place]
-    if before then
-      before[number] = { level = level, value = level.value, text = level.text, changed_in = level.changed_in }
-    end
-    level.value = result.after[place]
-    level.text = result.texts[place]
-    level.changed_in = namespace
-  end
-  namespace.revision = namespace.revision + 1
-  local entries = namespace.entries
-  entries[#entries + 1] = result.revision
-  entries[#entries + 1] = result.entry
+-- Where the mutation after the one at a place begins.
+local function after_mutation(at)
+  local argument_count_at = at + 4 + mutations[at + 3]
+  return argument_count_at + 1 + mutations[argument_count_at]
 end
 
--- Undoes what the mutations of a bundle have changed, the last of them first.
-local function undo(namespace, changes)
-  for number = #changes, 1, -1 do
-    for _, before in ipairs(changes[number]) do
-      local level = before.level
-      level.value, level.text, level.changed_in = before.value, before.text, before.changed_in
-    end
-    local entries = namespace.entries
+-- Undoes what the bundle has changed, the last of it first.
+local function undo(revision)
+  for at = #log - VALUES_OF_CHANGE + 1, 1, -VALUES_OF_CHANGE do
+    local place = log[at]
+    level_values[place], level_texts[place], changed_in[place] = log[at + 1], log[at + 2], log[at + 3] or nil
+  end
+  local entries = home.entries
+  for _ = revision + 1, home.revision do
     entries[#entries] = nil
     entries[#entries] = nil
-    namespace.revision = namespace.revision - 1
   end
+  home.revision = revision
 end
 
-local function interruption_of(ran, result)
-  return (ran and result.interruption or 'FAILED') .. ' 0 ' .. now_text .. (ran and '' or ' ' .. tostring(result))
+local function interruption_of(ran, told)
+  return (ran and told or 'FAILED') .. ' 0 ' .. now_text .. (ran and '' or ' ' .. tostring(told))
 end
 
--- Runs a bundle of one mutation, as `run` does.
-local function run_single(mutation)
-  local ran, result = pcall(execute, mutation)
-  if not ran or result.interruption then
-    return interruption_of(ran, result), false
+-- Runs a bundle of one mutation, as `run_several` does.
+local function run_one(at)
+  log = nil
+  local ran, outcome, became = pcall(execute, at)
+  if not ran or became == 'interrupted' then
+    return interruption_of(ran, outcome), false
   end
-  if result.after then
-    take_over(mutation, result)
-  end
-  return result.outcome .. mutation.bundle.note, true
+  return outcome, true
 end
 
--- Runs a bundle. Returns its outcomes, joined, and whether they are to be recorded.
-local function run(bundle)
-  if not bundle.mutations[2] then
-    return run_single(bundle.mutations[1])
-  end
-  local outcomes, changes, refused, applied = {}, {}, false, {}
-  for number, mutation in ipairs(bundle.mutations) do
-    local ran, result = pcall(execute, mutation)
-    if not ran or result.interruption then
-      undo(bundle.namespace, changes)
-      return interruption_of(ran, result), false
+-- Runs a bundle's mutations. Returns their outcomes, joined, and whether they are to be recorded.
+local function run_several(at, count, atomic)
+  log = {}
+  local outcomes, revision, refused, applied = {}, home.revision, false, {}
+  for number = 1, count do
+    local ran, outcome, became = pcall(execute, at)
+    if not ran or became == 'interrupted' then
+      undo(revision)
+      return interruption_of(ran, outcome), false
     end
-    if result.after then
-      changes[#changes + 1] = {}
-      take_over(mutation, result, changes[#changes])
-      applied[#applied + 1] = number
-    else
+    if became == 'refused' then
       refused = true
+    elseif atomic then
+      applied[#applied + 1] = number
     end
-    outcomes[number] = result.outcome
+    outcomes[number] = outcome
+    at = after_mutation(at)
   end
-  if bundle.atomic and refused then
-    undo(bundle.namespace, changes)
+  if atomic and refused then
+    undo(revision)
     for _, number in ipairs(applied) do
       outcomes[number] = 'NOT_APPLIED 0 ' .. now_text
     end
   end
-  return table.concat(outcomes, OUTCOMES_JOINED_BY) .. bundle.note, true
+  return table.concat(outcomes, OUTCOMES_JOINED_BY), true
+end
+
+-- Runs a bundle that has no record yet, and records what is definite. Returns what to reply.
+local function run(at, first_mutation)
+  local id, note, count = bundles[at + 1], bundles[at + 3], bundles[at + 6]
+  local part_at = string.find(id, '\1', 1, true)
+  request_id, identity = part_at and string.sub(id, 1, part_at - 1) or id, bundles[at + 5]
+  local outcomes, definite
+  if count > 1 then
+    outcomes, definite = run_several(first_mutation, count, bundles[at + 4] == 1)
+  else
+    outcomes, definite = run_one(first_mutation)
+  end
+  if not definite then
+    return outcomes
+  end
+  outcomes = note == '' and outcomes or outcomes .. note
+  if id ~= '' then
+    local record, recorded = bundles[at + 2] .. outcomes, home.recorded
+    local size = #recorded
+    recorded[size + 1], recorded[size + 2] = id, record
+    home.records[id] = record
+  end
+  return outcomes
 end
 
 local replies = { now_text }
-for number, bundle in ipairs(bundles) do
-  local namespace, request_id = bundle.namespace, bundle.request_id
-  local record = namespace.records[request_id]
+local next_mutation = 1
+for at = 1, #bundles, VALUES_OF_BUNDLE do
+  home = namespaces[bundles[at]]
+  local record = home.records[bundles[at + 1]]
   local reply
-  if namespace.broken then
-    reply = '0 FAILED 0 ' .. now_text .. ' ' .. namespace.broken
-  elseif record then
-    if string.sub(record, 1, FINGERPRINT_BYTES) == bundle.fingerprint then
-      reply = '1 ' .. string.sub(record, FINGERPRINT_BYTES + 1)
-      namespace.repeated = true
-    else
-      reply = '0 REQUEST_ID_REUSED 0 ' .. now_text
-    end
+  if home.broken then
+    reply = 'FAILED 0 ' .. now_text .. ' ' .. home.broken
+  elseif not record then
+    reply = run(at, next_mutation)
+  elseif string.sub(record, 1, FINGERPRINT_BYTES) == bundles[at + 2] then
+    reply = '* ' .. string.sub(record, FINGERPRINT_BYTES + 1)
+    home.repeated = true
   else
-    local outcomes, definite = run(bundle)
-    if request_id ~= '' and definite then
-      local new_record = bundle.fingerprint .. outcomes
-      namespace.records[request_id] = new_record
-      namespace.recorded[#namespace.recorded + 1] = request_id
-      namespace.recorded[#namespace.recorded + 1] = new_record
-    end
-    reply = '0 ' .. outcomes
+    reply = 'REQUEST_ID_REUSED 0 ' .. now_text
   end
-  replies[number + 1] = reply
+  replies[#replies + 1] = reply
+  for _ = 1, bundles[at + 6] do
+    next_mutation = after_mutation(next_mutation)
+  end
 end

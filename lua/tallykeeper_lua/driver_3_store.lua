@@ -49,13 +49,15 @@ local function drop_expired(index, expiry)
   end
 end
 
+-- When Redis is to forget a level, nil for never.
+local function gone_at_of(kind, level)
+  return level and kind.gone_at and kind.gone_at(level)
+end
+
 -- Keeps the indexes of a level's kind: where it is listed, and when it leaves the list by itself.
-local function index_level(level)
-  local namespace, kind, before, value = level.changed_in, level.kind, level.before, level.value
-  if kind ~= reservation and before and value and not kind.gone_at(before) and not kind.gone_at(value) then
-    return -- it stays where it is
-  end
-  local id = string.sub(level.name, string.find(level.name, ':', 1, true) + 1)
+local function index_level(place, namespace, kind)
+  local before, value = values_before[place], level_values[place]
+  local id = string.sub(level_names[place], string.find(level_names[place], ':', 1, true) + 1)
   local index, expiry = namespace.index[kind], namespace.expiry[kind]
   local listed_before = before and kind.listed(id, before)
   local listed = value and kind.listed(id, value)
@@ -65,10 +67,10 @@ local function index_level(level)
   if listed and listed_before ~= listed then
     collect(index_added, index, '0', listed)
   end
-  local gone_at = value and kind.gone_at(value)
+  local gone_at = gone_at_of(kind, value)
   if gone_at then
     collect(index_added, expiry, text_of(gone_at), listed)
-  elseif expiry and (not before or kind.gone_at(before)) then
+  elseif expiry and (not before or gone_at_of(kind, before)) then
     collect(index_removed, expiry, listed or listed_before)
   end
   if kind == reservation and value.state == 'ACTIVE' then
@@ -79,20 +81,24 @@ local function index_level(level)
 end
 
 local deleted, expiring = {}, {}
-for _, level in ipairs(levels) do
-  local namespace, kind = level.changed_in, level.kind
-  local gone_at = namespace and level.value and kind.gone_at(level.value)
-  if gone_at then
-    redis.call('SET', level.key, level.text, 'PXAT', text_of(gone_at))
-    expiring[namespace.expiry[kind]] = namespace.index[kind]
-  elseif namespace and level.value then
-    levels_set[#levels_set + 1] = level.key
-    levels_set[#levels_set + 1] = level.text
-  elseif namespace then
-    deleted[#deleted + 1] = level.key
-  end
-  if namespace and (level.value or level.before) then
-    index_level(level)
+for place = 1, level_count do
+  local namespace, kind = changed_in[place], level_kinds[place]
+  if namespace then
+    local before, value = values_before[place], level_values[place]
+    local gone_at = gone_at_of(kind, value)
+    if gone_at then
+      redis.call('SET', KEYS[first_level_key + place - 1], level_texts[place], 'PXAT', text_of(gone_at))
+      expiring[namespace.expiry[kind]] = namespace.index[kind]
+    elseif value then
+      local size = #levels_set
+      levels_set[size + 1], levels_set[size + 2] = KEYS[first_level_key + place - 1], level_texts[place]
+    else
+      deleted[#deleted + 1] = KEYS[first_level_key + place - 1]
+    end
+    local stays = kind ~= reservation and before and value and not gone_at and not gone_at_of(kind, before)
+    if (value or before) and not stays then
+      index_level(place, namespace, kind)
+    end
   end
 end
 

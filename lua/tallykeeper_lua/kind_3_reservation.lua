@@ -3,6 +3,10 @@
 -- with times in milliseconds since 1970 and "-" for one that is not resolved, and then for each line a tab, the name
 -- of its level, a tab, the copies, a tab and the copies committed. The lines never change but for the copies
 -- committed. The ledger has the text without the lines, which are levels of the same entry.
+--
+-- In memory the lines are one array, of three values for each: the name of its level, the copies, the copies committed.
+
+local VALUES_OF_LINE = 3
 
 local reservation = {}
 
@@ -12,9 +16,10 @@ local LISTED_STATES = { ACTIVE = '1', EXPIRED = '2', COMMITTED = '3', RELEASED =
 function reservation.decode(text)
   local state, created_at, expire_at, resolved_at, holder =
     string.match(text, '^(%S+) (%S+) (%S+) (%S+) ([^\t]*)')
-  local lines = {}
+  local lines, size = {}, 0
   for name, copies, committed in string.gmatch(text, '\t([^\t]*)\t([^\t]*)\t([^\t]*)') do
-    lines[#lines + 1] = { name = name, copies = integer_of(copies), committed = integer_of(committed) }
+    lines[size + 1], lines[size + 2], lines[size + 3] = name, integer_of(copies), integer_of(committed)
+    size = size + VALUES_OF_LINE
   end
   return {
     state = state,
@@ -37,11 +42,9 @@ function reservation.entry_text(level)
 end
 
 function reservation.encode(level)
-  local parts = { reservation.entry_text(level) }
-  for _, line in ipairs(level.lines) do
-    parts[#parts + 1] = line.name
-    parts[#parts + 1] = text_of(line.copies)
-    parts[#parts + 1] = text_of(line.committed)
+  local lines, parts = level.lines, { reservation.entry_text(level) }
+  for at = 1, #lines, VALUES_OF_LINE do
+    parts[at + 1], parts[at + 2], parts[at + 3] = lines[at], text_of(lines[at + 1]), text_of(lines[at + 2])
   end
   return table.concat(parts, '\t')
 end
@@ -69,23 +72,26 @@ end
 
 -- What ending a reservation changes: it becomes `state`, of each line so many copies are taken as `taken` has under
 -- its level's name, and the rest is given back. nil if a line's level is not among those of the mutation.
-function reservation.resolve(levels, named, now, state, taken)
+function reservation.resolve(levels, names, now, state, taken)
   local before, places, lines = levels[1], {}, {}
-  for place, level in ipairs(named) do
-    places[level.name] = place
+  for place, name in ipairs(names) do
+    places[name] = place
   end
-  local after = { order = { 1 } }
-  for number, line in ipairs(before.lines) do
-    local place = places[line.name]
+  local after, order, number = {}, { 1 }, 1
+  for at = 1, #before.lines, VALUES_OF_LINE do
+    local name, copies = before.lines[at], before.lines[at + 1]
+    local place = places[name]
     local level = place and levels[place]
     if not level then
       return nil
     end
-    local committed = taken[line.name] or 0
-    after[place] = stock.with_copies(level, level.on_hand - committed, level.reserved - line.copies)
-    after.order[number + 1] = place
-    lines[number] = { name = line.name, copies = line.copies, committed = committed }
+    local committed = taken[name] or 0
+    after[place] = stock.with_copies(level, level[ON_HAND] - committed, level[RESERVED] - copies)
+    number = number + 1
+    order[number] = place
+    lines[at], lines[at + 1], lines[at + 2] = name, copies, committed
   end
+  after.order = order
   after[1] = {
     state = state,
     created_at = before.created_at,

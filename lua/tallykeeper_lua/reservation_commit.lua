@@ -7,7 +7,7 @@
 --            those of reservation.ended
 --            COMMIT_EXCEEDS_RESERVED  for each line that does: line, requested, reserved
 --            READ_AGAIN
-operations.reservation_commit = function(levels, arguments, now, named)
+operations.reservation_commit = function(levels, arguments, at, now, names)
   local before = levels[1]
 
   if not before then
@@ -18,11 +18,12 @@ operations.reservation_commit = function(levels, arguments, now, named)
     return ended, {}
   end
   local held, taken, exceeding = {}, {}, {}
-  for _, line in ipairs(before.lines) do
-    held[line.name] = line.copies
+  for line = 1, #before.lines, VALUES_OF_LINE do
+    held[before.lines[line]] = before.lines[line + 1]
   end
-  for number, text in ipairs(arguments) do
-    local name, copies = named[number + 1].name, integer_of(text)
+  local count = arguments[at - 1]
+  for number = 1, count do
+    local name, copies = names[number + 1], integer_from(arguments[at + number - 1])
     taken[name] = copies
     if copies > (held[name] or 0) then
       for _, fact in ipairs({ 'line', number + 1, 'requested', copies, 'reserved', held[name] or 0 }) do
@@ -33,9 +34,9 @@ operations.reservation_commit = function(levels, arguments, now, named)
   if #exceeding > 0 then
     return 'COMMIT_EXCEEDS_RESERVED', exceeding
   end
-  local after = reservation.resolve(levels, named, now, 'COMMITTED', #arguments > 0 and taken or held)
+  local after = reservation.resolve(levels, names, now, 'COMMITTED', count > 0 and taken or held)
   if not after then
     return 'READ_AGAIN'
   end
-  return 'OK', {}, after
+  return 'OK', nil, after
 end

@@ -6,9 +6,9 @@
 --            RESERVATION_NOT_FOUND
 --            those of reservation.ended
 --            RESERVATION_LIFETIME_EXCEEDED  lifetime_ms (what it would be from its beginning), lifetime_ms_max
-operations.reservation_extend = function(levels, arguments, now)
+operations.reservation_extend = function(levels, arguments, at, now)
   local before = levels[1]
-  local ttl = integer_of(arguments[1])
+  local ttl = integer_from(arguments[at])
 
   if not before then
     return 'RESERVATION_NOT_FOUND', {}
@@ -30,5 +30,5 @@ operations.reservation_extend = function(levels, arguments, now)
     holder = before.holder,
     lines = before.lines,
   }
-  return 'OK', {}, { after }
+  return 'OK', nil, { after }
 end

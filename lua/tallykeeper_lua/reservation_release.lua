@@ -6,7 +6,7 @@
 --            RESERVATION_NOT_FOUND
 --            those of reservation.ended
 --            READ_AGAIN
-operations.reservation_release = function(levels, _, now, named)
+operations.reservation_release = function(levels, _, _, now, names)
   local before = levels[1]
 
   if not before then
@@ -16,9 +16,9 @@ operations.reservation_release = function(levels, _, now, named)
   if ended then
     return ended, {}
   end
-  local after = reservation.resolve(levels, named, now, 'RELEASED', {})
+  local after = reservation.resolve(levels, names, now, 'RELEASED', {})
   if not after then
     return 'READ_AGAIN'
   end
-  return 'OK', {}, after
+  return 'OK', nil, after
 end

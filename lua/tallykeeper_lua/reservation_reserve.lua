@@ -8,29 +8,30 @@
 --            RESERVATION_EXISTS
 --            INSUFFICIENT_STOCK  for each line that is short: line, requested, available, backorder_limit
 --            VALUE_OVERFLOW      line, reserved (what is reserved now), copies
-operations.reservation_reserve = function(levels, arguments, now, named)
-  local ttl = integer_of(arguments[1])
-  local holder = arguments[2]
+operations.reservation_reserve = function(levels, arguments, at, now, names)
+  local ttl = integer_from(arguments[at])
+  local holder = arguments[at + 1]
 
   if levels[1] then
     return 'RESERVATION_EXISTS', {}
   end
   local after, lines, short, held, overflow = {}, {}, {}, false, nil
-  for place = 2, #named do
+  for place = 2, #names do
     local level = levels[place] or stock.absent()
-    local copies = integer_of(arguments[place + 1])
-    if copies > stock.available(level) + level.backorder_limit then
-      held = held or level.reserved > 0
+    local copies = integer_from(arguments[at + place])
+    if copies > stock.available(level) + level[BACKORDER_LIMIT] then
+      held = held or level[RESERVED] > 0
       short[#short + 1] = 'line'
       short[#short + 1] = place
       for _, fact in ipairs(stock.short_facts(level, copies)) do
         short[#short + 1] = fact
       end
-    elseif level.reserved + copies > INTEGER_MAX then
-      overflow = overflow or { 'line', place, 'reserved', level.reserved, 'copies', copies }
+    elseif level[RESERVED] + copies > INTEGER_MAX then
+      overflow = overflow or { 'line', place, 'reserved', level[RESERVED], 'copies', copies }
     end
-    after[place] = stock.with_copies(level, level.on_hand, level.reserved + copies)
-    lines[place - 1] = { name = named[place].name, copies = copies, committed = 0 }
+    after[place] = stock.with_copies(level, level[ON_HAND], level[RESERVED] + copies)
+    local line = (place - 2) * VALUES_OF_LINE
+    lines[line + 1], lines[line + 2], lines[line + 3] = names[place], copies, 0
   end
   if #short > 0 then
     return 'INSUFFICIENT_STOCK', short, nil, held
@@ -39,5 +40,5 @@ operations.reservation_reserve = function(levels, arguments, now, named)
     return 'VALUE_OVERFLOW', overflow
   end
   after[1] = { state = 'ACTIVE', created_at = now, expire_at = now + ttl, holder = holder, lines = lines }
-  return 'OK', {}, after
+  return 'OK', nil, after
 end

@@ -7,23 +7,23 @@
 --            low-stock threshold: the same
 -- statuses   OK              the level after
 --            VALUE_OVERFLOW  on_hand, reserved, safety_stock: available would fall below -(2^53-1)
-operations.stock_configure = function(levels, arguments)
+operations.stock_configure = function(levels, arguments, at)
   local before = levels[1] or stock.absent()
-  local after = stock.with_copies(before, before.on_hand, before.reserved)
+  local after = stock.with_copies(before, before[ON_HAND], before[RESERVED])
 
-  if arguments[1] ~= '=' then
-    after.safety_stock = integer_of(arguments[1])
+  if arguments[at] ~= '=' then
+    after[SAFETY_STOCK] = integer_from(arguments[at])
   end
-  if arguments[2] ~= '=' then
-    after.backorder_limit = integer_of(arguments[2])
+  if arguments[at + 1] ~= '=' then
+    after[BACKORDER_LIMIT] = integer_from(arguments[at + 1])
   end
-  if arguments[3] ~= '=' then
-    after.low_stock_threshold = integer_of(arguments[3])
+  if arguments[at + 2] ~= '=' then
+    after[LOW_STOCK_THRESHOLD] = integer_from(arguments[at + 2])
   end
 
   if stock.available(after) < -INTEGER_MAX then
     return 'VALUE_OVERFLOW',
-      { 'on_hand', after.on_hand, 'reserved', after.reserved, 'safety_stock', after.safety_stock }
+      { 'on_hand', after[ON_HAND], 'reserved', after[RESERVED], 'safety_stock', after[SAFETY_STOCK] }
   end
-  return 'OK', {}, { after }
+  return 'OK', nil, { after }
 end

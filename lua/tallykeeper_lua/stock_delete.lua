@@ -11,9 +11,9 @@ operations.stock_delete = function(levels)
   if not before then
     return 'ITEM_NOT_FOUND', {}
   end
-  if before.on_hand ~= 0 or before.reserved ~= 0 then
-    return 'STOCK_NOT_EMPTY', { 'on_hand', before.on_hand, 'reserved', before.reserved }, nil,
-      before.reserved > 0
+  if before[ON_HAND] ~= 0 or before[RESERVED] ~= 0 then
+    return 'STOCK_NOT_EMPTY', { 'on_hand', before[ON_HAND], 'reserved', before[RESERVED] }, nil,
+      before[RESERVED] > 0
   end
-  return 'OK', {}, { false }
+  return 'OK', nil, { false }
 end

@@ -4,13 +4,13 @@
 -- arguments  copies: 1 .. 2^53-1
 -- statuses   OK              the level after
 --            VALUE_OVERFLOW  on_hand (what there is now), copies
-operations.stock_increment = function(levels, arguments)
+operations.stock_increment = function(levels, arguments, at)
   local before = levels[1] or stock.absent()
-  local copies = integer_of(arguments[1])
-  local on_hand = before.on_hand + copies
+  local copies = integer_from(arguments[at])
+  local on_hand = before[ON_HAND] + copies
 
   if on_hand > INTEGER_MAX then
-    return 'VALUE_OVERFLOW', { 'on_hand', before.on_hand, 'copies', copies }
+    return 'VALUE_OVERFLOW', { 'on_hand', before[ON_HAND], 'copies', copies }
   end
-  return 'OK', {}, { stock.with_copies(before, on_hand, before.reserved) }
+  return 'OK', nil, { stock.with_copies(before, on_hand, before[RESERVED]) }
 end

@@ -6,10 +6,10 @@
 --            ITEM_NOT_FOUND      line
 --            INSUFFICIENT_STOCK  line, requested, available, backorder_limit (0)
 --            VALUE_OVERFLOW      line, on_hand (what there is now), copies
-operations.stock_move = function(levels, arguments)
+operations.stock_move = function(levels, arguments, at)
   local from = levels[1]
   local to = levels[2] or stock.absent()
-  local copies = integer_of(arguments[1])
+  local copies = integer_from(arguments[at])
 
   if not from then
     return 'ITEM_NOT_FOUND', { 'line', 1 }
@@ -17,13 +17,13 @@ operations.stock_move = function(levels, arguments)
   local available = stock.available(from)
   if copies > available then
     local facts = { 'line', 1, 'requested', copies, 'available', available, 'backorder_limit', 0 }
-    return 'INSUFFICIENT_STOCK', facts, nil, from.reserved > 0
+    return 'INSUFFICIENT_STOCK', facts, nil, from[RESERVED] > 0
   end
-  if to.on_hand + copies > INTEGER_MAX then
-    return 'VALUE_OVERFLOW', { 'line', 2, 'on_hand', to.on_hand, 'copies', copies }
+  if to[ON_HAND] + copies > INTEGER_MAX then
+    return 'VALUE_OVERFLOW', { 'line', 2, 'on_hand', to[ON_HAND], 'copies', copies }
   end
-  return 'OK', {}, {
-    stock.with_copies(from, from.on_hand - copies, from.reserved),
-    stock.with_copies(to, to.on_hand + copies, to.reserved),
+  return 'OK', nil, {
+    stock.with_copies(from, from[ON_HAND] - copies, from[RESERVED]),
+    stock.with_copies(to, to[ON_HAND] + copies, to[RESERVED]),
   }
 end

@@ -8,21 +8,21 @@
 --            VALUE_CHANGED         actual (what there is now), expected
 --            STOCK_BELOW_RESERVED  on_hand (what it was to be), reserved, backorder_limit: less than is reserved
 --            VALUE_OVERFLOW        on_hand, reserved, safety_stock: available would fall below -(2^53-1)
-operations.stock_set = function(levels, arguments)
+operations.stock_set = function(levels, arguments, at)
   local before = levels[1] or stock.absent()
-  local on_hand = integer_of(arguments[1])
-  local expected = optional_of(arguments[2])
+  local on_hand = integer_from(arguments[at])
+  local expected = optional_from(arguments[at + 1])
 
-  if expected and before.on_hand ~= expected then
-    return 'VALUE_CHANGED', { 'actual', before.on_hand, 'expected', expected }
+  if expected and before[ON_HAND] ~= expected then
+    return 'VALUE_CHANGED', { 'actual', before[ON_HAND], 'expected', expected }
   end
-  if on_hand + before.backorder_limit < before.reserved then
+  if on_hand + before[BACKORDER_LIMIT] < before[RESERVED] then
     return 'STOCK_BELOW_RESERVED',
-      { 'on_hand', on_hand, 'reserved', before.reserved, 'backorder_limit', before.backorder_limit }, nil, true
+      { 'on_hand', on_hand, 'reserved', before[RESERVED], 'backorder_limit', before[BACKORDER_LIMIT] }, nil, true
   end
-  local after = stock.with_copies(before, on_hand, before.reserved)
+  local after = stock.with_copies(before, on_hand, before[RESERVED])
   if stock.available(after) < -INTEGER_MAX then
-    return 'VALUE_OVERFLOW', { 'on_hand', on_hand, 'reserved', after.reserved, 'safety_stock', after.safety_stock }
+    return 'VALUE_OVERFLOW', { 'on_hand', on_hand, 'reserved', after[RESERVED], 'safety_stock', after[SAFETY_STOCK] }
   end
-  return 'OK', {}, { after }
+  return 'OK', nil, { after }
 end

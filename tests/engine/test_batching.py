@@ -18,7 +18,7 @@ DONE = [Applied(revision=1, commit_time_ms=1, replayed=False, levels=(), extras=
 
 def batch_of(count: int, *, atomic: bool) -> Batch:
     mutations = tuple(
-        Mutation(operation="counter_increment", levels=(CounterName(f"c{number}"),), arguments=("1",))
+        Mutation(operation="counter_increment", levels=(CounterName(f"c{number}"),), arguments=(1,))
         for number in range(count)
     )
     return Batch(namespace="shop", mutations=mutations, request_id="once", atomic=atomic)

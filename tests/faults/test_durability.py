@@ -159,7 +159,7 @@ def test_each_namespace_waits_for_what_it_asks_alone(start: Start, stores: Repli
 
 async def test_a_store_that_can_be_waited_for_is_asked_to_sync(own_store: str, namespace: str) -> None:
     retention = Retention(request_ms=86_400_000, ledger_revisions=0, reservation_ms=1, reservation_lifetime_ms=1)
-    mutation = Mutation(operation="counter_increment", levels=(CounterName("visits"),), arguments=("1",))
+    mutation = Mutation(operation="counter_increment", levels=(CounterName("visits"),), arguments=(1,))
     store = RedisStore(own_store, timeout_seconds=5.0, retention=retention)
     store.scripts.syncs_by_waiting = True
 

@@ -187,7 +187,7 @@ def test_a_call_that_was_never_sent_is_not_made_later(
 @pytest.mark.parametrize("days", [-30, -1, 1, 30])
 def test_a_request_id_is_found_however_wrong_the_servers_clock_is(own_store: str, namespace: str, days: int) -> None:
     retention = Retention(request_ms=86_400_000, ledger_revisions=0, reservation_ms=1, reservation_lifetime_ms=1)
-    mutation = Mutation(operation="counter_increment", levels=(CounterName("v"),), arguments=("1",))
+    mutation = Mutation(operation="counter_increment", levels=(CounterName("v"),), arguments=(1,))
     bundle = Bundle(namespace=namespace, mutations=(mutation,), request_id="r", fingerprint=fingerprint_of([mutation]))
 
     async def apply(skew_days: int) -> Applied:
@@ -215,8 +215,8 @@ async def test_a_store_lost_between_two_steps_is_told_to_those_alone_who_needed_
     line = StockLine(item="book", copies=1)
     call(ReserveRequest(namespace=namespace, reservation_id="r", lines=[line], ttl=Duration(nanos=1_000_000)))
     await asyncio.sleep(0.01)
-    increment = Mutation("counter_increment", (CounterName("v"),), ("1",))
-    take = Mutation("stock_decrement", (StockName("book", "main"),), ("1", "0"))
+    increment = Mutation("counter_increment", (CounterName("v"),), (1,))
+    take = Mutation("stock_decrement", (StockName("book", "main"),), (1, 0))
     retention = Retention(request_ms=86_400_000, ledger_revisions=0, reservation_ms=1, reservation_lifetime_ms=1)
 
     with LossyProxy(own_store.removeprefix("unix://")) as proxy:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
@@ -56,7 +56,7 @@ def mutation(operation: str, *arguments: object, levels: tuple[LevelName, ...] =
     return Mutation(
         operation=operation,
         levels=levels or LEVELS.get(operation) or LEVELS[kind],
-        arguments=tuple(map(str, arguments)),
+        arguments=cast("tuple[int | str, ...]", arguments),
         reason=reason,
         resolves=operation in {"reservation_commit", "reservation_release", "reservation_expire"},
     )

@@ -16,7 +16,7 @@ class Mutation(NamedTuple):
     operation: str
     """The name of the Lua operation, such as ``stock_decrement``."""
     levels: tuple[LevelName, ...]
-    arguments: tuple[str, ...] = ()
+    arguments: tuple[int | str, ...] = ()
     reason: str = ""
     reference: str = ""
     resolves: bool = False
@@ -51,14 +51,14 @@ def fingerprint_of(mutations: Sequence[Mutation], *, batch: str = "") -> bytes:
     bodies = [
         "\0".join(
             (
-                mutation.operation,
-                "\1".join(name.text for name in mutation.levels),
-                "\1".join(mutation.arguments),
-                mutation.reason,
-                mutation.reference,
+                operation,
+                levels[0].text if len(levels) == 1 else "\1".join([name.text for name in levels]),
+                "\1".join(map(str, arguments)),
+                reason,
+                reference,
             )
         )
-        for mutation in mutations
+        for operation, levels, arguments, reason, reference, _ in mutations
     ]
     return blake2b("\2".join((*bodies, batch)).encode(), digest_size=FINGERPRINT_BYTES).digest()
 

@@ -1,11 +1,12 @@
 """BatchService on the wire."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from tallykeeper.v1 import batch_pb2
 from tallykeeper_server.domain import limits
-from tallykeeper_server.domain.errors import BatchTooLargeError
+from tallykeeper_server.domain.errors import BatchTooLargeError, InvalidFieldError
 from tallykeeper_server.domain.mutations import Applied, Mutation, NotApplied, Outcome, Refused
 from tallykeeper_server.domain.refusals import refusal_of
 from tallykeeper_server.engine.batching import Batch
@@ -77,9 +78,7 @@ class BatchServicer:
         fields.text("reason", request.reason, limits.REASON_BYTES_MAX)
         fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX)
         fields.count("operations", len(request.operations), limits.BATCH_OPERATIONS_MAX)
-        operations = [
-            self._operation_of(request, operation, place, fields) for place, operation in enumerate(request.operations)
-        ]
+        operations = self._operations_of(request, fields)
         fields.check()
         batch = Batch(
             namespace=namespace,
@@ -90,54 +89,69 @@ class BatchServicer:
         )
         return self._answer(operations, await self._engine.apply_batch(batch, deadline=call.deadline))
 
+    def _operations_of(self, request: batch_pb2.ApplyRequest, fields: Fields) -> list[_Operation]:
+        """Return the operations. What is wrong with them is noted in the fields, under the name of each."""
+        placed = list(enumerate(request.operations))
+        trial = Fields()  # to name the fields of each takes time, and hardly any batch needs it
+        with suppress(InvalidFieldError):
+            operations = [self._operation_of(request, place, operation, trial) for place, operation in placed]
+            if trial.are_right:
+                return operations
+        return [
+            self._operation_of(request, place, operation, fields.within(_path_of(place, operation)))
+            for place, operation in placed
+        ]
+
     def _operation_of(
-        self, batch: batch_pb2.ApplyRequest, operation: batch_pb2.Operation, place: int, fields: Fields
+        self, batch: batch_pb2.ApplyRequest, place: int, operation: batch_pb2.Operation, fields: Fields
     ) -> _Operation:
         field = operation.WhichOneof("operation")
         if field is None:
-            fields.refuse(f"operations[{place}]", "names no operation that this server knows")
+            fields.refuse("", "names no operation that this server knows")
             return _Operation("", Mutation(operation="", levels=()))
         request = getattr(operation, field)
-        within = fields.within(f"operations[{place}].{field}.")
         if request.request_id:
-            within.refuse("request_id", "must be empty: that of the batch counts for all its operations")
-        if request.namespace and within.namespace(request.namespace) != (batch.namespace or limits.DEFAULT_NAMESPACE):
+            fields.refuse("request_id", "must be empty: that of the batch counts for all its operations")
+        if request.namespace and fields.namespace(request.namespace) != (batch.namespace or limits.DEFAULT_NAMESPACE):
             shown = batch.namespace[: limits.PLACE_CHARACTERS_MAX] or limits.DEFAULT_NAMESPACE
-            within.refuse("namespace", f"must be empty or that of the batch, {shown}")
+            fields.refuse("namespace", f"must be empty or that of the batch, {shown}")
         origin = Origin(batch.namespace or limits.DEFAULT_NAMESPACE, batch.request_id, place)
         change = self._changes[field]
-        mutation = change.mutation_of(request, within, origin, reason=batch.reason, reference=batch.reference)
+        mutation = change.mutation_of(request, fields, origin, reason=batch.reason, reference=batch.reference)
         return _Operation(field, mutation)
 
     def _answer(self, operations: Sequence[_Operation], outcomes: Sequence[Outcome]) -> batch_pb2.ApplyResponse:
-        applied = [outcome for outcome in outcomes if isinstance(outcome, Applied)]
+        response = batch_pb2.ApplyResponse()
+        revision = 0
+        for operation, outcome in zip(operations, outcomes, strict=True):
+            result = response.results.add()
+            if isinstance(outcome, Applied):
+                self._changes[operation.field].answer(getattr(result, operation.field), outcome)
+                revision = outcome.revision
+            elif isinstance(outcome, Refused):
+                result.error.CopyFrom(_error_of(operation.mutation, outcome))
+                self._refusals.add(result.error.reason)
+                response.failed_count += 1
+            else:
+                result.not_applied.SetInParent()
         definite = cast("Sequence[Applied | Refused | NotApplied]", outcomes)
-        return batch_pb2.ApplyResponse(
-            results=[
-                self._result_of(operation, outcome) for operation, outcome in zip(operations, outcomes, strict=True)
-            ],
-            failed_count=sum(isinstance(outcome, Refused) for outcome in outcomes),
-            applied=bool(applied),
-            revision=applied[-1].revision if applied else 0,
-            commit_time=timestamp_of(definite[-1].commit_time_ms),
-            replayed=all(outcome.replayed for outcome in definite),
-        )
-
-    def _result_of(self, operation: _Operation, outcome: Outcome) -> batch_pb2.OperationResult:
-        if isinstance(outcome, Applied):
-            response = self._changes[operation.field].answer(outcome)
-            return batch_pb2.OperationResult(**{operation.field: response})
-        if isinstance(outcome, Refused):
-            error = _error_of(operation.mutation, outcome)
-            self._refusals.add(error.reason)
-            return batch_pb2.OperationResult(error=error)
-        return batch_pb2.OperationResult(not_applied=batch_pb2.NotApplied())
+        response.applied = revision > 0
+        response.revision = revision
+        response.commit_time.CopyFrom(timestamp_of(definite[-1].commit_time_ms))
+        response.replayed = all(outcome.replayed for outcome in definite)
+        return response
 
 
 def _error_of(mutation: Mutation, refused: Refused) -> batch_pb2.OperationError:
     error = refusal_of(mutation, refused)
     code: int = CODES[error.reason].value[0]
     return batch_pb2.OperationError(code=code, reason=error.reason, message=error.message, metadata=error.facts)
+
+
+def _path_of(place: int, operation: batch_pb2.Operation) -> str:
+    """Return what stands before the names of an operation's fields."""
+    field = operation.WhichOneof("operation")
+    return f"operations[{place}].{field}." if field else f"operations[{place}]"
 
 
 def _check_size(request: batch_pb2.ApplyRequest) -> None:

@@ -1,14 +1,14 @@
 """The mutations of counters on the wire."""
 
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from tallykeeper.v1 import counter_pb2
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.levels import Counter, CounterName
 from tallykeeper_server.domain.mutations import Applied
 from tallykeeper_server.rpc.fields import Fields
-from tallykeeper_server.rpc.level_messages import counter_message
-from tallykeeper_server.rpc.mutating import Body, Change, Origin, commit_fields
+from tallykeeper_server.rpc.level_messages import fill_counter
+from tallykeeper_server.rpc.mutating import Body, Change, Origin
 
 _CONFIGURABLE: Final = ("min", "max", "expire_after")
 _LEAVE: Final = "="
@@ -49,27 +49,16 @@ def _read_delete(request: counter_pb2.DeleteCounterRequest, fields: Fields, _: O
     return Body((CounterName(fields.name("counter", request.counter)),))
 
 
-def _counter_of(applied: Applied) -> counter_pb2.Counter:
-    return counter_message(cast("Counter", applied.levels[0]))
+class _HasCounter(Protocol):
+    @property
+    def counter(self) -> counter_pb2.Counter: ...
 
 
-INCREMENT: Final = Change(
-    "counter_increment",
-    _read_increment,
-    lambda applied: counter_pb2.IncrementResponse(counter=_counter_of(applied), **commit_fields(applied)),
-)
-SET_COUNTER: Final = Change(
-    "counter_set",
-    _read_set,
-    lambda applied: counter_pb2.SetCounterResponse(counter=_counter_of(applied), **commit_fields(applied)),
-)
-CONFIGURE_COUNTER: Final = Change(
-    "counter_configure",
-    _read_configure,
-    lambda applied: counter_pb2.ConfigureCounterResponse(counter=_counter_of(applied), **commit_fields(applied)),
-)
-DELETE_COUNTER: Final = Change(
-    "counter_delete",
-    _read_delete,
-    lambda applied: counter_pb2.DeleteCounterResponse(counter=_counter_of(applied), **commit_fields(applied)),
-)
+def _fill(response: _HasCounter, applied: Applied) -> None:
+    fill_counter(response.counter, cast("Counter", applied.levels[0]))
+
+
+INCREMENT: Final = Change("counter_increment", _read_increment, counter_pb2.IncrementResponse, _fill)
+SET_COUNTER: Final = Change("counter_set", _read_set, counter_pb2.SetCounterResponse, _fill)
+CONFIGURE_COUNTER: Final = Change("counter_configure", _read_configure, counter_pb2.ConfigureCounterResponse, _fill)
+DELETE_COUNTER: Final = Change("counter_delete", _read_delete, counter_pb2.DeleteCounterResponse, _fill)

@@ -57,6 +57,11 @@ class Fields:
         if self._violations:
             raise InvalidFieldError(self._violations)
 
+    @property
+    def are_right(self) -> bool:
+        """Whether none has broken a rule so far."""
+        return not self._violations
+
     def refuse(self, field: str, rule: str) -> None:
         """Note that a field breaks a rule."""
         self._violations.append((self._path + field, rule))

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, TypedDict, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallykeeper_server.domain import limits
@@ -25,8 +24,19 @@ class MutationRequest(Protocol):
     reference: str
 
 
+class MutationResponse(Protocol):
+    """The fields that every mutation's response has."""
+
+    revision: int
+    replayed: bool
+
+    @property
+    def commit_time(self) -> Timestamp:
+        """When the change was made."""
+
+
 Request = TypeVar("Request", bound=MutationRequest)
-Response = TypeVar("Response", bound=Message)
+Response = TypeVar("Response", bound=MutationResponse)
 
 
 class Origin(NamedTuple):
@@ -52,7 +62,9 @@ class Change(Generic[Request, Response]):
     operation: str
     """The name of the Lua operation."""
     read: Callable[[Request, Fields, Origin], Body]
-    answer: Callable[[Applied], Response]
+    response: type[Response]
+    fill: Callable[[Response, Applied], None]
+    """Fills in what the response says besides what every mutation's does."""
     resolves: bool = False
     """It ends a reservation."""
 
@@ -64,11 +76,19 @@ class Change(Generic[Request, Response]):
         return Mutation(
             self.operation,
             body.levels,
-            tuple(map(str, body.arguments)),
+            body.arguments,
             fields.text("reason", request.reason, limits.REASON_BYTES_MAX) or reason,
             fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX) or reference,
             self.resolves,
         )
+
+    def answer(self, response: Response, applied: Applied) -> Response:
+        """Fill in the response to a mutation, and return it."""
+        self.fill(response, applied)
+        response.revision = applied.revision
+        response.commit_time.CopyFrom(timestamp_of(applied.commit_time_ms))
+        response.replayed = applied.replayed
+        return response
 
 
 async def apply(engine: Engine, change: Change[Request, Response], request: Request, call: Call) -> Response:
@@ -86,21 +106,4 @@ async def apply(engine: Engine, change: Change[Request, Response], request: Requ
     applied = await engine.apply(
         namespace, mutation, request_id=request_id, identity=call.caller.identity, deadline=call.deadline
     )
-    return change.answer(applied)
-
-
-class CommitFields(TypedDict):
-    """The fields that every mutation's response has."""
-
-    revision: int
-    commit_time: Timestamp
-    replayed: bool
-
-
-def commit_fields(applied: Applied) -> CommitFields:
-    """Return what every response says of the mutation that was applied."""
-    return {
-        "revision": applied.revision,
-        "commit_time": timestamp_of(applied.commit_time_ms),
-        "replayed": applied.replayed,
-    }
+    return change.answer(change.response(), applied)

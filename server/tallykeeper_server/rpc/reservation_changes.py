@@ -3,15 +3,28 @@
 import uuid
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
-from tallykeeper.v1 import reservation_pb2
+from tallykeeper.v1.reservation_pb2 import (
+    CommitRequest,
+    CommitResponse,
+    ExtendRequest,
+    ExtendResponse,
+    ReleaseRequest,
+    ReleaseResponse,
+    ReserveRequest,
+    ReserveResponse,
+    StockLine,
+)
+from tallykeeper.v1.reservation_pb2 import (
+    Reservation as ReservationMessage,
+)
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.levels import Reservation, ReservationName, StockName
 from tallykeeper_server.domain.mutations import Applied
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import reservation_message
-from tallykeeper_server.rpc.mutating import Body, Change, Origin, commit_fields
+from tallykeeper_server.rpc.mutating import Body, Change, Origin
 from tallykeeper_server.rpc.stock_changes import stock_name
 
 _CHOSEN_ID_BYTES: Final = 16
@@ -27,12 +40,12 @@ class ReservationChanges:
 
     def __init__(self, *, lifetime_ms_max: int) -> None:
         self._lifetime_ms_max = lifetime_ms_max
-        self.reserve: Final = Change("reservation_reserve", self._read_reserve, _answer_reserve)
-        self.commit: Final = Change("reservation_commit", _read_commit, _answer_commit, resolves=True)
-        self.release: Final = Change("reservation_release", _read_release, _answer_release, resolves=True)
-        self.extend: Final = Change("reservation_extend", self._read_extend, _answer_extend)
+        self.reserve: Final = Change("reservation_reserve", self._read_reserve, ReserveResponse, _fill)
+        self.commit: Final = Change("reservation_commit", _read_commit, CommitResponse, _fill, resolves=True)
+        self.release: Final = Change("reservation_release", _read_release, ReleaseResponse, _fill, resolves=True)
+        self.extend: Final = Change("reservation_extend", self._read_extend, ExtendResponse, _fill)
 
-    def _read_reserve(self, request: reservation_pb2.ReserveRequest, fields: Fields, origin: Origin) -> Body:
+    def _read_reserve(self, request: ReserveRequest, fields: Fields, origin: Origin) -> Body:
         reservation_id = fields.text("reservation_id", request.reservation_id, limits.NAME_BYTES_MAX)
         fields.count("lines", len(request.lines), limits.RESERVATION_LINES_MAX)
         lines = _summed(request.lines, fields)
@@ -41,16 +54,16 @@ class ReservationChanges:
         name = ReservationName(reservation_id or _chosen_id(origin))
         return Body((name, *lines), (ttl_ms, holder, *lines.values()))
 
-    def _read_extend(self, request: reservation_pb2.ExtendRequest, fields: Fields, _: Origin) -> Body:
+    def _read_extend(self, request: ExtendRequest, fields: Fields, _: Origin) -> Body:
         return Body((reservation_name(request.reservation_id, fields),), (self._ttl_ms(request, fields),))
 
-    def _ttl_ms(self, request: reservation_pb2.ReserveRequest | reservation_pb2.ExtendRequest, fields: Fields) -> int:
+    def _ttl_ms(self, request: ReserveRequest | ExtendRequest, fields: Fields) -> int:
         if not request.HasField("ttl"):
             return min(limits.RESERVATION_TTL_MS_DEFAULT, self._lifetime_ms_max)
         return fields.duration_ms("ttl", request.ttl, self._lifetime_ms_max)
 
 
-def _read_commit(request: reservation_pb2.CommitRequest, fields: Fields, _: Origin) -> Body:
+def _read_commit(request: CommitRequest, fields: Fields, _: Origin) -> Body:
     name = reservation_name(request.reservation_id, fields)
     if request.lines:
         fields.count("lines", len(request.lines), limits.RESERVATION_LINES_MAX)
@@ -58,11 +71,11 @@ def _read_commit(request: reservation_pb2.CommitRequest, fields: Fields, _: Orig
     return Body((name, *lines), tuple(lines.values()))
 
 
-def _read_release(request: reservation_pb2.ReleaseRequest, fields: Fields, _: Origin) -> Body:
+def _read_release(request: ReleaseRequest, fields: Fields, _: Origin) -> Body:
     return Body((reservation_name(request.reservation_id, fields),))
 
 
-def _summed(lines: Sequence[reservation_pb2.StockLine], fields: Fields) -> dict[StockName, int]:
+def _summed(lines: Sequence[StockLine], fields: Fields) -> dict[StockName, int]:
     """Return the copies of each level, in the order in which the lines first name them."""
     copies: dict[StockName, int] = {}
     for place, line in enumerate(lines):
@@ -82,22 +95,11 @@ def _chosen_id(origin: Origin) -> str:
     return blake2b(text.encode(), digest_size=_CHOSEN_ID_BYTES).hexdigest()
 
 
-def _reservation_of(applied: Applied) -> reservation_pb2.Reservation:
+class _HasReservation(Protocol):
+    @property
+    def reservation(self) -> ReservationMessage: ...
+
+
+def _fill(response: _HasReservation, applied: Applied) -> None:
     reservation = cast("Reservation", applied.levels[0])
-    return reservation_message(reservation, reservation.state)
-
-
-def _answer_reserve(applied: Applied) -> reservation_pb2.ReserveResponse:
-    return reservation_pb2.ReserveResponse(reservation=_reservation_of(applied), **commit_fields(applied))
-
-
-def _answer_commit(applied: Applied) -> reservation_pb2.CommitResponse:
-    return reservation_pb2.CommitResponse(reservation=_reservation_of(applied), **commit_fields(applied))
-
-
-def _answer_release(applied: Applied) -> reservation_pb2.ReleaseResponse:
-    return reservation_pb2.ReleaseResponse(reservation=_reservation_of(applied), **commit_fields(applied))
-
-
-def _answer_extend(applied: Applied) -> reservation_pb2.ExtendResponse:
-    return reservation_pb2.ExtendResponse(reservation=_reservation_of(applied), **commit_fields(applied))
+    response.reservation.CopyFrom(reservation_message(reservation, reservation.state))

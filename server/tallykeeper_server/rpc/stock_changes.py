@@ -6,8 +6,8 @@ from tallykeeper.v1 import inventory_pb2
 from tallykeeper_server.domain.levels import StockLevel, StockName
 from tallykeeper_server.domain.mutations import Applied
 from tallykeeper_server.rpc.fields import Fields
-from tallykeeper_server.rpc.level_messages import stock_message
-from tallykeeper_server.rpc.mutating import Body, Change, Origin, commit_fields
+from tallykeeper_server.rpc.level_messages import fill_stock
+from tallykeeper_server.rpc.mutating import Body, Change, Origin
 
 _CONFIGURABLE: Final = ("safety_stock", "backorder_limit", "low_stock_threshold")
 _LEAVE: Final = "="
@@ -72,41 +72,30 @@ def _read_delete(request: inventory_pb2.DeleteStockRequest, fields: Fields, _: O
     return Body((stock_name(request, fields),))
 
 
-def _answer_decrement(applied: Applied) -> inventory_pb2.DecrementCopiesResponse:
-    return inventory_pb2.DecrementCopiesResponse(
-        copies_taken=applied.extras[0], stock_level=_stock_of(applied), **commit_fields(applied)
-    )
+class _HasStock(Protocol):
+    @property
+    def stock_level(self) -> inventory_pb2.StockLevel: ...
 
 
-def _answer_move(applied: Applied) -> inventory_pb2.MoveCopiesResponse:
-    return inventory_pb2.MoveCopiesResponse(
-        from_stock_level=_stock_of(applied), to_stock_level=_stock_of(applied, 1), **commit_fields(applied)
-    )
+def _fill(response: _HasStock, applied: Applied) -> None:
+    fill_stock(response.stock_level, cast("StockLevel", applied.levels[0]))
 
 
-def _stock_of(applied: Applied, place: int = 0) -> inventory_pb2.StockLevel:
-    return stock_message(cast("StockLevel", applied.levels[place]))
+def _fill_decrement(response: inventory_pb2.DecrementCopiesResponse, applied: Applied) -> None:
+    response.copies_taken = applied.extras[0]
+    _fill(response, applied)
 
 
-DECREMENT_COPIES: Final = Change("stock_decrement", _read_decrement, _answer_decrement)
-INCREMENT_COPIES: Final = Change(
-    "stock_increment",
-    _read_increment,
-    lambda applied: inventory_pb2.IncrementCopiesResponse(stock_level=_stock_of(applied), **commit_fields(applied)),
+def _fill_move(response: inventory_pb2.MoveCopiesResponse, applied: Applied) -> None:
+    fill_stock(response.from_stock_level, cast("StockLevel", applied.levels[0]))
+    fill_stock(response.to_stock_level, cast("StockLevel", applied.levels[1]))
+
+
+DECREMENT_COPIES: Final = Change(
+    "stock_decrement", _read_decrement, inventory_pb2.DecrementCopiesResponse, _fill_decrement
 )
-SET_STOCK: Final = Change(
-    "stock_set",
-    _read_set,
-    lambda applied: inventory_pb2.SetStockResponse(stock_level=_stock_of(applied), **commit_fields(applied)),
-)
-MOVE_COPIES: Final = Change("stock_move", _read_move, _answer_move)
-CONFIGURE_STOCK: Final = Change(
-    "stock_configure",
-    _read_configure,
-    lambda applied: inventory_pb2.ConfigureStockResponse(stock_level=_stock_of(applied), **commit_fields(applied)),
-)
-DELETE_STOCK: Final = Change(
-    "stock_delete",
-    _read_delete,
-    lambda applied: inventory_pb2.DeleteStockResponse(stock_level=_stock_of(applied), **commit_fields(applied)),
-)
+INCREMENT_COPIES: Final = Change("stock_increment", _read_increment, inventory_pb2.IncrementCopiesResponse, _fill)
+SET_STOCK: Final = Change("stock_set", _read_set, inventory_pb2.SetStockResponse, _fill)
+MOVE_COPIES: Final = Change("stock_move", _read_move, inventory_pb2.MoveCopiesResponse, _fill_move)
+CONFIGURE_STOCK: Final = Change("stock_configure", _read_configure, inventory_pb2.ConfigureStockResponse, _fill)
+DELETE_STOCK: Final = Change("stock_delete", _read_delete, inventory_pb2.DeleteStockResponse, _fill)

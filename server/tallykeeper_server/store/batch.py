@@ -5,7 +5,9 @@ The head of driver_1_prefetch.lua describes both.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
+
+import msgpack
 
 from tallykeeper_server.domain.levels import Level, ReservationName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Mutation, NotApplied, Outcome, Refused
@@ -19,6 +21,8 @@ OUTCOMES_JOINED_BY: Final = "\x1e"
 LEVELS_JOINED_BY: Final = "\n"
 NOTE: Final = "#"
 """What stands before the number of operations of the whole batch, behind the outcomes of a part of it."""
+REPLAYED: Final = "* "
+"""What stands before the outcomes of a bundle that came before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,10 @@ def script_call(
     buckets = buckets_at(now_ms, retention)
     namespaces: dict[str, int] = {}
     levels: dict[str, int] = {}
-    arguments: list[Argument] = []
+    heads: list[Argument] = []
+    bodies: list[Argument] = []
     for bundle in bundles:
-        arguments += (
+        heads += (
             namespaces.setdefault(bundle.namespace, len(namespaces) + 1),
             keys.request_record(bundle),
             bundle.fingerprint,
@@ -48,16 +53,12 @@ def script_call(
             len(bundle.mutations),
         )
         prefix = keys.prefix(bundle.namespace)
-        for mutation in bundle.mutations:
-            arguments += (
-                mutation.operation,
-                mutation.reason,
-                mutation.reference,
-                len(mutation.levels),
-                *(levels.setdefault(prefix + keys.level_suffix(name), len(levels) + 1) for name in mutation.levels),
-                len(mutation.arguments),
-                *mutation.arguments,
-            )
+        for operation, names, values, reason, reference, _ in bundle.mutations:
+            bodies += (operation, reason, reference, len(names))
+            for name in names:
+                bodies.append(levels.setdefault(prefix + keys.level_suffix(name), len(levels) + 1))
+            bodies.append(len(values))
+            bodies += values
 
     script_keys: list[Argument] = []
     for namespace in namespaces:
@@ -76,7 +77,12 @@ def script_call(
         int(final),
         int(touches),
     )
-    return script_keys, [*head, *arguments]
+    return script_keys, [*head, _packed(heads), _packed(bodies)]
+
+
+def _packed(values: list[Argument]) -> bytes:
+    """Pack values as the script's cmsgpack unpacks them, which knows one type for texts and bytes."""
+    return cast("bytes", msgpack.packb(values, use_bin_type=False))
 
 
 def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:
@@ -85,8 +91,8 @@ def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:
     :raises ValueError: the script did not write it.
     """
     text = reply.decode()
-    replayed = text[0] == "1"
-    outcomes = text[2:].split(OUTCOMES_JOINED_BY)
+    replayed = text.startswith(REPLAYED)
+    outcomes = text.removeprefix(REPLAYED).split(OUTCOMES_JOINED_BY)
     if bundle.total and outcomes[-1].startswith(NOTE):
         del outcomes[-1]
     if not outcomes[0].startswith("OK "):
@@ -96,15 +102,20 @@ def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:
         if status in {"FAILED", "REQUEST_ID_REUSED"}:
             outcomes = outcomes[:1] * len(bundle.mutations)
     return [
-        _outcome_of(mutation, outcome, replayed) for mutation, outcome in zip(bundle.mutations, outcomes, strict=True)
+        _applied(mutation, outcome, replayed) if outcome.startswith("OK ") else _undone(outcome, replayed)
+        for mutation, outcome in zip(bundle.mutations, outcomes, strict=True)
     ]
 
 
-def _outcome_of(mutation: Mutation, text: str, replayed: bool) -> Outcome:  # noqa: FBT001  # called for each change
+def _applied(mutation: Mutation, text: str, replayed: bool) -> Applied:  # noqa: FBT001  # called for each change
     head, _, levels = text.partition(LEVELS_JOINED_BY)
-    status, revision, time_ms, *values = head.split(" ")
-    if status == "OK":
-        return Applied(int(revision), int(time_ms), replayed, _levels_of(mutation, levels), tuple(map(int, values)))
+    _, revision, time_ms, *values = head.split(" ")
+    extras = (int(values[0]),) if values else ()
+    return Applied(int(revision), int(time_ms), replayed, _levels_of(mutation, levels), extras)
+
+
+def _undone(text: str, replayed: bool) -> Outcome:  # noqa: FBT001  # as above
+    status, _, time_ms, *values = text.split(" ")
     if status == "FAILED":
         return Failed(text)
     if status == "NOT_APPLIED":
