@@ -16,8 +16,9 @@ from bench.stores import Store, StoreKind, running_store, store_kinds
 IN_FLIGHT: Final = (1, 8, 32, 128, 512)
 BATCHES: Final = (10, 100, 1_000)
 BATCHES_IN_FLIGHT: Final = 16
+_TWO_WORKERS: Final[dict[str, tuple[str, ...]]] = {"ours, 2 workers": ("--workers", "2")}
 _EXTRA: Final = {
-    "ours, 2 workers": ("--workers", "2"),
+    **_TWO_WORKERS,
     "ours, with metrics": ("--workers", "1", "--metrics-listen", "127.0.0.1:0"),
     "ours, 50 waiting at most": ("--workers", "1", "--waiting-mutations-max", "50"),
 }
@@ -47,7 +48,7 @@ def measure_everything(pace: Pace, directory: Path) -> Iterator[str | Results]:
     generator = Generator(directory)
     for place, kind in enumerate(store_kinds()):
         yield f"{kind.title}: calls"
-        with _measured_store(kind, directory, _EXTRA if place == 0 else {}) as (store, running):
+        with _measured_store(kind, directory, _EXTRA if place == 0 else _TWO_WORKERS) as (store, running):
             calls = _all_calls(kind, running) if place == 0 else _few_calls(kind, running)
             for points in (calls, _last_calls(kind, running)):
                 results.series += measure_all(generator, points, store.process, pace)
@@ -113,8 +114,9 @@ def _few_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
 def _last_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
     """What leaves so much in the store that the others come before it."""
     batches = [
-        Point(Series(kind.title, f"ours, Apply of {count}", BATCHES_IN_FLIGHT, count), running["ours"], apply(count))
+        Point(Series(kind.title, f"{name}, Apply of {count}", BATCHES_IN_FLIGHT, count), running[name], apply(count))
         for count in BATCHES
+        for name in ("ours", "ours, 2 workers")
     ]
     return [*batches, _point(kind, running, "ours, Increment, 1,000 namespaces", 128, increment_anywhere())]
 
