@@ -13,7 +13,7 @@ from tallykeeper_server.domain.limits import BATCH_PART_OPERATIONS
 from tallykeeper_server.domain.mutations import Applied, Mutation
 from tallykeeper_server.engine.batching import Batch, after_steps, bundles_of
 
-DONE = [Applied(revision=1, commit_time_ms=1, replayed=False, levels=(), extras=())] * 3
+DONE = [Applied(revision=1, commit_time_ms=1, replayed=False, levels=())] * 3
 
 
 def batch_of(count: int, *, atomic: bool) -> Batch:

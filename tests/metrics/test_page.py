@@ -21,7 +21,7 @@ def registry() -> CollectorRegistry:
     """All meters there are, with something in each."""
     metrics = Metrics()
     note_build(metrics, "1.2.3")
-    CallMeters(metrics).of("S", "M", streams=False).ended(0.0, "NOT_FOUND", "ITEM_NOT_FOUND")
+    CallMeters(metrics).of("S", "M", streams=False).failed(0.0, "NOT_FOUND", "ITEM_NOT_FOUND")
     lane, store = LaneMeter(metrics, "queries"), StoreMeter(metrics)
     watch, pool = WatchMeter(metrics), PoolMeter(metrics)
     for gauge in (lane.depth, store.open_reservations, store.promises_broken, watch.watchers, pool.workers):

@@ -99,8 +99,8 @@ def test_a_call_is_counted_by_its_code_and_its_time_is_kept() -> None:
     meter = meters.of("S", "M", streams=False)
     began_at = 0.0  # long ago, on any clock
 
-    meter.ended(began_at)
-    meter.ended(began_at, "NOT_FOUND", "ITEM_NOT_FOUND")
+    meter.succeeded(began_at)
+    meter.failed(began_at, "NOT_FOUND", "ITEM_NOT_FOUND")
 
     snapshot = metrics.snapshot()
     assert numbers_of(snapshot, families.CALLS, "S", "M", "OK") == [1]
@@ -116,7 +116,7 @@ def test_the_time_that_a_stream_was_open_is_not_kept() -> None:
     metrics = Metrics()
     meter = CallMeters(metrics).of("S", "M", streams=True)
 
-    meter.ended(0.0)
+    meter.succeeded(0.0)
 
     snapshot = metrics.snapshot()
     assert numbers_of(snapshot, families.CALLS, "S", "M", "OK") == [1]

@@ -3,7 +3,7 @@
 How they are stored is the store's to know, and how they are sent the rpc's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
@@ -31,11 +31,11 @@ class StockName:
 
     item: str
     location: str
+    text: str = field(init=False, repr=False, compare=False)
+    """The name in one piece, which is no other's of its kind: a location holds no colon."""
 
-    @property
-    def text(self) -> str:
-        """The name in one piece, which is no other's of its kind: a location holds no colon."""
-        return f"{self.location}:{self.item}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", f"{self.location}:{self.item}")
 
     @property
     def facts(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from tallykeeper_server.domain.levels import Level, LevelName
 
 FINGERPRINT_BYTES: Final = 8
+_joined: Final = "\1".join
 
 
 class Mutation(NamedTuple):
@@ -49,18 +50,11 @@ def fingerprint_of(mutations: Sequence[Mutation], *, batch: str = "") -> bytes:
     The parts are joined by control characters, which none of them can hold.
     """
     bodies = [
-        "\0".join(
-            (
-                operation,
-                levels[0].text if len(levels) == 1 else "\1".join([name.text for name in levels]),
-                "\1".join(map(str, arguments)),
-                reason,
-                reference,
-            )
-        )
+        f"{operation}\0{levels[0].text if len(levels) == 1 else _joined(name.text for name in levels)}\0"
+        f"{_joined(map(str, arguments))}\0{reason}\0{reference}\2"
         for operation, levels, arguments, reason, reference, _ in mutations
     ]
-    return blake2b("\2".join((*bodies, batch)).encode(), digest_size=FINGERPRINT_BYTES).digest()
+    return blake2b(("".join(bodies) + batch).encode(), digest_size=FINGERPRINT_BYTES).digest()
 
 
 class Applied(NamedTuple):
@@ -72,8 +66,8 @@ class Applied(NamedTuple):
     levels: tuple[Level, ...]
     """The levels as the mutation left them, in its own order; one that it deleted, as it was before. Of a reservation
     and what it holds, the reservation alone."""
-    extras: tuple[int, ...]
-    """What the operation gives besides the levels, such as the copies taken."""
+    extra: int = 0
+    """What the operation gives besides the levels: how many copies were taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,10 +69,12 @@ class Engine:
         """
         mutations = (mutation,)
         fingerprint = fingerprint_of(mutations) if request_id else b""
-        bundle = Bundle(namespace, mutations, request_id, identity=identity, fingerprint=fingerprint)
-        (outcome,) = await self._outcomes_of(bundle, deadline=deadline)
+        bundle = Bundle(namespace, mutations, request_id, False, identity, fingerprint)  # noqa: FBT003  # not atomic
+        (outcome,) = await self._bundles.submit(bundle, deadline=deadline, may_resend=bool(request_id))
         if isinstance(outcome, Applied):
             return outcome
+        if isinstance(outcome, Failed):
+            raise _defect_of(mutation, outcome)
         raise refusal_of(mutation, cast("Refused", outcome))
 
     async def apply_batch(self, batch: Batch, *, deadline: float) -> Sequence[Outcome]:
@@ -84,7 +86,10 @@ class Engine:
         outcomes: list[Outcome] = []
         for bundle in bundles_of(batch):
             with after_steps(outcomes):
-                outcomes += await self._outcomes_of(bundle, deadline=deadline)
+                done = await self._bundles.submit(bundle, deadline=deadline, may_resend=bool(bundle.request_id))
+                if isinstance(done[0], Failed):
+                    raise _defect_of(bundle.mutations[0], done[0])
+                outcomes += done
         first = outcomes[0]
         if isinstance(first, Refused) and first.reason == "REQUEST_ID_REUSED":
             raise refusal(first.reason, {})
@@ -97,14 +102,12 @@ class Engine:
         """
         return cast("Answer", await self._queries.submit(query, deadline=deadline, may_resend=True))
 
-    async def _outcomes_of(self, bundle: Bundle, *, deadline: float) -> Sequence[Outcome]:
-        outcomes = await self._bundles.submit(bundle, deadline=deadline, may_resend=bool(bundle.request_id))
-        if isinstance(outcomes[0], Failed):
-            message = f"operation {bundle.mutations[0].operation} failed: {outcomes[0].error}"
-            raise DefectError(message)
-        return outcomes
-
 
 def _weight_of(bundle: Bundle) -> int:
     """Return for how many mutations a bundle counts: one for each level that it names."""
-    return sum(len(mutation.levels) for mutation in bundle.mutations)
+    mutations = bundle.mutations
+    return len(mutations[0].levels) if len(mutations) == 1 else sum([len(mutation.levels) for mutation in mutations])
+
+
+def _defect_of(mutation: Mutation, failed: Failed) -> DefectError:
+    return DefectError(f"operation {mutation.operation} failed: {failed.error}")

@@ -7,7 +7,7 @@ concern.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, Generic, TypeVar, cast
 
@@ -52,8 +52,8 @@ class _Waiting(Generic[Item, Result]):
     weight: int
     deadline: float
     may_resend: bool
+    waiting_since: float
     maybe_applied: bool = False
-    waiting_since: float = field(default_factory=perf_counter)
 
     def fail(self, error: Exception) -> None:
         if not self.future.done():
@@ -127,7 +127,7 @@ class Lane(Generic[Item, Result]):
             raise OverloadedError(message)
         future: asyncio.Future[Result] = self._loop.create_future()
         weight = self._weigh(item)
-        self._waiting.append(_Waiting(item, future, weight, deadline, may_resend))
+        self._waiting.append(_Waiting(item, future, weight, deadline, may_resend, perf_counter()))
         self._count(weight)
         self._send_or_wait()
         return future
@@ -215,12 +215,13 @@ class Lane(Generic[Item, Result]):
         """Give each call its result; those for which the store was lost are kept or fail, as in _after_loss."""
         lost: list[tuple[_Waiting[Item, Result], TallyError]] = []
         for call, result in zip(batch, results, strict=True):
-            if isinstance(result, (StoreUnavailableError, OutcomeUnknownError)):
+            if not isinstance(result, Exception):
+                if not call.future.done():
+                    call.future.set_result(result)
+            elif isinstance(result, (StoreUnavailableError, OutcomeUnknownError)):
                 lost.append((call, result))
-            elif isinstance(result, Exception):
+            else:
                 call.fail(result)
-            elif not call.future.done():
-                call.future.set_result(result)
         if lost:
             self._after_loss(lost)
         else:

@@ -21,8 +21,14 @@ class CallMeter:
         self._refusals = calls.refusals
         self._durations = None if streams else calls.metrics.histogram(families.CALL_DURATION, service, method)
 
-    def ended(self, began_at: float, code: str = _OK, reason: str = "") -> None:
-        """Note the end of a call that began at a time of ``perf_counter``, with a gRPC code.
+    def succeeded(self, began_at: float) -> None:
+        """Note the end of a call that began at a time of ``perf_counter`` and was answered."""
+        self._codes.values[_OK] += 1
+        if self._durations is not None:
+            self._durations.observe(perf_counter() - began_at)
+
+    def failed(self, began_at: float, code: str, reason: str = "") -> None:
+        """Note the end of a call that began at a time of ``perf_counter`` and failed with a gRPC code.
 
         ``reason`` is that of its error, if its caller was told one.
         """

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from typing import Any, Final, NamedTuple, Self, TypeAlias, cast
 
 from tallykeeper.v1 import batch_pb2
 from tallykeeper_server.domain import limits
@@ -16,7 +16,7 @@ from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.counter_changes import CONFIGURE_COUNTER, DELETE_COUNTER, INCREMENT, SET_COUNTER
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import timestamp_of
-from tallykeeper_server.rpc.mutating import Change, Origin
+from tallykeeper_server.rpc.mutating import Change
 from tallykeeper_server.rpc.reservation_changes import ReservationChanges
 from tallykeeper_server.rpc.statuses import CODES
 from tallykeeper_server.rpc.stock_changes import (
@@ -29,6 +29,7 @@ from tallykeeper_server.rpc.stock_changes import (
 )
 
 _WITH_LINES: Final = frozenset({"reserve", "commit"})
+_NO_MUTATION: Final = Mutation(operation="", levels=())
 
 Changes: TypeAlias = Mapping[str, Change[Any, Any]]
 
@@ -54,10 +55,24 @@ def changes_of_operations(reservations: ReservationChanges) -> Changes:
 
 
 class _Operation(NamedTuple):
-    """One operation of a batch: the field of the oneof that it is, and its mutation."""
+    """One operation of a batch: the field of the oneof that it is, empty if it is none, and the operation's message."""
 
     field: str
-    mutation: Mutation
+    message: batch_pb2.Operation
+
+
+class _About(NamedTuple):
+    """What a batch says of all its operations."""
+
+    namespace: str
+    request_id: str
+    reason: str
+    reference: str
+
+    @classmethod
+    def of(cls, batch: batch_pb2.ApplyRequest) -> Self:
+        """Read it, once for all operations."""
+        return cls(batch.namespace or limits.DEFAULT_NAMESPACE, batch.request_id, batch.reason, batch.reference)
 
 
 class BatchServicer:
@@ -71,65 +86,69 @@ class BatchServicer:
 
     async def Apply(self, request: batch_pb2.ApplyRequest, call: Call) -> batch_pb2.ApplyResponse:
         """Apply operations in order, all or none, or each for itself."""
-        _check_size(request)
+        operations = _operations_of(request)
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         request_id = fields.request_id(request.request_id)
         fields.text("reason", request.reason, limits.REASON_BYTES_MAX)
         fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX)
-        fields.count("operations", len(request.operations), limits.BATCH_OPERATIONS_MAX)
-        operations = self._operations_of(request, fields)
+        fields.count("operations", len(operations), limits.BATCH_OPERATIONS_MAX)
+        mutations = self._mutations_of(request, operations, fields)
         fields.check()
         batch = Batch(
             namespace=namespace,
-            mutations=tuple(operation.mutation for operation in operations),
+            mutations=tuple(mutations),
             request_id=request_id,
             atomic=request.atomic,
             identity=call.caller.identity,
         )
-        return self._answer(operations, await self._engine.apply_batch(batch, deadline=call.deadline))
+        outcomes = await self._engine.apply_batch(batch, deadline=call.deadline)
+        return self._answer(operations, mutations, outcomes)
 
-    def _operations_of(self, request: batch_pb2.ApplyRequest, fields: Fields) -> list[_Operation]:
-        """Return the operations. What is wrong with them is noted in the fields, under the name of each."""
-        placed = list(enumerate(request.operations))
+    def _mutations_of(
+        self, batch: batch_pb2.ApplyRequest, operations: Sequence[_Operation], fields: Fields
+    ) -> list[Mutation]:
+        """Return the mutations. What is wrong with them is noted in the fields, under the name of each."""
         trial = Fields()  # to name the fields of each takes time, and hardly any batch needs it
+        about = _About.of(batch)
         with suppress(InvalidFieldError):
-            operations = [self._operation_of(request, place, operation, trial) for place, operation in placed]
+            mutations = [
+                self._mutation_of(about, place, operation, trial) for place, operation in enumerate(operations)
+            ]
             if trial.are_right:
-                return operations
+                return mutations
         return [
-            self._operation_of(request, place, operation, fields.within(_path_of(place, operation)))
-            for place, operation in placed
+            self._mutation_of(about, place, operation, fields.within(_path_of(place, operation.field)))
+            for place, operation in enumerate(operations)
         ]
 
-    def _operation_of(
-        self, batch: batch_pb2.ApplyRequest, place: int, operation: batch_pb2.Operation, fields: Fields
-    ) -> _Operation:
-        field = operation.WhichOneof("operation")
-        if field is None:
+    def _mutation_of(self, about: "_About", place: int, operation: _Operation, fields: Fields) -> Mutation:
+        field, message = operation
+        namespace, request_id, reason, reference = about
+        if not field:
             fields.refuse("", "names no operation that this server knows")
-            return _Operation("", Mutation(operation="", levels=()))
-        request = getattr(operation, field)
+            return _NO_MUTATION
+        request = getattr(message, field)
         if request.request_id:
             fields.refuse("request_id", "must be empty: that of the batch counts for all its operations")
-        if request.namespace and fields.namespace(request.namespace) != (batch.namespace or limits.DEFAULT_NAMESPACE):
-            shown = batch.namespace[: limits.PLACE_CHARACTERS_MAX] or limits.DEFAULT_NAMESPACE
+        if request.namespace and fields.namespace(request.namespace) != namespace:
+            shown = namespace[: limits.PLACE_CHARACTERS_MAX]
             fields.refuse("namespace", f"must be empty or that of the batch, {shown}")
-        origin = Origin(batch.namespace or limits.DEFAULT_NAMESPACE, batch.request_id, place)
-        change = self._changes[field]
-        mutation = change.mutation_of(request, fields, origin, reason=batch.reason, reference=batch.reference)
-        return _Operation(field, mutation)
+        origin = (namespace, request_id, place)
+        return self._changes[field].mutation_of(request, fields, origin, reason=reason, reference=reference)
 
-    def _answer(self, operations: Sequence[_Operation], outcomes: Sequence[Outcome]) -> batch_pb2.ApplyResponse:
+    def _answer(
+        self, operations: Sequence[_Operation], mutations: Sequence[Mutation], outcomes: Sequence[Outcome]
+    ) -> batch_pb2.ApplyResponse:
         response = batch_pb2.ApplyResponse()
-        revision = 0
-        for operation, outcome in zip(operations, outcomes, strict=True):
-            result = response.results.add()
+        revision, changes, add = 0, self._changes, response.results.add
+        for (field, _), mutation, outcome in zip(operations, mutations, outcomes, strict=True):
+            result = add()
             if isinstance(outcome, Applied):
-                self._changes[operation.field].answer(getattr(result, operation.field), outcome)
+                changes[field].answer(getattr(result, field), outcome)
                 revision = outcome.revision
             elif isinstance(outcome, Refused):
-                result.error.CopyFrom(_error_of(operation.mutation, outcome))
+                result.error.CopyFrom(_error_of(mutation, outcome))
                 self._refusals.add(result.error.reason)
                 response.failed_count += 1
             else:
@@ -148,26 +167,27 @@ def _error_of(mutation: Mutation, refused: Refused) -> batch_pb2.OperationError:
     return batch_pb2.OperationError(code=code, reason=error.reason, message=error.message, metadata=error.facts)
 
 
-def _path_of(place: int, operation: batch_pb2.Operation) -> str:
+def _path_of(place: int, field: str) -> str:
     """Return what stands before the names of an operation's fields."""
-    field = operation.WhichOneof("operation")
     return f"operations[{place}].{field}." if field else f"operations[{place}]"
 
 
-def _check_size(request: batch_pb2.ApplyRequest) -> None:
-    """Return if a batch is not too large; it is found out before anything in it is looked at.
+def _operations_of(request: batch_pb2.ApplyRequest) -> list[_Operation]:
+    """Return the operations of a batch, if it is not too large: that is found out before anything in them is looked at.
 
     :raises BatchTooLargeError: it is.
     """
     count = len(request.operations)
-    lines = count + sum(map(_further_lines_of, request.operations))
-    if count > limits.BATCH_OPERATIONS_MAX or lines > limits.BATCH_LINES_MAX:
-        raise BatchTooLargeError(
-            operations=count, operations_max=limits.BATCH_OPERATIONS_MAX, lines=lines, lines_max=limits.BATCH_LINES_MAX
-        )
+    found = (_Operation(message.WhichOneof("operation") or "", message) for message in request.operations)
+    operations = list(found) if count <= limits.BATCH_OPERATIONS_MAX else found  # what is too large is not kept
+    lines = count + sum(_further_lines_of(operation) for operation in operations if operation.field in _WITH_LINES)
+    if isinstance(operations, list) and lines <= limits.BATCH_LINES_MAX:
+        return operations
+    raise BatchTooLargeError(
+        operations=count, operations_max=limits.BATCH_OPERATIONS_MAX, lines=lines, lines_max=limits.BATCH_LINES_MAX
+    )
 
 
-def _further_lines_of(operation: batch_pb2.Operation) -> int:
-    """Return for how many lines more than one an operation counts."""
-    field = operation.WhichOneof("operation")
-    return max(0, len(getattr(operation, field).lines) - 1) if field in _WITH_LINES else 0
+def _further_lines_of(operation: _Operation) -> int:
+    """Return for how many lines more than one an operation counts that has lines."""
+    return max(0, len(getattr(operation.message, operation.field).lines) - 1)

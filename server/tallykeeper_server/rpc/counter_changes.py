@@ -4,10 +4,11 @@ from typing import Final, Protocol, cast
 
 from tallykeeper.v1 import counter_pb2
 from tallykeeper_server.domain import limits
-from tallykeeper_server.domain.levels import Counter, CounterName
+from tallykeeper_server.domain.levels import Counter
 from tallykeeper_server.domain.mutations import Applied
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import fill_counter
+from tallykeeper_server.rpc.level_names import counter_name
 from tallykeeper_server.rpc.mutating import Body, Change, Origin
 
 _CONFIGURABLE: Final = ("min", "max", "expire_after")
@@ -16,21 +17,21 @@ _CLEAR: Final = "-"
 
 
 def _read_increment(request: counter_pb2.IncrementRequest, fields: Fields, _: Origin) -> Body:
-    name = CounterName(fields.name("counter", request.counter))
-    return Body((name,), (fields.integer("delta", request.delta) if request.HasField("delta") else 1,))
+    name = counter_name(request, fields)
+    return (name,), (fields.integer("delta", request.delta) if request.HasField("delta") else 1,)
 
 
 def _read_set(request: counter_pb2.SetCounterRequest, fields: Fields, _: Origin) -> Body:
-    name = CounterName(fields.name("counter", request.counter))
+    name = counter_name(request, fields)
     value = fields.integer("value", request.value)
     expected: int | str = _CLEAR
     if request.HasField("expected_value"):
         expected = fields.integer("expected_value", request.expected_value)
-    return Body((name,), (value, expected))
+    return (name,), (value, expected)
 
 
 def _read_configure(request: counter_pb2.ConfigureCounterRequest, fields: Fields, _: Origin) -> Body:
-    name = CounterName(fields.name("counter", request.counter))
+    name = counter_name(request, fields)
     present: dict[str, int] = {}
     if request.HasField("min"):
         present["min"] = fields.integer("min", request.min)
@@ -42,11 +43,11 @@ def _read_configure(request: counter_pb2.ConfigureCounterRequest, fields: Fields
         fields.refuse("max", f"{request.max} is below min, {request.min}")
     named = fields.update_mask(request, request.update_mask, _CONFIGURABLE)
     arguments = (present.get(field, _CLEAR) if field in named else _LEAVE for field in _CONFIGURABLE)
-    return Body((name,), tuple(arguments))
+    return (name,), tuple(arguments)
 
 
 def _read_delete(request: counter_pb2.DeleteCounterRequest, fields: Fields, _: Origin) -> Body:
-    return Body((CounterName(fields.name("counter", request.counter)),))
+    return (counter_name(request, fields),), ()
 
 
 class _HasCounter(Protocol):

@@ -1,5 +1,6 @@
 """CounterService on the wire."""
 
+from collections.abc import Awaitable
 from typing import cast
 
 from tallykeeper.v1 import counter_pb2
@@ -12,6 +13,7 @@ from tallykeeper_server.rpc import counter_changes as changes
 from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import counter_message, counter_messages
+from tallykeeper_server.rpc.level_names import counter_name
 from tallykeeper_server.rpc.mutating import apply
 from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
 
@@ -22,30 +24,32 @@ class CounterServicer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def Increment(self, request: counter_pb2.IncrementRequest, call: Call) -> counter_pb2.IncrementResponse:
+    def Increment(self, request: counter_pb2.IncrementRequest, call: Call) -> Awaitable[counter_pb2.IncrementResponse]:
         """Add a signed number to a counter."""
-        return await apply(self._engine, changes.INCREMENT, request, call)
+        return apply(self._engine, changes.INCREMENT, request, call)
 
-    async def SetCounter(self, request: counter_pb2.SetCounterRequest, call: Call) -> counter_pb2.SetCounterResponse:
+    def SetCounter(
+        self, request: counter_pb2.SetCounterRequest, call: Call
+    ) -> Awaitable[counter_pb2.SetCounterResponse]:
         """Set a counter to a value."""
-        return await apply(self._engine, changes.SET_COUNTER, request, call)
+        return apply(self._engine, changes.SET_COUNTER, request, call)
 
-    async def ConfigureCounter(
+    def ConfigureCounter(
         self, request: counter_pb2.ConfigureCounterRequest, call: Call
-    ) -> counter_pb2.ConfigureCounterResponse:
+    ) -> Awaitable[counter_pb2.ConfigureCounterResponse]:
         """Set or clear a counter's bounds and expiry."""
-        return await apply(self._engine, changes.CONFIGURE_COUNTER, request, call)
+        return apply(self._engine, changes.CONFIGURE_COUNTER, request, call)
 
-    async def DeleteCounter(
+    def DeleteCounter(
         self, request: counter_pb2.DeleteCounterRequest, call: Call
-    ) -> counter_pb2.DeleteCounterResponse:
+    ) -> Awaitable[counter_pb2.DeleteCounterResponse]:
         """Delete a counter."""
-        return await apply(self._engine, changes.DELETE_COUNTER, request, call)
+        return apply(self._engine, changes.DELETE_COUNTER, request, call)
 
     async def GetCounter(self, request: counter_pb2.GetCounterRequest, call: Call) -> counter_pb2.GetCounterResponse:
         """Read one counter."""
         fields = Fields()
-        name = CounterName(fields.name("counter", request.counter))
+        name = counter_name(request, fields)
         query = GetLevels(fields.namespace(request.namespace), (name,), fields.min_revision(request.min_revision))
         fields.check()
         (level,) = await self._engine.ask(query, deadline=call.deadline)

@@ -14,7 +14,6 @@ from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.errors import InvalidFieldError
 
 _PLACE: Final = re.compile(limits.PLACE_PATTERN)
-_REQUEST_ID: Final = re.compile(rf"[ -~]{{1,{limits.REQUEST_ID_CHARACTERS_MAX}}}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SHOWN_CHARACTERS_MAX: Final = 32
 _INTEGER_RANGE: Final = "-(2^53-1) .. 2^53-1"
@@ -39,6 +38,8 @@ class Fields:
 
     Each method returns the value to go on with, its default filled in.
     """
+
+    __slots__ = ("_path", "_violations")
 
     def __init__(self, path: str = "", violations: list[tuple[str, str]] | None = None) -> None:
         """``path`` is what stands before the fields' names in an error; ``violations`` is where they are noted."""
@@ -101,8 +102,8 @@ class Fields:
 
     def request_id(self, value: str) -> str:
         """A request id, or the empty text for none."""
-        if value and not _REQUEST_ID.fullmatch(value):
-            characters = limits.REQUEST_ID_CHARACTERS_MAX
+        characters = limits.REQUEST_ID_CHARACTERS_MAX
+        if len(value) > characters or not value.isascii() or not value.isprintable():
             self.refuse("request_id", f"{_shown(value)} must be 1 to {characters} printable ASCII characters")
         return value
 

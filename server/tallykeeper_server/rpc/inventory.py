@@ -1,6 +1,7 @@
 """InventoryService on the wire."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Final, cast
 
@@ -15,9 +16,9 @@ from tallykeeper_server.rpc.availability import availability_of, wanted_lines
 from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import stock_message, stock_messages
+from tallykeeper_server.rpc.level_names import stock_name
 from tallykeeper_server.rpc.mutating import apply
 from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
-from tallykeeper_server.rpc.stock_changes import stock_name
 
 _LIST_SCANS_MAX: Final = 10
 """How many ranges of the index one page reads at most before it is returned short."""
@@ -30,39 +31,39 @@ class InventoryServicer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def DecrementCopies(
+    def DecrementCopies(
         self, request: inventory_pb2.DecrementCopiesRequest, call: Call
-    ) -> inventory_pb2.DecrementCopiesResponse:
+    ) -> Awaitable[inventory_pb2.DecrementCopiesResponse]:
         """Take copies."""
-        return await apply(self._engine, changes.DECREMENT_COPIES, request, call)
+        return apply(self._engine, changes.DECREMENT_COPIES, request, call)
 
-    async def IncrementCopies(
+    def IncrementCopies(
         self, request: inventory_pb2.IncrementCopiesRequest, call: Call
-    ) -> inventory_pb2.IncrementCopiesResponse:
+    ) -> Awaitable[inventory_pb2.IncrementCopiesResponse]:
         """Add copies."""
-        return await apply(self._engine, changes.INCREMENT_COPIES, request, call)
+        return apply(self._engine, changes.INCREMENT_COPIES, request, call)
 
-    async def SetStock(self, request: inventory_pb2.SetStockRequest, call: Call) -> inventory_pb2.SetStockResponse:
+    def SetStock(self, request: inventory_pb2.SetStockRequest, call: Call) -> Awaitable[inventory_pb2.SetStockResponse]:
         """Set the copies on hand."""
-        return await apply(self._engine, changes.SET_STOCK, request, call)
+        return apply(self._engine, changes.SET_STOCK, request, call)
 
-    async def MoveCopies(
+    def MoveCopies(
         self, request: inventory_pb2.MoveCopiesRequest, call: Call
-    ) -> inventory_pb2.MoveCopiesResponse:
+    ) -> Awaitable[inventory_pb2.MoveCopiesResponse]:
         """Move copies from one location to another."""
-        return await apply(self._engine, changes.MOVE_COPIES, request, call)
+        return apply(self._engine, changes.MOVE_COPIES, request, call)
 
-    async def ConfigureStock(
+    def ConfigureStock(
         self, request: inventory_pb2.ConfigureStockRequest, call: Call
-    ) -> inventory_pb2.ConfigureStockResponse:
+    ) -> Awaitable[inventory_pb2.ConfigureStockResponse]:
         """Set a level's safety stock, backorder limit and low-stock threshold."""
-        return await apply(self._engine, changes.CONFIGURE_STOCK, request, call)
+        return apply(self._engine, changes.CONFIGURE_STOCK, request, call)
 
-    async def DeleteStock(
+    def DeleteStock(
         self, request: inventory_pb2.DeleteStockRequest, call: Call
-    ) -> inventory_pb2.DeleteStockResponse:
+    ) -> Awaitable[inventory_pb2.DeleteStockResponse]:
         """Delete an empty level."""
-        return await apply(self._engine, changes.DELETE_STOCK, request, call)
+        return apply(self._engine, changes.DELETE_STOCK, request, call)
 
     async def GetStock(self, request: inventory_pb2.GetStockRequest, call: Call) -> inventory_pb2.GetStockResponse:
         """Read one level."""

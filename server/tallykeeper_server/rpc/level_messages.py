@@ -57,15 +57,20 @@ def counter_messages(levels: Iterable[Level | None]) -> list[counter_pb2.Counter
 
 
 def fill_stock(message: inventory_pb2.StockLevel, level: StockLevel) -> None:
-    """Fill in a message, as fill_counter does."""
-    message.item = level.name.item
-    message.location = level.name.location
-    message.on_hand = level.on_hand
-    message.reserved = level.reserved
-    message.safety_stock = level.safety_stock
-    message.backorder_limit = level.backorder_limit
-    message.low_stock_threshold = level.low_stock_threshold
+    """Fill in a message, as fill_counter does. What is 0, as it is in most levels, need not be set."""
+    name, on_hand, reserved, safety_stock, backorder_limit, low_stock_threshold = level
+    message.item = name.item
+    message.location = name.location
+    message.on_hand = on_hand
     message.available = level.available
+    if reserved:
+        message.reserved = reserved
+    if safety_stock:
+        message.safety_stock = safety_stock
+    if backorder_limit:
+        message.backorder_limit = backorder_limit
+    if low_stock_threshold:
+        message.low_stock_threshold = low_stock_threshold
 
 
 def stock_message(level: StockLevel) -> inventory_pb2.StockLevel:

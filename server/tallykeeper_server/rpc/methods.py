@@ -82,13 +82,13 @@ def _behaviour(
         except Exception as error:  # noqa: BLE001  # every defect becomes a status, and its trace is logged
             failure = _failure_of(method, error)
         except asyncio.CancelledError:
-            meter.ended(began_at, _code_of_cancelled(context))
+            meter.failed(began_at, _code_of_cancelled(context))
             raise
         else:
-            meter.ended(began_at)
+            meter.succeeded(began_at)
             return response
         status = status_of(failure)
-        meter.ended(began_at, status[0].name, failure.reason)
+        meter.failed(began_at, status[0].name, failure.reason)
         # abort raises what the context keeps: a ring, by which this frame lives until the garbage collector comes by.
         del raw, request, failure
         await context.abort(*status)
@@ -115,13 +115,13 @@ def _streaming(
         except Exception as error:  # noqa: BLE001  # as above
             failure = _failure_of(method, error)
         except (asyncio.CancelledError, GeneratorExit):
-            meter.ended(began_at, _code_of_cancelled(context))
+            meter.failed(began_at, _code_of_cancelled(context))
             raise
         else:
-            meter.ended(began_at)
+            meter.succeeded(began_at)
             return
         status = status_of(failure)
-        meter.ended(began_at, status[0].name, failure.reason)
+        meter.failed(began_at, status[0].name, failure.reason)
         del raw, request, failure  # as above
         await context.abort(*status)
 

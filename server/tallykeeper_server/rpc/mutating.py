@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -39,20 +39,11 @@ Request = TypeVar("Request", bound=MutationRequest)
 Response = TypeVar("Response", bound=MutationResponse)
 
 
-class Origin(NamedTuple):
-    """Where a mutation comes from: what makes an id that the server chooses the same for the same request."""
-
-    namespace: str
-    request_id: str
-    place: int = 0
-    """Its place in its batch."""
-
-
-class Body(NamedTuple):
-    """What a request's own fields say: the levels that it is about, and the operation's arguments."""
-
-    levels: tuple[LevelName, ...]
-    arguments: tuple[int | str, ...] = ()
+Origin: TypeAlias = tuple[str, str, int]
+"""Where a mutation comes from: its namespace, its request id, and its place in its batch, 0 where there is none. They
+make an id that the server chooses the same for the same request."""
+Body: TypeAlias = tuple[tuple[LevelName, ...], tuple[int | str, ...]]
+"""What a request's own fields say: the levels that it is about, and the operation's arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +63,20 @@ class Change(Generic[Request, Response]):
         self, request: Request, fields: Fields, origin: Origin, *, reason: str = "", reference: str = ""
     ) -> Mutation:
         """Build a request's mutation. ``reason`` and ``reference`` are those of its batch, where it has none itself."""
-        body = self.read(request, fields, origin)
-        return Mutation(
-            self.operation,
-            body.levels,
-            body.arguments,
-            fields.text("reason", request.reason, limits.REASON_BYTES_MAX) or reason,
-            fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX) or reference,
-            self.resolves,
-        )
+        levels, arguments = self.read(request, fields, origin)
+        if request.reason:
+            reason = fields.text("reason", request.reason, limits.REASON_BYTES_MAX)
+        if request.reference:
+            reference = fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX)
+        return Mutation(self.operation, levels, arguments, reason, reference, self.resolves)
 
-    def answer(self, response: Response, applied: Applied) -> Response:
-        """Fill in the response to a mutation, and return it."""
+    def answer(self, response: Response, applied: Applied) -> None:
+        """Fill in the response to a mutation."""
         self.fill(response, applied)
         response.revision = applied.revision
         response.commit_time.CopyFrom(timestamp_of(applied.commit_time_ms))
-        response.replayed = applied.replayed
-        return response
+        if applied.replayed:
+            response.replayed = True
 
 
 async def apply(engine: Engine, change: Change[Request, Response], request: Request, call: Call) -> Response:
@@ -98,12 +86,14 @@ async def apply(engine: Engine, change: Change[Request, Response], request: Requ
     :raises TallyError: as Engine.apply says.
     """
     fields = Fields()
-    origin = Origin(request.namespace or limits.DEFAULT_NAMESPACE, request.request_id)
-    mutation = change.mutation_of(request, fields, origin)
-    namespace = fields.namespace(request.namespace)
-    request_id = fields.request_id(request.request_id)
+    namespace, request_id = request.namespace or limits.DEFAULT_NAMESPACE, request.request_id
+    mutation = change.mutation_of(request, fields, (namespace, request_id, 0))
+    fields.namespace(namespace)
+    fields.request_id(request_id)
     fields.check()
     applied = await engine.apply(
         namespace, mutation, request_id=request_id, identity=call.caller.identity, deadline=call.deadline
     )
-    return change.answer(change.response(), applied)
+    response = change.response()
+    change.answer(response, applied)
+    return response

@@ -24,15 +24,10 @@ from tallykeeper_server.domain.levels import Reservation, ReservationName, Stock
 from tallykeeper_server.domain.mutations import Applied
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import reservation_message
+from tallykeeper_server.rpc.level_names import reservation_name, stock_name
 from tallykeeper_server.rpc.mutating import Body, Change, Origin
-from tallykeeper_server.rpc.stock_changes import stock_name
 
 _CHOSEN_ID_BYTES: Final = 16
-
-
-def reservation_name(value: str, fields: Fields) -> ReservationName:
-    """Return the reservation that a request names."""
-    return ReservationName(fields.name("reservation_id", value))
 
 
 class ReservationChanges:
@@ -52,10 +47,10 @@ class ReservationChanges:
         ttl_ms = self._ttl_ms(request, fields)
         holder = fields.text("holder", request.holder, limits.HOLDER_BYTES_MAX)
         name = ReservationName(reservation_id or _chosen_id(origin))
-        return Body((name, *lines), (ttl_ms, holder, *lines.values()))
+        return (name, *lines), (ttl_ms, holder, *lines.values())
 
     def _read_extend(self, request: ExtendRequest, fields: Fields, _: Origin) -> Body:
-        return Body((reservation_name(request.reservation_id, fields),), (self._ttl_ms(request, fields),))
+        return (reservation_name(request.reservation_id, fields),), (self._ttl_ms(request, fields),)
 
     def _ttl_ms(self, request: ReserveRequest | ExtendRequest, fields: Fields) -> int:
         if not request.HasField("ttl"):
@@ -68,11 +63,11 @@ def _read_commit(request: CommitRequest, fields: Fields, _: Origin) -> Body:
     if request.lines:
         fields.count("lines", len(request.lines), limits.RESERVATION_LINES_MAX)
     lines = _summed(request.lines, fields)
-    return Body((name, *lines), tuple(lines.values()))
+    return (name, *lines), tuple(lines.values())
 
 
 def _read_release(request: ReleaseRequest, fields: Fields, _: Origin) -> Body:
-    return Body((reservation_name(request.reservation_id, fields),))
+    return (reservation_name(request.reservation_id, fields),), ()
 
 
 def _summed(lines: Sequence[StockLine], fields: Fields) -> dict[StockName, int]:
@@ -89,9 +84,10 @@ def _summed(lines: Sequence[StockLine], fields: Fields) -> dict[StockName, int]:
 
 def _chosen_id(origin: Origin) -> str:
     """Return a reservation's id: the same one for the same request id, and else one that nothing has."""
-    if not origin.request_id:
+    namespace, request_id, place = origin
+    if not request_id:
         return uuid.uuid4().hex
-    text = f"{origin.namespace}\0{origin.request_id}\0{origin.place}"
+    text = f"{namespace}\0{request_id}\0{place}"
     return blake2b(text.encode(), digest_size=_CHOSEN_ID_BYTES).hexdigest()
 
 

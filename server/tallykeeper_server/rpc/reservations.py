@@ -1,6 +1,7 @@
 """ReservationService on the wire."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Final, cast
 
 from tallykeeper.v1 import reservation_pb2
@@ -12,9 +13,10 @@ from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import STATE_OF_MESSAGE, reservation_message
+from tallykeeper_server.rpc.level_names import reservation_name
 from tallykeeper_server.rpc.mutating import apply
 from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
-from tallykeeper_server.rpc.reservation_changes import ReservationChanges, reservation_name
+from tallykeeper_server.rpc.reservation_changes import ReservationChanges
 
 _LIST_SCANS_MAX: Final = 10
 """How many ranges of the index one page reads at most before it is returned short."""
@@ -28,21 +30,25 @@ class ReservationServicer:
         self._engine = engine
         self._changes = changes
 
-    async def Reserve(self, request: reservation_pb2.ReserveRequest, call: Call) -> reservation_pb2.ReserveResponse:
+    def Reserve(
+        self, request: reservation_pb2.ReserveRequest, call: Call
+    ) -> Awaitable[reservation_pb2.ReserveResponse]:
         """Hold copies."""
-        return await apply(self._engine, self._changes.reserve, request, call)
+        return apply(self._engine, self._changes.reserve, request, call)
 
-    async def Commit(self, request: reservation_pb2.CommitRequest, call: Call) -> reservation_pb2.CommitResponse:
+    def Commit(self, request: reservation_pb2.CommitRequest, call: Call) -> Awaitable[reservation_pb2.CommitResponse]:
         """Take what is reserved."""
-        return await apply(self._engine, self._changes.commit, request, call)
+        return apply(self._engine, self._changes.commit, request, call)
 
-    async def Release(self, request: reservation_pb2.ReleaseRequest, call: Call) -> reservation_pb2.ReleaseResponse:
+    def Release(
+        self, request: reservation_pb2.ReleaseRequest, call: Call
+    ) -> Awaitable[reservation_pb2.ReleaseResponse]:
         """Give back what is reserved."""
-        return await apply(self._engine, self._changes.release, request, call)
+        return apply(self._engine, self._changes.release, request, call)
 
-    async def Extend(self, request: reservation_pb2.ExtendRequest, call: Call) -> reservation_pb2.ExtendResponse:
+    def Extend(self, request: reservation_pb2.ExtendRequest, call: Call) -> Awaitable[reservation_pb2.ExtendResponse]:
         """Give a reservation more time."""
-        return await apply(self._engine, self._changes.extend, request, call)
+        return apply(self._engine, self._changes.extend, request, call)
 
     async def GetReservation(
         self, request: reservation_pb2.GetReservationRequest, call: Call

@@ -7,6 +7,7 @@ from tallykeeper_server.domain.levels import StockLevel, StockName
 from tallykeeper_server.domain.mutations import Applied
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import fill_stock
+from tallykeeper_server.rpc.level_names import stock_name
 from tallykeeper_server.rpc.mutating import Body, Change, Origin
 
 _CONFIGURABLE: Final = ("safety_stock", "backorder_limit", "low_stock_threshold")
@@ -16,27 +17,15 @@ _POLICIES: Final = inventory_pb2.ShortagePolicy
 _TAKE_AVAILABLE: Final = _POLICIES.SHORTAGE_POLICY_TAKE_AVAILABLE
 
 
-class NamesStock(Protocol):
-    """A message with the fields that name a stock level."""
-
-    item: str
-    location: str
-
-
-def stock_name(request: NamesStock, fields: Fields) -> StockName:
-    """Return the stock level that a message names."""
-    return StockName(fields.name("item", request.item), fields.location(request.location))
-
-
 def _read_decrement(request: inventory_pb2.DecrementCopiesRequest, fields: Fields, _: Origin) -> Body:
     name = stock_name(request, fields)
     copies = fields.copies(request)
-    fields.enum("shortage_policy", request.shortage_policy, _POLICIES)
-    return Body((name,), (copies, int(request.shortage_policy == _TAKE_AVAILABLE)))
+    policy = fields.enum("shortage_policy", request.shortage_policy, _POLICIES)
+    return (name,), (copies, int(policy == _TAKE_AVAILABLE))
 
 
 def _read_increment(request: inventory_pb2.IncrementCopiesRequest, fields: Fields, _: Origin) -> Body:
-    return Body((stock_name(request, fields),), (fields.copies(request),))
+    return (stock_name(request, fields),), (fields.copies(request),)
 
 
 def _read_set(request: inventory_pb2.SetStockRequest, fields: Fields, _: Origin) -> Body:
@@ -45,7 +34,7 @@ def _read_set(request: inventory_pb2.SetStockRequest, fields: Fields, _: Origin)
     expected: int | str = _ANY
     if request.HasField("expected_on_hand"):
         expected = fields.integer("expected_on_hand", request.expected_on_hand)
-    return Body((name,), (on_hand, expected))
+    return (name,), (on_hand, expected)
 
 
 def _read_move(request: inventory_pb2.MoveCopiesRequest, fields: Fields, _: Origin) -> Body:
@@ -54,7 +43,7 @@ def _read_move(request: inventory_pb2.MoveCopiesRequest, fields: Fields, _: Orig
     to_location = fields.location(request.to_location, "to_location")
     if from_location == to_location:
         fields.refuse("to_location", f"{to_location!r} is where the copies are; name another location")
-    return Body((StockName(item, from_location), StockName(item, to_location)), (fields.copies(request),))
+    return (StockName(item, from_location), StockName(item, to_location)), (fields.copies(request),)
 
 
 def _read_configure(request: inventory_pb2.ConfigureStockRequest, fields: Fields, _: Origin) -> Body:
@@ -65,11 +54,11 @@ def _read_configure(request: inventory_pb2.ConfigureStockRequest, fields: Fields
         if request.HasField(field)
     }
     named = fields.update_mask(request, request.update_mask, _CONFIGURABLE)
-    return Body((name,), tuple(present.get(field, 0) if field in named else _LEAVE for field in _CONFIGURABLE))
+    return (name,), tuple(present.get(field, 0) if field in named else _LEAVE for field in _CONFIGURABLE)
 
 
 def _read_delete(request: inventory_pb2.DeleteStockRequest, fields: Fields, _: Origin) -> Body:
-    return Body((stock_name(request, fields),))
+    return (stock_name(request, fields),), ()
 
 
 class _HasStock(Protocol):
@@ -82,8 +71,8 @@ def _fill(response: _HasStock, applied: Applied) -> None:
 
 
 def _fill_decrement(response: inventory_pb2.DecrementCopiesResponse, applied: Applied) -> None:
-    response.copies_taken = applied.extras[0]
-    _fill(response, applied)
+    response.copies_taken = applied.extra
+    fill_stock(response.stock_level, cast("StockLevel", applied.levels[0]))
 
 
 def _fill_move(response: inventory_pb2.MoveCopiesResponse, applied: Applied) -> None:

@@ -5,12 +5,12 @@ The head of driver_1_prefetch.lua describes both.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 import msgpack
 
-from tallykeeper_server.domain.levels import Level, ReservationName
-from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Mutation, NotApplied, Outcome, Refused
+from tallykeeper_server.domain.levels import Level, LevelName, ReservationName
+from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, NotApplied, Outcome, Refused
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.buckets import BUCKETS_LOOKED_IN, bucket_span_ms, buckets_at
@@ -23,6 +23,9 @@ NOTE: Final = "#"
 """What stands before the number of operations of the whole batch, behind the outcomes of a part of it."""
 REPLAYED: Final = "* "
 """What stands before the outcomes of a bundle that came before."""
+_PACKER: Final = msgpack.Packer(use_bin_type=False)
+"""Packs values as the script's cmsgpack unpacks them, which knows one type for texts and bytes. There is one for all
+calls, for each has a buffer of 256 KiB, whose making takes longer than to pack what one call brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +45,25 @@ def script_call(
     levels: dict[str, int] = {}
     heads: list[Argument] = []
     bodies: list[Argument] = []
-    for bundle in bundles:
+    level_suffix, level_place = keys.level_suffix, levels.setdefault
+    for namespace, mutations, request_id, atomic, identity, fingerprint, part, total in bundles:
         heads += (
-            namespaces.setdefault(bundle.namespace, len(namespaces) + 1),
-            keys.request_record(bundle),
-            bundle.fingerprint,
-            f"{OUTCOMES_JOINED_BY}{NOTE}{bundle.total}" if bundle.total else "",
-            int(bundle.atomic),
-            bundle.identity,
-            len(bundle.mutations),
+            namespaces.setdefault(namespace, len(namespaces) + 1),
+            keys.request_record(request_id, part),
+            fingerprint,
+            f"{OUTCOMES_JOINED_BY}{NOTE}{total}" if total else "",
+            int(atomic),
+            identity,
+            len(mutations),
         )
-        prefix = keys.prefix(bundle.namespace)
-        for operation, names, values, reason, reference, _ in bundle.mutations:
-            bodies += (operation, reason, reference, len(names))
-            for name in names:
-                bodies.append(levels.setdefault(prefix + keys.level_suffix(name), len(levels) + 1))
-            bodies.append(len(values))
-            bodies += values
+        prefix = keys.prefix(namespace)
+        for operation, names, values, reason, reference, _ in mutations:
+            if len(names) == 1:
+                place = level_place(prefix + level_suffix(names[0]), len(levels) + 1)
+                bodies += (operation, reason, reference, 1, place, len(values), *values)
+            else:
+                places = [level_place(prefix + level_suffix(name), len(levels) + 1) for name in names]
+                bodies += (operation, reason, reference, len(names), *places, len(values), *values)
 
     script_keys: list[Argument] = []
     for namespace in namespaces:
@@ -77,12 +82,7 @@ def script_call(
         int(final),
         int(touches),
     )
-    return script_keys, [*head, _packed(heads), _packed(bodies)]
-
-
-def _packed(values: list[Argument]) -> bytes:
-    """Pack values as the script's cmsgpack unpacks them, which knows one type for texts and bytes."""
-    return cast("bytes", msgpack.packb(values, use_bin_type=False))
+    return script_keys, [*head, _PACKER.pack(heads), _PACKER.pack(bodies)]
 
 
 def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:
@@ -92,7 +92,9 @@ def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:
     """
     text = reply.decode()
     replayed = text.startswith(REPLAYED)
-    outcomes = text.removeprefix(REPLAYED).split(OUTCOMES_JOINED_BY)
+    if replayed:
+        text = text.removeprefix(REPLAYED)
+    outcomes = text.split(OUTCOMES_JOINED_BY)
     if bundle.total and outcomes[-1].startswith(NOTE):
         del outcomes[-1]
     if not outcomes[0].startswith("OK "):
@@ -102,16 +104,20 @@ def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:
         if status in {"FAILED", "REQUEST_ID_REUSED"}:
             outcomes = outcomes[:1] * len(bundle.mutations)
     return [
-        _applied(mutation, outcome, replayed) if outcome.startswith("OK ") else _undone(outcome, replayed)
+        _applied(mutation.levels, outcome, replayed) if outcome.startswith("OK ") else _undone(outcome, replayed)
         for mutation, outcome in zip(bundle.mutations, outcomes, strict=True)
     ]
 
 
-def _applied(mutation: Mutation, text: str, replayed: bool) -> Applied:  # noqa: FBT001  # called for each change
-    head, _, levels = text.partition(LEVELS_JOINED_BY)
+def _applied(names: tuple[LevelName, ...], text: str, replayed: bool) -> Applied:  # noqa: FBT001  # called for each change
+    head, first, *others = text.split(LEVELS_JOINED_BY)
     _, revision, time_ms, *values = head.split(" ")
-    extras = (int(values[0]),) if values else ()
-    return Applied(int(revision), int(time_ms), replayed, _levels_of(mutation, levels), extras)
+    name = names[0]
+    if len(names) == 1 or isinstance(name, ReservationName):
+        levels: tuple[Level, ...] = (decode_level(name, first),)
+    else:
+        levels = tuple(map(decode_level, names, (first, *others)))
+    return Applied(int(revision), int(time_ms), replayed, levels, int(values[0]) if values else 0)
 
 
 def _undone(text: str, replayed: bool) -> Outcome:  # noqa: FBT001  # as above
@@ -122,13 +128,6 @@ def _undone(text: str, replayed: bool) -> Outcome:  # noqa: FBT001  # as above
         return NotApplied(int(time_ms), replayed)
     lines = _lines_of(values)
     return Refused(status, int(time_ms), replayed, lines[0], tuple(line for line in lines if "line" in line))
-
-
-def _levels_of(mutation: Mutation, text: str) -> tuple[Level, ...]:
-    name = mutation.levels[0]
-    if len(mutation.levels) == 1 or isinstance(name, ReservationName):
-        return (decode_level(name, text.partition(LEVELS_JOINED_BY)[0]),)
-    return tuple(map(decode_level, mutation.levels, text.split(LEVELS_JOINED_BY)))
 
 
 def _lines_of(words: list[str]) -> list[dict[str, str]]:

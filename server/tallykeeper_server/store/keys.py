@@ -5,14 +5,19 @@ one slot, so that one script may change them together. The namespace comes first
 itself, so that a brace in an item or a counter cannot move the tag.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from tallykeeper_server.domain.levels import CounterName, LevelName, ReservationName, ReservationState, StockName
-from tallykeeper_server.domain.mutations import Bundle
 from tallykeeper_server.domain.queries import Kind, ListedReservation, ListNames, ListReservations
 
 NAMESPACES: Final = "tk:namespaces"
 """A set of the namespaces that have ever been changed, outside of all of them."""
+_LEVELS_BEGIN_WITH: Final[dict[type[LevelName], str]] = {
+    StockName: "stock:",
+    CounterName: "counter:",
+    ReservationName: "reservation:",
+}
 
 
 def prefix(namespace: str) -> str:
@@ -27,9 +32,7 @@ def level(namespace: str, name: LevelName) -> str:
 
 def level_suffix(name: LevelName) -> str:
     """Return what follows the prefix in a level's key: what the ledger calls it by."""
-    if isinstance(name, StockName):
-        return f"stock:{name.text}"
-    return f"counter:{name.text}" if isinstance(name, CounterName) else f"reservation:{name.text}"
+    return _LEVELS_BEGIN_WITH[type(name)] + name.text
 
 
 def name_of_suffix(suffix: str) -> LevelName:
@@ -74,13 +77,11 @@ def due(namespace: str) -> str:
     return prefix(namespace) + "expiry"
 
 
-def request_record(bundle: Bundle) -> str:
-    """Return the field of a request bucket for a bundle. No request id holds a control character."""
-    return record_of_part(bundle.request_id, bundle.part)
+def request_record(request_id: str, part: int) -> str:
+    """Return the field of a request bucket for one part of a batch; empty if it has no request id.
 
-
-def record_of_part(request_id: str, part: int) -> str:
-    """Return the field of a request bucket for one part of a batch; empty if it has no request id."""
+    No request id holds a control character.
+    """
     return f"{request_id}\1{part}" if part and request_id else request_id
 
 
@@ -89,9 +90,10 @@ def request_bucket(namespace: str, bucket: int) -> str:
     return f"{prefix(namespace)}requests:{bucket}"
 
 
-def script_keys(namespace: str, buckets: range) -> list[str]:
+@lru_cache(maxsize=1_024)  # they are the same for hours
+def script_keys(namespace: str, buckets: range) -> tuple[str, ...]:
     """Return the keys that the script needs of a namespace, in its order, the revision aside."""
-    return [
+    return (
         ledger(namespace),
         index(namespace, Kind.STOCK),
         index(namespace, Kind.COUNTER),
@@ -100,7 +102,7 @@ def script_keys(namespace: str, buckets: range) -> list[str]:
         name_expiry(namespace, Kind.RESERVATION),
         due(namespace),
         *(request_bucket(namespace, bucket) for bucket in buckets),
-    ]
+    )
 
 
 def listed(name: LevelName) -> bytes:

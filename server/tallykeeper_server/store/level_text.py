@@ -26,14 +26,17 @@ def decode_level(name: LevelName, text: str) -> Level:
 
     :raises ValueError: the text was not written by the script.
     """
+    if isinstance(name, StockName):
+        if " " not in text:
+            return StockLevel(name, int(text))
+        fields = text.split(" ")
+        _check_count(fields, _STOCK_FIELDS)
+        return StockLevel(name, *map(int, fields))
     if isinstance(name, ReservationName):
         return _decode_reservation(name, text)
     if " " not in text:
-        return StockLevel(name, int(text)) if isinstance(name, StockName) else Counter(name, int(text))
+        return Counter(name, int(text))
     fields = text.split(" ")
-    if isinstance(name, StockName):
-        _check_count(fields, _STOCK_FIELDS)
-        return StockLevel(name, *map(int, fields))
     _check_count(fields, _COUNTER_FIELDS)
     return Counter(name, int(fields[0]), *map(_optional, fields[1:]))
 

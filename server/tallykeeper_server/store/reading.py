@@ -169,7 +169,7 @@ def _count_namespace(query: CountNamespace, _: Retention) -> Reading:
 
 
 def _lookup_request(query: LookupRequest, retention: Retention) -> Reading:
-    field = keys.record_of_part(query.request_id, query.part)
+    field = keys.request_record(query.request_id, query.part)
     buckets = [keys.request_bucket(query.namespace, bucket) for bucket in buckets_at(query.now_ms, retention)]
     return Reading([("HGET", bucket, field) for bucket in buckets], _record)
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final, cast
 
 import structlog
@@ -31,6 +32,7 @@ from tallykeeper_server.store.script_calls import ScriptCalls
 from tallykeeper_server.store.tail import LedgerTail
 
 _NAMESPACES_REMEMBERED_MAX: Final = 100_000
+_LANES_REMEMBERED_MAX: Final = 10_000
 _SCRIPTS_AT_ONCE: Final = 2
 """As many as a lane of the engine has under way, for each level of durability."""
 _SCRIPT_TRIES: Final = 5
@@ -71,12 +73,15 @@ class RedisStore:
         self._namespaces: set[str] = set()
         self._meter = meter or StoreMeter(Metrics())
         self.scripts = ScriptCalls(self._line_of, retention, policy, meter=self._meter, wall_clock=wall_clock)
+        self._lane_of_namespace = lru_cache(_LANES_REMEMBERED_MAX)(
+            lambda name: (policy.of(name).value, self._routes.place_of(keys.prefix(name)))
+        )
         self._counts_open = meter is not None
         self._sweeps = 0
 
     def lane_of(self, bundle: Bundle) -> Hashable:
         """Return where its namespace is, and its level of durability: nobody waits for what another's asks."""
-        return self._policy.of(bundle.namespace), self._routes.place_of(keys.prefix(bundle.namespace))
+        return self._lane_of_namespace(bundle.namespace)
 
     def query_lane_of(self, query: Query[Any]) -> Hashable:
         """Return which node answers it: so nobody waits for a node that another asks."""
@@ -106,6 +111,8 @@ class RedisStore:
                     raise
                 results |= dict.fromkeys(waiting, error)
                 break
+            if not results and Interrupted not in map(type, ran):  # as nearly always
+                return cast("list[list[Outcome] | TallyError]", ran)
             interrupted: dict[int, Interrupted] = {}
             for place, result in zip(waiting, ran, strict=True):
                 if isinstance(result, Interrupted):
@@ -183,10 +190,12 @@ class RedisStore:
         :raises TallyError: as Connection.call says.
         """
         ran = await self.scripts.run(bundles, durability, final=final)
-        outcomes = [(bundle, each) for bundle, each in zip(bundles, ran.results, strict=True) if isinstance(each, list)]
-        self._meter.replays.add(sum(_is_replay(each[0]) for _, each in outcomes))
-        if not {bundle.namespace for bundle, _ in outcomes} <= self._namespaces:
-            await self._note_namespaces({bundle.namespace for bundle, each in outcomes if _has_changed(each)})
+        self._meter.replays.add(sum([isinstance(each, list) and _is_replay(each[0]) for each in ran.results]))
+        if not {bundle.namespace for bundle in bundles} <= self._namespaces:
+            changed = zip(bundles, ran.results, strict=True)
+            await self._note_namespaces(
+                {bundle.namespace for bundle, each in changed if isinstance(each, list) and _has_changed(each)}
+            )
         if ran.missing is None:
             return list(ran.results)
         error = NotDurableYetError(durability, ran.missing)

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha1
 from typing import Final, cast
@@ -123,10 +123,9 @@ class ScriptCalls:
         first: dict[str, int] = {}
         last: dict[str, int] = {}
         for bundle, outcomes in zip(bundles, results, strict=True):
-            for outcome in outcomes if isinstance(outcomes, list) else ():
-                if isinstance(outcome, Applied) and not outcome.replayed:
-                    first.setdefault(bundle.namespace, outcome.revision)
-                    last[bundle.namespace] = outcome.revision
+            if isinstance(outcomes, list) and (revision := _first_revision(outcomes)):
+                first.setdefault(bundle.namespace, revision)
+                last[bundle.namespace] = _first_revision(reversed(outcomes))
         for namespace in self._seen.note(first, last, seen_before):
             log.error(
                 "the store lost acknowledged changes: revisions are given once more",
@@ -136,6 +135,14 @@ class ScriptCalls:
             )
             self._meter.revisions_lost.add()
             self.on_revisions_lost(namespace)
+
+
+def _first_revision(outcomes: Iterable[Outcome]) -> int:
+    """Return the revision that the first of a bundle's mutations made that was applied; 0 if none was, or before."""
+    for outcome in outcomes:
+        if isinstance(outcome, Applied):
+            return 0 if outcome.replayed else outcome.revision
+    return 0
 
 
 async def _declare_holds(bundles: Sequence[Bundle], line: Line) -> Sequence[Bundle]:
