@@ -20,6 +20,7 @@ from tallykeeper_server.domain.errors import (
     StoreOutOfMemoryError,
     StoreUnavailableError,
 )
+from tallykeeper_server.store.replies import Replies
 from tallykeeper_server.store.store_url import Address, connection_parameters
 
 Argument: TypeAlias = str | bytes | int
@@ -65,6 +66,8 @@ class Connection:
         self._timeout_seconds = timeout_seconds
         self._locate = locate
         self._lock = asyncio.Lock()
+        self._replies = Replies(exceptions.ResponseError)
+        self._transport: asyncio.WriteTransport | None = None
         self.users = 0
         """How many callers use it just now, or wait for it."""
 
@@ -94,11 +97,13 @@ class Connection:
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
+        self._transport = None
         await self._connection.disconnect(nowait=True)
 
     async def _pipeline(self, commands: Sequence[Command]) -> list[Reply]:
         try:
-            await self._connect()
+            if not self._is_usable():
+                await self._connect()
             replies = await self._exchange(commands)
         except BaseException:
             # Also when cancelled: a reply that is still on its way would be taken for the next caller's.
@@ -109,26 +114,34 @@ class Connection:
         return replies
 
     async def _connect(self) -> None:
-        """Connect if there is no connection, or if what there is has been closed by the other side."""
+        """Connect, to a primary.
+
+        :raises StoreUnavailableError: it cannot be reached.
+        """
         try:
-            if await self._is_usable():
-                return
             async with asyncio.timeout(self._timeout_seconds):
                 await self._connection.disconnect(nowait=True)
                 if self._locate is not None:
                     located = cast("redis_connection.Connection", self._connection)
                     located.host, located.port = await self._locate()
                 await self._connection.connect()  # type: ignore[no-untyped-call]  # redis-py gives it no types
+                self._take_over()
                 if self._locate is not None:
                     await self._check_role()
         except (RedisError, TimeoutError, OSError) as error:
             message = f"the store cannot be reached ({_brief(error)})"
             raise StoreUnavailableError(message) from error
 
-    async def _is_usable(self) -> bool:
+    def _take_over(self) -> None:
+        """Send and read from now on without redis-py, which has connected and closes in the end."""
+        connection: Any = self._connection
+        self._replies = Replies(connection._parser.parse_error)  # noqa: SLF001  # it knows the errors by their codes
+        self._transport = cast("asyncio.WriteTransport", connection._writer.transport)  # noqa: SLF001  # no other way
+        self._transport.set_protocol(self._replies)
+
+    def _is_usable(self) -> bool:
         """Tell whether there is a connection that neither side has ended, with nothing on it that is left over."""
-        writer = self._connection._writer  # noqa: SLF001  # redis-py itself does not notice a connection that was reset
-        return writer is not None and not writer.is_closing() and not await self._connection.can_read()
+        return self._transport is not None and not self._transport.is_closing() and self._replies.are_clean
 
     async def _check_role(self) -> None:
         """Return if this is a primary, or does not say: who told where it is may not have heard yet that it is not.
@@ -137,31 +150,26 @@ class Connection:
 
         :raises StoreUnavailableError: it is a replica.
         """
-        await self._connection.send_packed_command(hiredis.pack_command(("ROLE",)), check_health=False)
-        role = await self._read()
+        (role,) = await self._send([("ROLE",)])
         if isinstance(role, list) and role[0] != b"master":
             message = "the store is being failed over: what was its primary is a replica now"
             raise StoreUnavailableError(message)
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Reply]:
-        packed = b"".join(hiredis.pack_command(cast("tuple[Any]", command)) for command in commands)
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                await self._connection.send_packed_command(packed, check_health=False)
-                return [await self._read() for _ in commands]
+            return await self._send(commands)
         except exceptions.InvalidResponse as error:
             message = f"the store does not answer as Redis does ({_brief(error)})"
             raise OutcomeUnknownError(message) from error
-        except (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, OSError) as error:
+        except OSError as error:  # TimeoutError is one
             message = f"the store was lost before it answered ({_brief(error)})"
             raise OutcomeUnknownError(message) from error
 
-    async def _read(self) -> Reply:
-        try:
-            reply: Reply = await self._connection.read_response(disable_decoding=True, disconnect_on_error=False)
-        except (exceptions.ResponseError, exceptions.BusyLoadingError, exceptions.AuthenticationError) as error:
-            return error
-        return reply
+    async def _send(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send commands and return their replies, as Replies.next does."""
+        packed = [hiredis.pack_command(cast("tuple[Any]", command)) for command in commands]
+        cast("asyncio.WriteTransport", self._transport).writelines(packed)
+        return cast("list[Reply]", await self._replies.next(len(packed), timeout_seconds=self._timeout_seconds))
 
 
 class Connections:
