@@ -31,7 +31,7 @@ class Made:
     def __init__(self) -> None:
         self.store = HeldStore()
         self.names: list[Hashable] = []
-        self.lanes = Lanes(lambda item: item[0], self._make)
+        self.lanes = Lanes(lambda item: item[0], self._make, waiting_items_max=LIMITS.waiting_items_max)
 
     def _make(self, name: Hashable, backlog: Backlog) -> Lane[str, str]:
         self.names.append(name)
@@ -65,6 +65,22 @@ async def test_what_waits_in_all_lanes_has_one_limit() -> None:
     made.store.gate.set()
     await asyncio.gather(*calls)
     assert await asyncio.gather(*made.submit("c1")) == ["c1"]
+
+
+async def test_the_rest_of_what_is_begun_is_taken_however_many_wait() -> None:
+    made = Made()
+    calls = made.submit("a1")
+    await asyncio.sleep(0)
+    made.lanes.check_room()
+    calls += made.submit("a2", "b1", "b2", "b3")
+
+    with pytest.raises(OverloadedError):
+        made.lanes.check_room()
+    deadline = asyncio.get_running_loop().time() + 10.0
+    calls.append(made.lanes.submit("c1", deadline=deadline, may_resend=False, is_begun=True))
+
+    made.store.gate.set()
+    assert await asyncio.gather(*calls) == ["a1", "a2", "b1", "b2", "b3", "c1"]
 
 
 async def test_idle_lanes_are_dropped_and_busy_ones_kept() -> None:

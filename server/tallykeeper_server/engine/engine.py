@@ -54,8 +54,15 @@ class Engine:
         def query_lane(_: Hashable, backlog: Backlog) -> Lane[Query[Any], object]:
             return Lane(store.read, query_limits, meter=query_meter, backlog=backlog)
 
-        self._bundles = Lanes(store.lane_of, lane)
-        self._queries = Lanes(store.query_lane_of, query_lane)
+        self._bundles = Lanes(store.lane_of, lane, waiting_items_max=mutation_limits.waiting_items_max)
+        self._queries = Lanes(store.query_lane_of, query_lane, waiting_items_max=query_limits.waiting_items_max)
+
+    def check_room(self) -> None:
+        """Return if there is room for more mutations: what need not be read is refused for less.
+
+        :raises OverloadedError: as many wait as may.
+        """
+        self._bundles.check_room()
 
     async def apply(
         self, namespace: str, mutation: Mutation, *, request_id: str, deadline: float, identity: str = ""
@@ -86,7 +93,9 @@ class Engine:
         outcomes: list[Outcome] = []
         for bundle in bundles_of(batch):
             with after_steps(outcomes):
-                done = await self._bundles.submit(bundle, deadline=deadline, may_resend=bool(bundle.request_id))
+                done = await self._bundles.submit(
+                    bundle, deadline=deadline, may_resend=bool(bundle.request_id), is_begun=bundle.part > 0
+                )
                 if isinstance(done[0], Failed):
                     raise _defect_of(bundle.mutations[0], done[0])
                 outcomes += done

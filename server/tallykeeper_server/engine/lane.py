@@ -64,7 +64,17 @@ class _Waiting(Generic[Item, Result]):
 class Backlog:
     """What waits, in one lane or in several that share a limit."""
 
+    items_max: int
     load: int = 0
+
+    def check_room(self) -> None:
+        """Return if more may wait.
+
+        :raises OverloadedError: as much waits as may.
+        """
+        if self.load >= self.items_max:
+            message = f"{self.load} calls are waiting for the store already; try again later"
+            raise OverloadedError(message)
 
 
 class Lane(Generic[Item, Result]):
@@ -97,7 +107,7 @@ class Lane(Generic[Item, Result]):
         """
         self._send = send
         self._meter = meter or LaneMeter(Metrics(), "")
-        self._backlog = backlog or Backlog()
+        self._backlog = backlog or Backlog(limits.waiting_items_max)
         self._meter.depth.read = lambda: self._backlog.load
         self._limits = limits
         self._weigh = weigh
@@ -113,8 +123,12 @@ class Lane(Generic[Item, Result]):
         self._sent_at = 0.0
         self._retry_seconds = 0.0
 
-    def submit(self, item: Item, *, deadline: float, may_resend: bool) -> asyncio.Future[Result]:
+    def submit(
+        self, item: Item, *, deadline: float, may_resend: bool, is_begun: bool = False
+    ) -> asyncio.Future[Result]:
         """Take a call into the lane. ``deadline`` is in the event loop's time.
+
+        One that ``is_begun`` is the rest of something of which a part has been done: it is taken however many wait.
 
         The future is done at the latest when the deadline has passed and the send that is then under way has
         ended. A caller that stops waiting withdraws its call if it has not been sent, and else changes
@@ -122,9 +136,8 @@ class Lane(Generic[Item, Result]):
 
         :raises OverloadedError: as many calls wait as the lane may hold.
         """
-        if self._backlog.load >= self._limits.waiting_items_max:
-            message = f"{self._backlog.load} calls are waiting for the store already; try again later"
-            raise OverloadedError(message)
+        if not is_begun:
+            self._backlog.check_room()
         future: asyncio.Future[Result] = self._loop.create_future()
         weight = self._weigh(item)
         self._waiting.append(_Waiting(item, future, weight, deadline, may_resend, perf_counter()))

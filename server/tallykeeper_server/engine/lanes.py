@@ -17,15 +17,28 @@ class Lanes(Generic[Item, Result]):
     """Puts each call into the lane of those that it may travel with. What waits in all of them has one limit."""
 
     def __init__(
-        self, lane_of: Callable[[Item], Hashable], make: Callable[[Hashable, Backlog], Lane[Item, Result]]
+        self,
+        lane_of: Callable[[Item], Hashable],
+        make: Callable[[Hashable, Backlog], Lane[Item, Result]],
+        *,
+        waiting_items_max: int,
     ) -> None:
         """``lane_of`` names an item's lane, and ``make`` makes a lane of that name, which shares the backlog."""
         self._lane_of = lane_of
         self._make = make
-        self._backlog = Backlog()
+        self._backlog = Backlog(waiting_items_max)
         self._lanes: dict[Hashable, Lane[Item, Result]] = {}
 
-    def submit(self, item: Item, *, deadline: float, may_resend: bool) -> asyncio.Future[Result]:
+    def check_room(self) -> None:
+        """Return if more may wait.
+
+        :raises OverloadedError: as many calls wait in all lanes as one may hold.
+        """
+        self._backlog.check_room()
+
+    def submit(
+        self, item: Item, *, deadline: float, may_resend: bool, is_begun: bool = False
+    ) -> asyncio.Future[Result]:
         """Take a call into its lane, as Lane.submit does.
 
         :raises OverloadedError: as many calls wait in all lanes as one may hold.
@@ -34,7 +47,7 @@ class Lanes(Generic[Item, Result]):
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._add(name)
-        return lane.submit(item, deadline=deadline, may_resend=may_resend)
+        return lane.submit(item, deadline=deadline, may_resend=may_resend, is_begun=is_begun)
 
     def _add(self, name: Hashable) -> Lane[Item, Result]:
         if len(self._lanes) >= _KEPT_MAX:

@@ -54,11 +54,8 @@ def changes_of_operations(reservations: ReservationChanges) -> Changes:
     }
 
 
-class _Operation(NamedTuple):
-    """One operation of a batch: the field of the oneof that it is, empty if it is none, and the operation's message."""
-
-    field: str
-    message: batch_pb2.Operation
+_Operation: TypeAlias = tuple[str, batch_pb2.Operation]
+"""One operation of a batch: the field of the oneof that it is, empty if it is none, and the operation's message."""
 
 
 class _About(NamedTuple):
@@ -86,6 +83,7 @@ class BatchServicer:
 
     async def Apply(self, request: batch_pb2.ApplyRequest, call: Call) -> batch_pb2.ApplyResponse:
         """Apply operations in order, all or none, or each for itself."""
+        self._engine.check_room()
         operations = _operations_of(request)
         fields = Fields()
         namespace = fields.namespace(request.namespace)
@@ -118,7 +116,7 @@ class BatchServicer:
             if trial.are_right:
                 return mutations
         return [
-            self._mutation_of(about, place, operation, fields.within(_path_of(place, operation.field)))
+            self._mutation_of(about, place, operation, fields.within(_path_of(place, operation[0])))
             for place, operation in enumerate(operations)
         ]
 
@@ -178,9 +176,9 @@ def _operations_of(request: batch_pb2.ApplyRequest) -> list[_Operation]:
     :raises BatchTooLargeError: it is.
     """
     count = len(request.operations)
-    found = (_Operation(message.WhichOneof("operation") or "", message) for message in request.operations)
+    found = ((message.WhichOneof("operation") or "", message) for message in request.operations)
     operations = list(found) if count <= limits.BATCH_OPERATIONS_MAX else found  # what is too large is not kept
-    lines = count + sum(_further_lines_of(operation) for operation in operations if operation.field in _WITH_LINES)
+    lines = count + sum([_further_lines_of(field, message) for field, message in operations if field in _WITH_LINES])
     if isinstance(operations, list) and lines <= limits.BATCH_LINES_MAX:
         return operations
     raise BatchTooLargeError(
@@ -188,6 +186,6 @@ def _operations_of(request: batch_pb2.ApplyRequest) -> list[_Operation]:
     )
 
 
-def _further_lines_of(operation: _Operation) -> int:
+def _further_lines_of(field: str, message: batch_pb2.Operation) -> int:
     """Return for how many lines more than one an operation counts that has lines."""
-    return max(0, len(getattr(operation.message, operation.field).lines) - 1)
+    return max(0, len(getattr(message, field).lines) - 1)

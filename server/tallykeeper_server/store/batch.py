@@ -21,6 +21,9 @@ OUTCOMES_JOINED_BY: Final = "\x1e"
 LEVELS_JOINED_BY: Final = "\n"
 NOTE: Final = "#"
 """What stands before the number of operations of the whole batch, behind the outcomes of a part of it."""
+APPLIED: Final = "OK "
+_WORDS_MIN: Final = 3
+"""How many words an outcome of this kind has before its first level, if it has no extra."""
 REPLAYED: Final = "* "
 """What stands before the outcomes of a bundle that came before."""
 _PACKER: Final = msgpack.Packer(use_bin_type=False)
@@ -91,33 +94,36 @@ def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:
     :raises ValueError: the script did not write it.
     """
     text = reply.decode()
+    if text.startswith(APPLIED) and not bundle.total:  # one change, now made: as nearly always
+        return [_applied(bundle.mutations[0].levels, text, False)]  # noqa: FBT003  # not replayed
     replayed = text.startswith(REPLAYED)
     if replayed:
         text = text.removeprefix(REPLAYED)
     outcomes = text.split(OUTCOMES_JOINED_BY)
     if bundle.total and outcomes[-1].startswith(NOTE):
         del outcomes[-1]
-    if not outcomes[0].startswith("OK "):
+    if not outcomes[0].startswith(APPLIED):
         status = outcomes[0].partition(" ")[0]
         if status in {"DUE", "READ_AGAIN"}:
             return Interrupted(due=status == "DUE")
         if status in {"FAILED", "REQUEST_ID_REUSED"}:
             outcomes = outcomes[:1] * len(bundle.mutations)
     return [
-        _applied(mutation.levels, outcome, replayed) if outcome.startswith("OK ") else _undone(outcome, replayed)
+        _applied(mutation.levels, outcome, replayed) if outcome.startswith(APPLIED) else _undone(outcome, replayed)
         for mutation, outcome in zip(bundle.mutations, outcomes, strict=True)
     ]
 
 
 def _applied(names: tuple[LevelName, ...], text: str, replayed: bool) -> Applied:  # noqa: FBT001  # called for each change
-    head, first, *others = text.split(LEVELS_JOINED_BY)
-    _, revision, time_ms, *values = head.split(" ")
+    head, _, after = text.partition(LEVELS_JOINED_BY)
+    words = head.split(" ")
     name = names[0]
+    levels: tuple[Level, ...]
     if len(names) == 1 or isinstance(name, ReservationName):
-        levels: tuple[Level, ...] = (decode_level(name, first),)
+        levels = (decode_level(name, after),)
     else:
-        levels = tuple(map(decode_level, names, (first, *others)))
-    return Applied(int(revision), int(time_ms), replayed, levels, int(values[0]) if values else 0)
+        levels = tuple(map(decode_level, names, after.split(LEVELS_JOINED_BY)))
+    return Applied(int(words[1]), int(words[2]), replayed, levels, int(words[3]) if len(words) > _WORDS_MIN else 0)
 
 
 def _undone(text: str, replayed: bool) -> Outcome:  # noqa: FBT001  # as above
