@@ -109,13 +109,30 @@ async def test_a_second_batch_is_under_way_as_soon_as_enough_wait_for_it() -> No
 
     futures += submit(lane, 3)
     await asyncio.sleep(0)
-    futures += submit(lane, *range(4, 13))
+    futures += submit(lane, *range(4, 11))
     await asyncio.sleep(0)
-    assert store.batches == [[0], [1, 2, 3]]  # and no third, however many wait
+    assert store.batches == [[0], [1, 2, 3]]  # and no third that is not full
 
     store.release()
-    assert await asyncio.gather(*futures) == [10 * item for item in range(13)]
-    assert [len(batch) for batch in store.batches] == [1, 3, 8, 1]
+    assert await asyncio.gather(*futures) == [10 * item for item in range(11)]
+    assert [len(batch) for batch in store.batches] == [1, 3, 7]
+
+
+async def test_full_batches_are_under_way_beside_others_up_to_four() -> None:
+    store = PlayedStore()
+    store.hold()
+    limits = LaneLimits(batch_items_max=4, waiting_items_max=40, pause_seconds=0.0, second_items_min=2)
+    lane = Lane(store.send, limits)
+    futures = submit(lane, 0)
+    await asyncio.sleep(0)
+    futures += submit(lane, *range(1, 20))
+    await asyncio.sleep(0)
+
+    assert [len(batch) for batch in store.batches] == [1, 2, 4, 4]
+
+    store.release()
+    assert await asyncio.gather(*futures) == [10 * item for item in range(20)]
+    assert [len(batch) for batch in store.batches] == [1, 2, 4, 4, 4, 4, 1]
 
 
 async def test_a_second_batch_is_at_least_half_of_those_lately_under_way() -> None:

@@ -24,7 +24,7 @@ from tallykeeper_server.metrics.registry import Metrics
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_BATCHES_MAX: Final = 2
+_BATCHES_MAX: Final = 4
 _RETRY_FIRST_SECONDS: Final = 0.05
 _RETRY_MAX_SECONDS: Final = 0.5
 
@@ -85,7 +85,8 @@ class Lane(Generic[Item, Result]):
     sent. Callers that wait for their replies before they call again are so served together. A caller alone never waits.
 
     A second batch may be under way: it is sent as soon as half as many calls wait as were lately under way, and no
-    fewer than is worth a batch. So what sends and what carries out are busy at the same time.
+    fewer than is worth a batch. So what sends and what carries out are busy at the same time. Two more may be, if they
+    are full: then nothing is won by waiting, and what carries out has enough to do while large calls are read.
     """
 
     def __init__(
@@ -158,7 +159,8 @@ class Lane(Generic[Item, Result]):
     def _send_or_wait(self) -> None:
         """Send what waits, or set a timer for it, or leave it to the reply that is awaited."""
         if self._under_way:
-            if len(self._under_way) < _BATCHES_MAX and self._load >= self._second_load and not self._retry_seconds:
+            enough = self._second_load if len(self._under_way) == 1 else self._limits.batch_items_max
+            if self._load >= enough and len(self._under_way) < _BATCHES_MAX and not self._retry_seconds:
                 self._send_now()
             return
         if self._retry_seconds:

@@ -33,7 +33,7 @@ from tallykeeper_server.store.tail import LedgerTail
 
 _NAMESPACES_REMEMBERED_MAX: Final = 100_000
 _LANES_REMEMBERED_MAX: Final = 10_000
-_SCRIPTS_AT_ONCE: Final = 2
+_SCRIPTS_AT_ONCE: Final = 4
 """As many as a lane of the engine has under way, for each level of durability."""
 _SCRIPT_TRIES: Final = 5
 """How often a bundle is run that must wait for others: the last time, holds whose time is up count as held."""
