@@ -46,25 +46,32 @@ local function place_of(at, order, number)
   return mutations[at + 3 + own], own
 end
 
--- The text of a level after an operation, false if it deletes it; what the ledger says of it; and what the reply says.
+-- The text of a level after an operation, false if it deletes it; and what the ledger says of it: the changes, and its
+-- text there.
 local function describe(place, value)
   local kind = level_kinds[place]
   local text = value and kind.encode(value)
-  local line = '\t' .. level_names[place] .. '\t' .. kind.changes(level_values[place], value) .. '\t'
-    .. (value and kind.entry_text and kind.entry_text(value) or text or '')
-  return text, line, text or level_texts[place]
+  local shown = value and kind.entry_text and kind.entry_text(value) or text or ''
+  return text, kind.changes(level_values[place], value), shown
 end
 
--- The texts of several levels, and the same of all together. Of a reservation and what it holds, the reply says the
--- reservation alone.
+-- The texts of several levels; what the ledger says of them; and what the reply does: of a reservation and what it
+-- holds, the reservation alone.
 local function describe_all(at, order, count, after)
-  local texts, lines, told = {}, {}, {}
+  local texts, lines = {}, {}
   for number = 1, count do
     local place, own = place_of(at, order, number)
-    texts[number], lines[number], told[number] = describe(place, after[own])
+    local line = 3 * number
+    lines[line - 2] = level_names[place]
+    texts[number], lines[line - 1], lines[line] = describe(place, after[own])
   end
-  local is_reservation = level_kinds[place_of(at, order, 1)] == reservation
-  return texts, table.concat(lines), is_reservation and told[1] or table.concat(told, LEVELS_JOINED_BY)
+  local told = { texts[1] }
+  if level_kinds[place_of(at, order, 1)] ~= reservation then
+    for number = 1, count do
+      told[number] = texts[number] or level_texts[place_of(at, order, number)]
+    end
+  end
+  return texts, table.concat(lines, '\t'), table.concat(told, LEVELS_JOINED_BY)
 end
 
 -- Takes over what a level has become.
@@ -83,15 +90,17 @@ local function take_over(at, extra, after)
   local order = after.order
   local count = order and #order or mutations[at + 3]
   local first, own = place_of(at, order, 1)
-  local text, texts, line, told
+  local name, text, changes, shown, texts, lines, told
   if count == 1 then
-    text, line, told = describe(first, after[own])
+    name = level_names[first]
+    text, changes, shown = describe(first, after[own])
+    told = text or level_texts[first]
   else
-    texts, line, told = describe_all(at, order, count, after)
+    texts, lines, told = describe_all(at, order, count, after)
   end
   local revision = text_of(home.revision + 1)
   local entry = mutations[at] .. '\t' .. request_id .. '\t' .. mutations[at + 1] .. '\t' .. mutations[at + 2] .. '\t'
-    .. identity .. line
+    .. identity .. '\t' .. (lines or name .. '\t' .. changes .. '\t' .. shown)
   local outcome = 'OK ' .. revision .. ' ' .. now_text .. (extra and ' ' .. text_of(extra) or '') .. LEVELS_JOINED_BY
     .. told
 
