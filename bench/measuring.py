@@ -1,5 +1,6 @@
 """One measurement: a load on a contender, and the CPU time that everything used for it."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -7,7 +8,7 @@ from typing import Any
 
 from bench.contenders import Contender
 from bench.generator import Generator, Request
-from bench.processes import Process
+from bench.processes import Process, busy_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Sample:
     server_cpu: float
     store_cpu: float
     generator_cpu: float
+    cores_busy: float
+    """How many cores of the machine were, with everything on them: the kernel's work, which belongs to nobody, too."""
 
 
 @dataclass(slots=True)
@@ -55,7 +58,7 @@ class Series:
 
     def as_json(self) -> dict[str, Any]:
         """Return it with its medians, as it is written to the results."""
-        medians = {name: round(self.median(name), 1) for name in Sample.__dataclass_fields__}
+        medians = {name: round(self.median(name), 2) for name in Sample.__dataclass_fields__}
         return asdict(self) | {"medians": medians, "operations_per_second": round(self.rate)}
 
 
@@ -75,10 +78,12 @@ def measure(generator: Generator, point: Point, store: Process, *, warm_up: floa
     """
     server = point.contender.process
     before = (server.cpu_seconds(), store.cpu_seconds())
+    began, busy_before = time.monotonic(), busy_seconds()
     load = generator.run(
         point.contender.port, point.request, in_flight=point.series.in_flight, warm_up=warm_up, seconds=seconds
     )
     used = (server.cpu_seconds() - before[0], store.cpu_seconds() - before[1])
+    cores_busy = (busy_seconds() - busy_before) / (time.monotonic() - began)
     calls = max(1, load.succeeded.calls)
     all_calls = calls * (warm_up + seconds) / seconds
     point.series.samples.append(
@@ -92,6 +97,7 @@ def measure(generator: Generator, point: Point, store: Process, *, warm_up: floa
             server_cpu=used[0] / all_calls * 1e6,
             store_cpu=used[1] / all_calls * 1e6,
             generator_cpu=load.cpu_seconds / calls * 1e6,
+            cores_busy=cores_busy,
         )
     )
 

@@ -66,6 +66,12 @@ class Process:
         return [process, *process.children(recursive=True)]
 
 
+def busy_seconds() -> float:
+    """Return for how long all cores together have been busy since the machine started."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system + getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0))
+
+
 def python(module: str, *words: str | int) -> list[str]:
     """Return the command that runs a module of the benchmark."""
     return [sys.executable, "-m", module, *map(str, words)]

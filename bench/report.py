@@ -29,8 +29,9 @@ def table(results: Results) -> Iterator[str]:
     """Yield the lines of the table."""
     yield (
         f"{'':36} {'in':>5} {'changes':>9} {'p50':>8} {'p99':>8} {'p99.9':>8} {'server':>7} {'store':>7} {'load':>6}"
+        f" {'cores':>6}"
     )
-    yield f"{'':36} {'flight':>5} {'/s':>8} {'ms':>8} {'ms':>8} {'ms':>8} {'us CPU per call':>22}"
+    yield f"{'':36} {'flight':>5} {'/s':>8} {'ms':>8} {'ms':>8} {'ms':>8} {'us CPU per call':>22} {'busy':>6}"
     store = None
     for series in sorted(results.series, key=lambda each: (each.store, each.name, each.in_flight)):
         if series.store != store:
@@ -38,7 +39,8 @@ def table(results: Results) -> Iterator[str]:
             yield f"\n{store}"
         times = " ".join(f"{series.median(what) / 1_000:8.2f}" for what in ("p50", "p99", "p999"))
         cpu = " ".join(f"{series.median(f'{what}_cpu'):6.0f}" for what in ("server", "store", "generator"))
-        yield f"  {series.name:34} {series.in_flight:5} {series.rate:9,.0f} {times} {cpu}"
+        busy = f"{series.median('cores_busy'):6.2f}"
+        yield f"  {series.name:34} {series.in_flight:5} {series.rate:9,.0f} {times} {cpu} {busy}"
         if refused := series.median("refused_per_second"):
             yield f"  {'  refused':34} {'':5} {refused:9,.0f} {'':8} {series.median('refused_p99') / 1_000:8.2f}"
     for place, numbers in results.numbers.items():

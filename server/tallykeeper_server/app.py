@@ -8,13 +8,13 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import grpc.aio
 import structlog
 from grpc_health.v1 import health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
 from tallykeeper_server.access.access_file import AccessFileError
@@ -260,15 +260,35 @@ def _listener(handlers: Sequence[grpc.GenericRpcHandler], health: Health, settin
         ]
     )
     server.add_generic_rpc_handlers(list(handlers))
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    by_name: Any = _ByName(server)
+    health_pb2_grpc.add_HealthServicer_to_server(health, by_name)
     if settings.reflection:
         names = (
             *(service.full_name for service in _SERVICES.values()),
             "grpc.health.v1.Health",
             reflection.SERVICE_NAME,
         )
-        reflection.enable_server_reflection(names, server)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]  # generated
+            reflection.aio.ReflectionServicer(names), by_name
+        )
     return server
+
+
+class _ByName:
+    """Stands in for a server where gRPC's generated code adds handlers to one: they are found by name alone.
+
+    Those that are registered besides, grpc.aio awaits one by one with each call that it takes in.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Add them."""
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def add_registered_method_handlers(self, service: str, handlers: object) -> None:
+        """Leave it at that."""
 
 
 async def _sweep(store: RedisStore, interval_seconds: float) -> None:
