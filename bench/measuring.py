@@ -69,6 +69,8 @@ class Point:
     series: Series
     contender: Contender
     request: Request
+    times: int = 1
+    """How often in each repetition: more than once what is compared with something not much slower or faster."""
 
 
 def measure(generator: Generator, point: Point, store: Process, *, warm_up: float, seconds: float) -> None:
@@ -104,7 +106,9 @@ def measure(generator: Generator, point: Point, store: Process, *, warm_up: floa
 
 def measure_all(generator: Generator, points: Sequence[Point], store: Process, pace: Pace) -> list[Series]:
     """Measure all points in turn, again and again, so that what the machine does besides meets all of them alike."""
-    for _ in range(pace.repetitions):
+    times_max = max(point.times for point in points)
+    for turn in range(pace.repetitions * times_max):
         for point in points:
-            measure(generator, point, store, warm_up=pace.warm_up, seconds=pace.seconds)
+            if turn % times_max < point.times:
+                measure(generator, point, store, warm_up=pace.warm_up, seconds=pace.seconds)
     return [point.series for point in points]
