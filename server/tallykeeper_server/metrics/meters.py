@@ -23,7 +23,7 @@ class CallMeter:
 
     def succeeded(self, began_at: float) -> None:
         """Note the end of a call that began at a time of ``perf_counter`` and was answered."""
-        self._codes.values[_OK] += 1
+        self._codes.add(_OK)
         if self._durations is not None:
             self._durations.observe(perf_counter() - began_at)
 

@@ -125,10 +125,7 @@ class Fields:
 
     def copies(self, request: _HasCopies) -> int:
         """The field ``copies``: 1 or more; 1 when absent."""
-        if not request.HasField("copies"):
-            return 1
-        copies = request.copies
-        return copies if 1 <= copies <= limits.INTEGER_MAX else self.quantity("copies", copies, least=1)
+        return self.quantity("copies", request.copies, least=1) if request.HasField("copies") else 1
 
     def enum(self, field: str, value: int, allowed: EnumTypeWrapper) -> int:
         """One of an enum's values."""

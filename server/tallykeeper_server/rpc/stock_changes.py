@@ -20,9 +20,7 @@ _TAKE_AVAILABLE: Final = _POLICIES.SHORTAGE_POLICY_TAKE_AVAILABLE
 def _read_decrement(request: inventory_pb2.DecrementCopiesRequest, fields: Fields, _: Origin) -> Body:
     name = stock_name(request, fields)
     copies = fields.copies(request)
-    policy = request.shortage_policy
-    if policy:
-        fields.enum("shortage_policy", policy, _POLICIES)
+    policy = fields.enum("shortage_policy", request.shortage_policy, _POLICIES)
     return (name,), (copies, int(policy == _TAKE_AVAILABLE))
 
 
