@@ -36,6 +36,7 @@ from tallykeeper_server.rpc.counters import CounterServicer
 from tallykeeper_server.rpc.health import Health
 from tallykeeper_server.rpc.inventory import InventoryServicer
 from tallykeeper_server.rpc.ledger import LedgerServicer
+from tallykeeper_server.rpc.long_answers import LongAnswers
 from tallykeeper_server.rpc.methods import service_handler
 from tallykeeper_server.rpc.namespaces import NamespaceServicer
 from tallykeeper_server.rpc.reservation_changes import ReservationChanges
@@ -217,9 +218,17 @@ def _handlers(
         "LedgerService": LedgerServicer(engine, source, hub),
         "NamespaceService": NamespaceServicer(engine, retention, settings.policy),
     }
+    long_answers = LongAnswers(settings.unread_bytes_max, meters.unread_bytes)
     seconds = settings.deadline_seconds
     return [
-        service_handler(service, servicers[name], default_deadline_seconds=seconds, meters=meters, gate=gate)
+        service_handler(
+            service,
+            servicers[name],
+            default_deadline_seconds=seconds,
+            long_answers=long_answers,
+            meters=meters,
+            gate=gate,
+        )
         for name, service in _SERVICES.items()
     ]
 

@@ -206,6 +206,9 @@ class Settings:
         512, _COUNT, "The most calls at once on one connection, watches included; clients wait with more."
     )
     message_bytes_max: int = _setting(1_048_576, _COUNT, "The largest request.")
+    unread_bytes_max: int = _setting(
+        256 << 20, _COUNT, "How much memory answers may hold that callers have yet to read, until more are refused."
+    )
     script_mutations_max: int = _setting(256, click.IntRange(1, 1_000), "The most mutations in one script call.")
     waiting_mutations_max: int = _setting(10_000, _COUNT, "The most mutations that wait for the store.")
     waiting_queries_max: int = _setting(10_000, _COUNT, "The most queries that wait for the store.")

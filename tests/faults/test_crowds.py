@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 
 from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
@@ -78,31 +79,58 @@ def test_a_caller_who_sends_slowly_keeps_nobody_waiting(server: ServerProcess) -
             assert_others_are_served(server)
 
 
-def test_callers_who_never_read_cost_a_bounded_amount_of_memory(server: ServerProcess) -> None:
-    with closing(Caller(server.target)) as caller:
-        names = [f"{place:03}-{'x' * 120}" for place in range(1_000)]
-        operations = [Operation(set_stock=SetStockRequest(item=name, on_hand=1)) for name in names]
-        caller(ApplyRequest(operations=operations))
+def stock(levels: int) -> ApplyRequest:
+    """Return a change that sets so many levels with long names."""
+    items = (f"{place:03}-{'x' * 120}" for place in range(levels))
+    return ApplyRequest(operations=[Operation(set_stock=SetStockRequest(item=item, on_hand=1)) for item in items])
+
+
+def ask_and_never_read(stack: ExitStack, server: ServerProcess, method: str, request: Message, calls: int) -> None:
+    """Send so many calls over a connection of their own, and leave it at that."""
+    raw = request.SerializeToString()
+    asked = b"".join(call(f"/tallykeeper.v1.{method}", raw, stream=2 * number + 1) for number in range(calls))
+    stack.enter_context(server.connect()).sendall(PREFACE + frame(SETTINGS) + asked)
+
+
+def test_watchers_who_never_read_cost_a_bounded_amount_of_memory(server: ServerProcess) -> None:
+    change = stock(1_000)
+    with closing(Caller(server.target)) as caller, ExitStack() as stack:
+        caller(change)
         before = server.memory_mib
+        for _ in range(20):
+            ask_and_never_read(stack, server, "LedgerService/Watch", WatchRequest(after_revision=0), calls=1)
+        for _ in range(10):
+            caller(change)
+        assert_others_are_served(server)
+
+        assert server.memory_mib < before + GROWTH_MIB_MAX  # 20 times 11,000 entries of 170 bytes, were they all kept
+
+
+def test_answers_that_nobody_reads_hold_what_they_may_and_give_it_back(tmp_path: Path) -> None:
+    page = ListStockRequest(page_size=1_000)
+
+    def answer_of(caller: Caller) -> int | str:
+        try:
+            return len(caller(page).stock_levels)
+        except Failure as failure:
+            return failure.reason
+
+    with (
+        ServerProcess("--data-dir", str(tmp_path), "--unread-bytes-max", str(32 << 20)) as server,
+        closing(Caller(server.target, OWN_CONNECTION)) as caller,
+    ):
+        caller(stock(1_000))
+        assert answer_of(caller) == 1_000
+        before = server.memory_mib
+
         with ExitStack() as stack:
             for _ in range(20):
-                one = stack.enter_context(server.connect())
-                asked = ListStockRequest(page_size=1_000).SerializeToString()
-                calls = (
-                    call("/tallykeeper.v1.InventoryService/ListStock", asked, stream=number)
-                    for number in range(1, 200, 2)
-                )
-                watch = call(
-                    "/tallykeeper.v1.LedgerService/Watch",
-                    WatchRequest(after_revision=0).SerializeToString(),
-                    stream=201,
-                )
-                one.sendall(PREFACE + frame(SETTINGS) + b"".join(calls) + watch)
-            for _ in range(10):
-                caller(ApplyRequest(operations=operations))
+                ask_and_never_read(stack, server, "InventoryService/ListStock", page, calls=100)
+            wait_until(lambda: answer_of(caller) == "OVERLOADED", what="unread answers hold what they may")
             assert_others_are_served(server)
 
-            assert server.memory_mib < before + 3 * GROWTH_MIB_MAX  # 2,000 answers of 170 KB wait to be read
+            assert server.memory_mib < before + GROWTH_MIB_MAX  # 2,000 pages of 140 KB would be 560
+        wait_until(lambda: answer_of(caller) == 1_000, what="those who have left hold nothing")
 
 
 def test_floods_of_huge_messages_cost_what_is_under_way_and_it_is_given_back(tmp_path: Path) -> None:

@@ -21,10 +21,18 @@ def registry() -> CollectorRegistry:
     """All meters there are, with something in each."""
     metrics = Metrics()
     note_build(metrics, "1.2.3")
-    CallMeters(metrics).of("S", "M", streams=False).failed(0.0, "NOT_FOUND", "ITEM_NOT_FOUND")
+    calls = CallMeters(metrics)
+    calls.of("S", "M", streams=False).failed(0.0, "NOT_FOUND", "ITEM_NOT_FOUND")
     lane, store = LaneMeter(metrics, "queries"), StoreMeter(metrics)
     watch, pool = WatchMeter(metrics), PoolMeter(metrics)
-    for gauge in (lane.depth, store.open_reservations, store.promises_broken, watch.watchers, pool.workers):
+    for gauge in (
+        calls.unread_bytes,
+        lane.depth,
+        store.open_reservations,
+        store.promises_broken,
+        watch.watchers,
+        pool.workers,
+    ):
         gauge.read = lambda: 1
     for seconds in (0.0001, 0.003, 0.004, 60.0):
         lane.waits.observe(seconds)

@@ -143,6 +143,11 @@ WATCHERS_CUT_OFF: Final = Family(
     Kind.COUNTER,
     "Watches that were ended because changes came faster than they were read.",
 )
+UNREAD_ANSWERS: Final = Family(
+    "tallykeeper_unread_answer_bytes",
+    Kind.GAUGE,
+    "Memory held by large answers that their callers have yet to read.",
+)
 WORKERS: Final = Family("tallykeeper_workers", Kind.GAUGE, "Workers that run, where there are several.")
 WORKER_RESTARTS: Final = Family(
     "tallykeeper_worker_restarts_total", Kind.COUNTER, "Workers that were started again after one had ended."
@@ -170,6 +175,7 @@ FAMILIES: Final = {
         *(REVISIONS_LOST, PROMISES_BROKEN),
         *(RESERVATIONS_OPEN, RESERVATIONS_EXPIRED),
         *(WATCHERS, WATCH_ENTRIES, WATCHERS_CUT_OFF),
+        UNREAD_ANSWERS,
         *(WORKERS, WORKER_RESTARTS),
         BUILD,
         *PROCESS,

@@ -46,6 +46,7 @@ class CallMeters:
         """``reasons`` are those that can be told to a caller."""
         self.metrics = metrics
         self.refusals = metrics.counts(families.REFUSALS, known=reasons)
+        self.unread_bytes = metrics.gauge(families.UNREAD_ANSWERS)
 
     def of(self, service: str, method: str, *, streams: bool) -> CallMeter:
         """Return the meter of an RPC; of one that answers with a stream, the duration says nothing and is not kept."""

@@ -19,12 +19,16 @@ from tallykeeper_server.metrics.meters import CallMeter, CallMeters
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.admission import Admission, Context, Gatekeeper
 from tallykeeper_server.rpc.calls import Call
+from tallykeeper_server.rpc.long_answers import LARGE_BYTES, LongAnswers
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.rpc.wire_text import broken_text_fields
 
 _INTERNAL_MESSAGE: Final = "a defect of the server, which has logged it"
 _DEADLINE_SLACK_SECONDS: Final = 0.01
 """A caller gives up at its deadline a moment before the server's own clock is there."""
+
+_APPLY: Final = "tallykeeper.v1.BatchService.Apply"
+"""Of all methods that answer at length, it alone changes something."""
 
 log = structlog.get_logger()
 
@@ -34,6 +38,7 @@ def service_handler(
     servicer: object,
     *,
     default_deadline_seconds: float,
+    long_answers: LongAnswers,
     meters: CallMeters | None = None,
     gate: Gatekeeper | None = None,
 ) -> grpc.GenericRpcHandler:
@@ -41,22 +46,30 @@ def service_handler(
 
     Each takes the request and the call, and returns the response or raises; one that answers with a stream is an
     asynchronous generator of responses. The deadline is the caller's, or the default for a caller that sets none, which
-    for a stream is none. How calls end, the ``meters`` note. Who may call, the ``gate`` says; else everybody.
+    for a stream is none. ``long_answers`` limits those. How calls end, the ``meters`` note. Who may call, the ``gate``
+    says; else everybody.
     """
     meters = meters or CallMeters(Metrics())
-    handlers: dict[str, grpc.RpcMethodHandler[bytes, Message]] = {}
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, Any]] = {}
     for method in service.methods:
         call = getattr(servicer, method.name)
         meter = meters.of(service.full_name, method.name, streams=method.server_streaming)
-        serialize = GetMessageClass(method.output_type).SerializeToString
         admission = Admission(method, _parser_of(method), gate)
         handlers[method.name] = (
             grpc.unary_stream_rpc_method_handler(
-                _streaming(method, admission, call, meter), response_serializer=serialize
+                _streaming(method, admission, call, meter),
+                response_serializer=GetMessageClass(method.output_type).SerializeToString,
             )
             if method.server_streaming
             else grpc.unary_unary_rpc_method_handler(
-                _behaviour(method, admission, call, meter, default_deadline_seconds), response_serializer=serialize
+                _behaviour(
+                    method,
+                    admission,
+                    call,
+                    meter,
+                    long_answers=long_answers,
+                    default_deadline_seconds=default_deadline_seconds,
+                )
             )
         )
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
@@ -67,18 +80,23 @@ def _behaviour(
     admission: Admission,
     call: Callable[[Any, Call], Awaitable[Message]],
     meter: CallMeter,
+    *,
+    long_answers: LongAnswers,
     default_deadline_seconds: float,
-) -> Callable[[bytes, Context], Awaitable[Message]]:
+) -> Callable[[bytes, Context], Awaitable[bytes]]:
     loop = asyncio.get_running_loop()
     enter = admission.enter
+    serialize = GetMessageClass(method.output_type).SerializeToString
+    if any(field.is_repeated and field.message_type for field in method.output_type.fields):
+        call = long_answers.limited(call, reads=method.full_name != _APPLY)
 
-    async def behave(raw: bytes, context: Context) -> Message:
+    async def behave(raw: bytes, context: Context) -> bytes:
         began_at, request = perf_counter(), None
         remaining: float | None = context.time_remaining()  # None if the caller set no deadline; the stubs miss it
         deadline = loop.time() + (default_deadline_seconds if remaining is None else remaining)
         try:
             request, caller = enter(raw, context)
-            response = await call(request, Call(deadline, caller))
+            response = serialize(await call(request, Call(deadline, caller)))
         except Exception as error:  # noqa: BLE001  # every defect becomes a status, and its trace is logged
             failure = _failure_of(method, error)
         except asyncio.CancelledError:
@@ -86,6 +104,8 @@ def _behaviour(
             raise
         else:
             meter.succeeded(began_at)
+            if len(response) >= LARGE_BYTES:
+                long_answers.hold(response, context)
             return response
         status = status_of(failure)
         meter.failed(began_at, status[0].name, failure.reason)
