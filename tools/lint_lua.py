@@ -36,7 +36,7 @@ def faults(fragments: Sequence[Fragment]) -> list[str]:
     places = [
         (fragment.name, line) for fragment in fragments for line, _ in enumerate(fragment.text.split("\n"), start=1)
     ]
-    root = parse("\n".join(fragment.text for fragment in fragments))
+    root = parse(tallykeeper_lua.joined(fragments))
     driver_row = next(row for row, (name, _) in enumerate(places) if name.startswith(DRIVER))
     found = [
         (node.start_point.row, message)

@@ -3,8 +3,10 @@
 What the script means is said in the files themselves; what runs it is the server's store.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import groupby
 
 _PRELUDE = "prelude.lua"
 _KIND = "kind_"
@@ -22,8 +24,8 @@ class Fragment:
 def fragments() -> tuple[Fragment, ...]:
     """Return the files in the order in which they make up the script.
 
-    The prelude is first, then come the kinds of level, the operations and the driver's files: every file of the
-    package that is none of the others is an operation. A file that is added is part of the script.
+    The prelude is first, then come the kinds of level, each with the operations on it, and the driver's files: every
+    file of the package that is none of the others is an operation. A file that is added is part of the script.
     """
     texts = {
         entry.name: entry.read_text(encoding="utf-8")
@@ -45,10 +47,26 @@ def is_operation(name: str) -> bool:
 
 def source() -> str:
     """Return the whole script, which begins with ``#!lua`` so that Redis holds it to its declared keys."""
-    return "\n".join(fragment.text for fragment in fragments())
+    return joined(fragments())
 
 
-def _place_of(name: str) -> tuple[int, str]:
+def joined(files: Sequence[Fragment]) -> str:
+    """Return the script that files make up, line for line: those of a kind are the function that defines it."""
+    parts = []
+    for kind, group in groupby(files, key=lambda file: _kind_of(file.name)):
+        text = "\n".join(file.text for file in group)
+        parts.append(f"define[{kind}] = function() {text}end" if kind else text)
+    return "\n".join(parts)
+
+
+def _place_of(name: str) -> tuple[int, str, bool, str]:
     """Return by what the files are sorted."""
-    group = 0 if name == _PRELUDE else 1 if name.startswith(_KIND) else 3 if name.startswith(_DRIVER) else 2
-    return group, name
+    group = 0 if name == _PRELUDE else 2 if name.startswith(_DRIVER) else 1
+    return group, _kind_of(name), not name.startswith(_KIND), name
+
+
+def _kind_of(name: str) -> str:
+    """Return which kind of level a file is about: kind_stock.lua and stock_set.lua; empty for those of all kinds."""
+    if name == _PRELUDE or name.startswith(_DRIVER):
+        return ""
+    return name.removeprefix(_KIND).removesuffix(".lua").partition("_")[0]

@@ -7,7 +7,8 @@
 --                                expiry:reservation, expiry, then its request buckets
 --            for each namespace: revision
 --            every level that a mutation of the batch names
--- ARGV       namespaces:            how many
+-- ARGV       one MessagePack array of
+--            namespaces:            how many
 --            buckets:               how many request buckets of each namespace are among the keys
 --            first bucket:          the number of the first of them; a bucket's number is its start / bucket span
 --            bucket span:           milliseconds
@@ -15,10 +16,10 @@
 --            ledger length:         how many revisions the ledger keeps, about; 0 keeps them all
 --            reservation lifetime:  milliseconds that a reservation may live in all
 --            reservation retention: milliseconds that one is kept after it has ended
---            final:                 "1" if reservations whose time is up have just been expired, else "0"
---            touches:               "1" if a namespace of which only repeats came is written all the same, so that
+--            final:                 1 if reservations whose time is up have just been expired, else 0
+--            touches:               1 if a namespace of which only repeats came is written all the same, so that
 --                                   a WAIT on this connection, which waits for its own writes alone, waits for theirs
---            bundles:               MessagePack of an array that has, one after another for each bundle,
+--            bundles:               an array that has, one after another for each bundle,
 --              namespace:           1 .. namespaces
 --              request id:          empty if it has none; the ledger keeps what stands before a \1
 --              fingerprint:         of its body, FINGERPRINT_BYTES long
@@ -26,7 +27,7 @@
 --              atomic:              1 if all mutations are to be applied or none, else 0
 --              identity:            who makes it
 --              mutations:           how many
---            mutations:             MessagePack of an array that has, one after another for each mutation,
+--            mutations:             an array that has, one after another for each mutation,
 --              operation:           the name of its file
 --              reason
 --              reference
@@ -58,21 +59,13 @@ local VALUES_OF_BUNDLE = 7
 local CHUNK = 4000 -- values in one command, or unpacked at once; Lua's limit is about 8,000
 local KEYS_BEFORE_BUCKETS = 7
 
-local namespace_count = tonumber(ARGV[1])
-local bucket_count = tonumber(ARGV[2])
-local first_bucket = tonumber(ARGV[3])
-local bucket_span = tonumber(ARGV[4])
-local buckets_looked_in = tonumber(ARGV[5])
-local ledger_length = tonumber(ARGV[6])
-settings.reservation_lifetime_max = tonumber(ARGV[7])
-settings.reservation_retention = tonumber(ARGV[8])
-local final = ARGV[9] == '1'
-local touches = ARGV[10] == '1'
-local bundles = cmsgpack.unpack(ARGV[11])
-local mutations = cmsgpack.unpack(ARGV[12])
+local namespace_count, bucket_count, first_bucket, bucket_span, buckets_looked_in, ledger_length,
+  reservation_lifetime_max, reservation_retention, final, touches, bundles, mutations = unpack(cmsgpack.unpack(ARGV[1]))
+settings.reservation_lifetime_max = reservation_lifetime_max
+settings.reservation_retention = reservation_retention
 
 local clock = redis.call('TIME')
-local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local now_text = text_of(now)
 
 local current_bucket = math.floor(now / bucket_span)
@@ -89,10 +82,7 @@ local namespaces = {}
 for number = 1, namespace_count do
   local first_key = (number - 1) * keys_of_namespace + 1
   namespaces[number] = {
-    ledger = KEYS[first_key],
-    index = { [stock] = KEYS[first_key + 1], [counter] = KEYS[first_key + 2], [reservation] = KEYS[first_key + 3] },
-    expiry = { [counter] = KEYS[first_key + 4], [reservation] = KEYS[first_key + 5] }, -- of names in the index
-    due = KEYS[first_key + 6], -- active reservations by the time they end
+    first_key = first_key,
     bucket_before_first = first_key + KEYS_BEFORE_BUCKETS - first_bucket,
     revision_key = KEYS[first_revision_key + number - 1],
     prefix_length = #KEYS[first_revision_key + number - 1] - #'revision',
@@ -101,6 +91,25 @@ for number = 1, namespace_count do
     recorded = {}, -- request id, record, … of those that are new
     entries = { 'time', now_text }, -- then revision, entry, …
   }
+end
+
+local function ledger_of(namespace)
+  return KEYS[namespace.first_key]
+end
+
+-- The index of a kind of level.
+local function index_of(namespace, kind)
+  return KEYS[namespace.first_key + (kind == stock and 1 or kind == counter and 2 or 3)]
+end
+
+-- When the names in an index leave it by themselves; nil for a kind of which none does.
+local function expiry_of(namespace, kind)
+  return kind ~= stock and KEYS[namespace.first_key + (kind == counter and 4 or 5)] or nil
+end
+
+-- The active reservations by the time they end.
+local function due_of(namespace)
+  return KEYS[namespace.first_key + 6]
 end
 
 local function request_bucket_of(namespace, bucket)
@@ -138,15 +147,9 @@ for first = first_revision_key, #KEYS, CHUNK do
   end
 end
 
--- What would make a write of this namespace fail is found out now, so that no write fails after another, and
--- no other namespace of the batch suffers from it.
+-- A namespace whose keys someone else has written fails alone: what would make a write of it fail is found out before,
+-- or by its first write, that of the ledger.
 for _, namespace in ipairs(namespaces) do
-  local beyond = redis.pcall('XRANGE', namespace.ledger, '(0-' .. text_of(namespace.revision), '+', 'COUNT', 1)
-  if beyond.err then
-    namespace.broken = 'the ledger cannot be read: ' .. beyond.err
-  elseif #beyond > 0 and not namespace.broken then
-    namespace.broken = 'the ledger goes on after the revision, ' .. text_of(namespace.revision)
-  end
   local ids = namespace.request_ids
   for bucket = current_bucket - buckets_looked_in + 1, #ids > 0 and current_bucket or 0 do
     for first = 1, #ids, CHUNK do

@@ -16,7 +16,8 @@ local function value_at(place)
   if value == nil then
     local key = KEYS[first_level_key + place - 1]
     local kind = kinds[string.byte(key, home.prefix_length + 1)]
-    value = level_texts[place] and kind.decode(level_texts[place])
+    local decode = kind.decode -- also where there is nothing to decode, so that the kind's operations are there
+    value = level_texts[place] and decode(level_texts[place])
     level_kinds[place], level_names[place] = kind, string.sub(key, home.prefix_length + 1)
     level_values[place], values_before[place] = value, value
   end
@@ -26,7 +27,7 @@ end
 -- True if the namespace has reservations whose time is up.
 local function something_is_due()
   if home.something_is_due == nil then
-    local due = redis.call('ZRANGE', home.due, '-inf', now_text, 'BYSCORE', 'LIMIT', 0, 1)
+    local due = redis.call('ZRANGE', due_of(home), '-inf', now_text, 'BYSCORE', 'LIMIT', 0, 1)
     home.something_is_due = #due > 0
   end
   return home.something_is_due
@@ -132,7 +133,7 @@ local function execute(at)
   if status == 'READ_AGAIN' then
     return status, 'interrupted'
   end
-  if held and not final and something_is_due() then
+  if held and final == 0 and something_is_due() then
     return 'DUE', 'interrupted'
   end
   if status ~= 'OK' then
@@ -226,6 +227,10 @@ local function run(at, first_mutation)
   return outcomes
 end
 
+local function failure_of(namespace)
+  return 'FAILED 0 ' .. now_text .. ' ' .. namespace.broken
+end
+
 local replies = { now_text }
 local next_mutation = 1
 for at = 1, #bundles, VALUES_OF_BUNDLE do
@@ -233,7 +238,7 @@ for at = 1, #bundles, VALUES_OF_BUNDLE do
   local record = home.records[bundles[at + 1]]
   local reply
   if home.broken then
-    reply = 'FAILED 0 ' .. now_text .. ' ' .. home.broken
+    reply = failure_of(home)
   elseif not record then
     reply = run(at, next_mutation)
   elseif string.sub(record, 1, FINGERPRINT_BYTES) == bundles[at + 2] then

@@ -1,28 +1,44 @@
--- Writes what has changed: the ledger, the levels and the request records; the indexes last, which the others do not
--- rest on.
+-- Writes what has changed: the ledger first, then the levels and the request records; the indexes last, which the
+-- others do not rest on.
 
 local EXPIRED_NAMES_MAX = 100 -- taken out of an index at once
 
-local function in_chunks(values, call)
+-- Calls a command with values that may be too many for one call, and with a key before them if there is one.
+local function write(command, key, values)
   for first = 1, #values, CHUNK do
-    call(unpack(values, first, math.min(first + CHUNK - 1, #values)))
+    local last = math.min(first + CHUNK - 1, #values)
+    if key then
+      redis.call(command, key, unpack(values, first, last))
+    else
+      redis.call(command, unpack(values, first, last))
+    end
   end
 end
 
+-- Adds the namespace's new entries to its ledger. Redis refuses those that do not follow the last one there is.
+local function add_entries(namespace, revision)
+  local oldest = ledger_length > 0 and namespace.revision - ledger_length or 0
+  if oldest > 0 then
+    return redis.pcall('XADD', ledger_of(namespace), 'MINID', '~', '0-' .. text_of(oldest), '0-' .. revision,
+      unpack(namespace.entries))
+  end
+  return redis.pcall('XADD', ledger_of(namespace), '0-' .. revision, unpack(namespace.entries))
+end
+
 local levels_set = {} -- key, text, … for MSET
+local refused_by_ledger = false
 for _, namespace in ipairs(namespaces) do
   if #namespace.entries > 2 then
     local revision = text_of(namespace.revision)
-    local oldest = ledger_length > 0 and namespace.revision - ledger_length or 0
-    if oldest > 0 then
-      redis.call('XADD', namespace.ledger, 'MINID', '~', '0-' .. text_of(oldest), '0-' .. revision,
-        unpack(namespace.entries))
+    local added = add_entries(namespace, revision)
+    if type(added) == 'table' then
+      namespace.broken = 'the ledger does not take revision ' .. revision .. ': ' .. added.err
+      refused_by_ledger = true
     else
-      redis.call('XADD', namespace.ledger, '0-' .. revision, unpack(namespace.entries))
+      levels_set[#levels_set + 1] = namespace.revision_key
+      levels_set[#levels_set + 1] = revision
     end
-    levels_set[#levels_set + 1] = namespace.revision_key
-    levels_set[#levels_set + 1] = revision
-  elseif touches and namespace.repeated then
+  elseif touches == 1 and namespace.repeated then
     levels_set[#levels_set + 1] = namespace.revision_key
     levels_set[#levels_set + 1] = text_of(namespace.revision)
   end
@@ -58,7 +74,7 @@ end
 local function index_level(place, namespace, kind)
   local before, value = values_before[place], level_values[place]
   local id = string.sub(level_names[place], string.find(level_names[place], ':', 1, true) + 1)
-  local index, expiry = namespace.index[kind], namespace.expiry[kind]
+  local index, expiry = index_of(namespace, kind), expiry_of(namespace, kind)
   local listed_before = before and kind.listed(id, before)
   local listed = value and kind.listed(id, value)
   if listed_before and listed_before ~= listed then
@@ -74,21 +90,21 @@ local function index_level(place, namespace, kind)
     collect(index_removed, expiry, listed or listed_before)
   end
   if kind == reservation and value.state == 'ACTIVE' then
-    collect(index_added, namespace.due, text_of(value.expire_at), id)
+    collect(index_added, due_of(namespace), text_of(value.expire_at), id)
   elseif kind == reservation and before and before.state == 'ACTIVE' then
-    collect(index_removed, namespace.due, id)
+    collect(index_removed, due_of(namespace), id)
   end
 end
 
 local deleted, expiring = {}, {}
 for place = 1, level_count do
   local namespace, kind = changed_in[place], level_kinds[place]
-  if namespace then
+  if namespace and not namespace.broken then
     local before, value = values_before[place], level_values[place]
     local gone_at = gone_at_of(kind, value)
     if gone_at then
       redis.call('SET', KEYS[first_level_key + place - 1], level_texts[place], 'PXAT', text_of(gone_at))
-      expiring[namespace.expiry[kind]] = namespace.index[kind]
+      expiring[expiry_of(namespace, kind)] = index_of(namespace, kind)
     elseif value then
       local size = #levels_set
       levels_set[size + 1], levels_set[size + 2] = KEYS[first_level_key + place - 1], level_texts[place]
@@ -102,14 +118,12 @@ for place = 1, level_count do
   end
 end
 
-if #deleted > 0 then
-  in_chunks(deleted, function(...) redis.call('DEL', ...) end)
-end
-in_chunks(levels_set, function(...) redis.call('MSET', ...) end)
+write('DEL', nil, deleted)
+write('MSET', nil, levels_set)
 for _, namespace in ipairs(namespaces) do
-  if #namespace.recorded > 0 then
+  if #namespace.recorded > 0 and not namespace.broken then
     local bucket = request_bucket_of(namespace, current_bucket)
-    in_chunks(namespace.recorded, function(...) redis.call('HSET', bucket, ...) end)
+    write('HSET', bucket, namespace.recorded)
     local expire_at = (current_bucket + buckets_looked_in) * bucket_span
     redis.call('PEXPIREAT', bucket, text_of(expire_at), 'NX')
   end
@@ -118,10 +132,19 @@ for expiry, index in pairs(expiring) do
   drop_expired(index, expiry)
 end
 for key, names in pairs(index_removed) do
-  in_chunks(names, function(...) redis.call('ZREM', key, ...) end)
+  write('ZREM', key, names)
 end
 for key, names in pairs(index_added) do
-  in_chunks(names, function(...) redis.call('ZADD', key, ...) end)
+  write('ZADD', key, names)
+end
+
+if refused_by_ledger then
+  for at = 1, #bundles, VALUES_OF_BUNDLE do
+    local namespace = namespaces[bundles[at]]
+    if namespace.broken then
+      replies[1 + math.ceil(at / VALUES_OF_BUNDLE)] = failure_of(namespace)
+    end
+  end
 end
 
 return replies

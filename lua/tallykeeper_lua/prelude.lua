@@ -27,8 +27,24 @@
 
 local INTEGER_MAX = 9007199254740991 -- 2^53-1: the last integer that doubles, and so JavaScript, keep apart
 
+local ON_HAND, RESERVED, SAFETY_STOCK, BACKORDER_LIMIT, LOW_STOCK_THRESHOLD = 1, 2, 3, 4, 5 -- in a level of stock
+
 local operations = {}
 local settings = {} -- filled in from the arguments of the call
+
+-- A kind and its operations are defined when something is asked of the kind for the first time: Redis runs the whole
+-- script for each call, and to define all of them takes as long as a change of one level does.
+local define = {} -- kind -> a function that fills it in, and adds the operations on it: the files of each make one up
+local defined_on_use = {
+  __index = function(kind, field)
+    setmetatable(kind, nil)
+    define[kind]()
+    return kind[field]
+  end,
+}
+local counter = setmetatable({}, defined_on_use)
+local reservation = setmetatable({}, defined_on_use)
+local stock = setmetatable({}, defined_on_use)
 
 local SMALL = 100
 local small_texts = {} -- of integers whose size is less than SMALL, of which many are the same

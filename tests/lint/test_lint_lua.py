@@ -23,13 +23,13 @@ end
 """
 PRELUDE = """\
 #!lua
-local operations = {}
+local operations, define, counter = {}, {}, {}
 local function limit_of(levels)
   return #levels
 end
 """
 DRIVER = """\
-for name, operation in pairs(operations) do
+for name, operation in pairs(operations, define[counter]()) do
   redis.call('SET', KEYS[1], name, operation(KEYS, ARGV))
 end
 """

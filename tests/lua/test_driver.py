@@ -259,8 +259,8 @@ def test_an_items_name_cannot_move_its_key(
     ("breakage", "told"),
     [
         (("SET", "revision", "x"), "the revision is x"),
-        (("DEL", "revision"), "the ledger goes on after the revision, 0"),
-        (("SET", "ledger", "x"), "the ledger cannot be read"),
+        (("DEL", "revision"), "the ledger does not take revision 1: ERR The ID"),
+        (("SET", "ledger", "x"), "the ledger does not take revision 2: WRONGTYPE"),
     ],
 )
 def test_a_namespace_that_someone_else_broke_fails_alone_and_is_left_as_it_is(

@@ -74,9 +74,10 @@ class Change(Generic[Request, Response]):
     def answer(self, response: Response, applied: Applied) -> None:
         """Fill in the response to a mutation."""
         self.fill(response, applied)
-        response.revision = applied.revision
-        response.commit_time.CopyFrom(timestamp_of(applied.commit_time_ms))
-        if applied.replayed:
+        revision, commit_time_ms, replayed, _, _ = applied
+        response.revision = revision
+        response.commit_time.CopyFrom(timestamp_of(commit_time_ms))
+        if replayed:
             response.replayed = True
 
 

@@ -20,8 +20,10 @@ _TAKE_AVAILABLE: Final = _POLICIES.SHORTAGE_POLICY_TAKE_AVAILABLE
 def _read_decrement(request: inventory_pb2.DecrementCopiesRequest, fields: Fields, _: Origin) -> Body:
     name = stock_name(request, fields)
     copies = fields.copies(request)
-    policy = fields.enum("shortage_policy", request.shortage_policy, _POLICIES)
-    return (name,), (copies, int(policy == _TAKE_AVAILABLE))
+    policy = request.shortage_policy
+    if not policy:  # as nearly always
+        return (name,), (copies, 0)
+    return (name,), (copies, int(fields.enum("shortage_policy", policy, _POLICIES) == _TAKE_AVAILABLE))
 
 
 def _read_increment(request: inventory_pb2.IncrementCopiesRequest, fields: Fields, _: Origin) -> Body:

@@ -73,7 +73,7 @@ def script_call(
         script_keys += keys.script_keys(namespace, buckets)
     script_keys += map(keys.revision, namespaces)
     script_keys += levels
-    head = (
+    arguments = (
         len(namespaces),
         len(buckets),
         buckets.start,
@@ -84,8 +84,10 @@ def script_call(
         retention.reservation_ms,
         int(final),
         int(touches),
+        heads,
+        bodies,
     )
-    return script_keys, [*head, _PACKER.pack(heads), _PACKER.pack(bodies)]
+    return script_keys, [_PACKER.pack(arguments)]
 
 
 def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:

@@ -8,8 +8,6 @@
 
 local VALUES_OF_LINE = 3
 
-local reservation = {}
-
 -- How each state stands in the index, in the order in which they are listed.
 local LISTED_STATES = { ACTIVE = '1', EXPIRED = '2', COMMITTED = '3', RELEASED = '4' }
 

@@ -4,8 +4,6 @@
 --
 -- The ledger says of a change by how much the value changed.
 
-local counter = {}
-
 function counter.absent()
   return { value = 0 }
 end
