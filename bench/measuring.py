@@ -29,6 +29,7 @@ class Sample:
     p99: int
     p999: int
     refused_per_second: float
+    refused_p50: int
     refused_p99: int
     server_cpu: float
     store_cpu: float
@@ -95,6 +96,7 @@ def measure(generator: Generator, point: Point, store: Process, *, warm_up: floa
             p99=load.succeeded.p99,
             p999=load.succeeded.p999,
             refused_per_second=load.refused.calls / load.seconds,
+            refused_p50=load.refused.p50,
             refused_p99=load.refused.p99,
             server_cpu=used[0] / all_calls * 1e6,
             store_cpu=used[1] / all_calls * 1e6,

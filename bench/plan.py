@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -14,15 +14,20 @@ from bench.measuring import Pace, Point, Series, measure_all
 from bench.stores import Store, StoreKind, running_store, store_kinds
 
 IN_FLIGHT: Final = (1, 8, 32, 128, 512)
+CROWD: Final = 1_024
+"""More callers than make anything faster."""
 _COMPARED: Final = {
     *((name, 1) for name in ("ours", "naive aio", "naive threads")),
     *((name, 128) for name in ("ours", "ceiling", "ours, 2 workers", "ours, with metrics")),
-    ("ours", 512),
+    *(("ours", in_flight) for in_flight in (512, CROWD)),
 }
 """What a target compares with something that is not much slower or faster."""
+RESIDENT: Final = "resident MiB of that worker"
+RESIDENT_LATER: Final = "resident MiB of it then"
 BATCHES: Final = (10, 100, 1_000)
 BATCHES_IN_FLIGHT: Final = 16
 _TWO_WORKERS: Final[dict[str, tuple[str, ...]]] = {"ours, 2 workers": ("--workers", "2")}
+_OF_ONE_WORKER: Final = {"ours", "ours, Increment", "ours, Increment, 1,000 namespaces"}
 _EXTRA: Final = {
     **_TWO_WORKERS,
     "ours, with metrics": ("--workers", "1", "--metrics-listen", "127.0.0.1:0"),
@@ -64,7 +69,7 @@ def measure_everything(pace: Pace, directory: Path) -> Iterator[str | Results]:
             if place == 0:
                 yield f"{kind.title}: the client's batching, memory"
                 numbers |= client_batching.calls_per_second(running["ours"].port, seconds=pace.seconds)
-                numbers["resident MiB of a worker after all of this"] = _resident_mib(running["ours"])
+                numbers |= _memory_of_worker(generator, running["ours"], results.series, pace)
                 sizes = memory.bytes_of_each(store, running["ours"].port)
                 numbers |= {f"bytes of a {name}": size for name, size in sizes.items()}
     yield "PostgreSQL"
@@ -94,13 +99,13 @@ def _all_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
     further = [("ours, with metrics", 128), ("ours, 2 workers", 128), ("ours, 2 workers", 512)]
     points = [
         *(_point(kind, running, name, 1, decrement()) for name in ("naive aio", "ours", "naive threads")),
-        *(_point(kind, running, "ours", in_flight, decrement()) for in_flight in IN_FLIGHT[1:]),
+        *(_point(kind, running, "ours", in_flight, decrement()) for in_flight in (*IN_FLIGHT[1:], CROWD)),
         *(_point(kind, running, name, in_flight, decrement()) for name, in_flight in further),
         *(_point(kind, running, "ceiling", in_flight, decrement()) for in_flight in reversed(IN_FLIGHT)),
         *(_point(kind, running, "ours, Increment", in_flight, increment()) for in_flight in IN_FLIGHT),
         *(_point(kind, running, "naive aio", in_flight, decrement()) for in_flight in IN_FLIGHT[1:]),
         *(_point(kind, running, "naive threads", in_flight, decrement()) for in_flight in IN_FLIGHT[1:]),
-        _point(kind, running, "ours, 50 waiting at most", 1_024, decrement()),
+        _point(kind, running, "ours, 50 waiting at most", CROWD, decrement()),
     ]
     return [
         replace(point, times=2) if (point.series.name, point.series.in_flight) in _COMPARED else point
@@ -109,9 +114,18 @@ def _all_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
 
 
 def _few_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
-    """What may differ on another store."""
+    """What may differ on another store: what there is to choose from is compared for a caller alone and for many."""
     names = ("ours", "naive aio", "naive threads")
-    return [_point(kind, running, name, in_flight, decrement()) for in_flight in (1, 128) for name in names]
+    return [
+        *(_point(kind, running, name, in_flight, decrement()) for in_flight in (1, 128) for name in names),
+        *(
+            _point(kind, running, "ours", in_flight, decrement())
+            for in_flight in IN_FLIGHT
+            if in_flight not in {1, 128}
+        ),
+        *(_point(kind, running, "ours, Increment", in_flight, increment()) for in_flight in IN_FLIGHT),
+        _point(kind, running, "ceiling", 128, decrement()),
+    ]
 
 
 def _last_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
@@ -135,6 +149,26 @@ def _store_limits(store: Store, pace: Pace) -> dict[str, float | None]:
         "script, mutations/s, 128 a script": script_limit.independent_mutations_per_second(store, seconds=pace.seconds),
         "script, lines/s, 1,000 a mutation": script_limit.lines_per_second(store, seconds=pace.seconds),
         "redis-benchmark, INCRBY/s, 128 clients": script_limit.redis_benchmark_increments(store, requests=50_000),
+    }
+
+
+def _memory_of_worker(
+    generator: Generator, contender: Contender, series: Sequence[Series], pace: Pace
+) -> dict[str, float | None]:
+    """Return how much memory a worker has in use after all that it served, and after a good deal more."""
+    served = sum(
+        sample.calls_per_second * (pace.warm_up + pace.seconds)
+        for each in series
+        if each.name in _OF_ONE_WORKER
+        for sample in each.samples
+    )
+    before = _resident_mib(contender)
+    more = generator.run(contender.port, decrement(), in_flight=128, warm_up=0.0, seconds=8 * pace.seconds)
+    return {
+        "calls that one worker has served, about": served,
+        RESIDENT: before,
+        "calls that it has served since": more.succeeded.calls,
+        RESIDENT_LATER: _resident_mib(contender),
     }
 
 

@@ -42,7 +42,8 @@ def table(results: Results) -> Iterator[str]:
         busy = f"{series.median('cores_busy'):6.2f}"
         yield f"  {series.name:34} {series.in_flight:5} {series.rate:9,.0f} {times} {cpu} {busy}"
         if refused := series.median("refused_per_second"):
-            yield f"  {'  refused':34} {'':5} {refused:9,.0f} {'':8} {series.median('refused_p99') / 1_000:8.2f}"
+            times = " ".join(f"{series.median(f'refused_{what}') / 1_000:8.2f}" for what in ("p50", "p99"))
+            yield f"  {'  refused':34} {'':5} {refused:9,.0f} {times}"
     for place, numbers in results.numbers.items():
         yield f"\n{place}"
         for name, number in numbers.items():

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.plan import BATCHES_IN_FLIGHT, IN_FLIGHT, Results
+from bench.plan import BATCHES_IN_FLIGHT, CROWD, IN_FLIGHT, RESIDENT, RESIDENT_LATER, Results
 
 _ALWAYS = "valkey (embedded), fsync always"
 _REDIS_ALWAYS = "redis (PATH), fsync always"
@@ -34,7 +34,7 @@ class Target:
 def targets(results: Results) -> list[Target]:
     """Return all of them."""
     ours = _rate(results, "ours", 128)
-    rates = [_rate(results, "ours", in_flight) for in_flight in IN_FLIGHT]
+    rates = [_rate(results, "ours", in_flight) for in_flight in (*IN_FLIGHT, CROWD)]
     peak = max((rate for rate in rates if rate), default=None)
     return [
         Target("unary at 128 in flight / ceiling", 0.85, _ratio(ours, _rate(results, "ceiling", 128))),
@@ -42,6 +42,7 @@ def targets(results: Results) -> list[Target]:
         Target("p50 at 1 in flight / naive service's", 1.25, _latency_ratio(results), at_most=True),
         Target("two workers / one, at 128 in flight", 1.3, _ratio(_rate(results, "ours, 2 workers", 128), ours)),
         Target("unary at 512 in flight / peak", 0.9, _ratio(_rate(results, "ours", 512), peak)),
+        Target("unary at 1,024 in flight / peak", 0.9, _ratio(_rate(results, "ours", CROWD), peak)),
         Target("with metrics / without", 0.97, _ratio(_rate(results, "ours, with metrics", 128), ours)),
         *_batch_targets(results),
         *_store_targets(results),
@@ -74,7 +75,13 @@ def _store_targets(results: Results) -> list[Target]:
         Target("bytes of a stock level", 200, here.get("bytes of a stock level, with its index"), at_most=True),
         Target("bytes of a request record", 150, here.get("bytes of a request record"), at_most=True),
         Target("bytes of an entry of one line", 250, here.get("bytes of a entry of one line"), at_most=True),
-        Target("MiB of a worker", 120, here.get("resident MiB of a worker after all of this"), at_most=True),
+        Target("MiB of a worker", 120, here.get(RESIDENT), at_most=True),
+        Target(
+            "MiB of it after more calls / before",
+            1.02,
+            _ratio(here.get(RESIDENT_LATER), here.get(RESIDENT)),
+            at_most=True,
+        ),
     ]
 
 
