@@ -24,8 +24,8 @@ _COMPARED: Final = {
 """What a target compares with something that is not much slower or faster."""
 RESIDENT: Final = "resident MiB of that worker"
 RESIDENT_LATER: Final = "resident MiB of it then"
-BATCHES: Final = (10, 100, 1_000)
-BATCHES_IN_FLIGHT: Final = 16
+BATCHES: Final = {10: 16, 100: 16, 1_000: 8}
+"""How many operations a batch has, and how many batches are under way at a time."""
 _TWO_WORKERS: Final[dict[str, tuple[str, ...]]] = {"ours, 2 workers": ("--workers", "2")}
 _OF_ONE_WORKER: Final = {"ours", "ours, Increment", "ours, Increment, 1,000 namespaces"}
 _EXTRA: Final = {
@@ -108,7 +108,7 @@ def _all_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
         _point(kind, running, "ours, 50 waiting at most", CROWD, decrement()),
     ]
     return [
-        replace(point, times=2) if (point.series.name, point.series.in_flight) in _COMPARED else point
+        replace(point, times=3) if (point.series.name, point.series.in_flight) in _COMPARED else point
         for point in points
     ]
 
@@ -131,8 +131,8 @@ def _few_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
 def _last_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
     """What leaves so much in the store that the others come before it."""
     batches = [
-        Point(Series(kind.title, f"{name}, Apply of {count}", BATCHES_IN_FLIGHT, count), running[name], apply(count))
-        for count in BATCHES
+        Point(Series(kind.title, f"{name}, Apply of {count}", in_flight, count), running[name], apply(count))
+        for count, in_flight in BATCHES.items()
         for name in ("ours", "ours, 2 workers")
     ]
     return [*batches, _point(kind, running, "ours, Increment, 1,000 namespaces", 128, increment_anywhere())]
@@ -155,15 +155,19 @@ def _store_limits(store: Store, pace: Pace) -> dict[str, float | None]:
 def _memory_of_worker(
     generator: Generator, contender: Contender, series: Sequence[Series], pace: Pace
 ) -> dict[str, float | None]:
-    """Return how much memory a worker has in use after all that it served, and after a good deal more."""
+    """Return how much memory a worker has in use after all that it served, and after a good deal more.
+
+    Both are read while it serves as many callers.
+    """
     served = sum(
         sample.calls_per_second * (pace.warm_up + pace.seconds)
         for each in series
         if each.name in _OF_ONE_WORKER
         for sample in each.samples
     )
+    generator.run(contender.port, decrement(), in_flight=128, warm_up=0.0, seconds=5 * pace.seconds)
     before = _resident_mib(contender)
-    more = generator.run(contender.port, decrement(), in_flight=128, warm_up=0.0, seconds=8 * pace.seconds)
+    more = generator.run(contender.port, decrement(), in_flight=128, warm_up=0.0, seconds=20 * pace.seconds)
     return {
         "calls that one worker has served, about": served,
         RESIDENT: before,

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.plan import BATCHES_IN_FLIGHT, CROWD, IN_FLIGHT, RESIDENT, RESIDENT_LATER, Results
+from bench.plan import BATCHES, CROWD, IN_FLIGHT, RESIDENT, RESIDENT_LATER, Results
 
 _ALWAYS = "valkey (embedded), fsync always"
 _REDIS_ALWAYS = "redis (PATH), fsync always"
@@ -59,7 +59,7 @@ def _batch_targets(results: Results) -> list[Target]:
         Target(
             f"Apply of {count:,}, operations/s, redis, {fsync}, {workers}",
             rate,
-            results.rate(store, f"{name}, Apply of {count}", BATCHES_IN_FLIGHT),
+            results.rate(store, f"{name}, Apply of {count}", BATCHES[count]),
         )
         for fsync, store, count, rate in wanted
         for workers, name in (("1 worker", "ours"), ("2 workers", "ours, 2 workers"))
