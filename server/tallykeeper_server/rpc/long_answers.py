@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from google.protobuf.message import Message
 
@@ -11,6 +10,9 @@ from tallykeeper_server.domain.errors import OverloadedError
 from tallykeeper_server.metrics.recorders import Gauge
 from tallykeeper_server.rpc.admission import Context
 from tallykeeper_server.rpc.calls import Call
+
+Method: TypeAlias = Callable[[Any, Call], Awaitable[Message]]
+"""What carries out a request, about which something more is known, and returns the answer."""
 
 LARGE_BYTES: Final = 16 << 10
 """From which length on an answer is counted; what is shorter takes no more than the call itself."""
@@ -34,20 +36,25 @@ class LongAnswers:
         self._turns = asyncio.Semaphore(_READS_MAX)
         meter.read = lambda: self._bytes
 
-    def limited(
-        self, call: Callable[[Any, Call], Awaitable[Message]], *, reads: bool
-    ) -> Callable[[Any, Call], Awaitable[Message]]:
+    def limited(self, call: Method, *, reads: bool) -> Method:
         """Return a method that begins if there is room for its answer, and if it only ``reads``, when its turn comes.
 
         It raises OverloadedError if there is no room.
         """
 
-        async def begin(request: Any, about: Call) -> Message:  # noqa: ANN401  # the requests have no common type
-            async with self._turns if reads else nullcontext():
+        def change(request: Any, about: Call) -> Awaitable[Message]:  # noqa: ANN401  # the requests have no common type
+            self._check_room()
+            return call(request, about)
+
+        async def read(request: Any, about: Call) -> Message:  # noqa: ANN401  # as above
+            await self._turns.acquire()  # `async with` would make two coroutines more
+            try:
                 self._check_room()
                 return await call(request, about)
+            finally:
+                self._turns.release()
 
-        return begin
+        return read if reads else change
 
     def hold(self, answer: bytes, context: Context) -> None:
         """Count a large answer until its call has ended: the caller has read it, or has left."""
