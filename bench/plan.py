@@ -157,7 +157,7 @@ def _memory_of_worker(
 ) -> dict[str, float | None]:
     """Return how much memory a worker has in use after all that it served, and after a good deal more.
 
-    Both are read while it serves as many callers.
+    Both are read when it has just served as many callers.
     """
     served = sum(
         sample.calls_per_second * (pace.warm_up + pace.seconds)

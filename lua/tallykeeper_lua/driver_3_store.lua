@@ -3,37 +3,52 @@
 
 local EXPIRED_NAMES_MAX = 100 -- taken out of an index at once
 
--- Calls a command with values that may be too many for one call, and with a key before them if there is one.
+-- Calls a command on a key with values that may be too many for one call.
 local function write(command, key, values)
   for first = 1, #values, CHUNK do
-    local last = math.min(first + CHUNK - 1, #values)
-    if key then
-      redis.call(command, key, unpack(values, first, last))
-    else
-      redis.call(command, unpack(values, first, last))
-    end
+    redis.call(command, key, unpack(values, first, math.min(first + CHUNK - 1, #values)))
   end
 end
 
--- Adds the namespace's new entries to its ledger. Redis refuses those that do not follow the last one there is.
-local function add_entries(namespace, revision)
-  local oldest = ledger_length > 0 and namespace.revision - ledger_length or 0
-  if oldest > 0 then
-    return redis.pcall('XADD', ledger_of(namespace), 'MINID', '~', '0-' .. text_of(oldest), '0-' .. revision,
-      unpack(namespace.entries))
+-- The same with values that begin with keys.
+local function write_keys(command, values)
+  for first = 1, #values, CHUNK do
+    redis.call(command, unpack(values, first, math.min(first + CHUNK - 1, #values)))
   end
-  return redis.pcall('XADD', ledger_of(namespace), '0-' .. revision, unpack(namespace.entries))
+end
+
+-- Adds the namespace's new entries to its ledger. Returns why that cannot be, if it cannot: then none was added.
+-- Redis takes no entry unless it follows the last one there is. It knows those of one call as one, by the last
+-- revision; so if there are several, those that the ledger has from the first of them on are looked for.
+local function refusal_by_ledger(namespace, revision)
+  local ledger, entries = ledger_of(namespace), namespace.entries
+  if #entries > 4 then
+    local there = redis.pcall('XRANGE', ledger, '0-' .. entries[3], '+', 'COUNT', 1)
+    if there.err then
+      return there.err
+    elseif #there > 0 then
+      return 'it has later ones'
+    end
+  end
+  local oldest = ledger_length > 0 and namespace.revision - ledger_length or 0
+  local added
+  if oldest > 0 then
+    added = redis.pcall('XADD', ledger, 'MINID', '~', '0-' .. text_of(oldest), '0-' .. revision, unpack(entries))
+  else
+    added = redis.pcall('XADD', ledger, '0-' .. revision, unpack(entries))
+  end
+  return type(added) == 'table' and added.err or nil
 end
 
 local levels_set = {} -- key, text, … for MSET
-local refused_by_ledger = false
+local is_refused = false
 for _, namespace in ipairs(namespaces) do
   if #namespace.entries > 2 then
     local revision = text_of(namespace.revision)
-    local added = add_entries(namespace, revision)
-    if type(added) == 'table' then
-      namespace.broken = 'the ledger does not take revision ' .. revision .. ': ' .. added.err
-      refused_by_ledger = true
+    local refusal = refusal_by_ledger(namespace, revision)
+    if refusal then
+      namespace.broken = 'the ledger does not take revision ' .. revision .. ': ' .. refusal
+      is_refused = true
     else
       levels_set[#levels_set + 1] = namespace.revision_key
       levels_set[#levels_set + 1] = revision
@@ -118,8 +133,8 @@ for place = 1, level_count do
   end
 end
 
-write('DEL', nil, deleted)
-write('MSET', nil, levels_set)
+write_keys('DEL', deleted)
+write_keys('MSET', levels_set)
 for _, namespace in ipairs(namespaces) do
   if #namespace.recorded > 0 and not namespace.broken then
     local bucket = request_bucket_of(namespace, current_bucket)
@@ -138,11 +153,13 @@ for key, names in pairs(index_added) do
   write('ZADD', key, names)
 end
 
-if refused_by_ledger then
+if is_refused then
+  local place = 1 -- among the replies, the first of which is the time
   for at = 1, #bundles, VALUES_OF_BUNDLE do
+    place = place + 1
     local namespace = namespaces[bundles[at]]
     if namespace.broken then
-      replies[1 + math.ceil(at / VALUES_OF_BUNDLE)] = failure_of(namespace)
+      replies[place] = failure_of(namespace)
     end
   end
 end

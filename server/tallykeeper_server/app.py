@@ -218,7 +218,7 @@ def _handlers(
         "LedgerService": LedgerServicer(engine, source, hub),
         "NamespaceService": NamespaceServicer(engine, retention, settings.policy),
     }
-    long_answers = LongAnswers(settings.unread_bytes_max, meters.unread_bytes)
+    long_answers = LongAnswers(settings.unread_bytes_max, settings.waiting_queries_max, meters.unread_bytes)
     seconds = settings.deadline_seconds
     return [
         service_handler(

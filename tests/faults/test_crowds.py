@@ -92,18 +92,24 @@ def ask_and_never_read(stack: ExitStack, server: ServerProcess, method: str, req
     stack.enter_context(server.connect()).sendall(PREFACE + frame(SETTINGS) + asked)
 
 
-def test_watchers_who_never_read_cost_a_bounded_amount_of_memory(server: ServerProcess) -> None:
-    change = stock(1_000)
-    with closing(Caller(server.target)) as caller, ExitStack() as stack:
+def test_watchers_who_never_read_cost_a_bounded_amount_of_memory(tmp_path: Path) -> None:
+    change, rounds = stock(1_000), 150
+    with (
+        ServerProcess("--data-dir", str(tmp_path)) as server,
+        closing(Caller(server.target, OWN_CONNECTION)) as caller,
+        ExitStack() as stack,
+    ):
         caller(change)
         before = server.memory_mib
         for _ in range(20):
             ask_and_never_read(stack, server, "LedgerService/Watch", WatchRequest(after_revision=0), calls=1)
-        for _ in range(10):
+        for _ in range(rounds):
             caller(change)
+        with caller.stream(WatchRequest(after_revision=(rounds - 1) * 1_000)) as responses:
+            next(each for each in responses if each.revision == (rounds + 1) * 1_000)
         assert_others_are_served(server)
 
-        assert server.memory_mib < before + GROWTH_MIB_MAX  # 20 times 11,000 entries of 170 bytes, were they all kept
+        assert server.memory_mib < before + GROWTH_MIB_MAX  # 150,000 entries kept for each of 20 would be 500
 
 
 def test_answers_that_nobody_reads_hold_what_they_may_and_give_it_back(tmp_path: Path) -> None:

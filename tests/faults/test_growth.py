@@ -16,7 +16,7 @@ AT_ONCE: Final = 66 * KINDS
 WARMING_ROUNDS: Final = 20
 ROUNDS: Final = 80
 LEFT_BYTES_MAX: Final = 400
-"""By a call: in all four times of what a worker's memory is seen to vary by."""
+"""By a call, as an average of all kinds: in all four times of what a worker's memory is seen to vary by."""
 
 
 async def call_often(caller: AsyncCaller, rounds: range) -> Counter[str]:

@@ -26,6 +26,11 @@ def stream(raw_store: redis.Redis, namespace: str) -> list[tuple[bytes, dict[byt
     return cast("list[tuple[bytes, dict[bytes, bytes]]]", raw_store.xrange(f"tk:{{{namespace}}}:ledger"))
 
 
+def contents(raw_store: redis.Redis, namespace: str) -> dict[bytes | str, bytes | None]:
+    """Return all that a namespace has in the store."""
+    return {key: raw_store.dump(key) for key in raw_store.keys(f"tk:{{{namespace}}}:*")}
+
+
 def test_each_mutation_of_a_batch_sees_those_before_it(apply_all: ApplyAll, namespace: str) -> None:
     outcomes = apply_all(
         [
@@ -277,6 +282,38 @@ def test_a_namespace_that_someone_else_broke_fails_alone_and_is_left_as_it_is(
     assert told in broken.error
     assert isinstance(whole, Applied)
     assert raw_store.get(f"tk:{{{namespace}}}:stock:main:dune") == b"1"
+
+
+@pytest.mark.parametrize("breakage", [("DEL", "revision"), ("SET", "revision", "1"), ("SET", "ledger", "x")])
+def test_nothing_is_changed_or_recorded_where_the_ledger_takes_no_more(
+    apply_all: ApplyAll, namespace: str, raw_store: redis.Redis, breakage: tuple[str, ...]
+) -> None:
+    visits = CounterName("visits")
+    known = single(namespace, "counter_increment", visits, 1, request_id="known")
+    apply_all([known, single(namespace, "stock_set", DUNE, 0, "-")])
+    command, key, *values = breakage
+    broken = f"tk:{{{namespace}}}:{key}"
+    whole = raw_store.dump(broken)
+    raw_store.execute_command(command, broken, *values)  # type: ignore[no-untyped-call]  # redis-py gives it no types
+    before = contents(raw_store, namespace)
+    new = single(namespace, "counter_increment", visits, 1, request_id="new")
+
+    outcomes = apply_all(
+        [
+            new,
+            single(namespace, "stock_increment", StockName("emma", "main"), 1),
+            single(namespace, "stock_delete", DUNE),
+            single(namespace, "counter_configure", CounterName("brief"), "=", "=", 60_000),
+            known,
+        ]
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [Failed] * 5
+    assert contents(raw_store, namespace) == before
+    raw_store.restore(broken, 0, cast("bytes", whole), replace=True)
+    (again,) = apply_all([new])
+    assert isinstance(again, Applied)
+    assert (again.replayed, again.revision) == (False, 3)
 
 
 def test_request_records_of_another_type_fail_their_namespace_alone(

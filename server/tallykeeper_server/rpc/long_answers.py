@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from google.protobuf.message import Message
 
-from tallykeeper_server.domain.errors import OverloadedError
+from tallykeeper_server.domain.errors import DeadlineExceededError, OverloadedError
 from tallykeeper_server.metrics.recorders import Gauge
 from tallykeeper_server.rpc.admission import Context
 from tallykeeper_server.rpc.calls import Call
@@ -16,7 +16,7 @@ Method: TypeAlias = Callable[[Any, Call], Awaitable[Message]]
 
 LARGE_BYTES: Final = 16 << 10
 """From which length on an answer is counted; what is shorter takes no more than the call itself."""
-_READS_MAX: Final = 64
+READS_MAX: Final = 64
 """How many reads of this kind are under way at once, others wait: a page of 1,000 levels takes 600 KiB in the making,
 and more at once make none of them sooner."""
 _COPIES: Final = 2
@@ -29,38 +29,61 @@ class LongAnswers:
     HTTP/2 lets a caller ask for much and read nothing, and gRPC keeps the answers for it.
     """
 
-    def __init__(self, unread_bytes_max: int, meter: Gauge) -> None:
-        """``unread_bytes_max``: how much memory unread answers may hold until no more are made."""
+    def __init__(self, unread_bytes_max: int, waiting_max: int, meter: Gauge) -> None:
+        """``unread_bytes_max``: how much memory unread answers may hold until no more are made.
+
+        ``waiting_max``: how many reads may wait for their turns.
+        """
         self._bytes_max = unread_bytes_max
         self._bytes = 0
-        self._turns = asyncio.Semaphore(_READS_MAX)
+        self._turns = asyncio.Semaphore(READS_MAX)
+        self._waiting_max = waiting_max
+        self._waiting = 0
         meter.read = lambda: self._bytes
 
-    def limited(self, call: Method, *, reads: bool) -> Method:
-        """Return a method that begins if there is room for its answer, and if it only ``reads``, when its turn comes.
+    def limited(self, call: Method, *, takes_turns: bool) -> Method:
+        """Return a method that begins if there is room for its answer, and if it ``takes_turns``, when its own comes.
 
-        It raises OverloadedError if there is no room.
+        It raises OverloadedError if there is no room, or too many wait, and DeadlineExceededError if its turn does not
+        come in time.
         """
 
-        def change(request: Any, about: Call) -> Awaitable[Message]:  # noqa: ANN401  # the requests have no common type
+        def at_once(request: Any, about: Call) -> Awaitable[Message]:  # noqa: ANN401  # the requests have no common type
             self._check_room()
             return call(request, about)
 
-        async def read(request: Any, about: Call) -> Message:  # noqa: ANN401  # as above
-            await self._turns.acquire()  # `async with` would make two coroutines more
+        async def in_turn(request: Any, about: Call) -> Message:  # noqa: ANN401  # as above
+            if self._turns.locked():
+                await self._wait_for_turn(about.deadline)
+            else:
+                await self._turns.acquire()  # `async with` would make two coroutines more
             try:
                 self._check_room()
                 return await call(request, about)
             finally:
                 self._turns.release()
 
-        return read if reads else change
+        return in_turn if takes_turns else at_once
 
     def hold(self, answer: bytes, context: Context) -> None:
         """Count a large answer until its call has ended: the caller has read it, or has left."""
         held = _COPIES * len(answer)
         self._bytes += held
         context.add_done_callback(lambda _: self._release(held))  # type: ignore[arg-type]  # the stubs ask for a class
+
+    async def _wait_for_turn(self, deadline: float) -> None:
+        if self._waiting >= self._waiting_max:
+            message = f"{self._waiting} reads are waiting already; try again later"
+            raise OverloadedError(message)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            message = "the deadline passed before the call's turn to read came"
+            raise DeadlineExceededError(message) from error
+        finally:
+            self._waiting -= 1
 
     def _check_room(self) -> None:
         if self._bytes >= self._bytes_max:

@@ -27,8 +27,8 @@ _INTERNAL_MESSAGE: Final = "a defect of the server, which has logged it"
 _DEADLINE_SLACK_SECONDS: Final = 0.01
 """A caller gives up at its deadline a moment before the server's own clock is there."""
 
-_APPLY: Final = "tallykeeper.v1.BatchService.Apply"
-"""Of all methods that answer at length, it alone changes something."""
+_WITHOUT_TURNS: Final = frozenset({"tallykeeper.v1.BatchService.Apply", "tallykeeper.v1.LedgerService.VerifyNamespace"})
+"""Of the methods that answer at length, the one that changes something, and the one that may take minutes."""
 
 log = structlog.get_logger()
 
@@ -88,7 +88,7 @@ def _behaviour(
     enter = admission.enter
     serialize = GetMessageClass(method.output_type).SerializeToString
     if any(field.is_repeated and field.message_type for field in method.output_type.fields):
-        call = long_answers.limited(call, reads=method.full_name != _APPLY)
+        call = long_answers.limited(call, takes_turns=method.full_name not in _WITHOUT_TURNS)
 
     async def behave(raw: bytes, context: Context) -> bytes:
         began_at, request = perf_counter(), None
