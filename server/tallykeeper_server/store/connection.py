@@ -4,6 +4,7 @@ redis-py's own retries are off: it cannot know which commands may be sent twice.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias, cast
 
@@ -30,6 +31,8 @@ Reply: TypeAlias = "bytes | int | list[Reply] | RedisError | None"
 Locate: TypeAlias = Callable[[], Awaitable[Address]]
 """Says where the primary is now."""
 
+_CLOSE_SECONDS: Final = 0.5
+"""How long a connection may take to be closed until it is left to itself."""
 _NOT_SERVING: Final = frozenset(
     {"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOAUTH", "NOPERM", "NOREPLICAS"}
     | {"READONLY", "TRYAGAIN", "UNBLOCKED", "WRONGPASS"}
@@ -96,9 +99,13 @@ class Connection:
             self.users -= 1
 
     async def close(self) -> None:
-        """Close the connection, if there is one."""
-        self._transport = None
-        await self._connection.disconnect(nowait=True)
+        """Close the connection, if there is one, and wait a moment until it is: TLS takes leave of the other side."""
+        is_open = self._transport is not None
+        await self._hang_up()
+        if is_open:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._replies.ended.wait()
 
     async def _pipeline(self, commands: Sequence[Command]) -> list[Reply]:
         try:
@@ -107,11 +114,15 @@ class Connection:
             replies = await self._exchange(commands)
         except BaseException:
             # Also when cancelled: a reply that is still on its way would be taken for the next caller's.
-            await self.close()
+            await self._hang_up()
             raise
         if any(isinstance(reply, RedisError) and code_of(reply) in _NOT_PRIMARY for reply in replies):
-            await self.close()  # where the primary is now is found out when the next caller connects
+            await self._hang_up()  # where the primary is now is found out when the next caller connects
         return replies
+
+    async def _hang_up(self) -> None:
+        self._transport = None
+        await self._connection.disconnect(nowait=True)
 
     async def _connect(self) -> None:
         """Connect, to a primary.
@@ -194,8 +205,7 @@ class Connections:
 
     async def close(self) -> None:
         """Close all of them."""
-        for connection in self._connections:
-            await connection.close()
+        await asyncio.gather(*(connection.close() for connection in self._connections))
 
     def _free(self) -> Connection:
         return min(self._connections, key=lambda connection: connection.users)

@@ -24,6 +24,8 @@ class Replies(asyncio.Protocol):
         self._wanted = 0
         self._arrival: asyncio.Future[None] | None = None
         self._failure: Exception | None = None
+        self.ended = asyncio.Event()
+        """Set when the connection is closed, on this side too."""
 
     @property
     def are_clean(self) -> bool:
@@ -66,6 +68,7 @@ class Replies(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits that nothing more will come."""
         self._fail(exc or ConnectionResetError("it closed the connection"))
+        self.ended.set()
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
