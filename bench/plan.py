@@ -115,13 +115,12 @@ def _all_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
 
 def _few_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
     """What may differ on another store: what there is to choose from is compared for a caller alone and for many."""
-    names = ("ours", "naive aio", "naive threads")
+    naive = ("naive aio", "naive threads")
     return [
-        *(_point(kind, running, name, in_flight, decrement()) for in_flight in (1, 128) for name in names),
         *(
-            _point(kind, running, "ours", in_flight, decrement())
+            _point(kind, running, name, in_flight, decrement())
             for in_flight in IN_FLIGHT
-            if in_flight not in {1, 128}
+            for name in ("ours", *(naive if in_flight in {1, 128} else ()))
         ),
         *(_point(kind, running, "ours, Increment", in_flight, increment()) for in_flight in IN_FLIGHT),
         _point(kind, running, "ceiling", 128, decrement()),

@@ -1,10 +1,14 @@
 """What is answered at length takes turns, for which no more wait, and no longer, than may."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
+from tallykeeper.v1 import batch_pb2, inventory_pb2, ledger_pb2
 from tallykeeper.v1.inventory_pb2 import ListStockRequest, ListStockResponse
 from tallykeeper_server.domain.errors import DeadlineExceededError, OverloadedError
 from tallykeeper_server.metrics.recorders import Gauge
@@ -12,15 +16,26 @@ from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.long_answers import READS_MAX, LongAnswers
 
 WAITING_MAX = 2
+UNREAD_MAX = 1 << 20
+LARGE = bytes(UNREAD_MAX // 2)
+"""One that fills it, for it is in memory twice."""
+LIST_STOCK, DECREMENT_COPIES = (
+    inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"].methods_by_name[name]
+    for name in ("ListStock", "DecrementCopies")
+)
+APPLY = batch_pb2.DESCRIPTOR.services_by_name["BatchService"].methods_by_name["Apply"]
+VERIFY = ledger_pb2.DESCRIPTOR.services_by_name["LedgerService"].methods_by_name["VerifyNamespace"]
 
 
 class Listing:
     """A method that answers when its gate is open, and knows how many it has begun."""
 
-    def __init__(self) -> None:
+    def __init__(self, method: MethodDescriptor = LIST_STOCK) -> None:
         self.gate = asyncio.Event()
         self.begun = 0
-        self.limited = LongAnswers(1 << 20, WAITING_MAX, Gauge()).limited(self._answer, takes_turns=True)
+        self.meter = Gauge()
+        self.answers = LongAnswers(UNREAD_MAX, WAITING_MAX, self.meter)
+        self.limited = self.answers.limited(method, self._answer)
 
     async def _answer(self, _: Message, __: Call) -> Message:
         self.begun += 1
@@ -74,3 +89,44 @@ async def test_a_caller_who_leaves_takes_no_turn_along() -> None:
     await listing.calls(READS_MAX)
     assert listing.begun == 2 * READS_MAX
     listing.gate.set()
+
+
+@pytest.mark.parametrize("method", [APPLY, VERIFY, DECREMENT_COPIES])
+async def test_changes_and_what_may_take_minutes_take_no_turns(method: MethodDescriptor) -> None:
+    listing = Listing(method)
+
+    await listing.calls(READS_MAX + WAITING_MAX + 1)
+
+    assert listing.begun == READS_MAX + WAITING_MAX + 1
+    listing.gate.set()
+
+
+class Context:
+    """A call whose end is told."""
+
+    def __init__(self) -> None:
+        self.end: Callable[[Any], None] = lambda _: None
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        self.end = callback
+
+
+@pytest.mark.parametrize("method", [LIST_STOCK, APPLY, VERIFY])
+async def test_where_callers_have_too_much_to_read_nothing_more_is_begun_until_they_have(
+    method: MethodDescriptor,
+) -> None:
+    listing, context = Listing(method), Context()
+    listing.gate.set()
+    about = Call(deadline=asyncio.get_running_loop().time() + 20.0)
+    listing.answers.hold(b"small", Context())  # type: ignore[arg-type]  # all that is asked of one
+    assert listing.meter.read() == 0
+
+    listing.answers.hold(LARGE, context)  # type: ignore[arg-type]  # as above
+
+    assert listing.meter.read() == UNREAD_MAX
+    with pytest.raises(OverloadedError):
+        await listing.limited(ListStockRequest(), about)
+    context.end(context)
+    assert listing.meter.read() == 0
+    await listing.limited(ListStockRequest(), about)
+    assert listing.begun == 1

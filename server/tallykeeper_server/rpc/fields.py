@@ -125,10 +125,8 @@ class Fields:
 
     def copies(self, request: _HasCopies) -> int:
         """The field ``copies``: 1 or more; 1 when absent."""
-        copies = request.copies
-        if 0 < copies <= limits.INTEGER_MAX:  # as nearly always: no need to ask whether it is there
-            return copies
-        return self.quantity("copies", copies, least=1) if request.HasField("copies") else 1
+        copies = request.copies  # if it is not 0, there is no need to ask whether it is there
+        return self.quantity("copies", copies, least=1) if copies or request.HasField("copies") else 1
 
     def enum(self, field: str, value: int, allowed: EnumTypeWrapper) -> int:
         """One of an enum's values."""

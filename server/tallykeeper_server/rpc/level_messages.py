@@ -62,7 +62,7 @@ def fill_stock(message: inventory_pb2.StockLevel, level: StockLevel) -> None:
     message.item = name.item
     message.location = name.location
     message.on_hand = on_hand
-    message.available = on_hand - reserved - safety_stock  # as level.available, for half of the time
+    message.available = level.available
     if reserved:
         message.reserved = reserved
     if safety_stock:

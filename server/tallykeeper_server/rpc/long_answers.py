@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from tallykeeper_server.domain.errors import DeadlineExceededError, OverloadedError
@@ -14,11 +15,13 @@ from tallykeeper_server.rpc.calls import Call
 Method: TypeAlias = Callable[[Any, Call], Awaitable[Message]]
 """What carries out a request, about which something more is known, and returns the answer."""
 
-LARGE_BYTES: Final = 16 << 10
+_LARGE_BYTES: Final = 16 << 10
 """From which length on an answer is counted; what is shorter takes no more than the call itself."""
 READS_MAX: Final = 64
 """How many reads of this kind are under way at once, others wait: a page of 1,000 levels takes 600 KiB in the making,
 and more at once make none of them sooner."""
+_WITHOUT_TURNS: Final = frozenset({"BatchService.Apply", "LedgerService.VerifyNamespace"})
+"""Of the methods that answer at length, the one that changes something, and the one that may take minutes."""
 _COPIES: Final = 2
 """How often an answer is in memory until it is read: as Python's bytes, and in gRPC's buffer."""
 
@@ -41,12 +44,14 @@ class LongAnswers:
         self._waiting = 0
         meter.read = lambda: self._bytes
 
-    def limited(self, call: Method, *, takes_turns: bool) -> Method:
-        """Return a method that begins if there is room for its answer, and if it ``takes_turns``, when its own comes.
+    def limited(self, method: MethodDescriptor, call: Method) -> Method:
+        """Return what carries out a method if there is room for its answer, a read when its turn comes.
 
-        It raises OverloadedError if there is no room, or too many wait, and DeadlineExceededError if its turn does not
-        come in time.
+        That raises OverloadedError if there is no room, or too many wait, and DeadlineExceededError if its turn does
+        not come in time. What does not answer at length, that is with a list of messages, is returned as it is.
         """
+        if not any(field.is_repeated and field.message_type for field in method.output_type.fields):
+            return call
 
         def at_once(request: Any, about: Call) -> Awaitable[Message]:  # noqa: ANN401  # the requests have no common type
             self._check_room()
@@ -63,10 +68,12 @@ class LongAnswers:
             finally:
                 self._turns.release()
 
-        return in_turn if takes_turns else at_once
+        return at_once if f"{method.containing_service.name}.{method.name}" in _WITHOUT_TURNS else in_turn
 
     def hold(self, answer: bytes, context: Context) -> None:
-        """Count a large answer until its call has ended: the caller has read it, or has left."""
+        """Count an answer, if it is large, until its call has ended: the caller has read it, or has left."""
+        if len(answer) < _LARGE_BYTES:
+            return
         held = _COPIES * len(answer)
         self._bytes += held
         context.add_done_callback(lambda _: self._release(held))  # type: ignore[arg-type]  # the stubs ask for a class

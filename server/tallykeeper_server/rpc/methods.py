@@ -19,16 +19,13 @@ from tallykeeper_server.metrics.meters import CallMeter, CallMeters
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.admission import Admission, Context, Gatekeeper
 from tallykeeper_server.rpc.calls import Call
-from tallykeeper_server.rpc.long_answers import LARGE_BYTES, LongAnswers
+from tallykeeper_server.rpc.long_answers import LongAnswers
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.rpc.wire_text import broken_text_fields
 
 _INTERNAL_MESSAGE: Final = "a defect of the server, which has logged it"
 _DEADLINE_SLACK_SECONDS: Final = 0.01
 """A caller gives up at its deadline a moment before the server's own clock is there."""
-
-_WITHOUT_TURNS: Final = frozenset({"tallykeeper.v1.BatchService.Apply", "tallykeeper.v1.LedgerService.VerifyNamespace"})
-"""Of the methods that answer at length, the one that changes something, and the one that may take minutes."""
 
 log = structlog.get_logger()
 
@@ -46,8 +43,8 @@ def service_handler(
 
     Each takes the request and the call, and returns the response or raises; one that answers with a stream is an
     asynchronous generator of responses. The deadline is the caller's, or the default for a caller that sets none, which
-    for a stream is none. ``long_answers`` limits those. How calls end, the ``meters`` note. Who may call, the ``gate``
-    says; else everybody.
+    for a stream is none. What is answered at length, ``long_answers`` limits. How calls end, the ``meters`` note. Who
+    may call, the ``gate`` says; else everybody.
     """
     meters = meters or CallMeters(Metrics())
     handlers: dict[str, grpc.RpcMethodHandler[bytes, Any]] = {}
@@ -87,8 +84,7 @@ def _behaviour(
     loop = asyncio.get_running_loop()
     enter = admission.enter
     serialize = GetMessageClass(method.output_type).SerializeToString
-    if any(field.is_repeated and field.message_type for field in method.output_type.fields):
-        call = long_answers.limited(call, takes_turns=method.full_name not in _WITHOUT_TURNS)
+    call = long_answers.limited(method, call)
 
     async def behave(raw: bytes, context: Context) -> bytes:
         began_at, request = perf_counter(), None
@@ -104,8 +100,7 @@ def _behaviour(
             raise
         else:
             meter.succeeded(began_at)
-            if len(response) >= LARGE_BYTES:
-                long_answers.hold(response, context)
+            long_answers.hold(response, context)
             return response
         status = status_of(failure)
         meter.failed(began_at, status[0].name, failure.reason)
