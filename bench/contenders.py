@@ -1,6 +1,7 @@
 """What is measured beside each other on one store: ours, the ceiling, and the naive services."""
 
 import contextlib
+import shutil
 import sys
 import tempfile
 from collections import defaultdict
@@ -20,6 +21,9 @@ from tallykeeper_client import Client, operations
 
 ITEMS: Final = 1_000
 STOCK: Final = 10**12
+CEILING_OF_TWO: Final = "ceiling, 2 processes"
+BY_CHRT: Final = ("ours, chrt --batch", "ours, 2 workers, chrt --batch")
+"""Our servers under Linux's batch scheduling: who wakes takes the core from nobody. On Linux alone."""
 _TALLYKEEPER: Final = Path(sys.executable).with_name("tallykeeper")
 
 
@@ -66,8 +70,13 @@ def ours(store_url: str, port: int, *words: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def contenders(store: Store, extra: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, Contender]]:
-    """Run all contenders on a store, idle until they are called. ``extra`` holds settings of more servers of ours."""
+def contenders(
+    store: Store, extra: Mapping[str, tuple[str, ...]], *, on_two_cores: bool = False
+) -> Iterator[dict[str, Contender]]:
+    """Run all contenders on a store, idle until they are called. ``extra`` holds settings of more servers of ours.
+
+    ``on_two_cores`` adds what tells how two processes share two cores.
+    """
     ports: dict[str, int] = defaultdict(free_port)
     commands = {
         "ours": ours(store.url, ports["ours"], "--workers", "1"),
@@ -76,6 +85,12 @@ def contenders(store: Store, extra: Mapping[str, tuple[str, ...]]) -> Iterator[d
         "naive threads": python("bench.servers.naive", "threads", ports["naive threads"], store.url),
         **{name: ours(store.url, ports[name], *words) for name, words in extra.items()},
     }
+    if on_two_cores:
+        commands[CEILING_OF_TWO] = python("bench.servers.constant", ports[CEILING_OF_TWO], 2)
+        if chrt := shutil.which("chrt"):
+            for workers, name in enumerate(BY_CHRT, start=1):
+                words = ours(store.url, ports[name], "--workers", str(workers))
+                commands[name] = [chrt, "--batch", "0", *words]
     with contextlib.ExitStack() as stack:
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         running = {

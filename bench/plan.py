@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from bench import client_batching, memory, postgres, script_limit
-from bench.contenders import Contender, apply, contenders, decrement, increment, increment_anywhere
+from bench.contenders import (
+    BY_CHRT,
+    CEILING_OF_TWO,
+    Contender,
+    apply,
+    contenders,
+    decrement,
+    increment,
+    increment_anywhere,
+)
 from bench.generator import Generator, Request
 from bench.measuring import Pace, Point, Series, measure_all
 from bench.stores import Store, StoreKind, running_store, store_kinds
@@ -59,7 +68,8 @@ def measure_everything(pace: Pace, directory: Path) -> Iterator[str | Results]:
     generator = Generator(directory)
     for place, kind in enumerate(store_kinds()):
         yield f"{kind.title}: calls"
-        with _measured_store(kind, directory, _EXTRA if place == 0 else _TWO_WORKERS) as (store, running):
+        extra = _EXTRA if place == 0 else _TWO_WORKERS
+        with _measured_store(kind, directory, extra, on_two_cores=place == 0) as (store, running):
             calls = _all_calls(kind, running) if place == 0 else _few_calls(kind, running)
             for points in (calls, _last_calls(kind, running)):
                 results.series += measure_all(generator, points, store.process, pace)
@@ -81,12 +91,12 @@ def measure_everything(pace: Pace, directory: Path) -> Iterator[str | Results]:
 
 @contextlib.contextmanager
 def _measured_store(
-    kind: StoreKind, directory: Path, extra: dict[str, tuple[str, ...]]
+    kind: StoreKind, directory: Path, extra: dict[str, tuple[str, ...]], *, on_two_cores: bool
 ) -> Iterator[tuple[Store, dict[str, Contender]]]:
     with (
         tempfile.TemporaryDirectory(dir=directory) as place,
         running_store(kind, Path(place)) as store,
-        contenders(store, extra) as running,
+        contenders(store, extra, on_two_cores=on_two_cores) as running,
     ):
         yield store, running
 
@@ -96,7 +106,12 @@ def _all_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
 
     What is compared closely is measured close together, for a machine's speed changes within minutes.
     """
-    further = [("ours, with metrics", 128), ("ours, 2 workers", 128), ("ours, 2 workers", 512)]
+    one, two = BY_CHRT
+    further = [
+        ("ours, with metrics", 128),
+        *((name, in_flight) for name in ("ours, 2 workers", CEILING_OF_TWO) for in_flight in (128, 512)),
+        *(each for each in ((one, 1), (one, 128), (two, 128), (two, 512)) if each[0] in running),
+    ]
     points = [
         *(_point(kind, running, name, 1, decrement()) for name in ("naive aio", "ours", "naive threads")),
         *(_point(kind, running, "ours", in_flight, decrement()) for in_flight in (*IN_FLIGHT[1:], CROWD)),
@@ -105,7 +120,7 @@ def _all_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
         *(_point(kind, running, "ours, Increment", in_flight, increment()) for in_flight in IN_FLIGHT),
         *(_point(kind, running, "naive aio", in_flight, decrement()) for in_flight in IN_FLIGHT[1:]),
         *(_point(kind, running, "naive threads", in_flight, decrement()) for in_flight in IN_FLIGHT[1:]),
-        _point(kind, running, "ours, 50 waiting at most", CROWD, decrement()),
+        *(_point(kind, running, "ours, 50 waiting at most", in_flight, decrement()) for in_flight in (64, CROWD)),
     ]
     return [
         replace(point, times=3) if (point.series.name, point.series.in_flight) in _COMPARED else point

@@ -1,9 +1,11 @@
 """The ceiling: listeners, event loop and collector as our server has them, and handlers that return a constant.
 
-Usage: python -m bench.servers.constant PORT
+Usage: python -m bench.servers.constant PORT [PROCESSES]
 """
 
 import asyncio
+import multiprocessing
+import signal
 import sys
 
 import grpc
@@ -65,6 +67,26 @@ async def main(port: int) -> None:
     await asyncio.Event().wait()
 
 
-if __name__ == "__main__":
+def run(port: int) -> None:
+    """Serve by this process."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(int(sys.argv[1])))
+        runner.run(main(port))
+
+
+def run_many(port: int, count: int) -> None:
+    """Serve by so many processes of their own, which end with this one."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    processes = [
+        multiprocessing.get_context("spawn").Process(target=run, args=(port,), daemon=True) for _ in range(count)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:  # noqa: PLR2004  # a port alone, or with a number
+        run_many(int(sys.argv[1]), int(sys.argv[2]))
+    else:
+        run(int(sys.argv[1]))
