@@ -12,6 +12,15 @@ import psutil
 
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 20.0
+_LOG_CHARACTERS: Final = 20_000
+"""How much of a log is shown at most: a store that crashes says much."""
+
+
+class _FailedError(RuntimeError):
+    """A process is not there. The message ends with what it said last."""
+
+    def __init__(self, log: Path, how: str) -> None:
+        super().__init__(f"{log} {how}: {log.read_text(errors='replace')[-_LOG_CHARACTERS:]}")
 
 
 class Process:
@@ -49,12 +58,16 @@ class Process:
         deadline = time.monotonic() + _START_SECONDS
         while not condition():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                message = f"{self._log.name} does not start: {self._log.read_text(errors='replace')[-2_000:]}"
-                raise RuntimeError(message)
+                raise _FailedError(self._log, "does not start")
             time.sleep(0.05)
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time that it and its children have used."""
+        """Return the CPU time that it and its children have used.
+
+        :raises RuntimeError: it has ended, and what was measured with it is worth nothing.
+        """
+        if (status := self._process.poll()) is not None:
+            raise _FailedError(self._log, f"ended with status {status}")
         return sum(_cpu_seconds(process) for process in self._family())
 
     def resident_bytes(self) -> list[int]:
