@@ -10,7 +10,7 @@ from pathlib import Path
 import redis
 
 from bench.processes import Process
-from tallykeeper_server.store.embedded import find_binary, store_environment
+from tallykeeper_server.store.embedded import STORE_ENVIRONMENT, find_binary
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def running_store(kind: StoreKind, directory: Path) -> Iterator[Store]:
             "maxmemory-policy": "noeviction",
         }
         command = [str(kind.binary), *(word for name, value in settings.items() for word in (f"--{name}", value))]
-        with Process(command, log=data / "log", environment=store_environment(kind.binary)) as process:
+        with Process(command, log=data / "log", environment=STORE_ENVIRONMENT) as process:
             url = f"unix://{path}"
             process.wait_for(lambda: _answers(url))
             yield Store(url, path, process)
