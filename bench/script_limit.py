@@ -19,7 +19,8 @@ from bench.stores import Store
 from tallykeeper_server.domain.levels import ReservationName, StockName
 from tallykeeper_server.domain.mutations import Bundle, Mutation, fingerprint_of
 from tallykeeper_server.domain.retention import Retention
-from tallykeeper_server.store.batch import script_call
+from tallykeeper_server.store.agreed_clock import ScriptTimes
+from tallykeeper_server.store.batch import CallTerms, script_call
 
 MUTATIONS_PER_SCRIPT: Final = 128
 LINES_PER_MUTATION: Final = 1_000
@@ -111,5 +112,6 @@ def _command(sha: str, mutations: Sequence[Mutation]) -> bytes:
         for mutation in mutations
     ]
     now_ms = int(time.time() * 1_000)
-    keys, arguments = script_call(bundles, now_ms=now_ms, retention=_RETENTION, final=True, touches=False)
+    terms = CallTerms(home="", times=ScriptTimes(now_ms, now_ms, now_ms), retention=_RETENTION)
+    keys, arguments = script_call(bundles, terms, lambda _: None)
     return bytes(hiredis.pack_command(cast("tuple[Any]", ("EVALSHA", sha, len(keys), *keys, *arguments))))

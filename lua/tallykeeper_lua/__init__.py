@@ -50,10 +50,15 @@ def source() -> str:
     return joined(fragments())
 
 
-def joined(files: Sequence[Fragment]) -> str:
+def read_source(name: str) -> str:
+    """Return a script that only reads, by the name of its file in the folder ``reads``, without its suffix."""
+    return (files(__name__) / "reads" / f"{name}.lua").read_text(encoding="utf-8")
+
+
+def joined(fragments: Sequence[Fragment]) -> str:
     """Return the script that files make up, line for line: those of a kind are the function that defines it."""
     parts = []
-    for kind, group in groupby(files, key=lambda file: _kind_of(file.name)):
+    for kind, group in groupby(fragments, key=lambda file: _kind_of(file.name)):
         text = "\n".join(file.text for file in group)
         parts.append(f"define[{kind}] = function() {text}end" if kind else text)
     return "\n".join(parts)

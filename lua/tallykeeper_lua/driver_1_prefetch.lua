@@ -3,22 +3,25 @@
 --
 -- A bundle is what comes under one request id: one mutation, or several of one call.
 --
--- KEYS       for each namespace: ledger, index:stock, index:counter, index:reservation, expiry:counter,
---                                expiry:reservation, expiry, then its request buckets
---            for each namespace: revision
---            every level that a mutation of the batch names
+-- KEYS       the set of namespaces, the agenda, the number of open reservations
+--            for each namespace: ledger, index:stock, index:counter, index:reservation, expiry:counter,
+--                                expiry:reservation, expiry, and its three request buckets
+--            for each namespace: revision, clock
+--            every level that a mutation of the batch names, or that is to be forgotten if it is over
 -- ARGV       one MessagePack array of
 --            namespaces:            how many
---            buckets:               how many request buckets of each namespace are among the keys
---            first bucket:          the number of the first of them; a bucket's number is its start / bucket span
---            bucket span:           milliseconds
---            buckets looked in:     how many, the current one included, cover the retention
+--            wall:                  the caller's own clock; this and all times are milliseconds since 1970
+--            held:                  the time that the caller has come to; a namespace's time is not before it
+--            certain:               the time up to which the caller has counted by a clock that never jumps
+--            apart:                 an array of number, held, certain for each namespace with its own last two
+--            bucket span:           milliseconds that a request bucket takes records, at least
 --            ledger length:         how many revisions the ledger keeps, about; 0 keeps them all
 --            reservation lifetime:  milliseconds that a reservation may live in all
 --            reservation retention: milliseconds that one is kept after it has ended
 --            final:                 1 if reservations whose time is up have just been expired, else 0
 --            touches:               1 if a namespace of which only repeats came is written all the same, so that
 --                                   a WAIT on this connection, which waits for its own writes alone, waits for theirs
+--            tidies:                1 if what is over in the one namespace is to be forgotten, else 0
 --            bundles:               an array that has, one after another for each bundle,
 --              namespace:           1 .. namespaces
 --              request id:          empty if it has none; the ledger keeps what stands before a \1
@@ -26,6 +29,8 @@
 --              note:                to be kept with the record
 --              atomic:              1 if all mutations are to be applied or none, else 0
 --              identity:            who makes it
+--              parts:               how many bundles the request consists of; the first is recorded under the request
+--                                   id, the others under the id, \1 and their number
 --              mutations:           how many
 --            mutations:             an array that has, one after another for each mutation,
 --              operation:           the name of its file
@@ -33,13 +38,12 @@
 --              reference
 --              keys:                how many levels it names, then for each its place among the level keys, 1 ..
 --              arguments:           how many, then each: an integer or a text
--- returns    Redis's time in milliseconds, then for each bundle "<outcome>\30<outcome>…<note>", after "* " if it is a
---            replay, where an outcome is one of
+-- returns    Redis's time, then " <number> <time>" for each namespace whose time is ahead of what the caller and both
+--            clocks say; then for each bundle "<outcome>\30<outcome>…<note>", after "* " if it is a replay, where an
+--            outcome is one of
 --              OK <revision> <time> <extra>\n<level>\n<level>…  (levels after; before, for one deleted; of those
 --                                                                   of a reservation, the reservation alone)
 --              <refusal> 0 <time> <name> <number> <name> <number> …
---            The time alone means that the declared buckets are not those of Redis's clock, and that nothing
---            was done.
 -- statuses   REQUEST_ID_REUSED  the request id is recorded with another fingerprint
 --            NOT_APPLIED        another mutation of the atomic bundle was refused
 --            FAILED             an operation raised an error, or the namespace's own keys contradict each other
@@ -53,44 +57,62 @@
 --   its text after (empty when it was deleted)
 -- joined by tabs, in a stream entry whose ID is 0-<its last revision> and whose fields are "time" and then
 -- each revision with its entry. What changes and text are, the kinds say.
+--
+-- The time of a namespace never decreases: it is the latest of the time that its clock holds, of what the caller has
+-- come to, and of the earlier one of Redis's clock and the caller's. So one clock that is ahead ends nothing early.
+--
+-- Request records lie in three buckets, and all three are searched, so that no clock decides what is found. New records
+-- go into the current one. When it has been current for a span of certain time, the oldest is emptied and becomes
+-- current: so a record is forgotten after two spans at least. The clock of a namespace is
+--   "<time> <current bucket> <certain time at which it became current; 0 if no bucket holds a record>"
 
 local FINGERPRINT_BYTES = 8
-local VALUES_OF_BUNDLE = 7
+local VALUES_OF_BUNDLE = 8
 local CHUNK = 4000 -- values in one command, or unpacked at once; Lua's limit is about 8,000
-local KEYS_BEFORE_BUCKETS = 7
+local SHARED_KEYS = 3
+local REQUEST_BUCKETS = 3
+local KEYS_OF_NAMESPACE = 7 + REQUEST_BUCKETS
+local FIRST_BUCKET = 7 -- after so many of a namespace's keys
 
-local namespace_count, bucket_count, first_bucket, bucket_span, buckets_looked_in, ledger_length,
-  reservation_lifetime_max, reservation_retention, final, touches, bundles, mutations = unpack(cmsgpack.unpack(ARGV[1]))
+local namespace_count, wall, held_time, certain, apart, bucket_span, ledger_length, reservation_lifetime_max,
+  reservation_retention, final, touches, tidies, bundles, mutations = unpack(cmsgpack.unpack(ARGV[1]))
 settings.reservation_lifetime_max = reservation_lifetime_max
 settings.reservation_retention = reservation_retention
 
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local now_text = text_of(now)
+local redis_clock = redis.call('TIME')
+local redis_time = redis_clock[1] * 1000 + math.floor(redis_clock[2] / 1000)
+local agreed = math.min(redis_time, wall)
 
-local current_bucket = math.floor(now / bucket_span)
-if current_bucket - buckets_looked_in + 1 < first_bucket or current_bucket >= first_bucket + bucket_count then
-  return { now_text }
-end
-
-local keys_of_namespace = KEYS_BEFORE_BUCKETS + bucket_count
-local first_revision_key = namespace_count * keys_of_namespace + 1
-local first_level_key = first_revision_key + namespace_count
+local first_revision_key = SHARED_KEYS + namespace_count * KEYS_OF_NAMESPACE + 1
+local first_level_key = first_revision_key + 2 * namespace_count
 
 -- The namespaces of the batch, and what the batch does to each.
 local namespaces = {}
 for number = 1, namespace_count do
-  local first_key = (number - 1) * keys_of_namespace + 1
+  local revision_key = KEYS[first_revision_key + 2 * (number - 1)]
   namespaces[number] = {
-    first_key = first_key,
-    bucket_before_first = first_key + KEYS_BEFORE_BUCKETS - first_bucket,
-    revision_key = KEYS[first_revision_key + number - 1],
-    prefix_length = #KEYS[first_revision_key + number - 1] - #'revision',
+    first_key = SHARED_KEYS + (number - 1) * KEYS_OF_NAMESPACE + 1,
+    revision_key = revision_key,
+    clock_key = KEYS[first_revision_key + 2 * number - 1],
+    prefix_length = #revision_key - #'revision',
+    held = held_time,
+    certain = certain,
     request_ids = {},
     records = {}, -- request id -> record, of those that are known
-    recorded = {}, -- request id, record, … of those that are new
-    entries = { 'time', now_text }, -- then revision, entry, …
+    bucket_of = {}, -- request id -> the number of the bucket that its record was found in
+    recorded = {}, -- request id, record, … of those that are new, or go into the current bucket
+    entries = { 'time' }, -- then the time, revision, entry, …
+    open_change = 0, -- by how much the number of open reservations changes
   }
+end
+for at = 1, #apart, 3 do
+  local namespace = namespaces[apart[at]]
+  namespace.held, namespace.certain = apart[at + 1], apart[at + 2]
+end
+
+-- The name of a namespace, which is the hash tag of its keys.
+local function name_of(namespace)
+  return string.sub(namespace.revision_key, #'tk:{' + 1, namespace.prefix_length - #'}:')
 end
 
 local function ledger_of(namespace)
@@ -102,7 +124,7 @@ local function index_of(namespace, kind)
   return KEYS[namespace.first_key + (kind == stock and 1 or kind == counter and 2 or 3)]
 end
 
--- When the names in an index leave it by themselves; nil for a kind of which none does.
+-- When the names in an index are to be forgotten; nil for a kind of which none is.
 local function expiry_of(namespace, kind)
   return kind ~= stock and KEYS[namespace.first_key + (kind == counter and 4 or 5)] or nil
 end
@@ -113,14 +135,48 @@ local function due_of(namespace)
 end
 
 local function request_bucket_of(namespace, bucket)
-  return KEYS[namespace.bucket_before_first + bucket]
+  return KEYS[namespace.first_key + FIRST_BUCKET + bucket]
+end
+
+-- The request id that one part of a request is recorded under.
+local function record_id_of(request_id, part)
+  return part == 0 and request_id or request_id .. '\1' .. part
 end
 
 for at = 1, #bundles, VALUES_OF_BUNDLE do
-  if bundles[at + 1] ~= '' then
+  local id, parts = bundles[at + 1], bundles[at + 6]
+  if id ~= '' then
     local ids = namespaces[bundles[at]].request_ids
-    ids[#ids + 1] = bundles[at + 1]
+    if parts == 1 then
+      ids[#ids + 1] = id
+    else
+      local request_id = string.match(id, '^[^\1]+')
+      for part = 0, parts - 1 do
+        ids[#ids + 1] = record_id_of(request_id, part)
+      end
+    end
   end
+end
+
+-- Starts a namespace's clock from its text, false where there is none.
+local function start_clock(namespace, text)
+  local time, bucket, since = 0, 0, 0
+  if text then
+    local time_text, bucket_text, since_text = string.match(text, '^(%d+) ([0-2]) (%d+)$')
+    if time_text then
+      time, bucket, since = in_range(time_text), bucket_text + 0, in_range(since_text)
+    else
+      namespace.broken = 'the clock is ' .. text
+    end
+  end
+  namespace.now = math.max(time, agreed, namespace.held)
+  namespace.now_text = text_of(namespace.now)
+  namespace.entries[2] = namespace.now_text
+  if since > 0 and namespace.certain >= since + bucket_span and (#namespace.request_ids > 0 or tidies == 1) then
+    bucket, since = (bucket + 1) % REQUEST_BUCKETS, namespace.certain
+    namespace.emptied = bucket
+  end
+  namespace.bucket, namespace.bucket_since = bucket, since
 end
 
 -- The levels by their place among the keys. Each has its text, false where there is none; and once an operation has
@@ -129,20 +185,26 @@ end
 local level_count = #KEYS - first_level_key + 1
 local level_texts, level_kinds, level_names, level_values, values_before, changed_in = {}, {}, {}, {}, {}, {}
 
--- One MGET for the revisions and the levels.
+-- One MGET for the revisions, the clocks and the levels.
 for first = first_revision_key, #KEYS, CHUNK do
   local last = math.min(first + CHUNK - 1, #KEYS)
   local found = redis.call('MGET', unpack(KEYS, first, last))
   for place = 1, last - first + 1 do
     local key = first + place - 1
     local text = found[place]
-    if key < first_level_key then
-      local namespace = namespaces[key - first_revision_key + 1]
-      local is_integer, revision = pcall(integer_of, text or '0')
-      namespace.revision = is_integer and revision or 0
-      namespace.broken = not is_integer and 'the revision is ' .. text or nil
-    else
+    if key >= first_level_key then
       level_texts[key - first_level_key + 1] = text
+    else
+      local after_first = key - first_revision_key
+      local namespace = namespaces[math.floor(after_first / 2) + 1]
+      if after_first % 2 == 1 then
+        start_clock(namespace, text)
+      else
+        local is_integer, revision = pcall(integer_of, text or '0')
+        namespace.revision = is_integer and revision or 0
+        namespace.revision_before = namespace.revision
+        namespace.broken = not is_integer and 'the revision is ' .. text or nil
+      end
     end
   end
 end
@@ -151,8 +213,8 @@ end
 -- or by its first write, that of the ledger.
 for _, namespace in ipairs(namespaces) do
   local ids = namespace.request_ids
-  for bucket = current_bucket - buckets_looked_in + 1, #ids > 0 and current_bucket or 0 do
-    for first = 1, #ids, CHUNK do
+  for bucket = 0, #ids > 0 and REQUEST_BUCKETS - 1 or -1 do
+    for first = 1, bucket ~= namespace.emptied and #ids or 0, CHUNK do
       local last = math.min(first + CHUNK - 1, #ids)
       local records = redis.pcall('HMGET', request_bucket_of(namespace, bucket), unpack(ids, first, last))
       if records.err then
@@ -161,7 +223,8 @@ for _, namespace in ipairs(namespaces) do
       end
       for place = 1, last - first + 1 do
         if records[place] then
-          namespace.records[ids[first + place - 1]] = records[place]
+          local id = ids[first + place - 1]
+          namespace.records[id], namespace.bucket_of[id] = records[place], bucket
         end
       end
     end

@@ -11,6 +11,13 @@ local kinds = { [string.byte('s')] = stock, [string.byte('c')] = counter, [strin
 -- undone; nil if nothing will have to be.
 local home, request_id, identity, log
 
+-- True if a level is to be forgotten: a counter when its time is up, a reservation when as much time as it is kept for
+-- has certainly gone by.
+local function is_over(kind, value)
+  local gone_at = kind.gone_at and kind.gone_at(value)
+  return gone_at and gone_at <= (kind == counter and home.now or home.certain)
+end
+
 local function value_at(place)
   local value = level_values[place]
   if value == nil then
@@ -19,7 +26,11 @@ local function value_at(place)
     local decode = kind.decode -- also where there is nothing to decode, so that the kind's operations are there
     value = level_texts[place] and decode(level_texts[place])
     level_kinds[place], level_names[place] = kind, string.sub(key, home.prefix_length + 1)
-    level_values[place], values_before[place] = value, value
+    values_before[place] = value
+    if value and is_over(kind, value) then
+      value, level_texts[place], home.keeps_time = false, false, true
+    end
+    level_values[place] = value
   end
   return value
 end
@@ -27,14 +38,14 @@ end
 -- True if the namespace has reservations whose time is up.
 local function something_is_due()
   if home.something_is_due == nil then
-    local due = redis.call('ZRANGE', due_of(home), '-inf', now_text, 'BYSCORE', 'LIMIT', 0, 1)
+    local due = redis.call('ZRANGE', due_of(home), '-inf', home.now_text, 'BYSCORE', 'LIMIT', 0, 1)
     home.something_is_due = #due > 0
   end
   return home.something_is_due
 end
 
 local function refusal_of(status, facts)
-  local words = { status, '0', now_text }
+  local words = { status, '0', home.now_text }
   for place, fact in ipairs(facts) do
     words[3 + place] = place % 2 == 0 and text_of(fact) or fact
   end
@@ -102,7 +113,7 @@ local function take_over(at, extra, after)
   local revision = text_of(home.revision + 1)
   local entry = mutations[at] .. '\t' .. request_id .. '\t' .. mutations[at + 1] .. '\t' .. mutations[at + 2] .. '\t'
     .. identity .. '\t' .. (lines or name .. '\t' .. changes .. '\t' .. shown)
-  local outcome = 'OK ' .. revision .. ' ' .. now_text .. (extra and ' ' .. text_of(extra) or '') .. LEVELS_JOINED_BY
+  local outcome = 'OK ' .. revision .. ' ' .. home.now_text .. (extra and ' ' .. text_of(extra) or '') .. LEVELS_JOINED_BY
     .. told
 
   for number = 1, count do
@@ -129,7 +140,7 @@ local function execute(at)
     end
   end
   local status, extra, after, held =
-    operations[mutations[at]](levels, mutations, first_level + count + 1, now, their_names)
+    operations[mutations[at]](levels, mutations, first_level + count + 1, home.now, their_names)
   if status == 'READ_AGAIN' then
     return status, 'interrupted'
   end
@@ -137,6 +148,7 @@ local function execute(at)
     return 'DUE', 'interrupted'
   end
   if status ~= 'OK' then
+    home.keeps_time = home.keeps_time or status == 'RESERVATION_EXPIRED'
     return refusal_of(status, extra), 'refused'
   end
   return take_over(at, extra, after), 'applied'
@@ -163,7 +175,7 @@ local function undo(revision)
 end
 
 local function interruption_of(ran, told)
-  return (ran and told or 'FAILED') .. ' 0 ' .. now_text .. (ran and '' or ' ' .. tostring(told))
+  return (ran and told or 'FAILED') .. ' 0 ' .. home.now_text .. (ran and '' or ' ' .. tostring(told))
 end
 
 -- Runs a bundle of one mutation, as `run_several` does.
@@ -197,7 +209,7 @@ local function run_several(at, count, atomic)
   if atomic and refused then
     undo(revision)
     for _, number in ipairs(applied) do
-      outcomes[number] = 'NOT_APPLIED 0 ' .. now_text
+      outcomes[number] = 'NOT_APPLIED 0 ' .. home.now_text
     end
   end
   return table.concat(outcomes, OUTCOMES_JOINED_BY), true
@@ -205,7 +217,7 @@ end
 
 -- Runs a bundle that has no record yet, and records what is definite. Returns what to reply.
 local function run(at, first_mutation)
-  local id, note, count = bundles[at + 1], bundles[at + 3], bundles[at + 6]
+  local id, note, count = bundles[at + 1], bundles[at + 3], bundles[at + 7]
   local part_at = string.find(id, '\1', 1, true)
   request_id, identity = part_at and string.sub(id, 1, part_at - 1) or id, bundles[at + 5]
   local outcomes, definite
@@ -227,11 +239,35 @@ local function run(at, first_mutation)
   return outcomes
 end
 
-local function failure_of(namespace)
-  return 'FAILED 0 ' .. now_text .. ' ' .. namespace.broken
+-- Puts the records of all parts of a request into the current bucket, so that they are forgotten together.
+local function keep_together(at)
+  local id = string.match(bundles[at + 1], '^[^\1]+')
+  for part = 0, bundles[at + 6] - 1 do
+    local record_id = record_id_of(id, part)
+    local bucket = home.bucket_of[record_id]
+    if bucket and bucket ~= home.bucket then
+      local size = #home.recorded
+      home.recorded[size + 1], home.recorded[size + 2] = record_id, home.records[record_id]
+      home.moved_from = home.moved_from or {}
+      home.moved_from[bucket] = home.moved_from[bucket] or {}
+      table.insert(home.moved_from[bucket], record_id)
+      home.bucket_of[record_id] = home.bucket
+    end
+  end
 end
 
-local replies = { now_text }
+local function failure_of(namespace)
+  return 'FAILED 0 ' .. namespace.now_text .. ' ' .. namespace.broken
+end
+
+local times = { text_of(redis_time) }
+for number, namespace in ipairs(namespaces) do
+  if namespace.now > agreed and namespace.now > namespace.held then
+    times[#times + 1] = number .. ' ' .. namespace.now_text
+  end
+end
+
+local replies = { table.concat(times, ' ') }
 local next_mutation = 1
 for at = 1, #bundles, VALUES_OF_BUNDLE do
   home = namespaces[bundles[at]]
@@ -245,10 +281,13 @@ for at = 1, #bundles, VALUES_OF_BUNDLE do
     reply = '* ' .. string.sub(record, FINGERPRINT_BYTES + 1)
     home.repeated = true
   else
-    reply = 'REQUEST_ID_REUSED 0 ' .. now_text
+    reply = 'REQUEST_ID_REUSED 0 ' .. home.now_text
+  end
+  if bundles[at + 6] > 1 and bundles[at + 1] ~= '' and not home.broken then
+    keep_together(at)
   end
   replies[#replies + 1] = reply
-  for _ = 1, bundles[at + 6] do
+  for _ = 1, bundles[at + 7] do
     next_mutation = after_mutation(next_mutation)
   end
 end

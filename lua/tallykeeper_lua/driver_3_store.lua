@@ -1,8 +1,6 @@
 -- Writes what has changed: the ledger first, then the levels and the request records; the indexes last, which the
 -- others do not rest on.
 
-local EXPIRED_NAMES_MAX = 100 -- taken out of an index at once
-
 -- Calls a command on a key with values that may be too many for one call.
 local function write(command, key, values)
   for first = 1, #values, CHUNK do
@@ -70,22 +68,19 @@ local function collect(into, key, ...)
   end
 end
 
--- Names that Redis has forgotten leave the index when others come to be forgotten, so that it cannot grow
--- without bound.
-local function drop_expired(index, expiry)
-  local expired = redis.call('ZRANGE', expiry, '-inf', '(' .. now_text, 'BYSCORE', 'LIMIT', 0, EXPIRED_NAMES_MAX)
-  if #expired > 0 then
-    redis.call('ZREM', index, unpack(expired))
-    redis.call('ZREM', expiry, unpack(expired))
-  end
-end
-
--- When Redis is to forget a level, nil for never.
+-- When a level is to be forgotten, nil for never.
 local function gone_at_of(kind, level)
   return level and kind.gone_at and kind.gone_at(level)
 end
 
--- Keeps the indexes of a level's kind: where it is listed, and when it leaves the list by itself.
+-- Notes a time at which something is to be done in a namespace, so that nobody need look at it before.
+local function put_on_agenda(namespace, time)
+  if not namespace.due_at or time < namespace.due_at then
+    namespace.due_at = time
+  end
+end
+
+-- Keeps the indexes of a level's kind: where it is listed, and when it is to be forgotten.
 local function index_level(place, namespace, kind)
   local before, value = values_before[place], level_values[place]
   local id = string.sub(level_names[place], string.find(level_names[place], ':', 1, true) + 1)
@@ -101,26 +96,46 @@ local function index_level(place, namespace, kind)
   local gone_at = gone_at_of(kind, value)
   if gone_at then
     collect(index_added, expiry, text_of(gone_at), listed)
+    put_on_agenda(namespace, gone_at)
   elseif expiry and (not before or gone_at_of(kind, before)) then
     collect(index_removed, expiry, listed or listed_before)
   end
-  if kind == reservation and value.state == 'ACTIVE' then
+  if kind ~= reservation then
+    return
+  end
+  local was_open, is_open = before and before.state == 'ACTIVE', value and value.state == 'ACTIVE'
+  namespace.open_change = namespace.open_change + (is_open and 1 or 0) - (was_open and 1 or 0)
+  if is_open then
     collect(index_added, due_of(namespace), text_of(value.expire_at), id)
-  elseif kind == reservation and before and before.state == 'ACTIVE' then
+    put_on_agenda(namespace, value.expire_at)
+  elseif was_open then
     collect(index_removed, due_of(namespace), id)
   end
 end
 
-local deleted, expiring = {}, {}
+-- Forgets the levels that are over, in a call that tidies its one namespace.
+local function forget_what_is_over()
+  home = namespaces[1]
+  for place = 1, level_count do
+    local is_changed = changed_in[place]
+    local has_value = pcall(value_at, place)
+    if has_value and not is_changed and not level_values[place] and values_before[place] then
+      changed_in[place] = home
+    end
+  end
+end
+
+if tidies == 1 and not namespaces[1].broken then
+  forget_what_is_over()
+end
+
+local deleted = {}
 for place = 1, level_count do
   local namespace, kind = changed_in[place], level_kinds[place]
   if namespace and not namespace.broken then
     local before, value = values_before[place], level_values[place]
     local gone_at = gone_at_of(kind, value)
-    if gone_at then
-      redis.call('SET', KEYS[first_level_key + place - 1], level_texts[place], 'PXAT', text_of(gone_at))
-      expiring[expiry_of(namespace, kind)] = index_of(namespace, kind)
-    elseif value then
+    if value then
       local size = #levels_set
       levels_set[size + 1], levels_set[size + 2] = KEYS[first_level_key + place - 1], level_texts[place]
     else
@@ -133,24 +148,115 @@ for place = 1, level_count do
   end
 end
 
+-- When the current request bucket of a namespace has been current for long enough, in the namespace's time.
+local function end_of_bucket(namespace)
+  return namespace.now + namespace.bucket_since + bucket_span - namespace.certain
+end
+
+-- Notes that a namespace of which no bucket holds a record has none to empty, in a call that tidies it.
+local function notice_empty_buckets(namespace)
+  local first = namespace.first_key + FIRST_BUCKET
+  for bucket = 0, REQUEST_BUCKETS - 1 do
+    if bucket ~= namespace.emptied and redis.call('EXISTS', KEYS[first + bucket]) == 1 then
+      return
+    end
+  end
+  namespace.bucket_since, namespace.keeps_time = 0, true
+end
+
+-- Adds the clock of a namespace to what is written, where the time that it has come to is to be kept.
+local function keep_clock(namespace)
+  local records = #namespace.recorded > 0
+  if records and namespace.bucket_since == 0 then
+    namespace.bucket_since = namespace.certain
+    put_on_agenda(namespace, end_of_bucket(namespace))
+  elseif namespace.emptied then
+    put_on_agenda(namespace, end_of_bucket(namespace))
+  end
+  if records or namespace.emptied or namespace.keeps_time or #namespace.entries > 2 then
+    local size = #levels_set
+    levels_set[size + 1] = namespace.clock_key
+    levels_set[size + 2] = namespace.now_text .. ' ' .. namespace.bucket .. ' ' .. text_of(namespace.bucket_since)
+  end
+end
+
+-- Writes the request records of a namespace.
+local function store_records(namespace)
+  if namespace.emptied then
+    redis.call('UNLINK', request_bucket_of(namespace, namespace.emptied))
+  end
+  write('HSET', request_bucket_of(namespace, namespace.bucket), namespace.recorded)
+  for bucket, ids in pairs(namespace.moved_from or {}) do
+    write('HDEL', request_bucket_of(namespace, bucket), ids)
+  end
+end
+
+for _, namespace in ipairs(namespaces) do
+  if not namespace.broken then
+    if tidies == 1 then
+      notice_empty_buckets(namespace)
+    end
+    keep_clock(namespace)
+  end
+end
 write_keys('DEL', deleted)
 write_keys('MSET', levels_set)
 for _, namespace in ipairs(namespaces) do
-  if #namespace.recorded > 0 and not namespace.broken then
-    local bucket = request_bucket_of(namespace, current_bucket)
-    write('HSET', bucket, namespace.recorded)
-    local expire_at = (current_bucket + buckets_looked_in) * bucket_span
-    redis.call('PEXPIREAT', bucket, text_of(expire_at), 'NX')
+  if not namespace.broken then
+    store_records(namespace)
   end
-end
-for expiry, index in pairs(expiring) do
-  drop_expired(index, expiry)
 end
 for key, names in pairs(index_removed) do
   write('ZREM', key, names)
 end
 for key, names in pairs(index_added) do
   write('ZADD', key, names)
+end
+
+-- The first score of a sorted set; false if it is empty.
+local function first_score_of(key)
+  local score = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
+  return score and score + 0 or false
+end
+
+-- Finds when next there is something to do in a namespace.
+local function find_due_time(namespace)
+  local key = namespace.first_key
+  local forgotten = first_score_of(KEYS[key + 5]) -- ended reservations, which are forgotten by certain time
+  namespace.due_at = nil
+  for _, time in ipairs({
+    first_score_of(due_of(namespace)),
+    first_score_of(KEYS[key + 4]),
+    forgotten and forgotten + namespace.now - namespace.certain,
+    namespace.bucket_since > 0 and end_of_bucket(namespace),
+  }) do
+    if time then
+      put_on_agenda(namespace, time)
+    end
+  end
+end
+
+-- What belongs to no namespace alone: the set of namespaces, the agenda and the number of open reservations. Where
+-- someone else has written them, the changes stand nevertheless, and who reads them says what is wrong.
+for _, namespace in ipairs(namespaces) do
+  if not namespace.broken then
+    if namespace.revision > 0 and (namespace.revision_before == 0 or tidies == 1) then
+      redis.pcall('SADD', KEYS[1], name_of(namespace))
+    end
+    if tidies == 1 then
+      find_due_time(namespace)
+    end
+    if namespace.due_at and tidies == 1 then
+      redis.pcall('ZADD', KEYS[2], text_of(namespace.due_at), name_of(namespace))
+    elseif namespace.due_at then
+      redis.pcall('ZADD', KEYS[2], 'LT', text_of(namespace.due_at), name_of(namespace))
+    elseif tidies == 1 then
+      redis.pcall('ZREM', KEYS[2], name_of(namespace))
+    end
+    if namespace.open_change ~= 0 then
+      redis.pcall('INCRBY', KEYS[3], text_of(namespace.open_change))
+    end
+  end
 end
 
 if is_refused then

@@ -9,7 +9,6 @@ import redis
 from tallykeeper_server.domain.levels import CounterName, LevelName, StockName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Refused
 from tests.lua.conftest import RETENTION, Apply, ApplyAll, bundle, mutation
-from tests.serving import wait_until
 
 DUNE = StockName("dune", "main")
 
@@ -178,50 +177,33 @@ def test_a_plain_level_is_one_number_and_a_configured_one_is_five(
 
 
 def test_a_change_does_not_prolong_a_counter_that_expires(apply: Apply, raw_store: redis.Redis, namespace: str) -> None:
-    key = f"tk:{{{namespace}}}:counter:visits"
+    expiry = f"tk:{{{namespace}}}:expiry:counter"
     apply("counter_configure", "=", "=", 60_000)
-    expire_at = raw_store.pexpiretime(key)
+    expire_at = raw_store.zscore(expiry, "visits")
 
     apply("counter_increment", 1)
 
-    assert expire_at > 0
-    assert raw_store.pexpiretime(key) == expire_at
+    assert expire_at is not None
+    assert raw_store.zscore(expiry, "visits") == expire_at
+
+
+def test_redis_forgets_nothing_by_its_own_clock(apply: Apply, raw_store: redis.Redis, namespace: str) -> None:
+    apply("counter_configure", "=", "=", 60_000, request_id="r")
+    apply("stock_set", 3, "-", request_id="s")
+    apply("reservation_reserve", 60_000, "", 1, request_id="t")
+    apply("reservation_release", request_id="u")
+
+    lives = {key: raw_store.pttl(key) for key in raw_store.keys(f"tk:{{{namespace}}}:*")}
+
+    assert set(lives.values()) == {-1}
 
 
 def test_a_counter_whose_expiry_is_cleared_stays(apply: Apply, raw_store: redis.Redis, namespace: str) -> None:
     apply("counter_configure", "=", "=", 60_000)
     apply("counter_configure", "=", "=", "-")
 
-    assert raw_store.pexpiretime(f"tk:{{{namespace}}}:counter:visits") == -1
+    assert raw_store.get(f"tk:{{{namespace}}}:counter:visits") == b"0"
     assert not raw_store.exists(f"tk:{{{namespace}}}:expiry:counter")
-
-
-def test_names_of_expired_counters_leave_the_index(apply_all: ApplyAll, namespace: str, raw_store: redis.Redis) -> None:
-    index = f"tk:{{{namespace}}}:index:counter"
-
-    def expire_soon(counter: str) -> None:
-        apply_all([single(namespace, "counter_configure", CounterName(counter), "=", "=", 1)])
-
-    def first_has_left() -> bool:
-        expire_soon("second")
-        return b"first" not in raw_store.zrange(index, 0, -1)
-
-    expire_soon("first")
-    wait_until(first_has_left, what="the name leaves the index")
-
-
-def test_an_expired_counter_that_comes_back_for_good_keeps_its_place_in_the_index(
-    apply_all: ApplyAll, namespace: str, raw_store: redis.Redis
-) -> None:
-    key = f"tk:{{{namespace}}}:counter:"
-    apply_all([single(namespace, "counter_configure", CounterName("phoenix"), "=", "=", 1)])
-    wait_until(lambda: not raw_store.exists(key + "phoenix"), what="the counter expires")
-
-    apply_all([single(namespace, "counter_increment", CounterName("phoenix"), 1)])
-    for place in range(3):
-        apply_all([single(namespace, "counter_configure", CounterName(f"other{place}"), "=", "=", 60_000)])
-
-    assert b"phoenix" in raw_store.zrange(f"tk:{{{namespace}}}:index:counter", 0, -1)
 
 
 def test_a_deleted_level_leaves_its_index(apply: Apply, raw_store: redis.Redis, namespace: str) -> None:
@@ -233,21 +215,16 @@ def test_a_deleted_level_leaves_its_index(apply: Apply, raw_store: redis.Redis, 
     assert not raw_store.exists(f"tk:{{{namespace}}}:index:stock", f"tk:{{{namespace}}}:stock:main:dune")
 
 
-def test_request_records_expire_with_their_bucket(apply: Apply, raw_store: redis.Redis, namespace: str) -> None:
-    apply("counter_increment", 1, request_id="r")
-
-    (bucket,) = raw_store.keys(f"tk:{{{namespace}}}:requests:*")
-    assert RETENTION.request_ms <= raw_store.pttl(bucket) <= 1.5 * RETENTION.request_ms
-
-
-def test_a_refusal_writes_nothing_but_its_request_record(apply: Apply, raw_store: redis.Redis, namespace: str) -> None:
+def test_a_refusal_writes_nothing_but_its_request_record_and_the_time(
+    apply: Apply, raw_store: redis.Redis, namespace: str
+) -> None:
     apply("stock_decrement", 1, 0)
     without_id = raw_store.keys(f"tk:{{{namespace}}}:*")
     apply("stock_decrement", 1, 0, request_id="r")
     with_id = raw_store.keys(f"tk:{{{namespace}}}:*")
 
     assert without_id == []
-    assert len(with_id) == 1
+    assert sorted(with_id) == [f"tk:{{{namespace}}}:{name}".encode() for name in ("clock", "requests:0")]
 
 
 @pytest.mark.parametrize("item", ["a:b", "{x}", "}:{", "tk:{other}:revision", "ünï", "a b"])

@@ -8,7 +8,7 @@ from tallykeeper_server.store import keys
 
 
 def test_every_key_of_a_namespace() -> None:
-    assert keys.NAMESPACES == "tk:namespaces"
+    assert keys.clock("shop") == "tk:{shop}:clock"
     assert keys.level("shop", StockName("dune", "main")) == "tk:{shop}:stock:main:dune"
     assert keys.level("shop", CounterName("visits")) == "tk:{shop}:counter:visits"
     assert keys.revision("shop") == "tk:{shop}:revision"
@@ -20,7 +20,16 @@ def test_every_key_of_a_namespace() -> None:
     assert keys.name_expiry("shop", Kind.COUNTER) == "tk:{shop}:expiry:counter"
     assert keys.name_expiry("shop", Kind.RESERVATION) == "tk:{shop}:expiry:reservation"
     assert keys.due("shop") == "tk:{shop}:expiry"
-    assert keys.request_bucket("shop", 41_561) == "tk:{shop}:requests:41561"
+    assert keys.request_bucket("shop", 2) == "tk:{shop}:requests:2"
+
+
+def test_the_keys_of_a_home() -> None:
+    assert keys.namespaces("") == "tk:namespaces"
+    assert keys.agenda("") == "tk:agenda"
+    assert keys.open_reservations("") == "tk:open-reservations"
+    assert keys.namespaces("7") == "tk:namespaces:{7}"
+    assert keys.agenda("7") == "tk:agenda:{7}"
+    assert keys.open_reservations("7") == "tk:open-reservations:{7}"
 
 
 def test_a_brace_in_a_name_does_not_move_the_hash_tag() -> None:

@@ -128,14 +128,12 @@ class Audit:
         if line.name not in self._levels and self.from_revision > 1:
             return
         before = self._levels.get(line.name)
-        befores = [before]
         if _is_forgotten(before, entry.commit_time_ms):
-            befores.insert(0, None)  # the store may keep it for some milliseconds more
-        changed = [_changed(level, line) for level in befores]
-        after = _numbers_of(line.after)
-        if after not in changed:
-            told = "{} and {} reserved" if isinstance(line.name, StockName) else "{}"
-            self._differ_about(line.name, told.format(*changed[0]), told.format(*after))
+            before = None
+        changed, after = _changed(before, line), _numbers_of(line.after)
+        if after != changed:
+            words = "{} and {} reserved" if isinstance(line.name, StockName) else "{}"
+            self._differ_about(line.name, words.format(*changed), words.format(*after))
         if after[1] < 0 <= _numbers_of(before)[1]:
             self._differ_about(line.name, "reserved 0 or more", f"reserved {after[1]}")
 

@@ -3,7 +3,7 @@
 How they are stored is the store's to know, and how they are sent the rpc's.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
@@ -110,19 +110,21 @@ class Reservation:
 
     name: ReservationName
     state: ReservationState
-    """As it is stored: an active one whose time is up is to be taken for expired."""
     created_at_ms: int
     expire_at_ms: int
     resolved_at_ms: int | None
     holder: str
     lines: tuple[ReservationLine, ...] = ()
 
-    def state_at(self, now_ms: int) -> ReservationState:
-        """Return what it is at a time: expired from the moment when its time is up, whether swept or not."""
-        if self.state is ReservationState.ACTIVE and self.expire_at_ms <= now_ms:
-            return ReservationState.EXPIRED
-        return self.state
-
 
 LevelName: TypeAlias = CounterName | StockName | ReservationName
 Level: TypeAlias = Counter | StockLevel | Reservation
+
+
+def level_at(level: Level, now_ms: int) -> Level | None:
+    """Return a level as it is at a time: a counter is gone, an active reservation expired, when its time is up."""
+    if isinstance(level, Counter):
+        return None if level.expire_at_ms is not None and level.expire_at_ms <= now_ms else level
+    if isinstance(level, Reservation) and level.state is ReservationState.ACTIVE and level.expire_at_ms <= now_ms:
+        return replace(level, state=ReservationState.EXPIRED)
+    return level

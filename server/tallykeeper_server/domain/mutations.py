@@ -6,6 +6,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from tallykeeper_server.domain.levels import Level, LevelName
+from tallykeeper_server.domain.limits import BATCH_PART_OPERATIONS
 
 FINGERPRINT_BYTES: Final = 8
 _joined: Final = "\1".join
@@ -42,6 +43,11 @@ class Bundle(NamedTuple):
     """Which part of its batch it is, 0 for the first."""
     total: int = 0
     """How many mutations its batch has in all; 0 if it is no batch."""
+
+
+def parts_of(total: int) -> int:
+    """Return the number of bundles of an independent batch of ``total`` mutations; 1 for 0, which is no batch."""
+    return -(-total // BATCH_PART_OPERATIONS) or 1
 
 
 def fingerprint_of(mutations: Sequence[Mutation], *, batch: str = "") -> bytes:

@@ -44,9 +44,11 @@ class Snapshot(Query["SnapshotAnswer"]):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotAnswer:
-    """The answer to a Snapshot."""
+    """The answer to a Snapshot: the levels as they are stored, also those whose time is up."""
 
     revision: int
+    time_ms: int
+    """The time that the namespace had come to, in milliseconds since 1970; what was forgotten was over by then."""
     levels: tuple[Level | None, ...]
 
 
@@ -83,13 +85,6 @@ class ListReservations(Query[Sequence["ListedReservation"]]):
     last: ReservationState
     after: ListedReservation | None = None
     limit: int = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class GetTime(Query[int]):
-    """The time of the store where a namespace is, in milliseconds since 1970."""
-
-    namespace: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +125,11 @@ class NamespaceCounts:
 
 @dataclass(frozen=True, slots=True)
 class LookupRequest(Query["RequestRecord | None"]):
-    """What is recorded under a request id, of one part of it, at the time ``now_ms`` of the store's clock."""
+    """What is recorded under a request id, of one part of it."""
 
     namespace: str
     request_id: str
     part: int
-    now_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from enum import Enum
 
-from tallykeeper_server.domain.limits import BATCH_PART_OPERATIONS
-from tallykeeper_server.domain.queries import GetTime, LookupRequest, RecordedOutcome
+from tallykeeper_server.domain.mutations import parts_of
+from tallykeeper_server.domain.queries import LookupRequest, RecordedOutcome
 from tallykeeper_server.engine.engine import Engine
 
 
@@ -38,13 +38,12 @@ async def look_up_request(engine: Engine, namespace: str, request_id: str, *, de
 
     :raises TallyError: as Engine.ask says.
     """
-    now_ms = await engine.ask(GetTime(namespace), deadline=deadline)
-    first = await engine.ask(LookupRequest(namespace, request_id, 0, now_ms), deadline=deadline)
+    first = await engine.ask(LookupRequest(namespace, request_id, 0), deadline=deadline)
     if first is None:
         return FoundRequest()
     outcomes = list(first.outcomes)
-    parts = range(1, -(-first.total // BATCH_PART_OPERATIONS) if first.total > len(outcomes) else 1)
-    queries = [LookupRequest(namespace, request_id, part, now_ms) for part in parts]
+    parts = range(1, parts_of(first.total) if first.total > len(outcomes) else 1)
+    queries = [LookupRequest(namespace, request_id, part) for part in parts]
     for record in await asyncio.gather(*(engine.ask(query, deadline=deadline) for query in queries)):
         outcomes += record.outcomes if record else ()
     return _found(outcomes, complete=len(outcomes) >= first.total)

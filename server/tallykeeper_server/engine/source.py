@@ -7,7 +7,6 @@ from typing import Protocol
 from tallykeeper_server.domain.entries import Entry
 from tallykeeper_server.domain.levels import LevelName
 from tallykeeper_server.domain.queries import (
-    GetTime,
     ListedReservation,
     ListNames,
     ListReservations,
@@ -62,10 +61,6 @@ class EngineSource:
     async def list_reservations(self, query: ListReservations) -> Sequence[ListedReservation]:
         """Return some reservations' places."""
         return await self._engine.ask(query, deadline=self._next_deadline())
-
-    async def time_ms(self, namespace: str) -> int:
-        """Return the time of the store where a namespace is, in milliseconds since 1970."""
-        return await self._engine.ask(GetTime(namespace), deadline=self._next_deadline())
 
     def _next_deadline(self) -> float:
         if self._deadline is not None:

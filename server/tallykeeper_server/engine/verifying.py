@@ -43,9 +43,6 @@ class AuditSource(Protocol):
     async def list_reservations(self, query: ListReservations) -> Sequence[ListedReservation]:
         """Return some reservations' places."""
 
-    async def time_ms(self, namespace: str) -> int:
-        """Return the time of the store where a namespace is, in milliseconds since 1970."""
-
 
 async def verify(source: AuditSource, namespace: str) -> Audit:
     """Replay a namespace's ledger and compare it with what there is.
@@ -110,9 +107,8 @@ class _Verification:
         listed = [name for kind in (Kind.STOCK, Kind.COUNTER) async for name in self._listed_names(kind)]
         for names in _chunks(list(dict.fromkeys(chain(listed, self.audit.names)))):
             snapshot = await self._snapshot(names)
-            now_ms = await self._source.time_ms(self._namespace)
             for name, level in zip(names, snapshot.levels, strict=True):
-                self.audit.compare_level(name, cast("Counted | None", level), now_ms=now_ms)
+                self.audit.compare_level(name, cast("Counted | None", level), now_ms=snapshot.time_ms)
 
     async def _snapshot(self, names: Sequence[LevelName]) -> SnapshotAnswer:
         """Read some levels, and replay the ledger to the revision at which they are so."""

@@ -1,13 +1,12 @@
 """ReservationService on the wire."""
 
-import asyncio
 from collections.abc import Awaitable
 from typing import Final, cast
 
 from tallykeeper.v1 import reservation_pb2
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.levels import Reservation, ReservationName, ReservationState
-from tallykeeper_server.domain.queries import GetLevels, GetTime, ListedReservation, ListReservations
+from tallykeeper_server.domain.queries import GetLevels, ListedReservation, ListReservations
 from tallykeeper_server.domain.refusals import not_found
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc.calls import Call
@@ -101,12 +100,8 @@ class ReservationServicer:
 
     async def _read(self, query: GetLevels, deadline: float) -> list[tuple[Reservation, ReservationState] | None]:
         """Return reservations and what they are now; None for each that does not exist."""
-        levels, now_ms = await asyncio.gather(
-            self._engine.ask(query, deadline=deadline),
-            self._engine.ask(GetTime(query.namespace), deadline=deadline),
-        )
-        reservations = cast("list[Reservation | None]", levels)
-        return [None if each is None else (each, each.state_at(now_ms)) for each in reservations]
+        levels = cast("list[Reservation | None]", await self._engine.ask(query, deadline=deadline))
+        return [None if each is None else (each, each.state) for each in levels]
 
 
 class _Page:

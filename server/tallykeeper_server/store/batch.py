@@ -1,19 +1,16 @@
-"""What a batch of bundles is as a script call: its keys and arguments, and what its reply means.
+"""The keys and arguments of a script call, and the meaning of its reply: driver_1_prefetch.lua describes both."""
 
-The head of driver_1_prefetch.lua describes both.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import msgpack
 
 from tallykeeper_server.domain.levels import Level, LevelName, ReservationName
-from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, NotApplied, Outcome, Refused
+from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, NotApplied, Outcome, Refused, parts_of
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store import keys
-from tallykeeper_server.store.buckets import BUCKETS_LOOKED_IN, bucket_span_ms, buckets_at
+from tallykeeper_server.store.agreed_clock import ScriptTimes
 from tallykeeper_server.store.connection import Argument
 from tallykeeper_server.store.level_text import decode_level
 
@@ -39,11 +36,24 @@ class Interrupted:
     """Reservations whose time is up are in its way; else what a reservation holds was not declared."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTerms:
+    """How a script call is made, whatever its bundles are."""
+
+    home: str
+    """Where the namespaces of the call are: see ``keys.namespaces``."""
+    times: ScriptTimes
+    retention: Retention
+    final: bool = True
+    """Reservations whose time is up count as held."""
+    touches: bool = False
+    """A namespace of which only repeats come is written all the same."""
+
+
 def script_call(
-    bundles: Sequence[Bundle], *, now_ms: int, retention: Retention, final: bool, touches: bool
+    bundles: Sequence[Bundle], terms: CallTerms, times_apart: Callable[[str], tuple[int, int] | None]
 ) -> tuple[list[Argument], list[Argument]]:
-    """Return the KEYS and the ARGV of a batch. ``now_ms`` is about Redis's time, in milliseconds since 1970."""
-    buckets = buckets_at(now_ms, retention)
+    """Return the KEYS and the ARGV of a batch. ``times_apart`` is that of the clock."""
     namespaces: dict[str, int] = {}
     levels: dict[str, int] = {}
     heads: list[Argument] = []
@@ -57,6 +67,7 @@ def script_call(
             f"{OUTCOMES_JOINED_BY}{NOTE}{total}" if total else "",
             int(atomic),
             identity,
+            1 if atomic else parts_of(total),
             len(mutations),
         )
         prefix = keys.prefix(namespace)
@@ -68,26 +79,66 @@ def script_call(
                 places = [level_place(prefix + level_suffix(name), len(levels) + 1) for name in names]
                 bodies += (operation, reason, reference, len(names), *places, len(values), *values)
 
-    script_keys: list[Argument] = []
+    return _keys_of(terms.home, namespaces, levels), _arguments_of(
+        terms, namespaces, times_apart, tidies=False, heads=heads, bodies=bodies
+    )
+
+
+def tidy_call(
+    namespace: str,
+    names: Sequence[LevelName],
+    terms: CallTerms,
+    times_apart: Callable[[str], tuple[int, int] | None],
+) -> tuple[list[Argument], list[Argument]]:
+    """Return the KEYS and the ARGV of a call that forgets what is over in a namespace: of these levels, and records."""
+    levels = [keys.level(namespace, name) for name in names]
+    return _keys_of(terms.home, [namespace], levels), _arguments_of(
+        terms, [namespace], times_apart, tidies=True, heads=[], bodies=[]
+    )
+
+
+def _keys_of(home: str, namespaces: Iterable[str], levels: Iterable[str]) -> list[Argument]:
+    script_keys: list[Argument] = [keys.namespaces(home), keys.agenda(home), keys.open_reservations(home)]
     for namespace in namespaces:
-        script_keys += keys.script_keys(namespace, buckets)
-    script_keys += map(keys.revision, namespaces)
+        script_keys += keys.script_keys(namespace)
+    for namespace in namespaces:
+        script_keys += (keys.revision(namespace), keys.clock(namespace))
     script_keys += levels
+    return script_keys
+
+
+def _arguments_of(
+    terms: CallTerms,
+    namespaces: Collection[str],
+    times_apart: Callable[[str], tuple[int, int] | None],
+    *,
+    tidies: bool,
+    heads: list[Argument],
+    bodies: list[Argument],
+) -> list[Argument]:
+    times, retention = terms.times, terms.retention
+    apart: list[int] = []
+    for number, namespace in enumerate(namespaces, start=1):
+        own = times_apart(namespace)
+        if own is not None:
+            apart += (number, *own)
     arguments = (
         len(namespaces),
-        len(buckets),
-        buckets.start,
-        bucket_span_ms(retention),
-        BUCKETS_LOOKED_IN,
+        times.wall,
+        times.held,
+        times.certain,
+        apart,
+        retention.request_ms // (keys.REQUEST_BUCKETS - 1),
         retention.ledger_revisions,
         retention.reservation_lifetime_ms,
         retention.reservation_ms,
-        int(final),
-        int(touches),
+        int(terms.final),
+        int(terms.touches),
+        int(tidies),
         heads,
         bodies,
     )
-    return script_keys, [_PACKER.pack(arguments)]
+    return [_PACKER.pack(arguments)]
 
 
 def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:

@@ -10,8 +10,8 @@ from redis.exceptions import AskError, MovedError, RedisError
 
 from tallykeeper_server.domain.errors import OutcomeUnknownError, StoreUnavailableError, TallyError
 from tallykeeper_server.store.connection import Argument, Command, Connection, Connections, Reply, answered, error_of
-from tallykeeper_server.store.routes import Group, GroupReplies, Line, LineLimits, OwnLine, Primary
-from tallykeeper_server.store.slots import SlotMap, slot_of
+from tallykeeper_server.store.routes import Group, GroupReplies, Homes, Line, LineLimits, OwnLine, Primary
+from tallykeeper_server.store.slots import SlotMap, home_of_slot, slot_of
 from tallykeeper_server.store.store_url import Address, StoreUrl, written
 
 _SENDINGS_MAX: Final = 6
@@ -59,10 +59,28 @@ class Cluster:
         self._limits = limits
         self._slots = SlotMap(url, timeout_seconds=limits.timeout_seconds)
         self._nodes: dict[Address, _Node] = {}
+        self._homes: dict[Address, Sequence[str]] = {}
+        self._homes_version = -1
 
     def place_of(self, key: str) -> Hashable:
         """Return the slot of a key."""
         return slot_of(key)
+
+    def home_of(self, key: str) -> str:
+        """Return the home of the namespace that has a key: that of its slot."""
+        return home_of_slot(slot_of(key))
+
+    async def homes(self) -> Sequence[Homes]:
+        """Return the homes of all slots, by the nodes that have them.
+
+        :raises StoreUnavailableError: they cannot be found, or there are slots that none has.
+        """
+        await self._slots.primaries()  # makes sure that the map is known and whole
+        if self._homes_version != self._slots.version:
+            slots = self._slots.slots_of_primaries()
+            self._homes = {address: list(map(home_of_slot, of_node)) for address, of_node in slots.items()}
+            self._homes_version = self._slots.version
+        return [Homes(names, self._node(address).reads) for address, names in self._homes.items()]
 
     def node_of(self, key: str) -> Hashable:
         """Return which node has a key, as far as is known now."""

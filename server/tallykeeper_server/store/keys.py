@@ -11,13 +11,36 @@ from typing import Final
 from tallykeeper_server.domain.levels import CounterName, LevelName, ReservationName, ReservationState, StockName
 from tallykeeper_server.domain.queries import Kind, ListedReservation, ListNames, ListReservations
 
-NAMESPACES: Final = "tk:namespaces"
-"""A set of the namespaces that have ever been changed, outside of all of them."""
+REQUEST_BUCKETS: Final = 3
+"""The request buckets of a namespace: one takes records, the others keep theirs."""
 _LEVELS_BEGIN_WITH: Final[dict[type[LevelName], str]] = {
     StockName: "stock:",
     CounterName: "counter:",
     ReservationName: "reservation:",
 }
+
+
+def namespaces(home: str) -> str:
+    """Return the key of the set of all namespaces that were ever changed and that have a home.
+
+    A home is a part of the store in which one script may change them all: where that is the whole store, it is "",
+    and on a cluster a text for each slot that lies in it (``cluster.home_of_slot``).
+    """
+    return _shared("tk:namespaces", home)
+
+
+def agenda(home: str) -> str:
+    """Return the key of the sorted set of namespaces, by the millisecond at which something is due in them."""
+    return _shared("tk:agenda", home)
+
+
+def open_reservations(home: str) -> str:
+    """Return the key of the number of active reservations of all namespaces that have a home."""
+    return _shared("tk:open-reservations", home)
+
+
+def _shared(name: str, home: str) -> str:
+    return f"{name}:{{{home}}}" if home else name
 
 
 def prefix(namespace: str) -> str:
@@ -62,13 +85,26 @@ def revision(namespace: str) -> str:
     return prefix(namespace) + "revision"
 
 
+def clock(namespace: str) -> str:
+    """Return the key of the time that a namespace has come to, and of its current request bucket."""
+    return prefix(namespace) + "clock"
+
+
+def time_of_clock(text: bytes | None) -> int:
+    """Return the time that a namespace's clock holds, in milliseconds since 1970; 0 if it has none.
+
+    :raises ValueError: the script did not write it.
+    """
+    return int(text.partition(b" ")[0]) if text else 0
+
+
 def index(namespace: str, kind: Kind) -> str:
     """Return the key of the sorted set of a namespace's names of one kind."""
     return f"{prefix(namespace)}index:{kind.value}"
 
 
 def name_expiry(namespace: str, kind: Kind) -> str:
-    """Return the key of the sorted set of what leaves an index, by the millisecond at which Redis forgets it."""
+    """Return the key of the sorted set of what leaves an index, by the millisecond at which it is to be forgotten."""
     return f"{prefix(namespace)}expiry:{kind.value}"
 
 
@@ -86,13 +122,13 @@ def request_record(request_id: str, part: int) -> str:
 
 
 def request_bucket(namespace: str, bucket: int) -> str:
-    """Return the key of the hash of request records of one span of Redis's time."""
+    """Return the key of one of the hashes of request records, 0 .. REQUEST_BUCKETS - 1."""
     return f"{prefix(namespace)}requests:{bucket}"
 
 
-@lru_cache(maxsize=1_024)  # they are the same for hours
-def script_keys(namespace: str, buckets: range) -> tuple[str, ...]:
-    """Return the keys that the script needs of a namespace, in its order, the revision aside."""
+@lru_cache(maxsize=1_024)
+def script_keys(namespace: str) -> tuple[str, ...]:
+    """Return the keys that the script needs of a namespace, in its order, the revision and the clock aside."""
     return (
         ledger(namespace),
         index(namespace, Kind.STOCK),
@@ -101,7 +137,7 @@ def script_keys(namespace: str, buckets: range) -> tuple[str, ...]:
         name_expiry(namespace, Kind.COUNTER),
         name_expiry(namespace, Kind.RESERVATION),
         due(namespace),
-        *(request_bucket(namespace, bucket) for bucket in buckets),
+        *(request_bucket(namespace, bucket) for bucket in range(REQUEST_BUCKETS)),
     )
 
 

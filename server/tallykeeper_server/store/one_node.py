@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 
 from tallykeeper_server.domain.errors import OutcomeUnknownError, StoreUnavailableError
 from tallykeeper_server.store.connection import Connection, Connections, Locate
-from tallykeeper_server.store.routes import Group, GroupReplies, LineLimits, OwnLine, Primary
+from tallykeeper_server.store.routes import Group, GroupReplies, Homes, LineLimits, OwnLine, Primary
 
 
 class OneNode:
@@ -33,6 +33,14 @@ class OneNode:
     def place_of(self, _key: str) -> Hashable:
         """Return the same for all keys."""
         return None
+
+    def home_of(self, _key: str) -> str:
+        """Return the home of all namespaces, which is the whole node."""
+        return ""
+
+    async def homes(self) -> Sequence[Homes]:
+        """Return that home."""
+        return (Homes(("",), self._reads),)
 
     def node_of(self, _key: str) -> Hashable:
         """Return the same for all keys."""

@@ -2,21 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from redis.exceptions import RedisError
 
 from tallykeeper_server.domain.entries import Entry
 from tallykeeper_server.domain.errors import DefectError, RevisionAheadError
-from tallykeeper_server.domain.levels import Level, LevelName
+from tallykeeper_server.domain.levels import Level, LevelName, StockName, level_at
 from tallykeeper_server.domain.mutations import FINGERPRINT_BYTES
 from tallykeeper_server.domain.queries import (
     CountNamespace,
     GetLevels,
-    GetTime,
     Kind,
     ListNames,
-    ListNamespaces,
     ListReservations,
     LookupRequest,
     NamespaceCounts,
@@ -27,10 +25,9 @@ from tallykeeper_server.domain.queries import (
     Snapshot,
     SnapshotAnswer,
 )
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store import keys
+from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
 from tallykeeper_server.store.batch import LEVELS_JOINED_BY, NOTE, OUTCOMES_JOINED_BY
-from tallykeeper_server.store.buckets import buckets_at
 from tallykeeper_server.store.connection import Command, Reply, error_of
 from tallykeeper_server.store.entry_text import decode_script
 from tallykeeper_server.store.level_text import decode_level
@@ -46,15 +43,23 @@ class Reading:
     answer: Callable[[list[Any]], object]
 
 
+@dataclass(frozen=True, slots=True)
+class OverNow:
+    """An answer that shows a level whose time is up, before the store has recorded that."""
+
+    namespace: str
+    answer: object
+
+
 def routing_key(query: Query[object]) -> str:
     """Return a key that is where a query is to be answered."""
-    namespace: str | None = getattr(query, "namespace", None)
-    return keys.NAMESPACES if namespace is None else keys.prefix(namespace)
+    namespace: str = getattr(query, "namespace", "")
+    return keys.prefix(namespace)
 
 
-def reading_of(query: Query[object], retention: Retention) -> Reading:
-    """Return how a query is read."""
-    return _READINGS[type(query)](query, retention)
+def reading_of(query: Query[object], clock: AgreedClock) -> Reading:
+    """Return the commands of a query; ``clock`` is the time of this process."""
+    return _READINGS[type(query)](query, clock)
 
 
 def answer_of(reading: Reading, replies: Sequence[Reply]) -> object:
@@ -76,56 +81,60 @@ def decode_stream(stream: StreamEntries) -> list[Entry]:
     return [entry for _, fields in stream for entry in decode_script(fields)]
 
 
-def _get_levels(query: GetLevels, _: Retention) -> Reading:
+def _get_levels(query: GetLevels, clock: AgreedClock) -> Reading:
     if not (query.names or query.min_revision):
         return Reading([], lambda _: [])
-    levels = (keys.level(query.namespace, name) for name in query.names)
-    if query.min_revision:
-        return Reading([("MGET", keys.revision(query.namespace), *levels)], lambda replies: _reached(query, replies[0]))
-    return Reading([("MGET", *levels)], lambda replies: _levels(query.names, replies[0]))
+    namespace = query.namespace
+    levels = (keys.level(namespace, name) for name in query.names)
+    get: Command = ("MGET", keys.revision(namespace), keys.clock(namespace), *levels)
+    has_time = not all(isinstance(name, StockName) for name in query.names)
+
+    def answer(replies: list[Any]) -> list[Level | None] | RevisionAheadError | OverNow:
+        revision_text, clock_text, *texts = replies[-1]
+        revision = int(revision_text or 0)
+        if revision < query.min_revision:
+            return RevisionAheadError(query.min_revision, revision, field="min_revision")
+        levels = _levels(query.names, texts)
+        if not has_time:
+            return levels
+        namespace_ms = keys.time_of_clock(clock_text)
+        return _as_of(
+            clock.now_ms(time_ms_of(replies[0]), namespace=namespace, namespace_ms=namespace_ms), namespace, levels
+        )
+
+    return Reading([("TIME",), get] if has_time else [get], answer)
 
 
-def _reached(query: GetLevels, texts: Sequence[bytes | None]) -> list[Level | None] | RevisionAheadError:
-    revision = int(texts[0] or 0)
-    if revision < query.min_revision:
-        return RevisionAheadError(query.min_revision, revision, field="min_revision")
-    return _levels(query.names, texts[1:])
+def _as_of(now_ms: int, namespace: str, levels: Sequence[Level | None]) -> list[Level | None] | OverNow:
+    """Return levels as they are at a time, marked if the store has yet to record that the time of one is up."""
+    now: list[Level | None] = [None if level is None else level_at(level, now_ms) for level in levels]
+    return now if now == levels else OverNow(namespace, now)
 
 
-def _snapshot(query: Snapshot, _: Retention) -> Reading:
+def _snapshot(query: Snapshot, _: AgreedClock) -> Reading:
     levels = (keys.level(query.namespace, name) for name in query.names)
 
     def answer(replies: list[Any]) -> SnapshotAnswer:
-        revision, *texts = replies[0]
-        return SnapshotAnswer(int(revision or 0), tuple(_levels(query.names, texts)))
+        revision, clock_text, *texts = replies[0]
+        return SnapshotAnswer(int(revision or 0), keys.time_of_clock(clock_text), tuple(_levels(query.names, texts)))
 
-    return Reading([("MGET", keys.revision(query.namespace), *levels)], answer)
+    return Reading([("MGET", keys.revision(query.namespace), keys.clock(query.namespace), *levels)], answer)
 
 
-def _list_names(query: ListNames, _: Retention) -> Reading:
+def _list_names(query: ListNames, _: AgreedClock) -> Reading:
     low, high = keys.listed_range(query)
     command = ("ZRANGE", keys.index(query.namespace, query.kind), low, high, "BYLEX", "LIMIT", 0, query.limit)
     return Reading([command], lambda replies: [keys.name_of_listed(query.kind, text) for text in replies[0]])
 
 
-def _list_reservations(query: ListReservations, _: Retention) -> Reading:
+def _list_reservations(query: ListReservations, _: AgreedClock) -> Reading:
     low, high = keys.reservation_range(query)
     index = keys.index(query.namespace, Kind.RESERVATION)
     command = ("ZRANGE", index, low, high, "BYLEX", "LIMIT", 0, query.limit)
     return Reading([command], lambda replies: [keys.listed_reservation_of(text) for text in replies[0]])
 
 
-def _get_time(_: GetTime, __: Retention) -> Reading:
-    return Reading([("TIME",)], lambda replies: time_ms_of(replies[0]))
-
-
-def time_ms_of(reply: Reply) -> int:
-    """Return what TIME replies as milliseconds since 1970."""
-    seconds, microseconds = cast("list[bytes]", reply)
-    return int(seconds) * 1_000 + int(microseconds) // 1_000
-
-
-def _read_ledger(query: ReadLedger, _: Retention) -> Reading:
+def _read_ledger(query: ReadLedger, _: AgreedClock) -> Reading:
     ledger = keys.ledger(query.namespace)
     count = ("COUNT", query.scripts_max)
     if query.after is not None:
@@ -146,11 +155,7 @@ def _read_ledger(query: ReadLedger, _: Retention) -> Reading:
     return Reading([containing, earlier], answer)
 
 
-def _list_namespaces(_: ListNamespaces, __: Retention) -> Reading:
-    return Reading([("SMEMBERS", keys.NAMESPACES)], lambda replies: sorted(name.decode() for name in replies[0]))
-
-
-def _count_namespace(query: CountNamespace, _: Retention) -> Reading:
+def _count_namespace(query: CountNamespace, _: AgreedClock) -> Reading:
     namespace = query.namespace
     commands: list[Command] = [
         ("GET", keys.revision(namespace)),
@@ -168,10 +173,11 @@ def _count_namespace(query: CountNamespace, _: Retention) -> Reading:
     return Reading(commands, answer)
 
 
-def _lookup_request(query: LookupRequest, retention: Retention) -> Reading:
+def _lookup_request(query: LookupRequest, _: AgreedClock) -> Reading:
     field = keys.request_record(query.request_id, query.part)
-    buckets = [keys.request_bucket(query.namespace, bucket) for bucket in buckets_at(query.now_ms, retention)]
-    return Reading([("HGET", bucket, field) for bucket in buckets], _record)
+    buckets = [keys.request_bucket(query.namespace, bucket) for bucket in range(keys.REQUEST_BUCKETS)]
+    # A record that is moved into another bucket meanwhile is met there by the second look.
+    return Reading([("HGET", bucket, field) for bucket in (*buckets, *buckets[:-1])], _record)
 
 
 def _record(replies: list[Any]) -> RequestRecord | None:
@@ -194,14 +200,12 @@ def _levels(names: Sequence[LevelName], texts: Sequence[bytes | None]) -> list[L
     ]
 
 
-_READINGS: Final[dict[type, Callable[[Any, Retention], Reading]]] = {
+_READINGS: Final[dict[type, Callable[[Any, AgreedClock], Reading]]] = {
     GetLevels: _get_levels,
     Snapshot: _snapshot,
     ListNames: _list_names,
     ListReservations: _list_reservations,
-    GetTime: _get_time,
     ReadLedger: _read_ledger,
-    ListNamespaces: _list_namespaces,
     CountNamespace: _count_namespace,
     LookupRequest: _lookup_request,
 }

@@ -1,48 +1,41 @@
 """The store on Redis or Valkey: applies batches with the script and answers queries by pipeline."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import Any, Final, cast
-
-import structlog
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.errors import (
     NotDurableYetError,
-    OutcomeUnknownError,
-    StoreUnavailableError,
     TallyError,
 )
-from tallykeeper_server.domain.levels import ReservationName
-from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Mutation, Outcome
-from tallykeeper_server.domain.queries import Query
+from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Outcome
+from tallykeeper_server.domain.queries import ListNamespaces, Query
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.store import keys
+from tallykeeper_server.store.agreed_clock import AgreedClock, steady_seconds
 from tallykeeper_server.store.batch import Interrupted
 from tallykeeper_server.store.checks import StoreReport, check_store
-from tallykeeper_server.store.connection import Command, answered
+from tallykeeper_server.store.home_reader import HomeReader
 from tallykeeper_server.store.opening import open_routes
-from tallykeeper_server.store.reading import answer_of, reading_of, routing_key, time_ms_of
-from tallykeeper_server.store.routes import Line, LineLimits
+from tallykeeper_server.store.reading import OverNow, answer_of, reading_of, routing_key
+from tallykeeper_server.store.routes import LineLimits
 from tallykeeper_server.store.script_calls import ScriptCalls
+from tallykeeper_server.store.sweeper import Sweeper
 from tallykeeper_server.store.tail import LedgerTail
 
-_NAMESPACES_REMEMBERED_MAX: Final = 100_000
 _LANES_REMEMBERED_MAX: Final = 10_000
 _SCRIPTS_AT_ONCE: Final = 4
 """As many as a lane of the engine has under way, for each level of durability."""
 _SCRIPT_TRIES: Final = 5
 """How often a bundle is run that must wait for others: the last time, holds whose time is up count as held."""
-_EXPIRED_AT_ONCE_MAX: Final = 20
-_SWEPT_AT_ONCE_MAX: Final = 500
 _SWEEPS_BETWEEN_COUNTS: Final = 10
-"""Open reservations are counted with every so many sweeps: a question more for each namespace is not for nothing."""
-
-log = structlog.get_logger()
+"""The sweeps after which the open reservations are counted again."""
 
 
 class RedisStore:
@@ -56,11 +49,13 @@ class RedisStore:
         retention: Retention,
         policy: DurabilityPolicy | None = None,
         wall_clock: Callable[[], float] = time.time,
+        steady_clock: Callable[[], float] = steady_seconds,
         meter: StoreMeter | None = None,
     ) -> None:
         """``timeout_seconds`` bounds each round trip, but for what is waited by the ``policy``.
 
-        ``wall_clock`` gives seconds since 1970. Open reservations are counted only if there is a ``meter``.
+        ``wall_clock`` gives seconds since 1970, ``steady_clock`` seconds that only grow. Open reservations are counted
+        only if there is a ``meter``.
 
         :raises ValueError: the URL is not one.
         """
@@ -70,9 +65,11 @@ class RedisStore:
         limits = LineLimits(changes=count, timeout_seconds=timeout_seconds, wait_seconds=wait_seconds)
         self._routes = open_routes(url, limits)
         self._retention = retention
-        self._namespaces: set[str] = set()
         self._meter = meter or StoreMeter(Metrics())
-        self.scripts = ScriptCalls(self._line_of, retention, policy, meter=self._meter, wall_clock=wall_clock)
+        self._clock = AgreedClock(wall_clock, steady_clock)
+        self.scripts = ScriptCalls(self._routes, retention, policy, meter=self._meter, clock=self._clock)
+        self._homes = HomeReader(self._routes, self._clock)
+        self._sweeper = Sweeper(self._routes, self._homes, self.scripts, self._clock, self._meter)
         self._lane_of_namespace = lru_cache(_LANES_REMEMBERED_MAX)(
             lambda name: (policy.of(name).value, self._routes.place_of(keys.prefix(name)))
         )
@@ -104,7 +101,7 @@ class RedisStore:
         for final in (*(False,) * (_SCRIPT_TRIES - 1), True):
             try:
                 for namespace in due:
-                    await self._expire_due(namespace)
+                    await self._sweeper.expire_reservations(namespace)
                 ran = await self._run([bundles[place] for place in waiting], durability, final=final)
             except TallyError as error:
                 if not results:
@@ -128,33 +125,53 @@ class RedisStore:
 
     async def read(self, queries: Sequence[Query[Any]]) -> list[object]:
         """Answer queries in one round trip; in place of an answer, the error of a query that failed."""
-        readings = [reading_of(query, self._retention) for query in queries]
-        groups = [(routing_key(query), reading.commands) for query, reading in zip(queries, readings, strict=True)]
-        answers = await self._routes.ask(groups)
-        return [
-            replies if isinstance(replies, TallyError) else answer_of(reading, replies)
-            for reading, replies in zip(readings, answers, strict=True)
-        ]
+        answers = await self._read(queries)
+        over = {answer.namespace for answer in answers if isinstance(answer, OverNow)}
+        if not over:
+            return answers
+        # An end that has been shown must stand for every later call, whatever the clocks say then.
+        with contextlib.suppress(TallyError):
+            for namespace in over:
+                await self._sweeper.tidy(namespace)
+        again = [place for place, answer in enumerate(answers) if isinstance(answer, OverNow)]
+        for place, answer in zip(again, await self._read([queries[place] for place in again]), strict=True):
+            answers[place] = answer.answer if isinstance(answer, OverNow) else answer
+        return answers
+
+    async def _read(self, queries: Sequence[Query[Any]]) -> list[object]:
+        """Answer queries in one round trip: also with OverNow."""
+        listings = [query for query in queries if isinstance(query, ListNamespaces)]
+        namespaces = await self._namespaces() if listings else None
+        readings = {
+            place: reading_of(query, self._clock)
+            for place, query in enumerate(queries)
+            if not isinstance(query, ListNamespaces)
+        }
+        groups = [(routing_key(queries[place]), reading.commands) for place, reading in readings.items()]
+        answers: list[object] = [namespaces] * len(queries)
+        for (place, reading), replies in zip(readings.items(), await self._routes.ask(groups), strict=True):
+            answers[place] = replies if isinstance(replies, TallyError) else answer_of(reading, replies)
+        return answers
+
+    async def _namespaces(self) -> Sequence[str] | TallyError:
+        try:
+            return await self._homes.namespaces()
+        except TallyError as error:
+            return error
 
     def tail(self, namespace: str) -> LedgerTail:
         """Return the end of a namespace's ledger; it connects when it is read, and is to be closed."""
         return LedgerTail(self._routes, namespace, timeout_seconds=self._timeout_seconds)
 
     async def sweep(self) -> int:
-        """Expire the reservations whose time is up, in all namespaces; return how many that were.
+        """Do what time asks for in all namespaces; return the number of reservations that were expired.
 
-        :raises TallyError: as Connection.call says; some may have been expired.
+        :raises TallyError: a node was lost; what is due on others has been done.
         """
-        (asked,) = await self._routes.ask([(keys.NAMESPACES, [("SMEMBERS", keys.NAMESPACES), ("TIME",)])])
-        if isinstance(asked, TallyError):
-            raise asked
-        members, time_now = answered(asked)
-        listed = {name.decode() for name in cast("list[bytes]", members)}
-        self._namespaces &= listed  # one that is missing there is added again after its next change
-        names = sorted(listed)
-        expired = await self._expire_all(names, time_ms_of(time_now))
+        expired = await self._sweeper.sweep()
         if self._counts_open and self._sweeps % _SWEEPS_BETWEEN_COUNTS == 0:
-            await self._count_open(names)
+            count = await self._homes.open_reservations()
+            self._meter.open_reservations.read = lambda: count
         self._sweeps += 1
         return expired
 
@@ -191,11 +208,6 @@ class RedisStore:
         """
         ran = await self.scripts.run(bundles, durability, final=final)
         self._meter.replays.add(sum([isinstance(each, list) and _is_replay(each[0]) for each in ran.results]))
-        if not {bundle.namespace for bundle in bundles} <= self._namespaces:
-            changed = zip(bundles, ran.results, strict=True)
-            await self._note_namespaces(
-                {bundle.namespace for bundle, each in changed if isinstance(each, list) and _has_changed(each)}
-            )
         if ran.missing is None:
             return list(ran.results)
         error = NotDurableYetError(durability, ran.missing)
@@ -204,72 +216,6 @@ class RedisStore:
             for bundle, each in zip(bundles, ran.results, strict=True)
         ]
 
-    def _line_of(self, namespace: str) -> Line:
-        return self._routes.changes(keys.prefix(namespace))
-
-    async def _ask_each(self, namespaces: Sequence[str], command: Callable[[str], Command]) -> list[object]:
-        """Send a command for each of some namespaces, and return the reply to each, or why there is none."""
-        answers = await self._routes.ask([(keys.prefix(name), [command(name)]) for name in namespaces])
-        return [answer if isinstance(answer, TallyError) else answer[0] for answer in answers]
-
-    async def _expire_all(self, namespaces: list[str], now_ms: int) -> int:
-        """Expire what is due in many namespaces; return how many reservations that were.
-
-        :raises TallyError: a node was lost; what is on others has been expired.
-        """
-        expired, lost = 0, dict[Hashable, TallyError]()
-        for some in _portions(namespaces):
-            found = await self._ask_each(some, lambda name: _due_command(name, now_ms, 1))
-            for namespace, due in zip(some, found, strict=True):
-                node = self._routes.node_of(keys.prefix(namespace))
-                if isinstance(due, TallyError):
-                    lost[node] = due
-                elif isinstance(due, list) and due and node not in lost:
-                    try:
-                        expired += await self._expire_due(namespace)
-                    except (StoreUnavailableError, OutcomeUnknownError) as error:
-                        lost[node] = error
-        for first in lost.values():
-            raise first
-        return expired
-
-    async def _count_open(self, namespaces: list[str]) -> None:
-        """Note how many reservations are open in all namespaces together."""
-        count = 0
-        for some in _portions(namespaces):
-            replies = await self._ask_each(some, lambda name: ("ZCARD", keys.due(name)))
-            count += sum(reply for reply in replies if isinstance(reply, int))
-        self._meter.open_reservations.read = lambda: count
-
-    async def _expire_due(self, namespace: str) -> int:
-        """Expire what is due in a namespace now; return how many reservations that were."""
-        line = self._line_of(namespace)
-        now_ms = time_ms_of(await line.call("TIME"))
-        expired, progress = 0, True
-        while progress:
-            due = cast("list[bytes]", await line.call(*_due_command(namespace, now_ms, _EXPIRED_AT_ONCE_MAX)))
-            expiries = [_expiry_of(namespace, reservation_id.decode()) for reservation_id in due]
-            ran = await self.scripts.run(expiries, Durability.MEMORY)  # nobody is told of it, so nobody waits for it
-            count = sum(isinstance(result, list) and isinstance(result[0], Applied) for result in ran.results)
-            expired += count
-            self._meter.expired.add(count)
-            progress = count > 0
-        return expired
-
-    async def _note_namespaces(self, changed: set[str]) -> None:
-        """Add namespaces that are new to this process to the set of all. It may fail: the next process adds them."""
-        new = changed - self._namespaces
-        if not new:
-            return
-        if len(self._namespaces) + len(new) > _NAMESPACES_REMEMBERED_MAX:
-            self._namespaces.clear()
-        try:
-            await self._routes.changes(keys.NAMESPACES).call("SADD", keys.NAMESPACES, *sorted(new))
-        except TallyError as error:
-            log.warning("namespaces not listed yet", error=str(error))
-        else:
-            self._namespaces |= new
-
 
 def _has_changed(outcomes: Sequence[Outcome]) -> bool:
     return any(isinstance(outcome, Applied) for outcome in outcomes)
@@ -277,17 +223,3 @@ def _has_changed(outcomes: Sequence[Outcome]) -> bool:
 
 def _is_replay(outcome: Outcome) -> bool:
     return not isinstance(outcome, Failed) and outcome.replayed
-
-
-def _portions(names: list[str]) -> Iterator[list[str]]:
-    return (names[first : first + _SWEPT_AT_ONCE_MAX] for first in range(0, len(names), _SWEPT_AT_ONCE_MAX))
-
-
-def _due_command(namespace: str, now_ms: int, limit: int) -> Command:
-    return ("ZRANGE", keys.due(namespace), "-inf", now_ms, "BYSCORE", "LIMIT", 0, limit)
-
-
-def _expiry_of(namespace: str, reservation_id: str) -> Bundle:
-    name = ReservationName(reservation_id)
-    expiry = Mutation(operation="reservation_expire", levels=(name,), resolves=True)
-    return Bundle(namespace=namespace, mutations=(expiry,))

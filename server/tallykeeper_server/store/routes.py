@@ -40,6 +40,14 @@ class Primary:
     line: Line
 
 
+@dataclass(frozen=True, slots=True)
+class Homes:
+    """The homes (see ``keys.namespaces``) that one primary has, and the line to it for queries."""
+
+    names: Sequence[str]
+    line: Line
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineLimits:
     """How many connections there are to a node for changes, and how long its answers may take."""
@@ -56,6 +64,15 @@ class Routes(Protocol):
 
     def place_of(self, key: str) -> Hashable:
         """Return what is the same for all keys that one command may name."""
+
+    def home_of(self, key: str) -> str:
+        """Return the home of the namespace that has a key."""
+
+    async def homes(self) -> Sequence[Homes]:
+        """Return all homes, by the primaries that have them.
+
+        :raises TallyError: they cannot be found.
+        """
 
     def node_of(self, key: str) -> Hashable:
         """Return which node has a key, as far as is known now."""

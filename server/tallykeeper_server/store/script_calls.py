@@ -3,29 +3,27 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha1
-from typing import Final, cast
+from typing import cast
 
 import structlog
 
 import tallykeeper_lua
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
-from tallykeeper_server.domain.errors import DefectError
-from tallykeeper_server.domain.levels import Reservation, ReservationName
+from tallykeeper_server.domain.levels import LevelName, Reservation, ReservationName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Outcome
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.store import keys
-from tallykeeper_server.store.batch import Interrupted, outcomes_of, script_call
+from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
+from tallykeeper_server.store.batch import CallTerms, Interrupted, outcomes_of, script_call, tidy_call
 from tallykeeper_server.store.connection import Argument, Command, Reply, ScriptUnknownError, answered
 from tallykeeper_server.store.holds import declare_holds, reservations_to_read
 from tallykeeper_server.store.level_text import decode_level
 from tallykeeper_server.store.revisions import SeenRevisions
-from tallykeeper_server.store.routes import Line
+from tallykeeper_server.store.routes import Line, Routes
 from tallykeeper_server.store.waiting import shortfall, waiting_command
-
-_CLOCK_TRIES: Final = 3
 
 log = structlog.get_logger()
 
@@ -43,21 +41,14 @@ class ScriptCalls:
     """Runs bundles in the store, each time in one atomic step."""
 
     def __init__(
-        self,
-        line_of: Callable[[str], Line],
-        retention: Retention,
-        policy: DurabilityPolicy,
-        *,
-        meter: StoreMeter,
-        wall_clock: Callable[[], float],
+        self, routes: Routes, retention: Retention, policy: DurabilityPolicy, *, meter: StoreMeter, clock: AgreedClock
     ) -> None:
-        """``line_of`` gives the line to a namespace for changes; ``wall_clock`` gives seconds since 1970."""
-        self._line_of = line_of
+        """``routes`` say where the namespaces are; ``clock`` is the time of this process."""
+        self._routes = routes
         self._retention = retention
         self._policy = policy
         self._meter = meter
-        self._wall_clock = wall_clock
-        self._clock_offset_ms = 0
+        self._clock = clock
         self._source = tallykeeper_lua.source()
         self._sha = sha1(self._source.encode(), usedforsecurity=False).hexdigest()
         self._seen = SeenRevisions()
@@ -67,7 +58,7 @@ class ScriptCalls:
         """Called with a namespace whose revisions went backwards."""
 
     async def run(self, bundles: Sequence[Bundle], durability: Durability, *, final: bool = True) -> Ran:
-        """Run bundles of one place in one script call, having read what the reservations hold that they resolve.
+        """Run bundles of one slot in one script call, having read what the reservations hold that they resolve.
 
         ``final``: reservations whose time is up count as held.
 
@@ -76,39 +67,50 @@ class ScriptCalls:
         if not bundles:
             return Ran((), None)
         seen_before = self._seen.of({bundle.namespace for bundle in bundles})
-        line = self._line_of(bundles[0].namespace)
+        line = self._routes.changes(keys.prefix(bundles[0].namespace))
         declared = await _declare_holds(bundles, line)
         wait = waiting_command(durability, self._policy, syncs_by_waiting=self.syncs_by_waiting)
-        replies, waited = await self._replies_to(declared, wait, line, final=final)
+        terms = replace(await self._terms(bundles[0].namespace, line), final=final, touches=wait is not None)
+        began_at = time.perf_counter()
+        (times, *replies), waited = await self._call(script_call(declared, terms, self._clock.times_apart), wait, line)
+        self._meter.scripts.observe(time.perf_counter() - began_at)
+        self._meter.script_mutations.observe(sum(len(bundle.mutations) for bundle in bundles))
+        self._see_times(times, list(dict.fromkeys(bundle.namespace for bundle in bundles)))
         results = [outcomes_of(bundle, cast("bytes", reply)) for bundle, reply in zip(declared, replies, strict=True)]
         self._note_revisions(bundles, results, seen_before)
         return Ran(results, None if wait is None else shortfall(waited, self._policy))
 
-    async def _replies_to(
-        self, bundles: Sequence[Bundle], wait: Command | None, line: Line, *, final: bool
-    ) -> tuple[list[Reply], Reply]:
-        """Run the script, again if this machine's clock is so wrong that it declared the wrong buckets.
+    async def tidy(self, namespace: str, names: Sequence[LevelName]) -> None:
+        """Forget what is over in a namespace, of some levels and of its request records, and renew its agenda.
 
-        Return its reply to each bundle, and the reply to the command that waits.
+        :raises TallyError: as Connection.call says.
         """
-        for _ in range(_CLOCK_TRIES):
-            now_ms = int(self._wall_clock() * 1000) + self._clock_offset_ms
-            script_keys, arguments = script_call(
-                bundles, now_ms=now_ms, retention=self._retention, final=final, touches=wait is not None
-            )
-            began_at = time.perf_counter()
-            (redis_time, *replies), waited = await self._call((len(script_keys), *script_keys, *arguments), wait, line)
-            self._meter.scripts.observe(time.perf_counter() - began_at)
-            if replies:
-                self._meter.script_mutations.observe(sum(len(bundle.mutations) for bundle in bundles))
-                return replies, waited
-            self._clock_offset_ms += int(cast("bytes", redis_time)) - now_ms
-            log.warning("clock differs from the store's", offset_ms=self._clock_offset_ms)
-        message = "the script never found its request buckets among the declared keys"
-        raise DefectError(message)
+        line = self._routes.changes(keys.prefix(namespace))
+        terms = await self._terms(namespace, line)
+        (times,), _ = await self._call(tidy_call(namespace, names, terms, self._clock.times_apart), None, line)
+        self._see_times(times, [namespace])
 
-    async def _call(self, tail: tuple[Argument, ...], wait: Command | None, line: Line) -> tuple[list[Reply], Reply]:
+    async def _terms(self, namespace: str, line: Line) -> CallTerms:
+        """Return the terms of a call, having asked for the store's clock if this process does not know it yet."""
+        if not self._clock.has_begun:
+            self._clock.see_store(time_ms_of(await line.call("TIME")))
+        return CallTerms(
+            home=self._routes.home_of(keys.prefix(namespace)), times=self._clock.times(), retention=self._retention
+        )
+
+    def _see_times(self, times: Reply, namespaces: Sequence[str]) -> None:
+        """Take in the store's time, and those of namespaces that are ahead of it."""
+        store_ms, *ahead = map(int, cast("bytes", times).split())
+        self._clock.see_store(store_ms)
+        for number, time_ms in zip(ahead[::2], ahead[1::2], strict=True):
+            self._clock.see_namespace(namespaces[number - 1], time_ms, store_ms)
+
+    async def _call(
+        self, call: tuple[list[Argument], list[Argument]], wait: Command | None, line: Line
+    ) -> tuple[list[Reply], Reply]:
         """Call the script, and wait on the same connection if there is something to wait for."""
+        script_keys, arguments = call
+        tail = (len(script_keys), *script_keys, *arguments)
         rest = () if wait is None else (wait,)
         try:
             reply, *waited = answered(await line.pipeline([("EVALSHA", self._sha, *tail), *rest]))

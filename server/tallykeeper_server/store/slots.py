@@ -1,7 +1,9 @@
 """Which node has which slot: kept by redis-py's cluster client, and put right by what the nodes answer."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import count
 from typing import Any, Final
 
 from redis.asyncio.cluster import ClusterNode, NodesManager
@@ -26,6 +28,22 @@ def slot_of(key: str) -> int:
     return key_slot(key.encode())
 
 
+@cache
+def _homes() -> Sequence[str]:
+    """Find the shortest number for each slot that lies in it, when it is a hash tag. It takes about 0.1 s."""
+    homes: dict[int, str] = {}
+    for number in count():
+        homes.setdefault(slot_of(str(number)), str(number))
+        if len(homes) == SLOTS:
+            break
+    return [homes[slot] for slot in range(SLOTS)]
+
+
+def home_of_slot(slot: int) -> str:
+    """Return the home of the namespaces of a slot: a text that, as a hash tag, lies in that slot."""
+    return _homes()[slot]
+
+
 class SlotMap:
     """The map of the slots. It is asked for when it is first needed, and again after it was doubted."""
 
@@ -43,6 +61,8 @@ class SlotMap:
         self._lost: Address | None = None
         self._renewed_at = -_RENEWALS_APART_SECONDS
         self._lock = asyncio.Lock()
+        self.version = 0
+        """Another number each time that the map may have changed."""
 
     def known(self, slot: int) -> Address | None:
         """Return which node has a slot, as far as is known now."""
@@ -75,6 +95,15 @@ class SlotMap:
         found = {_address(nodes[0]) for nodes in self._known.slots_cache.values()}
         return sorted(found | set(self._moved.values()))
 
+    def slots_of_primaries(self) -> Mapping[Address, Sequence[int]]:
+        """Return the nodes that have slots, with those slots, as far as is known now."""
+        slots: dict[Address, list[int]] = {}
+        for slot in range(SLOTS):
+            address = self.known(slot)
+            if address is not None:
+                slots.setdefault(address, []).append(slot)
+        return slots
+
     def is_node(self, address: Address) -> bool:
         """Return whether there is such a node, as far as is known now."""
         nodes = self._known.nodes_cache.values()
@@ -83,6 +112,7 @@ class SlotMap:
     def move(self, slot: int, address: Address) -> None:
         """Note that a slot is elsewhere, as a node says that had it; others may have moved as well."""
         self._moved[slot] = address
+        self.version += 1
         self._doubted = True
 
     def doubt(self, address: Address) -> None:
@@ -115,6 +145,7 @@ class SlotMap:
                 # not heard of it: then the next command there is told so again.
                 self._moved = {slot: place for slot, place in self._moved.items() if moved.get(slot) != place}
             self._renewed_at = clock()
+            self.version += 1
 
     async def _ask(self) -> None:
         """Ask the nodes that were known for the map, and if none answers those that the URL names.

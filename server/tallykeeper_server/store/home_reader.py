@@ -1,0 +1,99 @@
+"""Reads from every home of the store: its namespaces, its agenda, and the number of its open reservations."""
+
+from collections.abc import Callable, Sequence
+from hashlib import sha1
+from typing import Final, cast
+
+import msgpack
+
+import tallykeeper_lua
+from tallykeeper_server.store import keys
+from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
+from tallykeeper_server.store.connection import Argument, Command, Reply, ScriptUnknownError, answered
+from tallykeeper_server.store.routes import Homes, Line, Routes
+
+_HOMES_AT_ONCE: Final = 1_024
+"""Homes that one script call reads. It takes about 0.5 ms of the node that has them."""
+_TURNS: Final = 4
+"""The calls of ``ask_in_turn`` in which all homes of a cluster are read once."""
+
+KeyOf = Callable[[str], str]
+"""The key of a home: ``keys.namespaces`` or another of its kind."""
+
+
+class HomeReader:
+    """Sends one command to the same key of every home.
+
+    Where one home is the whole store, that is the command itself. A cluster has a home for each of its 16,384 slots, so
+    there a script reads many at once on each node.
+    """
+
+    def __init__(self, routes: Routes, clock: AgreedClock) -> None:
+        """Nothing is asked yet."""
+        self._routes = routes
+        self._clock = clock
+        self._turn = 0
+        self._source = tallykeeper_lua.read_source("each_home")
+        self._sha = sha1(self._source.encode(), usedforsecurity=False).hexdigest()
+
+    async def namespaces(self) -> list[str]:
+        """Return all namespaces that were ever changed, in order.
+
+        :raises TallyError: a node cannot be asked.
+        """
+        return sorted(cast("bytes", name).decode() for name in await self.ask(keys.namespaces, "SMEMBERS"))
+
+    async def open_reservations(self) -> int:
+        """Return the number of active reservations in all namespaces.
+
+        :raises TallyError: a node cannot be asked.
+        """
+        return sum(int(cast("bytes", number)) for number in await self.ask(keys.open_reservations, "GET"))
+
+    async def ask(self, key_of: KeyOf, name: str, *arguments: Argument) -> list[Reply]:
+        """Return the replies of all homes to a command, the elements of those that are lists.
+
+        :raises TallyError: a node cannot be asked.
+        """
+        found: list[Reply] = []
+        for homes in await self._routes.homes():
+            found += await self._ask_node(homes.line, [key_of(home) for home in homes.names], (name, *arguments))
+        return found
+
+    async def ask_in_turn(self, key_of: KeyOf, command: Callable[[], Command]) -> list[Reply]:
+        """Return the replies of a part of the homes, of each within four calls; the first call asks all.
+
+        ``command`` is asked for when the clock has seen that of the node. It has the name, then what follows the key.
+
+        :raises TallyError: a node cannot be asked.
+        """
+        found: list[Reply] = []
+        for homes in await self._routes.homes():
+            self._clock.see_store(time_ms_of(await homes.line.call("TIME")))
+            names = self._names_in_turn(homes)
+            found += await self._ask_node(homes.line, [key_of(home) for home in names], command())
+        self._turn += 1
+        return found
+
+    def _names_in_turn(self, homes: Homes) -> Sequence[str]:
+        if self._turn == 0 or len(homes.names) < _TURNS:
+            return homes.names
+        return homes.names[self._turn % _TURNS :: _TURNS]
+
+    async def _ask_node(self, line: Line, names: Sequence[str], command: Command) -> list[Reply]:
+        """Return the replies of one node, which has the keys."""
+        name, *arguments = command
+        if len(names) == 1:
+            reply = await line.call(name, names[0], *arguments)
+            return reply if isinstance(reply, list) else [] if reply is None else [reply]
+        found: list[Reply] = []
+        for first in range(0, len(names), _HOMES_AT_ONCE):
+            packed = msgpack.packb((name, names[first : first + _HOMES_AT_ONCE], arguments), use_bin_type=False)
+            found += await self._run(line, packed)
+        return found
+
+    async def _run(self, line: Line, packed: bytes) -> list[Reply]:
+        try:
+            return cast("list[Reply]", answered(await line.pipeline([("EVALSHA", self._sha, 0, packed)]))[0])
+        except ScriptUnknownError:
+            return cast("list[Reply]", answered(await line.pipeline([("EVAL", self._source, 0, packed)]))[0])

@@ -1,0 +1,122 @@
+"""Does what time asks for: expires reservations and counters, and forgets what has been kept for long enough.
+
+The script puts each namespace on an agenda by the first time at which there is something to do in it. So a namespace in
+which nothing is due costs nothing, and what a server has acknowledged is found without anything that it remembers.
+"""
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+from tallykeeper_server.domain.durability import Durability
+from tallykeeper_server.domain.errors import OutcomeUnknownError, StoreUnavailableError, TallyError
+from tallykeeper_server.domain.levels import CounterName, LevelName, ReservationName
+from tallykeeper_server.domain.mutations import Applied, Bundle, Mutation
+from tallykeeper_server.domain.queries import Kind
+from tallykeeper_server.metrics.meters import StoreMeter
+from tallykeeper_server.store import keys
+from tallykeeper_server.store.agreed_clock import AgreedClock
+from tallykeeper_server.store.home_reader import HomeReader
+from tallykeeper_server.store.routes import Routes
+from tallykeeper_server.store.script_calls import ScriptCalls
+
+_EXPIRED_AT_ONCE_MAX: Final = 20
+"""Reservations that one script call expires: each may have 100 lines."""
+_FORGOTTEN_AT_ONCE_MAX: Final = 500
+"""Counters, and reservations that have ended, that one script call forgets of each."""
+_TIDIED_AT_ONCE_MAX: Final = 500
+"""Namespaces that are taken from the agenda of a home at once."""
+
+
+class Sweeper:
+    """Does what is on the agenda. Several servers may do so at once: whatever is due is done by one of them."""
+
+    def __init__(
+        self, routes: Routes, homes: HomeReader, scripts: ScriptCalls, clock: AgreedClock, meter: StoreMeter
+    ) -> None:
+        """Nothing is asked before ``sweep``."""
+        self._routes = routes
+        self._scripts = scripts
+        self._clock = clock
+        self._meter = meter
+        self._homes = homes
+
+    async def sweep(self) -> int:
+        """Do what is due in all namespaces; return the number of reservations that were expired.
+
+        :raises TallyError: a node was lost; what is due on others has been done.
+        """
+        expired, lost = 0, dict[object, TallyError]()
+        for namespace in await self._due_namespaces():
+            node = self._routes.node_of(keys.prefix(namespace))
+            if node not in lost:
+                try:
+                    expired += await self.tidy(namespace)
+                except (StoreUnavailableError, OutcomeUnknownError) as error:
+                    lost[node] = error
+        for first in lost.values():
+            raise first
+        return expired
+
+    async def tidy(self, namespace: str) -> int:
+        """Expire and forget what is due in a namespace; return the number of reservations that were expired.
+
+        :raises TallyError: as Connection.call says; some of it may have been done.
+        """
+        expired = await self.expire_reservations(namespace)
+        before: Sequence[LevelName] | None = None
+        names = await self._names_over(namespace)
+        while names != before:
+            await self._scripts.tidy(namespace, names)
+            before, names = names, await self._names_over(namespace) if names else names
+        return expired
+
+    async def expire_reservations(self, namespace: str) -> int:
+        """Expire the reservations whose time is up in a namespace; return their number.
+
+        :raises TallyError: as Connection.call says; some may have been expired.
+        """
+        expired, progress = 0, True
+        while progress:
+            due = await self._first(
+                namespace, keys.due(namespace), self._clock.held_ms(namespace), _EXPIRED_AT_ONCE_MAX
+            )
+            expiries = [_expiry_of(namespace, reservation_id.decode()) for reservation_id in due]
+            ran = await self._scripts.run(expiries, Durability.MEMORY)  # nobody waits for the expiry
+            count = sum(isinstance(result, list) and isinstance(result[0], Applied) for result in ran.results)
+            expired += count
+            self._meter.expired.add(count)
+            progress = count > 0
+        return expired
+
+    async def _due_namespaces(self) -> list[str]:
+        """Return the namespaces in which something is due, and those whose time is ahead of the clocks."""
+        due = await self._homes.ask_in_turn(
+            keys.agenda,
+            lambda: ("ZRANGE", "-inf", self._clock.held_ms(), "BYSCORE", "LIMIT", 0, _TIDIED_AT_ONCE_MAX),
+        )
+        names = [cast("bytes", name).decode() for name in due]
+        return names + [name for name in self._clock.namespaces_apart if name not in names]
+
+    async def _names_over(self, namespace: str) -> Sequence[LevelName]:
+        """Return some counters whose time is up, and reservations that have been kept for long enough."""
+        limit = _FORGOTTEN_AT_ONCE_MAX
+        counters_key, reservations_key = (
+            keys.name_expiry(namespace, kind) for kind in (Kind.COUNTER, Kind.RESERVATION)
+        )
+        counters = await self._first(namespace, counters_key, self._clock.held_ms(namespace), limit)
+        reservations = await self._first(namespace, reservations_key, self._clock.certain_ms(namespace), limit)
+        return [
+            *(CounterName(name.decode()) for name in counters),
+            *(ReservationName(keys.listed_reservation_of(name).reservation_id) for name in reservations),
+        ]
+
+    async def _first(self, namespace: str, key: str, until_ms: int, limit: int) -> list[bytes]:
+        """Return the first members of a sorted set of a namespace whose scores are not after a time."""
+        line = self._routes.changes(keys.prefix(namespace))
+        return cast("list[bytes]", await line.call("ZRANGE", key, "-inf", until_ms, "BYSCORE", "LIMIT", 0, limit))
+
+
+def _expiry_of(namespace: str, reservation_id: str) -> Bundle:
+    name = ReservationName(reservation_id)
+    expiry = Mutation(operation="reservation_expire", levels=(name,), resolves=True)
+    return Bundle(namespace=namespace, mutations=(expiry,))
