@@ -113,8 +113,8 @@ local function take_over(at, extra, after)
   local revision = text_of(home.revision + 1)
   local entry = mutations[at] .. '\t' .. request_id .. '\t' .. mutations[at + 1] .. '\t' .. mutations[at + 2] .. '\t'
     .. identity .. '\t' .. (lines or name .. '\t' .. changes .. '\t' .. shown)
-  local outcome = 'OK ' .. revision .. ' ' .. home.now_text .. (extra and ' ' .. text_of(extra) or '') .. LEVELS_JOINED_BY
-    .. told
+  local outcome = 'OK ' .. revision .. ' ' .. home.now_text .. (extra and ' ' .. text_of(extra) or '')
+    .. LEVELS_JOINED_BY .. told
 
   for number = 1, count do
     local place, among_own = place_of(at, order, number)

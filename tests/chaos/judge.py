@@ -161,6 +161,8 @@ def _take(ledger: Sequence[Entry], order: _Order, model: Model, answers: dict[in
     """Let the model make what comes next in the ledger; return whether it made the same."""
     at = model.revision
     entry = ledger[at]
+    if at and entry.commit_time.ToMilliseconds() < ledger[at - 1].commit_time.ToMilliseconds():
+        verdict.add("a commit time before the one before it", entry)
     if entry.operation == OPERATION_KIND_EXPIRE:
         wrong = _expire(model, entry)
     else:

@@ -2,13 +2,15 @@
 
 import asyncio
 import shutil
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import redis
 
 from tests.chaos.relay import CHUNK_BYTES, Relay
+from tests.chaos.stage import Stage
 from tests.chaos.stores import DURABLE, Node
 from tests.serving import free_ports, wait_until
 
@@ -48,8 +50,10 @@ class Link(Relay):
 class Pair:
     """Two nodes, of which one is the primary."""
 
-    def __init__(self, directory: Path, link: Link) -> None:
+    def __init__(self, directory: Path, link: Link, library: Path | None = None) -> None:
+        """``library`` is loaded into both: see ``Node``."""
         self.link = link
+        self._library = library
         self._ports: dict[Path, int] = {}
         self.primary, self.replica = (self._node(directory / name) for name in ("a", "b"))
 
@@ -102,4 +106,16 @@ class Pair:
         (port,) = free_ports(1)
         self._ports[directory] = port
         listening = ("--port", str(port), "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "16mb")
-        return Node(directory, options=(*DURABLE, *listening))
+        return Node(directory, options=(*DURABLE, *listening), library=self._library)
+
+
+@asynccontextmanager
+async def pair_of(stage: Stage, library: Path | None = None) -> AsyncIterator[Pair]:
+    """Run a pair in the directory of a stage."""
+    async with Link() as link:
+        pair = Pair(stage.directory, link, library)
+        try:
+            await asyncio.to_thread(pair.start)
+            yield pair
+        finally:
+            pair.stop()

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -14,9 +14,10 @@ from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
 from tests.calling import AsyncCaller
 from tests.chaos.proxy import Fault, Proxy
-from tests.chaos.replicas import Link, Pair
+from tests.chaos.replicas import Pair, pair_of
 from tests.chaos.stage import Stage
 from tests.chaos.stores import Clock, Node, shim
+from tests.chaos.time_scenarios import births, clocks, parts
 from tests.serving import ServerProcess, answers, wait_until
 from tests.topology.clusters import ClusterOfNodes, slot_of_namespace
 from tests.topology.sentinels import WatchedPair
@@ -153,21 +154,10 @@ async def _cut_fill_or_jump(stage: Stage, node: Node, workers: Clock) -> None:
             workers.jump(stage.random.choice((-1, 1)) * stage.random.randint(_DAY_MS, 30 * _DAY_MS))
 
 
-@asynccontextmanager
-async def _pair(stage: Stage) -> AsyncIterator[Pair]:
-    async with Link() as link:
-        pair = Pair(stage.directory, link)
-        try:
-            await asyncio.to_thread(pair.start)
-            yield pair
-        finally:
-            pair.stop()
-
-
 async def failover(stage: Stage) -> None:
     """A primary is lost with its disk, and the replica that had each acknowledged change takes over."""
     async with (
-        _pair(stage) as pair,
+        pair_of(stage) as pair,
         Proxy(lambda: pair.primary.socket, stage.random) as proxy,
         stage.server("--store", proxy.url, "--durability", "replicated") as server,
     ):
@@ -210,7 +200,7 @@ async def _leave_behind(stage: Stage, pair: Pair, proxy: Proxy, target: str) -> 
 async def partition(stage: Stage, *, durability: str) -> None:
     """A primary is cut off from its replica, which takes over while callers still reach the old one."""
     async with (
-        _pair(stage) as pair,
+        pair_of(stage) as pair,
         Proxy(lambda: pair.primary.socket, stage.random) as proxy,
         stage.server("--store", proxy.url, "--durability", durability) as server,
     ):
@@ -294,5 +284,8 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "partition, fsync": _partition_at_fsync,
     "sentinels": sentinels,
     "cluster": cluster,
+    "clocks": clocks,
+    "births": births,
+    "parts": parts,
 }
-NEEDS_COMPILER: Final = frozenset({"disk"})
+NEEDS_COMPILER: Final = frozenset({"disk", "clocks"})
