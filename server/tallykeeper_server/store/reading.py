@@ -6,12 +6,17 @@ from typing import Any, Final, TypeAlias, cast
 
 from redis.exceptions import RedisError
 
+from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.entries import Entry
 from tallykeeper_server.domain.errors import DefectError, RevisionAheadError
-from tallykeeper_server.domain.levels import Level, LevelName
+from tallykeeper_server.domain.levels import Level, LevelName, Reservation, ReservationName
 from tallykeeper_server.domain.mutations import FINGERPRINT_BYTES
 from tallykeeper_server.domain.queries import (
     CountNamespace,
+    FindLevels,
+    FindReservations,
+    FoundLevels,
+    FoundReservations,
     GetLevels,
     GetTime,
     Kind,
@@ -34,8 +39,16 @@ from tallykeeper_server.store.buckets import buckets_at
 from tallykeeper_server.store.connection import Command, Reply, error_of
 from tallykeeper_server.store.entry_text import decode_script
 from tallykeeper_server.store.level_text import decode_level
+from tallykeeper_server.store.read_scripts import script_command
 
 StreamEntries: TypeAlias = list[tuple[bytes, list[bytes]]]
+
+_NAMES_LOOKED_AT_MAX: Final = 10_000
+"""The most names of an index that one page looks at, to find those of one location."""
+_RESERVATIONS_LOOKED_AT_MAX: Final = 5_000
+"""The most reservations that one page looks at, to find those that pass its filter."""
+_RESERVATION_BYTES_MAX: Final = 4 * 2**20
+"""About the most bytes of reservations that one page looks at. One with 100 lines has up to 20,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,64 @@ def _reached(query: GetLevels, texts: Sequence[bytes | None]) -> list[Level | No
     if revision < query.min_revision:
         return RevisionAheadError(query.min_revision, revision, field="min_revision")
     return _levels(query.names, texts[1:])
+
+
+def _find_levels(query: FindLevels, _: Retention) -> Reading:
+    kinds = list(dict.fromkeys(each.kind for each in query.ranges))
+    script_keys = (
+        keys.revision(query.namespace),
+        *(keys.index(query.namespace, kind) for kind in kinds),
+        *(keys.level(query.namespace, name) for name in query.names),
+    )
+    ranges: list[object] = []
+    for each in query.ranges:
+        low, high = keys.listed_range(each)
+        index_place = 2 + kinds.index(each.kind)
+        ranges += (index_place, keys.level_prefix(query.namespace, each.kind), low, high, each.location or "")
+    looked_at_max = max(_NAMES_LOOKED_AT_MAX, query.levels_max + 1)
+    arguments = (query.levels_max, looked_at_max, len(query.names), ranges)
+    command = script_command("levels", script_keys, arguments)
+    return Reading([command], lambda replies: _found_levels(query, replies[0]))
+
+
+def _found_levels(query: FindLevels, reply: list[Any]) -> FoundLevels | RevisionAheadError:
+    revision_text, time_ms, after, listed, texts = reply
+    revision = int(revision_text or 0)
+    if revision < query.min_revision:
+        return RevisionAheadError(query.min_revision, revision, field="min_revision")
+    kinds = [each.kind for each in query.ranges]
+    names = [keys.name_of_listed(kind, text) for kind, own in zip(kinds, listed, strict=False) for text in own]
+    levels = _levels((*names, *query.names), texts)
+    # The range that was read last is the one that has a rest.
+    last = None if after is None else keys.name_of_listed(kinds[len(listed) - 1], after)
+    return FoundLevels(revision, time_ms, tuple(level for level in levels if level is not None), last)
+
+
+def _find_reservations(query: FindReservations, _: Retention) -> Reading:
+    low, high = keys.found_reservation_range(query)
+    script_keys = (keys.revision(query.namespace), keys.index(query.namespace, Kind.RESERVATION))
+    arguments = (
+        keys.level_prefix(query.namespace, Kind.RESERVATION),
+        low,
+        high,
+        query.limit,
+        limits.ANSWER_LINES_MAX,
+        _RESERVATIONS_LOOKED_AT_MAX,
+        _RESERVATION_BYTES_MAX,
+        query.state.value if query.state else "",
+        query.holder,
+        query.item,
+    )
+    command = script_command("reservations", script_keys, arguments)
+    return Reading([command], lambda replies: _found_reservations(replies[0]))
+
+
+def _found_reservations(reply: list[Any]) -> FoundReservations:
+    _, time_ms, after, places, texts = reply
+    names = [ReservationName(keys.listed_reservation_of(place).reservation_id) for place in places]
+    levels = [decode_level(name, text.decode()) for name, text in zip(names, texts, strict=True)]
+    last = None if after is None else keys.listed_reservation_of(after)
+    return FoundReservations(time_ms, cast("tuple[Reservation, ...]", tuple(levels)), last)
 
 
 def _snapshot(query: Snapshot, _: Retention) -> Reading:
@@ -152,20 +223,22 @@ def _list_namespaces(_: ListNamespaces, __: Retention) -> Reading:
 
 def _count_namespace(query: CountNamespace, _: Retention) -> Reading:
     namespace = query.namespace
-    commands: list[Command] = [
-        ("GET", keys.revision(namespace)),
-        ("XRANGE", keys.ledger(namespace), "-", "+", "COUNT", 1),
-        ("ZCARD", keys.index(namespace, Kind.STOCK)),
-        ("ZCARD", keys.index(namespace, Kind.COUNTER)),
-        ("ZCARD", keys.due(namespace)),
-    ]
+    script_keys = (
+        keys.revision(namespace),
+        keys.ledger(namespace),
+        keys.index(namespace, Kind.STOCK),
+        keys.index(namespace, Kind.COUNTER),
+        keys.name_expiry(namespace, Kind.COUNTER),
+        keys.due(namespace),
+    )
+    command = script_command("namespace", script_keys, ())
 
     def answer(replies: list[Any]) -> NamespaceCounts:
-        revision, stream, *counts = replies
-        entries = decode_stream(stream)
-        return NamespaceCounts(int(revision or 0), entries[0].revision if entries else int(revision or 0) + 1, *counts)
+        revision_text, oldest, *counts = replies[0]
+        revision = int(revision_text or 0)
+        return NamespaceCounts(revision, int(oldest or revision + 1), *counts)
 
-    return Reading(commands, answer)
+    return Reading([command], answer)
 
 
 def _lookup_request(query: LookupRequest, retention: Retention) -> Reading:
@@ -196,6 +269,8 @@ def _levels(names: Sequence[LevelName], texts: Sequence[bytes | None]) -> list[L
 
 _READINGS: Final[dict[type, Callable[[Any, Retention], Reading]]] = {
     GetLevels: _get_levels,
+    FindLevels: _find_levels,
+    FindReservations: _find_reservations,
     Snapshot: _snapshot,
     ListNames: _list_names,
     ListReservations: _list_reservations,

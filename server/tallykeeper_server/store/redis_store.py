@@ -26,6 +26,7 @@ from tallykeeper_server.store.batch import Interrupted
 from tallykeeper_server.store.checks import StoreReport, check_store
 from tallykeeper_server.store.connection import Command, answered
 from tallykeeper_server.store.opening import open_routes
+from tallykeeper_server.store.read_scripts import lacks_script, with_sources
 from tallykeeper_server.store.reading import answer_of, reading_of, routing_key, time_ms_of
 from tallykeeper_server.store.routes import Line, LineLimits
 from tallykeeper_server.store.script_calls import ScriptCalls
@@ -127,10 +128,18 @@ class RedisStore:
         return [results.get(place) or [unsettled] * len(bundle.mutations) for place, bundle in enumerate(bundles)]
 
     async def read(self, queries: Sequence[Query[Any]]) -> list[object]:
-        """Answer queries in one round trip; in place of an answer, the error of a query that failed."""
+        """Answer queries in one round trip; in place of an answer, the error of a query that failed.
+
+        Those that need a script that the store does not have are sent once more, with the script.
+        """
         readings = [reading_of(query, self._retention) for query in queries]
         groups = [(routing_key(query), reading.commands) for query, reading in zip(queries, readings, strict=True)]
         answers = await self._routes.ask(groups)
+        without = [place for place, replies in enumerate(answers) if lacks_script(replies)]
+        if without:
+            again = await self._routes.ask([with_sources(groups[place]) for place in without])
+            for place, replies in zip(without, again, strict=True):
+                answers[place] = replies
         return [
             replies if isinstance(replies, TallyError) else answer_of(reading, replies)
             for reading, replies in zip(readings, answers, strict=True)
