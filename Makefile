@@ -72,7 +72,8 @@ lint: $(INSTALLED) ## check Python, Lua and protos without running them, and tha
 	@$(BIN)/buf format --diff --exit-code
 	@$(BIN)/python -m tools.lint_lua
 	@if command -v luacheck >/dev/null; then \
-		$(BIN)/python -c 'import tallykeeper_lua; print(tallykeeper_lua.source())' | luacheck --quiet --no-color -; fi
+		$(BIN)/python -c 'import tallykeeper_lua; print(tallykeeper_lua.source())' | luacheck --quiet --no-color - && \
+		luacheck --quiet --no-color lua/tallykeeper_lua/reads; fi
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call generate,"$$fresh") && \
 		diff -r -x '*.proto' -x '__init__.py' -x '__pycache__' -x 'py.typed' "$$fresh" protos || { \
 		echo 'The generated code is not what the protos give: run make gen.' >&2; exit 1; }

@@ -1,7 +1,7 @@
-"""Checks the Lua script against the rules that its files share, without running it.
+"""Checks the Lua scripts against the rules that their files share, without running them.
 
-The files are the parts of one script, so that names are looked up in the whole. What the script does is left to
-the tests.
+The files of the script that changes counts are parts of one script, so that names are looked up in the whole. Each of
+those that read is a script of its own. What the scripts do is left to the tests.
 """
 
 import re
@@ -19,15 +19,16 @@ BOUNDED_ITERATORS: Final = ("ipairs", "pairs", "string.gmatch")
 HEADER_SECTIONS: Final = ["keys", "arguments", "statuses"]
 REDIS_CALLS: Final = ("redis.call", "redis.pcall")
 DRIVER: Final = "driver_"
+READ_SHEBANGS: Final = ("#!lua flags=no-writes", "#!lua flags=no-writes,allow-cross-slot-keys")
 
 
 def main() -> int:
-    """Print a line for each fault of the installed script; 1 if there is one, 0 if there is none."""
-    fragments = tallykeeper_lua.fragments()
-    found = faults(fragments)
+    """Print a line for each fault of the installed scripts; 1 if there is one, 0 if there is none."""
+    fragments, scripts = tallykeeper_lua.fragments(), tallykeeper_lua.read_scripts()
+    found = [*faults(fragments), *chain.from_iterable(map(read_script_faults, scripts))]
     for fault in found:
         print(fault)
-    print(f"Lua: {len(found)} faults in {len(fragments)} files")
+    print(f"Lua: {len(found)} faults in {len(fragments) + len(scripts)} files")
     return 1 if found else 0
 
 
@@ -47,6 +48,19 @@ def faults(fragments: Sequence[Fragment]) -> list[str]:
             row = places.index((fragment.name, 1))
             found += [(row, message) for message in _operation_faults(fragment)]
     return ["{}:{}: {}".format(*places[row], message) for row, message in sorted(found)]
+
+
+def read_script_faults(script: Fragment) -> list[str]:
+    """Say, as `file:line: what is wrong`, all that is wrong with a script that reads."""
+    root = parse(script.text)
+    found = [
+        (node.start_point.row + 1, message)
+        for node, message in chain(_construct_faults(root), _redis_faults(root, 0), name_faults(root))
+    ]
+    if script.text.partition("\n")[0] not in READ_SHEBANGS:
+        choices = " or ".join(READ_SHEBANGS)
+        found.append((1, f"a script that reads begins with {choices}, so that Redis lets it change nothing"))
+    return [f"{script.name}:{line}: {message}" for line, message in sorted(found)]
 
 
 def _construct_faults(root: Node) -> Iterator[tuple[Node, str]]:

@@ -1,6 +1,6 @@
-"""The Lua script of Tallykeeper: finds its files and puts them together.
+"""The Lua scripts of Tallykeeper: finds their files, and puts those of the script that changes counts together.
 
-What the script means is said in the files themselves; what runs it is the server's store.
+What the scripts mean is said in the files themselves; what runs them is the server's store.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from itertools import groupby
 _PRELUDE = "prelude.lua"
 _KIND = "kind_"
 _DRIVER = "driver_"
+_READS = "reads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,16 @@ def fragments() -> tuple[Fragment, ...]:
     return tuple(Fragment(name, texts[name]) for name in sorted(texts, key=_place_of))
 
 
+def read_scripts() -> tuple[Fragment, ...]:
+    """Return the files in ``reads/``: each is a script of its own, which changes nothing."""
+    entries = sorted(files(__name__).joinpath(_READS).iterdir(), key=lambda entry: entry.name)
+    return tuple(
+        Fragment(f"{_READS}/{entry.name}", entry.read_text(encoding="utf-8"))
+        for entry in entries
+        if entry.name.endswith(".lua")
+    )
+
+
 def operation_names() -> frozenset[str]:
     """Return the names by which mutations call the operations, such as ``stock_decrement``."""
     return frozenset(fragment.name.removesuffix(".lua") for fragment in fragments() if is_operation(fragment.name))
@@ -48,11 +59,6 @@ def is_operation(name: str) -> bool:
 def source() -> str:
     """Return the whole script, which begins with ``#!lua`` so that Redis holds it to its declared keys."""
     return joined(fragments())
-
-
-def read_source(name: str) -> str:
-    """Return a script that only reads, by the name of its file in the folder ``reads``, without its suffix."""
-    return (files(__name__) / "reads" / f"{name}.lua").read_text(encoding="utf-8")
 
 
 def joined(fragments: Sequence[Fragment]) -> str:

@@ -14,15 +14,14 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from tallykeeper.v1.batch_pb2 import ApplyRequest, ApplyResponse
-from tallykeeper.v1.counter_pb2 import GetCounterRequest, GetCounterResponse
-from tallykeeper.v1.inventory_pb2 import GetStockRequest, GetStockResponse
+from tallykeeper.v1.counter_pb2 import ListCountersRequest, ListCountersResponse
+from tallykeeper.v1.inventory_pb2 import ListStockRequest, ListStockResponse
 from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_EXPIRE, Entry
 from tests.calling import Failure
 from tests.chaos.history import Attempt, History, Read, Told, Wish
+from tests.model import listings, reads
 from tests.model.bodies import body_of
-from tests.model.contents import CounterKey
-from tests.model.counters import Counter
-from tests.model.model import Chosen, Model
+from tests.model.model import Answer, Chosen, Model
 from tests.model.refusal import Refusal
 from tests.model.reservation import ACTIVE
 from tests.model.rules import RULES
@@ -308,17 +307,19 @@ class _Seen:
 
     def __call__(self, model: Model) -> bool:
         request, answer = self.read.request, self.read.answer
-        if isinstance(request, GetCounterRequest):
-            counter = model.contents.levels.get(CounterKey(request.counter))
-            if not isinstance(counter, Counter):
-                return isinstance(answer, Failure) and answer.reason == "COUNTER_NOT_FOUND"
-            return bool(answer == GetCounterResponse(counter=counter.message(request.counter)))
-        assert isinstance(request, GetStockRequest)
-        location = request.location or "main"
-        stock = model.contents.stock(request.item, location)
-        if stock is None:
-            return isinstance(answer, Failure) and answer.reason == "ITEM_NOT_FOUND"
-        return bool(answer == GetStockResponse(stock_level=stock.message(request.item, location)))
+        right = _right_answer(model, request)
+        if isinstance(right, Refusal):
+            return isinstance(answer, Failure) and answer.reason == right.reason
+        return bool(answer == right)
+
+
+def _right_answer(model: Model, request: Any) -> Answer:  # noqa: ANN401  # any read
+    """Return what a read must be answered; a listing with its one page."""
+    if isinstance(request, ListStockRequest):
+        return ListStockResponse(stock_levels=listings.stock(model, request))
+    if isinstance(request, ListCountersRequest):
+        return ListCountersResponse(counters=model.counters(request.prefix))
+    return reads.read(model, request)
 
 
 def _without_replayed(answer: Any) -> Any:  # noqa: ANN401  # a response or a refusal

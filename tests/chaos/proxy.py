@@ -5,17 +5,25 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum
+from hashlib import sha1
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 import hiredis
 
+import tallykeeper_lua
 from tests.chaos.relay import CHUNK_BYTES, Relay
 
 _DELAY_SECONDS_MAX: Final = 0.3
 _DRIBBLED_BYTES: Final = 7
 _BLACK_HOLE_SECONDS: Final = 1.5
+_READS: Final = frozenset(
+    name
+    for script in (each.text.encode() for each in tallykeeper_lua.read_scripts())
+    for name in (script, sha1(script, usedforsecurity=False).hexdigest().encode())
+)
+"""The text and the hash of each script that reads: by one of them it is called."""
 
 
 class Fault(Enum):
@@ -111,7 +119,7 @@ class _Passing:
         while data := await self.reader.read(CHUNK_BYTES):
             requests.feed(data)
             while (request := requests.gets()) is not False:
-                if request[0] in {b"EVALSHA", b"EVAL"} and self.proxy.is_due and self.fault is None:
+                if _is_change(request) and self.proxy.is_due and self.fault is None:
                     self.proxy.take(self)
             if self.fault is Fault.CUT_BEFORE_APPLY:
                 data = data[: len(data) // 2]
@@ -168,3 +176,8 @@ class _Passing:
             self.writer.write(reply[start : start + size])
             await self.writer.drain()
             await asyncio.sleep(0)
+
+
+def _is_change(request: list[bytes]) -> bool:
+    """Tell whether a request calls the script that changes counts, and not one of those that read."""
+    return request[0] in {b"EVALSHA", b"EVAL"} and request[1] not in _READS

@@ -13,11 +13,13 @@ import redis
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
 from tests.calling import AsyncCaller
+from tests.chaos.judge import Violation
 from tests.chaos.proxy import Fault, Proxy
 from tests.chaos.replicas import Pair, pair_of
 from tests.chaos.stage import Stage
 from tests.chaos.stores import Clock, Node, shim
 from tests.chaos.time_scenarios import births, clocks, parts
+from tests.moving import Attack
 from tests.serving import ServerProcess, answers, wait_until
 from tests.topology.clusters import ClusterOfNodes, slot_of_namespace
 from tests.topology.sentinels import WatchedPair
@@ -267,6 +269,59 @@ async def _change(stage: Stage, cluster: ClusterOfNodes, slot: int) -> None:
     await asyncio.to_thread(change, slot)
 
 
+async def moves(stage: Stage) -> None:
+    """Copies, counters and reservations move from name to name while they are read, and nothing else is wrong."""
+    async with stage.server("--data-dir", str(stage.directory / "data")) as server:
+        async for _ in stage.rounds():
+            async with stage.round(server.target, calm=True):
+                attack = await _moving(stage, server.target)
+                if attack.unanswered:
+                    told = f"{attack.unanswered} reads"
+                    stage.outcome.violations.append(Violation("not answered, though nothing was wrong", told))
+
+
+async def moves_on_a_cluster(stage: Stage) -> None:
+    """The same on a cluster, in which the slot moves too."""
+    cluster = ClusterOfNodes(stage.directory)
+    try:
+        await asyncio.to_thread(cluster.start)
+        async with stage.server("--store", cluster.url, "--durability", "replicated") as server:
+            async for _ in stage.rounds():
+                async with stage.round(server.target, dirty=True):
+                    attack = asyncio.create_task(_moving(stage, server.target))
+                    slot = slot_of_namespace(_moving_in(stage))
+                    while stage.goes_on:
+                        await stage.pause(1.0, 3.0)
+                        await _move_slot(stage, cluster, slot)
+                    await attack
+    finally:
+        cluster.stop()
+
+
+async def _moving(stage: Stage, target: str) -> Attack:
+    """Let things move, and readers read them, until the round is over; note what readers were told."""
+    attack = Attack(target, _moving_in(stage), lambda _: stage.goes_on)
+    await attack.run()
+    stage.fault("something moved to another name", attack.steps)
+    stage.outcome.calls += attack.steps + attack.answers.total() + attack.unanswered
+    stage.outcome.applied += attack.steps
+    stage.outcome.reads += attack.answers.total()
+    stage.outcome.unknown += attack.unanswered
+    stage.outcome.violations += [Violation("an answer that was never true", told) for told in attack.untrue]
+    return attack
+
+
+def _moving_in(stage: Stage) -> str:
+    return f"{stage.history.namespace}-moving"
+
+
+async def _move_slot(stage: Stage, cluster: ClusterOfNodes, slot: int) -> None:
+    slowly = partial(cluster.move, pause_seconds=stage.random.uniform(0.0, 0.03))
+    change = stage.random.choice((slowly, cluster.move_at_once))
+    stage.fault(f"cluster: {_SPOKEN[getattr(change, '__name__', 'move')]}")
+    await asyncio.to_thread(change, slot)
+
+
 _SPOKEN: Final = {
     "fail_over": "primary and replica change places",
     "lose_primary": "primary killed, and failover",
@@ -287,5 +342,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "clocks": clocks,
     "births": births,
     "parts": parts,
+    "moves": moves,
+    "moves, cluster": moves_on_a_cluster,
 }
 NEEDS_COMPILER: Final = frozenset({"disk", "clocks"})

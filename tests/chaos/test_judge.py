@@ -11,7 +11,10 @@ from tallykeeper.v1.counter_pb2 import (
     GetCounterResponse,
     IncrementRequest,
     IncrementResponse,
+    ListCountersRequest,
+    ListCountersResponse,
 )
+from tallykeeper.v1.inventory_pb2 import GetItemRequest
 from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_INCREMENT, Entry, EntryLine
 from tests.calling import Failure
 from tests.chaos.history import Attempt, History, Read, Told, Wish
@@ -48,6 +51,14 @@ class Told3:
         answer = GetCounterResponse(counter=Counter(counter="v", value=value))
         self.history.reads.append(Read(GetCounterRequest(counter="v"), began_at, ended_at, answer))
 
+    def list(self, value: int) -> None:
+        answer = ListCountersResponse(counters=[Counter(counter="v", value=value)])
+        self.history.reads.append(Read(ListCountersRequest(), 3.5, 3.6, answer))
+
+    def find_nothing(self) -> None:
+        nothing = failure("ITEM_NOT_FOUND")
+        self.history.reads.append(Read(GetItemRequest(item="v"), 3.5, 3.6, nothing))
+
     def kinds(self) -> set[str]:
         return {violation.kind for violation in judge(self.history, self.ledger).violations}
 
@@ -60,6 +71,8 @@ def test_what_is_right_passes() -> None:
     told = Told3()
     told.read(1, 3.5, 3.6)
     told.read(2, 3.5, 4.5)
+    told.list(1)
+    told.find_nothing()
 
     assert told.kinds() == set()
 
@@ -127,6 +140,7 @@ def tell_a_wrong_time(told: Told3) -> None:
         (lambda told: told.tell(Told.NOTHING), "told that nothing happened, but applied"),
         (lambda told: told.read(3, 3.5, 3.6), "an answer that was never right"),
         (lambda told: told.read(1, 5.5, 5.6), "an answer that was never right"),
+        (lambda told: told.list(2), "an answer that was never right"),
         (lambda told: told.history.defects.append("INTERNAL"), "a defect of the server"),
     ],
 )

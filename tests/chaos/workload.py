@@ -9,11 +9,16 @@ from typing import Any, Final
 from google.protobuf.duration_pb2 import Duration
 
 from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
-from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest, SetCounterRequest
+from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest, ListCountersRequest, SetCounterRequest
 from tallykeeper.v1.inventory_pb2 import (
+    AvailabilityLine,
+    CheckAvailabilityRequest,
     DecrementCopiesRequest,
+    DeleteStockRequest,
+    GetItemRequest,
     GetStockRequest,
     IncrementCopiesRequest,
+    ListStockRequest,
     MoveCopiesRequest,
     SetStockRequest,
     ShortagePolicy,
@@ -25,6 +30,8 @@ from tests.chaos.history import History, Told, Wish, pause
 ITEMS: Final = tuple(f"item-{number}" for number in range(8))
 COUNTERS: Final = ("visits", "orders", "big")
 LOCATIONS: Final = ("", "annex")
+SHELVES: Final = ("shelf-1", "shelf-2")
+"""Locations that copies are moved to and from, and which are deleted when they are empty."""
 BIG: Final = 9_007_199_254_000_000
 """Near the end of what a double holds exactly."""
 PATIENCE_SECONDS: Final = 3.0
@@ -134,10 +141,16 @@ class _Caller:
             await task
 
     async def _read(self) -> None:
-        if self._random.random() < 0.5:  # as above
-            request: Any = GetCounterRequest(counter=self._random.choice(COUNTERS))
-        else:
-            request = GetStockRequest(item=self._item(), location=self._random.choice(LOCATIONS))
+        makers: list[Callable[[], Any]] = [
+            *(lambda: GetCounterRequest(counter=self._random.choice(COUNTERS)),) * 2,
+            *(lambda: GetStockRequest(item=self._item(), location=self._random.choice(LOCATIONS)),) * 2,
+            *(lambda: GetItemRequest(item=self._item()),) * 2,
+            lambda: CheckAvailabilityRequest(lines=[AvailabilityLine(item=self._item(), any_location=True)]),
+            lambda: ListStockRequest(any_location=True, page_size=1_000),
+            lambda: ListStockRequest(location="annex", page_size=1_000),
+            lambda: ListCountersRequest(page_size=1_000),
+        ]
+        request = self._random.choice(makers)()
         await self._history.read(request, self._call, timeout=PATIENCE_SECONDS)
 
     def _item(self) -> str:
@@ -149,7 +162,8 @@ class _Caller:
             *(self._decrement_copies,) * 5,
             *(self._increment_copies,) * 3,
             self._set,
-            self._move,
+            *(self._move,) * 2,
+            self._delete,
             *(self._reserve,) * 3,
             *((self._end,) * 4 if self._held else ()),
             self._apply,
@@ -181,7 +195,11 @@ class _Caller:
         return SetStockRequest(item=self._item(), on_hand=self._random.randint(5, 20))
 
     def _move(self) -> Any:  # noqa: ANN401  # as above
-        return MoveCopiesRequest(item=self._item(), from_location="main", to_location="annex", copies=1)
+        source, target = self._random.sample(("main", "annex", *SHELVES), k=2)
+        return MoveCopiesRequest(item=self._item(), from_location=source, to_location=target, copies=1)
+
+    def _delete(self) -> Any:  # noqa: ANN401  # as above
+        return DeleteStockRequest(item=self._item(), location=self._random.choice(SHELVES))
 
     def _reserve(self) -> Any:  # noqa: ANN401  # as above
         lines = [StockLine(item=item, copies=self._random.randint(1, 2)) for item in self._random.sample(ITEMS, k=3)]

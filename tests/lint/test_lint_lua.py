@@ -4,7 +4,7 @@ import pytest
 
 import tallykeeper_lua
 from tallykeeper_lua import Fragment
-from tools.lint_lua import faults
+from tools.lint_lua import READ_SHEBANGS, faults, read_script_faults
 
 OPERATION = """\
 -- Adds one.
@@ -133,3 +133,32 @@ def test_an_operation_is_what_its_header_and_name_say(old: str, new: str, fault:
     (found,) = faults_of(operation=OPERATION.replace(old, new))
 
     assert found.startswith(f"counter_add.lua:1: {fault}")
+
+
+READS = """\
+#!lua flags=no-writes
+redis.call('GET', KEYS[1])
+"""
+
+
+@pytest.mark.parametrize("script", tallykeeper_lua.read_scripts(), ids=lambda script: script.name)
+def test_a_script_that_reads_has_no_fault(script: Fragment) -> None:
+    assert read_script_faults(script) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (f"{READS}local x = 1", f"3: {UNREAD}"),
+        (f"{READS}redis.error_reply('no')", f"3: {NOT_A_CALL}"),
+        (f"{READS}while true do end", f"3: {UNBOUNDED}"),
+        (
+            READS.replace(" flags=no-writes", ""),
+            f"1: a script that reads begins with {' or '.join(READ_SHEBANGS)}, so that Redis lets it change nothing",
+        ),
+    ],
+)
+def test_a_fault_that_is_planted_in_a_script_that_reads_is_found(text: str, fault: str) -> None:
+    assert read_script_faults(Fragment("reads/levels.lua", READS)) == []
+
+    assert read_script_faults(Fragment("reads/levels.lua", text)) == [f"reads/levels.lua:{fault}"]

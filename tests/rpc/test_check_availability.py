@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import redis
 from grpc import StatusCode
 
 from tallykeeper.v1.inventory_pb2 import (
@@ -166,3 +167,19 @@ def test_a_total_that_is_no_number_is_refused(call: Caller, failure: FailingCall
     assert (refused.code, refused.reason) == (StatusCode.OUT_OF_RANGE, "VALUE_OVERFLOW")
     assert refused.metadata == {"item": "grain"}
     assert check(call, namespace, AvailabilityLine(item="grain", location="a")).sufficient
+
+
+def test_items_with_more_than_ten_thousand_locations_together_are_refused(
+    call: Caller, failure: FailingCall, raw_store: redis.Redis, namespace: str
+) -> None:
+    for item in ("dune", "emma"):
+        raw_store.mset({f"tk:{{{namespace}}}:stock:l{number}:{item}": 1 for number in range(5_001)})
+        raw_store.zadd(f"tk:{{{namespace}}}:index:stock", {f"{item}\0l{number}": 0 for number in range(5_001)})
+    lines = [AvailabilityLine(item=item, copies=5_001, any_location=True) for item in ("dune", "emma")]
+
+    refused = failure(CheckAvailabilityRequest(namespace=namespace, lines=lines))
+
+    assert (refused.code, refused.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert refused.violations == {"lines": "the items have more than 10000 locations together; ask for fewer of them"}
+    raw_store.zrem(f"tk:{{{namespace}}}:index:stock", "emma\0l0", "emma\0l1")
+    assert [line.available for line in check(call, namespace, *lines).lines] == [5_001, 4_999]

@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
-from tallykeeper.v1.inventory_pb2 import SetStockRequest
+from tallykeeper.v1.inventory_pb2 import GetItemRequest, SetStockRequest
 from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_EXPIRE, VerifyNamespaceRequest, WatchRequest
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
@@ -109,6 +109,26 @@ def test_a_call_waits_while_its_slot_is_half_moved(
     assert count > 1
     assert not cluster_call(VerifyNamespaceRequest(namespace=namespace)).differences
     assert [entry.revision for entry in entries_of(cluster_call, namespace)] == list(range(1, 31 + count))
+
+
+def test_an_item_is_read_whole_while_its_slot_is_half_moved(
+    cluster: ClusterOfNodes, cluster_call: Caller, namespace: str
+) -> None:
+    for number in range(30):
+        cluster_call(SetStockRequest(namespace=namespace, item="gold", location=f"shelf-{number}", on_hand=1))
+        cluster_call(SetStockRequest(namespace=namespace, item=f"coin-{number}", on_hand=1))
+    slot, slowly = slot_of_namespace(namespace), {"pause_seconds": HALF_MOVED_SECONDS}
+    moving = threading.Thread(target=cluster.move, args=(slot,), kwargs=slowly)
+    moving.start()
+    items = ("gold", *(f"coin-{number}" for number in range(30)))
+    totals: dict[str, set[int]] = {item: set() for item in items}
+    while moving.is_alive():
+        for item, seen in totals.items():
+            seen.add(cluster_call(GetItemRequest(namespace=namespace, item=item)).total_on_hand)
+    moving.join()
+
+    assert totals.pop("gold") == {30}
+    assert all(seen == {1} for seen in totals.values())
 
 
 def test_a_slot_that_nobody_serves_is_unavailable_until_somebody_does(

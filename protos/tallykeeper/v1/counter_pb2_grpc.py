@@ -133,7 +133,8 @@ class CounterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListCounters(self, request, context):
-        """Lists the counters whose names begin with a prefix, in the order of their names' bytes.
+        """Lists the counters whose names begin with a prefix, in the order of their names' bytes. Each page is as the
+        counters are at one moment.
 
         INVALID_ARGUMENT  PAGE_TOKEN_INVALID: the token is not one of this listing.
         """

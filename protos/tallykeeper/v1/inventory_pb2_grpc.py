@@ -182,7 +182,7 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetItem(self, request, context):
-        """Reads an item's levels at all its locations, at most 10,000, and their totals.
+        """Reads an item's levels at all its locations, at most 10,000, and their totals, as they are at one moment.
 
         NOT_FOUND     ITEM_NOT_FOUND (item): the item has no level anywhere.
         OUT_OF_RANGE  VALUE_OVERFLOW (item): a total would leave -(2^53-1) .. 2^53-1.
@@ -193,7 +193,7 @@ class InventoryServiceServicer:
 
     def ListStock(self, request, context):
         """Lists the levels at one location, or at all, of the items whose names begin with a prefix, in the order of the
-        items' bytes and then of the locations'.
+        items' bytes and then of the locations'. Each page is as the levels are at one moment.
 
         INVALID_ARGUMENT  PAGE_TOKEN_INVALID: the token is not one of this listing.
         """
@@ -202,9 +202,11 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckAvailability(self, request, context):
-        """Tells for each line what is available, now and for everyone: nothing is held by it.
+        """Tells for each line what is available, for all lines at the same moment and for everyone: nothing is held by it.
 
-        OUT_OF_RANGE  VALUE_OVERFLOW (item): a total would leave -(2^53-1) .. 2^53-1.
+        INVALID_ARGUMENT  INVALID_FIELD: the items of several lines with any_location have more than 10,000 locations
+        together.
+        OUT_OF_RANGE      VALUE_OVERFLOW (item): a total would leave -(2^53-1) .. 2^53-1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -61,7 +61,8 @@ class NamespaceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetNamespace(self, request, context):
-        """Tells what a namespace holds and how it is kept. One that was never changed has revision 0 and holds nothing.
+        """Tells what a namespace holds at one moment, and how it is kept. One that was never changed has revision 0 and holds
+        nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -142,7 +142,8 @@ class ReservationServiceServicer:
 
     def ListReservations(self, request, context):
         """Lists reservations: active ones first, then those expired, committed and released, each in the order of their
-        ids' bytes. One that ends while its list is paged through may be listed twice, and is never left out.
+        ids' bytes. Each page is as the reservations are at one moment. One that ends while its list is paged through may be
+        listed twice, and is never left out.
 
         INVALID_ARGUMENT  PAGE_TOKEN_INVALID: the token is not one of this listing.
         """

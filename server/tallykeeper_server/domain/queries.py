@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from tallykeeper_server.domain.entries import Entry
-from tallykeeper_server.domain.levels import Level, LevelName, ReservationState
+from tallykeeper_server.domain.levels import Level, LevelName, Reservation, ReservationState
 
 Answer = TypeVar("Answer")
 
@@ -68,6 +68,46 @@ class ListNames(Query[Sequence[LevelName]]):
     """The most names to return."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelRange:
+    """Levels of one kind that stand side by side in the order of their names' bytes, as ListNames has them."""
+
+    kind: Kind
+    prefix: str = ""
+    """The beginning of the counter or the item."""
+    whole_item: bool = False
+    """The prefix is the whole item."""
+    after: LevelName | None = None
+    """Only names that come after this one."""
+    location: str | None = None
+    """The only location whose stock levels are wanted; None for all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindLevels(Query["FoundLevels"]):
+    """The levels in some ranges, and levels by name, as they are at one moment."""
+
+    namespace: str
+    ranges: tuple[LevelRange, ...] = ()
+    names: tuple[LevelName, ...] = ()
+    levels_max: int = 1_000
+    """The most levels of all ranges together to return. With a location, at most 10,000 names are looked at."""
+    min_revision: int = 0
+    """The revision that the namespace must have reached, else RevisionAheadError is the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLevels:
+    """The answer to a FindLevels."""
+
+    revision: int
+    """The namespace's, at that moment."""
+    levels: tuple[Level, ...]
+    """Those that exist: of the ranges in their order, and then those by name."""
+    after: LevelName | None
+    """The name after which the rest of the ranges begins; None if there is no rest."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListedReservation:
     """A reservation's place in the list: active ones first, then those expired, committed and released."""
@@ -85,6 +125,33 @@ class ListReservations(Query[Sequence["ListedReservation"]]):
     last: ReservationState
     after: ListedReservation | None = None
     limit: int = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindReservations(Query["FoundReservations"]):
+    """A page of the reservations that pass a filter, as they are at one moment; in the order of the list."""
+
+    namespace: str
+    state: ReservationState | None = None
+    """What they must be now; None for any state."""
+    holder: str = ""
+    """Whose they must be; empty for anyone's."""
+    item: str = ""
+    """What one of their lines must hold; empty for anything."""
+    after: ListedReservation | None = None
+    """Only those that come after this place."""
+    limit: int = 1_000
+    """The most reservations to return. Fewer may be returned, though there are more: of those that do not pass, a
+    limited number is looked at for one page."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundReservations:
+    """The answer to a FindReservations: each in the state that it was in at that moment."""
+
+    reservations: tuple[Reservation, ...]
+    after: ListedReservation | None
+    """The place after which the next page begins; None if this is the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +174,10 @@ class ListNamespaces(Query[Sequence[str]]):
 
 @dataclass(frozen=True, slots=True)
 class CountNamespace(Query["NamespaceCounts"]):
-    """What a namespace holds: revision, oldest revision, stock levels, counters, active reservations."""
+    """What a namespace holds at one moment: revision, oldest revision, stock levels, counters, active reservations.
+
+    Counters and reservations whose time is up are not among them.
+    """
 
     namespace: str
 

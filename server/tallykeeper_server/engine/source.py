@@ -7,6 +7,8 @@ from typing import Protocol
 from tallykeeper_server.domain.entries import Entry
 from tallykeeper_server.domain.levels import LevelName
 from tallykeeper_server.domain.queries import (
+    FindLevels,
+    FoundLevels,
     ListedReservation,
     ListNames,
     ListReservations,
@@ -48,6 +50,10 @@ class EngineSource:
 
     async def snapshot(self, query: Snapshot) -> SnapshotAnswer:
         """Return levels and the revision, as they are at one moment."""
+        return await self._engine.ask(query, deadline=self._next_deadline())
+
+    async def find_levels(self, query: FindLevels) -> FoundLevels:
+        """Return the levels in some ranges and by name, and the revision, as they are at one moment."""
         return await self._engine.ask(query, deadline=self._next_deadline())
 
     async def revision_of(self, namespace: str) -> int:

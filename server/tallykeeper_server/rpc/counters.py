@@ -6,7 +6,7 @@ from typing import cast
 from tallykeeper.v1 import counter_pb2
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.levels import Counter, CounterName
-from tallykeeper_server.domain.queries import GetLevels, Kind, ListNames
+from tallykeeper_server.domain.queries import FindLevels, GetLevels, Kind, LevelRange
 from tallykeeper_server.domain.refusals import not_found
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc import counter_changes as changes
@@ -83,18 +83,10 @@ class CounterServicer:
         fields.check()
         listing = ("counters", namespace, prefix)
         after = open_page_token(request.page_token, CounterName, *listing)
-        query = ListNames(
-            namespace,
-            Kind.COUNTER,
-            prefix=prefix,
-            after=after,
-            limit=page_size + 1,
-        )
-        names = await self._engine.ask(query, deadline=call.deadline)
-        page = tuple(names[:page_size])
-        levels = await self._engine.ask(GetLevels(namespace, page), deadline=call.deadline)
-        more = len(names) > page_size
+        wanted = LevelRange(kind=Kind.COUNTER, prefix=prefix, after=after)
+        query = FindLevels(namespace=namespace, ranges=(wanted,), levels_max=page_size)
+        found = await self._engine.ask(query, deadline=call.deadline)
         return counter_pb2.ListCountersResponse(
-            counters=counter_messages(levels),
-            next_page_token=seal_page_token(page[-1].text, *listing) if more else "",
+            counters=counter_messages(found.levels),
+            next_page_token=seal_page_token(found.after.text, *listing) if found.after else "",
         )

@@ -1,14 +1,13 @@
 """InventoryService on the wire."""
 
-import asyncio
 from collections.abc import Awaitable
-from dataclasses import replace
-from typing import Final, cast
+from typing import cast
 
 from tallykeeper.v1 import inventory_pb2
 from tallykeeper_server.domain import limits
+from tallykeeper_server.domain.errors import InvalidFieldError
 from tallykeeper_server.domain.levels import StockLevel, StockName
-from tallykeeper_server.domain.queries import GetLevels, Kind, ListNames
+from tallykeeper_server.domain.queries import FindLevels, GetLevels, Kind, LevelRange
 from tallykeeper_server.domain.refusals import item_not_found, not_found, total_overflow
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc import stock_changes as changes
@@ -19,10 +18,6 @@ from tallykeeper_server.rpc.level_messages import stock_message, stock_messages
 from tallykeeper_server.rpc.level_names import stock_name
 from tallykeeper_server.rpc.mutating import apply
 from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
-
-_LIST_SCANS_MAX: Final = 10
-"""How many ranges of the index one page reads at most before it is returned short."""
-_LIST_SCAN_NAMES: Final = 1_000
 
 
 class InventoryServicer:
@@ -102,10 +97,14 @@ class InventoryServicer:
         item = fields.name("item", request.item)
         min_revision = fields.min_revision(request.min_revision)
         fields.check()
-        query = ListNames(namespace, Kind.STOCK, prefix=item, whole_item=True, limit=limits.ITEM_LOCATIONS_MAX)
-        names = await self._engine.ask(query, deadline=call.deadline)
-        levels = await self._engine.ask(GetLevels(namespace, tuple(names), min_revision), deadline=call.deadline)
-        stock_levels = stock_messages(levels)
+        query = FindLevels(
+            namespace=namespace,
+            ranges=(LevelRange(kind=Kind.STOCK, prefix=item, whole_item=True),),
+            levels_max=limits.ITEM_LOCATIONS_MAX,
+            min_revision=min_revision,
+        )
+        found = await self._engine.ask(query, deadline=call.deadline)
+        stock_levels = stock_messages(found.levels)
         if not stock_levels:
             raise item_not_found(item)
         totals = {
@@ -126,31 +125,14 @@ class InventoryServicer:
         fields.check()
         listing = ("stock", namespace, prefix, location or "")
         after = open_page_token(request.page_token, _place_of, *listing)
-        limit = page_size + 1 if location is None else _LIST_SCAN_NAMES
-        query = ListNames(namespace, Kind.STOCK, prefix=prefix, after=after, limit=limit)
-        names, after = await self._page_of_names(query, location, page_size, deadline=call.deadline)
-        levels = await self._engine.ask(GetLevels(namespace, names), deadline=call.deadline)
+        wanted = LevelRange(kind=Kind.STOCK, prefix=prefix, after=after, location=location)
+        query = FindLevels(namespace=namespace, ranges=(wanted,), levels_max=page_size)
+        found = await self._engine.ask(query, deadline=call.deadline)
+        last = cast("StockName | None", found.after)
         return inventory_pb2.ListStockResponse(
-            stock_levels=stock_messages(levels),
-            next_page_token=seal_page_token(f"{after.item}\0{after.location}", *listing) if after else "",
+            stock_levels=stock_messages(found.levels),
+            next_page_token=seal_page_token(f"{last.item}\0{last.location}", *listing) if last else "",
         )
-
-    async def _page_of_names(
-        self, query: ListNames, location: str | None, page_size: int, *, deadline: float
-    ) -> tuple[tuple[StockName, ...], StockName | None]:
-        """Return the names of one page, and after which one the next begins; None if this is the last."""
-        page: list[StockName] = []
-        after: StockName | None = None
-        for _ in range(_LIST_SCANS_MAX):
-            names = cast("list[StockName]", await self._engine.ask(query, deadline=deadline))
-            page += [name for name in names if location in {None, name.location}]
-            if len(page) > page_size:
-                return tuple(page[:page_size]), page[page_size - 1]
-            after = names[-1] if len(names) == query.limit else None
-            if after is None:
-                break
-            query = replace(query, after=after)
-        return tuple(page), after
 
     async def CheckAvailability(
         self, request: inventory_pb2.CheckAvailabilityRequest, call: Call
@@ -161,15 +143,21 @@ class InventoryServicer:
         namespace = fields.namespace(request.namespace)
         min_revision = fields.min_revision(request.min_revision)
         fields.check()
-        items = list(dict.fromkeys(line.item for line in wanted if line.location is None))
-        listings = [
-            ListNames(namespace, Kind.STOCK, item, whole_item=True, limit=limits.ITEM_LOCATIONS_MAX) for item in items
-        ]
-        anywhere = await asyncio.gather(*(self._engine.ask(listing, deadline=call.deadline) for listing in listings))
-        named = [StockName(line.item, line.location) for line in wanted if line.location is not None]
-        names = tuple(dict.fromkeys((*named, *(name for names in anywhere for name in names))))
-        levels = await self._engine.ask(GetLevels(namespace, names, min_revision), deadline=call.deadline)
-        return availability_of(wanted, [cast("StockLevel", level) for level in levels if level is not None])
+        items = dict.fromkeys(line.item for line in wanted if line.location is None)
+        named = dict.fromkeys(StockName(line.item, line.location) for line in wanted if line.location is not None)
+        query = FindLevels(
+            namespace=namespace,
+            ranges=tuple(LevelRange(kind=Kind.STOCK, prefix=item, whole_item=True) for item in items),
+            names=tuple(named),
+            levels_max=limits.ITEM_LOCATIONS_MAX,
+            min_revision=min_revision,
+        )
+        found = await self._engine.ask(query, deadline=call.deadline)
+        if found.after is not None and len(items) > 1:
+            rule = f"the items have more than {limits.ITEM_LOCATIONS_MAX} locations together; ask for fewer of them"
+            raise InvalidFieldError([("lines", rule)])
+        once = {level.name: level for level in cast("tuple[StockLevel, ...]", found.levels)}
+        return availability_of(wanted, list(once.values()))
 
 
 def _place_of(text: str) -> StockName:

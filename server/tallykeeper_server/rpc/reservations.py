@@ -1,12 +1,12 @@
 """ReservationService on the wire."""
 
 from collections.abc import Awaitable
-from typing import Final, cast
+from typing import cast
 
 from tallykeeper.v1 import reservation_pb2
 from tallykeeper_server.domain import limits
-from tallykeeper_server.domain.levels import Reservation, ReservationName, ReservationState
-from tallykeeper_server.domain.queries import GetLevels, ListedReservation, ListReservations
+from tallykeeper_server.domain.levels import Reservation, ReservationState
+from tallykeeper_server.domain.queries import FindLevels, FindReservations, ListedReservation
 from tallykeeper_server.domain.refusals import not_found
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc.calls import Call
@@ -16,10 +16,6 @@ from tallykeeper_server.rpc.level_names import reservation_name
 from tallykeeper_server.rpc.mutating import apply
 from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
 from tallykeeper_server.rpc.reservation_changes import ReservationChanges
-
-_LIST_SCANS_MAX: Final = 10
-"""How many ranges of the index one page reads at most before it is returned short."""
-_LIST_SCAN_MAX: Final = 500
 
 
 class ReservationServicer:
@@ -55,12 +51,18 @@ class ReservationServicer:
         """Read one reservation."""
         fields = Fields()
         name = reservation_name(request.reservation_id, fields)
-        query = GetLevels(fields.namespace(request.namespace), (name,), fields.min_revision(request.min_revision))
+        query = FindLevels(
+            namespace=fields.namespace(request.namespace),
+            names=(name,),
+            min_revision=fields.min_revision(request.min_revision),
+        )
         fields.check()
-        (found,) = await self._read(query, call.deadline)
-        if found is None:
+        found = await self._engine.ask(query, deadline=call.deadline)
+        if not found.levels:
             raise not_found(name)
-        return reservation_pb2.GetReservationResponse(reservation=reservation_message(*found))
+        reservation = cast("Reservation", found.levels[0])
+        message = reservation_message(reservation, reservation.state)
+        return reservation_pb2.GetReservationResponse(reservation=message)
 
     async def ListReservations(
         self, request: reservation_pb2.ListReservationsRequest, call: Call
@@ -75,69 +77,20 @@ class ReservationServicer:
         fields.check()
         listing = ("reservations", namespace, holder, item, str(request.state))
         after = open_page_token(request.page_token, _place_of, *listing)
-        first, last = _states_to_read(STATE_OF_MESSAGE.get(request.state))
-
-        page = _Page(page_size)
-        scan = page_size if not holder and not item else _LIST_SCAN_MAX
-        for _ in range(_LIST_SCANS_MAX):
-            query = ListReservations(namespace, first, last, after=after, limit=scan)
-            places = await self._engine.ask(query, deadline=call.deadline)
-            names = tuple(ReservationName(each.reservation_id) for each in places)
-            found = await self._read(GetLevels(namespace, names), call.deadline)
-            for place, each in zip(places, found, strict=True):
-                if each and _passes(each[0], holder, item) and _is_in(each[1], request.state):
-                    page.add(*each)
-                after = place
-                if page.is_full:
-                    break
-            else:
-                if len(places) < scan:
-                    after = None
-            if after is None or page.is_full:
-                break
-        token = seal_page_token(f"{after.state.name}\0{after.reservation_id}", *listing) if after else ""
-        return reservation_pb2.ListReservationsResponse(reservations=page.reservations, next_page_token=token)
-
-    async def _read(self, query: GetLevels, deadline: float) -> list[tuple[Reservation, ReservationState] | None]:
-        """Return reservations and what they are now; None for each that does not exist."""
-        levels = cast("list[Reservation | None]", await self._engine.ask(query, deadline=deadline))
-        return [None if each is None else (each, each.state) for each in levels]
-
-
-class _Page:
-    """The reservations of one page."""
-
-    def __init__(self, size: int) -> None:
-        self.reservations: list[reservation_pb2.Reservation] = []
-        self._size = size
-        self._lines = 0
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it has as many reservations as are wanted, or as many lines as one answer may have."""
-        return len(self.reservations) >= self._size or self._lines >= limits.ANSWER_LINES_MAX
-
-    def add(self, reservation: Reservation, state: ReservationState) -> None:
-        """Add one in the state that it is in."""
-        self.reservations.append(reservation_message(reservation, state))
-        self._lines += len(reservation.lines)
-
-
-def _states_to_read(state: ReservationState | None) -> tuple[ReservationState, ReservationState]:
-    """Return from which state to which the list is read. What has expired may stand among what is active."""
-    if state is None:
-        return ReservationState.ACTIVE, ReservationState.RELEASED
-    return ReservationState.ACTIVE if state is ReservationState.EXPIRED else state, state
-
-
-def _passes(reservation: Reservation, holder: str, item: str) -> bool:
-    return (not holder or reservation.holder == holder) and (
-        not item or any(line.name.item == item for line in reservation.lines)
-    )
-
-
-def _is_in(state: ReservationState, wanted: int) -> bool:
-    return STATE_OF_MESSAGE.get(wanted, state) is state
+        query = FindReservations(
+            namespace=namespace,
+            state=STATE_OF_MESSAGE.get(request.state),
+            holder=holder,
+            item=item,
+            after=after,
+            limit=page_size,
+        )
+        found = await self._engine.ask(query, deadline=call.deadline)
+        last = found.after
+        return reservation_pb2.ListReservationsResponse(
+            reservations=[reservation_message(each, each.state) for each in found.reservations],
+            next_page_token=seal_page_token(f"{last.state.name}\0{last.reservation_id}", *listing) if last else "",
+        )
 
 
 def _place_of(text: str) -> ListedReservation:

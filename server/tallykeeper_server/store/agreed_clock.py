@@ -105,6 +105,10 @@ class AgreedClock:
         at_ms = self._steady_clock() * 1_000
         return int(apart.last.held(at_ms)), int(apart.first.certain(at_ms))
 
+    def read_times(self, namespace: str) -> tuple[int, int]:
+        """Return this process's own clock and the held time for a read of a namespace, as ``ScriptTimes`` has them."""
+        return int(self._wall_clock() * 1_000), int(self.held_ms(namespace))
+
     def see_store(self, store_ms: int) -> None:
         """Take in what the store's clock says now, in milliseconds since 1970."""
         at_ms, wall_ms = self._steady_clock() * 1_000, self._wall_clock() * 1_000

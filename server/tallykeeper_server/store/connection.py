@@ -40,6 +40,9 @@ _NOT_SERVING: Final = frozenset(
 """The codes with which Redis refuses every command for a while, or until someone has seen to it."""
 _NOT_PRIMARY: Final = frozenset({"MASTERDOWN", "READONLY", "UNBLOCKED"})
 """The codes of a node that was, or has become, a replica."""
+_NOT_SERVING_A_SCRIPT: Final = ("access a non local key", "while the cluster is down")
+"""What the node of a cluster says of a command within a script, where it gives TRYAGAIN or CLUSTERDOWN to others: the
+slot is being moved, and keys are missing here, or slots are not served."""
 
 
 class ScriptUnknownError(Exception):
@@ -228,7 +231,7 @@ def error_of(error: RedisError) -> Exception:
         return ScriptUnknownError()
     if isinstance(error, exceptions.OutOfMemoryError):
         return StoreOutOfMemoryError("the store has no memory left for changes; raise its maxmemory")
-    if code_of(error) in _NOT_SERVING:
+    if code_of(error) in _NOT_SERVING or any(words in str(error) for words in _NOT_SERVING_A_SCRIPT):
         return StoreUnavailableError(f"the store does not serve ({_brief(error)})")
     return DefectError(f"the store refused a command: {error}")
 

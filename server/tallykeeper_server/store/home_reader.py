@@ -1,15 +1,12 @@
 """Reads from every home of the store: its namespaces, its agenda, and the number of its open reservations."""
 
 from collections.abc import Callable, Sequence
-from hashlib import sha1
 from typing import Final, cast
 
-import msgpack
-
-import tallykeeper_lua
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
-from tallykeeper_server.store.connection import Argument, Command, Reply, ScriptUnknownError, answered
+from tallykeeper_server.store.connection import Argument, Command, Reply, answered
+from tallykeeper_server.store.read_scripts import lacks_script, script_command, with_sources
 from tallykeeper_server.store.routes import Homes, Line, Routes
 
 _HOMES_AT_ONCE: Final = 1_024
@@ -33,8 +30,6 @@ class HomeReader:
         self._routes = routes
         self._clock = clock
         self._turn = 0
-        self._source = tallykeeper_lua.read_source("each_home")
-        self._sha = sha1(self._source.encode(), usedforsecurity=False).hexdigest()
 
     async def namespaces(self) -> list[str]:
         """Return all namespaces that were ever changed, in order.
@@ -88,12 +83,14 @@ class HomeReader:
             return reply if isinstance(reply, list) else [] if reply is None else [reply]
         found: list[Reply] = []
         for first in range(0, len(names), _HOMES_AT_ONCE):
-            packed = msgpack.packb((name, names[first : first + _HOMES_AT_ONCE], arguments), use_bin_type=False)
-            found += await self._run(line, packed)
+            found += await _run(line, (name, names[first : first + _HOMES_AT_ONCE], arguments))
         return found
 
-    async def _run(self, line: Line, packed: bytes) -> list[Reply]:
-        try:
-            return cast("list[Reply]", answered(await line.pipeline([("EVALSHA", self._sha, 0, packed)]))[0])
-        except ScriptUnknownError:
-            return cast("list[Reply]", answered(await line.pipeline([("EVAL", self._source, 0, packed)]))[0])
+
+async def _run(line: Line, arguments: Sequence[object]) -> list[Reply]:
+    """Run the script that sends one command to many keys, which the store is given if it does not have it."""
+    command = script_command("each_home", (), arguments)
+    replies = await line.pipeline([command])
+    if lacks_script(replies):
+        replies = await line.pipeline(with_sources(("", [command]))[1])
+    return cast("list[Reply]", answered(replies)[0])

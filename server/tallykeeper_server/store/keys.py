@@ -9,7 +9,14 @@ from functools import lru_cache
 from typing import Final
 
 from tallykeeper_server.domain.levels import CounterName, LevelName, ReservationName, ReservationState, StockName
-from tallykeeper_server.domain.queries import Kind, ListedReservation, ListNames, ListReservations
+from tallykeeper_server.domain.queries import (
+    FindReservations,
+    Kind,
+    LevelRange,
+    ListedReservation,
+    ListNames,
+    ListReservations,
+)
 
 REQUEST_BUCKETS: Final = 3
 """The request buckets of a namespace: one takes records, the others keep theirs."""
@@ -46,6 +53,11 @@ def _shared(name: str, home: str) -> str:
 def prefix(namespace: str) -> str:
     """Return what all keys of a namespace begin with."""
     return f"tk:{{{namespace}}}:"
+
+
+def level_prefix(namespace: str, kind: Kind) -> str:
+    """Return the beginning of the keys of all levels of one kind. The scripts that read make keys of it."""
+    return f"{prefix(namespace)}{kind.value}:"
 
 
 def level(namespace: str, name: LevelName) -> str:
@@ -156,7 +168,7 @@ def name_of_listed(kind: Kind, text: bytes) -> LevelName:
     return CounterName(text.decode())
 
 
-def listed_range(query: ListNames) -> tuple[bytes, bytes]:
+def listed_range(query: ListNames | LevelRange) -> tuple[bytes, bytes]:
     """Return the bounds, as ZRANGE BYLEX takes them, of the names that a query asks for.
 
     No name holds the byte 0xff, because it never occurs in UTF-8.
@@ -183,7 +195,24 @@ def listed_reservation_of(text: bytes) -> ListedReservation:
 
 def reservation_range(query: ListReservations) -> tuple[bytes, bytes]:
     """Return the bounds, as ZRANGE BYLEX takes them, of the reservations that a query asks for."""
-    low = f"[{_LISTED_STATES[query.first]}\0"
-    if query.after:
-        low = f"({_LISTED_STATES[query.after.state]}\0{query.after.reservation_id}"
-    return low.encode(), f"[{_LISTED_STATES[query.last]}\0".encode() + b"\xff"
+    return _range_of_states(query.first, query.last, query.after)
+
+
+def found_reservation_range(query: FindReservations) -> tuple[bytes, bytes]:
+    """Return the bounds, as ZRANGE BYLEX takes them, of the reservations among which a query's are.
+
+    The list has a reservation whose time is up among the active ones until it is swept.
+    """
+    if query.state is None:
+        return _range_of_states(ReservationState.ACTIVE, ReservationState.RELEASED, query.after)
+    first = ReservationState.ACTIVE if query.state is ReservationState.EXPIRED else query.state
+    return _range_of_states(first, query.state, query.after)
+
+
+def _range_of_states(
+    first: ReservationState, last: ReservationState, after: ListedReservation | None
+) -> tuple[bytes, bytes]:
+    low = f"[{_LISTED_STATES[first]}\0"
+    if after:
+        low = f"({_LISTED_STATES[after.state]}\0{after.reservation_id}"
+    return low.encode(), f"[{_LISTED_STATES[last]}\0".encode() + b"\xff"

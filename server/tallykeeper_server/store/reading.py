@@ -2,16 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from redis.exceptions import RedisError
 
+from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.entries import Entry
 from tallykeeper_server.domain.errors import DefectError, RevisionAheadError
-from tallykeeper_server.domain.levels import Level, LevelName, StockName, level_at
+from tallykeeper_server.domain.levels import Level, LevelName, Reservation, ReservationName, StockName, level_at
 from tallykeeper_server.domain.mutations import FINGERPRINT_BYTES
 from tallykeeper_server.domain.queries import (
     CountNamespace,
+    FindLevels,
+    FindReservations,
+    FoundLevels,
+    FoundReservations,
     GetLevels,
     Kind,
     ListNames,
@@ -31,8 +36,16 @@ from tallykeeper_server.store.batch import LEVELS_JOINED_BY, NOTE, OUTCOMES_JOIN
 from tallykeeper_server.store.connection import Command, Reply, error_of
 from tallykeeper_server.store.entry_text import decode_script
 from tallykeeper_server.store.level_text import decode_level
+from tallykeeper_server.store.read_scripts import script_command
 
 StreamEntries: TypeAlias = list[tuple[bytes, list[bytes]]]
+
+_NAMES_LOOKED_AT_MAX: Final = 10_000
+"""The most names of an index that one page looks at, to find those of one location."""
+_RESERVATIONS_LOOKED_AT_MAX: Final = 5_000
+"""The most reservations that one page looks at, to find those that pass its filter."""
+_RESERVATION_BYTES_MAX: Final = 4 * 2**20
+"""About the most bytes of reservations that one page looks at. One with 100 lines has up to 20,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +107,85 @@ def _get_levels(query: GetLevels, clock: AgreedClock) -> Reading:
         revision = int(revision_text or 0)
         if revision < query.min_revision:
             return RevisionAheadError(query.min_revision, revision, field="min_revision")
-        levels = _levels(query.names, texts)
+        stored = _levels(query.names, texts)
         if not has_time:
-            return levels
+            return stored
         namespace_ms = keys.time_of_clock(clock_text)
-        return _as_of(
-            clock.now_ms(time_ms_of(replies[0]), namespace=namespace, namespace_ms=namespace_ms), namespace, levels
-        )
+        now_ms = clock.now_ms(time_ms_of(replies[0]), namespace=namespace, namespace_ms=namespace_ms)
+        levels = _as_of(now_ms, stored)
+        return levels if levels == stored else OverNow(namespace, levels)
 
     return Reading([("TIME",), get] if has_time else [get], answer)
 
 
-def _as_of(now_ms: int, namespace: str, levels: Sequence[Level | None]) -> list[Level | None] | OverNow:
-    """Return levels as they are at a time, marked if the store has yet to record that the time of one is up."""
-    now: list[Level | None] = [None if level is None else level_at(level, now_ms) for level in levels]
-    return now if now == levels else OverNow(namespace, now)
+def _as_of(now_ms: int, levels: Sequence[Level | None]) -> list[Level | None]:
+    """Return levels as they are at a time."""
+    return [None if level is None else level_at(level, now_ms) for level in levels]
+
+
+def _find_levels(query: FindLevels, clock: AgreedClock) -> Reading:
+    kinds = list(dict.fromkeys(each.kind for each in query.ranges))
+    script_keys = (
+        keys.revision(query.namespace),
+        keys.clock(query.namespace),
+        *(keys.index(query.namespace, kind) for kind in kinds),
+        *(keys.level(query.namespace, name) for name in query.names),
+    )
+    ranges: list[object] = []
+    for each in query.ranges:
+        low, high = keys.listed_range(each)
+        index_place = 3 + kinds.index(each.kind)
+        ranges += (index_place, keys.level_prefix(query.namespace, each.kind), low, high, each.location or "")
+    looked_at_max = max(_NAMES_LOOKED_AT_MAX, query.levels_max + 1)
+    arguments = (query.levels_max, looked_at_max, len(query.names), ranges, *clock.read_times(query.namespace))
+    command = script_command("levels", script_keys, arguments)
+    return Reading([command], lambda replies: _found_levels(query, replies[0]))
+
+
+def _found_levels(query: FindLevels, reply: list[Any]) -> FoundLevels | RevisionAheadError | OverNow:
+    revision_text, time_ms, after, listed, texts = reply
+    revision = int(revision_text or 0)
+    if revision < query.min_revision:
+        return RevisionAheadError(query.min_revision, revision, field="min_revision")
+    kinds = [each.kind for each in query.ranges]
+    names = [keys.name_of_listed(kind, text) for kind, own in zip(kinds, listed, strict=False) for text in own]
+    stored = _levels((*names, *query.names), texts)
+    levels = _as_of(time_ms, stored)
+    # The range that was read last is the one that has a rest.
+    last = None if after is None else keys.name_of_listed(kinds[len(listed) - 1], after)
+    found = FoundLevels(revision, tuple(level for level in levels if level is not None), last)
+    return found if levels == stored else OverNow(query.namespace, found)
+
+
+def _find_reservations(query: FindReservations, clock: AgreedClock) -> Reading:
+    low, high = keys.found_reservation_range(query)
+    namespace = query.namespace
+    script_keys = (keys.revision(namespace), keys.clock(namespace), keys.index(namespace, Kind.RESERVATION))
+    arguments = (
+        keys.level_prefix(namespace, Kind.RESERVATION),
+        low,
+        high,
+        query.limit,
+        limits.ANSWER_LINES_MAX,
+        _RESERVATIONS_LOOKED_AT_MAX,
+        _RESERVATION_BYTES_MAX,
+        query.state.value if query.state else "",
+        query.holder,
+        query.item,
+        *clock.read_times(namespace),
+    )
+    command = script_command("reservations", script_keys, arguments)
+    return Reading([command], lambda replies: _found_reservations(namespace, replies[0]))
+
+
+def _found_reservations(namespace: str, reply: list[Any]) -> FoundReservations | OverNow:
+    _, time_ms, after, places, texts = reply
+    names = [ReservationName(keys.listed_reservation_of(place).reservation_id) for place in places]
+    stored = _levels(names, texts)
+    levels = _as_of(time_ms, stored)
+    last = None if after is None else keys.listed_reservation_of(after)
+    found = FoundReservations(cast("tuple[Reservation, ...]", tuple(levels)), last)
+    return found if levels == stored else OverNow(namespace, found)
 
 
 def _snapshot(query: Snapshot, _: AgreedClock) -> Reading:
@@ -155,22 +232,26 @@ def _read_ledger(query: ReadLedger, _: AgreedClock) -> Reading:
     return Reading([containing, earlier], answer)
 
 
-def _count_namespace(query: CountNamespace, _: AgreedClock) -> Reading:
+def _count_namespace(query: CountNamespace, clock: AgreedClock) -> Reading:
     namespace = query.namespace
-    commands: list[Command] = [
-        ("GET", keys.revision(namespace)),
-        ("XRANGE", keys.ledger(namespace), "-", "+", "COUNT", 1),
-        ("ZCARD", keys.index(namespace, Kind.STOCK)),
-        ("ZCARD", keys.index(namespace, Kind.COUNTER)),
-        ("ZCARD", keys.due(namespace)),
-    ]
+    script_keys = (
+        keys.revision(namespace),
+        keys.clock(namespace),
+        keys.ledger(namespace),
+        keys.index(namespace, Kind.STOCK),
+        keys.index(namespace, Kind.COUNTER),
+        keys.name_expiry(namespace, Kind.COUNTER),
+        keys.due(namespace),
+    )
+    command = script_command("namespace", script_keys, clock.read_times(namespace))
 
-    def answer(replies: list[Any]) -> NamespaceCounts:
-        revision, stream, *counts = replies
-        entries = decode_stream(stream)
-        return NamespaceCounts(int(revision or 0), entries[0].revision if entries else int(revision or 0) + 1, *counts)
+    def answer(replies: list[Any]) -> NamespaceCounts | OverNow:
+        revision_text, oldest, over, *numbers = replies[0]
+        revision = int(revision_text or 0)
+        counts = NamespaceCounts(revision, int(oldest or revision + 1), *numbers)
+        return OverNow(namespace, counts) if over else counts
 
-    return Reading(commands, answer)
+    return Reading([command], answer)
 
 
 def _lookup_request(query: LookupRequest, _: AgreedClock) -> Reading:
@@ -202,6 +283,8 @@ def _levels(names: Sequence[LevelName], texts: Sequence[bytes | None]) -> list[L
 
 _READINGS: Final[dict[type, Callable[[Any, AgreedClock], Reading]]] = {
     GetLevels: _get_levels,
+    FindLevels: _find_levels,
+    FindReservations: _find_reservations,
     Snapshot: _snapshot,
     ListNames: _list_names,
     ListReservations: _list_reservations,

@@ -23,8 +23,9 @@ from tallykeeper_server.store.batch import Interrupted
 from tallykeeper_server.store.checks import StoreReport, check_store
 from tallykeeper_server.store.home_reader import HomeReader
 from tallykeeper_server.store.opening import open_routes
+from tallykeeper_server.store.read_scripts import lacks_script, with_sources
 from tallykeeper_server.store.reading import OverNow, answer_of, reading_of, routing_key
-from tallykeeper_server.store.routes import LineLimits
+from tallykeeper_server.store.routes import Group, GroupReplies, LineLimits
 from tallykeeper_server.store.script_calls import ScriptCalls
 from tallykeeper_server.store.sweeper import Sweeper
 from tallykeeper_server.store.tail import LedgerTail
@@ -149,8 +150,18 @@ class RedisStore:
         }
         groups = [(routing_key(queries[place]), reading.commands) for place, reading in readings.items()]
         answers: list[object] = [namespaces] * len(queries)
-        for (place, reading), replies in zip(readings.items(), await self._routes.ask(groups), strict=True):
+        for (place, reading), replies in zip(readings.items(), await self._ask(groups), strict=True):
             answers[place] = replies if isinstance(replies, TallyError) else answer_of(reading, replies)
+        return answers
+
+    async def _ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
+        """Ask the nodes; groups that need a script that the store does not have are sent once more, with the script."""
+        answers = await self._routes.ask(groups)
+        without = [place for place, replies in enumerate(answers) if lacks_script(replies)]
+        if without:
+            again = await self._routes.ask([with_sources(groups[place]) for place in without])
+            for place, replies in zip(without, again, strict=True):
+                answers[place] = replies
         return answers
 
     async def _namespaces(self) -> Sequence[str] | TallyError:

@@ -1,0 +1,37 @@
+#!lua flags=no-writes
+-- Counts what a namespace holds, as it is at one moment. It takes the store 10 us, however much there is.
+--
+-- KEYS       revision, clock, ledger, index:stock, index:counter, expiry:counter, expiry
+-- ARGV       one MessagePack array of
+--            wall:          the caller's own clock, in milliseconds since 1970
+--            held:          the time that the caller has come to
+-- returns    revision:      as it is stored; nil if there is none
+--            oldest:        the first revision that the ledger has; nil if it has none
+--            over:          the counters and active reservations whose time is up
+--            stock levels
+--            counters:      without those whose time is up
+--            reservations:  those that are active, without those whose time is up
+
+local wall, held = unpack(cmsgpack.unpack(ARGV[1]))
+
+-- The time of the namespace, as the script that changes it has it.
+local redis_clock = redis.call('TIME')
+local redis_time = redis_clock[1] * 1000 + math.floor(redis_clock[2] / 1000)
+local reached = string.match(redis.call('GET', KEYS[2]) or '', '^%d+') or 0
+local now = math.max(math.min(redis_time, wall), held, reached + 0)
+
+-- The fields of a stream entry are "time", the time, and then each revision with its entry.
+local FIRST_REVISION = 3
+
+local oldest = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1]
+local until_now = string.format('%d', now)
+local counters_over = redis.call('ZCOUNT', KEYS[6], '-inf', until_now)
+local reservations_over = redis.call('ZCOUNT', KEYS[7], '-inf', until_now)
+return {
+  redis.call('GET', KEYS[1]),
+  oldest and oldest[2][FIRST_REVISION] or false,
+  counters_over + reservations_over,
+  redis.call('ZCARD', KEYS[4]),
+  redis.call('ZCARD', KEYS[5]) - counters_over,
+  redis.call('ZCARD', KEYS[7]) - reservations_over,
+}

@@ -1,0 +1,43 @@
+"""The scripts that read: how they are called, and what is to be done if the store does not have one."""
+
+from collections.abc import Sequence
+from hashlib import sha1
+from typing import Any, Final
+
+import msgpack
+from redis.exceptions import NoScriptError
+
+import tallykeeper_lua
+from tallykeeper_server.domain.errors import TallyError
+from tallykeeper_server.store.connection import Argument, Command
+from tallykeeper_server.store.routes import Group, GroupReplies
+
+_PACKER: Final = msgpack.Packer(use_bin_type=False)
+"""Packs values as the scripts' cmsgpack unpacks them, which knows one type for texts and bytes."""
+
+
+def _sha_of(source: str) -> str:
+    return sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+
+_SHAS: Final = {script.name: _sha_of(script.text) for script in tallykeeper_lua.read_scripts()}
+_SOURCES: Final = {_sha_of(script.text): script.text for script in tallykeeper_lua.read_scripts()}
+
+
+def script_command(name: str, keys: Sequence[Argument], arguments: Sequence[Any]) -> Command:
+    """Return the command that runs the script ``name``, such as ``levels``, with ``arguments`` as its one ARGV."""
+    return ("EVALSHA", _SHAS[f"reads/{name}.lua"], len(keys), *keys, _PACKER.pack(arguments))
+
+
+def lacks_script(replies: GroupReplies) -> bool:
+    """Return whether the store did not have a script that a group of commands called, so that it must be given it."""
+    return not isinstance(replies, TallyError) and any(isinstance(reply, NoScriptError) for reply in replies)
+
+
+def with_sources(group: Group) -> Group:
+    """Return a group of commands in which each call of a script brings the script. The store then keeps it."""
+    key, commands = group
+    return key, [
+        ("EVAL", _SOURCES[str(command[1])], *command[2:]) if command[0] == "EVALSHA" else command
+        for command in commands
+    ]
