@@ -1,12 +1,13 @@
 """Queries that share a round trip: what is wrong with one is not the others' concern."""
 
 import asyncio
+from typing import cast
 
 import pytest
 import redis
 
 from tallykeeper_server.domain.errors import DefectError
-from tallykeeper_server.domain.levels import Counter, CounterName
+from tallykeeper_server.domain.levels import Counter, CounterName, DamagedLevel
 from tallykeeper_server.domain.queries import GetLevels, Kind, ListNames
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store.redis_store import RedisStore
@@ -23,7 +24,7 @@ async def answers(url: str, *queries: GetLevels | ListNames) -> list[object]:
 
 
 @pytest.mark.parametrize("rubbish", ["", "x", "1 2", "1 2 3 4 5 6"])
-def test_a_level_that_the_script_did_not_write_fails_its_own_query_alone(
+def test_a_level_that_the_script_did_not_write_is_read_as_damaged(
     store_url: str, raw_store: redis.Redis, namespace: str, rubbish: str
 ) -> None:
     raw_store.set(f"tk:{{{namespace}}}:counter:good", "7")
@@ -35,7 +36,10 @@ def test_a_level_that_the_script_did_not_write_fails_its_own_query_alone(
     )
 
     assert good_answer == [Counter(good, 7)]
-    assert isinstance(bad_answer, DefectError)
+    (damaged,) = cast("list[object]", bad_answer)
+    assert isinstance(damaged, DamagedLevel)
+    assert damaged.name == bad
+    assert damaged.damage
 
 
 def test_an_index_of_another_type_fails_its_own_query_alone(

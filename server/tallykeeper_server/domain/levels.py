@@ -126,3 +126,16 @@ class Reservation:
 
 LevelName: TypeAlias = CounterName | StockName | ReservationName
 Level: TypeAlias = Counter | StockLevel | Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedLevel:
+    """A level whose stored text the script did not write, so that nothing is known of it but its name."""
+
+    name: LevelName
+    damage: str
+    """What is wrong with the text, in words."""
+
+
+ReadLevel: TypeAlias = Level | DamagedLevel
+"""A level as it is read: one that is damaged does not keep others from being read."""

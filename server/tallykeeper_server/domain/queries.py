@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from tallykeeper_server.domain.entries import Entry
-from tallykeeper_server.domain.levels import Level, LevelName, ReservationState
+from tallykeeper_server.domain.levels import LevelName, ReadLevel, ReservationState
 
 Answer = TypeVar("Answer")
 
@@ -25,7 +25,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class GetLevels(Query[Sequence[Level | None]]):
+class GetLevels(Query[Sequence[ReadLevel | None]]):
     """Levels by name, as they are at one moment. The answer has None for each that does not exist."""
 
     namespace: str
@@ -47,7 +47,7 @@ class SnapshotAnswer:
     """The answer to a Snapshot."""
 
     revision: int
-    levels: tuple[Level | None, ...]
+    levels: tuple[ReadLevel | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,16 @@ class ReadLedger(Query[Sequence[Entry]]):
     after: int | None = None
     before: int | None = None
     scripts_max: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FindStrayEntry(Query[str | None]):
+    """The ID of the first entry of the ledger's stream that no script has given; None if there is none.
+
+    Behind one, Redis takes no entry of the script, so that the namespace cannot be changed.
+    """
+
+    namespace: str
 
 
 @dataclass(frozen=True, slots=True)

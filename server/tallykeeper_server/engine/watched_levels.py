@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.entries import Entry
 from tallykeeper_server.domain.errors import InvalidFieldError
-from tallykeeper_server.domain.levels import CounterName, Level, LevelName, StockName
+from tallykeeper_server.domain.levels import CounterName, LevelName, ReadLevel, StockName
 from tallykeeper_server.domain.queries import Kind, ListNames, ReadLedger, Snapshot
 from tallykeeper_server.engine.source import EngineSource
 
@@ -40,7 +40,7 @@ class WatchedLevels:
     """Levels, and the revision at which they are so."""
 
     revision: int
-    levels: Sequence[Level]
+    levels: Sequence[ReadLevel]
 
 
 async def read_watched_levels(source: EngineSource, namespace: str, watched: Watched) -> WatchedLevels:
@@ -60,7 +60,7 @@ async def read_watched_levels(source: EngineSource, namespace: str, watched: Wat
         rule = f"there are more than {limits.WATCH_LEVELS_MAX} levels; name fewer items and counters"
         raise InvalidFieldError([("include_levels", rule)])
     snapshot = await source.snapshot(Snapshot(namespace, tuple(names)))
-    levels: dict[LevelName, Level | None] = dict(zip(names, snapshot.levels, strict=True))
+    levels: dict[LevelName, ReadLevel | None] = dict(zip(names, snapshot.levels, strict=True))
     for entry in await _entries_between(source, namespace, before, snapshot.revision):
         levels |= {line.name: line.after for line in entry.lines if line.name not in names and watched.has(line.name)}
     return WatchedLevels(snapshot.revision, [level for level in levels.values() if level is not None])

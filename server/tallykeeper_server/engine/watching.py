@@ -177,9 +177,11 @@ class WatchHub:
     async def _read_page(self, feed: "_Feed", watcher: "_Watcher") -> Sequence[Entry]:
         """Return the entries that come next for a watcher behind the feed's position: at least one."""
         page = await watcher.unless_ended(self._source.read_ledger(ReadLedger(feed.namespace, after=watcher.reached)))
-        if page and page[0].revision == watcher.reached + 1:
+        if page and page[0].first_revision <= watcher.reached + 1:
             return page
-        oldest = page[0].revision if page else 1 + await watcher.unless_ended(self._source.revision_of(feed.namespace))
+        oldest = (
+            page[0].first_revision if page else 1 + await watcher.unless_ended(self._source.revision_of(feed.namespace))
+        )
         if oldest > watcher.reached + 1:
             raise RevisionTrimmedError(watcher.reached, oldest)
         raise RevisionAheadError(max(watcher.reached, oldest), oldest - 1)
@@ -313,8 +315,13 @@ class _Feed:
             revision = await self._source.revision_of(self.namespace)
             if revision < self.position:
                 self.end(RevisionsLostError)
-        elif entries[0].revision != self.position + 1:
-            self.end(lambda given: RevisionTrimmedError(given, entries[0].revision))
+            return
+        if entries[0].first_revision > self.position + 1:
+            # Either the ledger was trimmed faster than it was read, or entries are missing from it: then a mark comes.
+            entries = await self._source.read_ledger(ReadLedger(self.namespace, after=self.position))
+        if not entries or entries[0].first_revision > self.position + 1:
+            oldest = entries[0].first_revision if entries else self.position + 2
+            self.end(lambda given: RevisionTrimmedError(given, oldest))
         else:
             self._last = entries[-1]
             self.position = self._last.revision

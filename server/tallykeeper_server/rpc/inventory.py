@@ -7,9 +7,9 @@ from typing import Final, cast
 
 from tallykeeper.v1 import inventory_pb2
 from tallykeeper_server.domain import limits
-from tallykeeper_server.domain.levels import StockLevel, StockName
+from tallykeeper_server.domain.levels import DamagedLevel, StockLevel, StockName
 from tallykeeper_server.domain.queries import GetLevels, Kind, ListNames
-from tallykeeper_server.domain.refusals import item_not_found, not_found, total_overflow
+from tallykeeper_server.domain.refusals import damaged, item_not_found, not_found, total_overflow
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc import stock_changes as changes
 from tallykeeper_server.rpc.availability import availability_of, wanted_lines
@@ -74,6 +74,8 @@ class InventoryServicer:
         (level,) = await self._engine.ask(query, deadline=call.deadline)
         if level is None:
             raise not_found(name)
+        if isinstance(level, DamagedLevel):
+            raise damaged(level)
         return inventory_pb2.GetStockResponse(stock_level=stock_message(cast("StockLevel", level)))
 
     async def BatchGetStock(
@@ -169,6 +171,9 @@ class InventoryServicer:
         named = [StockName(line.item, line.location) for line in wanted if line.location is not None]
         names = tuple(dict.fromkeys((*named, *(name for names in anywhere for name in names))))
         levels = await self._engine.ask(GetLevels(namespace, names, min_revision), deadline=call.deadline)
+        for level in levels:
+            if isinstance(level, DamagedLevel):
+                raise damaged(level)
         return availability_of(wanted, [cast("StockLevel", level) for level in levels if level is not None])
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 from tallykeeper.v1 import reservation_pb2
 from tallykeeper_server.domain import limits
-from tallykeeper_server.domain.levels import Reservation, ReservationName, ReservationState
+from tallykeeper_server.domain.levels import DamagedLevel, Reservation, ReservationName, ReservationState
 from tallykeeper_server.domain.queries import GetLevels, GetTime, ListedReservation, ListReservations
-from tallykeeper_server.domain.refusals import not_found
+from tallykeeper_server.domain.refusals import damaged, not_found
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.fields import Fields
@@ -21,6 +21,10 @@ from tallykeeper_server.rpc.reservation_changes import ReservationChanges
 _LIST_SCANS_MAX: Final = 10
 """How many ranges of the index one page reads at most before it is returned short."""
 _LIST_SCAN_MAX: Final = 500
+
+
+_Found: TypeAlias = tuple[Reservation, ReservationState] | DamagedLevel | None
+"""A reservation and what it is now; None where there is none."""
 
 
 class ReservationServicer:
@@ -61,6 +65,8 @@ class ReservationServicer:
         (found,) = await self._read(query, call.deadline)
         if found is None:
             raise not_found(name)
+        if isinstance(found, DamagedLevel):
+            raise damaged(found)
         return reservation_pb2.GetReservationResponse(reservation=reservation_message(*found))
 
     async def ListReservations(
@@ -86,7 +92,9 @@ class ReservationServicer:
             names = tuple(ReservationName(each.reservation_id) for each in places)
             found = await self._read(GetLevels(namespace, names), call.deadline)
             for place, each in zip(places, found, strict=True):
-                if each and _passes(each[0], holder, item) and _is_in(each[1], request.state):
+                if isinstance(each, DamagedLevel):
+                    page.add_damaged(each)
+                elif each and _passes(each[0], holder, item) and _is_in(each[1], request.state):
                     page.add(*each)
                 after = place
                 if page.is_full:
@@ -99,14 +107,14 @@ class ReservationServicer:
         token = seal_page_token(f"{after.state.name}\0{after.reservation_id}", *listing) if after else ""
         return reservation_pb2.ListReservationsResponse(reservations=page.reservations, next_page_token=token)
 
-    async def _read(self, query: GetLevels, deadline: float) -> list[tuple[Reservation, ReservationState] | None]:
-        """Return reservations and what they are now; None for each that does not exist."""
+    async def _read(self, query: GetLevels, deadline: float) -> list[_Found]:
+        """Return reservations and what they are now."""
         levels, now_ms = await asyncio.gather(
             self._engine.ask(query, deadline=deadline),
             self._engine.ask(GetTime(query.namespace), deadline=deadline),
         )
-        reservations = cast("list[Reservation | None]", levels)
-        return [None if each is None else (each, each.state_at(now_ms)) for each in reservations]
+        reservations = cast("list[Reservation | DamagedLevel | None]", levels)
+        return [(each, each.state_at(now_ms)) if isinstance(each, Reservation) else each for each in reservations]
 
 
 class _Page:
@@ -126,6 +134,10 @@ class _Page:
         """Add one in the state that it is in."""
         self.reservations.append(reservation_message(reservation, state))
         self._lines += len(reservation.lines)
+
+    def add_damaged(self, level: DamagedLevel) -> None:
+        """Add a mark for one that cannot be read, and so may be of any holder, item and state."""
+        self.reservations.append(reservation_pb2.Reservation(reservation_id=level.name.text, damage=level.damage))
 
 
 def _states_to_read(state: ReservationState | None) -> tuple[ReservationState, ReservationState]:

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
 from redis.exceptions import RedisError
 
 from tallykeeper_server.domain.entries import Entry
 from tallykeeper_server.domain.errors import DefectError, RevisionAheadError
-from tallykeeper_server.domain.levels import Level, LevelName
+from tallykeeper_server.domain.levels import LevelName, ReadLevel
 from tallykeeper_server.domain.mutations import FINGERPRINT_BYTES
 from tallykeeper_server.domain.queries import (
     CountNamespace,
+    FindStrayEntry,
     GetLevels,
     GetTime,
     Kind,
@@ -32,10 +33,13 @@ from tallykeeper_server.store import keys
 from tallykeeper_server.store.batch import LEVELS_JOINED_BY, NOTE, OUTCOMES_JOINED_BY
 from tallykeeper_server.store.buckets import buckets_at
 from tallykeeper_server.store.connection import Command, Reply, error_of
-from tallykeeper_server.store.entry_text import decode_script
-from tallykeeper_server.store.level_text import decode_level
+from tallykeeper_server.store.entry_text import StreamEntries, decode_stream, revision_of
+from tallykeeper_server.store.level_text import read_level
 
-StreamEntries: TypeAlias = list[tuple[bytes, list[bytes]]]
+_FIRST_ID: Final = "0-1"
+_LAST_ID: Final = f"0-{2**64 - 1}"
+"""Between these two are all IDs that the script gives."""
+_BEYOND_ID: Final = "1-0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +72,6 @@ def answer_of(reading: Reading, replies: Sequence[Reply]) -> object:
         return DefectError(f"the store holds what the script did not write: {error}")
 
 
-def decode_stream(stream: StreamEntries) -> list[Entry]:
-    """Return the entries of a ledger's stream entries, in their order.
-
-    :raises ValueError: the script did not write them.
-    """
-    return [entry for _, fields in stream for entry in decode_script(fields)]
-
-
 def _get_levels(query: GetLevels, _: Retention) -> Reading:
     if not (query.names or query.min_revision):
         return Reading([], lambda _: [])
@@ -85,7 +81,7 @@ def _get_levels(query: GetLevels, _: Retention) -> Reading:
     return Reading([("MGET", *levels)], lambda replies: _levels(query.names, replies[0]))
 
 
-def _reached(query: GetLevels, texts: Sequence[bytes | None]) -> list[Level | None] | RevisionAheadError:
+def _reached(query: GetLevels, texts: Sequence[bytes | None]) -> list[ReadLevel | None] | RevisionAheadError:
     revision = int(texts[0] or 0)
     if revision < query.min_revision:
         return RevisionAheadError(query.min_revision, revision, field="min_revision")
@@ -130,20 +126,33 @@ def _read_ledger(query: ReadLedger, _: Retention) -> Reading:
     count = ("COUNT", query.scripts_max)
     if query.after is not None:
         after = query.after
-        command: Command = ("XRANGE", ledger, f"(0-{after}", "+", *count)
-        return Reading([command], lambda replies: [e for e in decode_stream(replies[0]) if e.revision > after])
+        commands: list[Command] = [("XRANGE", ledger, f"(0-{after}", _LAST_ID, *count)]
+        if after:  # the one before tells entries that are missing here from those that were trimmed
+            commands.append(("XREVRANGE", ledger, f"0-{after}", _FIRST_ID, "COUNT", 1))
+        return Reading(commands, lambda replies: _entries_after(after, *replies))
     if query.before is None:
-        return Reading([("XREVRANGE", ledger, "+", "-", *count)], lambda replies: decode_stream(replies[0][::-1])[::-1])
+        newest: Command = ("XREVRANGE", ledger, _LAST_ID, _FIRST_ID, *count)
+        return Reading([newest], lambda replies: decode_stream(replies[0][::-1])[::-1])
     # A script's entries stand under its last revision: those before this one may be in a script that goes beyond it.
     before = query.before
-    containing: Command = ("XRANGE", ledger, f"0-{before}", "+", "COUNT", 1)
-    earlier: Command = ("XREVRANGE", ledger, f"(0-{before}", "-", *count)
+    containing: Command = ("XRANGE", ledger, f"0-{before}", _LAST_ID, "COUNT", 1)
+    earlier: Command = ("XREVRANGE", ledger, f"(0-{before}", _FIRST_ID, *count)
 
     def answer(replies: list[Any]) -> list[Entry]:
-        entries = [*decode_stream(replies[1][::-1]), *decode_stream(replies[0])]
+        entries = decode_stream([*replies[1][::-1], *replies[0]])
         return [entry for entry in reversed(entries) if entry.revision < before]
 
     return Reading([containing, earlier], answer)
+
+
+def _entries_after(after: int, stream: StreamEntries, previous: StreamEntries = ()) -> list[Entry]:
+    last = revision_of(previous[0][0]) if previous else None
+    return [entry for entry in decode_stream(stream, after=last) if entry.revision > after]
+
+
+def _find_stray_entry(query: FindStrayEntry, _: Retention) -> Reading:
+    command = ("XRANGE", keys.ledger(query.namespace), _BEYOND_ID, "+", "COUNT", 1)
+    return Reading([command], lambda replies: ascii(replies[0][0][0])[2:-1] if replies[0] else None)
 
 
 def _list_namespaces(_: ListNamespaces, __: Retention) -> Reading:
@@ -154,7 +163,7 @@ def _count_namespace(query: CountNamespace, _: Retention) -> Reading:
     namespace = query.namespace
     commands: list[Command] = [
         ("GET", keys.revision(namespace)),
-        ("XRANGE", keys.ledger(namespace), "-", "+", "COUNT", 1),
+        ("XRANGE", keys.ledger(namespace), _FIRST_ID, _LAST_ID, "COUNT", 1),
         ("ZCARD", keys.index(namespace, Kind.STOCK)),
         ("ZCARD", keys.index(namespace, Kind.COUNTER)),
         ("ZCARD", keys.due(namespace)),
@@ -163,7 +172,9 @@ def _count_namespace(query: CountNamespace, _: Retention) -> Reading:
     def answer(replies: list[Any]) -> NamespaceCounts:
         revision, stream, *counts = replies
         entries = decode_stream(stream)
-        return NamespaceCounts(int(revision or 0), entries[0].revision if entries else int(revision or 0) + 1, *counts)
+        return NamespaceCounts(
+            int(revision or 0), entries[0].first_revision if entries else int(revision or 0) + 1, *counts
+        )
 
     return Reading(commands, answer)
 
@@ -188,10 +199,8 @@ def _recorded_outcome(outcome: str) -> RecordedOutcome:
     return RecordedOutcome(status, int(revision), int(time_ms))
 
 
-def _levels(names: Sequence[LevelName], texts: Sequence[bytes | None]) -> list[Level | None]:
-    return [
-        None if text is None else decode_level(name, text.decode()) for name, text in zip(names, texts, strict=True)
-    ]
+def _levels(names: Sequence[LevelName], texts: Sequence[bytes | None]) -> list[ReadLevel | None]:
+    return [None if text is None else read_level(name, text) for name, text in zip(names, texts, strict=True)]
 
 
 _READINGS: Final[dict[type, Callable[[Any, Retention], Reading]]] = {
@@ -201,6 +210,7 @@ _READINGS: Final[dict[type, Callable[[Any, Retention], Reading]]] = {
     ListReservations: _list_reservations,
     GetTime: _get_time,
     ReadLedger: _read_ledger,
+    FindStrayEntry: _find_stray_entry,
     ListNamespaces: _list_namespaces,
     CountNamespace: _count_namespace,
     LookupRequest: _lookup_request,
