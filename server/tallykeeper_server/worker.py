@@ -15,11 +15,12 @@ import structlog
 
 from tallykeeper_server.control import AnsweringEnd
 from tallykeeper_server.lifetime import live, run
-from tallykeeper_server.logs import configure_logs, silence_grpc
+from tallykeeper_server.logs import configure_logs, silence_grpc, write_logs_to
 from tallykeeper_server.metrics.snapshots import Snapshot
 from tallykeeper_server.scraping import metrics_of_this_process
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.starting import StartError
+from tallykeeper_server.stray_output import log_what_python_reports
 
 if TYPE_CHECKING:
     from tallykeeper_server import app
@@ -82,7 +83,9 @@ class Worker:
         """Serve with these settings, as the worker of this number; answer why not, or None as soon as it serves."""
         settings = Settings.from_json(value["settings"])
         self._number = value["worker"]
+        write_logs_to(value["log"])
         configure_logs(level=settings.log_level, log_format=settings.log_format, worker=self._number)
+        log_what_python_reports()
         if not self._told.done():
             self._told.set_result(settings)
         return await self._started
