@@ -59,7 +59,13 @@ class Worker:
         """Answer the supervisor, and stop when it is gone: nobody would end this process, or know of it."""
         try:
             await self._control.answer(
-                {"serve": self._begin, "leave": self._leave, "drain": self._drain, "metrics": self._tell_metrics}
+                {
+                    "serve": self._begin,
+                    "leave": self._leave,
+                    "drain": self._drain,
+                    "metrics": self._tell_metrics,
+                    "ping": self._say_nothing,
+                }
             )
         finally:
             self._end()
@@ -94,6 +100,9 @@ class Worker:
         """Say that this server does not serve any more, while it still does."""
         if self._server is not None:
             await self._server.leave()
+
+    async def _say_nothing(self, _: None) -> None:
+        """Answer, which shows that the event loop runs."""
 
     async def _tell_metrics(self, _: None) -> Snapshot:
         return self._metrics.snapshot()

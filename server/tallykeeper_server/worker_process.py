@@ -90,6 +90,16 @@ class WorkerProcess:
             return cast("Snapshot", await self._control.ask("metrics", seconds=_ANSWER_SECONDS))
         return None
 
+    async def answers(self, seconds: float) -> bool:
+        """Tell whether it answers in time. One that has ended need not: that is found out by other means."""
+        try:
+            await self._control.ask("ping", seconds=seconds)
+        except TimeoutError:
+            return False
+        except ControlClosedError:
+            return True
+        return True
+
     def kill(self) -> None:
         """End it at once, and the calls that it has in flight."""
         with contextlib.suppress(ProcessLookupError):

@@ -156,4 +156,10 @@ def test_a_caller_reaches_the_server_with_files_and_says_clearly_what_is_wrong(
     )
     assert "none.pem cannot be read" in add("--ca", "none.pem").stderr
     assert "a certificate and its key go together" in add(*tls[:4]).stderr
+    for broken in (b"s3cr3t\xff", b"s3cr3t\nmore", b""):
+        token.write_bytes(broken)
+        refused = add(*tls, "--token-file", str(token))
+        assert f"{token} holds no token" in refused.stderr
+        assert refused.returncode == 2
+        assert "s3cr3t" not in refused.stderr
     assert "a token is printable ASCII" in add(*tls, env={"TALLYKEEPER_TOKEN": "a\tb"}).stderr
