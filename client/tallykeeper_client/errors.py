@@ -184,6 +184,25 @@ class RevisionsLost(TallykeeperError):
         self.revision = int(failure.metadata["revision"])
 
 
+class LevelDamaged(TallykeeperError):
+    """The level that was asked for is stored as something that the server did not write.
+
+    It is the ``counter``, the ``item`` at the ``location``, or the reservation; the others are None.
+    """
+
+    counter: str | None
+    item: str | None
+    location: str | None
+    reservation_id: str | None
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.counter = failure.metadata.get("counter")
+        self.item = failure.metadata.get("item")
+        self.location = failure.metadata.get("location")
+        self.reservation_id = failure.metadata.get("reservation_id")
+
+
 class WatcherTooSlow(TallykeeperError):
     """The watcher did not read as fast as changes came; the last that it was sent is ``revision``."""
 

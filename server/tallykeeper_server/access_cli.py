@@ -1,5 +1,6 @@
 """``tallykeeper access`` keeps the access file; ``tallykeeper certificates`` makes certificates for a start."""
 
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from tallykeeper_server.access.access_file import (
     is_identity,
     read_access_file,
 )
+from tallykeeper_server.access.certificate_names import RULE, certificate_name
 from tallykeeper_server.access.credentials import new_api_key
 from tallykeeper_server.access.roles import EVERYWHERE, Role
 from tallykeeper_server.authority import CLIENT_NAME_FORM, AuthorityError, make_certificates, replace_file
@@ -63,24 +65,50 @@ def access() -> None:
 @click.argument("identity", type=Identity())
 @click.option("--id", "key_id", metavar="ID", help="What the key is called in the file.  [default: a new name]")
 @click.option("--days", type=_DAYS, help="How long it is good.  [default: until it is taken out]")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
+              help="A new file for the key, which its owner alone may read.  [default: print the key]")  # fmt: skip
 @_FILE
-def key(*, identity: str, key_id: str | None, days: int | None, file: Path) -> None:
-    """Make an API key for IDENTITY, and print it this once: the file has only its hash."""
+def key(*, identity: str, key_id: str | None, days: int | None, out: Path | None, file: Path) -> None:
+    """Make an API key for IDENTITY, and give it this once: the access file has only its hash."""
     chosen = key_id or secrets.token_hex(_RANDOM_BYTES)
     secret, digest = new_api_key(chosen)
     lines = [f'id = "{chosen}"', f"identity = {_quoted(identity)}", f'sha256 = "{digest.hex()}"']
     if days is not None:
         lines.append(f"not_after = {datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}")
-    _add(file, "key", lines)
-    click.echo(secret)
+    if out is None:
+        _add(file, "key", lines)
+        click.echo(secret)
+        return
+    _write_secret(out, secret)
+    try:
+        _add(file, "key", lines)
+    except click.ClickException:
+        out.unlink()  # the key is known to nobody
+        raise
+
+
+class CertificateName(click.ParamType[str]):
+    """A subject alternative name with its kind."""
+
+    name = "name"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name if it is one."""
+        try:
+            return certificate_name(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r} is not {RULE}; {error}", param, ctx)
 
 
 @access.command
 @click.argument("identity", type=Identity())
-@click.argument("name")
+@click.argument("name", type=CertificateName())
 @_FILE
 def certificate(*, identity: str, name: str, file: Path) -> None:
-    """Let who has a certificate with the subject alternative name NAME be IDENTITY."""
+    """Let who has a certificate with the subject alternative name NAME be IDENTITY.
+
+    NAME begins with its kind: dns:shop.example, uri:spiffe://shop.example/web, email:web@shop.example or ip:10.0.0.7.
+    """
     _add(file, "certificate", [f"san = {_quoted(name)}", f"identity = {_quoted(identity)}"])
 
 
@@ -137,7 +165,22 @@ def certificates(*, directory: Path, hosts: Sequence[str], clients: Sequence[str
     for file in made:
         click.echo(str(file))
     for client in clients:
-        click.echo(f"{client}.pem has the name {CLIENT_NAME_FORM.format(client)}", err=True)
+        click.echo(f"{client}.pem has the name uri:{CLIENT_NAME_FORM.format(client)}", err=True)
+
+
+def _write_secret(out: Path, secret: str) -> None:
+    """Write a key into a file that was not there before, so that none which is in use is lost."""
+    try:
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="ascii") as opened:  # noqa: PTH123  # it is open already, with its mode
+            os.fchmod(descriptor, 0o600)
+            opened.write(f"{secret}\n")
+    except FileExistsError as error:
+        message = f"{out} exists; name a new file, so that no key is lost"
+        raise click.ClickException(message) from error
+    except OSError as error:
+        message = f"{out} cannot be written: {error.strerror}"
+        raise click.ClickException(message) from error
 
 
 def _add(file: Path, table: str, lines: Sequence[str]) -> None:

@@ -5,7 +5,8 @@ It alone knows all of them. Whether one process serves or many is for others to 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import math
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -193,6 +194,8 @@ def _watch_limits(settings: Settings) -> WatchLimits:
         watches_max=settings.watches_max,
         namespaces_max=settings.watched_namespaces_max,
         buffer_entries_max=settings.watch_buffer_entries_max,
+        buffer_bytes_max=settings.watch_buffer_bytes_max,
+        buffers_bytes_max=settings.watch_buffers_bytes_max,
         bookmark_seconds=settings.bookmark_seconds,
     )
 
@@ -255,6 +258,18 @@ async def _stop(listeners: Sequence[grpc.aio.Server], grace_seconds: float) -> N
     await asyncio.gather(*(listener.stop(grace_seconds) for listener in listeners))
 
 
+def _connection_options(settings: Settings) -> Iterator[tuple[str, int]]:
+    """Yield what ends connections that nobody uses, or that never come to be used."""
+    yield "grpc.server_handshake_timeout_ms", math.ceil(settings.handshake_seconds * 1_000)
+    yield "grpc.max_connection_idle_ms", math.ceil(settings.idle_seconds * 1_000)
+    yield "grpc.keepalive_time_ms", math.ceil(settings.keepalive_seconds * 1_000)
+    yield "grpc.keepalive_timeout_ms", math.ceil(settings.keepalive_timeout_seconds * 1_000)
+    yield "grpc.http2.ping_timeout_ms", math.ceil(settings.keepalive_timeout_seconds * 1_000)
+    if settings.connection_age_seconds:
+        yield "grpc.max_connection_age_ms", math.ceil(settings.connection_age_seconds * 1_000)
+        yield "grpc.max_connection_age_grace_ms", math.ceil(settings.drain_seconds * 1_000)
+
+
 def _listener(handlers: Sequence[grpc.GenericRpcHandler], health: Health, settings: Settings) -> grpc.aio.Server:
     server = grpc.aio.server(
         options=[
@@ -265,6 +280,7 @@ def _listener(handlers: Sequence[grpc.GenericRpcHandler], health: Health, settin
             ("grpc.http.overload_protection", 0),
             ("grpc.server.max_pending_requests", _PENDING_CALLS_MAX * 5 // 6),
             ("grpc.server.max_pending_requests_hard_limit", _PENDING_CALLS_MAX),
+            *_connection_options(settings),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_INTERVAL_MS_MIN),
         ]
     )

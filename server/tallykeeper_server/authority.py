@@ -136,5 +136,7 @@ def replace_file(file: Path, data: bytes, *, mode: int) -> None:
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with open(descriptor, "wb") as opened:  # noqa: PTH123  # it is open already, with its mode
+        if not mode & 0o077:
+            os.fchmod(descriptor, mode)  # whatever the umask takes away or a file system adds
         opened.write(data)
     draft.replace(file)

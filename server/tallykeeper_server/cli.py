@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Final
 
 import click
+import structlog
 
 from tallykeeper_server.lifetime import run
 from tallykeeper_server.logs import configure_logs, silence_grpc
 from tallykeeper_server.settings import Settings, SettingsError, options
 from tallykeeper_server.starting import StartError
 from tallykeeper_server.store.backups import BackupError, back_up
+from tallykeeper_server.stray_output import captured_output
 from tallykeeper_server.supervisor import supervise
+
+log = structlog.get_logger()
 
 _ARGUMENTS: Final = f"{__name__}.arguments"
 
@@ -40,18 +44,22 @@ def serve(ctx: click.Context, /, **values: object) -> None:
         workers = settings.worker_count()
     except SettingsError as error:
         raise click.UsageError(str(error), ctx) from error
-    configure_logs(level=settings.log_level, log_format=settings.log_format)
-    silence_grpc()
     arguments: Sequence[str] = ctx.meta[_ARGUMENTS]
-    try:
-        if workers == 1:
-            from tallykeeper_server import app  # noqa: PLC0415  # loads gRPC, which is silenced first
+    with captured_output():
+        configure_logs(level=settings.log_level, log_format=settings.log_format)
+        silence_grpc()
+        try:
+            if workers == 1:
+                from tallykeeper_server import app  # noqa: PLC0415  # loads gRPC, which is silenced first
 
-            run(app.serve(settings))
-        else:
-            run(supervise(settings, workers=workers, read_again=lambda: _read_again(ctx, arguments)))
-    except StartError as error:
-        raise click.ClickException(str(error)) from error
+                run(app.serve(settings))
+            else:
+                run(supervise(settings, workers=workers, read_again=lambda: _read_again(ctx, arguments)))
+        except StartError as error:
+            raise click.ClickException(str(error)) from error
+        except Exception:
+            log.critical("the server ends by a defect", exc_info=True)
+            ctx.exit(1)
 
 
 @click.command

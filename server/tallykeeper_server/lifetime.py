@@ -5,10 +5,11 @@ import gc
 import os
 import resource
 import signal
-import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeVar
+
+from tallykeeper_server.logs import log_descriptor
 
 Running = TypeVar("Running")
 
@@ -64,7 +65,7 @@ class StopSignals:
         self.stop = asyncio.Event()
         self._reload = reload
         self._hurry = hurry
-        self._had_terminal = os.isatty(sys.stderr.fileno())
+        self._had_terminal = os.isatty(log_descriptor())
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signal_number, self._stop)
@@ -77,9 +78,9 @@ class StopSignals:
 
     def _hang_up(self) -> None:
         """Reload; but stop if the terminal that the server was started on is gone, for nobody sees it any more."""
-        if self._had_terminal and not os.isatty(sys.stderr.fileno()):
+        if self._had_terminal and not os.isatty(log_descriptor()):
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stderr.fileno())  # a line to a terminal that is gone would be an error
+            os.dup2(nowhere, log_descriptor())  # a line to a terminal that is gone would be an error
             os.close(nowhere)
             self._stop()
         else:

@@ -3,8 +3,23 @@
 import logging
 import os
 import sys
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
+
+_descriptors: list[int] = []
+"""Where the log goes, last; nothing in it means to Python's standard error."""
+
+
+def write_logs_to(descriptor: int) -> None:
+    """Write the log to a file descriptor when it is configured next. This is one process's decision, for its life."""
+    _descriptors.append(descriptor)
+
+
+def log_descriptor() -> int:
+    """Return the file descriptor to which the log goes."""
+    return _descriptors[-1] if _descriptors else sys.stderr.fileno()
 
 
 def configure_logs(*, level: str, log_format: str, worker: int | None = None) -> None:
@@ -12,10 +27,14 @@ def configure_logs(*, level: str, log_format: str, worker: int | None = None) ->
 
     Each line tells the number of the worker, if there is one.
     """
-    text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+    file = cast("TextIO", _LogFile(_descriptors[-1])) if _descriptors else sys.stderr
+    text = log_format == "text" or (log_format == "auto" and file.isatty())
     renderers: list[structlog.typing.Processor] = (
         # A plain trace: the one that rich would draw shows the locals, and so what callers sent.
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        [
+            _escape,
+            structlog.dev.ConsoleRenderer(colors=file.isatty(), exception_formatter=structlog.dev.plain_traceback),
+        ]
         if text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -29,8 +48,40 @@ def configure_logs(*, level: str, log_format: str, worker: int | None = None) ->
             *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file),
     )
+
+
+class _LogFile:
+    """The log on a file descriptor: each line in one write. A reader that has left is no error of who logs."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, text: str) -> None:
+        """Write all of a text."""
+        data = text.encode(errors="backslashreplace")
+        with suppress(OSError):
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+
+    def flush(self) -> None:
+        """Do nothing: nothing waits."""
+
+    def isatty(self) -> bool:
+        """Tell whether a person reads it."""
+        return os.isatty(self._descriptor)
+
+
+def _escape(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Escape what moves a terminal's cursor or begins a new line, for text may be a peer's."""
+    return {name: _printable(value) for name, value in event.items()}
+
+
+def _printable(value: Any) -> Any:  # noqa: ANN401  # of any field
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in value)
 
 
 def silence_grpc() -> None:

@@ -17,6 +17,8 @@ _RESTART_MAX_SECONDS: Final = 5.0
 _HEALTHY_SECONDS: Final = 10.0
 """Who ran this long and then ends is started again as soon as one that ends for the first time."""
 
+_ASK_EVERY_SECONDS: Final = 2.0
+
 log = structlog.get_logger()
 
 
@@ -58,6 +60,23 @@ class Place:
             tell = log.info if status == 0 else log.error  # 0: it was told to end
             tell("a worker ended", worker=self._number, how=ending(status), again_in_seconds=self._delay)
             await self._start_again(worker)
+
+    async def watch(self) -> None:
+        """Kill a worker that does not answer, such as one that was stopped or whose event loop hangs.
+
+        It is asked twice: after this process has been stopped itself, the first answer may come too late for no fault.
+        """
+        while self._settings is not None:
+            seconds = self._settings.worker_answer_seconds
+            await asyncio.sleep(min(seconds, _ASK_EVERY_SECONDS))
+            worker = self._worker
+            if worker is None or await worker.answers(seconds) or await worker.answers(seconds):
+                continue
+            if worker is self._worker:
+                told = {"worker": self._number, "process_id": worker.process_id, "seconds": 2 * seconds}
+                log.error("a worker does not answer; it is killed", **told)
+                worker.kill()
+                await worker.ended()
 
     async def _start_again(self, ended: WorkerProcess) -> None:
         """Return when another has its place, which may also come from a reload."""
@@ -103,7 +122,7 @@ class Pool:
             self.kill()
             await asyncio.gather(*(worker.ended() for worker in self._workers))
             raise
-        self._keepers = [asyncio.create_task(place.keep()) for place in self._places]
+        self._keepers = [asyncio.create_task(each) for place in self._places for each in (place.keep(), place.watch())]
 
     async def reload(self, settings: Settings) -> None:
         """Replace the workers one after another; each ends when its successor serves.

@@ -65,13 +65,13 @@ class StoreAddress(click.ParamType[str]):
         text = str(value)
         if text != "embedded" and not text.startswith(SCHEMES):
             self.fail(
-                f"{without_password(text)!r} is neither 'embedded' nor a URL that begins with {_listed()}", param, ctx
+                f"{_beginning_of(text)!r} is neither 'embedded' nor a URL that begins with {_listed()}", param, ctx
             )
         try:
             if text != "embedded":
                 parsed_store_url(text)
         except ValueError as error:
-            self.fail(f"{without_password(text)!r} cannot be used: {error}", param, ctx)
+            self.fail(f"{_beginning_of(text)!r} cannot be used: {error}", param, ctx)
         return text
 
 
@@ -117,6 +117,14 @@ class Number(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value} is not a number", param, ctx)
         return number
+
+
+def _beginning_of(url: str) -> str:
+    """Return as much of what is no URL as may be shown: its scheme, for what comes after it may be a password."""
+    scheme, slashes, _ = url.partition("//")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:?", scheme):
+        return "…"
+    return f"{scheme}{slashes}…" if slashes else scheme
 
 
 def without_password(url: str) -> str:
@@ -205,6 +213,26 @@ class Settings:
     streams_max: int = _setting(
         512, _COUNT, "The most calls at once on one connection, watches included; clients wait with more."
     )
+    handshake_seconds: float = _setting(
+        20.0, _SECONDS, "How long a new connection may take for TLS and its first frames."
+    )
+    idle_seconds: float = _setting(
+        600.0, _SECONDS, "How long a connection may have no call on it until it is ended; clients connect again."
+    )
+    keepalive_seconds: float = _setting(
+        60.0, _SECONDS, "How long a connection may be silent until its client is asked whether it is there."
+    )
+    keepalive_timeout_seconds: float = _setting(
+        20.0, _SECONDS, "How long the client may take to answer that until the connection is ended."
+    )
+    connection_age_seconds: float = _setting(
+        0.0,
+        Number(0, 86_400),
+        "How old a connection may become; then its calls have drain-seconds, watches included. 0: any age.",
+    )
+    worker_answer_seconds: float = _setting(
+        10.0, Number(0.1, 3_600), "How long a worker may not answer, twice, until it is killed and started again."
+    )
     message_bytes_max: int = _setting(1_048_576, _COUNT, "The largest request.")
     unread_bytes_max: int = _setting(
         256 << 20, _COUNT, "How much memory answers may hold that callers have yet to read, until more are refused."
@@ -226,6 +254,12 @@ class Settings:
     watches_max: int = _setting(2_000, _COUNT, "The most watches at once.")
     watched_namespaces_max: int = _setting(200, _COUNT, "The most namespaces watched, each by a connection of its own.")
     watch_buffer_entries_max: int = _setting(10_000, _COUNT, "How far a watcher may fall behind, in entries.")
+    watch_buffer_bytes_max: int = _setting(
+        32 << 20, _COUNT, "How much memory may hold what one watcher has yet to read, until it is cut off."
+    )
+    watch_buffers_bytes_max: int = _setting(
+        256 << 20, _COUNT, "The same for all watchers together; beyond it, those that hold most are cut off."
+    )
     bookmark_seconds: float = _setting(10.0, _SECONDS, "How often a watch says that nothing has happened.")
     ledger_revisions_max: int = _setting(
         1_000_000, click.IntRange(0, INTEGER_MAX), "How many revisions each ledger keeps, about; 0: all."

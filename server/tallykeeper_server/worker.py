@@ -15,11 +15,12 @@ import structlog
 
 from tallykeeper_server.control import AnsweringEnd
 from tallykeeper_server.lifetime import live, run
-from tallykeeper_server.logs import configure_logs, silence_grpc
+from tallykeeper_server.logs import configure_logs, silence_grpc, write_logs_to
 from tallykeeper_server.metrics.snapshots import Snapshot
 from tallykeeper_server.scraping import metrics_of_this_process
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.starting import StartError
+from tallykeeper_server.stray_output import log_what_python_reports
 
 if TYPE_CHECKING:
     from tallykeeper_server import app
@@ -58,7 +59,13 @@ class Worker:
         """Answer the supervisor, and stop when it is gone: nobody would end this process, or know of it."""
         try:
             await self._control.answer(
-                {"serve": self._begin, "leave": self._leave, "drain": self._drain, "metrics": self._tell_metrics}
+                {
+                    "serve": self._begin,
+                    "leave": self._leave,
+                    "drain": self._drain,
+                    "metrics": self._tell_metrics,
+                    "ping": self._say_nothing,
+                }
             )
         finally:
             self._end()
@@ -82,7 +89,9 @@ class Worker:
         """Serve with these settings, as the worker of this number; answer why not, or None as soon as it serves."""
         settings = Settings.from_json(value["settings"])
         self._number = value["worker"]
+        write_logs_to(value["log"])
         configure_logs(level=settings.log_level, log_format=settings.log_format, worker=self._number)
+        log_what_python_reports()
         if not self._told.done():
             self._told.set_result(settings)
         return await self._started
@@ -91,6 +100,9 @@ class Worker:
         """Say that this server does not serve any more, while it still does."""
         if self._server is not None:
             await self._server.leave()
+
+    async def _say_nothing(self, _: None) -> None:
+        """Answer, which shows that the event loop runs."""
 
     async def _tell_metrics(self, _: None) -> Snapshot:
         return self._metrics.snapshot()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -10,9 +11,11 @@ from typing import Final, Self, cast
 import structlog
 
 from tallykeeper_server.control import AskingEnd, ControlClosedError
+from tallykeeper_server.logs import log_descriptor
 from tallykeeper_server.metrics.snapshots import Snapshot
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.starting import StartError
+from tallykeeper_server.stray_output import READ_BYTES, StrayLines
 
 _START_SECONDS: Final = 60.0
 """How long a worker may take until it serves; the store is ready by then, so it is about half a second."""
@@ -20,17 +23,22 @@ _ANSWER_SECONDS: Final = 2.0
 _END_SECONDS: Final = 3.0
 """How much longer than its calls in flight a worker may take to end."""
 
+_LAST_LINES_SECONDS: Final = 1.0
+"""How long the last words of a process that has ended are waited for; one that it started may hold its output open."""
+
 log = structlog.get_logger()
 
 
 class WorkerProcess:
     """A worker. It ends by itself when this process does, for then the line is closed."""
 
-    def __init__(self, number: int, process: asyncio.subprocess.Process, control: AskingEnd) -> None:
+    def __init__(self, number: int, process: asyncio.subprocess.Process, control: AskingEnd, log_file: int) -> None:
         """``started`` makes one."""
         self.number = number
         self._process = process
         self._control = control
+        self._log_file = log_file
+        self._listening = asyncio.create_task(self._log_stray_output())
 
     @classmethod
     async def started(cls, number: int, settings: Settings) -> Self:
@@ -41,11 +49,11 @@ class WorkerProcess:
         :raises StartError: it does not come to serve.
         """
         try:
-            process, control = await _spawn()
+            process, control, log_file = await _spawn()
         except OSError as error:
             message = f"worker {number} cannot be started: {error.strerror}"
             raise StartError(message) from error
-        worker = cls(number, process, control)
+        worker = cls(number, process, control, log_file)
         try:
             await worker._serve(settings)
         except BaseException:
@@ -82,6 +90,16 @@ class WorkerProcess:
             return cast("Snapshot", await self._control.ask("metrics", seconds=_ANSWER_SECONDS))
         return None
 
+    async def answers(self, seconds: float) -> bool:
+        """Tell whether it answers in time. One that has ended need not: that is found out by other means."""
+        try:
+            await self._control.ask("ping", seconds=seconds)
+        except TimeoutError:
+            return False
+        except ControlClosedError:
+            return True
+        return True
+
     def kill(self) -> None:
         """End it at once, and the calls that it has in flight."""
         with contextlib.suppress(ProcessLookupError):
@@ -90,11 +108,12 @@ class WorkerProcess:
     async def ended(self) -> int:
         """Return its exit status as soon as it has ended: negative for the signal that ended it."""
         status = await self._process.wait()
+        await asyncio.wait([self._listening], timeout=_LAST_LINES_SECONDS)
         self._control.close()
         return status
 
     async def _serve(self, settings: Settings) -> None:
-        question = {"worker": self.number, "settings": settings.to_json()}
+        question = {"worker": self.number, "log": self._log_file, "settings": settings.to_json()}
         try:
             refusal = await self._control.ask("serve", question, seconds=_START_SECONDS)
         except ControlClosedError as error:
@@ -106,27 +125,39 @@ class WorkerProcess:
         if refusal is not None:
             raise StartError(refusal)
 
+    async def _log_stray_output(self) -> None:
+        """Log what the process writes past its log: then nothing is lost of a process that crashes."""
+        lines, output = StrayLines(), self._process.stdout
+        data = b"\n"
+        while output is not None and data:
+            data = await output.read(READ_BYTES)
+            for line in lines.take(data):
+                log.warning("stray output", worker=self.number, line=line)
+
 
 def ending(status: int) -> str:
     """Say how a process ended."""
     return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 
-async def _spawn() -> tuple[asyncio.subprocess.Process, AskingEnd]:
-    """Start a process that waits to be told what to do.
+async def _spawn() -> tuple[asyncio.subprocess.Process, AskingEnd, int]:
+    """Start a process that waits to be told what to do; return it, and as what it knows this process's log.
 
     :raises OSError: this machine has no room for it.
     """
     ours, theirs = socket.socketpair()
-    with theirs:
+    with theirs, open(os.dup(log_descriptor()), "wb", buffering=0) as log_file:  # noqa: PTH123, ASYNC230  # open already
         control = await AskingEnd.over(ours)
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "tallykeeper_server.worker"),  # -P: import nothing from where this runs
                 stdin=theirs.fileno(),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                pass_fds=[log_file.fileno()],
                 start_new_session=True,  # Ctrl-C in the terminal is for the supervisor, which drains them in turn
             )
         except BaseException:
             control.close()  # of this, a process that was started after all ends
             raise
-    return process, control
+        return process, control, log_file.fileno()

@@ -61,12 +61,13 @@ def make_place(directory: Path) -> Place:
         place.keys[identity], digest = new_api_key(identity)
         expiry = "\nnot_after = 2020-01-01" if identity == "late" else ""
         tables.append(f'[[key]]\nid = "{identity}"\nidentity = "{identity}"\nsha256 = "{digest.hex()}"{expiry}')
-    tables += [f'[[certificate]]\nsan = "spiffe://tallykeeper/{name}"\nidentity = "{name}"' for name in ROLES]
+    tables += [f'[[certificate]]\nsan = "uri:spiffe://tallykeeper/{name}"\nidentity = "{name}"' for name in ROLES]
     for identity, role in {**ROLES, "late": "administer"}.items():
         tables.append(f'[[grant]]\nidentity = "{identity}"\nnamespaces = ["test-*"]\nrole = "{role}"')
     tables.append('[[grant]]\nidentity = "elsewhere"\nnamespaces = ["other", "tes-*"]\nrole = "administer"')
     tables.append(
-        f'[[issuer]]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\nalgorithms = ["RS256", "ES256"]\njwks = "keys.json"'
+        f'[[issuer]]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\nalgorithms = ["RS256", "ES256"]\n'
+        'jwks = "keys.json"\nprefix = "*"'
     )
     place.access_file.write_text("\n\n".join(tables) + "\n")
     return place

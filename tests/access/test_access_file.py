@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 
 from tallykeeper_server.access.access_file import AccessFileError, read_access_file
-from tallykeeper_server.access.credentials import Authenticator, CredentialInvalidError
+from tallykeeper_server.access.credentials import Authenticator
+from tallykeeper_server.access.errors import CredentialInvalidError
 from tallykeeper_server.access.roles import Grant, Rights, Role
+from tallykeeper_server.access_cli import access
 from tests.access import tokens
 from tests.access.tokens import write_key_set
 
 DIGEST = "0" * 64
-ISSUER = '[[issuer]]\nissuer = "i"\naudience = "a"\nalgorithms = ["RS256"]\njwks = "keys.json"\n'
+ISSUER = '[[issuer]]\nissuer = "i"\naudience = "a"\nalgorithms = ["RS256"]\njwks = "keys.json"\nprefix = "i:"\n'
 
 
 @pytest.mark.parametrize(
@@ -23,7 +25,10 @@ ISSUER = '[[issuer]]\nissuer = "i"\naudience = "a"\nalgorithms = ["RS256"]\njwks
         ("[key]\nid = 1", ["key must be tables"]),
         (f'[[key]]\nid = "a.b"\nidentity = "x"\nsha256 = "{DIGEST}"', ["key[0].id = 'a.b'", "letters, digits"]),
         (f'[[key]]\nid = "a"\nsha256 = "{DIGEST}"', ["key[0] lacks identity"]),
-        ('[[key]]\nid = "a"\nidentity = "x"\nsha256 = "00"', ["key[0].sha256 = '00'", "64 hexadecimal digits"]),
+        (
+            '[[key]]\nid = "a"\nidentity = "x"\nsha256 = "00"',
+            ["key[0].sha256 = '00'", "64 hexadecimal digits", "`tallykeeper access key`"],
+        ),
         (f'[[key]]\nid = "a"\nidentity = "*"\nsha256 = "{DIGEST}"', ["key[0].identity = '*'"]),
         (f'[[key]]\nid = "a"\nidentity = "a\\tb"\nsha256 = "{DIGEST}"', ["without control characters"]),
         (f'[[key]]\nid = "a"\nidentity = "{"x" * 129}"\nsha256 = "{DIGEST}"', ["1 to 128 bytes"]),
@@ -42,6 +47,9 @@ ISSUER = '[[issuer]]\nissuer = "i"\naudience = "a"\nalgorithms = ["RS256"]\njwks
         (ISSUER.replace("keys.json", "none.json"), ["none.json cannot be read"]),
         (ISSUER.replace("keys.json", "broken.json"), ["broken.json is not a JSON Web Key Set"]),
         (ISSUER.replace("keys.json", "empty.json"), ["empty.json is not a JSON Web Key Set"]),
+        (ISSUER.replace('prefix = "i:"', ""), ["issuer[0] lacks prefix", "'*' if it may vouch for every identity"]),
+        (ISSUER.replace('"i:"', '""'), ["issuer[0].prefix = '' must be", "'*' if"]),
+        (ISSUER.replace('"i:"', '"\\n"'), ["issuer[0].prefix = '\\n' must be"]),
         (f"{ISSUER}leeway_seconds = 301", ["issuer[0].leeway_seconds = 301", "from 0 to 300"]),
     ],
 )
@@ -58,6 +66,32 @@ def test_a_wrong_file_is_refused_with_the_place_and_the_rule(tmp_path: Path, tex
     line = str(raised.value)
     assert "\n" not in line
     assert all(words in line for words in told), line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[key]]\nid = "a"\nidentity = "x"\nsha256 = "tk.a.c2VjcmV0-c2VjcmV0"',
+        '[[key]]\nid = "a"\nidentity = "x"\nsha256 = "c2VjcmV0-c2VjcmV0"',
+        '[[key]]\nid = "tk.a.c2VjcmV0-c2VjcmV0"\nidentity = "x"',
+        ISSUER.replace("keys.json", "secret.json"),
+        ISSUER.replace("keys.json", "private.json"),
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path: Path, text: str) -> None:
+    (tmp_path / "secret.json").write_text("c2VjcmV0-c2VjcmV0")
+    (tmp_path / "private.json").write_text('{"keys": [{"kty": "oct", "k": 5, "d": "c2VjcmV0-c2VjcmV0"}]}')
+    file = tmp_path / "access.toml"
+    file.write_text(text)
+
+    with pytest.raises(AccessFileError) as raised:
+        read_access_file(file)
+
+    assert "c2VjcmV0" not in str(raised.value)
+
+
+def test_the_command_that_a_message_names_exists() -> None:
+    assert "key" in access.commands
 
 
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
@@ -103,8 +137,8 @@ def test_an_issuer_may_name_its_bearers_by_another_claim_and_a_prefix(tmp_path: 
     file.write_text(f'[[issuer]]\n{issuer}\nclaim = "client"\nprefix = "jwt:"\n')
     authenticator = Authenticator(read_access_file(file))
 
-    known = authenticator.caller([f"Bearer {tokens.token(client='web')}"], [])
+    known = authenticator.caller([f"Bearer {tokens.token(client='web')}"])
 
     assert known.identity == "jwt:web"
     with pytest.raises(CredentialInvalidError):
-        authenticator.caller([f"Bearer {tokens.token('web')}"], [])
+        authenticator.caller([f"Bearer {tokens.token('web')}"])

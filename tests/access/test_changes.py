@@ -43,6 +43,32 @@ def reason_of(call: Caller, request: IncrementRequest) -> str:
     return "OK"
 
 
+def test_a_change_of_the_file_refills_no_bucket() -> None:
+    now = [0.0]
+    slow, fast = Rate(1.0, 10.0), Rate(1.0, 20.0)
+    limits = RateLimits(AccessPolicy(rates={"a": slow, "b": slow}), clock=lambda: now[0])
+
+    def left(identity: str) -> int:
+        calls = 0
+        while True:
+            try:
+                limits.take(identity)
+            except RateLimitedError:
+                return calls
+            calls += 1
+
+    assert (left("a"), left("b")) == (10, 10)
+    limits.follow(AccessPolicy(rates={"a": slow, "b": fast}))
+    assert (left("a"), left("b")) == (0, 0)
+    now[0] = 4.0
+    limits.follow(AccessPolicy(rates={"a": slow, "b": slow}))
+    assert (left("a"), left("b")) == (4, 2)  # of twice the size, half full is as much
+    limits.follow(AccessPolicy())
+    limits.take("a")
+    limits.follow(AccessPolicy(rates={"a": slow, "b": slow}))
+    assert left("a") == 0
+
+
 def test_a_key_is_taken_out_and_a_grant_is_given_without_a_restart(
     target: str, place: Place, caller: Make, namespace: str
 ) -> None:

@@ -1,5 +1,6 @@
 """``tallykeeper access`` and ``tallykeeper certificates``, and the commands of callers with what these made."""
 
+import hashlib
 import stat
 import subprocess
 from collections.abc import Mapping
@@ -31,6 +32,29 @@ def test_a_key_is_printed_once_and_kept_as_a_hash(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "access.toml").stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o277])
+def test_a_key_and_what_is_private_are_readable_by_their_owner_alone(tmp_path: Path, umask: int) -> None:
+    def at(*words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [TALLYKEEPER, *words], capture_output=True, text=True, check=False, cwd=tmp_path, umask=umask, timeout=60
+        )
+
+    (tmp_path / "certs").mkdir()
+    made = at("access", "key", "web", "--out", "web.token")
+    again = at("access", "key", "web", "--out", "web.token")
+    certified = at("certificates", "certs", "--client", "web")
+
+    assert (made.returncode, made.stdout, made.stderr) == (0, "", "")
+    assert (again.returncode, "web.token exists" in again.stderr) == (1, True)
+    assert certified.returncode == 0, certified.stderr
+    private = [tmp_path / "web.token", tmp_path / "access.toml", *(tmp_path / "certs").glob("*.key")]
+    assert len(private) == 5
+    assert {stat.S_IMODE(file.stat().st_mode) for file in private} == {0o600}
+    key_id, secret = (tmp_path / "web.token").read_text().strip().removeprefix("tk.").split(".")
+    key = read_access_file(tmp_path / "access.toml").keys[key_id]
+    assert key.digest == hashlib.sha256(secret.encode()).digest()
+
+
 def test_what_is_added_stands_behind_what_was_there(tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text("# ours\n")
@@ -38,7 +62,7 @@ def test_what_is_added_stands_behind_what_was_there(tmp_path: Path) -> None:
     for words in (
         ("grant", 'a "quoted" one', "write", "shop", "toys-*"),
         ("grant", "*", "read", "*"),
-        ("certificate", "web", "spiffe://tallykeeper/web"),
+        ("certificate", "web", "uri:spiffe://tallykeeper/web"),
         ("key", "web", "--id", "web-1"),
     ):
         assert run("access", *words, "--file", str(file)).returncode == 0
@@ -61,6 +85,10 @@ def test_what_is_added_stands_behind_what_was_there(tmp_path: Path) -> None:
         (("grant", "web", "owner", "shop"), 2, "'owner' is not one of"),
         (("grant", "web", "read"), 2, "missing argument"),
         (("grant", "web", "read", "a*b"), 1, "grant[0].namespaces = ['a*b']"),
+        (("certificate", "web", "shop.example"), 2, "'shop.example' is not a subject alternative name with its kind"),
+        (("certificate", "web", "dns:shop\nexample"), 2, "it is not a domain name"),
+        (("key", "web", "--id", "a.b", "--out", "web.token"), 1, "key[0].id = 'a.b' must be"),
+        (("key", "web", "--out", "none/web.token"), 1, "none/web.token cannot be written"),
         (("check",), 1, "cannot be read"),
     ],
 )
@@ -84,7 +112,7 @@ def test_certificates_made_again_are_by_the_same_authority(tmp_path: Path) -> No
     assert first.stdout.split() == [
         f"certs/{name}" for name in ("ca.pem", "server.key", "server.pem", "web.key", "web.pem")
     ]
-    assert first.stderr == "web.pem has the name spiffe://tallykeeper/web\n"
+    assert first.stderr == "web.pem has the name uri:spiffe://tallykeeper/web\n"
     assert again.returncode == 0
     assert (tmp_path / "certs" / "ca.pem").read_bytes() == authority
     assert (tmp_path / "certs" / "server.pem").read_bytes() != server
@@ -128,4 +156,10 @@ def test_a_caller_reaches_the_server_with_files_and_says_clearly_what_is_wrong(
     )
     assert "none.pem cannot be read" in add("--ca", "none.pem").stderr
     assert "a certificate and its key go together" in add(*tls[:4]).stderr
+    for broken in (b"s3cr3t\xff", b"s3cr3t\nmore", b""):
+        token.write_bytes(broken)
+        refused = add(*tls, "--token-file", str(token))
+        assert f"{token} holds no token" in refused.stderr
+        assert refused.returncode == 2
+        assert "s3cr3t" not in refused.stderr
     assert "a token is printable ASCII" in add(*tls, env={"TALLYKEEPER_TOKEN": "a\tb"}).stderr

@@ -10,6 +10,7 @@ import pytest
 import redis
 from google.protobuf.duration_pb2 import Duration
 
+from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import SetStockRequest
 from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_EXPIRE, ListEntriesRequest, WatchRequest
@@ -57,6 +58,18 @@ def use_all(call: Caller, namespace: str) -> None:
     )
 
 
+def use_until_records_move(call: Caller, namespace: str, connection: redis.Redis) -> None:
+    """Repeat a request of two parts until its records move into another bucket, and an old bucket is emptied."""
+    operations = [Operation(increment=IncrementRequest(counter="visits"))] * 251
+    request = ApplyRequest(namespace=namespace, operations=operations, request_id="long")
+
+    def has_moved_and_emptied() -> bool:
+        call(request)
+        return {"cmdstat_hdel", "cmdstat_unlink"} <= connection.info("commandstats").keys()
+
+    wait_until(has_moved_and_emptied, what="records have moved, and a bucket is emptied")
+
+
 @contextmanager
 def served(store: str, **settings: object) -> Iterator[Caller]:
     given = Settings(listen="127.0.0.1:0", store=store, sweep_seconds=0.05, **settings)  # type: ignore[arg-type]  # by name
@@ -78,9 +91,10 @@ def test_the_user_may_do_what_the_server_needs_and_no_more(
 
         own = f"{url}?username=tallykeeper&password={PASSWORD}"
         waits = {"durability": durability, "durability_wait_seconds": 0.001, "replicas_min": 1}
-        with served(own, **waits) as call:
+        with served(own, request_retention_seconds=2, **waits) as call:
             if durability == "fsync":
                 use_all(call, namespace)
+                use_until_records_move(call, namespace, connection)
             else:
                 with pytest.raises(Exception, match="NOT_DURABLE_YET"):
                     call(IncrementRequest(namespace=namespace, counter="visits"))

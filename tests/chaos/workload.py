@@ -162,8 +162,7 @@ class _Caller:
             *(self._decrement_copies,) * 5,
             *(self._increment_copies,) * 3,
             self._set,
-            *(self._move,) * 2,
-            self._delete,
+            self._move,
             *(self._reserve,) * 3,
             *((self._end,) * 4 if self._held else ()),
             self._apply,
@@ -195,11 +194,10 @@ class _Caller:
         return SetStockRequest(item=self._item(), on_hand=self._random.randint(5, 20))
 
     def _move(self) -> Any:  # noqa: ANN401  # as above
+        if self._random.random() < 0.3:  # as above
+            return DeleteStockRequest(item=self._item(), location=self._random.choice(SHELVES))
         source, target = self._random.sample(("main", "annex", *SHELVES), k=2)
         return MoveCopiesRequest(item=self._item(), from_location=source, to_location=target, copies=1)
-
-    def _delete(self) -> Any:  # noqa: ANN401  # as above
-        return DeleteStockRequest(item=self._item(), location=self._random.choice(SHELVES))
 
     def _reserve(self) -> Any:  # noqa: ANN401  # as above
         lines = [StockLine(item=item, copies=self._random.randint(1, 2)) for item in self._random.sample(ITEMS, k=3)]

@@ -87,6 +87,25 @@ CASES = [
         RESERVATION_LINE,
     ),
     Case(
+        "reservation list",
+        reservation_pb2.ListReservationsRequest(namespace="default", page_size=1000),
+        reservation_pb2.ListReservationsResponse(
+            reservations=[Reservation(reservation_id="basket-1", damage="it is not UTF-8")]
+        ),
+        ("reservation  state    holder  lines  expires", "basket-1     damaged"),
+    ),
+    Case(
+        "ledger list --newest-first",
+        ledger_pb2.ListEntriesRequest(namespace="default", newest_first=True, page_size=1000),
+        ledger_pb2.ListEntriesResponse(
+            entries=[ledger_pb2.Entry(revision=9, damage="revisions 8 to 9 are missing", missing_from=8)]
+        ),
+        (
+            "revision  time  operation  changes                       reason  reference  request_id",
+            "       9        damaged    revisions 8 to 9 are missing",
+        ),
+    ),
+    Case(
         "ledger list --item dune --operation commit --since 2026-05-28 --until 2026-05-28T20:26:40Z --limit 7",
         ledger_pb2.ListEntriesRequest(
             namespace="default",

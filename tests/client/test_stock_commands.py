@@ -87,6 +87,20 @@ CASES = [
         STOCK_LINE,
     ),
     Case(
+        "stock list du",
+        inventory_pb2.ListStockRequest(namespace="default", item_prefix="du", page_size=1000),
+        inventory_pb2.ListStockResponse(
+            stock_levels=[StockLevel(item="dune", location="main", damage="it is not UTF-8")]
+        ),
+        (STOCK_LINE[0], "dune  main      damaged"),
+    ),
+    Case(
+        "counter list",
+        counter_pb2.ListCountersRequest(namespace="default", page_size=1000),
+        counter_pb2.ListCountersResponse(counters=[Counter(counter="visitors", damage="it is not UTF-8")]),
+        ("counter     value  min  max  expires", "visitors  damaged"),
+    ),
+    Case(
         "stock list du --any-location",
         inventory_pb2.ListStockRequest(namespace="default", item_prefix="du", any_location=True, page_size=1000),
         inventory_pb2.ListStockResponse(stock_levels=[DUNE]),

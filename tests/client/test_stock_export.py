@@ -29,6 +29,18 @@ EXPORTED = (
 )
 
 
+async def test_a_level_that_is_damaged_is_not_exported_as_numbers(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    damaged = StockLevel(item="emma", location="main", damage="it is not UTF-8")
+    scripted.will_answer(ListStockResponse(stock_levels=[damaged]))
+
+    assert await run(scripted, "stock", "export", str(tmp_path / "stock.csv")) == 1
+
+    assert "'emma' at 'main' is damaged" in capsys.readouterr().err
+    assert _names(tmp_path) == []
+
+
 async def test_an_export_goes_through_all_pages_of_the_locations_that_it_names(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:

@@ -119,6 +119,10 @@ class PlayedNamespace:
         page = scripts[: min(query.scripts_max, PAGE_SCRIPTS)]
         return [entry for script in page for entry in script if entry.revision > query.after]
 
+    async def stray_entry(self, namespace: str) -> str | None:
+        assert namespace
+        return None
+
     async def snapshot(self, query: Snapshot) -> SnapshotAnswer:
         self.before_read()
         self._forget()

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from tallykeeper_server.domain.entries import Entry
+from tallykeeper_server.domain.entries import Entry, memory_bytes_of
 from tallykeeper_server.domain.errors import (
     DefectError,
     OutcomeUnknownError,
@@ -160,12 +160,16 @@ def hub_on(
     watches_max: int = 1_000,
     namespaces_max: int = 10,
     buffer_entries_max: int = 10_000,
+    buffer_bytes_max: int = 1 << 30,
+    buffers_bytes_max: int = 1 << 30,
     bookmark_seconds: float = NEVER,
 ) -> WatchHub:
     limits = WatchLimits(
         watches_max=watches_max,
         namespaces_max=namespaces_max,
         buffer_entries_max=buffer_entries_max,
+        buffer_bytes_max=buffer_bytes_max,
+        buffers_bytes_max=buffers_bytes_max,
         bookmark_seconds=bookmark_seconds,
     )
     return WatchHub(ledger, limits)
@@ -421,6 +425,54 @@ async def test_a_slow_watcher_is_cut_off_and_slows_nobody() -> None:
 
     assert shown == [6, 7, 8, 9, 10]
     assert caught.value.facts == {"revision": "5"}
+    assert_nothing_is_left(ledger)
+
+
+async def test_a_watcher_that_reads_nothing_is_cut_off_by_the_bytes_that_it_holds() -> None:
+    ledger = PlayedLedger(5)
+    size = memory_bytes_of(entry_of(6))
+    hub = hub_on(ledger, buffer_bytes_max=3 * size)
+    async with watching(hub) as slow, watching(hub) as quick:
+        assert await told(slow) == await told(quick) == ([], 5)
+        for revision in (6, 7, 8, 9):
+            ledger.append()
+            assert await told(quick) == ([revision], revision)
+        with pytest.raises(WatcherTooSlowError):
+            await next_of(slow)
+
+    assert_nothing_is_left(ledger)
+
+
+async def test_what_one_read_gives_is_not_too_much_for_a_watcher_that_reads() -> None:
+    ledger = PlayedLedger(5)
+    hub = hub_on(ledger, buffer_bytes_max=memory_bytes_of(entry_of(6)))
+    async with watching(hub) as quick:
+        assert await told(quick) == ([], 5)
+        for first in (6, 9, 12):
+            ledger.append(3)
+            assert await told(quick) == ([first, first + 1, first + 2], first + 2)
+
+
+async def test_of_all_watchers_together_those_that_hold_most_are_cut_off() -> None:
+    ledger = PlayedLedger(5)
+    size = memory_bytes_of(entry_of(6))
+    hub = hub_on(ledger, buffers_bytes_max=6 * size)
+
+    def few(entry: Entry) -> bool:
+        return entry.revision == 6
+
+    async with watching(hub) as slow, watching(hub, passes=few) as little, watching(hub) as quick:
+        assert await told(slow) == await told(little) == await told(quick) == ([], 5)
+        for revision in range(6, 16):
+            ledger.append()
+            assert await told(quick) == ([revision], revision)
+
+        with pytest.raises(WatcherTooSlowError):
+            await next_of(slow)
+        assert (await told(little))[0] == [6]
+        ledger.append(4)
+        assert await told(quick) == ([16, 17, 18, 19], 19)
+
     assert_nothing_is_left(ledger)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from http.client import HTTPConnection
 from typing import NamedTuple
 
@@ -105,26 +106,49 @@ async def test_one_that_says_nothing_is_cut_off(metrics: Metrics, monkeypatch: p
             assert await asyncio.to_thread(connection.recv, 1_000) == b""
 
 
-async def test_more_than_a_few_at_once_are_cut_off_and_the_others_are_not(metrics: Metrics) -> None:
+@pytest.mark.parametrize("begun", [b"", b"GET /metrics HTTP/1.1\r\nHost: x\r\nslow: "])
+@pytest.mark.parametrize("count", [8, 200])
+async def test_slow_clients_do_not_keep_a_scrape_from_being_answered(
+    metrics: Metrics, count: int, begun: bytes
+) -> None:
     async with metrics_served(HOST, 0, metrics.gather) as port:
-        idle = [socket.create_connection((HOST, port), PATIENCE_SECONDS) for _ in range(8)]
+        slow = [socket.create_connection((HOST, port), PATIENCE_SECONDS) for _ in range(count)]
         try:
-            with socket.create_connection((HOST, port), PATIENCE_SECONDS) as one_too_many:
-                assert await asyncio.to_thread(one_too_many.recv, 1_000) == b""
-            idle.pop().close()
-
-            async def answers() -> bool:
-                try:
-                    return (await ask(port)).status == 200
-                except OSError:
-                    return False
-
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while not await answers():  # noqa: ASYNC110  # as above
-                    await asyncio.sleep(0.01)
+            for connection in slow:
+                with suppress(OSError):  # it has been cut off
+                    connection.sendall(begun)
+            statuses = [(await ask(port)).status for _ in range(5)]
         finally:
-            for connection in idle:
+            for connection in slow:
                 connection.close()
+
+    assert statuses == [200] * 5
+
+
+async def test_clients_that_send_a_byte_at_a_time_or_read_nothing_are_cut_off(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "_REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(endpoint, "_CONNECTION_SECONDS", 0.2)
+    async with metrics_served(HOST, 0, metrics.gather) as port:
+        for request in (b"GET /metrics HTTP/1.1\r\n", b"GET /metrics HTTP/1.1\r\n\r\n" * 2):
+            with socket.create_connection((HOST, port), PATIENCE_SECONDS) as connection:
+                connection.sendall(request)
+
+                def drip(connection: socket.socket = connection) -> bool:
+                    """Send another byte; return whether the connection has been cut off."""
+                    connection.settimeout(0.02)
+                    try:
+                        connection.sendall(b"a")
+                        return connection.recv(100_000) == b""
+                    except TimeoutError:
+                        return False
+                    except OSError:
+                        return True
+
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    while not await asyncio.to_thread(drip):
+                        pass
 
 
 async def test_processes_that_do_not_answer_in_time_are_a_503(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ def test_a_defect_is_internal_and_shows_nothing_of_itself(
     assert raw_store.keys(f"tk:{{{namespace}}}:*") == [f"tk:{{{namespace}}}:{key}".encode()]
 
 
-def test_a_level_that_nobody_can_read_is_internal_for_its_own_caller(
+def test_a_level_that_nobody_can_read_fails_its_own_caller_alone(
     call: Caller, raw_store: redis.Redis, namespace: str
 ) -> None:
     raw_store.set(f"tk:{{{namespace}}}:counter:visits", "secret rubbish")
@@ -32,6 +32,6 @@ def test_a_level_that_nobody_can_read_is_internal_for_its_own_caller(
     with pytest.raises(Failure) as raised:
         call(GetCounterRequest(namespace=namespace, counter="visits"))
 
-    assert raised.value.code == StatusCode.INTERNAL
+    assert (raised.value.code, raised.value.reason) == (StatusCode.DATA_LOSS, "LEVEL_DAMAGED")
     assert "secret" not in raised.value.message
     assert call(GetCounterRequest(namespace=namespace, counter="other")).counter.value == 1

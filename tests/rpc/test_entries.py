@@ -54,7 +54,7 @@ def last_entry(call: Caller, namespace: str) -> Entry:
     return entry
 
 
-def level(item: str = "dune", location: str = "main", **numbers: int) -> StockLevel:
+def level(item: str = "dune", location: str = "main", **numbers: Any) -> StockLevel:  # noqa: ANN401  # numbers by their names
     """Return a stock level."""
     return StockLevel(item=item, location=location, **numbers)
 

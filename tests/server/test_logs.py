@@ -7,7 +7,7 @@ import grpc
 import pytest
 import redis
 
-from tallykeeper.v1.counter_pb2 import GetCounterRequest
+from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper_server.store.embedded import find_binary
 from tests.calling import Caller, Failure
 from tests.serving import PATIENCE_SECONDS, TALLYKEEPER, store_process, wait_until
@@ -27,7 +27,7 @@ def test_a_defect_is_logged_with_its_trace_and_without_the_request(tmp_path: Pat
                 wait_until(lambda: "try next" in log.read_text(), what="the server serves")
                 call = Caller(address)
                 with pytest.raises(Failure) as raised:
-                    call(GetCounterRequest(counter="private"))
+                    call(IncrementRequest(counter="private"))
                 call.close()
             finally:
                 process.terminate()
@@ -37,5 +37,5 @@ def test_a_defect_is_logged_with_its_trace_and_without_the_request(tmp_path: Pat
     assert raised.value.code == grpc.StatusCode.INTERNAL
     assert "rubbish" not in raised.value.message
     assert "Traceback (most recent call last)" in told
-    assert "GetCounter" in told
+    assert "Increment" in told
     assert "private" not in told

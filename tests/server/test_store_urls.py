@@ -1,12 +1,16 @@
 """What may be in a store's URL, and that none of its secrets is ever shown."""
 
+import socket
 from pathlib import Path
+from urllib.parse import quote
 
+import click
 import pytest
 import redis
 
-from tallykeeper_server.settings import without_password
+from tallykeeper_server.settings import StoreAddress, without_password
 from tallykeeper_server.store.embedded import find_binary
+from tallykeeper_server.store.store_url import connection_parameters, parsed_store_url
 from tests.server.starting import refused_start, wrong_setting
 from tests.serving import ServerProcess, store_process
 
@@ -14,23 +18,23 @@ from tests.serving import ServerProcess, store_process
 @pytest.mark.parametrize(
     ("store", "told"),
     [
-        ("mysql://h", ["'mysql://h'", "redis://"]),
-        ("redis://:secret@h:port", ["'redis://h:port'"]),
-        ("redis://[::1", ["'redis://[::1'", "host:port"]),
-        ("redis://:secret/password@h", ["'redis://h'", "%-code"]),
+        ("mysql://h", ["'mysql://…'", "redis://"]),
+        ("redis://:secret@h:port", ["'redis://…'"]),
+        ("redis://[::1", ["'redis://…'", "host:port"]),
+        ("redis://:secret/password@h", ["'redis://…'", "%2F"]),
         ("redis://h/first", ["number of a database"]),
-        ("redis://h?colour=red", ["'redis://h?colour=red'", "colour"]),
+        ("redis://h?colour=red", ["colour"]),
         ("redis://h?socket_timeout=5", ["socket_timeout"]),
         ("redis://h?protocol=3", ["protocol"]),
         ("redis://h?db=first", ["'db'"]),
         ("redis://h?ssl_ca_certs=/ca.pem", ["ssl_ca_certs"]),
         ("rediss://h?ssl_cert_reqs=perhaps", ["perhaps"]),
-        ("unix://", ["'unix://'", "path"]),
+        ("unix://", ["'unix://…'", "path"]),
         ("unix://run/valkey.sock", ["absolute path"]),
         ("redis+sentinel://h", ["redis+sentinel://host:26379,host:26379/service"]),
         ("redis+sentinel://h/a service", ["redis+sentinel://host:26379,host:26379/service"]),
         ("redis+sentinel://h:1,/stocks", ["joined by commas"]),
-        ("redis+sentinel://:secret/word@h/stocks", ["%-code"]),
+        ("redis+sentinel://:secret/word@h/stocks", ["%2F"]),
         ("redis+sentinel://h/stocks?colour=red", ["redis+sentinel:// takes no colour", "sentinel_password"]),
         ("redis+cluster://h:0", ["joined by commas"]),
         ("redis+cluster://h:99999", ["joined by commas"]),
@@ -38,7 +42,7 @@ from tests.serving import ServerProcess, store_process
         ("redis+cluster://h/1", ["no databases"]),
         ("redis+cluster://h?sentinel_password=secret", ["takes no sentinel_password"]),
         ("redis+cluster://h?ssl_ca_certs=/ca.pem", ["ssl_ca_certs"]),
-        ("unix+cluster:///s.sock", ["'unix+cluster:///s.sock'", "redis+cluster://"]),
+        ("unix+cluster:///s.sock", ["'unix+cluster://…'", "redis+cluster://"]),
     ],
 )
 def test_a_url_that_cannot_be_used_is_one_clear_line_and_exit_2(store: str, told: list[str]) -> None:
@@ -47,6 +51,86 @@ def test_a_url_that_cannot_be_used_is_one_clear_line_and_exit_2(store: str, told
     assert "--store" in line
     assert all(part in line for part in told), line
     assert "secret" not in line
+
+
+SECRETS = (
+    *(
+        "top@seg#1",
+        "top@seg?1",
+        "12#34seg",
+        "seg#1",
+        "seg?1",
+        "12?34seg",
+        "seg/1",
+        "12/seg",
+        "seg?db=1",
+        "seg?a&b",
+        "seg%1",
+    ),
+    *(
+        "seg%zz",
+        "seg[1",
+        "seg]1",
+        "seg 1",
+        "seg\t1",
+        "seg\n1",
+        "\u00e9seg#",
+        "seg\\#1",
+        "#seg",
+        "?seg",
+        "/seg",
+        "a?seg=1",
+    ),
+    *("1?seg", "1/seg", "1:2/seg", "seg\u2100", "1#seg@x"),
+)
+FORMS = (
+    "redis://:{}@127.0.0.1:6399",
+    "redis://user:{}@127.0.0.1:6399/1",
+    "redis://{}:word@127.0.0.1:6399",
+    "rediss://:{}@127.0.0.1:6399",
+    "redis+sentinel://:{}@127.0.0.1:6399/stocks",
+    "rediss+cluster://user:{}@127.0.0.1:6399",
+    "unix://:{}@/run/valkey.sock",
+)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_password_that_is_not_escaped_is_neither_shown_nor_looked_up(
+    monkeypatch: pytest.MonkeyPatch, form: str, secret: str
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("a name was looked up"))
+
+    with pytest.raises(click.BadParameter) as raised:
+        StoreAddress().convert(form.format(secret), None, None)
+
+    message = raised.value.message
+    assert "seg" not in message
+    assert "127.0.0.1" not in message.partition("; in a user")[0]
+    assert message.startswith(f"'{form.partition('//')[0]}//…' cannot be used: ")
+    assert "%23" in message
+    assert "%3F" in message
+    assert message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "text", ["seg@h", "user:seg@h:1", "redis:seg@h", "redis:/:seg@h", "://seg", "seg#1//x", " redis://:seg@h"]
+)
+def test_what_is_no_url_at_all_shows_no_secret(text: str) -> None:
+    with pytest.raises(click.BadParameter) as raised:
+        StoreAddress().convert(text, None, None)
+
+    assert "seg" not in raised.value.format_message()
+
+
+@pytest.mark.parametrize("form", FORMS[:6])
+def test_a_password_that_is_escaped_is_taken_as_it_is(form: str) -> None:
+    secret = "#?/@:%[] é\\"  # noqa: S105  # of this test
+    url = form.format(quote(secret, safe=""))
+
+    assert StoreAddress().convert(url, None, None) == url
+    parameters = connection_parameters(parsed_store_url(url).node)
+    assert secret in {parameters.get("username"), parameters.get("password")}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -44,6 +45,72 @@ def test_one_worker_is_the_server_itself(tmp_path: Path) -> None:
     with ServerProcess("--data-dir", str(tmp_path), "--log-level", "debug", workers=1) as server:
         assert server.worker_ids == {}
         assert server.events("serving")[0]["workers"] == 1
+
+
+def test_a_worker_that_was_stopped_is_replaced(tmp_path: Path) -> None:
+    flags = ("--data-dir", str(tmp_path), "--log-level", "debug", "--worker-answer-seconds", "0.5")
+    with ServerProcess(*flags, workers=2) as server:
+        before = server.worker_ids
+
+        os.kill(before[1], signal.SIGSTOP)
+
+        wait_until(lambda: server.worker_ids[1] != before[1], what="another takes its place")
+        (killed,) = server.events("a worker does not answer; it is killed")
+        assert (killed["worker"], killed["process_id"]) == (1, before[1])
+        assert not runs(before[1])
+        assert server.worker_ids[2] == before[2]
+        for _ in range(CONNECTIONS):
+            call = Caller(server.target, OWN_CONNECTION)
+            call(IncrementRequest(counter="v"))
+            call.close()
+
+
+def test_a_worker_whose_event_loop_hangs_is_replaced(tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    code = (
+        "import asyncio, threading, time, pathlib\n"
+        "    async def hang():\n"
+        f"        while not pathlib.Path({str(go)!r}).exists():\n"
+        "            await asyncio.sleep(0.01)\n"
+        f"        pathlib.Path({str(go)!r}).unlink()\n"
+        "        time.sleep(1_000)\n"
+        "    get = asyncio.Runner.run\n"
+        "    def run(self, main, **more):\n"
+        "        async def both():\n"
+        "            task = asyncio.ensure_future(hang())\n"
+        "            return await main\n"
+        "        return get(self, both(), **more)\n"
+        "    asyncio.Runner.run = run"
+    )
+    flags = ("--data-dir", str(tmp_path / "data"), "--worker-answer-seconds", "0.5")
+    with ServerProcess(*flags, workers=2, environment=sabotage(tmp_path, code)) as server:
+        go.touch()
+
+        wait_until(lambda: bool(server.events("the worker runs again")), what="another takes its place")
+        assert server.events("a worker does not answer; it is killed")
+
+
+def test_a_supervisor_that_was_stopped_with_its_workers_kills_none(tmp_path: Path) -> None:
+    flags = ("--data-dir", str(tmp_path), "--log-level", "debug", "--worker-answer-seconds", "0.5")
+    with ServerProcess(*flags, workers=2) as server:
+        every = [server.process.pid, *server.worker_ids.values()]
+        for process_id in every:
+            os.kill(process_id, signal.SIGSTOP)
+        stopped_at = time.monotonic()
+        wait_until(lambda: time.monotonic() - stopped_at > 2.0, what="longer than two answers may take")
+        for process_id in every:
+            os.kill(process_id, signal.SIGCONT)
+
+        call = Caller(server.target, OWN_CONNECTION)
+        began_at = time.monotonic()
+
+        def has_served_on() -> bool:
+            call(IncrementRequest(counter="v"))
+            return time.monotonic() - began_at > 2.0
+
+        wait_until(has_served_on, what="it serves on")
+        call.close()
+        assert server.events("a worker does not answer; it is killed") == []
 
 
 def test_a_request_id_on_many_connections_counts_once_and_revisions_have_no_gap(tmp_path: Path) -> None:

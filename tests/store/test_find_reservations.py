@@ -38,7 +38,7 @@ def pages_of(url: str, query: FindReservations) -> list[list[str]]:
             while following is not None:
                 (page,) = await store.read([following])
                 assert isinstance(page, FoundReservations), page
-                pages.append([reservation.name.reservation_id for reservation in page.reservations])
+                pages.append([reservation.name.text for reservation in page.reservations])
                 following = replace(following, after=page.after) if page.after else None
             return pages
         finally:

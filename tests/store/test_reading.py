@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
 
 from tallykeeper_server.domain.errors import DefectError
-from tallykeeper_server.domain.levels import Counter, CounterName, StockLevel, StockName
+from tallykeeper_server.domain.levels import Counter, CounterName, DamagedLevel, StockLevel, StockName
 from tallykeeper_server.domain.queries import (
     CountNamespace,
     FindLevels,
@@ -37,7 +37,7 @@ async def answers(url: str, *queries: Query[Any]) -> list[object]:
 
 
 @pytest.mark.parametrize("rubbish", ["", "x", "1 2", "1 2 3 4 5 6"])
-def test_a_level_that_the_script_did_not_write_fails_its_own_query_alone(
+def test_a_level_that_the_script_did_not_write_is_read_as_damaged(
     store_url: str, raw_store: redis.Redis, namespace: str, rubbish: str
 ) -> None:
     raw_store.set(f"tk:{{{namespace}}}:counter:good", "7")
@@ -49,7 +49,10 @@ def test_a_level_that_the_script_did_not_write_fails_its_own_query_alone(
     )
 
     assert good_answer == [Counter(good, 7)]
-    assert isinstance(bad_answer, DefectError)
+    (damaged,) = cast("list[object]", bad_answer)
+    assert isinstance(damaged, DamagedLevel)
+    assert damaged.name == bad
+    assert damaged.damage
 
 
 def test_an_index_of_another_type_fails_its_own_query_alone(

@@ -12,7 +12,7 @@ from tallykeeper_client.commands.tables import Column
 
 COUNTER: Final = (
     Column[Counter]("counter", lambda counter: counter.counter),
-    Column[Counter]("value", lambda counter: counter.value, number=True),
+    Column[Counter]("value", lambda counter: words.DAMAGED if counter.damage else counter.value, number=True),
     Column[Counter]("min", lambda counter: counter.min if counter.HasField("min") else "", number=True),
     Column[Counter]("max", lambda counter: counter.max if counter.HasField("max") else "", number=True),
     Column[Counter]("expires", lambda counter: words.moment(counter.expire_time)),
@@ -21,12 +21,14 @@ COUNTER: Final = (
 STOCK: Final = (
     Column[StockLevel]("item", lambda level: level.item),
     Column[StockLevel]("location", lambda level: level.location),
-    Column[StockLevel]("on_hand", lambda level: level.on_hand, number=True),
-    Column[StockLevel]("reserved", lambda level: level.reserved, number=True),
-    Column[StockLevel]("available", lambda level: level.available, number=True),
-    Column[StockLevel]("safety_stock", lambda level: level.safety_stock, number=True),
-    Column[StockLevel]("backorder_limit", lambda level: level.backorder_limit, number=True),
-    Column[StockLevel]("low_stock_threshold", lambda level: level.low_stock_threshold, number=True),
+    Column[StockLevel]("on_hand", lambda level: words.DAMAGED if level.damage else level.on_hand, number=True),
+    Column[StockLevel]("reserved", lambda level: "" if level.damage else level.reserved, number=True),
+    Column[StockLevel]("available", lambda level: "" if level.damage else level.available, number=True),
+    Column[StockLevel]("safety_stock", lambda level: "" if level.damage else level.safety_stock, number=True),
+    Column[StockLevel]("backorder_limit", lambda level: "" if level.damage else level.backorder_limit, number=True),
+    Column[StockLevel](
+        "low_stock_threshold", lambda level: "" if level.damage else level.low_stock_threshold, number=True
+    ),
 )
 
 AVAILABILITY: Final = (
@@ -40,7 +42,7 @@ AVAILABILITY: Final = (
 
 RESERVATION: Final = (
     Column[Reservation]("reservation", lambda reservation: reservation.reservation_id),
-    Column[Reservation]("state", lambda reservation: words.state_word(reservation.state)),
+    Column[Reservation]("state", words.reservation_word),
     Column[Reservation]("holder", lambda reservation: reservation.holder),
     Column[Reservation]("lines", lambda reservation: ", ".join(map(words.reserved, reservation.lines))),
     Column[Reservation]("expires", lambda reservation: words.moment(reservation.expire_time)),
@@ -49,7 +51,7 @@ RESERVATION: Final = (
 ENTRY: Final = (
     Column[Entry]("revision", lambda entry: entry.revision, number=True),
     Column[Entry]("time", lambda entry: words.moment(entry.commit_time)),
-    Column[Entry]("operation", lambda entry: words.operation_word(entry.operation)),
+    Column[Entry]("operation", words.entry_word),
     Column[Entry]("changes", words.changes),
     Column[Entry]("reason", lambda entry: entry.reason),
     Column[Entry]("reference", lambda entry: entry.reference),

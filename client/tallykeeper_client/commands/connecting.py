@@ -42,13 +42,22 @@ class Connection:
                 credentials=tls_credentials(ca=self.ca, certificate=self.certificate, key=self.key)
                 if secured
                 else None,
-                token=self.token_file.read_text(encoding="ascii").strip() if self.token_file else self.token or None,
+                token=_token_in(self.token_file) if self.token_file else self.token or None,
             )
         except OSError as error:
             message = f"{error.filename} cannot be read: {error.strerror}"
             raise click.ClickException(message) from error
         except ValueError as error:
             raise click.UsageError(str(error)) from error
+
+
+def _token_in(path: Path) -> str:
+    """Return the token in a file. Raises ValueError if it is none, with nothing of what is in the file."""
+    token = path.read_bytes().decode("ascii", errors="replace").strip()
+    if not (token and token.isascii() and token.isprintable()):
+        message = f"{path} holds no token: a token is printable ASCII, and not empty"
+        raise ValueError(message)
+    return token
 
 
 def connects(command: Callable[..., ResultT]) -> Callable[..., ResultT]:

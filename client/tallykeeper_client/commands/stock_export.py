@@ -50,6 +50,15 @@ def export_stock(session: Session, *, path: Path | None, locations: Sequence[str
 
 
 def _levels(client: Client, locations: Sequence[str], item_prefix: str) -> Iterator[StockLevel]:
+    """Yield the levels. Fail at one that is damaged, because nobody knows its numbers."""
+    for level in _listed(client, locations, item_prefix):
+        if level.damage:
+            message = f"{level.item!r} at {level.location!r} is damaged in the store, so that it cannot be exported"
+            raise click.ClickException(message)
+        yield level
+
+
+def _listed(client: Client, locations: Sequence[str], item_prefix: str) -> Iterator[StockLevel]:
     if not locations:
         yield from client.iterate_stock(item_prefix, any_location=True, page_size=1000)
     for location in dict.fromkeys(locations):

@@ -1,18 +1,32 @@
 """What happened and what there is, in words."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallykeeper.v1.inventory_pb2 import LineAvailability
 from tallykeeper.v1.ledger_pb2 import Entry, EntryLine, OperationKind, RequestOutcome, ThresholdCrossing
 from tallykeeper.v1.namespace_pb2 import Durability
-from tallykeeper.v1.reservation_pb2 import ReservationLine, ReservationState
+from tallykeeper.v1.reservation_pb2 import Reservation, ReservationLine, ReservationState
+
+DAMAGED: Final = "damaged"
+"""What stands in the place of a value that the store has lost."""
 
 
 def state_word(state: int) -> str:
     """Name what a reservation is, as in ``active``."""
     return ReservationState.Name(state).removeprefix("RESERVATION_STATE_").lower()
+
+
+def reservation_word(reservation: Reservation) -> str:
+    """Name what a reservation is, or that it is damaged."""
+    return DAMAGED if reservation.damage else state_word(reservation.state)
+
+
+def entry_word(entry: Entry) -> str:
+    """Name the kind of an entry's mutation, or that the entry is damaged."""
+    return DAMAGED if entry.damage else operation_word(entry.operation)
 
 
 def operation_word(kind: int) -> str:
@@ -35,12 +49,14 @@ def changes(entry: Entry) -> str:
     told = [_change(line) for line in entry.lines]
     if entry.HasField("reservation"):
         told.insert(0, f"{entry.reservation.reservation_id} {state_word(entry.reservation.state)}")
+    if entry.damage:
+        told.insert(0, entry.damage)
     return "; ".join(told)
 
 
 def event(entry: Entry) -> str:
     """Tell of a mutation in one line, as it is told when it happens."""
-    told = f"{entry.revision}  {moment(entry.commit_time)}  {operation_word(entry.operation)}  {changes(entry)}"
+    told = f"{entry.revision}  {moment(entry.commit_time)}  {entry_word(entry)}  {changes(entry)}"
     return "  ".join(part for part in (told, entry.reason, entry.reference) if part)
 
 

@@ -6,7 +6,7 @@
 --            wall:          the caller's own clock, in milliseconds since 1970
 --            held:          the time that the caller has come to
 -- returns    revision:      as it is stored; nil if there is none
---            oldest:        the first revision that the ledger has; nil if it has none
+--            oldest:        an array of the first stream entry of the ledger; empty if it has none
 --            over:          the counters and active reservations whose time is up
 --            stock levels
 --            counters:      without those whose time is up
@@ -20,16 +20,14 @@ local redis_time = redis_clock[1] * 1000 + math.floor(redis_clock[2] / 1000)
 local reached = string.match(redis.call('GET', KEYS[2]) or '', '^%d+') or 0
 local now = math.max(math.min(redis_time, wall), held, reached + 0)
 
--- The fields of a stream entry are "time", the time, and then each revision with its entry.
-local FIRST_REVISION = 3
-
-local oldest = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1]
+-- From the first to the last ID that the script gives: what stands beyond them was written by someone else.
+local oldest = redis.call('XRANGE', KEYS[3], '0-1', '0-18446744073709551615', 'COUNT', 1)
 local until_now = string.format('%d', now)
 local counters_over = redis.call('ZCOUNT', KEYS[6], '-inf', until_now)
 local reservations_over = redis.call('ZCOUNT', KEYS[7], '-inf', until_now)
 return {
   redis.call('GET', KEYS[1]),
-  oldest and oldest[2][FIRST_REVISION] or false,
+  oldest,
   counters_over + reservations_over,
   redis.call('ZCARD', KEYS[4]),
   redis.call('ZCARD', KEYS[5]) - counters_over,

@@ -12,18 +12,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Counter(_message.Message):
-    __slots__ = ("counter", "value", "min", "max", "expire_time")
+    __slots__ = ("counter", "value", "min", "max", "expire_time", "damage")
     COUNTER_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     MIN_FIELD_NUMBER: _ClassVar[int]
     MAX_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DAMAGE_FIELD_NUMBER: _ClassVar[int]
     counter: str
     value: int
     min: int
     max: int
     expire_time: _timestamp_pb2.Timestamp
-    def __init__(self, counter: _Optional[str] = ..., value: _Optional[int] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    damage: str
+    def __init__(self, counter: _Optional[str] = ..., value: _Optional[int] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., damage: _Optional[str] = ...) -> None: ...
 
 class IncrementRequest(_message.Message):
     __slots__ = ("namespace", "request_id", "reason", "reference", "counter", "delta")

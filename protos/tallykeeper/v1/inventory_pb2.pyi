@@ -21,7 +21,7 @@ SHORTAGE_POLICY_REJECT: ShortagePolicy
 SHORTAGE_POLICY_TAKE_AVAILABLE: ShortagePolicy
 
 class StockLevel(_message.Message):
-    __slots__ = ("item", "location", "on_hand", "reserved", "safety_stock", "backorder_limit", "low_stock_threshold", "available")
+    __slots__ = ("item", "location", "on_hand", "reserved", "safety_stock", "backorder_limit", "low_stock_threshold", "available", "damage")
     ITEM_FIELD_NUMBER: _ClassVar[int]
     LOCATION_FIELD_NUMBER: _ClassVar[int]
     ON_HAND_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +30,7 @@ class StockLevel(_message.Message):
     BACKORDER_LIMIT_FIELD_NUMBER: _ClassVar[int]
     LOW_STOCK_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    DAMAGE_FIELD_NUMBER: _ClassVar[int]
     item: str
     location: str
     on_hand: int
@@ -38,7 +39,8 @@ class StockLevel(_message.Message):
     backorder_limit: int
     low_stock_threshold: int
     available: int
-    def __init__(self, item: _Optional[str] = ..., location: _Optional[str] = ..., on_hand: _Optional[int] = ..., reserved: _Optional[int] = ..., safety_stock: _Optional[int] = ..., backorder_limit: _Optional[int] = ..., low_stock_threshold: _Optional[int] = ..., available: _Optional[int] = ...) -> None: ...
+    damage: str
+    def __init__(self, item: _Optional[str] = ..., location: _Optional[str] = ..., on_hand: _Optional[int] = ..., reserved: _Optional[int] = ..., safety_stock: _Optional[int] = ..., backorder_limit: _Optional[int] = ..., low_stock_threshold: _Optional[int] = ..., available: _Optional[int] = ..., damage: _Optional[str] = ...) -> None: ...
 
 class StockKey(_message.Message):
     __slots__ = ("item", "location")

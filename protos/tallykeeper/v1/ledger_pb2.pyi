@@ -73,7 +73,7 @@ REQUEST_OUTCOME_REFUSED: RequestOutcome
 REQUEST_OUTCOME_INCOMPLETE: RequestOutcome
 
 class Entry(_message.Message):
-    __slots__ = ("revision", "commit_time", "operation", "request_id", "reason", "reference", "identity", "lines", "reservation")
+    __slots__ = ("revision", "commit_time", "operation", "request_id", "reason", "reference", "identity", "lines", "reservation", "damage", "missing_from")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     COMMIT_TIME_FIELD_NUMBER: _ClassVar[int]
     OPERATION_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +83,8 @@ class Entry(_message.Message):
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
     LINES_FIELD_NUMBER: _ClassVar[int]
     RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    DAMAGE_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FROM_FIELD_NUMBER: _ClassVar[int]
     revision: int
     commit_time: _timestamp_pb2.Timestamp
     operation: OperationKind
@@ -92,7 +94,9 @@ class Entry(_message.Message):
     identity: str
     lines: _containers.RepeatedCompositeFieldContainer[EntryLine]
     reservation: EntryReservation
-    def __init__(self, revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., operation: _Optional[_Union[OperationKind, str]] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., identity: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[EntryLine, _Mapping]]] = ..., reservation: _Optional[_Union[EntryReservation, _Mapping]] = ...) -> None: ...
+    damage: str
+    missing_from: int
+    def __init__(self, revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., operation: _Optional[_Union[OperationKind, str]] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., identity: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[EntryLine, _Mapping]]] = ..., reservation: _Optional[_Union[EntryReservation, _Mapping]] = ..., damage: _Optional[str] = ..., missing_from: _Optional[int] = ...) -> None: ...
 
 class EntryLine(_message.Message):
     __slots__ = ("counter", "item", "location", "change", "reserved_change", "crossings", "counter_after", "stock_after")

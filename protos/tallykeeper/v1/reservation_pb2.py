@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tallykeeper/v1/reservation.proto\x12\x0etallykeeper.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x02\n\x0bReservation\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .tallykeeper.v1.ReservationState\x12\x0e\n\x06holder\x18\x03 \x01(\t\x12.\n\x05lines\x18\x04 \x03(\x0b\x32\x1f.tallykeeper.v1.ReservationLine\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cresolve_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"[\n\x0fReservationLine\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0e\n\x06\x63opies\x18\x03 \x01(\x03\x12\x18\n\x10\x63opies_committed\x18\x04 \x01(\x03\"K\n\tStockLine\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x13\n\x06\x63opies\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\t\n\x07_copies\"\xd4\x01\n\x0eReserveRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x16\n\x0ereservation_id\x18\x05 \x01(\t\x12(\n\x05lines\x18\x06 \x03(\x0b\x32\x19.tallykeeper.v1.StockLine\x12&\n\x03ttl\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06holder\x18\x08 \x01(\t\"\x98\x01\n\x0fReserveResponse\x12\x30\n\x0breservation\x18\x01 \x01(\x0b\x32\x1b.tallykeeper.v1.Reservation\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"\x9b\x01\n\rCommitRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x16\n\x0ereservation_id\x18\x05 \x01(\t\x12(\n\x05lines\x18\x06 \x03(\x0b\x32\x19.tallykeeper.v1.StockLine\"\x97\x01\n\x0e\x43ommitResponse\x12\x30\n\x0breservation\x18\x01 \x01(\x0b\x32\x1b.tallykeeper.v1.Reservation\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"r\n\x0eReleaseRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x16\n\x0ereservation_id\x18\x05 \x01(\t\"\x98\x01\n\x0fReleaseResponse\x12\x30\n\x0breservation\x18\x01 \x01(\x0b\x32\x1b.tallykeeper.v1.Reservation\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"\x99\x01\n\rExtendRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x16\n\x0ereservation_id\x18\x05 \x01(\t\x12&\n\x03ttl\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x97\x01\n\x0e\x45xtendResponse\x12\x30\n\x0breservation\x18\x01 \x01(\x0b\x32\x1b.tallykeeper.v1.Reservation\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"X\n\x15GetReservationRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x16\n\x0ereservation_id\x18\x02 \x01(\t\x12\x14\n\x0cmin_revision\x18\x03 \x01(\x03\"J\n\x16GetReservationResponse\x12\x30\n\x0breservation\x18\x01 \x01(\x0b\x32\x1b.tallykeeper.v1.Reservation\"\xa2\x01\n\x17ListReservationsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x0c\n\x04item\x18\x03 \x01(\t\x12/\n\x05state\x18\x04 \x01(\x0e\x32 .tallykeeper.v1.ReservationState\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"f\n\x18ListReservationsResponse\x12\x31\n\x0creservations\x18\x01 \x03(\x0b\x32\x1b.tallykeeper.v1.Reservation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xb3\x01\n\x10ReservationState\x12!\n\x1dRESERVATION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18RESERVATION_STATE_ACTIVE\x10\x01\x12\x1f\n\x1bRESERVATION_STATE_COMMITTED\x10\x02\x12\x1e\n\x1aRESERVATION_STATE_RELEASED\x10\x03\x12\x1d\n\x19RESERVATION_STATE_EXPIRED\x10\x04\x32\x86\x04\n\x12ReservationService\x12J\n\x07Reserve\x12\x1e.tallykeeper.v1.ReserveRequest\x1a\x1f.tallykeeper.v1.ReserveResponse\x12G\n\x06\x43ommit\x12\x1d.tallykeeper.v1.CommitRequest\x1a\x1e.tallykeeper.v1.CommitResponse\x12J\n\x07Release\x12\x1e.tallykeeper.v1.ReleaseRequest\x1a\x1f.tallykeeper.v1.ReleaseResponse\x12G\n\x06\x45xtend\x12\x1d.tallykeeper.v1.ExtendRequest\x1a\x1e.tallykeeper.v1.ExtendResponse\x12_\n\x0eGetReservation\x12%.tallykeeper.v1.GetReservationRequest\x1a&.tallykeeper.v1.GetReservationResponse\x12\x65\n\x10ListReservations\x12\'.tallykeeper.v1.ListReservationsRequest\x1a(.tallykeeper.v1.ListReservationsResponseB\xa9\x01\n\x11io.tallykeeper.v1B\x10ReservationProtoP\x01ZFgithub.com/tallykeeper/tallykeeper/gen/go/tallykeeper/v1;tallykeeperv1\xa2\x02\x03TKX\xaa\x02\x0eTallykeeper.V1\xca\x02\x0eTallykeeper\\V1\xea\x02\x0fTallykeeper::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tallykeeper/v1/reservation.proto\x12\x0etallykeeper.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x02\n\x0bReservation\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .tallykeeper.v1.ReservationState\x12\x0e\n\x06holder\x18\x03 \x01(\t\x12.\n\x05lines\x18\x04 \x03(\x0b\x32\x1f.tallykeeper.v1.ReservationLine\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cresolve_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x06\x64\x61mage\x18\x08 \x01(\tH\x00\x88\x01\x01\x42\t\n\x07_damage\"[\n\x0fReservationLine\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0e\n\x06\x63opies\x18\x03 \x01(\x03\x12\x18\n\x10\x63opies_committed\x18\x04 \x01(\x03\"K\n\tStockLine\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x13\n\x06\x63opies\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\t\n\x07_copies\"\xd4\x01\n\x0eReserveRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x16\n\x0ereservation_id\x18\x05 \x01(\t\x12(\n\x05lines\x18\x06 \x03(\x0b\x32\x19.tallykeeper.v1.StockLine\x12&\n\x03ttl\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06holder\x18\x08 \x01(\t\"\x98\x01\n\x0fReserveResponse\x12\x30\n\x0breservation\x18\x01 \x01(\x0b\x32\x1b.tallykeeper.v1.Reservation\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"\x9b\x01\n\rCommitRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x16\n\x0ereservation_id\x18\x05 \x01(\t\x12(\n\x05lines\x18\x06 \x03(\x0b\x32\x19.tallykeeper.v1.StockLine\"\x97\x01\n\x0e\x43ommitResponse\x12\x30\n\x0breservation\x18\x01 \x01(\x0b\x32\x1b.tallykeeper.v1.Reservation\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"r\n\x0eReleaseRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x16\n\x0ereservation_id\x18\x05 \x01(\t\"\x98\x01\n\x0fReleaseResponse\x12\x30\n\x0breservation\x18\x01 \x01(\x0b\x32\x1b.tallykeeper.v1.Reservation\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"\x99\x01\n\rExtendRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x16\n\x0ereservation_id\x18\x05 \x01(\t\x12&\n\x03ttl\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x97\x01\n\x0e\x45xtendResponse\x12\x30\n\x0breservation\x18\x01 \x01(\x0b\x32\x1b.tallykeeper.v1.Reservation\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"X\n\x15GetReservationRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x16\n\x0ereservation_id\x18\x02 \x01(\t\x12\x14\n\x0cmin_revision\x18\x03 \x01(\x03\"J\n\x16GetReservationResponse\x12\x30\n\x0breservation\x18\x01 \x01(\x0b\x32\x1b.tallykeeper.v1.Reservation\"\xa2\x01\n\x17ListReservationsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x0c\n\x04item\x18\x03 \x01(\t\x12/\n\x05state\x18\x04 \x01(\x0e\x32 .tallykeeper.v1.ReservationState\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"f\n\x18ListReservationsResponse\x12\x31\n\x0creservations\x18\x01 \x03(\x0b\x32\x1b.tallykeeper.v1.Reservation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xb3\x01\n\x10ReservationState\x12!\n\x1dRESERVATION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18RESERVATION_STATE_ACTIVE\x10\x01\x12\x1f\n\x1bRESERVATION_STATE_COMMITTED\x10\x02\x12\x1e\n\x1aRESERVATION_STATE_RELEASED\x10\x03\x12\x1d\n\x19RESERVATION_STATE_EXPIRED\x10\x04\x32\x86\x04\n\x12ReservationService\x12J\n\x07Reserve\x12\x1e.tallykeeper.v1.ReserveRequest\x1a\x1f.tallykeeper.v1.ReserveResponse\x12G\n\x06\x43ommit\x12\x1d.tallykeeper.v1.CommitRequest\x1a\x1e.tallykeeper.v1.CommitResponse\x12J\n\x07Release\x12\x1e.tallykeeper.v1.ReleaseRequest\x1a\x1f.tallykeeper.v1.ReleaseResponse\x12G\n\x06\x45xtend\x12\x1d.tallykeeper.v1.ExtendRequest\x1a\x1e.tallykeeper.v1.ExtendResponse\x12_\n\x0eGetReservation\x12%.tallykeeper.v1.GetReservationRequest\x1a&.tallykeeper.v1.GetReservationResponse\x12\x65\n\x10ListReservations\x12\'.tallykeeper.v1.ListReservationsRequest\x1a(.tallykeeper.v1.ListReservationsResponseB\xa9\x01\n\x11io.tallykeeper.v1B\x10ReservationProtoP\x01ZFgithub.com/tallykeeper/tallykeeper/gen/go/tallykeeper/v1;tallykeeperv1\xa2\x02\x03TKX\xaa\x02\x0eTallykeeper.V1\xca\x02\x0eTallykeeper\\V1\xea\x02\x0fTallykeeper::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,38 +34,38 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tallykeeper.v1.reservation_
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021io.tallykeeper.v1B\020ReservationProtoP\001ZFgithub.com/tallykeeper/tallykeeper/gen/go/tallykeeper/v1;tallykeeperv1\242\002\003TKX\252\002\016Tallykeeper.V1\312\002\016Tallykeeper\\V1\352\002\017Tallykeeper::V1'
-  _globals['_RESERVATIONSTATE']._serialized_start=2287
-  _globals['_RESERVATIONSTATE']._serialized_end=2466
+  _globals['_RESERVATIONSTATE']._serialized_start=2319
+  _globals['_RESERVATIONSTATE']._serialized_end=2498
   _globals['_RESERVATION']._serialized_start=118
-  _globals['_RESERVATION']._serialized_end=416
-  _globals['_RESERVATIONLINE']._serialized_start=418
-  _globals['_RESERVATIONLINE']._serialized_end=509
-  _globals['_STOCKLINE']._serialized_start=511
-  _globals['_STOCKLINE']._serialized_end=586
-  _globals['_RESERVEREQUEST']._serialized_start=589
-  _globals['_RESERVEREQUEST']._serialized_end=801
-  _globals['_RESERVERESPONSE']._serialized_start=804
-  _globals['_RESERVERESPONSE']._serialized_end=956
-  _globals['_COMMITREQUEST']._serialized_start=959
-  _globals['_COMMITREQUEST']._serialized_end=1114
-  _globals['_COMMITRESPONSE']._serialized_start=1117
-  _globals['_COMMITRESPONSE']._serialized_end=1268
-  _globals['_RELEASEREQUEST']._serialized_start=1270
-  _globals['_RELEASEREQUEST']._serialized_end=1384
-  _globals['_RELEASERESPONSE']._serialized_start=1387
-  _globals['_RELEASERESPONSE']._serialized_end=1539
-  _globals['_EXTENDREQUEST']._serialized_start=1542
-  _globals['_EXTENDREQUEST']._serialized_end=1695
-  _globals['_EXTENDRESPONSE']._serialized_start=1698
-  _globals['_EXTENDRESPONSE']._serialized_end=1849
-  _globals['_GETRESERVATIONREQUEST']._serialized_start=1851
-  _globals['_GETRESERVATIONREQUEST']._serialized_end=1939
-  _globals['_GETRESERVATIONRESPONSE']._serialized_start=1941
-  _globals['_GETRESERVATIONRESPONSE']._serialized_end=2015
-  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=2018
-  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=2180
-  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=2182
-  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=2284
-  _globals['_RESERVATIONSERVICE']._serialized_start=2469
-  _globals['_RESERVATIONSERVICE']._serialized_end=2987
+  _globals['_RESERVATION']._serialized_end=448
+  _globals['_RESERVATIONLINE']._serialized_start=450
+  _globals['_RESERVATIONLINE']._serialized_end=541
+  _globals['_STOCKLINE']._serialized_start=543
+  _globals['_STOCKLINE']._serialized_end=618
+  _globals['_RESERVEREQUEST']._serialized_start=621
+  _globals['_RESERVEREQUEST']._serialized_end=833
+  _globals['_RESERVERESPONSE']._serialized_start=836
+  _globals['_RESERVERESPONSE']._serialized_end=988
+  _globals['_COMMITREQUEST']._serialized_start=991
+  _globals['_COMMITREQUEST']._serialized_end=1146
+  _globals['_COMMITRESPONSE']._serialized_start=1149
+  _globals['_COMMITRESPONSE']._serialized_end=1300
+  _globals['_RELEASEREQUEST']._serialized_start=1302
+  _globals['_RELEASEREQUEST']._serialized_end=1416
+  _globals['_RELEASERESPONSE']._serialized_start=1419
+  _globals['_RELEASERESPONSE']._serialized_end=1571
+  _globals['_EXTENDREQUEST']._serialized_start=1574
+  _globals['_EXTENDREQUEST']._serialized_end=1727
+  _globals['_EXTENDRESPONSE']._serialized_start=1730
+  _globals['_EXTENDRESPONSE']._serialized_end=1881
+  _globals['_GETRESERVATIONREQUEST']._serialized_start=1883
+  _globals['_GETRESERVATIONREQUEST']._serialized_end=1971
+  _globals['_GETRESERVATIONRESPONSE']._serialized_start=1973
+  _globals['_GETRESERVATIONRESPONSE']._serialized_end=2047
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=2050
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=2212
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=2214
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=2316
+  _globals['_RESERVATIONSERVICE']._serialized_start=2501
+  _globals['_RESERVATIONSERVICE']._serialized_end=3019
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 """The access file: TOML with tables of keys, certificates, issuers, grants and rates. One wrong word refuses all."""
 
+import json
 import math
 import re
 import tomllib
@@ -11,6 +12,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import jwt
 
+from tallykeeper_server.access import certificate_names
 from tallykeeper_server.access.policy import ALGORITHMS, AccessPolicy, ApiKey, Issuer, Rate
 from tallykeeper_server.access.roles import EVERYWHERE, Grant, Role
 from tallykeeper_server.domain.limits import PLACE_CHARACTERS_MAX, PLACE_PATTERN
@@ -19,10 +21,17 @@ from tallykeeper_server.file_stamps import FileStamp, stamp_of
 IDENTITY_BYTES_MAX: Final = 128
 KEY_ID_PATTERN: Final = r"[A-Za-z0-9-]{1,64}"
 _DIGEST_PATTERN: Final = r"[0-9a-f]{64}"
+_DIGESTS: Final = frozenset({"sha256"})
+_HEXADECIMAL: Final = re.compile(r"[0-9A-Fa-f]*")
 _TABLES: Final = ("key", "certificate", "issuer", "grant", "rate")
 _ROLES: Final = {role.name.lower(): role for role in Role if role}
 _LEEWAY_SECONDS: Final = 30.0
 _LEEWAY_SECONDS_MAX: Final = 300.0
+
+_PREFIX_RULE: Final = (
+    "1 to 64 printable ASCII characters with which the identities that it vouches for begin, as in 'jwt:'; or '*' if it"
+    " may vouch for every identity, those of keys and certificates too"
+)
 
 Value = TypeVar("Value")
 
@@ -96,7 +105,7 @@ class _Table:
         if value is None:
             self.refuse(f" lacks {key}, which must be {rule}")
         if not isinstance(value, types) or isinstance(value, bool):
-            self.refuse(f".{key} = {value!r} must be {rule}")
+            self.refuse(f".{key}{_shown(key, value)} must be {rule}")
         return value
 
     def text(self, key: str, pattern: str, rule: str, default: str | None = None) -> str:
@@ -106,8 +115,19 @@ class _Table:
         """
         value: str = self.take(key, str, rule, default)
         if not re.fullmatch(pattern, value):
-            self.refuse(f".{key} = {value!r} must be {rule}")
+            self.refuse(f".{key}{_shown(key, value)} must be {rule}")
         return value
+
+    def certificate_name(self) -> str:
+        """Return the name by which a certificate is known.
+
+        :raises AccessFileError: it is none.
+        """
+        value = self.text("san", r".+", certificate_names.RULE)
+        try:
+            return certificate_names.certificate_name(value)
+        except ValueError as error:
+            self.refuse(f".san = {value!r} must be {certificate_names.RULE}; {error}")
 
     def number(self, key: str, most: float, default: float | None = None, *, least: float = 0.0) -> float:
         """Return a number from the least to the most that it may be.
@@ -195,14 +215,14 @@ def _by_name(tables: Sequence[_Table], key: str, read: Callable[[_Table, str], V
 
 _NAMES: Final[Mapping[str, Callable[[_Table], str]]] = {
     "id": lambda table: table.text("id", KEY_ID_PATTERN, "1 to 64 letters, digits and hyphens"),
-    "san": lambda table: table.text("san", r".+", "a subject alternative name, as in spiffe://shop/web"),
+    "san": lambda table: table.certificate_name(),
     "issuer": lambda table: table.text("issuer", r".+", "the iss of its tokens"),
     "identity": lambda table: table.identity(all_allowed=True),
 }
 
 
 def _key_of(table: _Table, _: str) -> ApiKey:
-    digest = table.text("sha256", _DIGEST_PATTERN, "64 hexadecimal digits, as tallykeeper new-key gives them")
+    digest = table.text("sha256", _DIGEST_PATTERN, "64 hexadecimal digits, as `tallykeeper access key` gives them")
     return ApiKey(table.identity(), bytes.fromhex(digest), table.moment("not_after"))
 
 
@@ -218,7 +238,7 @@ def _issuer_of(table: _Table, issuer: str) -> Issuer:
         algorithms=table.texts("algorithms", "|".join(sorted(ALGORITHMS)), f"some of {told}"),
         jwks=_key_set_of(table),
         claim=table.text("claim", r".+", "the name of a claim", "sub"),
-        prefix=table.text("prefix", r"[ -~]{0,64}", "0 to 64 printable ASCII characters", ""),
+        prefix="" if (prefix := table.text("prefix", r"[ -~]{1,64}", _PREFIX_RULE)) == EVERYWHERE else prefix,
         leeway_seconds=table.number("leeway_seconds", _LEEWAY_SECONDS_MAX, _LEEWAY_SECONDS),
     )
 
@@ -228,8 +248,24 @@ def _key_set_of(table: _Table) -> jwt.PyJWKSet:
     table.files[path] = stamp_of(path)
     try:
         return jwt.PyJWKSet.from_json(_text_of(path))
+    except json.JSONDecodeError as error:
+        table.refuse(f".jwks: {path} is not a JSON Web Key Set: it is not JSON (line {error.lineno})")
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
-        table.refuse(f".jwks: {path} is not a JSON Web Key Set that can be used: {error}")
+        table.refuse(f".jwks: {path} is not a JSON Web Key Set that can be used: {_fault_of(error)}")
+
+
+def _fault_of(error: Exception) -> str:
+    """Say what is wrong with a key set, and nothing of what is in it: by mistake, that may be private keys."""
+    if isinstance(error, jwt.PyJWKSetError):
+        return "it has no key of a kind that is known"
+    return "a key in it is broken" if isinstance(error, jwt.PyJWTError) else "it is not an object with keys"
+
+
+def _shown(key: str, value: object) -> str:
+    """Return a value as an error shows it: nothing of what may be a secret that was put in the wrong place."""
+    if isinstance(value, str) and (value.startswith("tk.") or (key in _DIGESTS and not _HEXADECIMAL.fullmatch(value))):
+        return f" ({len(value)} characters)"
+    return f" = {value!r}"
 
 
 def _grants_of(tables: Sequence[_Table]) -> dict[str, tuple[Grant, ...]]:

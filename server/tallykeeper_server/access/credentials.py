@@ -3,17 +3,24 @@
 import hashlib
 import hmac
 import math
+import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import jwt
 
-from tallykeeper_server.access.access_file import is_identity
+from tallykeeper_server.access.access_file import KEY_ID_PATTERN, is_identity
+from tallykeeper_server.access.certificate_names import names_in_certificate
+from tallykeeper_server.access.errors import (
+    CredentialExpiredError,
+    CredentialInvalidError,
+    CredentialMissingError,
+    Fault,
+)
 from tallykeeper_server.access.policy import AccessPolicy, Issuer
 from tallykeeper_server.access.roles import Caller
-from tallykeeper_server.domain.errors import TallyError
 
 _SCHEME: Final = "bearer "
 _KEY_MARK: Final = "tk."
@@ -21,36 +28,16 @@ _SECRET_BYTES: Final = 32
 _CREDENTIAL_BYTES_MAX: Final = 8_192
 _REMEMBERED_MAX: Final = 10_000
 _NO_DIGEST: Final = bytes(32)
-
-
-class CredentialMissingError(TallyError):
-    """The call says not who makes it."""
-
-    reason = "CREDENTIAL_MISSING"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "this server asks who calls: send 'authorization: Bearer <API key or token>', or use a certificate that it"
-            " knows"
-        )
-
-
-class CredentialInvalidError(TallyError):
-    """The credential is none that this server knows. Which part of it is wrong is not told."""
-
-    reason = "CREDENTIAL_INVALID"
-
-    def __init__(self) -> None:
-        super().__init__("the credential is not one that this server knows")
-
-
-class CredentialExpiredError(TallyError):
-    """The credential was good, and is no more."""
-
-    reason = "CREDENTIAL_EXPIRED"
-
-    def __init__(self) -> None:
-        super().__init__("the credential has expired: get a new one")
+_SHOWN_CHARACTERS_MAX: Final = 200
+_FAULTS: Final[Mapping[type[Exception], Fault]] = {
+    jwt.InvalidAudienceError: Fault.TOKEN_AUDIENCE,
+    jwt.ImmatureSignatureError: Fault.TOKEN_NOT_YET,
+    jwt.InvalidIssuedAtError: Fault.TOKEN_ISSUED_AT,
+    jwt.InvalidIssuerError: Fault.TOKEN_ISSUER,
+    jwt.MissingRequiredClaimError: Fault.TOKEN_CLAIM,
+    jwt.InvalidAlgorithmError: Fault.TOKEN_ALGORITHM,
+    jwt.InvalidSignatureError: Fault.TOKEN_SIGNATURE,
+}
 
 
 def new_api_key(key_id: str) -> tuple[str, bytes]:
@@ -72,37 +59,47 @@ class Authenticator:
         self._callers: dict[tuple[str, float], Caller] = {}
         self._tokens: dict[bytes, Caller] = {}
 
-    def caller(self, authorizations: Sequence[str], alternative_names: Sequence[str]) -> Caller:
-        """Return who calls: by the authorization if there is one, else by the certificate's alternative names.
+    def caller(self, authorizations: Sequence[str], certificate: bytes | None = None) -> Caller:
+        """Return who calls: by the authorization if there is one, else by the certificate, in PEM or DER form.
 
         :raises TallyError: nobody, somebody unknown, or a credential that has expired.
         """
-        caller = self._by_authorization(authorizations) if authorizations else self._by_certificate(alternative_names)
+        caller = self._by_authorization(authorizations) if authorizations else self._by_certificate(certificate)
         if caller.expires_at <= self._wall_clock():
-            raise CredentialExpiredError
+            raise CredentialExpiredError({"identity": caller.identity})
         return caller
 
     def _by_authorization(self, authorizations: Sequence[str]) -> Caller:
         text = authorizations[0]
-        if len(authorizations) > 1 or len(text) > _CREDENTIAL_BYTES_MAX or text[: len(_SCHEME)].lower() != _SCHEME:
-            raise CredentialInvalidError
+        if len(authorizations) > 1:
+            raise CredentialInvalidError(Fault.SEVERAL)
+        if len(text) > _CREDENTIAL_BYTES_MAX:
+            raise CredentialInvalidError(Fault.TOO_LONG)
+        if text[: len(_SCHEME)].lower() != _SCHEME:
+            raise CredentialInvalidError(Fault.SCHEME)
         credential = text[len(_SCHEME) :].strip()
         return self._by_key(credential) if credential.startswith(_KEY_MARK) else self._by_token(credential)
 
     def _by_key(self, credential: str) -> Caller:
-        key_id, _, secret = credential.removeprefix(_KEY_MARK).partition(".")
+        key_id, dot, secret = credential.removeprefix(_KEY_MARK).partition(".")
+        if not (dot and secret and re.fullmatch(KEY_ID_PATTERN, key_id)):
+            raise CredentialInvalidError(Fault.KEY_FORM)
         key = self._policy.keys.get(key_id)
         digest = hashlib.sha256(secret.encode()).digest()
         if not hmac.compare_digest(digest, _NO_DIGEST if key is None else key.digest) or key is None:
-            raise CredentialInvalidError
+            raise CredentialInvalidError(Fault.KEY_ID if key is None else Fault.KEY_SECRET, {"key_id": key_id})
         return self._called(key.identity, key.expires_at)
 
-    def _by_certificate(self, alternative_names: Sequence[str]) -> Caller:
+    def _by_certificate(self, certificate: bytes | None) -> Caller:
+        alternative_names = names_in_certificate(certificate) if certificate else ()
         identities = {self._policy.certificates.get(name) for name in alternative_names} - {None}
+        names = _shown(", ".join(alternative_names))
         if not identities:
-            raise CredentialInvalidError if alternative_names else CredentialMissingError
-        if len(identities) > 1:
-            raise CredentialInvalidError  # it would be anybody's guess who calls
+            if not alternative_names:
+                raise CredentialMissingError
+            raise CredentialInvalidError(Fault.CERTIFICATE_UNKNOWN, {"names": names})
+        if len(identities) > 1:  # it would be anybody's guess who calls
+            raise CredentialInvalidError(Fault.CERTIFICATE_AMBIGUOUS, {"names": names})
         return self._called(str(identities.pop()), math.inf)
 
     def _by_token(self, token: str) -> Caller:
@@ -117,8 +114,9 @@ class Authenticator:
 
     def _verified(self, token: str) -> Caller:
         """Return whom a token is for. https://www.rfc-editor.org/rfc/rfc8725 says what is to be looked at."""
+        issuer = self._issuer_of(token)
+        about = {"issuer": issuer.issuer}
         try:
-            issuer = self._issuer_of(token)
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key=_key_for(token, issuer),
@@ -129,20 +127,24 @@ class Authenticator:
                 options={"require": ["exp", "iss", "aud", issuer.claim]},
             )
         except jwt.ExpiredSignatureError as error:
-            raise CredentialExpiredError from error
+            raise CredentialExpiredError(about) from error
         except (jwt.PyJWTError, ValueError, TypeError) as error:
-            raise CredentialInvalidError from error
+            fault = next((each for kind, each in _FAULTS.items() if isinstance(error, kind)), Fault.TOKEN_UNREADABLE)
+            raise CredentialInvalidError(fault, about) from error
         name = claims[issuer.claim]
         if not isinstance(name, str) or not name or not is_identity(issuer.prefix + name):
-            raise CredentialInvalidError
+            raise CredentialInvalidError(Fault.TOKEN_NAME, about)
         return self._called(issuer.prefix + name, float(claims["exp"]) + issuer.leeway_seconds)
 
     def _issuer_of(self, token: str) -> Issuer:
         """Return who says to have made a token; whether it is true is to be seen."""
-        unverified = jwt.decode(token, options={"verify_signature": False})
+        try:
+            unverified = jwt.decode(token, options={"verify_signature": False})
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            raise CredentialInvalidError(Fault.TOKEN_FORM) from error
         issuer = self._policy.issuers.get(str(unverified.get("iss")))
         if issuer is None:
-            raise CredentialInvalidError
+            raise CredentialInvalidError(Fault.TOKEN_ISSUER, {"issuer": _shown(str(unverified.get("iss")))})
         return issuer
 
     def _called(self, identity: str, expires_at: float) -> Caller:
@@ -164,6 +166,16 @@ def _key_for(token: str, issuer: Issuer) -> jwt.PyJWK:
     keys: list[jwt.PyJWK] = issuer.jwks.keys
     key_id = header.get("kid")
     found = [key for key in keys if key.key_id == key_id] if key_id is not None else keys
-    if len(found) != 1 or found[0].algorithm_name != header.get("alg"):
-        raise CredentialInvalidError
+    about = {"issuer": issuer.issuer, "key_id": _shown(str(key_id))}
+    if not found:
+        raise CredentialInvalidError(Fault.TOKEN_KEY_ID, about)
+    if len(found) > 1:
+        raise CredentialInvalidError(Fault.TOKEN_KEYS, about)
+    if found[0].algorithm_name != header.get("alg"):
+        raise CredentialInvalidError(Fault.TOKEN_KEY_ALGORITHM, about)
     return found[0]
+
+
+def _shown(text: str) -> str:
+    """Return what a peer sent as the log shows it: escaped, and not too long."""
+    return ascii(text[:_SHOWN_CHARACTERS_MAX])[1:-1]

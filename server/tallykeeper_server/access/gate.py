@@ -1,16 +1,24 @@
 """The gate: every call comes by, and is told who it is, or to stay outside. It follows its files while they change."""
 
-from collections.abc import Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import structlog
 
 from tallykeeper_server.access.access_file import AccessFileError, read_access_file
 from tallykeeper_server.access.credentials import Authenticator
+from tallykeeper_server.access.errors import CredentialRefusedError
+from tallykeeper_server.access.policy import AccessPolicy
 from tallykeeper_server.access.rate_limits import RateLimits
 from tallykeeper_server.access.roles import Caller, Role
 from tallykeeper_server.domain.errors import TallyError
 from tallykeeper_server.file_stamps import FileStamp, stamp_of
+
+_REFUSALS_LOGGED_MAX: Final = 10
+"""How many refusals are logged within a second: who sends bad credentials without end fills no disk."""
 
 log = structlog.get_logger()
 
@@ -28,6 +36,35 @@ class PermissionDeniedError(TallyError):
         )
 
 
+class RefusalLog:
+    """Logs why credentials are refused, and never a credential. A flood of refusals is counted, and not logged."""
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.monotonic, write: Callable[..., None] | None = None
+    ) -> None:
+        """``clock`` gives seconds. ``write`` writes the fields of a line; into the log, if there is none."""
+        self._clock = clock
+        self._began_at = -math.inf
+        self._logged = self._unlogged = 0
+        self._write = write or _write_refusal
+
+    def note(self, error: CredentialRefusedError) -> None:
+        """Log a refusal, unless there were too many within the last second."""
+        now = self._clock()
+        if now - self._began_at >= 1.0:
+            self._began_at, self._logged = now, 0
+        if self._logged >= _REFUSALS_LOGGED_MAX:
+            self._unlogged += 1
+            return
+        unlogged = {"unlogged": self._unlogged} if self._unlogged else {}
+        self._logged, self._unlogged = self._logged + 1, 0
+        self._write(reason=error.reason, cause=error.fault.words, **error.about, **unlogged)
+
+
+def _write_refusal(**fields: object) -> None:
+    log.warning("credential refused", **fields)
+
+
 class Gate:
     """Who may come in, by the access file as it was when it was last right."""
 
@@ -38,25 +75,31 @@ class Gate:
         """
         self._path = path
         self._files: Mapping[Path, FileStamp] = {}
-        self._open()
+        policy = self._read()
+        self._rates = RateLimits(policy)
+        self._refusals = RefusalLog()
         self.version = 1
         """Another as soon as the file has changed: who was let in before must come by again."""
 
-    def admit(self, authorizations: Sequence[str], alternative_names: Sequence[str]) -> Caller:
-        """Return who calls, by the values of ``authorization`` and the names of the certificate.
+    def admit(self, authorizations: Sequence[str], certificate: bytes | None) -> Caller:
+        """Return who calls, by the values of ``authorization`` and the certificate, in PEM or DER form.
 
         :raises TallyError: it is not known who, or they call too often.
         """
-        caller = self._authenticator.caller(authorizations, alternative_names)
+        caller = self.recognise(authorizations, certificate)
         self._rates.take(caller.identity)
         return caller
 
-    def recognise(self, authorizations: Sequence[str], alternative_names: Sequence[str]) -> Caller:
+    def recognise(self, authorizations: Sequence[str], certificate: bytes | None) -> Caller:
         """Return who calls, as admit does, of a call that was let in before.
 
         :raises TallyError: it is not known who.
         """
-        return self._authenticator.caller(authorizations, alternative_names)
+        try:
+            return self._authenticator.caller(authorizations, certificate)
+        except CredentialRefusedError as error:
+            self._refusals.note(error)
+            raise
 
     def charge(self, caller: Caller, calls: int) -> None:
         """Count further calls that came as one which was let in."""
@@ -68,19 +111,20 @@ class Gate:
         if stamps == self._files:
             return
         try:
-            self._open()
+            policy = self._read()
         except AccessFileError as error:
             log.error("access stays as it was", error=str(error))  # noqa: TRY400  # the line says it all
             self._files = stamps
             return
+        self._rates.follow(policy)
         self.version += 1
         log.info("access has changed", file=str(self._path))
 
-    def _open(self) -> None:
+    def _read(self) -> AccessPolicy:
         policy = read_access_file(self._path)
         self._authenticator = Authenticator(policy)
-        self._rates = RateLimits(policy)
         self._files = policy.files
+        return policy
 
 
 def check(caller: Caller, role: Role, namespace: str) -> None:

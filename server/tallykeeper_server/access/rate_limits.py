@@ -32,7 +32,15 @@ class RateLimits:
         """``clock`` gives seconds."""
         self._policy = policy
         self._clock = clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[str, tuple[float, float, Rate]] = OrderedDict()
+        """By identity: calls that are left, when that was so, and the rate that it was filled by."""
+
+    def follow(self, policy: AccessPolicy) -> None:
+        """Go by another policy from now on. It may be called from any thread.
+
+        A bucket stays as full as it was, in proportion if its size changes: a change of the file is no new start.
+        """
+        self._policy = policy
 
     def take(self, identity: str) -> None:
         """Let somebody make a call.
@@ -43,10 +51,12 @@ class RateLimits:
         if rate is None:
             return
         now = self._clock()
-        tokens, at = self._buckets.pop(identity, (rate.burst, now))
-        tokens = min(rate.burst, tokens + (now - at) * rate.calls_per_second)
+        tokens, at, filled_by = self._buckets.pop(identity, (rate.burst, now, rate))
+        tokens = min(filled_by.burst, tokens + (now - at) * filled_by.calls_per_second)
+        if filled_by != rate:
+            tokens *= rate.burst / filled_by.burst
         allowed = tokens >= 1
-        self._buckets[identity] = (tokens - 1 if allowed else tokens, now)
+        self._buckets[identity] = (tokens - 1 if allowed else tokens, now, rate)
         if len(self._buckets) > _BUCKETS_MAX:
             self._buckets.popitem(last=False)
         if not allowed:
@@ -56,5 +66,5 @@ class RateLimits:
     def charge(self, identity: str, calls: int) -> None:
         """Count further calls that came as one which has been let in: they are paid for before the next."""
         if identity in self._buckets:
-            tokens, at = self._buckets[identity]
-            self._buckets[identity] = (tokens - calls, at)
+            tokens, at, rate = self._buckets[identity]
+            self._buckets[identity] = (tokens - calls, at, rate)

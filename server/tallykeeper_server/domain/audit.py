@@ -8,6 +8,7 @@ from tallykeeper_server.domain.entries import Entry, EntryLine
 from tallykeeper_server.domain.levels import (
     Counter,
     CounterName,
+    DamagedLevel,
     Reservation,
     ReservationName,
     ReservationState,
@@ -25,7 +26,7 @@ class Difference:
     """One thing that is not what the ledger says, in words."""
 
     kind: str
-    """stock, counter, reservation or ledger."""
+    """stock, counter, reservation, ledger, or damaged_entry."""
     name: str
     location: str
     revision: int
@@ -74,13 +75,22 @@ class Audit:
     def apply(self, entry: Entry) -> None:
         """Take the next entry."""
         expected, self.revision = self.revision + 1, max(self.revision, entry.revision)
-        if entry.revision != expected:
-            self._differ("ledger", "", f"revision {expected}", f"revision {entry.revision}")
+        if entry.first_revision != expected:
+            self._differ("ledger", "", f"revision {expected}", f"revision {entry.first_revision}")
+        if entry.stream_id:
+            self._differ("damaged_entry", entry.stream_id, "an entry that the server wrote", entry.damage)
+        elif entry.damage:
+            self._differ("ledger", "", f"revision {expected}", entry.damage)
         for line in entry.lines:
             self._check_line(line, entry)
             self._levels[line.name] = line.after
         if entry.reservation is not None:
             self._take_reservation(entry, entry.reservation)
+
+    def find_stray(self, stream_id: str) -> None:
+        """Note that the ledger's stream has an entry which no script has written, and which stops all changes."""
+        words = "an ID that the server does not give; the namespace cannot be changed until the entry is deleted"
+        self._differ("damaged_entry", stream_id, "no entry", words)
 
     def miss(self, revision: int) -> None:
         """Note that there are no entries up to a revision which there should be."""
@@ -92,8 +102,14 @@ class Audit:
         words = "dropped before they could be replayed: the ledger is too short for so many changes"
         self._differ("ledger", "", f"entries after revision {self.revision}", words)
 
-    def compare_level(self, name: CountedName, actual: Counted | None, *, now_ms: int) -> None:
+    def compare_level(self, name: CountedName, actual: Counted | DamagedLevel | None, *, now_ms: int) -> None:
         """Compare what the store has under a name with what the ledger says last."""
+        if isinstance(actual, DamagedLevel):
+            self.levels_checked += 1
+            known = name in self._levels or self.from_revision == 1
+            expected_words = _words_of(self._levels.get(name)) if known else "a level that the server wrote"
+            self._differ_about(name, expected_words, _damage_of(actual))
+            return
         if name not in self._levels and self.from_revision > 1:
             self.levels_unchecked += actual is not None
             return
@@ -108,9 +124,14 @@ class Audit:
             if actual.reserved != held:
                 self._differ_about(name, f"reserved {held}, as open reservations hold", f"reserved {actual.reserved}")
 
-    def compare_reservation(self, name: ReservationName, actual: Reservation | None) -> None:
+    def compare_reservation(self, name: ReservationName, actual: Reservation | DamagedLevel | None) -> None:
         """Compare a reservation of the store with the ledger's. One that is not known yet is taken as it is."""
         hold = self._holds.get(name)
+        if isinstance(actual, DamagedLevel):
+            self.reservations_checked += 1
+            known = _state_of(hold.reservation, hold.copies) if hold else "a reservation that the server wrote"
+            self._differ("reservation", name.reservation_id, known, _damage_of(actual))
+            return
         if hold is None and self.from_revision > 1:
             if actual is not None and actual.state is ReservationState.ACTIVE:
                 self._open(actual, {line.name: line.copies for line in actual.lines})
@@ -206,6 +227,10 @@ def _changed(level: Counted | None, line: EntryLine) -> tuple[int, int]:
 
 def _given_back(changes: Mapping[StockName, int]) -> Mapping[StockName, int]:
     return {level: -change for level, change in changes.items()}
+
+
+def _damage_of(level: DamagedLevel) -> str:
+    return f"a damaged text: {level.damage}"
 
 
 def _words_of(level: Counted | None) -> str:

@@ -198,5 +198,16 @@ class DeadlineExceededError(TallyError):
     reason = "DEADLINE_EXCEEDED"
 
 
+class LevelDamagedError(TallyError):
+    """The level that was asked for is stored as a text that the script did not write."""
+
+    reason = "LEVEL_DAMAGED"
+
+    def __init__(self, subject: str, damage: str, facts: Mapping[str, str]) -> None:
+        super().__init__(
+            f"the stored text of {subject} is damaged: {damage}; VerifyNamespace tells what it must be", facts
+        )
+
+
 class DefectError(TallyError):
     """A defect of the server: logged, and not shown to the caller."""

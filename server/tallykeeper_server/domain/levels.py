@@ -121,7 +121,20 @@ LevelName: TypeAlias = CounterName | StockName | ReservationName
 Level: TypeAlias = Counter | StockLevel | Reservation
 
 
-def level_at(level: Level, now_ms: int) -> Level | None:
+@dataclass(frozen=True, slots=True)
+class DamagedLevel:
+    """A level whose stored text the script did not write, so that nothing is known of it but its name."""
+
+    name: LevelName
+    damage: str
+    """What is wrong with the text, in words."""
+
+
+ReadLevel: TypeAlias = Level | DamagedLevel
+"""A level as it is read: one that is damaged does not keep others from being read."""
+
+
+def level_at(level: ReadLevel, now_ms: int) -> ReadLevel | None:
     """Return a level as it is at a time: a counter is gone, an active reservation expired, when its time is up."""
     if isinstance(level, Counter):
         return None if level.expire_at_ms is not None and level.expire_at_ms <= now_ms else level

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from tallykeeper_server.domain.entries import Entry
-from tallykeeper_server.domain.levels import Level, LevelName, Reservation, ReservationState
+from tallykeeper_server.domain.levels import DamagedLevel, LevelName, ReadLevel, Reservation, ReservationState
 
 Answer = TypeVar("Answer")
 
@@ -25,7 +25,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class GetLevels(Query[Sequence[Level | None]]):
+class GetLevels(Query[Sequence[ReadLevel | None]]):
     """Levels by name, as they are at one moment. The answer has None for each that does not exist."""
 
     namespace: str
@@ -49,7 +49,7 @@ class SnapshotAnswer:
     revision: int
     time_ms: int
     """The time that the namespace had come to, in milliseconds since 1970; what was forgotten was over by then."""
-    levels: tuple[Level | None, ...]
+    levels: tuple[ReadLevel | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class FoundLevels:
 
     revision: int
     """The namespace's, at that moment."""
-    levels: tuple[Level, ...]
+    levels: tuple[ReadLevel, ...]
     """Those that exist: of the ranges in their order, and then those by name."""
     after: LevelName | None
     """The name after which the rest of the ranges begins; None if there is no rest."""
@@ -149,7 +149,7 @@ class FindReservations(Query["FoundReservations"]):
 class FoundReservations:
     """The answer to a FindReservations: each in the state that it was in at that moment."""
 
-    reservations: tuple[Reservation, ...]
+    reservations: tuple[Reservation | DamagedLevel, ...]
     after: ListedReservation | None
     """The place after which the next page begins; None if this is the last."""
 
@@ -165,6 +165,16 @@ class ReadLedger(Query[Sequence[Entry]]):
     after: int | None = None
     before: int | None = None
     scripts_max: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FindStrayEntry(Query[str | None]):
+    """The ID of the first entry of the ledger's stream that no script has given; None if there is none.
+
+    Behind one, Redis takes no entry of the script, so that the namespace cannot be changed.
+    """
+
+    namespace: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from itertools import starmap
 from typing import Final
 
-from tallykeeper_server.domain.errors import RefusedError, RefusedLine
-from tallykeeper_server.domain.levels import CounterName, LevelName, ReservationName, StockName
+from tallykeeper_server.domain.errors import LevelDamagedError, RefusedError, RefusedLine
+from tallykeeper_server.domain.levels import CounterName, DamagedLevel, LevelName, ReservationName, StockName
 from tallykeeper_server.domain.mutations import Mutation, Refused
 
 _LINES_TOLD_MAX: Final = 20
@@ -81,6 +81,16 @@ def refusal(reason: str, facts: Mapping[str, str]) -> RefusedError:
 def not_found(name: LevelName) -> RefusedError:
     """Return the error for a level that a query asked for and that is not there."""
     return refusal(_NOT_FOUND.get(type(name), "RESERVATION_NOT_FOUND"), name.facts)
+
+
+def damaged(level: DamagedLevel) -> LevelDamagedError:
+    """Return the error for a level that a query asked for and that cannot be read."""
+    name = level.name
+    if isinstance(name, StockName):
+        subject = f"{name.item!r} at {name.location!r}"
+    else:
+        subject = f"{'counter' if isinstance(name, CounterName) else 'reservation'} {name.text!r}"
+    return LevelDamagedError(subject, level.damage, name.facts)
 
 
 def total_overflow(item: str) -> RefusedError:

@@ -8,6 +8,7 @@ from tallykeeper_server.domain.entries import Entry
 from tallykeeper_server.domain.levels import LevelName
 from tallykeeper_server.domain.queries import (
     FindLevels,
+    FindStrayEntry,
     FoundLevels,
     ListedReservation,
     ListNames,
@@ -47,6 +48,10 @@ class EngineSource:
     async def read_ledger(self, query: ReadLedger) -> Sequence[Entry]:
         """Return some entries."""
         return await self._engine.ask(query, deadline=self._next_deadline())
+
+    async def stray_entry(self, namespace: str) -> str | None:
+        """Return the ID of the first entry of the ledger's stream that no script has given, if there is one."""
+        return await self._engine.ask(FindStrayEntry(namespace), deadline=self._next_deadline())
 
     async def snapshot(self, query: Snapshot) -> SnapshotAnswer:
         """Return levels and the revision, as they are at one moment."""

@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar, cast
 
 from tallykeeper_server.domain.audit import Audit, Counted, CountedName
 from tallykeeper_server.domain.entries import Entry
-from tallykeeper_server.domain.levels import LevelName, Reservation, ReservationName, ReservationState
+from tallykeeper_server.domain.levels import DamagedLevel, LevelName, Reservation, ReservationName, ReservationState
 from tallykeeper_server.domain.queries import (
     Kind,
     ListedReservation,
@@ -33,6 +33,9 @@ class AuditSource(Protocol):
 
     async def read_ledger(self, query: ReadLedger) -> Sequence[Entry]:
         """Return some entries."""
+
+    async def stray_entry(self, namespace: str) -> str | None:
+        """Return the ID of the first entry of the ledger's stream that no script has given, if there is one."""
 
     async def snapshot(self, query: Snapshot) -> SnapshotAnswer:
         """Return levels and the revision, as they are at one moment."""
@@ -84,6 +87,9 @@ class _Verification:
         await self._begin()
         await self._compare_reservations()
         await self._compare_levels()
+        stray_id = await self._source.stray_entry(self._namespace)
+        if stray_id is not None:
+            self.audit.find_stray(stray_id)
 
     async def _begin(self) -> None:
         """Replay what there is up to now."""
@@ -100,7 +106,7 @@ class _Verification:
         for names in _chunks(list(dict.fromkeys(chain(listed, self.audit.reservations)))):
             snapshot = await self._snapshot(names)
             for name, level in zip(names, snapshot.levels, strict=True):
-                self.audit.compare_reservation(name, cast("Reservation | None", level))
+                self.audit.compare_reservation(name, cast("Reservation | DamagedLevel | None", level))
 
     async def _compare_levels(self) -> None:
         """Compare the levels that there are, and those that the ledger tells of."""
@@ -108,7 +114,7 @@ class _Verification:
         for names in _chunks(list(dict.fromkeys(chain(listed, self.audit.names)))):
             snapshot = await self._snapshot(names)
             for name, level in zip(names, snapshot.levels, strict=True):
-                self.audit.compare_level(name, cast("Counted | None", level), now_ms=snapshot.time_ms)
+                self.audit.compare_level(name, cast("Counted | DamagedLevel | None", level), now_ms=snapshot.time_ms)
 
     async def _snapshot(self, names: Sequence[LevelName]) -> SnapshotAnswer:
         """Read some levels, and replay the ledger to the revision at which they are so."""
@@ -129,7 +135,7 @@ class _Verification:
         following = self.audit.revision + 1
         query = ReadLedger(self._namespace, after=self.audit.revision, scripts_max=_PAGE_SCRIPTS)
         self._ahead += await self._source.read_ledger(query)
-        if self._ahead and self._ahead[0].revision > following:
+        if self._ahead and self._ahead[0].first_revision > following:
             oldest = await self._oldest()
             if oldest is not None and oldest > following:
                 raise _OvertakenError
@@ -137,7 +143,7 @@ class _Verification:
     async def _oldest(self) -> int | None:
         """Return the first revision that the ledger still has; None if it has no entries."""
         entries = await self._source.read_ledger(ReadLedger(self._namespace, after=0, scripts_max=1))
-        return entries[0].revision if entries else None
+        return entries[0].first_revision if entries else None
 
     async def _listed_names(self, kind: Kind) -> AsyncIterator[CountedName]:
         query = ListNames(self._namespace, kind, limit=_LISTED_AT_ONCE)

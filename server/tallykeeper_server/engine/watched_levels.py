@@ -6,7 +6,7 @@ from typing import Protocol
 
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.errors import InvalidFieldError
-from tallykeeper_server.domain.levels import CounterName, Level, StockName
+from tallykeeper_server.domain.levels import CounterName, ReadLevel, StockName
 from tallykeeper_server.domain.queries import FindLevels, Kind, LevelRange
 from tallykeeper_server.engine.source import EngineSource
 
@@ -35,7 +35,7 @@ class WatchedLevels:
     """Levels, and the revision at which they are so."""
 
     revision: int
-    levels: Sequence[Level]
+    levels: Sequence[ReadLevel]
 
 
 async def read_watched_levels(source: EngineSource, namespace: str, watched: Watched) -> WatchedLevels:

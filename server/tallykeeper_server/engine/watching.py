@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
-from tallykeeper_server.domain.entries import Entry, first_entries_size
+from tallykeeper_server.domain.entries import Entry, first_entries_size, memory_bytes_of
 from tallykeeper_server.domain.errors import (
     DefectError,
     RevisionAheadError,
@@ -62,6 +62,10 @@ class WatchLimits:
     watches_max: int
     namespaces_max: int
     buffer_entries_max: int
+    buffer_bytes_max: int = 32 << 20
+    """For one watcher. What one read gives may come on top."""
+    buffers_bytes_max: int = 256 << 20
+    """For all watchers of this process together."""
     bookmark_seconds: float
 
 
@@ -85,6 +89,7 @@ class WatchHub:
         self._feeds: dict[str, _Feed] = {}
         self._readers: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._room = _Room(limits.buffers_bytes_max)
 
     async def watch(
         self, namespace: str, *, after: int | None, passes: Callable[[Entry], bool]
@@ -100,8 +105,9 @@ class WatchHub:
         :raises TooManyWatchesError: there is no room for another watch. ShuttingDownError: the hub was closed.
         :raises TallyError: the source failed before the watch had caught up.
         """
-        watcher = _Watcher(passes, self._limits, self._meter, given=after or 0, reached=after or 0)
+        watcher = _Watcher(passes, self._limits, self._meter, self._room, given=after or 0, reached=after or 0)
         feed = self._admit(namespace, watcher)
+        self._room.watchers.add(watcher)
         try:
             await watcher.unless_ended(feed.started.wait())
             await self._begin(feed, watcher, after)
@@ -148,6 +154,8 @@ class WatchHub:
     async def _leave(self, feed: "_Feed", watcher: "_Watcher") -> None:
         """Take the watcher out; the last one ends the feed and waits until nothing of it is left."""
         self._watches -= 1
+        self._room.watchers.discard(watcher)
+        watcher.forget()
         feed.watchers.discard(watcher)
         if not feed.watchers:
             if self._feeds.get(feed.namespace) is feed:
@@ -177,12 +185,32 @@ class WatchHub:
     async def _read_page(self, feed: "_Feed", watcher: "_Watcher") -> Sequence[Entry]:
         """Return the entries that come next for a watcher behind the feed's position: at least one."""
         page = await watcher.unless_ended(self._source.read_ledger(ReadLedger(feed.namespace, after=watcher.reached)))
-        if page and page[0].revision == watcher.reached + 1:
+        if page and page[0].first_revision <= watcher.reached + 1:
             return page
-        oldest = page[0].revision if page else 1 + await watcher.unless_ended(self._source.revision_of(feed.namespace))
+        oldest = (
+            page[0].first_revision if page else 1 + await watcher.unless_ended(self._source.revision_of(feed.namespace))
+        )
         if oldest > watcher.reached + 1:
             raise RevisionTrimmedError(watcher.reached, oldest)
         raise RevisionAheadError(max(watcher.reached, oldest), oldest - 1)
+
+
+class _Room:
+    """How much memory the buffers of all watchers hold together."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.watchers: set[_Watcher] = set()
+        self._bytes = 0
+        self._bytes_max = bytes_max
+
+    def add(self, size: int) -> None:
+        """Count what a watcher holds more, or less. Beyond the limit, those who hold most are cut off."""
+        self._bytes += size
+        while self._bytes > self._bytes_max and self.watchers:
+            greatest = max(self.watchers, key=lambda watcher: watcher.bytes)
+            if not greatest.bytes:
+                return
+            greatest.cut_off()
 
 
 @dataclass(slots=True, eq=False)
@@ -192,11 +220,14 @@ class _Watcher:
     passes: Callable[[Entry], bool]
     limits: WatchLimits
     meter: WatchMeter
+    room: _Room
     given: int
     reached: int
     """Every entry up to it was yielded, waits in the buffer, or does not pass."""
     following: bool = False
     buffer: deque[Entry] = field(default_factory=deque)
+    bytes: int = 0
+    """About how much memory the buffer holds."""
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _ending: Exception | None = None
     _call: asyncio.Timeout | None = None
@@ -208,13 +239,29 @@ class _Watcher:
 
     def keep(self, entries: Sequence[Entry]) -> None:
         """Put those that pass, and did not come before, into the buffer. Too many end a watch that follows."""
-        self.buffer += [entry for entry in entries if entry.revision > self.reached and self.passes(entry)]
+        waited = bool(self.buffer)
+        kept = [entry for entry in entries if entry.revision > self.reached and self.passes(entry)]
+        self.buffer += kept
         self.reached = max(self.reached, entries[-1].revision)
-        if self.following and len(self.buffer) > self.limits.buffer_entries_max:
-            self.meter.cut_off.add()
-            self.end(WatcherTooSlowError(self.given))
+        size = sum(map(memory_bytes_of, kept))
+        self.bytes += size
+        too_much = waited and self.bytes > self.limits.buffer_bytes_max
+        self.room.add(size)
+        if self.following and (too_much or len(self.buffer) > self.limits.buffer_entries_max):
+            self.cut_off()
         elif self.buffer:
             self._woken.set()
+
+    def cut_off(self) -> None:
+        """End a watch that does not read what waits for it."""
+        self.meter.cut_off.add()
+        self.end(WatcherTooSlowError(self.given))
+
+    def forget(self) -> None:
+        """Hold nothing any more."""
+        self.buffer.clear()
+        size, self.bytes = self.bytes, 0
+        self.room.add(-size)
 
     def end(self, error: Exception) -> None:
         """Let the watch raise the error, in place of all that it was not given. The first error counts."""
@@ -222,7 +269,7 @@ class _Watcher:
             return
         self._ending = error
         self.following = False
-        self.buffer.clear()
+        self.forget()
         self._woken.set()
         if self._call is not None:
             self._call.reschedule(asyncio.get_running_loop().time())
@@ -238,6 +285,9 @@ class _Watcher:
             raise self._ending
         size = min(len(self.buffer), _BATCH_ENTRIES_MAX, first_entries_size(self.buffer))
         entries = tuple(self.buffer.popleft() for _ in range(size))
+        freed = sum(map(memory_bytes_of, entries))
+        self.bytes -= freed
+        self.room.add(-freed)
         self.given = entries[-1].revision if self.buffer else self.reached
         self._bookmark_at = asyncio.get_running_loop().time() + self.limits.bookmark_seconds
         return WatchBatch(entries, self.given)
@@ -313,8 +363,13 @@ class _Feed:
             revision = await self._source.revision_of(self.namespace)
             if revision < self.position:
                 self.end(RevisionsLostError)
-        elif entries[0].revision != self.position + 1:
-            self.end(lambda given: RevisionTrimmedError(given, entries[0].revision))
+            return
+        if entries[0].first_revision > self.position + 1:
+            # Either the ledger was trimmed faster than it was read, or entries are missing from it: then a mark comes.
+            entries = await self._source.read_ledger(ReadLedger(self.namespace, after=self.position))
+        if not entries or entries[0].first_revision > self.position + 1:
+            oldest = entries[0].first_revision if entries else self.position + 2
+            self.end(lambda given: RevisionTrimmedError(given, oldest))
         else:
             self._last = entries[-1]
             self.position = self._last.revision

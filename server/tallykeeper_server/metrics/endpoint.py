@@ -5,12 +5,14 @@ prometheus_client negotiates the format and writes it; what there is to say, the
 
 import asyncio
 import concurrent.futures
+import contextlib
 import socket
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from socketserver import TCPServer
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler
@@ -27,9 +29,12 @@ PATH: Final = "/metrics"
 GATHER_SECONDS: Final = 5.0
 """How long the processes may take to say what they counted. Prometheus itself gives up after 10 seconds."""
 _REQUEST_SECONDS: Final = 5.0
-"""How long a client may keep a thread waiting for its next bytes."""
-_REQUESTS_MAX: Final = 8
-"""How many are answered at once; what comes beyond them is cut off."""
+"""How long a client may take to send its request, and as long again to take each part of the answer."""
+_CONNECTION_SECONDS: Final = 20.0
+"""How long a connection may last in all."""
+_CONNECTIONS_MAX: Final = 32
+"""How many clients are connected at once. Beyond them, the oldest that has not sent its request is cut off, so that
+slow clients never keep a scrape from being answered; or the oldest whose answer should be through by now."""
 _STOP_POLL_SECONDS: Final = 0.1
 _LAST_ANSWERS_SECONDS: Final = 0.5
 """How long the requests that are under way may take when the server stops."""
@@ -92,8 +97,78 @@ class _Handler(WSGIRequestHandler):
 
     timeout = _REQUEST_SECONDS
 
+    def parse_request(self) -> bool:
+        """Note that the request has come."""
+        came = super().parse_request()
+        if came and isinstance(self.server, _Server):
+            self.server.connections.note_request(self.connection)
+        return came
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # named by http.server
         """Log nothing."""
+
+
+@dataclass(slots=True)
+class _Connection:
+    began_at: float
+    has_asked: bool = False
+
+
+class _Connections:
+    """The clients that are connected, the oldest first."""
+
+    def __init__(self) -> None:
+        self._open: dict[socket.socket, _Connection] = {}
+        self._changed = threading.Condition()
+
+    def take(self, connection: socket.socket) -> bool:
+        """Take a new one in, if need be in the place of one that is slow to ask; return whether there was room."""
+        with self._changed:
+            if len(self._open) >= _CONNECTIONS_MAX:
+                asking = next((each for each, about in self._open.items() if not about.has_asked), None)
+                slow = asking or self._slow_reader()
+                if slow is None:
+                    return False
+                self._cut_off(slow)
+            self._open[connection] = _Connection(time.monotonic())
+        return True
+
+    def note_request(self, connection: socket.socket) -> None:
+        """Note that a client has sent its request."""
+        with self._changed:
+            if connection in self._open:
+                self._open[connection].has_asked = True
+
+    def leave(self, connection: socket.socket) -> None:
+        """Forget one that has ended."""
+        with self._changed:
+            self._open.pop(connection, None)
+            self._changed.notify_all()
+
+    def cut_off_slow(self) -> None:
+        """Cut off those that take too long."""
+        now = time.monotonic()
+        with self._changed:
+            for connection, about in list(self._open.items()):
+                allowed = _CONNECTION_SECONDS if about.has_asked else _REQUEST_SECONDS
+                if now - about.began_at > allowed:
+                    self._cut_off(connection)
+
+    def wait_until_left(self, seconds: float) -> None:
+        """Wait until all have ended, but no longer than so many seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._open, seconds)
+
+    def _slow_reader(self) -> socket.socket | None:
+        """Return the oldest that has asked, if its answer should be through."""
+        oldest, about = next(iter(self._open.items()))
+        return oldest if time.monotonic() - about.began_at > GATHER_SECONDS else None
+
+    def _cut_off(self, connection: socket.socket) -> None:
+        """Wake the thread that waits for a client: what it waits for has ended."""
+        del self._open[connection]
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Server(ThreadingWSGIServer):
@@ -103,7 +178,7 @@ class _Server(ThreadingWSGIServer):
 
     def __init__(self, host: str, port: int, application: WSGIApplication) -> None:
         self.address_family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        self._room = threading.BoundedSemaphore(_REQUESTS_MAX)
+        self.connections = _Connections()
         super().__init__((str(address[0]), port), _Handler)
         self.set_app(application)
 
@@ -116,15 +191,19 @@ class _Server(ThreadingWSGIServer):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401  # socketserver's
         """Return whether there is room for another request."""
-        del request, client_address
-        return self._room.acquire(blocking=False)
+        del client_address
+        return self.connections.take(request)
+
+    def service_actions(self) -> None:
+        """Cut off clients that take too long, from time to time."""
+        self.connections.cut_off_slow()
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # socketserver's
         """Answer a request, and make room for the next."""
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._room.release()
+            self.connections.leave(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # socketserver's
         """Say that a connection broke, or was left open; it is the client's to try again."""
@@ -135,6 +214,4 @@ class _Server(ThreadingWSGIServer):
         """Stop listening, and let the requests under way be answered. Not to be called in the thread that serves."""
         self.shutdown()
         self.server_close()
-        deadline = time.monotonic() + _LAST_ANSWERS_SECONDS
-        for _ in range(_REQUESTS_MAX):
-            self._room.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        self.connections.wait_until_left(_LAST_ANSWERS_SECONDS)

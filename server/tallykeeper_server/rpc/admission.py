@@ -16,7 +16,7 @@ from tallykeeper_server.rpc.permissions import namespace_of, role_asked_by
 Context: TypeAlias = "grpc.aio.ServicerContext[bytes, Message]"
 
 _AUTHORIZATION: Final = "authorization"
-_ALTERNATIVE_NAME: Final = "x509_subject_alternative_name"
+_CERTIFICATE: Final = "x509_pem_cert"
 
 
 class Gatekeeper(Protocol):
@@ -24,10 +24,10 @@ class Gatekeeper(Protocol):
 
     version: int
 
-    def admit(self, authorizations: Sequence[str], alternative_names: Sequence[str]) -> Caller:
+    def admit(self, authorizations: Sequence[str], certificate: bytes | None) -> Caller:
         """Return who calls."""
 
-    def recognise(self, authorizations: Sequence[str], alternative_names: Sequence[str]) -> Caller:
+    def recognise(self, authorizations: Sequence[str], certificate: bytes | None) -> Caller:
         """Return who made a call that was let in before."""
 
     def charge(self, caller: Caller, calls: int) -> None:
@@ -90,10 +90,9 @@ class Admission:
         return Admitted(self._gate, context, caller, self._role_of(request), namespace_of(request))
 
 
-def _credentials_of(context: Context) -> tuple[list[str], list[str]]:
-    """Return the values of ``authorization``, and if there is none, the names in the caller's certificate."""
+def _credentials_of(context: Context) -> tuple[list[str], bytes | None]:
+    """Return the values of ``authorization``, and if there is none, the caller's certificate in PEM form."""
     authorizations = [str(value) for key, value in context.invocation_metadata() or () if key == _AUTHORIZATION]
     if authorizations:
-        return authorizations, []
-    names = context.auth_context().get(_ALTERNATIVE_NAME, ())
-    return [], [name.decode(errors="replace") for name in names]
+        return authorizations, None
+    return [], next(iter(context.auth_context().get(_CERTIFICATE, ())), None)

@@ -5,9 +5,9 @@ from typing import cast
 
 from tallykeeper.v1 import counter_pb2
 from tallykeeper_server.domain import limits
-from tallykeeper_server.domain.levels import Counter, CounterName
+from tallykeeper_server.domain.levels import Counter, CounterName, DamagedLevel
 from tallykeeper_server.domain.queries import FindLevels, GetLevels, Kind, LevelRange
-from tallykeeper_server.domain.refusals import not_found
+from tallykeeper_server.domain.refusals import damaged, not_found
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc import counter_changes as changes
 from tallykeeper_server.rpc.calls import Call
@@ -55,6 +55,8 @@ class CounterServicer:
         (level,) = await self._engine.ask(query, deadline=call.deadline)
         if level is None:
             raise not_found(name)
+        if isinstance(level, DamagedLevel):
+            raise damaged(level)
         return counter_pb2.GetCounterResponse(counter=counter_message(cast("Counter", level)))
 
     async def BatchGetCounters(

@@ -40,14 +40,16 @@ def entry_message(entry: Entry) -> ledger_pb2.Entry:
     """Return an entry as a message."""
     return ledger_pb2.Entry(
         revision=entry.revision,
-        commit_time=timestamp_of(entry.commit_time_ms),
-        operation=KIND_OF_OPERATION[entry.operation],
+        commit_time=timestamp_of(entry.commit_time_ms) if entry.commit_time_ms else None,
+        operation=KIND_OF_OPERATION.get(entry.operation, ledger_pb2.OPERATION_KIND_UNSPECIFIED),
         request_id=entry.request_id,
         reason=entry.reason,
         reference=entry.reference,
         identity=entry.identity,
         lines=map(_line_message, entry.lines),
         reservation=None if entry.reservation is None else _reservation_message(entry.reservation),
+        damage=entry.damage or None,
+        missing_from=entry.missing_from or None,
     )
 
 

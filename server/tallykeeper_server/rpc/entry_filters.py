@@ -26,17 +26,21 @@ class ListFilter:
     end_ms: int | None
 
     def passes(self, entry: Entry) -> bool:
-        """Tell whether an entry is one of the listing."""
+        """Tell whether an entry is one of the listing, or, if it is damaged, may be one."""
+        if entry.damage:
+            return not entry.commit_time_ms or self._is_of_the_time(entry.commit_time_ms)
         return (
             (not self.operations or entry.operation in self.operations)
             and (not self.reference or entry.reference == self.reference)
             and (not self.request_id or entry.request_id == self.request_id)
-            and (self.start_ms is None or entry.commit_time_ms >= self.start_ms)
-            and (self.end_ms is None or entry.commit_time_ms < self.end_ms)
+            and self._is_of_the_time(entry.commit_time_ms)
             and (not self.reservation_id or _reservation_of(entry) == self.reservation_id)
             and (not self.counter or any(line.name == CounterName(self.counter) for line in entry.lines))
             and (not (self.item or self.location) or any(self._has(line.name) for line in entry.lines))
         )
+
+    def _is_of_the_time(self, time_ms: int) -> bool:
+        return (self.start_ms is None or time_ms >= self.start_ms) and (self.end_ms is None or time_ms < self.end_ms)
 
     def _has(self, name: CounterName | StockName) -> bool:
         return (
@@ -61,8 +65,8 @@ class WatchFilter:
         return not (self.items or self.counters or self.reservation_ids)
 
     def passes(self, entry: Entry) -> bool:
-        """Tell whether an entry is one that is watched."""
-        if self.is_open and not self.locations:
+        """Tell whether an entry is one that is watched, or, if it is damaged, may be one."""
+        if entry.damage or (self.is_open and not self.locations):
             return True
         return _reservation_of(entry) in self.reservation_ids or any(self.has(line.name) for line in entry.lines)
 

@@ -6,9 +6,9 @@ from typing import cast
 from tallykeeper.v1 import inventory_pb2
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.errors import InvalidFieldError
-from tallykeeper_server.domain.levels import StockLevel, StockName
+from tallykeeper_server.domain.levels import DamagedLevel, StockLevel, StockName
 from tallykeeper_server.domain.queries import FindLevels, GetLevels, Kind, LevelRange
-from tallykeeper_server.domain.refusals import item_not_found, not_found, total_overflow
+from tallykeeper_server.domain.refusals import damaged, item_not_found, not_found, total_overflow
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc import stock_changes as changes
 from tallykeeper_server.rpc.availability import availability_of, wanted_lines
@@ -69,6 +69,8 @@ class InventoryServicer:
         (level,) = await self._engine.ask(query, deadline=call.deadline)
         if level is None:
             raise not_found(name)
+        if isinstance(level, DamagedLevel):
+            raise damaged(level)
         return inventory_pb2.GetStockResponse(stock_level=stock_message(cast("StockLevel", level)))
 
     async def BatchGetStock(
@@ -156,6 +158,9 @@ class InventoryServicer:
         if found.after is not None and len(items) > 1:
             rule = f"the items have more than {limits.ITEM_LOCATIONS_MAX} locations together; ask for fewer of them"
             raise InvalidFieldError([("lines", rule)])
+        for level in found.levels:
+            if isinstance(level, DamagedLevel):
+                raise damaged(level)
         once = {level.name: level for level in cast("tuple[StockLevel, ...]", found.levels)}
         return availability_of(wanted, list(once.values()))
 

@@ -9,7 +9,7 @@ from tallykeeper.v1 import ledger_pb2
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.audit import Difference
 from tallykeeper_server.domain.entries import Entry, first_entries_size
-from tallykeeper_server.domain.levels import CounterName, Level
+from tallykeeper_server.domain.levels import CounterName, ReadLevel
 from tallykeeper_server.domain.queries import ReadLedger
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lookups import RequestFate, look_up_request
@@ -60,13 +60,13 @@ class LedgerServicer:
         for _ in range(_LIST_SCANS_MAX):
             query = _page_query(namespace, place, newest_first=request.newest_first)
             entries = await self._engine.ask(query, deadline=call.deadline)
-            more = bool(entries) and not (request.newest_first and entries[-1].revision == 1)
+            more = bool(entries) and not (request.newest_first and entries[-1].first_revision == 1)
             page += filter(wanted.passes, entries)
             if entries:
-                place = entries[-1].revision
+                place = _end_of(entries[-1], newest_first=request.newest_first)
             size = min(page_size, first_entries_size(page))
             if len(page) > size:
-                more, place = True, page[size - 1].revision
+                more, place = True, _end_of(page[size - 1], newest_first=request.newest_first)
                 del page[size:]
                 break
             if not more or len(page) == page_size:
@@ -148,6 +148,11 @@ def _place_of(text: str) -> int:
     return int(text)
 
 
+def _end_of(entry: Entry, *, newest_first: bool) -> int:
+    """Return the revision at which a page that ends with an entry is done."""
+    return entry.first_revision if newest_first else entry.revision
+
+
 def _page_query(namespace: str, place: int | None, *, newest_first: bool) -> ReadLedger:
     if newest_first:
         return ReadLedger(namespace, before=place, scripts_max=_LIST_SCAN_SCRIPTS)
@@ -182,7 +187,7 @@ def _watch_filter(request: ledger_pb2.WatchRequest, fields: Fields) -> WatchFilt
     )
 
 
-def _levels_message(revision: int, levels: Sequence[Level]) -> ledger_pb2.WatchResponse:
+def _levels_message(revision: int, levels: Sequence[ReadLevel]) -> ledger_pb2.WatchResponse:
     counters = [level for level in levels if isinstance(level.name, CounterName)]
     stock = [level for level in levels if not isinstance(level.name, CounterName)]
     return ledger_pb2.WatchResponse(

@@ -8,7 +8,16 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallykeeper.v1 import counter_pb2, inventory_pb2, reservation_pb2
-from tallykeeper_server.domain.levels import Counter, Level, Reservation, ReservationState, StockLevel
+from tallykeeper_server.domain.levels import (
+    Counter,
+    CounterName,
+    DamagedLevel,
+    ReadLevel,
+    Reservation,
+    ReservationState,
+    StockLevel,
+    StockName,
+)
 
 _STATES: Final = {
     ReservationState.ACTIVE: reservation_pb2.RESERVATION_STATE_ACTIVE,
@@ -51,9 +60,17 @@ def counter_message(counter: Counter) -> counter_pb2.Counter:
     return message
 
 
-def counter_messages(levels: Iterable[Level | None]) -> list[counter_pb2.Counter]:
-    """Return those counters that exist as messages."""
-    return [counter_message(cast("Counter", level)) for level in levels if level is not None]
+def counter_messages(levels: Iterable[ReadLevel | None]) -> list[counter_pb2.Counter]:
+    """Return those counters that exist as messages; one that is damaged has a mark."""
+    return [
+        _damaged_counter_message(level) if isinstance(level, DamagedLevel) else counter_message(cast("Counter", level))
+        for level in levels
+        if level is not None
+    ]
+
+
+def _damaged_counter_message(level: DamagedLevel) -> counter_pb2.Counter:
+    return counter_pb2.Counter(counter=cast("CounterName", level.name).counter, damage=level.damage)
 
 
 def fill_stock(message: inventory_pb2.StockLevel, level: StockLevel) -> None:
@@ -80,9 +97,18 @@ def stock_message(level: StockLevel) -> inventory_pb2.StockLevel:
     return message
 
 
-def stock_messages(levels: Iterable[Level | None]) -> list[inventory_pb2.StockLevel]:
-    """Return those stock levels that exist as messages."""
-    return [stock_message(cast("StockLevel", level)) for level in levels if level is not None]
+def stock_messages(levels: Iterable[ReadLevel | None]) -> list[inventory_pb2.StockLevel]:
+    """Return those stock levels that exist as messages; one that is damaged has a mark."""
+    return [
+        _damaged_stock_message(level) if isinstance(level, DamagedLevel) else stock_message(cast("StockLevel", level))
+        for level in levels
+        if level is not None
+    ]
+
+
+def _damaged_stock_message(level: DamagedLevel) -> inventory_pb2.StockLevel:
+    name = cast("StockName", level.name)
+    return inventory_pb2.StockLevel(item=name.item, location=name.location, damage=level.damage)
 
 
 def reservation_state_message(state: ReservationState) -> reservation_pb2.ReservationState:

@@ -5,9 +5,9 @@ from typing import cast
 
 from tallykeeper.v1 import reservation_pb2
 from tallykeeper_server.domain import limits
-from tallykeeper_server.domain.levels import Reservation, ReservationState
+from tallykeeper_server.domain.levels import DamagedLevel, Reservation, ReservationState
 from tallykeeper_server.domain.queries import FindLevels, FindReservations, ListedReservation
-from tallykeeper_server.domain.refusals import not_found
+from tallykeeper_server.domain.refusals import damaged, not_found
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.fields import Fields
@@ -60,9 +60,10 @@ class ReservationServicer:
         found = await self._engine.ask(query, deadline=call.deadline)
         if not found.levels:
             raise not_found(name)
-        reservation = cast("Reservation", found.levels[0])
-        message = reservation_message(reservation, reservation.state)
-        return reservation_pb2.GetReservationResponse(reservation=message)
+        reservation = cast("Reservation | DamagedLevel", found.levels[0])
+        if isinstance(reservation, DamagedLevel):
+            raise damaged(reservation)
+        return reservation_pb2.GetReservationResponse(reservation=_message_of(reservation))
 
     async def ListReservations(
         self, request: reservation_pb2.ListReservationsRequest, call: Call
@@ -88,9 +89,16 @@ class ReservationServicer:
         found = await self._engine.ask(query, deadline=call.deadline)
         last = found.after
         return reservation_pb2.ListReservationsResponse(
-            reservations=[reservation_message(each, each.state) for each in found.reservations],
+            reservations=map(_message_of, found.reservations),
             next_page_token=seal_page_token(f"{last.state.name}\0{last.reservation_id}", *listing) if last else "",
         )
+
+
+def _message_of(reservation: Reservation | DamagedLevel) -> reservation_pb2.Reservation:
+    """Return the message of a reservation, or a mark for one that cannot be read."""
+    if isinstance(reservation, DamagedLevel):
+        return reservation_pb2.Reservation(reservation_id=reservation.name.text, damage=reservation.damage)
+    return reservation_message(reservation, reservation.state)
 
 
 def _place_of(text: str) -> ListedReservation:

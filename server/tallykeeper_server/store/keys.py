@@ -83,7 +83,7 @@ def name_of_suffix(suffix: str) -> LevelName:
         return CounterName(text)
     if kind == "reservation":
         return ReservationName(text)
-    message = f"{suffix!r} is no level's name"
+    message = "a line of it does not name a level"
     raise ValueError(message)
 
 

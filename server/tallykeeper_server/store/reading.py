@@ -2,19 +2,28 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
 from redis.exceptions import RedisError
 
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.entries import Entry
 from tallykeeper_server.domain.errors import DefectError, RevisionAheadError
-from tallykeeper_server.domain.levels import Level, LevelName, Reservation, ReservationName, StockName, level_at
+from tallykeeper_server.domain.levels import (
+    DamagedLevel,
+    LevelName,
+    ReadLevel,
+    Reservation,
+    ReservationName,
+    StockName,
+    level_at,
+)
 from tallykeeper_server.domain.mutations import FINGERPRINT_BYTES
 from tallykeeper_server.domain.queries import (
     CountNamespace,
     FindLevels,
     FindReservations,
+    FindStrayEntry,
     FoundLevels,
     FoundReservations,
     GetLevels,
@@ -34,11 +43,14 @@ from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
 from tallykeeper_server.store.batch import LEVELS_JOINED_BY, NOTE, OUTCOMES_JOINED_BY
 from tallykeeper_server.store.connection import Command, Reply, error_of
-from tallykeeper_server.store.entry_text import decode_script
-from tallykeeper_server.store.level_text import decode_level
+from tallykeeper_server.store.entry_text import StreamEntries, decode_stream, revision_of
+from tallykeeper_server.store.level_text import read_level
 from tallykeeper_server.store.read_scripts import script_command
 
-StreamEntries: TypeAlias = list[tuple[bytes, list[bytes]]]
+_FIRST_ID: Final = "0-1"
+_LAST_ID: Final = f"0-{2**64 - 1}"
+"""Between these two are all IDs that the script gives."""
+_BEYOND_ID: Final = "1-0"
 
 _NAMES_LOOKED_AT_MAX: Final = 10_000
 """The most names of an index that one page looks at, to find those of one location."""
@@ -86,14 +98,6 @@ def answer_of(reading: Reading, replies: Sequence[Reply]) -> object:
         return DefectError(f"the store holds what the script did not write: {error}")
 
 
-def decode_stream(stream: StreamEntries) -> list[Entry]:
-    """Return the entries of a ledger's stream entries, in their order.
-
-    :raises ValueError: the script did not write them.
-    """
-    return [entry for _, fields in stream for entry in decode_script(fields)]
-
-
 def _get_levels(query: GetLevels, clock: AgreedClock) -> Reading:
     if not (query.names or query.min_revision):
         return Reading([], lambda _: [])
@@ -102,7 +106,7 @@ def _get_levels(query: GetLevels, clock: AgreedClock) -> Reading:
     get: Command = ("MGET", keys.revision(namespace), keys.clock(namespace), *levels)
     has_time = not all(isinstance(name, StockName) for name in query.names)
 
-    def answer(replies: list[Any]) -> list[Level | None] | RevisionAheadError | OverNow:
+    def answer(replies: list[Any]) -> list[ReadLevel | None] | RevisionAheadError | OverNow:
         revision_text, clock_text, *texts = replies[-1]
         revision = int(revision_text or 0)
         if revision < query.min_revision:
@@ -118,7 +122,7 @@ def _get_levels(query: GetLevels, clock: AgreedClock) -> Reading:
     return Reading([("TIME",), get] if has_time else [get], answer)
 
 
-def _as_of(now_ms: int, levels: Sequence[Level | None]) -> list[Level | None]:
+def _as_of(now_ms: int, levels: Sequence[ReadLevel | None]) -> list[ReadLevel | None]:
     """Return levels as they are at a time."""
     return [None if level is None else level_at(level, now_ms) for level in levels]
 
@@ -184,7 +188,7 @@ def _found_reservations(namespace: str, reply: list[Any]) -> FoundReservations |
     stored = _levels(names, texts)
     levels = _as_of(time_ms, stored)
     last = None if after is None else keys.listed_reservation_of(after)
-    found = FoundReservations(cast("tuple[Reservation, ...]", tuple(levels)), last)
+    found = FoundReservations(cast("tuple[Reservation | DamagedLevel, ...]", tuple(levels)), last)
     return found if levels == stored else OverNow(namespace, found)
 
 
@@ -216,20 +220,33 @@ def _read_ledger(query: ReadLedger, _: AgreedClock) -> Reading:
     count = ("COUNT", query.scripts_max)
     if query.after is not None:
         after = query.after
-        command: Command = ("XRANGE", ledger, f"(0-{after}", "+", *count)
-        return Reading([command], lambda replies: [e for e in decode_stream(replies[0]) if e.revision > after])
+        commands: list[Command] = [("XRANGE", ledger, f"(0-{after}", _LAST_ID, *count)]
+        if after:  # the one before tells entries that are missing here from those that were trimmed
+            commands.append(("XREVRANGE", ledger, f"0-{after}", _FIRST_ID, "COUNT", 1))
+        return Reading(commands, lambda replies: _entries_after(after, *replies))
     if query.before is None:
-        return Reading([("XREVRANGE", ledger, "+", "-", *count)], lambda replies: decode_stream(replies[0][::-1])[::-1])
+        newest: Command = ("XREVRANGE", ledger, _LAST_ID, _FIRST_ID, *count)
+        return Reading([newest], lambda replies: decode_stream(replies[0][::-1])[::-1])
     # A script's entries stand under its last revision: those before this one may be in a script that goes beyond it.
     before = query.before
-    containing: Command = ("XRANGE", ledger, f"0-{before}", "+", "COUNT", 1)
-    earlier: Command = ("XREVRANGE", ledger, f"(0-{before}", "-", *count)
+    containing: Command = ("XRANGE", ledger, f"0-{before}", _LAST_ID, "COUNT", 1)
+    earlier: Command = ("XREVRANGE", ledger, f"(0-{before}", _FIRST_ID, *count)
 
     def answer(replies: list[Any]) -> list[Entry]:
-        entries = [*decode_stream(replies[1][::-1]), *decode_stream(replies[0])]
+        entries = decode_stream([*replies[1][::-1], *replies[0]])
         return [entry for entry in reversed(entries) if entry.revision < before]
 
     return Reading([containing, earlier], answer)
+
+
+def _entries_after(after: int, stream: StreamEntries, previous: StreamEntries = ()) -> list[Entry]:
+    last = revision_of(previous[0][0]) if previous else None
+    return [entry for entry in decode_stream(stream, after=last) if entry.revision > after]
+
+
+def _find_stray_entry(query: FindStrayEntry, _: AgreedClock) -> Reading:
+    command = ("XRANGE", keys.ledger(query.namespace), _BEYOND_ID, "+", "COUNT", 1)
+    return Reading([command], lambda replies: ascii(replies[0][0][0])[2:-1] if replies[0] else None)
 
 
 def _count_namespace(query: CountNamespace, clock: AgreedClock) -> Reading:
@@ -246,9 +263,10 @@ def _count_namespace(query: CountNamespace, clock: AgreedClock) -> Reading:
     command = script_command("namespace", script_keys, clock.read_times(namespace))
 
     def answer(replies: list[Any]) -> NamespaceCounts | OverNow:
-        revision_text, oldest, over, *numbers = replies[0]
+        revision_text, stream, over, *numbers = replies[0]
         revision = int(revision_text or 0)
-        counts = NamespaceCounts(revision, int(oldest or revision + 1), *numbers)
+        entries = decode_stream(stream)
+        counts = NamespaceCounts(revision, entries[0].first_revision if entries else revision + 1, *numbers)
         return OverNow(namespace, counts) if over else counts
 
     return Reading([command], answer)
@@ -275,10 +293,8 @@ def _recorded_outcome(outcome: str) -> RecordedOutcome:
     return RecordedOutcome(status, int(revision), int(time_ms))
 
 
-def _levels(names: Sequence[LevelName], texts: Sequence[bytes | None]) -> list[Level | None]:
-    return [
-        None if text is None else decode_level(name, text.decode()) for name, text in zip(names, texts, strict=True)
-    ]
+def _levels(names: Sequence[LevelName], texts: Sequence[bytes | None]) -> list[ReadLevel | None]:
+    return [None if text is None else read_level(name, text) for name, text in zip(names, texts, strict=True)]
 
 
 _READINGS: Final[dict[type, Callable[[Any, AgreedClock], Reading]]] = {
@@ -289,6 +305,7 @@ _READINGS: Final[dict[type, Callable[[Any, AgreedClock], Reading]]] = {
     ListNames: _list_names,
     ListReservations: _list_reservations,
     ReadLedger: _read_ledger,
+    FindStrayEntry: _find_stray_entry,
     CountNamespace: _count_namespace,
     LookupRequest: _lookup_request,
 }

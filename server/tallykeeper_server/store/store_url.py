@@ -27,9 +27,15 @@ _TLS_PARAMETERS: Final = frozenset(
 _SENTINEL_PARAMETERS: Final = frozenset({"sentinel_password", "sentinel_username"})
 _CERTIFICATES: Final = ("required", "optional", "none")
 _SERVICE_PATTERN: Final = r"[A-Za-z0-9._-]+"
+_HOST: Final = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(:[0-9]*)?"
+_PARAMETER: Final = r"[a-z_]{1,40}"
 _PORT_MAX: Final = 65_535
 _DEFAULT_PORTS: Final = {"sentinel": 26_379, "cluster": 6_379}
-_NOT_AN_ADDRESS: Final = "it is not //host:port, or its user or password has a character that must be written as %-code"
+_ESCAPES: Final = (
+    "in a user or a password, write # as %23, ? as %3F, / as %2F, @ as %40, : as %3A, % as %25, [ as %5B, ] as %5D"
+    " and a space as %20"
+)
+_NOT_AN_ADDRESS: Final = f"it is not //host:port; {_ESCAPES}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +63,7 @@ def parsed_store_url(url: str) -> StoreUrl:
 
     :raises ValueError: it cannot be used. The message says why, and holds neither its user nor its password.
     """
+    _check_characters(url)
     scheme, topology = _scheme_of(url)
     if not topology:
         connection_parameters(url)
@@ -69,11 +76,15 @@ def parsed_store_url(url: str) -> StoreUrl:
     connection_parameters(node)
     if topology == "cluster":
         if path or query.get("db", "0") != "0":
-            message = f"a cluster has no databases to choose from, and nothing follows the hosts: {CLUSTER_FORM}"
+            message = (
+                f"a cluster has no databases to choose from, and nothing follows the hosts: {CLUSTER_FORM}; {_ESCAPES}"
+            )
             raise ValueError(message)
         return StoreUrl(topology=topology, addresses=addresses, node=node)
     if not re.fullmatch(_SERVICE_PATTERN, path):
-        message = f"after the sentinels comes the name by which they know the primary, as in {SENTINEL_FORM}"
+        message = (
+            f"after the sentinels comes the name by which they know the primary, as in {SENTINEL_FORM}; {_ESCAPES}"
+        )
         raise ValueError(message)
     tls = {name: value for name, value in query.items() if name in _TLS_PARAMETERS}
     of_sentinels = {name.removeprefix("sentinel_"): value for name, value in of_sentinels.items()}
@@ -92,13 +103,16 @@ def connection_parameters(url: str) -> dict[str, Any]:
     except ValueError:
         # Its words may hold a part of the password: one with a slash in it ends where a port is looked for.
         raise ValueError(_NOT_AN_ADDRESS) from None
-    _check_query(dict(parse_qsl(parts.query)), _allowed(parts.scheme), parts.scheme)
-    if parts.scheme == "unix" and (parts.hostname or not parts.path):
-        message = "unix:// needs an absolute path, as in unix:///run/valkey.sock"
+    _check_characters(url)
+    _check_query(_query_of(parts.query), _allowed(parts.scheme), parts.scheme)
+    if parts.scheme == "unix" and (parts.netloc.rpartition("@")[2] or not parts.path):
+        message = f"unix:// needs an absolute path, as in unix:///run/valkey.sock; {_ESCAPES}"
         raise ValueError(message)
     if parts.scheme != "unix" and not re.fullmatch("/?[0-9]*", parts.path):
-        message = "after the host comes nothing, or the number of a database, as in redis://host:6379/0"
+        message = f"after the host comes nothing, or the number of a database, as in redis://host:6379/0; {_ESCAPES}"
         raise ValueError(message)
+    if parts.scheme != "unix" and parts.netloc and not re.fullmatch(_HOST, parts.netloc.rpartition("@")[2]):
+        raise ValueError(_NOT_AN_ADDRESS)
     parameters: dict[str, Any] = dict(parse_url(url))
     certificates = parameters.get("ssl_cert_reqs", "required")
     if certificates not in _CERTIFICATES:
@@ -111,6 +125,34 @@ def written(address: Address) -> str:
     """Return an address as host:port, with brackets about an IPv6 one."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _check_characters(url: str) -> None:
+    """Return if a URL has no character that ends a user or a password where nobody meant it to end.
+
+    :raises ValueError: it has one. Otherwise a piece of a password would be taken for a host, and be looked up.
+    """
+    if "#" in url:
+        message = f"it has a #, behind which nothing counts; {_ESCAPES}"
+    elif re.search(r"%(?![0-9A-Fa-f]{2})", url):
+        message = f"it has a % that begins no %-code; {_ESCAPES}"
+    elif re.search(r"[\x00-\x1f\x7f]", url) or re.search(r"\s", url.rpartition("@")[0]):
+        message = f"it has white space or a control character; {_ESCAPES}"
+    else:
+        return
+    raise ValueError(message)
+
+
+def _query_of(text: str) -> dict[str, str]:
+    """Return the parameters of a query.
+
+    :raises ValueError: it is the rest of a password with a ``?`` in it, because the host comes after it.
+    """
+    query = dict(parse_qsl(text, keep_blank_values=True))
+    if any("@" in name or ("@" in value and not name.endswith("password")) for name, value in query.items()):
+        message = f"it has an @ after its ?; {_ESCAPES}"
+        raise ValueError(message)
+    return query
 
 
 def _scheme_of(url: str) -> tuple[str, str]:
@@ -126,7 +168,7 @@ def _parts_of(url: str) -> tuple[str, str, str, dict[str, str]]:
     except ValueError:
         raise ValueError(_NOT_AN_ADDRESS) from None
     user, at, hosts = parts.netloc.rpartition("@")
-    return user + at, hosts, unquote(parts.path.removeprefix("/")), dict(parse_qsl(parts.query))
+    return user + at, hosts, unquote(parts.path.removeprefix("/")), _query_of(parts.query)
 
 
 def _address_of(text: str, default_port: int) -> Address:
@@ -134,10 +176,7 @@ def _address_of(text: str, default_port: int) -> Address:
     port = default_port if not found or found[3] is None else int(found[3])
     if not found or not 0 < port <= _PORT_MAX:
         # What stands there may be the end of a password with a slash or an @ in it, and is not shown.
-        message = (
-            "its hosts are not host:port joined by commas (IPv6 as in [::1]:6379), or its user or password has a"
-            " character that must be written as %-code"
-        )
+        message = f"its hosts are not host:port joined by commas (IPv6 as in [::1]:6379); {_ESCAPES}"
         raise ValueError(message)
     return found[1] or found[2], port
 
@@ -160,5 +199,6 @@ def _check_query(query: Mapping[str, str], allowed: AbstractSet[str], scheme: st
         allowed = allowed | _SENTINEL_PARAMETERS
     unknown = query.keys() - allowed
     if unknown:
-        message = f"{scheme}:// takes no {', '.join(sorted(unknown))}, only {', '.join(sorted(allowed))}"
+        named = [name if re.fullmatch(_PARAMETER, name) else "other parameters" for name in sorted(unknown)]
+        message = f"{scheme}:// takes no {', '.join(named)}, only {', '.join(sorted(allowed))}"
         raise ValueError(message)

@@ -1,0 +1,112 @@
+"""What the server's log says of credentials that it refused, and what their bearers learn."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
+from tallykeeper_server.access.errors import CredentialInvalidError, Fault
+from tallykeeper_server.access.gate import RefusalLog
+from tests.access.conftest import Place, make_place
+from tests.access.tokens import AUDIENCE, bad_tokens, token
+from tests.calling import OWN_CONNECTION, Caller, Failure
+from tests.serving import ServerProcess, wait_until
+
+CAUSES = {
+    "another audience": ("the token is for another audience", True),
+    "another issuer": ("the token's issuer is unknown", False),
+    "no expiry": ("the token lacks exp, iss, aud or the claim that names its bearer", True),
+    "not yet": ("the token is not valid yet", True),
+    "everybody": ("the token's bearer is not named in 1 to 128 bytes without control characters", True),
+    "another key": ("the token's signature is wrong", False),
+    "an unknown key": ("the token's key id is unknown", False),
+    "the algorithm of another key": ("the token is signed by an algorithm that is not its key's", False),
+    "nothing": ("it is neither an API key nor a JWT", True),
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return make_place(tmp_path_factory.mktemp("refused"))
+
+
+@pytest.fixture(scope="module")
+def server(place: Place) -> Iterator[ServerProcess]:
+    """A server that logs as JSON."""
+    files = ("--access-file", str(place.access_file), "--data-dir", str(place.directory / "data"))
+    with ServerProcess(*files) as running:
+        yield running
+
+
+def refusal(server: ServerProcess, credential: str) -> tuple[Failure, dict[str, object]]:
+    """Call with a credential; return what the caller is told, and what is logged."""
+    before = len(server.events("credential refused"))
+    call = Caller(server.target, OWN_CONNECTION, metadata=[("authorization", f"Bearer {credential}")])
+    failures: list[Failure] = []
+
+    def logged() -> bool:
+        """Call once more: of many refusals within a second, some are not logged."""
+        with pytest.raises(Failure) as raised:
+            call(ListNamespacesRequest())
+        failures.append(raised.value)
+        return len(server.events("credential refused")) > before
+
+    wait_until(logged, what="it is logged")
+    call.close()
+    return failures[0], server.events("credential refused")[-1]
+
+
+@pytest.mark.parametrize("wrong", CAUSES)
+def test_the_log_says_why_a_token_was_refused_and_never_the_token(server: ServerProcess, wrong: str) -> None:
+    cause, told = CAUSES[wrong]
+    credential = bad_tokens()[wrong]
+
+    failure, logged = refusal(server, credential)
+
+    assert logged["cause"] == cause
+    assert (cause in failure.message) is told
+    assert not credential or all(credential not in line for line in server.lines)
+    for part in filter(None, credential.split(".")):
+        assert all(part not in line for line in server.lines)
+
+
+def test_the_log_says_why_a_key_was_refused_and_never_its_secret(server: ServerProcess, place: Place) -> None:
+    secret = place.keys["writer"].rpartition(".")[2]
+    for credential, cause, about in (
+        (f"tk.writer.{secret[::-1]}", "the API key's secret is wrong", {"key_id": "writer"}),
+        (f"tk.none.{secret}", "the API key's id is unknown", {"key_id": "none"}),
+        (f"tk.{secret}", "the API key is not tk.<id>.<secret>", {}),
+        (place.keys["late"], "it has expired", {"identity": "late"}),
+    ):
+        failure, logged = refusal(server, credential)
+        assert logged["cause"] == cause
+        assert {name: logged[name] for name in about} == about
+        assert secret not in failure.message
+        lines = "\n".join(server.lines)
+        assert secret not in lines
+        assert secret[::-1] not in lines
+
+
+def test_what_an_unknown_caller_writes_is_escaped_in_a_field(server: ServerProcess) -> None:
+    forged = token(iss='x"}\n{"event": "forged"}\x1b[31m\u2028')
+
+    _, logged = refusal(server, forged)
+
+    assert logged["issuer"] == 'x"}\\n{"event": "forged"}\\x1b[31m\\u2028'
+    assert all(json.loads(line)["event"] != "forged" for line in server.lines)
+    assert AUDIENCE not in str(logged)
+
+
+def test_a_flood_of_refusals_does_not_flood_the_log() -> None:
+    now = [0.0]
+    logged: list[dict[str, object]] = []
+    refusals = RefusalLog(clock=lambda: now[0], write=lambda **fields: logged.append(fields))
+
+    for _ in range(1_000):
+        refusals.note(CredentialInvalidError(Fault.KEY_ID, {"key_id": "x"}))
+    now[0] = 1.0
+    refusals.note(CredentialInvalidError(Fault.KEY_ID, {"key_id": "x"}))
+
+    assert len(logged) == 11
+    assert logged[-1]["unlogged"] == 990

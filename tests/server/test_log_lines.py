@@ -1,0 +1,139 @@
+"""The log is JSON, line by line, whatever is written beside it: by gRPC, by the interpreter, or by a peer."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from tallykeeper_server.logs import configure_logs
+from tallykeeper_server.stray_output import StrayLines
+from tests.fuzz.frames import GO_AWAY, PREFACE, SETTINGS, frame
+from tests.serving import ServerProcess, wait_until
+
+FORGED = b'forged\n{"event": "forged"}\n\x1b[31m\xff'
+SABOTAGE = """
+import os, sys, threading, time, warnings
+def noise():
+    while not os.path.exists({go!r}):
+        time.sleep(0.01)
+    os.write(2, {forged!r} + b"\\n")
+    print("on stdout", flush=True)
+    warnings.warn("a warning")
+    raise RuntimeError("in a thread")
+if "serve" in sys.orig_argv or "tallykeeper_server.worker" in sys.orig_argv:
+    threading.Thread(target=noise, daemon=True).start()
+"""
+
+
+@pytest.fixture(params=[1, 2])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server whose gRPC writes all that it can, and in whose processes a thread makes noise once it is let."""
+    code = SABOTAGE.format(go=str(tmp_path / "go"), forged=FORGED)
+    (tmp_path / "sitecustomize.py").write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "GRPC_VERBOSITY": "DEBUG"}
+    data = str(tmp_path / "data")
+    with ServerProcess("--data-dir", data, workers=request.param, environment=environment) as running:
+        yield running
+
+
+def events(server: ServerProcess) -> list[dict[str, Any]]:
+    """Return all lines of the log, each of which must be an object with an event."""
+    parsed = [json.loads(line) for line in list(server.lines)]
+    assert all(isinstance(line, dict) and line["event"] != "forged" for line in parsed)
+    return parsed
+
+
+def test_what_a_peer_sends_reaches_the_log_escaped_in_a_field_alone(server: ServerProcess) -> None:
+    def told() -> bool:
+        with server.connect() as connection:
+            farewell = frame(GO_AWAY, bytes(7) + b"\x02" + FORGED)
+            connection.sendall(PREFACE + frame(SETTINGS) + farewell)
+            connection.recv(1_024)
+        return any("forged" in str(event.get("line")) for event in events(server))
+
+    wait_until(told, what="gRPC's words are logged")
+    server.stop()
+
+    assert {event["event"] for event in events(server) if "forged" in str(event)} == {"stray output"}
+
+
+def test_a_restart_of_the_store_leaves_the_log_in_order(server: ServerProcess) -> None:
+    (child,) = (
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and _is_store_of(entry, server.process.pid)
+    )
+    os.kill(child, signal.SIGKILL)
+
+    wait_until(lambda: bool(server.events("the store runs again")), what="the store runs again")
+    server.stop()
+
+    assert events(server)
+
+
+def _is_store_of(entry: Path, parent: int) -> bool:
+    try:
+        command, status = (entry / "cmdline").read_bytes(), (entry / "stat").read_text()
+    except OSError:
+        return False
+    return b"valkey-server" in command and int(status.rpartition(")")[2].split()[1]) == parent
+
+
+def test_what_python_and_others_write_is_logged_in_lines_of_json(server: ServerProcess, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+
+    wait_until(lambda: bool(server.events("an exception ends a thread")), what="the thread's end is logged")
+    wait_until(lambda: "on stdout" in {event.get("line") for event in events(server)}, what="stdout is logged")
+    server.stop()
+
+    (report, *_) = server.events("an exception ends a thread")
+    assert "RuntimeError: in a thread" in report["exception"]
+    warnings = [event for event in events(server) if event["event"] == "a library reports"]
+    assert any("a warning" in event["message"] for event in warnings)
+    lines = {event["line"] for event in server.events("stray output")}
+    assert {"forged", '{"event": "forged"}', "\x1b[31m\\xff"} <= lines
+
+
+def test_a_defect_that_ends_the_server_is_a_line_of_the_log(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nif 'serve' in sys.orig_argv:\n"
+        "    import tallykeeper_server.app\n"
+        "    def broken(*_):\n        raise RuntimeError('broken')\n"
+        "    tallykeeper_server.app.serve = broken\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    server = ServerProcess("--data-dir", str(tmp_path / "data"), environment=environment)
+
+    assert server.process.wait(30) == 1
+    server.stop()
+
+    (line,) = events(server)
+    assert line["event"] == "the server ends by a defect"
+    assert "RuntimeError: broken" in line["exception"]
+
+
+def test_stray_lines_are_put_together_and_cut_where_they_have_no_end() -> None:
+    lines = StrayLines()
+
+    assert list(lines.take(b"one\ntw")) == ["one"]
+    assert list(lines.take(b"o\n\n\xff\n")) == ["two", "\\xff"]
+    assert [len(line) for line in lines.take(b"x" * 10_000)] == [4_096, 4_096, 1_808]
+    assert list(lines.take(b"last")) == []
+    assert list(lines.take(b"")) == ["last"]
+
+
+def test_text_on_a_terminal_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(level="info", log_format="text")
+    try:
+        structlog.get_logger().info("an event", line="a\x1b[31m\nb\u2028")
+        written = capsys.readouterr().err
+    finally:
+        configure_logs(level="error", log_format="text")
+
+    assert "a\\x1b[31m\\nb\\u2028" in written
+    assert written.count("\n") == 1
