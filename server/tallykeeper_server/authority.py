@@ -137,4 +137,6 @@ def replace_file(file: Path, data: bytes, *, mode: int) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with open(descriptor, "wb") as opened:  # noqa: PTH123  # it is open already, with its mode
         opened.write(data)
+        opened.flush()
+        os.fsync(descriptor)  # a power cut leaves the old file or the new one
     draft.replace(file)
