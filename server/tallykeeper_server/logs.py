@@ -1,5 +1,6 @@
 """Structured logs: text for a person at a terminal, JSON for a machine."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -29,8 +30,30 @@ def configure_logs(*, level: str, log_format: str, worker: int | None = None) ->
             *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=_LoggerFactory(),
     )
+
+
+class _Logger(structlog.WriteLogger):
+    """Writes to standard error, and loses a line that cannot be written: a full disk must not end the server."""
+
+    def msg(self, message: str) -> None:
+        """Write one line."""
+        with contextlib.suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
+
+
+class _LoggerFactory:
+    """Makes loggers of standard error as it was when this was made."""
+
+    def __init__(self) -> None:
+        self._file = sys.stderr
+
+    def __call__(self, *_: object) -> _Logger:
+        return _Logger(self._file)
 
 
 def silence_grpc() -> None:
