@@ -26,6 +26,7 @@ from tallykeeper_server.store.data_format import (
     read_format,
 )
 from tallykeeper_server.store.folders import kind_of, names_in, open_file, opened_folder, read_small_file
+from tallykeeper_server.store.keys import BEGINNINGS
 from tallykeeper_server.store.manifest import FOLDER, MANIFEST, Manifest, ManifestError, parse_manifest
 
 TEMPORARY: Final = re.compile(r"temp-.*\.(?:aof|rdb|manifest)|format\.json\.new")
@@ -37,7 +38,7 @@ _EMPTY_SNAPSHOT_BYTES_MAX: Final = 256
 """A snapshot of a store without a key has some 90 bytes."""
 _SNAPSHOT_END_BYTES: Final = 9
 """A snapshot ends with the byte 255 and a checksum of 8 bytes."""
-_OUR_KEYS: Final = (b"tk:{", b"tk:namespaces")
+_OUR_KEYS: Final = tuple(beginning.encode() for beginning in BEGINNINGS)
 _CHUNK_BYTES: Final = 1 << 20
 _RESTORE: Final = "restore the whole directory from a backup, or name another with --data-dir"
 _ANOTHER: Final = "name a directory of its own with --data-dir"

@@ -13,6 +13,8 @@ from tallykeeper_server.domain.queries import Kind, ListedReservation, ListNames
 
 NAMESPACES: Final = "tk:namespaces"
 """A set of the namespaces that have ever been changed, outside of all of them."""
+BEGINNINGS: Final = ("tk:{", NAMESPACES)
+"""What each key of Tallykeeper begins with, one or the other."""
 _LEVELS_BEGIN_WITH: Final[dict[type[LevelName], str]] = {
     StockName: "stock:",
     CounterName: "counter:",
