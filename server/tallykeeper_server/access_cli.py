@@ -1,6 +1,8 @@
 """``tallykeeper access`` keeps the access file; ``tallykeeper certificates`` makes certificates for a start."""
 
+import ipaddress
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
@@ -22,6 +24,10 @@ from tallykeeper_server.authority import CLIENT_NAME_FORM, AuthorityError, make_
 
 _DAYS: Final = click.IntRange(1, 3_650)
 _RANDOM_BYTES: Final = 4
+_CLIENT_PATTERN: Final = r"[A-Za-z0-9_-]{1,64}"
+_HOST_PATTERN: Final = r"(?:\*\.)?[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?"
+_HOST_CHARACTERS_MAX: Final = 253
+_DELETE: Final = 127
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -39,6 +45,35 @@ class Identity(click.ParamType[str]):
         text = str(value)
         if not is_identity(text) and not (self._all_allowed and text == EVERYWHERE):
             self.fail(f"{text!r} is not 1 to 128 bytes without control characters", param, ctx)
+        return text
+
+
+class PrintableText(click.ParamType[str]):
+    """A text that goes into a file: one line, of characters that can be seen."""
+
+    name = "text"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text if it is one."""
+        text = str(value)
+        if not text or not text.isprintable():  # no control characters, and nothing that is not UTF-8
+            self.fail(f"{text!r} is empty or has characters that cannot be printed, such as a line break", param, ctx)
+        return text
+
+
+class HostName(click.ParamType[str]):
+    """A host's name, ``*.`` and a name, or an IP address."""
+
+    name = "host"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the host if it is one."""
+        text = str(value)
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            if len(text) > _HOST_CHARACTERS_MAX or not re.fullmatch(_HOST_PATTERN, text):
+                self.fail(f"{text!r} is neither a host's name, as in shop.example.com, nor an IP address", param, ctx)
         return text
 
 
@@ -63,7 +98,13 @@ def access() -> None:
 
 @access.command
 @click.argument("identity", type=Identity())
-@click.option("--id", "key_id", metavar="ID", help="What the key is called in the file.  [default: a new name]")
+@click.option(
+    "--id",
+    "key_id",
+    metavar="ID",
+    type=PrintableText(),
+    help="What the key is called in the file.  [default: a new name]",
+)
 @click.option("--days", type=_DAYS, help="How long it is good.  [default: until it is taken out]")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
               help="A new file for the key, which its owner alone may read.  [default: print the key]")  # fmt: skip
@@ -72,7 +113,7 @@ def key(*, identity: str, key_id: str | None, days: int | None, out: Path | None
     """Make an API key for IDENTITY, and give it this once: the access file has only its hash."""
     chosen = key_id or secrets.token_hex(_RANDOM_BYTES)
     secret, digest = new_api_key(chosen)
-    lines = [f'id = "{chosen}"', f"identity = {_quoted(identity)}", f'sha256 = "{digest.hex()}"']
+    lines = [f"id = {_quoted(chosen)}", f"identity = {_quoted(identity)}", f'sha256 = "{digest.hex()}"']
     if days is not None:
         lines.append(f"not_after = {datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}")
     if out is None:
@@ -115,7 +156,7 @@ def certificate(*, identity: str, name: str, file: Path) -> None:
 @access.command
 @click.argument("identity", type=Identity(all_allowed=True))
 @click.argument("role", type=click.Choice([role.name.lower() for role in Role if role]))
-@click.argument("namespaces", nargs=-1, required=True)
+@click.argument("namespaces", nargs=-1, required=True, type=PrintableText())
 @_FILE
 def grant(*, identity: str, role: str, namespaces: Sequence[str], file: Path) -> None:
     """Let IDENTITY have a ROLE in NAMESPACES.
@@ -143,7 +184,8 @@ def check(*, file: Path) -> None:
 
 @click.command
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--host", "hosts", multiple=True, default=("localhost", "127.0.0.1", "::1"), show_default=True,
+@click.option("--host", "hosts", multiple=True, type=HostName(),
+              default=("localhost", "127.0.0.1", "::1"), show_default=True,
               help="By what name or address callers reach the server; may be given several times.")  # fmt: skip
 @click.option("--client", "clients", multiple=True, metavar="NAME",
               help="Make a certificate for this caller too; may be given several times.")  # fmt: skip
@@ -155,8 +197,10 @@ def certificates(*, directory: Path, hosts: Sequence[str], clients: Sequence[str
     vouch for more than that. Made anew, they take effect without a restart.
     """
     for client in clients:
-        if client in {"ca", "server"} or not client.replace("-", "").replace("_", "").isalnum():
-            message = f"{client!r} is not letters, digits, - and _, or is a name that the authority needs itself"
+        if client in {"ca", "server"} or not re.fullmatch(_CLIENT_PATTERN, client):
+            message = (
+                f"{client!r} is not 1 to 64 letters, digits, - and _, or is a name that the authority needs itself"
+            )
             raise click.BadParameter(message, param_hint="--client")
     try:
         made = make_certificates(directory, hosts=hosts, clients=clients, days=days)
@@ -185,7 +229,8 @@ def _write_secret(out: Path, secret: str) -> None:
 
 def _add(file: Path, table: str, lines: Sequence[str]) -> None:
     """Add a table to the file, and put it in place if all of it can be used then."""
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    file = file.resolve()  # a symbolic link stays one
+    before = _text_of(file)
     text = "\n".join([*([before.rstrip("\n"), ""] if before.strip() else []), f"[[{table}]]", *lines, ""])
     draft = file.with_name(f".{file.name}.draft")
     try:
@@ -203,6 +248,21 @@ def _add(file: Path, table: str, lines: Sequence[str]) -> None:
         draft.unlink(missing_ok=True)
 
 
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8") if file.exists() else ""
+    except OSError as error:
+        message = f"{file} cannot be read: {error.strerror}"
+        raise click.ClickException(message) from error
+    except UnicodeDecodeError as error:
+        message = f"{file} is not UTF-8"
+        raise click.ClickException(message) from error
+
+
 def _quoted(text: str) -> str:
-    """Return a text as TOML has it."""
-    return '"' + "".join(f"\\u{ord(one):04x}" if ord(one) < 32 or one in '"\\' else one for one in text) + '"'  # noqa: PLR2004  # TOML's control characters
+    """Return a text as TOML has it, in one line."""
+    return '"' + "".join(f"\\u{ord(one):04x}" if _is_escaped(one) else one for one in text) + '"'
+
+
+def _is_escaped(one: str) -> bool:
+    return ord(one) < 32 or ord(one) == _DELETE or one in '"\\'  # noqa: PLR2004  # TOML's control characters

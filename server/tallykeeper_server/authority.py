@@ -139,4 +139,6 @@ def replace_file(file: Path, data: bytes, *, mode: int) -> None:
         if not mode & 0o077:
             os.fchmod(descriptor, mode)  # whatever the umask takes away or a file system adds
         opened.write(data)
+        opened.flush()
+        os.fsync(descriptor)  # a power cut leaves the old file or the new one
     draft.replace(file)

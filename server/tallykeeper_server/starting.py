@@ -56,7 +56,12 @@ async def ready_store(settings: Settings) -> AsyncIterator[ReadyStore]:
             url = settings.store
             if url == "embedded":
                 binary = find_binary(settings.store_binary)
-                embedded = EmbeddedStore(settings.data_dir, binary, syncs=_syncs(settings.policy))
+                embedded = EmbeddedStore(
+                    settings.data_dir,
+                    binary,
+                    syncs=_syncs(settings.policy),
+                    check_seconds=settings.promise_check_seconds,
+                )
                 url = (await stack.enter_async_context(embedded)).url
             report = await _check(url, settings)
         except TallyError as error:

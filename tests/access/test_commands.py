@@ -80,6 +80,15 @@ def test_what_is_added_stands_behind_what_was_there(tmp_path: Path) -> None:
     ("words", "status", "told"),
     [
         (("key", "web", "--id", "a.b"), 1, "key[0].id = 'a.b' must be"),
+        (("key", "web", "--id", 'a"\n[[grant]]\nidentity = "web"'), 2, "has characters that cannot be printed"),
+        (("key", "web", "--id", 'a"b'), 1, "key[0].id = 'a\"b' must be"),
+        (("key", "web", "--id", "a\x7fb"), 2, "has characters that cannot be printed"),
+        (("key", "web", "--id", "a\udcffb"), 2, "has characters that cannot be printed"),
+        (("key", "web\nweb"), 2, "'web\\nweb' is not 1 to 128 bytes"),
+        (("certificate", "web", "dns:a\nb"), 2, "it is not a domain name"),
+        (("certificate", "web", "dns:a\x1bb"), 2, "it is not a domain name"),
+        (("certificate", "web", "email:a\udcffb"), 2, "is not a subject alternative name with its kind"),
+        (("grant", "web", "read", "shop\n"), 2, "has characters that cannot be printed"),
         (("key", "*"), 2, "'*' is not 1 to 128 bytes"),
         (("key", "web", "--days", "0"), 2, "0 is not in the range"),
         (("grant", "web", "owner", "shop"), 2, "'owner' is not one of"),
@@ -119,11 +128,42 @@ def test_certificates_made_again_are_by_the_same_authority(tmp_path: Path) -> No
     assert {stat.S_IMODE(key.stat().st_mode) for key in (tmp_path / "certs").glob("*.key")} == {0o600}
 
 
-@pytest.mark.parametrize("client", ["ca", "server", "a/b", "..", ""])
+@pytest.mark.parametrize("client", ["ca", "server", "a/b", "..", "", "a\nb", "ü"])
 def test_a_client_is_named_as_a_file_may_be(tmp_path: Path, client: str) -> None:
     finished = run("certificates", "certs", "--client", client, cwd=tmp_path)
 
     assert finished.returncode == 2
+    assert len(finished.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("host", ["", "a b", "a\nb", "a\x1b", "*", "shop.*", "a..b", "x" * 254])
+def test_a_host_is_a_name_or_an_address(tmp_path: Path, host: str) -> None:
+    finished = run("certificates", "certs", "--host", host, cwd=tmp_path)
+
+    assert finished.returncode == 2
+    assert "is neither a host's name, as in shop.example.com, nor an IP address" in finished.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_access_file_that_is_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "access.toml").symlink_to("real.toml")
+
+    assert run("access", "key", "web", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "access.toml").is_symlink()
+    assert read_access_file(tmp_path / "real.toml").keys
+
+
+@pytest.mark.parametrize("content", [b"\xff", None])
+def test_an_access_file_that_cannot_be_read_is_one_clear_line(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "access.toml"
+    if content is not None:
+        file.write_bytes(content)
+    else:
+        file = Path("/proc/self/mem")
+
+    finished = run("access", "key", "web", "--file", str(file))
+
+    assert finished.returncode == 1
     assert len(finished.stderr.splitlines()) == 1
 
 

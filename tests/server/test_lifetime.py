@@ -40,7 +40,7 @@ def test_a_signal_ends_it_and_leaves_nothing_but_the_data(
     assert len(server.worker_ids) == (workers if workers > 1 else 0)
     assert not any(runs(process_id) for process_id in (store_process_id, *server.worker_ids.values()))
     assert not store_socket(tmp_path).parent.exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["appendonlydir", "lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["appendonlydir", "format.json", "lock"]
 
 
 @pytest.mark.parametrize("workers", [1, 3])

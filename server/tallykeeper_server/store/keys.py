@@ -5,6 +5,7 @@ one slot, so that one script may change them together. The namespace comes first
 itself, so that a brace in an item or a counter cannot move the tag.
 """
 
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -18,6 +19,10 @@ from tallykeeper_server.domain.queries import (
     ListReservations,
 )
 
+BEGINNINGS: Final = ("tk:{", "tk:namespaces", "tk:agenda", "tk:open-reservations")
+"""The beginnings of all keys: of each namespace's, and of those of a home."""
+REVISIONS_AND_BUCKETS: Final = "tk:{*}:re*"
+"""A pattern, as SCAN takes it, of the keys that ``namespace_and_bucket`` is for, and of reservations."""
 REQUEST_BUCKETS: Final = 3
 """The request buckets of a namespace: one takes records, the others keep theirs."""
 _LEVELS_BEGIN_WITH: Final[dict[type[LevelName], str]] = {
@@ -136,6 +141,12 @@ def request_record(request_id: str, part: int) -> str:
 def request_bucket(namespace: str, bucket: int) -> str:
     """Return the key of one of the hashes of request records, 0 .. REQUEST_BUCKETS - 1."""
     return f"{prefix(namespace)}requests:{bucket}"
+
+
+def namespace_and_bucket(key: bytes) -> tuple[str, int | None]:
+    """Return the namespace of a revision or of a request bucket, and the number of the bucket; ("", None) of others."""
+    found = re.fullmatch(r"tk:\{([^}]*)\}:(?:revision|requests:([0-9]+))", key.decode(errors="replace"))
+    return (found[1], None if found[2] is None else int(found[2])) if found else ("", None)
 
 
 @lru_cache(maxsize=1_024)

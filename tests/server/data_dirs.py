@@ -1,0 +1,78 @@
+"""Data directories for the tests: made by a server, and then damaged."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
+from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
+from tests.calling import Caller
+from tests.serving import PATIENCE_SECONDS, ServerProcess
+
+COUNTER = "visits"
+UNSHARE = (shutil.which("unshare") or "unshare", "--user", "--map-root-user")
+
+
+def make_data(data_dir: Path, value: int = 7) -> Path:
+    """Let a server count in a new data directory, and end; return the directory."""
+    with ServerProcess("--data-dir", str(data_dir)) as server:
+        increment(server, value)
+    return data_dir
+
+
+def increment(server: ServerProcess, delta: int = 1) -> int:
+    """Increment the counter, and return what it then is."""
+    call = Caller(server.target)
+    value = int(call(IncrementRequest(counter=COUNTER, delta=delta)).counter.value)
+    call.close()
+    return value
+
+
+def value_of(server: ServerProcess) -> int:
+    """Return what the counter is."""
+    call = Caller(server.target)
+    value = int(call(GetCounterRequest(counter=COUNTER)).counter.value)
+    call.close()
+    return value
+
+
+def appended(data_dir: Path) -> Path:
+    """Return the append-only file that a store writes."""
+    (file,) = (data_dir / "appendonlydir").glob("*.incr.aof")
+    return file
+
+
+def manifest_of(data_dir: Path) -> Path:
+    """Return the manifest."""
+    return data_dir / "appendonlydir" / "appendonly.aof.manifest"
+
+
+def format_of(data_dir: Path) -> dict[str, Any]:
+    """Return what the format file says."""
+    values: dict[str, Any] = json.loads((data_dir / "format.json").read_text())
+    return values
+
+
+def store_socket(data_dir: Path) -> Path:
+    """Return where the store of a data directory listens."""
+    return Path(EmbeddedStore(data_dir, find_binary(None)).url.removeprefix("unix://"))
+
+
+def content_of(directory: Path) -> Mapping[str, tuple[int, bytes]]:
+    """Return the mode and the content of all that is in a directory, but for the lock file's."""
+    return {
+        str(path.relative_to(directory)): (path.lstat().st_mode, path.read_bytes() if path.is_file() else b"")
+        for path in (directory, *directory.rglob("*"))
+        if path.name != "lock"
+    }
+
+
+def namespaces_can_be_made(kind: str) -> bool:
+    """Tell whether this process may have namespaces of its own, of process ids (``pid``) or of mounts (``mount``)."""
+    if shutil.which(UNSHARE[0]) is None:
+        return False
+    command = [*UNSHARE, "--fork", f"--{kind}", "true"]
+    return subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE_SECONDS).returncode == 0
