@@ -12,8 +12,10 @@
 --            namespaces:            how many
 --            wall:                  the caller's own clock; this and all times are milliseconds since 1970
 --            held:                  the time that the caller has come to; a namespace's time is not before it
---            certain:               the time up to which the caller has counted by a clock that never jumps
---            apart:                 an array of number, held, certain for each namespace with its own last two
+--            held apart:            an array of number, held for each namespace with a held time of its own
+--            counted:               an array of two for each namespace: a generation that the caller has found there, 0
+--                                   for none; and the age of that generation, counted on from what it found, by a clock
+--                                   that never jumps
 --            bucket span:           milliseconds that a request bucket takes records, at least
 --            ledger length:         how many revisions the ledger keeps, about; 0 keeps them all
 --            reservation lifetime:  milliseconds that a reservation may live in all
@@ -38,8 +40,8 @@
 --              reference
 --              keys:                how many levels it names, then for each its place among the level keys, 1 ..
 --              arguments:           how many, then each: an integer or a text
--- returns    Redis's time, then " <number> <time>" for each namespace whose time is ahead of what the caller and both
---            clocks say; then for each bundle "<outcome>\30<outcome>…<note>", after "* " if it is a replay, where an
+-- returns    Redis's time, the generation and its age of each namespace, and " <number> <time>" for each namespace whose
+--            time is ahead of what the caller knows and of both clocks; then for each bundle "<outcome>\30<outcome>…<note>", after "* " if it is a replay, where an
 --            outcome is one of
 --              OK <revision> <time> <extra>\n<level>\n<level>…  (levels after; before, for one deleted; of those
 --                                                                   of a reservation, the reservation alone)
@@ -62,19 +64,22 @@
 -- come to, and of the earlier one of Redis's clock and the caller's. So one clock that is ahead ends nothing early.
 --
 -- Request records lie in three buckets, and all three are searched, so that no clock decides what is found. New records
--- go into the current one. When it has been current for a span of certain time, the oldest is emptied and becomes
--- current: so a record is forgotten after two spans at least. The clock of a namespace is
---   "<time> <current bucket> <certain time at which it became current; 0 if no bucket holds a record>"
+-- go into the current one, which is that of the generation. When a generation is a span old, the next one begins with
+-- the oldest bucket, which is emptied: so a record is forgotten when two spans have gone by at least. The age of a
+-- generation is time that one caller after the other has seen go by in it, from one of its calls to a later one, by a
+-- clock that never jumps. So it is never more than has really gone by. The clock of a namespace is
+--   "<time> <generation> <its age; - if no bucket holds a record>"
 
 local FINGERPRINT_BYTES = 8
 local VALUES_OF_BUNDLE = 8
 local CHUNK = 4000 -- values in one command, or unpacked at once; Lua's limit is about 8,000
 local SHARED_KEYS = 3
 local REQUEST_BUCKETS = 3
+local LEAD_REPORTED = 100 -- milliseconds
 local KEYS_OF_NAMESPACE = 7 + REQUEST_BUCKETS
 local FIRST_BUCKET = 7 -- after so many of a namespace's keys
 
-local namespace_count, wall, held_time, certain, apart, bucket_span, ledger_length, reservation_lifetime_max,
+local namespace_count, wall, held_time, held_apart, counted, bucket_span, ledger_length, reservation_lifetime_max,
   reservation_retention, final, touches, tidies, bundles, mutations = unpack(cmsgpack.unpack(ARGV[1]))
 settings.reservation_lifetime_max = reservation_lifetime_max
 settings.reservation_retention = reservation_retention
@@ -96,7 +101,8 @@ for number = 1, namespace_count do
     clock_key = KEYS[first_revision_key + 2 * number - 1],
     prefix_length = #revision_key - #'revision',
     held = held_time,
-    certain = certain,
+    counted_generation = counted[2 * number - 1],
+    counted_age = counted[2 * number],
     request_ids = {},
     records = {}, -- request id -> record, of those that are known
     bucket_of = {}, -- request id -> the number of the bucket that its record was found in
@@ -105,9 +111,8 @@ for number = 1, namespace_count do
     open_change = 0, -- by how much the number of open reservations changes
   }
 end
-for at = 1, #apart, 3 do
-  local namespace = namespaces[apart[at]]
-  namespace.held, namespace.certain = apart[at + 1], apart[at + 2]
+for at = 1, #held_apart, 2 do
+  namespaces[held_apart[at]].held = held_apart[at + 1]
 end
 
 -- The name of a namespace, which is the hash tag of its keys.
@@ -160,23 +165,25 @@ end
 
 -- Starts a namespace's clock from its text, false where there is none.
 local function start_clock(namespace, text)
-  local time, bucket, since = 0, 0, 0
+  local time, generation, age = 0, 1, nil
   if text then
-    local time_text, bucket_text, since_text = string.match(text, '^(%d+) ([0-2]) (%d+)$')
+    local time_text, generation_text, age_text = string.match(text, '^(%d+) (%d+) ([%d-]+)$')
     if time_text then
-      time, bucket, since = in_range(time_text), bucket_text + 0, in_range(since_text)
+      time, generation, age = in_range(time_text), in_range(generation_text), optional_of(age_text)
     else
       namespace.broken = 'the clock is ' .. text
     end
   end
-  namespace.now = math.max(time, agreed, namespace.held)
-  namespace.now_text = text_of(namespace.now)
-  namespace.entries[2] = namespace.now_text
-  if since > 0 and namespace.certain >= since + bucket_span and (#namespace.request_ids > 0 or tidies == 1) then
-    bucket, since = (bucket + 1) % REQUEST_BUCKETS, namespace.certain
-    namespace.emptied = bucket
+  if age and generation == namespace.counted_generation then
+    age = math.max(age, namespace.counted_age)
   end
-  namespace.bucket, namespace.bucket_since = bucket, since
+  if age and age >= bucket_span and (#namespace.request_ids > 0 or tidies == 1) then
+    generation, age = generation + 1, 0
+    namespace.emptied = generation % REQUEST_BUCKETS
+  end
+  local now = math.max(time, agreed, namespace.held)
+  namespace.now, namespace.now_text, namespace.entries[2] = now, text_of(now), text_of(now)
+  namespace.generation, namespace.age, namespace.bucket = generation, age, generation % REQUEST_BUCKETS
 end
 
 -- The levels by their place among the keys. Each has its text, false where there is none; and once an operation has

@@ -11,11 +11,10 @@ local kinds = { [string.byte('s')] = stock, [string.byte('c')] = counter, [strin
 -- undone; nil if nothing will have to be.
 local home, request_id, identity, log
 
--- True if a level is to be forgotten: a counter when its time is up, a reservation when as much time as it is kept for
--- has certainly gone by.
+-- True if a level is to be forgotten: a counter whose time is up, a reservation that has been kept for long enough.
 local function is_over(kind, value)
   local gone_at = kind.gone_at and kind.gone_at(value)
-  return gone_at and gone_at <= (kind == counter and home.now or home.certain)
+  return gone_at and gone_at <= home.now
 end
 
 local function value_at(place)
@@ -262,7 +261,10 @@ end
 
 local times = { text_of(redis_time) }
 for number, namespace in ipairs(namespaces) do
-  if namespace.now > agreed and namespace.now > namespace.held then
+  times[number + 1] = text_of(namespace.generation) .. ' ' .. text_of(namespace.age or 0)
+end
+for number, namespace in ipairs(namespaces) do
+  if namespace.now > math.max(agreed, namespace.held) + LEAD_REPORTED then
     times[#times + 1] = number .. ' ' .. namespace.now_text
   end
 end

@@ -148,9 +148,9 @@ for place = 1, level_count do
   end
 end
 
--- When the current request bucket of a namespace has been current for long enough, in the namespace's time.
-local function end_of_bucket(namespace)
-  return namespace.now + namespace.bucket_since + bucket_span - namespace.certain
+-- When the generation of a namespace is old enough, in the namespace's time.
+local function end_of_generation(namespace)
+  return namespace.now + bucket_span - namespace.age
 end
 
 -- Notes that a namespace of which no bucket holds a record has none to empty, in a call that tidies it.
@@ -161,22 +161,23 @@ local function notice_empty_buckets(namespace)
       return
     end
   end
-  namespace.bucket_since, namespace.keeps_time = 0, true
+  namespace.age, namespace.keeps_time = nil, true
 end
 
 -- Adds the clock of a namespace to what is written, where the time that it has come to is to be kept.
 local function keep_clock(namespace)
   local records = #namespace.recorded > 0
-  if records and namespace.bucket_since == 0 then
-    namespace.bucket_since = namespace.certain
-    put_on_agenda(namespace, end_of_bucket(namespace))
-  elseif namespace.emptied then
-    put_on_agenda(namespace, end_of_bucket(namespace))
+  if records and not namespace.age then
+    namespace.age = 0
+    put_on_agenda(namespace, end_of_generation(namespace))
+  elseif namespace.emptied and namespace.age then
+    put_on_agenda(namespace, end_of_generation(namespace))
   end
   if records or namespace.emptied or namespace.keeps_time or #namespace.entries > 2 then
     local size = #levels_set
     levels_set[size + 1] = namespace.clock_key
-    levels_set[size + 2] = namespace.now_text .. ' ' .. namespace.bucket .. ' ' .. text_of(namespace.bucket_since)
+    levels_set[size + 2] = namespace.now_text .. ' ' .. text_of(namespace.generation) .. ' '
+      .. optional_text_of(namespace.age)
   end
 end
 
@@ -222,13 +223,12 @@ end
 -- Finds when next there is something to do in a namespace.
 local function find_due_time(namespace)
   local key = namespace.first_key
-  local forgotten = first_score_of(KEYS[key + 5]) -- ended reservations, which are forgotten by certain time
   namespace.due_at = nil
   for _, time in ipairs({
     first_score_of(due_of(namespace)),
     first_score_of(KEYS[key + 4]),
-    forgotten and forgotten + namespace.now - namespace.certain,
-    namespace.bucket_since > 0 and end_of_bucket(namespace),
+    first_score_of(KEYS[key + 5]),
+    namespace.age and end_of_generation(namespace) or false,
   }) do
     if time then
       put_on_agenda(namespace, time)

@@ -151,13 +151,42 @@ def test_random_steps_of_all_clocks_forget_no_id_within_its_retention(
     assert value_of(processes[0], namespace) == len(made)
 
 
+@pytest.mark.parametrize("behind", ["store_ms", "wall_ms"])
+def test_a_process_with_right_clocks_forgets_nothing_of_one_that_was_behind(
+    start: Start, clocks: Clocks, namespace: str, behind: str
+) -> None:
+    clocks.set(**{behind: BOUNDARY_MS - 40 * DAY_MS})
+    store = start()
+    for number in range(7):
+        store.apply(increment(namespace, f"r{number}"))
+        clocks.go_on(RETENTION.request_ms // 2)
+    clocks.set(store_ms=max(clocks.store_ms, clocks.wall_ms), wall_ms=max(clocks.store_ms, clocks.wall_ms))
+
+    again = [start().apply(increment(namespace, f"r{number}"))[0] for number in (6, 5)]
+
+    assert all(map(replayed, again))
+
+
+def test_both_clocks_ahead_for_a_moment_do_not_let_a_later_process_forget(
+    start: Start, clocks: Clocks, namespace: str
+) -> None:
+    store = start()
+    store.apply(increment(namespace, "r"))
+    with clocks.at(store_ms=BOUNDARY_MS + 40 * DAY_MS, wall_ms=BOUNDARY_MS + 40 * DAY_MS):
+        store.apply(increment(namespace))
+    for _ in range(4):
+        store = start()
+        assert all(map(replayed, store.apply(increment(namespace, "r"))))
+        clocks.go_on(RETENTION.request_ms // 5)
+
+
 def test_records_are_forgotten_when_their_retention_is_over(
     start: Start, clocks: Clocks, namespace: str, raw_store: redis.Redis
 ) -> None:
     store = start()
     store.apply(increment(namespace, "r"))
-    for _ in range(4):
-        clocks.go_on(RETENTION.request_ms // 2)
+    for _ in range(5):
+        clocks.go_on(RETENTION.request_ms * 6 // 10)
         store.sweep()
 
     assert not raw_store.keys(f"tk:{{{namespace}}}:requests:*")

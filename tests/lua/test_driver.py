@@ -224,7 +224,7 @@ def test_a_refusal_writes_nothing_but_its_request_record_and_the_time(
     with_id = raw_store.keys(f"tk:{{{namespace}}}:*")
 
     assert without_id == []
-    assert sorted(with_id) == [f"tk:{{{namespace}}}:{name}".encode() for name in ("clock", "requests:0")]
+    assert sorted(with_id) == [f"tk:{{{namespace}}}:{name}".encode() for name in ("clock", "requests:1")]
 
 
 @pytest.mark.parametrize("item", ["a:b", "{x}", "}:{", "tk:{other}:revision", "ünï", "a b"])

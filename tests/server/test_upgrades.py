@@ -34,11 +34,11 @@ def old_data(tmp_path: Path) -> Path:
         call.close()
         with redis.Redis.from_url(EmbeddedStore(data_dir, find_binary(None)).url) as store:
             for number, name in ((41_560, "oldest"), (41_561, "middle"), (41_562, "newest")):
-                record = store.hget(f"{PREFIX}requests:0", "middle")
+                record = store.hget(f"{PREFIX}requests:1", "middle")
                 store.hset(f"{PREFIX}requests:{number}", name, record or b"")
                 store.pexpire(f"{PREFIX}requests:{number}", LIFE_MS)
             store.pexpire(f"{PREFIX}counter:brief", LIFE_MS)
-            store.delete(f"{PREFIX}requests:0", f"{PREFIX}clock", "tk:namespaces", "tk:agenda", "tk:open-reservations")
+            store.delete(f"{PREFIX}requests:1", f"{PREFIX}clock", "tk:namespaces", "tk:agenda", "tk:open-reservations")
     (data_dir / "format.json").unlink()
     return data_dir
 

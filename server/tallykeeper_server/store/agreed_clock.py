@@ -2,13 +2,13 @@
 
 The script sees the store's clock, and this process sees its own. The earlier one of the two counts, so that a clock
 that runs ahead ends nothing early. The time that a process has come to goes on by a clock that never jumps, so that a
-clock that is set back stops nothing.
+clock that is set back stops nothing. What a process has seen go by, it counts for each namespace by that clock alone.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 import structlog
 
@@ -16,12 +16,12 @@ from tallykeeper_server.store.connection import Reply
 
 _PACE: Final = 0.9
 """The pace of the held time. It is slower than that of a clock, so that clocks which are behind catch up with it."""
-_PLAUSIBLE_LEAD_MS: Final = 60_000
-"""The lead of a namespace's time over both clocks, in milliseconds, up to which this process takes that time for its
-own. The time of a namespace that is further ahead holds there alone."""
-_NAMESPACES_APART_MAX: Final = 10_000
+_NAMESPACES_MAX: Final = 100_000
+"""The namespaces that this process remembers: those whose time is ahead of it, and those in which it counts."""
 _DIFFERENCE_REPORTED_MS: Final = 10_000
 """The difference of the two clocks, in milliseconds, from which it is logged."""
+
+Kept = TypeVar("Kept")
 
 log = structlog.get_logger()
 
@@ -40,42 +40,36 @@ def time_ms_of(reply: Reply) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ScriptTimes:
-    """The times that a script call is given, in milliseconds since 1970."""
+    """The times that a script call is given, in milliseconds; the first two since 1970."""
 
     wall: int
     """This process's own clock."""
     held: int
     """The time that this process has come to."""
-    certain: int
-    """The time at which this process began, and the milliseconds since then by the steady clock."""
+    held_apart: Sequence[int]
+    """The number, 1 .., and the time of each namespace that is ahead of this process."""
+    counted: Sequence[int]
+    """The generation of each namespace that this process has found, 0 for none, and the age that it has counted."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Reading:
-    """A time, and when it was that time by the steady clock, in milliseconds."""
+    """A number of milliseconds, and when it was that by the steady clock."""
 
-    time_ms: float
+    ms: float
     at_ms: float
 
     def held(self, at_ms: float) -> float:
-        """Return the time that has been reached since, at the slower pace."""
-        return self.time_ms + _PACE * (at_ms - self.at_ms)
+        """Return what has been reached since, at the slower pace."""
+        return self.ms + _PACE * (at_ms - self.at_ms)
 
-    def certain(self, at_ms: float) -> float:
-        """Return the time that it is at most, if the reading was right."""
-        return self.time_ms + at_ms - self.at_ms
-
-
-@dataclass(slots=True)
-class _Apart:
-    """A namespace whose time is ahead of both clocks: its time when it was first seen, and the last one."""
-
-    first: _Reading
-    last: _Reading
+    def counted(self, at_ms: float) -> float:
+        """Return what has been reached since."""
+        return self.ms + at_ms - self.at_ms
 
 
 class AgreedClock:
-    """The time of one process that uses a store."""
+    """The time of one process that uses a store, and of the namespaces that it has seen."""
 
     def __init__(
         self, wall_clock: Callable[[], float] = time.time, steady_clock: Callable[[], float] = steady_seconds
@@ -85,79 +79,77 @@ class AgreedClock:
         self._steady_clock = steady_clock
         self.has_begun = False
         """The store's clock has been seen. Before that, no times can be given."""
-        self._began = _Reading(0, 0)
         self._held = _Reading(0, 0)
-        self._apart: dict[str, _Apart] = {}
+        self._apart: dict[str, _Reading] = {}
+        self._counted: dict[str, tuple[int, _Reading]] = {}
         self._reports_difference = True
 
-    def times(self) -> ScriptTimes:
-        """Return the times for a script call. The clock must have begun."""
+    def times(self, namespaces: Sequence[str]) -> ScriptTimes:
+        """Return the times for a script call on some namespaces. The clock must have begun."""
         at_ms = self._steady_clock() * 1_000
+        apart = [(number, self._time_apart(name, at_ms)) for number, name in enumerate(namespaces, start=1)]
         return ScriptTimes(
-            int(self._wall_clock() * 1_000), int(self._held.held(at_ms)), int(self._began.certain(at_ms))
+            int(self._wall_clock() * 1_000),
+            int(self._held.held(at_ms)),
+            [each for number, time_ms in apart if time_ms is not None for each in (number, int(time_ms))],
+            [number for name in namespaces for number in self._counted_in(name, at_ms)],
         )
 
-    def times_apart(self, namespace: str) -> tuple[int, int] | None:
-        """Return the held and the certain time of a namespace that is ahead of the clocks; None if it is not."""
-        apart = self._apart.get(namespace) if self._apart else None
-        if apart is None:
-            return None
-        at_ms = self._steady_clock() * 1_000
-        return int(apart.last.held(at_ms)), int(apart.first.certain(at_ms))
+    def _counted_in(self, namespace: str, at_ms: float) -> tuple[int, int]:
+        known = self._counted.get(namespace)
+        return (known[0], int(known[1].counted(at_ms))) if known else (0, 0)
 
     def read_times(self, namespace: str) -> tuple[int, int]:
-        """Return this process's own clock and the held time for a read of a namespace, as ``ScriptTimes`` has them."""
-        return int(self._wall_clock() * 1_000), int(self.held_ms(namespace))
-
-    def see_store(self, store_ms: int) -> None:
-        """Take in what the store's clock says now, in milliseconds since 1970."""
-        at_ms, wall_ms = self._steady_clock() * 1_000, self._wall_clock() * 1_000
-        agreed = min(store_ms, wall_ms)
-        if not self.has_begun:
-            self.has_begun = True
-            self._began = self._held = _Reading(agreed, at_ms)
-        elif agreed >= self._held.held(at_ms):
-            self._held = _Reading(agreed, at_ms)
-        self._report_difference(int(store_ms - wall_ms))
-
-    def see_namespace(self, namespace: str, time_ms: int, store_ms: int) -> None:
-        """Take in the time of a namespace that is ahead of what this process has come to and of both clocks."""
-        at_ms = self._steady_clock() * 1_000
-        reading = _Reading(time_ms, at_ms)
-        if time_ms <= max(store_ms, self._wall_clock() * 1_000) + _PLAUSIBLE_LEAD_MS:
-            if time_ms > self._held.held(at_ms):
-                self._held = reading
-            return
-        known = self._apart.get(namespace)
-        if known is not None:
-            known.last = reading
-            return
-        if len(self._apart) >= _NAMESPACES_APART_MAX:
-            del self._apart[next(iter(self._apart))]
-        self._apart[namespace] = _Apart(reading, reading)
-        log.warning("a namespace's time is ahead of all clocks", namespace=namespace, time_ms=time_ms)
-
-    def now_ms(self, store_ms: int, *, namespace: str = "", namespace_ms: int = 0) -> int:
-        """Return the time for an answer, given the store's clock and the time that the namespace's clock holds."""
-        at_ms = self._steady_clock() * 1_000
-        apart = self._apart.get(namespace) if self._apart else None
-        held = self._held.held(at_ms) if apart is None else apart.last.held(at_ms)
-        return int(max(namespace_ms, min(store_ms, self._wall_clock() * 1_000), held))
+        """Return this process's own clock, and the time that it has come to in a namespace, for a read of that."""
+        return int(self._wall_clock() * 1_000), self.held_ms(namespace)
 
     def held_ms(self, namespace: str = "") -> int:
-        """Return the time that this process has come to, in a namespace if that is ahead of the clocks."""
-        apart = self.times_apart(namespace)
-        return self.times().held if apart is None else apart[0]
+        """Return the time that this process has come to, in a namespace if that is ahead."""
+        at_ms = self._steady_clock() * 1_000
+        apart = self._time_apart(namespace, at_ms)
+        return int(self._held.held(at_ms) if apart is None else apart)
 
-    def certain_ms(self, namespace: str) -> int:
-        """Return the certain time of a namespace: see ``ScriptTimes``."""
-        apart = self.times_apart(namespace)
-        return self.times().certain if apart is None else apart[1]
+    def now_ms(self, store_ms: int, *, namespace: str, namespace_ms: int) -> int:
+        """Return the time for an answer, given the store's clock and the time that the namespace's clock holds."""
+        agreed = min(store_ms, self._wall_clock() * 1_000)
+        return int(max(namespace_ms, agreed, self.held_ms(namespace)))
+
+    def see_store(self, store_ms: int) -> None:
+        """Take in the time that the store's clock shows now, in milliseconds since 1970."""
+        at_ms, wall_ms = self._steady_clock() * 1_000, self._wall_clock() * 1_000
+        agreed = min(store_ms, wall_ms)
+        if not self.has_begun or agreed >= self._held.held(at_ms):
+            self._held = _Reading(agreed, at_ms)
+        self.has_begun = True
+        self._report_difference(int(store_ms - wall_ms))
+
+    def see_namespace(self, namespace: str, time_ms: int) -> None:
+        """Take in the time of a namespace that is ahead of this process."""
+        _remember(self._apart, namespace, _Reading(time_ms, self._steady_clock() * 1_000))
+
+    def see_generations(self, namespaces: Sequence[str], found: Sequence[int]) -> None:
+        """Take in the generation and its age of each namespace, as the call found them that has just been answered."""
+        at_ms = self._steady_clock() * 1_000
+        for namespace, generation, age in zip(namespaces, found[::2], found[1::2], strict=False):
+            known = self._counted.get(namespace)
+            if known is None or known[0] != generation or age > known[1].counted(at_ms):
+                _remember(self._counted, namespace, (generation, _Reading(age, at_ms)))
 
     @property
     def namespaces_apart(self) -> list[str]:
-        """The namespaces whose time is ahead of all clocks."""
+        """The namespaces whose time is ahead of this process."""
         return list(self._apart)
+
+    def _time_apart(self, namespace: str, at_ms: float) -> float | None:
+        """Return the time of a namespace that is ahead of this process; None if it is not, or not any more."""
+        apart = self._apart.get(namespace) if self._apart else None
+        if apart is None:
+            return None
+        time_ms = apart.held(at_ms)
+        if time_ms > self._held.held(at_ms):
+            return time_ms
+        del self._apart[namespace]
+        return None
 
     def _report_difference(self, difference_ms: int) -> None:
         """Log that the two clocks differ, once until they agree again."""
@@ -167,3 +159,10 @@ class AgreedClock:
                 "the store's clock and this machine's differ: the earlier one counts", store_ahead_ms=difference_ms
             )
         self._reports_difference = not differs
+
+
+def _remember(readings: dict[str, Kept], namespace: str, reading: Kept) -> None:
+    """Keep the reading of a namespace, and forget that of another one if there are too many."""
+    if namespace not in readings and len(readings) >= _NAMESPACES_MAX:
+        del readings[next(iter(readings))]
+    readings[namespace] = reading

@@ -1,6 +1,6 @@
 """The keys and arguments of a script call, and the meaning of its reply: driver_1_prefetch.lua describes both."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,9 @@ NOTE: Final = "#"
 APPLIED: Final = "OK "
 _WORDS_MIN: Final = 3
 """How many words an outcome of this kind has before its first level, if it has no extra."""
+_SPAN_PER_MILLE: Final = 501
+"""The share of the retention for which a request bucket is current. A record outlives two of these spans, which are a
+little longer than the retention, because the clocks by which they are counted may be fast by 0.2 %."""
 REPLAYED: Final = "* "
 """What stands before the outcomes of a bundle that came before."""
 _PACKER: Final = msgpack.Packer(use_bin_type=False)
@@ -50,10 +53,8 @@ class CallTerms:
     """A namespace of which only repeats come is written all the same."""
 
 
-def script_call(
-    bundles: Sequence[Bundle], terms: CallTerms, times_apart: Callable[[str], tuple[int, int] | None]
-) -> tuple[list[Argument], list[Argument]]:
-    """Return the KEYS and the ARGV of a batch. ``times_apart`` is that of the clock."""
+def script_call(bundles: Sequence[Bundle], terms: CallTerms) -> tuple[list[Argument], list[Argument]]:
+    """Return the KEYS and the ARGV of a batch."""
     namespaces: dict[str, int] = {}
     levels: dict[str, int] = {}
     heads: list[Argument] = []
@@ -79,22 +80,13 @@ def script_call(
                 places = [level_place(prefix + level_suffix(name), len(levels) + 1) for name in names]
                 bodies += (operation, reason, reference, len(names), *places, len(values), *values)
 
-    return _keys_of(terms.home, namespaces, levels), _arguments_of(
-        terms, namespaces, times_apart, tidies=False, heads=heads, bodies=bodies
-    )
+    return _keys_of(terms.home, namespaces, levels), _arguments_of(terms, tidies=False, heads=heads, bodies=bodies)
 
 
-def tidy_call(
-    namespace: str,
-    names: Sequence[LevelName],
-    terms: CallTerms,
-    times_apart: Callable[[str], tuple[int, int] | None],
-) -> tuple[list[Argument], list[Argument]]:
+def tidy_call(namespace: str, names: Sequence[LevelName], terms: CallTerms) -> tuple[list[Argument], list[Argument]]:
     """Return the KEYS and the ARGV of a call that forgets what is over in a namespace: of these levels, and records."""
     levels = [keys.level(namespace, name) for name in names]
-    return _keys_of(terms.home, [namespace], levels), _arguments_of(
-        terms, [namespace], times_apart, tidies=True, heads=[], bodies=[]
-    )
+    return _keys_of(terms.home, [namespace], levels), _arguments_of(terms, tidies=True, heads=[], bodies=[])
 
 
 def _keys_of(home: str, namespaces: Iterable[str], levels: Iterable[str]) -> list[Argument]:
@@ -107,28 +99,15 @@ def _keys_of(home: str, namespaces: Iterable[str], levels: Iterable[str]) -> lis
     return script_keys
 
 
-def _arguments_of(
-    terms: CallTerms,
-    namespaces: Collection[str],
-    times_apart: Callable[[str], tuple[int, int] | None],
-    *,
-    tidies: bool,
-    heads: list[Argument],
-    bodies: list[Argument],
-) -> list[Argument]:
+def _arguments_of(terms: CallTerms, *, tidies: bool, heads: list[Argument], bodies: list[Argument]) -> list[Argument]:
     times, retention = terms.times, terms.retention
-    apart: list[int] = []
-    for number, namespace in enumerate(namespaces, start=1):
-        own = times_apart(namespace)
-        if own is not None:
-            apart += (number, *own)
     arguments = (
-        len(namespaces),
+        len(times.counted) // 2,
         times.wall,
         times.held,
-        times.certain,
-        apart,
-        retention.request_ms // (keys.REQUEST_BUCKETS - 1),
+        times.held_apart,
+        times.counted,
+        retention.request_ms * _SPAN_PER_MILLE // 1_000,
         retention.ledger_revisions,
         retention.reservation_lifetime_ms,
         retention.reservation_ms,

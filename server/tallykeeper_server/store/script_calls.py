@@ -70,12 +70,13 @@ class ScriptCalls:
         line = self._routes.changes(keys.prefix(bundles[0].namespace))
         declared = await _declare_holds(bundles, line)
         wait = waiting_command(durability, self._policy, syncs_by_waiting=self.syncs_by_waiting)
-        terms = replace(await self._terms(bundles[0].namespace, line), final=final, touches=wait is not None)
+        namespaces = list(dict.fromkeys(bundle.namespace for bundle in bundles))
+        terms = replace(await self._terms(namespaces, line), final=final, touches=wait is not None)
         began_at = time.perf_counter()
-        (times, *replies), waited = await self._call(script_call(declared, terms, self._clock.times_apart), wait, line)
+        (times, *replies), waited = await self._call(script_call(declared, terms), wait, line)
         self._meter.scripts.observe(time.perf_counter() - began_at)
         self._meter.script_mutations.observe(sum(len(bundle.mutations) for bundle in bundles))
-        self._see_times(times, list(dict.fromkeys(bundle.namespace for bundle in bundles)))
+        self._see_times(times, namespaces)
         results = [outcomes_of(bundle, cast("bytes", reply)) for bundle, reply in zip(declared, replies, strict=True)]
         self._note_revisions(bundles, results, seen_before)
         return Ran(results, None if wait is None else shortfall(waited, self._policy))
@@ -86,24 +87,25 @@ class ScriptCalls:
         :raises TallyError: as Connection.call says.
         """
         line = self._routes.changes(keys.prefix(namespace))
-        terms = await self._terms(namespace, line)
-        (times,), _ = await self._call(tidy_call(namespace, names, terms, self._clock.times_apart), None, line)
+        terms = await self._terms([namespace], line)
+        (times,), _ = await self._call(tidy_call(namespace, names, terms), None, line)
         self._see_times(times, [namespace])
 
-    async def _terms(self, namespace: str, line: Line) -> CallTerms:
+    async def _terms(self, namespaces: Sequence[str], line: Line) -> CallTerms:
         """Return the terms of a call, having asked for the store's clock if this process does not know it yet."""
         if not self._clock.has_begun:
             self._clock.see_store(time_ms_of(await line.call("TIME")))
-        return CallTerms(
-            home=self._routes.home_of(keys.prefix(namespace)), times=self._clock.times(), retention=self._retention
-        )
+        home = self._routes.home_of(keys.prefix(namespaces[0]))
+        return CallTerms(home=home, times=self._clock.times(namespaces), retention=self._retention)
 
     def _see_times(self, times: Reply, namespaces: Sequence[str]) -> None:
-        """Take in the store's time, and those of namespaces that are ahead of it."""
-        store_ms, *ahead = map(int, cast("bytes", times).split())
+        """Take in the store's time, the generations and their ages, and the times of namespaces that are ahead."""
+        store_ms, *others = map(int, cast("bytes", times).split())
         self._clock.see_store(store_ms)
+        ahead = others[2 * len(namespaces) :]
+        self._clock.see_generations(namespaces, others)
         for number, time_ms in zip(ahead[::2], ahead[1::2], strict=True):
-            self._clock.see_namespace(namespaces[number - 1], time_ms, store_ms)
+            self._clock.see_namespace(namespaces[number - 1], time_ms)
 
     async def _call(
         self, call: tuple[list[Argument], list[Argument]], wait: Command | None, line: Line

@@ -25,6 +25,8 @@ _FORGOTTEN_AT_ONCE_MAX: Final = 500
 """Counters, and reservations that have ended, that one script call forgets of each."""
 _TIDIED_AT_ONCE_MAX: Final = 500
 """Namespaces that are taken from the agenda of a home at once."""
+_APART_AT_ONCE: Final = 100
+"""Namespaces ahead of this process that are looked at in one sweep: the agenda has them by times of their own."""
 
 
 class Sweeper:
@@ -39,6 +41,7 @@ class Sweeper:
         self._clock = clock
         self._meter = meter
         self._homes = homes
+        self._apart_looked_at = 0
 
     async def sweep(self) -> int:
         """Do what is due in all namespaces; return the number of reservations that were expired.
@@ -89,13 +92,16 @@ class Sweeper:
         return expired
 
     async def _due_namespaces(self) -> list[str]:
-        """Return the namespaces in which something is due, and those whose time is ahead of the clocks."""
+        """Return the namespaces in which something is due, and in turn those that are ahead of this process."""
         due = await self._homes.ask_in_turn(
             keys.agenda,
             lambda: ("ZRANGE", "-inf", self._clock.held_ms(), "BYSCORE", "LIMIT", 0, _TIDIED_AT_ONCE_MAX),
         )
         names = [cast("bytes", name).decode() for name in due]
-        return names + [name for name in self._clock.namespaces_apart if name not in names]
+        apart = self._clock.namespaces_apart
+        first = self._apart_looked_at % len(apart) if apart else 0
+        self._apart_looked_at = first + _APART_AT_ONCE
+        return list(dict.fromkeys(names + apart[first : first + _APART_AT_ONCE]))
 
     async def _names_over(self, namespace: str) -> Sequence[LevelName]:
         """Return some counters whose time is up, and reservations that have been kept for long enough."""
@@ -104,7 +110,7 @@ class Sweeper:
             keys.name_expiry(namespace, kind) for kind in (Kind.COUNTER, Kind.RESERVATION)
         )
         counters = await self._first(namespace, counters_key, self._clock.held_ms(namespace), limit)
-        reservations = await self._first(namespace, reservations_key, self._clock.certain_ms(namespace), limit)
+        reservations = await self._first(namespace, reservations_key, self._clock.held_ms(namespace), limit)
         return [
             *(CounterName(name.decode()) for name in counters),
             *(ReservationName(keys.listed_reservation_of(name).reservation_id) for name in reservations),

@@ -5,13 +5,13 @@ from typing import Final, TypeAlias, cast
 
 from tallykeeper_server.domain.queries import Kind
 from tallykeeper_server.store import keys
-from tallykeeper_server.store.agreed_clock import time_ms_of
 from tallykeeper_server.store.connection import Connection
 from tallykeeper_server.store.data_format import DATA_FORMAT, FIRST_FORMAT
 
 _SCANNED_AT_ONCE: Final = 1_000
+_GENERATION: Final = 3
 _BUCKETS_NEWEST_FIRST: Final = (0, 2, 1)
-"""The buckets of format 2 for those of format 1: bucket 0 is current, and bucket 1 is emptied next."""
+"""The buckets of format 2 for those of format 1: generation 3 has bucket 0, and bucket 1 is emptied next."""
 
 Upgrade: TypeAlias = Callable[[Connection], Awaitable[None]]
 """Changes what a store holds from one format to the next. After an interrupted start, the whole step is taken again."""
@@ -19,11 +19,10 @@ Upgrade: TypeAlias = Callable[[Connection], Awaitable[None]]
 
 async def _forget_by_no_clock_of_redis(connection: Connection) -> None:
     """Change to format 2: request buckets with fixed names, an agenda, and nothing that Redis forgets by itself."""
-    now_ms = time_ms_of(await connection.call("TIME"))
     open_count = 0
     for namespace, numbers in (await _namespaces(connection)).items():
         await _rename_buckets(connection, namespace, numbers)
-        await connection.call("SET", keys.clock(namespace), f"0 0 {now_ms}", "NX")
+        await connection.call("SET", keys.clock(namespace), f"0 {_GENERATION} 0", "NX")
         await _keep_levels(connection, namespace)
         open_count += cast("int", await connection.call("ZCARD", keys.due(namespace)))
         await connection.call("SADD", keys.namespaces(""), namespace)
