@@ -34,6 +34,8 @@ _PATIENCE_SECONDS: Final = 3.0
 _TTL_SECONDS: Final = 1.0
 _EXPIRED_WITHIN_SECONDS: Final = 2.0
 _LONG_OPERATIONS: Final = 600
+_INTERRUPTIONS: Final = 3
+"""So many that the first part would be forgotten by then, if it were not kept with the last."""
 _BATCHES_AT_ONCE: Final = 4
 _SHORT_RETENTION_SECONDS: Final = 4
 _IMPATIENCE_SECONDS: Final = 0.8
@@ -162,12 +164,12 @@ async def parts(stage: Stage) -> None:
 
 
 async def _repeat_late(stage: Stage, proxy: Proxy, call: AsyncCaller) -> None:
-    """Interrupt a batch twice, complete it, and see that each of its operations was applied once."""
+    """Interrupt a batch again and again, complete it, and see that each of its operations was applied once."""
     counter = f"parts-{stage.random.getrandbits(64):x}"
     operation = Operation(increment=IncrementRequest(counter=counter))
     request = ApplyRequest(operations=[operation] * _LONG_OPERATIONS, request_id=counter)
     answered_at = time.monotonic()
-    for _ in range(2):
+    for _ in range(_INTERRUPTIONS):
         proxy.let_meet(Fault.DELAY)
         proxy.let_meet(Fault.BLACK_HOLE)
         stage.fault("a batch interrupted between its parts")
