@@ -205,7 +205,9 @@ class Settings:
     streams_max: int = _setting(
         512, _COUNT, "The most calls at once on one connection, watches included; clients wait with more."
     )
-    message_bytes_max: int = _setting(1_048_576, _COUNT, "The largest request.")
+    message_bytes_max: int = _setting(
+        4_194_304, _COUNT, "The largest request in bytes; the largest batch of the contract has 2.7 million."
+    )
     unread_bytes_max: int = _setting(
         256 << 20, _COUNT, "How much memory answers may hold that callers have yet to read, until more are refused."
     )

@@ -115,18 +115,37 @@ def increment(session: Session, *, item: str, location: str, copies: int) -> Non
     session.changed(response, columns.STOCK, [response.stock_level])
 
 
-@stock.command("set")
+@stock.command("set", context_settings={"ignore_unknown_options": True})
 @click.argument("item")
-@click.argument("on_hand", type=COUNT)
+@click.argument("on_hand", type=INTEGER)
 @location_option
-@click.option("--expected-on-hand", type=INTEGER, help="Set it only if there are so many now.")
+@click.option("--expected-on-hand", type=INTEGER, help="Set it only if on_hand has this value now.")
+@click.option("--allow-below-reserved", is_flag=True, help="Record the count even if more copies are reserved.")
 @mutates
-def set_stock(session: Session, *, item: str, on_hand: int, location: str, expected_on_hand: int | None) -> None:
-    """Set how many copies are on hand, as after a stock-taking."""
+def set_stock(
+    session: Session,
+    *,
+    item: str,
+    on_hand: int,
+    location: str,
+    expected_on_hand: int | None,
+    allow_below_reserved: bool,
+) -> None:
+    """Set how many copies are on hand, as after a stock-taking.
+
+    ON_HAND is below 0 where copies were taken on backorder.
+    """
     response = session.client.set_stock(
-        item, on_hand, location=location, expected_on_hand=expected_on_hand, **session.options
+        item,
+        on_hand,
+        location=location,
+        expected_on_hand=expected_on_hand,
+        allow_below_reserved=allow_below_reserved,
+        **session.options,
     )
     session.changed(response, columns.STOCK, [response.stock_level])
+    if short := response.stock_level.short_copies:
+        session.output.say(f"short_copies {short}: nothing more can be reserved until they are covered")
 
 
 @stock.command("move")
