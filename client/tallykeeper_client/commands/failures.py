@@ -7,23 +7,9 @@ from typing import Final
 import click
 import grpc
 
+from tallykeeper_client.commands.exit_codes import EXIT_REFUSED, EXIT_UNKNOWN, EXIT_UNWRITTEN, EXIT_USAGE
 from tallykeeper_client.errors import InvalidField, TallykeeperError
 from tallykeeper_client.refusals import InsufficientStock, ShortLine
-
-EXIT_REFUSED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_UNKNOWN: Final = 3
-EXIT_DIFFERENT: Final = 4
-
-EXIT_CODES: Final = """\b
-Exit codes:
-  0    done
-  1    refused, a definite answer: not found, too few copies, changed meanwhile …
-  2    wrong usage: nothing was sent, or a field breaks a rule
-  3    no answer, or none that is definite: try again, with the same --request-id
-  4    'verify' found differences
-  130  interrupted
-"""
 
 _INDEFINITE: Final = frozenset(
     {
@@ -53,6 +39,12 @@ class Unanswered(Refused):
     """No answer, or none that is definite."""
 
     exit_code = EXIT_UNKNOWN
+
+
+class Unwritten(Refused):
+    """A file cannot be written, as on a full disk."""
+
+    exit_code = EXIT_UNWRITTEN
 
 
 @contextmanager

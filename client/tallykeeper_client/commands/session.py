@@ -14,7 +14,8 @@ from tallykeeper_client.call import MutationOptions
 from tallykeeper_client.channel import TIMEOUT_SECONDS_DEFAULT
 from tallykeeper_client.client import Client
 from tallykeeper_client.commands.connecting import Connection, Decorator, connects, with_options
-from tallykeeper_client.commands.failures import EXIT_CODES, told
+from tallykeeper_client.commands.exit_codes import EXIT_CODES
+from tallykeeper_client.commands.failures import told
 from tallykeeper_client.commands.tables import Column, MessageT, Output
 
 _ResultT = TypeVar("_ResultT")

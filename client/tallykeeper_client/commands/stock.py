@@ -9,7 +9,8 @@ from tallykeeper.v1.inventory_pb2 import ShortagePolicy, StockKey
 from tallykeeper.v1.reservation_pb2 import StockLine
 from tallykeeper_client.call import UNCHANGED
 from tallykeeper_client.commands import columns
-from tallykeeper_client.commands.failures import EXIT_REFUSED, Refused
+from tallykeeper_client.commands.exit_codes import EXIT_REFUSED
+from tallykeeper_client.commands.failures import Refused
 from tallykeeper_client.commands.session import Session, location_option, mutates, noun, reads
 from tallykeeper_client.commands.stock_export import export_stock
 from tallykeeper_client.commands.stock_import import import_stock
@@ -73,7 +74,8 @@ def check(session: Session, *, lines: Sequence[StockLine], any_location: bool) -
     """Tell what is available, and hold nothing.
 
     A LINE is an item, with its location and how many copies where these are not main and 1: dune, dune=2,
-    dune@annex=2. An item with @ or = in its name needs both spelled out.
+    dune@annex=2. An item with = in its name needs its copies spelled out (a=b=1), and one with @ its location
+    (a@b@main).
 
     Exits with 1 if a line is not sufficient.
     """
