@@ -250,6 +250,6 @@ def test_a_file_that_is_not_what_it_must_be_is_named(
     (tmp_path / "empty").touch()
     arguments = [part for option, name in files.items() for part in (option, str(tmp_path / name))]
 
-    assert cli.main(["counter", "list", *arguments]) in {1, 2}
+    assert cli.main(["counter", "list", *arguments]) == 2
 
     assert words in capsys.readouterr().err

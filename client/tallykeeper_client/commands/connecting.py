@@ -37,7 +37,7 @@ class Connection:
     def client(self, *, namespace: str, timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT) -> Client:
         """Open a client.
 
-        Raises click.ClickException if a file cannot be read, or what is given does not fit together.
+        Raises click.UsageError if a file cannot be read, or what is given does not fit together.
         """
         try:
             self._check_files()
@@ -52,7 +52,7 @@ class Connection:
             )
         except OSError as error:
             message = f"{error.filename} cannot be read: {error.strerror}"
-            raise click.ClickException(message) from error
+            raise click.UsageError(message) from error
         except UnicodeDecodeError as error:
             message = f"{self.token_file} holds no token: it is not ASCII"
             raise click.UsageError(message) from error
