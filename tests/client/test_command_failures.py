@@ -36,12 +36,17 @@ ANOTHER = {"item_2": "emma", "location_2": "annex", "requested_2": "9", "availab
             "in words [OVERLOADED]; to try again without counting twice, add --request-id mine",
         ),
         (
+            Refusal(Code.RESOURCE_EXHAUSTED, "in words", trailers("REQUEST_TOO_LARGE", {"size": "7", "limit": "5"})),
+            2,
+            "in words [REQUEST_TOO_LARGE]",
+        ),
+        (
             Refusal(Code.INTERNAL, "in words", trailers("INTERNAL")),
             3,
             "in words; to try again without counting twice, add --request-id mine",
         ),
     ],
-    ids=["refused", "invalid", "unknown", "overloaded", "internal"],
+    ids=["refused", "invalid", "unknown", "overloaded", "large", "internal"],
 )
 async def test_an_error_is_one_line_and_its_exit_code(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, refusal: Refusal, exit_code: int, line: str
