@@ -39,6 +39,7 @@ def test_adding_sends_nothing_if_a_row_is_bad(
 
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("line 3, column on_hand: 'many'")
+    assert "--resume" not in lines[1]
     assert lines[-1] == ("tallykeeper: nothing was sent: 1 row is bad; correct them, or leave them out with --skip-bad")
     assert _levels(client) == {}
 

@@ -201,7 +201,7 @@ def test_the_habits_of_spreadsheets_are_understood(tmp_path: Path, *, text: str,
 
 def test_the_files_own_names_of_columns_are_used_and_others_are_passed_over() -> None:
     form = Form(columns={"item": "Art. Nr.", "on_hand": "qty"}, ignore_extra=True)
-    text = 'Art. Nr.,item,QTY,note\n17,Dune,5,"two\nlines, ""quoted"""\n18,Emma,6,\n'
+    text = 'Art. Nr.,item,QTY,note\n17,Dune,5,"two ""quoted""\nlines, ""too"""\n18,Emma,6,\n'
 
     reader = StockReader(StringIO(text), form)
 

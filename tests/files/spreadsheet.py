@@ -23,7 +23,7 @@ _WORDS: Final = (
     "b\u00fcro",
 )
 _LOCATIONS: Final = ("main", "annex", "shelf-1.2", "")
-_NOTES: Final = ("", "ok", "two\nlines", 'said "so"', "1,5", "a\nb\nc")
+_NOTES: Final = ("", "ok", "two\nlines", 'said "so"', "1,5", "a\nb\nc", 'the "first"\nand "last"')
 
 
 @dataclass

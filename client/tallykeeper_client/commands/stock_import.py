@@ -74,8 +74,10 @@ class _Import:
         """Check the file, send what is right in it, and return the exit code."""
         import_id = self._import_id()
         self.check.run()
-        self.check.say(self.check.words() + ("" if self.chosen.dry_run else self._how_to_continue(import_id)))
-        if why := self._why_nothing_is_sent():
+        why = self._why_nothing_is_sent()
+        will_send = not (why or self.chosen.dry_run)
+        self.check.say(self.check.words() + (self._how_to_continue(import_id) if will_send else ""))
+        if why:
             self._send_nothing(why)
         if self.chosen.dry_run:
             return self._sum_up_dry_run()

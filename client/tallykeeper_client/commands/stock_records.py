@@ -47,7 +47,7 @@ class Records:
         blank = "[ \t\xa0]" if delimiter != "\t" else "[ \xa0]"
         self._quoted = re.compile(f'{blank}*"([^"]*(?:""[^"]*)*)"{blank}*(?={re.escape(delimiter)}|$)', re.DOTALL)
         self._opening = re.compile(f'{blank}*"')
-        self._closing = re.compile(f'{blank}*"[^"]*(?:""[^"]*)*"')
+        self._closing = re.compile(f'{blank}*"[^"]*(?:""[^"]*)*"(?!")')
         self._ahead: deque[tuple[int, str]] = deque()
         self._line = 0
         self._width = 0
