@@ -283,3 +283,13 @@ def test_an_encoding_that_cannot_be_right_is_wrong_usage(
         encoding_of(source, asked_for)
 
     assert words in str(caught.value)
+
+
+def test_an_open_quote_in_an_item_spoils_its_own_line_even_if_a_later_line_closes_it() -> None:
+    rows = _read('item,on_hand\n"24 inch,5\nb,six\n32",7\n')
+
+    assert rows == [
+        BadRow(2, ["line 2, column item: a quote is opened and not closed"]),
+        BadRow(3, ["line 3, column on_hand: 'six' is not a whole number from -(2^53-1) to 2^53-1"]),
+        Row(4, '32"', "", 7, {}),
+    ]
