@@ -167,3 +167,21 @@ def test_an_import_of_one_request_id_counts_once(
     assert [json.loads(line)["replayed"] for line in captured.out.splitlines()] == [0, 1]
     assert "the same --request-id note-17" in captured.err
     assert _levels(client) == {"dune": 5}
+
+
+def test_an_interrupted_import_says_how_to_continue(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, client: Client, tmp_path: Path
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    path = _file(tmp_path, "item,on_hand\ndune,5\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "apply", interrupt)
+        assert cli.main(["stock", "import", path, "--add"]) == 130
+
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("tallykeeper: stopped after line 1: interrupted; to continue, add --resume import-")
+    resume = line.partition("add ")[2].partition(":")[0].split()
+    assert cli.main(["stock", "import", path, "--add", *resume]) == 0
+    assert _levels(client) == {"dune": 5}
