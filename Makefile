@@ -27,7 +27,7 @@ compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen run demo test lint bench overload chaos check lock clean
+.PHONY: help setup gen run demo test lint bench overload chaos files check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
@@ -78,7 +78,7 @@ lint: $(INSTALLED) ## check Python, Lua and protos without running them, and tha
 		diff -r -x '*.proto' -x '__init__.py' -x '__pycache__' -x 'py.typed' "$$fresh" protos || { \
 		echo 'The generated code is not what the protos give: run make gen.' >&2; exit 1; }
 
-bench: $(INSTALLED) ## measure, in ten minutes at most, and write the results to bench/results (ARGS=--quick: in one)
+bench: $(INSTALLED) ## measure, in ten minutes at most, and write the results to bench/results (ARGS=--quick: in two)
 	@$(PYTHON) tools/install.py bench $$({ command -v cc || command -v gcc || command -v clang; } >/dev/null || echo compiler)
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -90,6 +90,9 @@ chaos: $(INSTALLED) ## inject faults under load and judge the answers (ARGS="--s
 	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || \
 		$(PYTHON) tools/install.py compiler
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+files: $(INSTALLED) ## import 300 files with the habits of spreadsheets and kill 50 imports (ARGS="--files 20 --kills 5")
+	@$(BIN)/python -m tests.files $(ARGS)
 
 check: test ## all that a change must pass: make test, and a lock that is current (asks the package index)
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && cp -r pyproject.toml requirements "$$fresh" && \

@@ -21,7 +21,7 @@ every language, and no second set of types to keep in step with it.
 """
 
 from tallykeeper.v1.batch_pb2 import ApplyResponse, Operation, OperationResult
-from tallykeeper.v1.counter_pb2 import Counter
+from tallykeeper.v1.counter_pb2 import Counter, NewCounter
 from tallykeeper.v1.inventory_pb2 import AvailabilityLine, ShortagePolicy, StockKey, StockLevel
 from tallykeeper.v1.ledger_pb2 import (
     Entry,
@@ -53,6 +53,7 @@ from tallykeeper_client.errors import (
     PermissionDenied,
     RateLimited,
     RequestIdReused,
+    RequestTooLarge,
     RevisionAhead,
     RevisionsLost,
     RevisionTrimmed,
@@ -113,6 +114,7 @@ __all__ = [
     "InvalidField",
     "ItemNotFound",
     "LevelDamaged",
+    "NewCounter",
     "NotDurableYet",
     "Operation",
     "OperationKind",
@@ -125,6 +127,7 @@ __all__ = [
     "RateLimited",
     "RequestIdReused",
     "RequestOutcome",
+    "RequestTooLarge",
     "Reservation",
     "ReservationCommitted",
     "ReservationExists",

@@ -20,7 +20,7 @@ from tallykeeper_client import (
 )
 from tallykeeper_client.batching import Batch
 from tallykeeper_client.call import Call, Defaults, ResponseT, document
-from tallykeeper_client.channel import CHANNEL_OPTIONS, TIMEOUT_SECONDS_DEFAULT, metadata_of
+from tallykeeper_client.channel import TIMEOUT_SECONDS_DEFAULT, channel_options, metadata_of
 from tallykeeper_client.errors import TallykeeperError, Unavailable
 from tallykeeper_client.failure import read_failure, unreachable
 from tallykeeper_client.following import Following, ended
@@ -109,8 +109,10 @@ class AsyncClient:
 
         ``namespace`` and ``timeout_seconds`` (more than 0) hold for every call that names no other. Without
         ``credentials`` the channel is not encrypted; `tls_credentials` reads some from files. The ``token``, an API
-        key or a JWT, tells the server who calls.
+        key or a JWT, tells the server who calls. Raises ValueError if the target is not ``HOST:PORT`` or another form
+        that gRPC knows, such as ``unix:path``.
         """
+        options = channel_options(target)
         self.target = target
         self.namespace = namespace
         self.credentials = credentials
@@ -119,9 +121,9 @@ class AsyncClient:
         self._defaults = Defaults(namespace=namespace, timeout_seconds=timeout_seconds)
         self._closed = asyncio.Event()
         self._channel = (
-            grpc.aio.secure_channel(target, credentials, CHANNEL_OPTIONS)
+            grpc.aio.secure_channel(target, credentials, options)
             if credentials
-            else grpc.aio.insecure_channel(target, CHANNEL_OPTIONS)
+            else grpc.aio.insecure_channel(target, options)
         )
 
     increment = _method(counter_calls.increment)

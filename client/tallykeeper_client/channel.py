@@ -5,7 +5,10 @@ id, until the call's deadline. It honours ``grpc-retry-pushback-ms`` from the se
 """
 
 import json
+from collections.abc import Sequence
 from typing import Final
+
+from tallykeeper_client.target import address_of, is_loopback
 
 TIMEOUT_SECONDS_DEFAULT: Final = 10.0
 """The deadline of a call that names none: long enough to ride out a restart of the service."""
@@ -52,6 +55,17 @@ CHANNEL_OPTIONS: Final = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
 )
+
+
+def channel_options(target: str) -> Sequence[tuple[str, int | str]]:
+    """Return the options of a channel to a target. A proxy of the environment is not used for this machine itself.
+
+    Raises ValueError if the target is not written as one.
+    """
+    address = address_of(target)
+    if address is not None and is_loopback(address.host):
+        return (*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0))
+    return CHANNEL_OPTIONS
 
 
 def metadata_of(token: str | None) -> tuple[tuple[str, str], ...]:

@@ -4,18 +4,19 @@ The commands are those that installed packages name as entry points, so that the
 server's ``serve`` meet here without knowing each other.
 """
 
+import os
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Final, cast
 
 import click
 
-from tallykeeper_client.commands.failures import EXIT_CODES
+from tallykeeper_client.commands.exit_codes import EXIT_CODES, EXIT_DEFECT, EXIT_INTERRUPTED
+from tallykeeper_client.commands.streams import OutputLostError, guarded
 
 _PROGRAM: Final = "tallykeeper"
 _COMMANDS: Final = "tallykeeper.commands"
-_EXIT_INTERRUPTED: Final = 130
-"""What a shell reports for a program that SIGINT ended: 128 + 2."""
+_DEBUG: Final = "TALLYKEEPER_DEBUG"
 
 
 class InstalledCommands(click.Group):
@@ -47,17 +48,30 @@ def tallykeeper(ctx: click.Context) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code: 2 for wrong usage, 130 when it was interrupted.
+    """Run a command line and return its exit code; `EXIT_CODES` lists what they mean.
 
     ``arguments`` are those after the program's name; those of the process if None.
     """
+    with guarded() as streams:
+        return streams.exit_code(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = tallykeeper.main(arguments, prog_name=_PROGRAM, standalone_mode=False)
     except click.ClickException as error:
         click.echo(_line_of(error), err=True)
         return error.exit_code
     except click.Abort:
-        return _EXIT_INTERRUPTED
+        return EXIT_INTERRUPTED
+    except OutputLostError:
+        return 0
+    except Exception as error:
+        if os.environ.get(_DEBUG):
+            raise
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        click.echo(f"{_PROGRAM}: a defect of this program: {told} ({_DEBUG}=1 shows where)", err=True)
+        return EXIT_DEFECT
     return code if isinstance(code, int) else 0
 
 

@@ -23,14 +23,24 @@ from tallykeeper_client.call import (
 
 
 def increment(
-    defaults: Defaults, counter: str, *, delta: int = 1, **options: Unpack[MutationOptions]
+    defaults: Defaults,
+    counter: str,
+    *,
+    delta: int = 1,
+    create: pb.NewCounter | None = None,
+    **options: Unpack[MutationOptions],
 ) -> Call[pb.IncrementResponse]:
     """Add ``delta``, -(2^53-1) .. 2^53-1, to a counter. One that does not exist counts as 0 and is created.
 
+    ``create`` gives a counter that does not exist its bounds and its time to live, and leaves one that exists as it
+    is. With the window in the counter's name, a limit for each minute or day is one call:
+
+        client.increment(f"logins:{day}", create=NewCounter(ttl=timedelta(days=1), max=5))
+
     Raises `CounterBoundExceeded` if the sum is outside the counter's own bounds, and `ValueOverflow` if it is
-    outside -(2^53-1) .. 2^53-1. Nothing is added then.
+    outside -(2^53-1) .. 2^53-1. Nothing is added or created then.
     """
-    request = pb.IncrementRequest(counter=counter, delta=delta)
+    request = pb.IncrementRequest(counter=counter, delta=delta, create=create)
     return mutation(defaults, "CounterService/Increment", request, pb.IncrementResponse, **options)
 
 

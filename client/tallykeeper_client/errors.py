@@ -141,6 +141,18 @@ class BatchTooLarge(TallykeeperError):
         self.lines_max = int(failure.metadata["lines_max"])
 
 
+class RequestTooLarge(TallykeeperError):
+    """The request has ``size`` bytes, and the server takes up to ``limit``. Nothing was changed."""
+
+    size: int
+    limit: int
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.size = int(failure.metadata["size"])
+        self.limit = int(failure.metadata["limit"])
+
+
 class RevisionTrimmed(TallykeeperError):
     """The ledger has dropped entries after the revision asked for; ``oldest`` is the first that it has."""
 

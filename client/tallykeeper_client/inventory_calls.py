@@ -63,15 +63,25 @@ def set_stock(
     *,
     location: str = "",
     expected_on_hand: int | None = None,
+    allow_below_reserved: bool = False,
     **options: Unpack[MutationOptions],
 ) -> Call[pb.SetStockResponse]:
-    """Set how many copies are on hand, 0 .. 2^53-1, if there are ``expected_on_hand`` where that is given.
+    """Set how many copies are on hand, if there are ``expected_on_hand`` where that is given.
 
-    A level that does not exist counts as 0 and is created. Raises `ValueChanged` if on_hand is another,
-    `StockBelowReserved` if reservations hold more than on_hand and backorder_limit together, and `ValueOverflow`
-    if available would fall below -(2^53-1).
+    Both are -(2^53-1) .. 2^53-1, and below 0 where copies were taken on backorder. A level that does not exist counts
+    as 0 and is created. With ``allow_below_reserved``, a count below the reserved copies is recorded: the level's
+    ``short_copies`` says how many are missing, and nothing more can be reserved until they are covered.
+
+    Raises `ValueChanged` if on_hand is another, `StockBelowReserved` if reservations hold more than on_hand and
+    backorder_limit together, and `ValueOverflow` if available would fall below -(2^53-1).
     """
-    request = pb.SetStockRequest(item=item, location=location, on_hand=on_hand, expected_on_hand=expected_on_hand)
+    request = pb.SetStockRequest(
+        item=item,
+        location=location,
+        on_hand=on_hand,
+        expected_on_hand=expected_on_hand,
+        allow_below_reserved=allow_below_reserved,
+    )
     return mutation(defaults, "InventoryService/SetStock", request, pb.SetStockResponse, **options)
 
 

@@ -1,12 +1,25 @@
--- Adds a signed number to a counter. A counter that does not exist counts as 0.
+-- Adds a signed number to a counter. A counter that does not exist counts as 0, and gets the bounds and the expiry
+-- that the arguments after the first give, if they are there.
 --
 -- keys       counter
--- arguments  delta: -(2^53-1) .. 2^53-1
+-- arguments  delta:        -(2^53-1) .. 2^53-1
+--            min:          -(2^53-1) .. 2^53-1, or "-" for none
+--            max:          the same
+--            expire after: milliseconds from now, 1 or more, or "-" for never
 -- statuses   OK                      the counter after
---            COUNTER_BOUND_EXCEEDED  value (what it has now), min, max (those that are set), delta
+--            COUNTER_BOUND_EXCEEDED  value (what it has now), min, max (those that are set or would be), delta
 --            VALUE_OVERFLOW          value (what it has now), delta
-operations.counter_increment = function(levels, arguments, at)
-  local before = levels[1] or counter.absent()
+operations.counter_increment = function(levels, arguments, at, now)
+  local before = levels[1]
+  if not before then
+    before = counter.absent()
+    if arguments[at - 1] > 1 then
+      before.min = optional_from(arguments[at + 1])
+      before.max = optional_from(arguments[at + 2])
+      local expire_after = optional_from(arguments[at + 3])
+      before.expire_at = expire_after and now + expire_after
+    end
+  end
   local delta = integer_from(arguments[at])
   local sum = before.value + delta
 

@@ -1,9 +1,10 @@
 -- Sets the copies on hand, if there are as many as expected where that is given. A level that does not exist
--- counts as 0.
+-- counts as 0. Fewer than 0 are on hand where copies were taken on backorder.
 --
 -- keys       stock level
--- arguments  on hand:          0 .. 2^53-1
---            expected on hand: -(2^53-1) .. 2^53-1, or "-" for any
+-- arguments  on hand:          -(2^53-1) .. 2^53-1
+--            expected on hand: the same, or "-" for any
+--            below reserved:   1 to set fewer than are reserved, too; 0, or not there, to refuse that
 -- statuses   OK                    the level after
 --            VALUE_CHANGED         actual (what there is now), expected
 --            STOCK_BELOW_RESERVED  on_hand (what it was to be), reserved, backorder_limit: less than is reserved
@@ -16,7 +17,8 @@ operations.stock_set = function(levels, arguments, at)
   if expected and before[ON_HAND] ~= expected then
     return 'VALUE_CHANGED', { 'actual', before[ON_HAND], 'expected', expected }
   end
-  if on_hand + before[BACKORDER_LIMIT] < before[RESERVED] then
+  local below_reserved = arguments[at - 1] > 2 and arguments[at + 2] == 1
+  if on_hand + before[BACKORDER_LIMIT] < before[RESERVED] and not below_reserved then
     return 'STOCK_BELOW_RESERVED',
       { 'on_hand', on_hand, 'reserved', before[RESERVED], 'backorder_limit', before[BACKORDER_LIMIT] }, nil, true
   end

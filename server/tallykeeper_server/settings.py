@@ -233,7 +233,9 @@ class Settings:
     worker_answer_seconds: float = _setting(
         10.0, Number(0.1, 3_600), "How long a worker may not answer, twice, until it is killed and started again."
     )
-    message_bytes_max: int = _setting(1_048_576, _COUNT, "The largest request.")
+    message_bytes_max: int = _setting(
+        4_194_304, _COUNT, "The largest request in bytes; the largest batch of the contract has 2.7 million."
+    )
     unread_bytes_max: int = _setting(
         256 << 20, _COUNT, "How much memory answers may hold that callers have yet to read, until more are refused."
     )

@@ -54,6 +54,7 @@ class ScriptedServer(grpc.GenericRpcHandler):
         self._answers: deque[Message | Refusal | Stream | None] = deque()
         self._server = grpc.aio.server()
         self._port = 0
+        self._unscripted: set[str] = set()
 
     @property
     def target(self) -> str:
@@ -63,6 +64,10 @@ class ScriptedServer(grpc.GenericRpcHandler):
     def will_answer(self, *answers: Message | Refusal | Stream | None) -> None:
         """Give these answers next; None is one that never comes. A watch is answered by a stream or a refusal."""
         self._answers.extend(answers)
+
+    def will_pass_over(self, *methods: str) -> None:
+        """Answer these methods with an empty message always, and do not remember that they were called."""
+        self._unscripted.update(methods)
 
     async def start(self) -> None:
         """Listen, at the same port as before if it was stopped."""
@@ -83,6 +88,8 @@ class ScriptedServer(grpc.GenericRpcHandler):
 
     def _answer_to(self, path: str) -> Callable[[bytes, _Context], Awaitable[bytes]]:
         async def answer(body: bytes, context: _Context) -> bytes:
+            if path.rpartition("/")[2] in self._unscripted:
+                return b""
             self.asked.append(Asked(path, body))
             self.was_asked.set()
             given = self._answers.popleft() if self._answers else Empty()

@@ -36,12 +36,17 @@ ANOTHER = {"item_2": "emma", "location_2": "annex", "requested_2": "9", "availab
             "in words [OVERLOADED]; to try again without counting twice, add --request-id mine",
         ),
         (
+            Refusal(Code.RESOURCE_EXHAUSTED, "in words", trailers("REQUEST_TOO_LARGE", {"size": "7", "limit": "5"})),
+            2,
+            "in words [REQUEST_TOO_LARGE]",
+        ),
+        (
             Refusal(Code.INTERNAL, "in words", trailers("INTERNAL")),
             3,
             "in words; to try again without counting twice, add --request-id mine",
         ),
     ],
-    ids=["refused", "invalid", "unknown", "overloaded", "internal"],
+    ids=["refused", "invalid", "unknown", "overloaded", "large", "internal"],
 )
 async def test_an_error_is_one_line_and_its_exit_code(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, refusal: Refusal, exit_code: int, line: str
@@ -95,8 +100,11 @@ async def test_a_fresh_request_id_is_told_when_it_is_needed(capsys: pytest.Captu
         ("counter configure c --min 1 --clear min", "min is both set and cleared"),
         ("counter configure c --expire-after 5", "'5' is no length of time"),
         ("counter increment c --expire", "no such option '--expire'"),
-        ("reservation reserve =3", "'=3' is no line"),
-        ("reservation reserve dune=0", "0 is not in the range"),
+        ("reservation reserve =3", "'=3' names no item"),
+        ("reservation reserve dune=0", "'0' in 'dune=0' is no number of copies, 1 to 2^53-1"),
+        ("stock check dune=", "'' in 'dune=' is no number of copies"),
+        ("stock check dune=2x", "if = belongs to the item, write dune=2x=1"),
+        ("stock check dune@bad:place=1", "'bad:place' in 'dune@bad:place=1' is no location"),
         ("reservation list --state gone", "'gone' is not one of"),
         ("ledger list --since yesterday", "'yesterday' is no time"),
         ("stock get dune --timeout 0", "0.0 is not in the range"),

@@ -62,5 +62,5 @@ async def test_a_server_that_lets_nobody_watch_is_told(scripted: ScriptedServer)
         with Client(scripted.target) as client, Watcher(client):
             pass
 
-    with pytest.raises(TallykeeperError, match="UNIMPLEMENTED"):
+    with pytest.raises(TallykeeperError, match="does not know this call"):
         await asyncio.to_thread(watch)

@@ -27,6 +27,7 @@ from tallykeeper_client import (
     Overloaded,
     PageTokenInvalid,
     RequestIdReused,
+    RequestTooLarge,
     ReservationCommitted,
     ReservationExists,
     ReservationExpired,
@@ -165,6 +166,13 @@ BASKET = {"reservation_id": "basket-1"}
         (Code.RESOURCE_EXHAUSTED, "WATCHER_TOO_SLOW", {"revision": "7"}, WatcherTooSlow, {"revision": 7}),
         (Code.RESOURCE_EXHAUSTED, "TOO_MANY_WATCHES", {}, TooManyWatches, {}),
         (Code.RESOURCE_EXHAUSTED, "OVERLOADED", {}, Overloaded, {"retry_after_seconds": None}),
+        (
+            Code.RESOURCE_EXHAUSTED,
+            "REQUEST_TOO_LARGE",
+            {"size": "7", "limit": "5"},
+            RequestTooLarge,
+            {"size": 7, "limit": 5},
+        ),
         (Code.RESOURCE_EXHAUSTED, "STORE_OUT_OF_MEMORY", {}, StoreOutOfMemory, {}),
         (Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", {}, DeadlineExceeded, {}),
         (Code.INTERNAL, "INTERNAL", {}, InternalError, {}),
@@ -267,6 +275,21 @@ async def test_without_details_the_reason_is_the_code(
     assert type(caught.value) is TallykeeperError
     assert caught.value.reason == "PERMISSION_DENIED"
     assert str(caught.value) == f"the call to {scripted.target} failed with PERMISSION_DENIED: keep out"
+
+
+@pytest.mark.parametrize("speaker", ["", "SERVER: "])
+async def test_grpcs_own_refusal_of_a_large_request_names_both_sizes(
+    connect: Connect, scripted: ScriptedServer, speaker: str
+) -> None:
+    told = f"{speaker}Received message larger than max (5000123 vs. 4194304)"
+    scripted.will_answer(Refusal(Code.RESOURCE_EXHAUSTED, told))
+    client = await connect(scripted.target)
+
+    with pytest.raises(RequestTooLarge) as caught:
+        await client.increment("visitors")
+
+    assert (caught.value.size, caught.value.limit) == (5_000_123, 4_194_304)
+    assert str(caught.value) == "the request has 5000123 bytes, and the server takes 4194304 (--message-bytes-max)"
 
 
 async def test_a_detail_that_cannot_be_read_is_as_none(connect: Connect, scripted: ScriptedServer) -> None:

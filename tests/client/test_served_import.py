@@ -1,6 +1,7 @@
 """The command line against the real server: files that go in and come out."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,19 @@ def _revision(server: ThreadedServer, namespace: str) -> int:
 
 
 @pytest.mark.parametrize("form", [(), ("--add",)], ids=["set", "add"])
-def test_what_is_imported_is_exported_and_a_second_time_changes_nothing(
-    tmp_path: Path, stock_file: Path, server: ThreadedServer, namespace: str, *, form: tuple[str, ...]
+def test_what_is_imported_is_exported_and_to_resume_it_changes_nothing(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    stock_file: Path,
+    server: ThreadedServer,
+    namespace: str,
+    *,
+    form: tuple[str, ...],
 ) -> None:
     assert cli.main(["stock", "import", str(stock_file), *form]) == 0
     after_first = _revision(server, namespace)
-    assert cli.main(["stock", "import", str(stock_file), *form]) == 0
+    resume = re.findall(r"--resume import-[0-9a-f-]+", capsys.readouterr().err)[0].split()
+    assert cli.main(["stock", "import", str(stock_file), *form, *resume]) == 0
 
     assert cli.main(["stock", "export", str(tmp_path / "out.csv")]) == 0
 
@@ -83,14 +91,35 @@ def test_an_export_of_one_location_has_that_one(tmp_path: Path, scattered_file: 
     assert (tmp_path / "out.csv").read_text() == HEADER + "".join(rows[2::3])
 
 
-def test_a_second_time_is_told(capsys: pytest.CaptureFixture[str], stock_file: Path) -> None:
+def test_each_row_is_counted_by_what_has_become_of_it(capsys: pytest.CaptureFixture[str], stock_file: Path) -> None:
     cli.main(["stock", "import", str(stock_file)])
+    cli.main(["stock", "set", "item-00007", "99"])
+    cli.main(["stock", "configure", "item-00008", "--backorder-limit", "3"])
+    cli.main(["stock", "delete", "item-00000"])
+    capsys.readouterr()
     cli.main(["stock", "import", str(stock_file)])
 
-    assert capsys.readouterr().out.splitlines() == [
-        "1500 rows: 1500 in, 0 refused, 0 bad",
-        "1500 rows: 1500 in (1500 of them before), 0 refused, 0 bad",
-    ]
+    assert capsys.readouterr().out == (
+        "1500 rows: 1 new, 2 changed, 1497 unchanged, 0 overridden by a later row, 0 refused, 0 bad\n"
+    )
+
+
+def test_the_same_content_is_imported_as_often_as_it_is_asked_for(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, stock_file: Path
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("item,on_hand\nitem-00007,3\n")
+    for path in (stock_file, other, stock_file):
+        assert cli.main(["stock", "import", str(path)]) == 0
+    note = tmp_path / "note.csv"
+    note.write_text("item,on_hand\nemma,10\n")
+    for _ in range(2):
+        assert cli.main(["stock", "import", str(note), "--add"]) == 0
+    capsys.readouterr()
+
+    cli.main(["stock", "get", "item-00007", "emma", "--json"])
+
+    assert [json.loads(line)["on_hand"] for line in capsys.readouterr().out.splitlines()] == ["7", "20"]
 
 
 def test_a_row_that_the_server_refuses_is_named_and_the_others_go_in(
@@ -105,9 +134,12 @@ def test_a_row_that_the_server_refuses_is_named_and_the_others_go_in(
     assert cli.main(["stock", "import", str(path)]) == 1
 
     captured = capsys.readouterr()
-    assert captured.err.startswith("line 2: ")
+    assert captured.err.splitlines()[1].startswith("line 2: ")
     assert "[STOCK_BELOW_RESERVED]" in captured.err
-    assert captured.out == "2 rows: 1 in, 1 refused, 0 bad\n"
+    assert captured.out == "2 rows: 1 new, 0 changed, 0 unchanged, 0 overridden by a later row, 1 refused, 0 bad\n"
+
+    assert cli.main(["stock", "import", str(path), "--allow-below-reserved"]) == 0
+    assert "0 new, 1 changed, 1 unchanged" in capsys.readouterr().out
 
 
 def test_the_later_row_of_a_file_has_the_last_word(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -115,7 +147,7 @@ def test_the_later_row_of_a_file_has_the_last_word(capsys: pytest.CaptureFixture
     path.write_text("item,on_hand\n" + "".join(f"item-{number % 600},{number}\n" for number in range(3000)))
 
     assert cli.main(["stock", "import", str(path)]) == 0
-    capsys.readouterr()
+    assert "2400 overridden by a later row" in capsys.readouterr().out
     cli.main(["stock", "get", "item-0", "item-599", "--json"])
 
     assert [json.loads(line)["on_hand"] for line in capsys.readouterr().out.splitlines()] == ["2400", "2999"]

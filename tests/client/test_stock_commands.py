@@ -42,6 +42,18 @@ CASES = [
         (*COUNTER_LINE, "revision 17"),
     ),
     Case(
+        "counter increment visitors --create-ttl 1d --create-min 0 --create-max 5 --request-id mine",
+        counter_pb2.IncrementRequest(
+            counter="visitors",
+            delta=1,
+            create={"ttl": timedelta(days=1), "min": 0, "max": 5},
+            namespace="default",
+            request_id="mine",
+        ),
+        counter_pb2.IncrementResponse(counter=VISITORS, revision=17),
+        (*COUNTER_LINE, "revision 17"),
+    ),
+    Case(
         "counter set visitors -5 --expected-value 3 --request-id mine",
         counter_pb2.SetCounterRequest(
             counter="visitors", value=-5, expected_value=3, namespace="default", request_id="mine"
@@ -155,6 +167,27 @@ CASES = [
         (*STOCK_LINE, "revision 17"),
     ),
     Case(
+        "stock set dune -3 --location annex --allow-below-reserved --request-id mine",
+        inventory_pb2.SetStockRequest(
+            item="dune",
+            location="annex",
+            on_hand=-3,
+            allow_below_reserved=True,
+            namespace="default",
+            request_id="mine",
+        ),
+        inventory_pb2.SetStockResponse(
+            stock_level={"item": "dune", "location": "annex", "on_hand": -3, "reserved": 1, "short_copies": 1},
+            revision=17,
+        ),
+        (
+            "item  location  on_hand  reserved  available  safety_stock  backorder_limit  low_stock_threshold",
+            "dune  annex          -3         1          0             0                0                    0",
+            "revision 17",
+            "short_copies 1: nothing more can be reserved until they are covered",
+        ),
+    ),
+    Case(
         "stock set dune 5 --expected-on-hand 0 --request-id mine",
         inventory_pb2.SetStockRequest(
             item="dune", on_hand=5, expected_on_hand=0, namespace="default", request_id="mine"
@@ -222,6 +255,7 @@ async def test_json_has_the_contracts_names_and_every_number(
         "backorder_limit": "0",
         "low_stock_threshold": "0",
         "available": "4",
+        "short_copies": "0",
     }
 
 

@@ -1,15 +1,21 @@
 """The CSV form of stock: which rows are right, what is said of those that are not, and what is written."""
 
-import csv
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tallykeeper_client import StockLevel
-from tallykeeper_client.commands.stock_file import BadRow, HeaderError, Row, StockReader, write_levels
+from tallykeeper_client.commands.stock_export import write_levels
+from tallykeeper_client.commands.stock_file import BadRow, Row, StockReader
+from tallykeeper_client.commands.stock_header import Form, HeaderError
+from tallykeeper_client.commands.stock_source import encoding_of, open_source
+
+THOUSANDS = "write thousands without a separator"
 
 
 def _read(text: str) -> list[Row | BadRow]:
@@ -36,24 +42,32 @@ def test_rows_are_read_with_their_lines_and_columns_in_any_order() -> None:
 def test_a_row_is_named_by_the_line_where_it_begins() -> None:
     assert _flaws('item,on_hand\n"two\nlines",1\ndune,x\n') == [
         r"line 2, column item: 'two\nlines' has a control character; none is allowed",
-        "line 4, column on_hand: 'x' is not a whole number from 0 to 2^53-1",
+        "line 4, column on_hand: 'x' is not a whole number from -(2^53-1) to 2^53-1",
     ]
 
 
 @pytest.mark.parametrize(
     ("cells", "flaw"),
     [
-        ("dune,,x", "column on_hand: 'x' is not a whole number from 0 to 2^53-1"),
-        ("dune,,-1", "column on_hand: '-1' is not a whole number from 0 to 2^53-1"),
-        ("dune,,1.0", "column on_hand: '1.0' is not a whole number from 0 to 2^53-1"),
-        ("dune,,1_0", "column on_hand: '1_0' is not a whole number from 0 to 2^53-1"),
-        ("dune,,٣", "column on_hand: '٣' is not a whole number from 0 to 2^53-1"),
-        ("dune,,", "column on_hand: nothing is not a whole number from 0 to 2^53-1"),
-        ("dune,,9007199254740992", "column on_hand: '9007199254740992' is not a whole number from 0 to 2^53-1"),
-        (f"dune,,{'9' * 60}", f"column on_hand: '{'9' * 40}…' is not a whole number from 0 to 2^53-1"),
+        *(
+            (f"dune,,{text}", f"column on_hand: {text!r} is not a whole number from -(2^53-1) to 2^53-1")
+            for text in ("x", "1.5", "1_0", "٣", "5E+03", "(3)", "- 3", "9007199254740992", "-9007199254740992", "5.")
+        ),
+        *(
+            (
+                f"dune,,{text}",
+                f"column on_hand: {text!r} is not a whole number from -(2^53-1) to 2^53-1; {THOUSANDS}",
+            )
+            for text in ("1.000", "1'000", "1 000", "12.000.000", "-1.000")
+        ),
+        ("dune,,", "column on_hand: is empty; a whole number is needed"),
+        (f"dune,,{'9' * 60}", f"column on_hand: '{'9' * 40}…' is not a whole number from -(2^53-1) to 2^53-1"),
         (",,1", "column item: is empty; 1 to 128 bytes are allowed"),
         (f"{'é' * 65},,1", f"column item: '{'é' * 40}…' has 130 bytes; 1 to 128 are allowed"),
-        ("\udcff,,1", "column item: is not UTF-8"),
+        (
+            "\udcff,,1",
+            "column item: is not text in the encoding of the file; name another, such as --encoding cp1252",
+        ),
         ("dune,no place,1", "column location: 'no place' is not of the form [A-Za-z0-9][A-Za-z0-9._-]{0,62}"),
     ],
 )
@@ -73,9 +87,15 @@ def test_every_flaw_of_a_row_is_named() -> None:
     ("line", "flaw"),
     [
         ("dune", "line 2: not as many cells as columns: 1 and not 2"),
-        ("dune,1,2", "line 2: not as many cells as columns: 3 and not 2"),
-        ('"dune"x,1', "line 2: ',' expected after '\"'"),
-        (f"{'x' * 140_000},1", "line 2: field larger than field limit (131072)"),
+        ("dune,1,2", "line 2: more cells than columns: 3 and not 2; '2' belongs to none"),
+        (
+            '"dune"x,1',
+            'line 2, column item: text follows a closing quote; within quotes, write a quote twice ("")',
+        ),
+        ('"24 inch,1', "line 2, column item: a quote is opened and not closed"),
+        ('dune,"1', "line 2, column on_hand: a quote is opened and not closed"),
+        (f"{'x' * 140_000},1", "line 2: has more than 131072 characters"),
+        (f"{'x' * 500_000},1", "line 2: has more than 131072 characters"),
     ],
 )
 def test_a_row_that_does_not_fit_is_named_and_the_next_one_is_read(line: str, flaw: str) -> None:
@@ -87,11 +107,15 @@ def test_a_row_that_does_not_fit_is_named_and_the_next_one_is_read(line: str, fl
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ("", "item is missing"),
-        ("item", "on_hand is missing; the first line names the columns, of these: item, location"),
-        ("item,on_hand,qty", "'qty' is no column; the first line names the columns"),
+        ("", "the file names no columns; it is empty"),
+        ("item", "on_hand is missing; the columns are item, location, on_hand"),
+        ("item,on_hand,colour", "'colour' is no column; --ignore-extra passes over it; the columns are"),
+        ("sku,on_hand", "'sku' is no column; --columns item='sku' says that it is item"),
+        ("item,Qty", "'Qty' is no column; --columns on_hand='Qty' says that it is on_hand"),
+        ("item,on_hand,safe_item", "item is there twice"),
         ("item,on_hand,item", "item is there twice"),
-        ('"item"x,on_hand', "',' expected after"),
+        ('"item"x,on_hand', "text follows a closing quote"),
+        ('"item,on_hand', "a quote is opened and not closed"),
     ],
 )
 def test_the_first_line_names_the_columns(header: str, words: str) -> None:
@@ -101,17 +125,20 @@ def test_the_first_line_names_the_columns(header: str, words: str) -> None:
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("safe", [False, True])
 @given(
-    st.lists(
+    levels=st.lists(
         st.tuples(
-            st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=30),
-            st.integers(0, 2**53 - 1),
+            st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=30)
+            .map(str.strip)
+            .filter(bool),
+            st.integers(1 - 2**53, 2**53 - 1),
             st.integers(0, 2**53 - 1),
         ),
         max_size=20,
     )
 )
-def test_what_is_written_is_read_back(levels: list[tuple[str, int, int]]) -> None:
+def test_what_is_written_is_read_back(levels: list[tuple[str, int, int]], *, safe: bool) -> None:
     file = StringIO(newline="")
 
     written = write_levels(
@@ -120,11 +147,12 @@ def test_what_is_written_is_read_back(levels: list[tuple[str, int, int]]) -> Non
             StockLevel(item=item, location="annex", on_hand=on_hand, safety_stock=safety_stock)
             for item, on_hand, safety_stock in levels
         ),
+        safe=safe,
     )
 
     assert written == len(levels)
     settings = {"backorder_limit": 0, "low_stock_threshold": 0}
-    assert [row for row in _read(file.getvalue()) if isinstance(row, Row)] == [
+    assert [replace(row, warnings=()) for row in _read(file.getvalue()) if isinstance(row, Row)] == [
         Row(line, item, "annex", on_hand, {"safety_stock": safety_stock, **settings})
         for line, (item, on_hand, safety_stock) in enumerate(levels, start=2)
     ]
@@ -134,8 +162,134 @@ def test_a_file_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
     path = tmp_path / "stock.csv"
     path.write_bytes("\ufeffitem,on_hand\r\nthé,5\r\n".encode())
 
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    with open_source(str(path)) as source, source.text(encoding_of(source, None)[0]) as file:
         rows = list(StockReader(file).rows())
 
     assert rows == [Row(2, "thé", "", 5, {})]
-    assert csv.field_size_limit() == 131_072
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter"),
+    [
+        ("item;on_hand\ndune;5\n", ";"),
+        ("item\ton_hand\ndune\t5\n", "\t"),
+        ("item|on_hand\ndune|5\n", "|"),
+        ("sep=;\nitem;on_hand\ndune;5\n", ";"),
+        ('"sep=#"\nitem#on_hand\ndune#5\n', "#"),
+        ('"Item";"On Hand"\n"dune";"5"\n', ";"),
+        ("ITEM , On-Hand\n dune , 5.0 \n", ","),
+        ('item;on_hand\ndune;"5,00"\n', ";"),
+        ("item,on_hand,,\ndune,5,,\n,,,\n  \n\n", ","),
+        ("item,on_hand,,\ndune,5\n", ","),
+        ("\nitem,on_hand\ndune,5\n".removeprefix("\n"), ","),
+        ("item,on_hand\rdune,+5\r", ","),
+        ('item, on_hand\n "dune" , "5"\n', ","),
+        ("item,on_hand,reason\ndune,5,line 2: too few\n", ","),
+    ],
+)
+def test_the_habits_of_spreadsheets_are_understood(tmp_path: Path, *, text: str, delimiter: str) -> None:
+    path = tmp_path / "stock.csv"
+    path.write_bytes(text.encode())
+
+    with open_source(str(path)) as source, source.text("utf-8") as file:
+        reader = StockReader(file)
+        rows = [row for row in reader.rows() if isinstance(row, Row)]
+
+    assert reader.header.delimiter == delimiter
+    assert [(row.item, row.on_hand) for row in rows] == [("dune", 5)]
+
+
+def test_the_files_own_names_of_columns_are_used_and_others_are_passed_over() -> None:
+    form = Form(columns={"item": "Art. Nr.", "on_hand": "qty"}, ignore_extra=True)
+    text = 'Art. Nr.,item,QTY,note\n17,Dune,5,"two ""quoted""\nlines, ""too"""\n18,Emma,6,\n'
+
+    reader = StockReader(StringIO(text), form)
+
+    assert [row.item for row in reader.rows() if isinstance(row, Row)] == ["17", "18"]
+    assert "ignored columns: item, note" in reader.header.words
+
+
+def test_an_open_quote_in_an_ignored_column_swallows_no_row() -> None:
+    text = 'item,on_hand,note\na,5,"24 inch\nb,6,\nc,7,"fine"\nd,8,ok\n'
+
+    rows = list(StockReader(StringIO(text), Form(ignore_extra=True)).rows())
+
+    assert rows == [
+        BadRow(2, ["line 2, column note: a quote is opened and not closed"]),
+        Row(3, "b", "", 6, {}),
+        Row(4, "c", "", 7, {}),
+        Row(5, "d", "", 8, {}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("item", "doubt"),
+    [
+        ("sku\u200b1", "has characters that nobody sees: U+200B"),
+        ("sku\u00a01", "has characters that nobody sees: U+00A0"),
+        ("caf\ufffd", "has characters that nobody sees: U+FFFD"),
+        ("cafe\u0301", "has composed characters in parts (not NFC)"),
+        ("9.78014E+12", "looks like a long number that a spreadsheet has shortened"),
+    ],
+)
+def test_a_doubtful_name_is_a_warning(item: str, doubt: str) -> None:
+    (row,) = _read(f"item,on_hand\n{item},1\n")
+
+    assert isinstance(row, Row)
+    assert row.item == item
+    assert len(row.warnings) == 1
+    assert doubt in row.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "asked_for", "encoding"),
+    [
+        (b"\xef\xbb\xbfitem", None, "utf-8-sig"),
+        (b"\xef\xbb\xbfitem", "utf-8", "utf-8-sig"),
+        ("item".encode("utf-16"), None, "utf-16"),
+        ("item".encode("utf-32"), None, "utf-32"),
+        (b"\xfe\xff\x00i", None, "utf-16"),
+        (b"item", None, "utf-8"),
+        (b"th\xe9", "latin-1", "iso8859-1"),
+        (b"", "cp1252", "cp1252"),
+    ],
+)
+def test_the_encoding_is_that_of_the_mark_or_as_asked_for(
+    tmp_path: Path, *, content: bytes, asked_for: str | None, encoding: str
+) -> None:
+    path = tmp_path / "stock.csv"
+    path.write_bytes(content)
+
+    with open_source(str(path)) as source:
+        assert encoding_of(source, asked_for)[0] == encoding
+
+
+@pytest.mark.parametrize(
+    ("content", "asked_for", "words"),
+    [
+        (b"\xef\xbb\xbfitem", "latin-1", "begins with the mark of UTF-8; leave out --encoding latin-1"),
+        ("item,on_hand".encode("utf-16-le"), None, "looks like UTF-16 without its mark"),
+        (b"item", "utf-77", "'utf-77' is no text encoding"),
+        (b"item", "base64", "'base64' is no text encoding"),
+    ],
+)
+def test_an_encoding_that_cannot_be_right_is_wrong_usage(
+    tmp_path: Path, *, content: bytes, asked_for: str | None, words: str
+) -> None:
+    path = tmp_path / "stock.csv"
+    path.write_bytes(content)
+
+    with open_source(str(path)) as source, pytest.raises(click.UsageError) as caught:
+        encoding_of(source, asked_for)
+
+    assert words in str(caught.value)
+
+
+def test_an_open_quote_in_an_item_spoils_its_own_line_even_if_a_later_line_closes_it() -> None:
+    rows = _read('item,on_hand\n"24 inch,5\nb,six\n32",7\n')
+
+    assert rows == [
+        BadRow(2, ["line 2, column item: a quote is opened and not closed"]),
+        BadRow(3, ["line 3, column on_hand: 'six' is not a whole number from -(2^53-1) to 2^53-1"]),
+        Row(4, '32"', "", 7, {}),
+    ]

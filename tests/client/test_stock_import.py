@@ -22,6 +22,12 @@ from tests.client.trailers import trailers
 Code = grpc.StatusCode
 
 
+@pytest.fixture(autouse=True)
+def _changes_alone(scripted: ScriptedServer) -> None:
+    """Let the scripted answers be those to changes; what an import reads is empty."""
+    scripted.will_pass_over("GetNamespace", "ListStock", "BatchGetStock")
+
+
 @pytest.fixture
 def stock_file(tmp_path: Path) -> Path:
     """A file with two rows that are right, a bad one between them, and settings."""
@@ -57,13 +63,24 @@ async def test_rows_are_set_and_a_bad_one_is_named_and_left_out(
         "count-7",
         False,
     )
-    captured = capsys.readouterr()
-    assert captured.err == "line 3, column on_hand: 'x' is not a whole number from 0 to 2^53-1\n"
-    assert captured.out == "3 rows: 2 in, 0 refused, 1 bad\n"
+    detected, flaw = capsys.readouterr().err.splitlines()
+    assert detected.startswith(f"{stock_file}: 3 rows, UTF-8, separated by comma (detected); to continue it")
+    assert flaw == "line 3, column on_hand: 'x' is not a whole number from -(2^53-1) to 2^53-1"
 
 
 async def test_rows_may_be_added_and_have_a_location_of_their_own(scripted: ScriptedServer, stock_file: Path) -> None:
-    await run(scripted, "stock", "import", str(stock_file), "--add", "--location", "shop", "--reason", "delivery")
+    await run(
+        scripted,
+        "stock",
+        "import",
+        str(stock_file),
+        "--add",
+        "--skip-bad",
+        "--location",
+        "shop",
+        "--reason",
+        "delivery",
+    )
 
     (request,) = _asked(scripted)
     assert request.reason == "delivery"
@@ -85,7 +102,8 @@ async def test_the_sum_may_be_json(
     await run(scripted, "stock", "import", str(stock_file), "--json")
 
     assert json.loads(capsys.readouterr().out) == {
-        "rows": 3, "bad": 1, "refused": 0, "replayed": 0, "line": 4, "done": 2,
+        "rows": 3, "new": 0, "changed": 0, "unchanged": 2, "overridden": 0, "replayed": 0, "refused": 0, "bad": 1,
+        "line": 4, "done": 2,
     }  # fmt: skip
 
 
@@ -98,33 +116,37 @@ async def test_what_the_server_refuses_is_named_by_its_line(
     assert await run(scripted, "stock", "import", str(stock_file)) == 1
 
     captured = capsys.readouterr()
-    assert captured.err.splitlines()[1] == "line 4: too few [STOCK_BELOW_RESERVED]"
-    assert captured.out == "3 rows: 1 in, 1 refused, 1 bad\n"
+    assert captured.err.splitlines()[2] == "line 4: too few [STOCK_BELOW_RESERVED]"
+    assert captured.out == ("3 rows: 1 new, 0 changed, 0 unchanged, 0 overridden by a later row, 1 refused, 1 bad\n")
 
 
-async def test_the_same_file_is_sent_in_the_same_batches_under_the_same_ids(
-    scripted: ScriptedServer, tmp_path: Path
+def _import_id(captured: str) -> str:
+    found = re.search(r"--resume (import-[0-9a-f-]+)", captured)
+    assert found
+    return found[1]
+
+
+async def test_a_resumed_import_sends_the_same_batches_under_the_same_ids(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, tmp_path: Path
 ) -> None:
     path = _many(tmp_path / "many.csv", 1200)
 
     assert await run(scripted, "stock", "import", str(path)) == 0
-    first = _asked(scripted)
+    import_id, first = _import_id(capsys.readouterr().err), _asked(scripted)
     scripted.asked.clear()
     path.rename(tmp_path / "renamed.csv")
-    assert await run(scripted, "stock", "import", str(tmp_path / "renamed.csv")) == 0
+    assert await run(scripted, "stock", "import", str(tmp_path / "renamed.csv"), "--resume", import_id) == 0
 
     assert _asked(scripted) == first
     assert [len(request.operations) for request in first] == [500, 500, 200]
-    assert [request.request_id[-5:].partition("-")[2] for request in first] == ["1", "501", "1001"]
-    assert all(re.fullmatch(r"import-[0-9a-f]{32}-[0-9]+", request.request_id) for request in first)
+    assert [request.request_id for request in first] == [f"{import_id}-{row}" for row in (1, 501, 1001)]
+    assert f"continuing --resume {import_id}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    "other", [("--add",), ("--location", "annex"), ("--request-id", "again")], ids=["add", "location", "request id"]
+    "other", [(), ("--add",), ("--location", "annex"), ("--request-id", "again")], ids=["same", "add", "place", "id"]
 )
-async def test_another_way_to_import_a_file_is_another_import(
-    scripted: ScriptedServer, tmp_path: Path, *, other: tuple[str, ...]
-) -> None:
+async def test_each_start_is_a_new_import(scripted: ScriptedServer, tmp_path: Path, *, other: tuple[str, ...]) -> None:
     path = _many(tmp_path / "many.csv", 2)
 
     await run(scripted, "stock", "import", str(path))
@@ -136,21 +158,65 @@ async def test_another_way_to_import_a_file_is_another_import(
         assert second == "again-1"
 
 
-async def test_another_file_is_another_import(scripted: ScriptedServer, tmp_path: Path) -> None:
-    await run(scripted, "stock", "import", str(_many(tmp_path / "stock.csv", 2)))
-    await run(scripted, "stock", "import", str(_many(tmp_path / "stock.csv", 3)))
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        ("item,on_hand\nitem-0,1\n", (), "belongs to a file with other content"),
+        (None, ("--add",), "was started with other options"),
+        (None, ("--namespace", "other"), "was started with other options or in another namespace"),
+        (None, ("--reference", "other"), "was started with other options"),
+        (None, ("--request-id", "mine"), "exclude each other"),
+    ],
+)
+async def test_an_import_is_resumed_with_its_own_file_and_options_alone(
+    capsys: pytest.CaptureFixture[str],
+    scripted: ScriptedServer,
+    tmp_path: Path,
+    *,
+    text: str | None,
+    options: tuple[str, ...],
+    words: str,
+) -> None:
+    path = _many(tmp_path / "many.csv", 2)
+    await run(scripted, "stock", "import", str(path))
+    import_id = _import_id(capsys.readouterr().err)
+    scripted.asked.clear()
+    path.write_text(text or path.read_text())
 
-    assert len({ApplyRequest.FromString(asked.body).request_id for asked in scripted.asked}) == 2
+    assert await run(scripted, "stock", "import", str(path), "--resume", import_id, *options) == 2
+
+    assert words in capsys.readouterr().err
+    assert scripted.asked == []
+
+
+async def test_an_import_that_adds_is_not_resumed_when_its_request_ids_may_be_forgotten(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    path = _many(tmp_path / "many.csv", 2)
+    await run(scripted, "stock", "import", str(path), "--add")
+    import_id = _import_id(capsys.readouterr().err)
+    scripted.asked.clear()
+
+    # The namespace that is passed over keeps request ids for no time at all.
+    assert await run(scripted, "stock", "import", str(path), "--add", "--resume", import_id) == 2
+
+    assert "its rows could count twice" in capsys.readouterr().err
+    assert scripted.asked == []
 
 
 async def test_rows_that_were_in_before_are_counted(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, stock_file: Path
 ) -> None:
-    scripted.will_answer(ApplyResponse(replayed=True))
+    results: list[dict[str, object]] = [
+        {"set_stock": {"replayed": True}},
+        {"configure_stock": {"replayed": True}},
+        {"set_stock": {}},
+    ]
+    scripted.will_answer(ApplyResponse(results=results))
 
     await run(scripted, "stock", "import", str(stock_file))
 
-    assert capsys.readouterr().out == "3 rows: 2 in (2 of them before), 0 refused, 1 bad\n"
+    assert capsys.readouterr().out.startswith("3 rows: 1 in before, 1 new, 0 changed")
 
 
 async def test_batches_are_under_way_at_the_same_time_unless_they_change_the_same_level(
@@ -178,20 +244,21 @@ async def test_an_import_that_cannot_go_on_says_how_far_it_came(
 
     assert await run(scripted, "stock", "import", str(path)) == 3
 
-    assert capsys.readouterr().err == (
-        "tallykeeper: stopped after line 1: in words [OUTCOME_UNKNOWN]; import the same file again to go on; "
-        "no row counts twice\n"
+    detected, stopped = capsys.readouterr().err.splitlines()
+    assert stopped == (
+        "tallykeeper: stopped after line 1: in words [OUTCOME_UNKNOWN]; to continue, add "
+        f"--resume {_import_id(detected)}: no row counts twice"
     )
 
 
-async def test_a_file_that_was_imported_otherwise_is_refused(
+async def test_rows_that_are_not_those_of_the_import_are_refused(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, stock_file: Path
 ) -> None:
     scripted.will_answer(Refusal(Code.INVALID_ARGUMENT, "in words", trailers("REQUEST_ID_REUSED")))
 
     assert await run(scripted, "stock", "import", str(stock_file)) == 1
 
-    assert "imported before with another --reason or --reference" in capsys.readouterr().err
+    assert "was sent before with other rows or options" in capsys.readouterr().err
 
 
 async def test_a_busy_server_is_waited_for(scripted: ScriptedServer, stock_file: Path) -> None:
@@ -225,12 +292,16 @@ async def test_a_file_of_bad_rows_alone_sends_nothing(nobody: str, tmp_path: Pat
     path = tmp_path / "bad.csv"
     path.write_text("item,on_hand\ndune,x\n")
 
-    assert await run(nobody, "stock", "import", str(path)) == 1
+    assert await run(nobody, "stock", "import", str(path), "--add") == 3
+    assert await run(nobody, "stock", "import", str(path), "--dry-run") == 1
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("item\n", "line 1: on_hand is missing"), ("item,on_hand,qty\n", "line 1: 'qty' is no column")],
+    [
+        ("item\n", "line 1: on_hand is missing"),
+        ("item,on_hand,qty\n", "line 1: 'qty' is no column; --ignore-extra passes over it"),
+    ],
 )
 def test_a_bad_first_line_is_wrong_usage(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, *, text: str, words: str
@@ -243,13 +314,13 @@ def test_a_bad_first_line_is_wrong_usage(
     assert words in capsys.readouterr().err
 
 
-def test_a_file_that_cannot_be_read_twice_is_wrong_usage() -> None:
-    command = [sys.executable, "-m", "tallykeeper_client", "stock", "import", "/dev/stdin"]
+@pytest.mark.parametrize("path", ["-", "/dev/stdin"])
+def test_what_cannot_be_read_twice_is_copied(path: str, nobody: str) -> None:
+    command = [sys.executable, "-m", "tallykeeper_client", "stock", "import", path, "--dry-run", "--target", nobody]
 
-    ran = subprocess.run(command, input="item,on_hand\n", capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, input="item,on_hand\ndune,1\n", capture_output=True, text=True, check=False)
 
-    assert ran.returncode == 2
-    assert "is no plain file" in ran.stderr
+    assert (ran.returncode, ran.stdout) == (0, "1 row: 1 right, 0 bad; nothing was sent\n")
 
 
 async def test_memory_does_not_grow_with_the_file(nobody: str, tmp_path: Path) -> None:

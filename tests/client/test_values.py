@@ -18,7 +18,9 @@ from tallykeeper_client.commands.values import LENGTH, LINE, MOMENT
         ("dune@annex=2", StockLine(item="dune", location="annex", copies=2)),
         ("a=b@c=d@annex=2", StockLine(item="a=b@c=d", location="annex", copies=2)),
         ("2=3=4", StockLine(item="2=3", copies=4)),
-        ("tea @ 5 pm", StockLine(item="tea @ 5 pm", copies=1)),
+        ("tea @ 5 pm@main", StockLine(item="tea @ 5 pm", location="main", copies=1)),
+        ("a=b=1", StockLine(item="a=b", copies=1)),
+        ("a=b@main=1", StockLine(item="a=b", location="main", copies=1)),
         ("@=@main=1", StockLine(item="@=", location="main", copies=1)),
         ("茶=9007199254740991", StockLine(item="茶", copies=2**53 - 1)),
     ],
@@ -27,9 +29,30 @@ def test_a_line_is_read_from_its_end(text: str, line: StockLine) -> None:
     assert LINE.convert(text, None, None) == line
 
 
-@pytest.mark.parametrize("text", ["", "=2", "@annex", "@annex=0", "dune=0", "dune=9007199254740992"])
-def test_a_line_that_names_no_item_or_no_copies_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "names no item"),
+        ("=2", "names no item"),
+        ("@annex", "names no item"),
+        ("@annex=1", "names no item"),
+        ("dune=0", "no number of copies"),
+        ("dune=-1", "no number of copies"),
+        ("dune=1.5", "no number of copies"),
+        ("dune=", "no number of copies"),
+        ("dune=1,000", "no number of copies"),
+        ("dune=2x", "no number of copies"),
+        ("dune=٣", "no number of copies"),
+        ("dune= 2", "no number of copies"),
+        ("dune=9007199254740992", "no number of copies"),
+        ("dune=99999999999999999", "no number of copies"),
+        ("dune@bad place=1", "no location"),
+        ("dune@=1", "no location"),
+        ("tea @ 5 pm", "no location"),
+    ],
+)
+def test_a_mistyped_line_is_never_taken_for_an_item(text: str, words: str) -> None:
+    with pytest.raises(click.BadParameter, match=words):
         LINE.convert(text, None, None)
 
 

@@ -22,7 +22,7 @@ CASES: dict[tuple[str, str], tuple[list[tuple[object, ...] | Mutation], tuple[ob
     ("counter_increment", "OK"): ([], (5,), {}),
     ("counter_increment", "COUNTER_BOUND_EXCEEDED"): (
         [("counter_configure", "=", 3, "=")],
-        (4,),
+        (4, "-", 9, "-"),
         {"value": "0", "max": "3", "delta": "4"},
     ),
     ("counter_increment", "VALUE_OVERFLOW"): (

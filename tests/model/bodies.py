@@ -55,6 +55,8 @@ def _spell_out(body: Any) -> None:  # noqa: ANN401  # any mutation
     for amount in ("delta", "copies"):
         if amount in fields and not body.HasField(amount):
             setattr(body, amount, 1)
+    if "create" in fields and not body.create.ByteSize():
+        body.ClearField("create")
     if "shortage_policy" in fields:
         body.shortage_policy = body.shortage_policy or ShortagePolicy.SHORTAGE_POLICY_REJECT
     if "update_mask" in fields:

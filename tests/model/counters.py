@@ -37,9 +37,9 @@ class Counter:
 ZERO = Counter()
 
 
-def increment(before: Counter | None, request: counter_pb2.IncrementRequest, _: int) -> Counter | Refusal:
-    """Add; the range of numbers goes before the counter's own bounds."""
-    counter = before or ZERO
+def increment(before: Counter | None, request: counter_pb2.IncrementRequest, now_ms: int) -> Counter | Refusal:
+    """Add, to a new counter that is configured as asked if there is none; the range of numbers goes before bounds."""
+    counter = before or _new(request, now_ms)
     value = counter.value + request.delta
     if abs(value) > MAX:
         return refusal("VALUE_OVERFLOW", value=counter.value, delta=request.delta)
@@ -48,6 +48,15 @@ def increment(before: Counter | None, request: counter_pb2.IncrementRequest, _: 
             "COUNTER_BOUND_EXCEEDED", value=counter.value, delta=request.delta, min=counter.min, max=counter.max
         )
     return replace(counter, value=value)
+
+
+def _new(request: counter_pb2.IncrementRequest, now_ms: int) -> Counter:
+    create = request.create
+    return Counter(
+        min=create.min if create.HasField("min") else None,
+        max=create.max if create.HasField("max") else None,
+        expire_at_ms=now_ms + create.ttl.ToMilliseconds() if create.HasField("ttl") else None,
+    )
 
 
 def set_counter(before: Counter | None, request: counter_pb2.SetCounterRequest, _: int) -> Counter | Refusal:

@@ -64,9 +64,13 @@ def _configuration(
     return drawn.map(_in_order).filter(lambda message: _names_any(message, sorted(configurable)))
 
 
-def _in_order(message: Any) -> Any:  # noqa: ANN401  # either of the two messages that have a mask
+def _in_order(message: Any) -> Any:  # noqa: ANN401  # any message that may have bounds
     """Give the lesser bound and the greater one their places."""
-    if isinstance(message, counter_pb2.ConfigureCounterRequest) and message.HasField("min") and message.HasField("max"):
+    if (
+        isinstance(message, counter_pb2.ConfigureCounterRequest | counter_pb2.NewCounter)
+        and message.HasField("min")
+        and message.HasField("max")
+    ):
         message.min, message.max = sorted((message.min, message.max))
     return message
 
@@ -75,8 +79,11 @@ def _names_any(message: Any, configurable: list[str]) -> bool:  # noqa: ANN401  
     return bool(message.update_mask.paths) or any(message.HasField(name) for name in configurable)
 
 
+new_counters: Final = st.builds(
+    counter_pb2.NewCounter, ttl=st.none() | lives, min=_maybe(integers), max=_maybe(integers)
+).map(_in_order)
 counter_mutations: Final = st.one_of(
-    _message(counter_pb2.IncrementRequest, counter=counter_names, delta=_maybe(integers)),
+    _message(counter_pb2.IncrementRequest, counter=counter_names, delta=_maybe(integers), create=_maybe(new_counters)),
     _message(counter_pb2.SetCounterRequest, counter=counter_names, value=integers, expected_value=_maybe(integers)),
     _configuration(
         counter_pb2.ConfigureCounterRequest,
@@ -98,8 +105,9 @@ stock_mutations: Final = st.one_of(
         inventory_pb2.SetStockRequest,
         item=items,
         location=locations,
-        on_hand=counts,
+        on_hand=counts | counts | integers,
         expected_on_hand=_maybe(integers),
+        allow_below_reserved=st.booleans(),
     ),
     _configuration(
         inventory_pb2.ConfigureStockRequest,
@@ -171,7 +179,9 @@ held_trades: Final = st.one_of(
     _message(reservation_pb2.ExtendRequest, reservation_id=_ids, ttl=ttls),
     _message(inventory_pb2.DecrementCopiesRequest, item=st.just("dune"), copies=few_copies),
     _message(inventory_pb2.MoveCopiesRequest, item=st.just("dune"), to_location=st.just("annex"), copies=few_copies),
-    _message(inventory_pb2.SetStockRequest, item=st.just("dune"), on_hand=few),
+    _message(
+        inventory_pb2.SetStockRequest, item=st.just("dune"), on_hand=few | a_little, allow_below_reserved=st.booleans()
+    ),
     _message(inventory_pb2.ConfigureStockRequest, item=st.just("dune"), low_stock_threshold=few),
 )
 """The same of one level and few reservations."""

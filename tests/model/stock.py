@@ -50,6 +50,7 @@ class Stock:
             backorder_limit=self.backorder_limit,
             low_stock_threshold=self.low_stock_threshold,
             available=self.available,
+            short_copies=max(0, min(self.reserved, self.reserved - self.on_hand - self.backorder_limit)),
         )
 
 
@@ -92,7 +93,7 @@ def set_stock(before: Stock | None, request: inventory_pb2.SetStockRequest, _: i
     if request.HasField("expected_on_hand") and request.expected_on_hand != level.on_hand:
         return refusal("VALUE_CHANGED", actual=level.on_hand, expected=request.expected_on_hand)
     after = replace(level, on_hand=request.on_hand)
-    if after.on_hand + after.backorder_limit < after.reserved:
+    if after.on_hand + after.backorder_limit < after.reserved and not request.allow_below_reserved:
         return refusal(
             "STOCK_BELOW_RESERVED",
             on_hand=after.on_hand,

@@ -95,7 +95,7 @@ BAD_VALUES: Mapping[str, Sequence[object]] = {
     "max": _OUT_OF_RANGE,
     "expected_on_hand": _OUT_OF_RANGE,
     "copies": [0, *_NOT_A_QUANTITY],
-    "on_hand": _NOT_A_QUANTITY,
+    "on_hand": _OUT_OF_RANGE,
     "safety_stock": _NOT_A_QUANTITY,
     "backorder_limit": _NOT_A_QUANTITY,
     "low_stock_threshold": _NOT_A_QUANTITY,
@@ -127,6 +127,7 @@ BAD_VALUES_OF: Mapping[tuple[str, str], Sequence[object]] = {
     ("ListNamespacesRequest", "prefix"): ["x" * 64, *CONTROL_CHARACTERS],
     ("ListReservationsRequest", "item"): _texts(128),
     ("LookupRequestRequest", "request_id"): ["", *BAD_VALUES["request_id"]],
+    ("NewCounter", "ttl"): BAD_VALUES["expire_after"],
     ("ReserveRequest", "reservation_id"): _texts(128),
     ("WatchRequest", "counters"): [["x"] * 1_001],
 }
@@ -138,7 +139,14 @@ ELEMENT_NAMES = {
     "reservation_ids": "reservation_id",
 }
 """Lists of texts, and the name of the field that may hold what each of their elements may."""
-NOT_CHECKED_ALONE = {"page_token", "any_location", "atomic", "include_levels", "newest_first"}
+NOT_CHECKED_ALONE = {
+    "page_token",
+    "any_location",
+    "atomic",
+    "include_levels",
+    "newest_first",
+    "allow_below_reserved",
+}
 """A page token is read when all else is right, and has an error of its own; true and false are both right."""
 
 
@@ -187,17 +195,26 @@ def field_names() -> set[str]:
     }
 
 
+def _is_ours(message_type: Descriptor) -> bool:
+    return message_type.full_name.startswith("tallykeeper.")
+
+
 def _fields_within(message_type: Descriptor) -> Iterator[FieldDescriptor]:
     for field in message_type.fields:
-        if field.containing_oneof is None or field.message_type is None:
+        ours = field.message_type is not None and _is_ours(field.message_type)
+        if not ours or (field.is_repeated and field.containing_oneof is None):
             yield field
-        if field.message_type is not None and field.message_type.full_name.startswith("tallykeeper."):
-            yield from _fields_within(field.message_type)
+        if ours:
+            yield from _fields_within(cast("Descriptor", field.message_type))
 
 
 def _bad_values_of(message: Message, field: FieldDescriptor) -> Iterator[tuple[str, Sequence[object]]]:
     """Yield the path of each rule that a field can break, and values of the field that break it."""
     name = field.name
+    if field.message_type is not None and not field.is_repeated and _is_ours(field.message_type):
+        for path, inner in _bad_messages_like(getattr(message, name)):
+            yield f"{name}.{path}", inner
+        return
     yield name, BAD_VALUES_OF.get((message.DESCRIPTOR.name, name), BAD_VALUES[name])
     if name in ELEMENT_NAMES:
         yield f"{name}[1]", [["x", element, "y"] for element in BAD_VALUES[ELEMENT_NAMES[name]]]

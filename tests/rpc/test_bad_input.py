@@ -274,14 +274,14 @@ def test_an_error_about_a_long_mask_fits_into_the_trailers(failure: FailingCall,
     assert_invalid(refused, "update_mask")
 
 
-def test_a_request_of_more_than_a_mebibyte_is_refused(failure: FailingCall, prepared: str) -> None:
-    request = IncrementRequest(namespace=prepared, counter="visits", reference="x" * 2**20)
+def test_a_request_of_more_than_four_mebibytes_is_refused(failure: FailingCall, prepared: str) -> None:
+    request = IncrementRequest(namespace=prepared, counter="visits", reference="x" * 2**22)
 
     assert failure(request).code is StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_a_request_of_less_than_a_mebibyte_is_read(failure: FailingCall, prepared: str) -> None:
-    request = IncrementRequest(namespace=prepared, counter="visits", reference="x" * (2**20 - 100))
+def test_a_request_of_less_than_four_mebibytes_is_read(failure: FailingCall, prepared: str) -> None:
+    request = IncrementRequest(namespace=prepared, counter="visits", reference="x" * (2**22 - 100))
 
     assert_invalid(failure(request), "reference")
 

@@ -1,10 +1,19 @@
 """Increment: a counter that does not exist counts as 0, and no bound is ever crossed."""
 
+from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
 
-from tallykeeper.v1.counter_pb2 import ConfigureCounterRequest, Counter, GetCounterRequest, IncrementRequest
+from tallykeeper.v1.counter_pb2 import (
+    BatchGetCountersRequest,
+    ConfigureCounterRequest,
+    Counter,
+    GetCounterRequest,
+    IncrementRequest,
+    NewCounter,
+)
 from tests.calling import Caller
 from tests.rpc.conftest import Contents, FailingCall
+from tests.serving import wait_until
 
 
 def test_it_creates_the_counter_at_zero_and_adds(call: Caller, namespace: str) -> None:
@@ -65,3 +74,65 @@ def test_a_refusal_tells_only_of_the_bound_that_there_is(call: Caller, failure: 
     refused = failure(IncrementRequest(namespace=namespace, counter="seats"))
 
     assert refused.metadata == {"counter": "seats", "value": "0", "delta": "1", "max": "0"}
+
+
+def test_a_new_counter_gets_its_bounds_and_its_end(call: Caller, namespace: str) -> None:
+    create = NewCounter(ttl=Duration(seconds=60), min=-1, max=5)
+
+    reply = call(IncrementRequest(namespace=namespace, counter="window", delta=2, create=create))
+
+    assert (reply.counter.value, reply.counter.min, reply.counter.max) == (2, -1, 5)
+    assert reply.counter.expire_time.ToMilliseconds() == reply.commit_time.ToMilliseconds() + 60_000
+    assert call(GetCounterRequest(namespace=namespace, counter="window")).counter == reply.counter
+
+
+def test_a_counter_that_exists_is_left_as_it_is(call: Caller, namespace: str) -> None:
+    first = call(
+        IncrementRequest(namespace=namespace, counter="window", create=NewCounter(ttl=Duration(seconds=60), max=5))
+    )
+
+    second = call(
+        IncrementRequest(namespace=namespace, counter="window", create=NewCounter(ttl=Duration(seconds=900), max=9))
+    )
+
+    assert (second.counter.value, second.counter.max) == (2, 5)
+    assert second.counter.expire_time == first.counter.expire_time
+
+
+def test_a_new_counter_that_would_exceed_its_bounds_is_not_created(
+    failure: FailingCall, namespace: str, contents: Contents
+) -> None:
+    refused = failure(IncrementRequest(namespace=namespace, counter="window", delta=6, create=NewCounter(max=5)))
+
+    assert (refused.code, refused.reason) == (StatusCode.OUT_OF_RANGE, "COUNTER_BOUND_EXCEEDED")
+    assert refused.metadata == {"counter": "window", "value": "0", "delta": "6", "max": "5"}
+    assert contents() == {}
+
+
+def test_a_counter_whose_time_is_up_is_created_anew(call: Caller, namespace: str) -> None:
+    first = IncrementRequest(namespace=namespace, counter="window", create=NewCounter(ttl=Duration(nanos=50_000_000)))
+    call(first)
+    gone = BatchGetCountersRequest(namespace=namespace, counters=["window"])
+    wait_until(lambda: bool(call(gone).missing), what="the counter is gone")
+
+    again = call(IncrementRequest(namespace=namespace, counter="window", create=NewCounter(max=3)))
+
+    assert again.counter == Counter(counter="window", value=1, max=3)
+
+
+def test_an_empty_creation_is_none(call: Caller, namespace: str) -> None:
+    call(IncrementRequest(namespace=namespace, counter="window", request_id="same"))
+
+    again = call(IncrementRequest(namespace=namespace, counter="window", request_id="same", create=NewCounter()))
+
+    assert (again.counter, again.replayed) == (Counter(counter="window", value=1), True)
+
+
+def test_wrong_bounds_of_a_new_counter_are_named(failure: FailingCall, namespace: str, contents: Contents) -> None:
+    refused = failure(
+        IncrementRequest(namespace=namespace, counter="window", create=NewCounter(ttl=Duration(), min=3, max=2))
+    )
+
+    assert (refused.code, refused.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert refused.violations.keys() == {"create.ttl", "create.max"}
+    assert contents() == {}

@@ -13,6 +13,7 @@ from tallykeeper.v1.counter_pb2 import (
     DeleteCounterRequest,
     GetCounterRequest,
     IncrementRequest,
+    NewCounter,
     SetCounterRequest,
 )
 from tallykeeper.v1.inventory_pb2 import (
@@ -34,6 +35,7 @@ OTHER_VALUES: dict[str, object] = {
     "item": "another",
     "location": "another",
     "delta": 7,
+    "create": NewCounter(max=7),
     "value": 7,
     "expected_value": 7,
     "min": -7,
@@ -43,6 +45,7 @@ OTHER_VALUES: dict[str, object] = {
     "shortage_policy": ShortagePolicy.SHORTAGE_POLICY_TAKE_AVAILABLE,
     "on_hand": 7,
     "expected_on_hand": 7,
+    "allow_below_reserved": True,
     "safety_stock": 7,
     "backorder_limit": 7,
     "low_stock_threshold": 7,

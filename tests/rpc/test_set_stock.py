@@ -9,6 +9,7 @@ from tallykeeper.v1.inventory_pb2 import (
     SetStockRequest,
     StockLevel,
 )
+from tallykeeper.v1.reservation_pb2 import CommitRequest, ReserveRequest, StockLine
 from tests.calling import Caller
 from tests.rpc.conftest import Contents, FailingCall
 
@@ -74,3 +75,65 @@ def test_it_creates_nothing_when_a_level_is_expected_and_there_is_none(
 
     assert refused.metadata == {"item": "dune", "location": "main", "actual": "0", "expected": "4"}
     assert contents() == {}
+
+
+def test_a_count_below_what_is_reserved_is_refused_unless_it_is_allowed(
+    call: Caller, failure: FailingCall, namespace: str
+) -> None:
+    call(SetStockRequest(namespace=namespace, item="dune", on_hand=5))
+    call(ReserveRequest(namespace=namespace, reservation_id="order", lines=[StockLine(item="dune", copies=4)]))
+
+    refused = failure(SetStockRequest(namespace=namespace, item="dune", on_hand=2))
+    counted = call(SetStockRequest(namespace=namespace, item="dune", on_hand=2, allow_below_reserved=True))
+
+    assert refused.reason == "STOCK_BELOW_RESERVED"
+    assert counted.stock_level == StockLevel(
+        item="dune", location="main", on_hand=2, reserved=4, available=-2, short_copies=2
+    )
+    assert call(GetStockRequest(namespace=namespace, item="dune")).stock_level == counted.stock_level
+
+
+def test_nothing_more_can_be_reserved_until_a_short_level_is_covered(
+    call: Caller, failure: FailingCall, namespace: str
+) -> None:
+    call(SetStockRequest(namespace=namespace, item="dune", on_hand=5))
+    call(ReserveRequest(namespace=namespace, reservation_id="order", lines=[StockLine(item="dune", copies=4)]))
+    call(SetStockRequest(namespace=namespace, item="dune", on_hand=2, allow_below_reserved=True))
+    one_more = ReserveRequest(namespace=namespace, reservation_id="more", lines=[StockLine(item="dune")])
+
+    assert failure(one_more).reason == "INSUFFICIENT_STOCK"
+    covered = call(SetStockRequest(namespace=namespace, item="dune", on_hand=5)).stock_level
+    call(one_more)
+
+    assert (covered.short_copies, covered.available) == (0, 1)
+
+
+def test_what_a_short_level_holds_may_be_committed(call: Caller, namespace: str) -> None:
+    call(SetStockRequest(namespace=namespace, item="dune", on_hand=4))
+    call(ReserveRequest(namespace=namespace, reservation_id="order", lines=[StockLine(item="dune", copies=4)]))
+    call(SetStockRequest(namespace=namespace, item="dune", on_hand=2, allow_below_reserved=True))
+
+    call(CommitRequest(namespace=namespace, reservation_id="order"))
+
+    level = call(GetStockRequest(namespace=namespace, item="dune")).stock_level
+    assert (level.on_hand, level.reserved, level.short_copies) == (-2, 0, 0)
+
+
+def test_copies_on_backorder_are_set_as_far_as_the_limit_allows(
+    call: Caller, failure: FailingCall, namespace: str, contents: Contents
+) -> None:
+    call(ConfigureStockRequest(namespace=namespace, item="dune", backorder_limit=3))
+
+    owed = call(SetStockRequest(namespace=namespace, item="dune", on_hand=-3)).stock_level
+    before = contents()
+    refused = failure(SetStockRequest(namespace=namespace, item="dune", on_hand=-4))
+
+    assert (owed.on_hand, owed.available, owed.short_copies) == (-3, -3, 0)
+    assert (refused.code, refused.reason) == (StatusCode.FAILED_PRECONDITION, "STOCK_BELOW_RESERVED")
+    assert contents() == before
+
+
+def test_a_count_below_the_backorder_limit_is_set_where_it_is_allowed(call: Caller, namespace: str) -> None:
+    owed = call(SetStockRequest(namespace=namespace, item="dune", on_hand=-4, allow_below_reserved=True)).stock_level
+
+    assert (owed.on_hand, owed.backorder_limit, owed.short_copies) == (-4, 0, 0)

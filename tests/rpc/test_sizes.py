@@ -1,13 +1,16 @@
-"""Answers that could be larger than a client receives, 4 MiB unless it is told otherwise: they come in parts."""
+"""Large messages: answers that a client could not receive come in parts, and the largest batch reaches the server."""
 
 from typing import Final
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
 from tallykeeper.v1.inventory_pb2 import ConfigureStockRequest
 from tallykeeper.v1.ledger_pb2 import ListEntriesRequest, WatchRequest
 from tallykeeper.v1.reservation_pb2 import ListReservationsRequest, ReserveRequest, StockLine
+from tallykeeper_server.domain import limits
+from tallykeeper_server.settings import Settings
 from tests.calling import Caller
 
 LOCATION: Final = "x" * 63
@@ -60,3 +63,40 @@ def test_large_entries_are_watched_in_parts(call: Caller, large: str) -> None:
                 break
 
     assert revisions == list(range(1, last + 1))
+
+
+def _largest_batch(namespace: str, *, copies: int) -> ApplyRequest:
+    """Return a batch with as many operations and lines as a batch may have, and the longest text in every field."""
+    of_an_operation = limits.BATCH_LINES_MAX // limits.BATCH_OPERATIONS_MAX
+    lines = [StockLine(item=item, location=LOCATION, copies=copies) for item in ITEMS[:of_an_operation]]
+    held = ReserveRequest(
+        reason="r" * limits.REASON_BYTES_MAX,
+        reference="r" * limits.REFERENCE_BYTES_MAX,
+        holder="h" * limits.HOLDER_BYTES_MAX,
+        ttl=Duration(seconds=86_400, nanos=999_000_000),
+        lines=lines,
+    )
+    operations = []
+    for number in range(limits.BATCH_OPERATIONS_MAX):
+        held.reservation_id = f"{number:0{limits.NAME_BYTES_MAX}}"
+        operations.append(Operation(reserve=held))
+    return ApplyRequest(namespace=namespace, request_id="r" * 64, operations=operations)
+
+
+def test_the_largest_batch_is_smaller_than_the_largest_request() -> None:
+    size_bytes = _largest_batch("n" * 63, copies=limits.INTEGER_MAX).ByteSize()
+
+    assert 2_680_000 < size_bytes < 2_700_000
+    assert size_bytes < Settings().message_bytes_max
+
+
+def test_the_largest_batch_is_applied(call: Caller, namespace: str) -> None:
+    levels = [
+        Operation(configure_stock=ConfigureStockRequest(item=item, location=LOCATION, backorder_limit=1_000))
+        for item in ITEMS[:10]
+    ]
+    call(ApplyRequest(namespace=namespace, operations=levels))
+
+    reply = call(_largest_batch(namespace, copies=1))
+
+    assert (len(reply.results), reply.failed_count) == (limits.BATCH_OPERATIONS_MAX, 0)

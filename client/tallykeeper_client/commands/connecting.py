@@ -1,6 +1,7 @@
 """How the commands reach the server: the options that say where it is, what secures the way, and who calls."""
 
 import functools
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,27 +29,54 @@ class Connection:
     token_file: Path | None
     token: str | None
 
+    @property
+    def secured(self) -> bool:
+        """Whether the way is secured with TLS."""
+        return self.ca is not None or self.certificate is not None or self.key is not None
+
     def client(self, *, namespace: str, timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT) -> Client:
         """Open a client.
 
-        Raises click.ClickException if a file cannot be read, or what is given does not fit together.
+        Raises click.UsageError if a file cannot be read, or what is given does not fit together.
         """
-        secured = self.ca is not None or self.certificate is not None or self.key is not None
         try:
+            self._check_files()
             return Client(
                 self.target,
                 namespace=namespace,
                 timeout_seconds=timeout_seconds,
                 credentials=tls_credentials(ca=self.ca, certificate=self.certificate, key=self.key)
-                if secured
+                if self.secured
                 else None,
                 token=_token_in(self.token_file) if self.token_file else self.token or None,
             )
         except OSError as error:
             message = f"{error.filename} cannot be read: {error.strerror}"
-            raise click.ClickException(message) from error
+            raise click.UsageError(message) from error
+        except UnicodeDecodeError as error:
+            message = f"{self.token_file} holds no token: it is not ASCII"
+            raise click.UsageError(message) from error
         except ValueError as error:
             raise click.UsageError(str(error)) from error
+
+    def _check_files(self) -> None:
+        """Raise click.UsageError if a file is not what it must be, and OSError if it cannot be read."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        for path in (self.ca, self.certificate, self.key, self.token_file):
+            if path is not None:
+                path.open("rb").close()
+        try:
+            if self.ca is not None:
+                context.load_verify_locations(self.ca)
+        except ssl.SSLError as error:
+            message = f"{self.ca} holds no certificate in PEM form (--ca)"
+            raise click.UsageError(message) from error
+        try:
+            if self.certificate is not None and self.key is not None:
+                context.load_cert_chain(self.certificate, self.key)
+        except ssl.SSLError as error:
+            message = f"{self.certificate} and {self.key} are no certificate and its key in PEM form"
+            raise click.UsageError(message) from error
 
 
 def _token_in(path: Path) -> str:

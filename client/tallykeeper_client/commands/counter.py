@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from tallykeeper.v1.counter_pb2 import NewCounter
 from tallykeeper_client.call import UNCHANGED
 from tallykeeper_client.commands import columns
 from tallykeeper_client.commands.failures import Refused
@@ -38,10 +39,31 @@ def list_counters(session: Session, *, prefix: str) -> None:
 @counter.command("increment")
 @click.argument("counter")
 @click.option("--delta", type=INTEGER, default=1, show_default=True, help="What to add; below 0, to subtract.")
+@click.option("--create-ttl", type=LENGTH, help="How long a new counter lives, such as 90s, 1h30m or 30d.")
+@click.option("--create-min", type=INTEGER, help="The least value that a new counter may take.")
+@click.option("--create-max", type=INTEGER, help="The greatest value that a new counter may take.")
 @mutates
-def increment(session: Session, *, counter: str, delta: int) -> None:
-    """Add to a counter. One that does not exist begins at 0."""
-    response = session.client.increment(counter, delta=delta, **session.options)
+def increment(
+    session: Session,
+    *,
+    counter: str,
+    delta: int,
+    create_ttl: timedelta | None,
+    create_min: int | None,
+    create_max: int | None,
+) -> None:
+    r"""Add to a counter. One that does not exist begins at 0.
+
+    The --create options configure a counter that does not exist yet, and leave one that exists as it is. With the
+    window in its name, a limit for each day is one command:
+
+    \b
+      tallykeeper counter increment logins:2026-05-01 --create-ttl 1d --create-max 5
+    """
+    create = None
+    if any(value is not None for value in (create_ttl, create_min, create_max)):
+        create = NewCounter(ttl=create_ttl, min=create_min, max=create_max)
+    response = session.client.increment(counter, delta=delta, create=create, **session.options)
     session.changed(response, columns.COUNTER, [response.counter])
 
 

@@ -1,29 +1,15 @@
 """How a command ends that did not get what it asked for: its exit code, and its one line on stderr."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 import grpc
 
-from tallykeeper_client.errors import InvalidField, TallykeeperError
+from tallykeeper_client.commands.exit_codes import EXIT_REFUSED, EXIT_UNKNOWN, EXIT_UNWRITTEN, EXIT_USAGE
+from tallykeeper_client.errors import InvalidField, RequestTooLarge, TallykeeperError
 from tallykeeper_client.refusals import InsufficientStock, ShortLine
-
-EXIT_REFUSED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_UNKNOWN: Final = 3
-EXIT_DIFFERENT: Final = 4
-
-EXIT_CODES: Final = """\b
-Exit codes:
-  0    done
-  1    refused, a definite answer: not found, too few copies, changed meanwhile …
-  2    wrong usage: nothing was sent, or a field breaks a rule
-  3    no answer, or none that is definite: try again, with the same --request-id
-  4    'verify' found differences
-  130  interrupted
-"""
 
 _INDEFINITE: Final = frozenset(
     {
@@ -35,6 +21,16 @@ _INDEFINITE: Final = frozenset(
         grpc.StatusCode.UNKNOWN,
     }
 )
+
+
+_UNREACHED: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
+
+
+class Cause(NamedTuple):
+    """Why a server cannot be reached, and whether that may pass without anybody changing something."""
+
+    text: str
+    may_pass: bool
 
 
 class Refused(click.ClickException):  # what happened, as its siblings in `errors` say it
@@ -55,21 +51,41 @@ class Unanswered(Refused):
     exit_code = EXIT_UNKNOWN
 
 
+class Unwritten(Refused):
+    """A file cannot be written, as on a full disk."""
+
+    exit_code = EXIT_UNWRITTEN
+
+
 @contextmanager
-def told() -> Iterator[None]:
-    """Tell of a call that fails within in one line, and end with its exit code."""
+def told(target: str = "", cause_of: Callable[[], Cause | None] | None = None) -> Iterator[None]:
+    """Report a call that fails within in one line, and end with its exit code.
+
+    ``cause_of`` says why a server at ``target`` cannot be reached, if it can find out.
+    """
     try:
         yield
     except TallykeeperError as error:
-        raise failed(error, line_of(error)) from error
+        cause = cause_of() if cause_of and _was_not_reached(error) else None
+        if cause is None:
+            line = line_of(error)
+        else:
+            line = f"no Tallykeeper server answers at {target}: {cause.text}"
+            line += _how_to_repeat(error) if cause.may_pass else ""
+        raise failed(error, line) from error
     except UnicodeEncodeError as error:
         message = f"{error.object!r} is not Unicode text"
         raise click.UsageError(message) from error
 
 
+def _was_not_reached(error: TallykeeperError) -> bool:
+    """Tell whether the error is that of this side, which got no answer."""
+    return error.reason == error.code.name and error.code in _UNREACHED
+
+
 def failed(error: TallykeeperError, line: str) -> click.ClickException:
     """Make of a call's error what ends the command, with this line and the exit code of the error."""
-    if isinstance(error, InvalidField):
+    if isinstance(error, InvalidField | RequestTooLarge):
         return BadField(line)
     return Unanswered(line) if error.code in _INDEFINITE else Refused(line)
 
@@ -79,9 +95,13 @@ def line_of(error: TallykeeperError) -> str:
     line = told_with_reason(error)
     if isinstance(error, InsufficientStock) and error.short_line_count > 1:
         line += f"; short in all: {_short_lines(error)}"
-    if error.request_id and error.code in _INDEFINITE:
-        line += f"; to try again without counting twice, add --request-id {error.request_id}"
-    return line
+    return line + _how_to_repeat(error)
+
+
+def _how_to_repeat(error: TallykeeperError) -> str:
+    if not error.request_id or error.code not in _INDEFINITE or isinstance(error, RequestTooLarge):
+        return ""
+    return f"; to try again without counting twice, add --request-id {error.request_id}"
 
 
 def told_with_reason(error: TallykeeperError) -> str:

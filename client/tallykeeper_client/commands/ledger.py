@@ -8,7 +8,7 @@ import click
 
 from tallykeeper.v1.ledger_pb2 import OperationKind, RequestOutcome
 from tallykeeper_client.commands import columns, words
-from tallykeeper_client.commands.failures import EXIT_REFUSED
+from tallykeeper_client.commands.exit_codes import EXIT_REFUSED
 from tallykeeper_client.commands.session import Session, noun, reads
 from tallykeeper_client.commands.values import MOMENT
 

@@ -8,6 +8,7 @@ from click.core import ParameterSource
 
 from tallykeeper_client.commands import columns
 from tallykeeper_client.commands.session import Session, noun, reads
+from tallykeeper_client.commands.streams import check_output
 
 namespace: Final = noun("namespace", "Look at namespaces.")
 
@@ -22,6 +23,7 @@ def list_namespaces(session: Session, *, prefix: str) -> None:
     """
     for name in session.client.iterate_namespaces(prefix, page_size=1000):
         click.echo(json.dumps({"namespace": name}) if session.output.as_json else name)
+        check_output()
 
 
 @namespace.command("get")

@@ -29,7 +29,8 @@ def reserve(
     """Hold copies, of all lines or of none.
 
     A LINE is an item, with its location and how many copies where these are not main and 1: dune, dune=2,
-    dune@annex=2. An item with @ or = in its name needs both spelled out.
+    dune@annex=2. An item with = in its name needs its copies spelled out (a=b=1), and one with @ its location
+    (a@b@main).
     """
     response = session.client.reserve(lines, reservation_id=reservation_id, ttl=ttl, holder=holder, **session.options)
     session.changed(response, columns.RESERVATION, [response.reservation])

@@ -14,7 +14,9 @@ from tallykeeper_client.call import MutationOptions
 from tallykeeper_client.channel import TIMEOUT_SECONDS_DEFAULT
 from tallykeeper_client.client import Client
 from tallykeeper_client.commands.connecting import Connection, Decorator, connects, with_options
-from tallykeeper_client.commands.failures import EXIT_CODES, told
+from tallykeeper_client.commands.exit_codes import EXIT_CODES
+from tallykeeper_client.commands.failures import told
+from tallykeeper_client.commands.reaching import cause_of
 from tallykeeper_client.commands.tables import Column, MessageT, Output
 
 _ResultT = TypeVar("_ResultT")
@@ -66,7 +68,7 @@ def reads(command: Callable[..., _ResultT]) -> Callable[..., _ResultT]:
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         output = Output(as_json, Console())
         with (
-            told(),
+            told(connection.target, functools.partial(cause_of, connection)),
             connection.client(namespace=namespace, timeout_seconds=timeout or TIMEOUT_SECONDS_DEFAULT) as client,
         ):
             return command(Session(client, output, timeout), **values)

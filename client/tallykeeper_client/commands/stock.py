@@ -9,7 +9,8 @@ from tallykeeper.v1.inventory_pb2 import ShortagePolicy, StockKey
 from tallykeeper.v1.reservation_pb2 import StockLine
 from tallykeeper_client.call import UNCHANGED
 from tallykeeper_client.commands import columns
-from tallykeeper_client.commands.failures import EXIT_REFUSED, Refused
+from tallykeeper_client.commands.exit_codes import EXIT_REFUSED
+from tallykeeper_client.commands.failures import Refused
 from tallykeeper_client.commands.session import Session, location_option, mutates, noun, reads
 from tallykeeper_client.commands.stock_export import export_stock
 from tallykeeper_client.commands.stock_import import import_stock
@@ -73,7 +74,8 @@ def check(session: Session, *, lines: Sequence[StockLine], any_location: bool) -
     """Tell what is available, and hold nothing.
 
     A LINE is an item, with its location and how many copies where these are not main and 1: dune, dune=2,
-    dune@annex=2. An item with @ or = in its name needs both spelled out.
+    dune@annex=2. An item with = in its name needs its copies spelled out (a=b=1), and one with @ its location
+    (a@b@main).
 
     Exits with 1 if a line is not sufficient.
     """
@@ -115,18 +117,37 @@ def increment(session: Session, *, item: str, location: str, copies: int) -> Non
     session.changed(response, columns.STOCK, [response.stock_level])
 
 
-@stock.command("set")
+@stock.command("set", context_settings={"ignore_unknown_options": True})
 @click.argument("item")
-@click.argument("on_hand", type=COUNT)
+@click.argument("on_hand", type=INTEGER)
 @location_option
-@click.option("--expected-on-hand", type=INTEGER, help="Set it only if there are so many now.")
+@click.option("--expected-on-hand", type=INTEGER, help="Set it only if on_hand has this value now.")
+@click.option("--allow-below-reserved", is_flag=True, help="Record the count even if more copies are reserved.")
 @mutates
-def set_stock(session: Session, *, item: str, on_hand: int, location: str, expected_on_hand: int | None) -> None:
-    """Set how many copies are on hand, as after a stock-taking."""
+def set_stock(
+    session: Session,
+    *,
+    item: str,
+    on_hand: int,
+    location: str,
+    expected_on_hand: int | None,
+    allow_below_reserved: bool,
+) -> None:
+    """Set how many copies are on hand, as after a stock-taking.
+
+    ON_HAND is below 0 where copies were taken on backorder.
+    """
     response = session.client.set_stock(
-        item, on_hand, location=location, expected_on_hand=expected_on_hand, **session.options
+        item,
+        on_hand,
+        location=location,
+        expected_on_hand=expected_on_hand,
+        allow_below_reserved=allow_below_reserved,
+        **session.options,
     )
     session.changed(response, columns.STOCK, [response.stock_level])
+    if short := response.stock_level.short_copies:
+        session.output.say(f"short_copies {short}: nothing more can be reserved until they are covered")
 
 
 @stock.command("move")

@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tallykeeper_client.commands.streams import check_output
+
 _ROWS_AT_ONCE: Final = 1000
 """How many rows share a table, and so its widths: a list may be longer than memory."""
 
@@ -43,10 +45,12 @@ class Output:
         if self.as_json:
             for message in messages:
                 self.show_json(message)
+                check_output()
             return
         every = iter(messages)
         while batch := list(islice(every, _ROWS_AT_ONCE)):
             self._show_rows(columns, [[str(column.cell(message)) for column in columns] for message in batch])
+            check_output()
 
     def show_one(self, columns: Sequence[Column[MessageT]], message: MessageT) -> None:
         """Show one message with much in it: as an object, or with a line for each of its values."""

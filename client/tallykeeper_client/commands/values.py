@@ -24,9 +24,8 @@ _UNITS: Final = {
 }
 _LENGTH: Final = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d))+")
 _PART: Final = re.compile(r"([0-9]+)(ms|s|m|h|d)")
-_LINE: Final = re.compile(
-    r"(?P<item>.+?)(?:@(?P<location>[A-Za-z0-9][A-Za-z0-9._-]{0,62}))?(?:=(?P<copies>[0-9]{1,16}))?"
-)
+_LOCATION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_COPIES: Final = re.compile(r"[0-9]{1,16}")
 
 
 class Length(click.ParamType[timedelta]):
@@ -70,14 +69,28 @@ class Line(click.ParamType[StockLine]):
     name = "line"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> StockLine:
-        """Read it from its end, so that an item may have both signs in its name if the line names both parts."""
+        """Read it from its end: COPIES follow the last =, and LOCATION follows the last @ before them.
+
+        So a mistyped number is never taken for a part of the item's name. An item with = in its name needs its copies
+        spelled out, and one with @ its location.
+        """
         if isinstance(value, StockLine):
             return value
-        found = _LINE.fullmatch(str(value))
-        if not found or (found["item"][0] in "@=" and not (found["location"] and found["copies"])):
-            self.fail(f"{value!r} is no line, such as dune, dune=2 or dune@annex=2", param, ctx)
-        copies = COPIES(found["copies"], param, ctx) if found["copies"] else 1
-        return StockLine(item=found["item"], location=found["location"] or "", copies=copies)
+        head, counted, copies = str(value).rpartition("=")
+        if not counted:
+            head, copies = str(value), "1"
+        item, located, location = head.rpartition("@")
+        if not located:
+            item, location = head, ""
+        if not item:
+            self.fail(f"{value!r} names no item; a line is ITEM, ITEM=COPIES or ITEM@LOCATION=COPIES", param, ctx)
+        if located and not _LOCATION.fullmatch(location):
+            hint = f"; if @ belongs to the item, write {head}@main={copies}"
+            self.fail(f"{location!r} in {value!r} is no location{hint}", param, ctx)
+        if not _COPIES.fullmatch(copies) or not 1 <= int(copies) <= INTEGER_MAX:
+            hint = f"; if = belongs to the item, write {value}=1"
+            self.fail(f"{copies!r} in {value!r} is no number of copies, 1 to 2^53-1{hint}", param, ctx)
+        return StockLine(item=item, location=location, copies=int(copies))
 
 
 LENGTH: Final = Length()

@@ -3,7 +3,7 @@
 import click
 
 from tallykeeper_client.commands import columns
-from tallykeeper_client.commands.failures import EXIT_CODES, EXIT_DIFFERENT
+from tallykeeper_client.commands.exit_codes import EXIT_CODES, EXIT_DIFFERENT
 from tallykeeper_client.commands.session import Session, reads
 
 

@@ -7,8 +7,9 @@ import click
 
 from tallykeeper.v1.ledger_pb2 import WatchResponse
 from tallykeeper_client.commands import columns, words
-from tallykeeper_client.commands.failures import EXIT_CODES
+from tallykeeper_client.commands.exit_codes import EXIT_CODES
 from tallykeeper_client.commands.session import Session, reads
+from tallykeeper_client.commands.streams import check_output
 
 
 @click.command(epilog=EXIT_CODES)
@@ -55,3 +56,4 @@ def _tell(session: Session, response: WatchResponse) -> None:
             session.output.show_json(entry)
         else:
             session.output.say(words.event(entry))
+    check_output()

@@ -27,7 +27,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctallykeeper/v1/counter.proto\x12\x0etallykeeper.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xae\x01\n\x07\x43ounter\x12\x0f\n\x07\x63ounter\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03\x12\x10\n\x03min\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x06\x64\x61mage\x18\x06 \x01(\tH\x02\x88\x01\x01\x42\x06\n\x04_minB\x06\n\x04_maxB\t\n\x07_damage\"\x8b\x01\n\x10IncrementRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x0f\n\x07\x63ounter\x18\x05 \x01(\t\x12\x12\n\x05\x64\x65lta\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_delta\"\x92\x01\n\x11IncrementResponse\x12(\n\x07\x63ounter\x18\x01 \x01(\x0b\x32\x17.tallykeeper.v1.Counter\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"\xad\x01\n\x11SetCounterRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x0f\n\x07\x63ounter\x18\x05 \x01(\t\x12\r\n\x05value\x18\x06 \x01(\x03\x12\x1b\n\x0e\x65xpected_value\x18\x07 \x01(\x03H\x00\x88\x01\x01\x42\x11\n\x0f_expected_value\"\x93\x01\n\x12SetCounterResponse\x12(\n\x07\x63ounter\x18\x01 \x01(\x0b\x32\x17.tallykeeper.v1.Counter\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"\x8a\x02\n\x17\x43onfigureCounterRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x0f\n\x07\x63ounter\x18\x05 \x01(\t\x12\x10\n\x03min\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x07 \x01(\x03H\x01\x88\x01\x01\x12/\n\x0c\x65xpire_after\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0bupdate_mask\x18\t \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\n\x04_minB\x06\n\x04_max\"\x99\x01\n\x18\x43onfigureCounterResponse\x12(\n\x07\x63ounter\x18\x01 \x01(\x0b\x32\x17.tallykeeper.v1.Counter\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"q\n\x14\x44\x65leteCounterRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x0f\n\x07\x63ounter\x18\x05 \x01(\t\"\x96\x01\n\x15\x44\x65leteCounterResponse\x12(\n\x07\x63ounter\x18\x01 \x01(\x0b\x32\x17.tallykeeper.v1.Counter\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"M\n\x11GetCounterRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07\x63ounter\x18\x02 \x01(\t\x12\x14\n\x0cmin_revision\x18\x03 \x01(\x03\">\n\x12GetCounterResponse\x12(\n\x07\x63ounter\x18\x01 \x01(\x0b\x32\x17.tallykeeper.v1.Counter\"T\n\x17\x42\x61tchGetCountersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x10\n\x08\x63ounters\x18\x02 \x03(\t\x12\x14\n\x0cmin_revision\x18\x03 \x01(\x03\"V\n\x18\x42\x61tchGetCountersResponse\x12)\n\x08\x63ounters\x18\x01 \x03(\x0b\x32\x17.tallykeeper.v1.Counter\x12\x0f\n\x07missing\x18\x02 \x03(\t\"_\n\x13ListCountersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"Z\n\x14ListCountersResponse\x12)\n\x08\x63ounters\x18\x01 \x03(\x0b\x32\x17.tallykeeper.v1.Counter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x93\x05\n\x0e\x43ounterService\x12P\n\tIncrement\x12 .tallykeeper.v1.IncrementRequest\x1a!.tallykeeper.v1.IncrementResponse\x12S\n\nSetCounter\x12!.tallykeeper.v1.SetCounterRequest\x1a\".tallykeeper.v1.SetCounterResponse\x12\x65\n\x10\x43onfigureCounter\x12\'.tallykeeper.v1.ConfigureCounterRequest\x1a(.tallykeeper.v1.ConfigureCounterResponse\x12\\\n\rDeleteCounter\x12$.tallykeeper.v1.DeleteCounterRequest\x1a%.tallykeeper.v1.DeleteCounterResponse\x12S\n\nGetCounter\x12!.tallykeeper.v1.GetCounterRequest\x1a\".tallykeeper.v1.GetCounterResponse\x12\x65\n\x10\x42\x61tchGetCounters\x12\'.tallykeeper.v1.BatchGetCountersRequest\x1a(.tallykeeper.v1.BatchGetCountersResponse\x12Y\n\x0cListCounters\x12#.tallykeeper.v1.ListCountersRequest\x1a$.tallykeeper.v1.ListCountersResponseB\xa5\x01\n\x11io.tallykeeper.v1B\x0c\x43ounterProtoP\x01ZFgithub.com/tallykeeper/tallykeeper/gen/go/tallykeeper/v1;tallykeeperv1\xa2\x02\x03TKX\xaa\x02\x0eTallykeeper.V1\xca\x02\x0eTallykeeper\\V1\xea\x02\x0fTallykeeper::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctallykeeper/v1/counter.proto\x12\x0etallykeeper.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xae\x01\n\x07\x43ounter\x12\x0f\n\x07\x63ounter\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03\x12\x10\n\x03min\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x06\x64\x61mage\x18\x06 \x01(\tH\x02\x88\x01\x01\x42\x06\n\x04_minB\x06\n\x04_maxB\t\n\x07_damage\"h\n\nNewCounter\x12&\n\x03ttl\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x03min\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x03 \x01(\x03H\x01\x88\x01\x01\x42\x06\n\x04_minB\x06\n\x04_max\"\xb7\x01\n\x10IncrementRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x0f\n\x07\x63ounter\x18\x05 \x01(\t\x12\x12\n\x05\x64\x65lta\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12*\n\x06\x63reate\x18\x07 \x01(\x0b\x32\x1a.tallykeeper.v1.NewCounterB\x08\n\x06_delta\"\x92\x01\n\x11IncrementResponse\x12(\n\x07\x63ounter\x18\x01 \x01(\x0b\x32\x17.tallykeeper.v1.Counter\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"\xad\x01\n\x11SetCounterRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x0f\n\x07\x63ounter\x18\x05 \x01(\t\x12\r\n\x05value\x18\x06 \x01(\x03\x12\x1b\n\x0e\x65xpected_value\x18\x07 \x01(\x03H\x00\x88\x01\x01\x42\x11\n\x0f_expected_value\"\x93\x01\n\x12SetCounterResponse\x12(\n\x07\x63ounter\x18\x01 \x01(\x0b\x32\x17.tallykeeper.v1.Counter\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"\x8a\x02\n\x17\x43onfigureCounterRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x0f\n\x07\x63ounter\x18\x05 \x01(\t\x12\x10\n\x03min\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x07 \x01(\x03H\x01\x88\x01\x01\x12/\n\x0c\x65xpire_after\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0bupdate_mask\x18\t \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\n\x04_minB\x06\n\x04_max\"\x99\x01\n\x18\x43onfigureCounterResponse\x12(\n\x07\x63ounter\x18\x01 \x01(\x0b\x32\x17.tallykeeper.v1.Counter\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"q\n\x14\x44\x65leteCounterRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x0f\n\x07\x63ounter\x18\x05 \x01(\t\"\x96\x01\n\x15\x44\x65leteCounterResponse\x12(\n\x07\x63ounter\x18\x01 \x01(\x0b\x32\x17.tallykeeper.v1.Counter\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"M\n\x11GetCounterRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07\x63ounter\x18\x02 \x01(\t\x12\x14\n\x0cmin_revision\x18\x03 \x01(\x03\">\n\x12GetCounterResponse\x12(\n\x07\x63ounter\x18\x01 \x01(\x0b\x32\x17.tallykeeper.v1.Counter\"T\n\x17\x42\x61tchGetCountersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x10\n\x08\x63ounters\x18\x02 \x03(\t\x12\x14\n\x0cmin_revision\x18\x03 \x01(\x03\"V\n\x18\x42\x61tchGetCountersResponse\x12)\n\x08\x63ounters\x18\x01 \x03(\x0b\x32\x17.tallykeeper.v1.Counter\x12\x0f\n\x07missing\x18\x02 \x03(\t\"_\n\x13ListCountersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"Z\n\x14ListCountersResponse\x12)\n\x08\x63ounters\x18\x01 \x03(\x0b\x32\x17.tallykeeper.v1.Counter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x93\x05\n\x0e\x43ounterService\x12P\n\tIncrement\x12 .tallykeeper.v1.IncrementRequest\x1a!.tallykeeper.v1.IncrementResponse\x12S\n\nSetCounter\x12!.tallykeeper.v1.SetCounterRequest\x1a\".tallykeeper.v1.SetCounterResponse\x12\x65\n\x10\x43onfigureCounter\x12\'.tallykeeper.v1.ConfigureCounterRequest\x1a(.tallykeeper.v1.ConfigureCounterResponse\x12\\\n\rDeleteCounter\x12$.tallykeeper.v1.DeleteCounterRequest\x1a%.tallykeeper.v1.DeleteCounterResponse\x12S\n\nGetCounter\x12!.tallykeeper.v1.GetCounterRequest\x1a\".tallykeeper.v1.GetCounterResponse\x12\x65\n\x10\x42\x61tchGetCounters\x12\'.tallykeeper.v1.BatchGetCountersRequest\x1a(.tallykeeper.v1.BatchGetCountersResponse\x12Y\n\x0cListCounters\x12#.tallykeeper.v1.ListCountersRequest\x1a$.tallykeeper.v1.ListCountersResponseB\xa5\x01\n\x11io.tallykeeper.v1B\x0c\x43ounterProtoP\x01ZFgithub.com/tallykeeper/tallykeeper/gen/go/tallykeeper/v1;tallykeeperv1\xa2\x02\x03TKX\xaa\x02\x0eTallykeeper.V1\xca\x02\x0eTallykeeper\\V1\xea\x02\x0fTallykeeper::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,34 +37,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\021io.tallykeeper.v1B\014CounterProtoP\001ZFgithub.com/tallykeeper/tallykeeper/gen/go/tallykeeper/v1;tallykeeperv1\242\002\003TKX\252\002\016Tallykeeper.V1\312\002\016Tallykeeper\\V1\352\002\017Tallykeeper::V1'
   _globals['_COUNTER']._serialized_start=148
   _globals['_COUNTER']._serialized_end=322
-  _globals['_INCREMENTREQUEST']._serialized_start=325
-  _globals['_INCREMENTREQUEST']._serialized_end=464
-  _globals['_INCREMENTRESPONSE']._serialized_start=467
-  _globals['_INCREMENTRESPONSE']._serialized_end=613
-  _globals['_SETCOUNTERREQUEST']._serialized_start=616
-  _globals['_SETCOUNTERREQUEST']._serialized_end=789
-  _globals['_SETCOUNTERRESPONSE']._serialized_start=792
-  _globals['_SETCOUNTERRESPONSE']._serialized_end=939
-  _globals['_CONFIGURECOUNTERREQUEST']._serialized_start=942
-  _globals['_CONFIGURECOUNTERREQUEST']._serialized_end=1208
-  _globals['_CONFIGURECOUNTERRESPONSE']._serialized_start=1211
-  _globals['_CONFIGURECOUNTERRESPONSE']._serialized_end=1364
-  _globals['_DELETECOUNTERREQUEST']._serialized_start=1366
-  _globals['_DELETECOUNTERREQUEST']._serialized_end=1479
-  _globals['_DELETECOUNTERRESPONSE']._serialized_start=1482
-  _globals['_DELETECOUNTERRESPONSE']._serialized_end=1632
-  _globals['_GETCOUNTERREQUEST']._serialized_start=1634
-  _globals['_GETCOUNTERREQUEST']._serialized_end=1711
-  _globals['_GETCOUNTERRESPONSE']._serialized_start=1713
-  _globals['_GETCOUNTERRESPONSE']._serialized_end=1775
-  _globals['_BATCHGETCOUNTERSREQUEST']._serialized_start=1777
-  _globals['_BATCHGETCOUNTERSREQUEST']._serialized_end=1861
-  _globals['_BATCHGETCOUNTERSRESPONSE']._serialized_start=1863
-  _globals['_BATCHGETCOUNTERSRESPONSE']._serialized_end=1949
-  _globals['_LISTCOUNTERSREQUEST']._serialized_start=1951
-  _globals['_LISTCOUNTERSREQUEST']._serialized_end=2046
-  _globals['_LISTCOUNTERSRESPONSE']._serialized_start=2048
-  _globals['_LISTCOUNTERSRESPONSE']._serialized_end=2138
-  _globals['_COUNTERSERVICE']._serialized_start=2141
-  _globals['_COUNTERSERVICE']._serialized_end=2800
+  _globals['_NEWCOUNTER']._serialized_start=324
+  _globals['_NEWCOUNTER']._serialized_end=428
+  _globals['_INCREMENTREQUEST']._serialized_start=431
+  _globals['_INCREMENTREQUEST']._serialized_end=614
+  _globals['_INCREMENTRESPONSE']._serialized_start=617
+  _globals['_INCREMENTRESPONSE']._serialized_end=763
+  _globals['_SETCOUNTERREQUEST']._serialized_start=766
+  _globals['_SETCOUNTERREQUEST']._serialized_end=939
+  _globals['_SETCOUNTERRESPONSE']._serialized_start=942
+  _globals['_SETCOUNTERRESPONSE']._serialized_end=1089
+  _globals['_CONFIGURECOUNTERREQUEST']._serialized_start=1092
+  _globals['_CONFIGURECOUNTERREQUEST']._serialized_end=1358
+  _globals['_CONFIGURECOUNTERRESPONSE']._serialized_start=1361
+  _globals['_CONFIGURECOUNTERRESPONSE']._serialized_end=1514
+  _globals['_DELETECOUNTERREQUEST']._serialized_start=1516
+  _globals['_DELETECOUNTERREQUEST']._serialized_end=1629
+  _globals['_DELETECOUNTERRESPONSE']._serialized_start=1632
+  _globals['_DELETECOUNTERRESPONSE']._serialized_end=1782
+  _globals['_GETCOUNTERREQUEST']._serialized_start=1784
+  _globals['_GETCOUNTERREQUEST']._serialized_end=1861
+  _globals['_GETCOUNTERRESPONSE']._serialized_start=1863
+  _globals['_GETCOUNTERRESPONSE']._serialized_end=1925
+  _globals['_BATCHGETCOUNTERSREQUEST']._serialized_start=1927
+  _globals['_BATCHGETCOUNTERSREQUEST']._serialized_end=2011
+  _globals['_BATCHGETCOUNTERSRESPONSE']._serialized_start=2013
+  _globals['_BATCHGETCOUNTERSRESPONSE']._serialized_end=2099
+  _globals['_LISTCOUNTERSREQUEST']._serialized_start=2101
+  _globals['_LISTCOUNTERSREQUEST']._serialized_end=2196
+  _globals['_LISTCOUNTERSRESPONSE']._serialized_start=2198
+  _globals['_LISTCOUNTERSRESPONSE']._serialized_end=2288
+  _globals['_COUNTERSERVICE']._serialized_start=2291
+  _globals['_COUNTERSERVICE']._serialized_end=2950
 # @@protoc_insertion_point(module_scope)

@@ -27,21 +27,33 @@ class Counter(_message.Message):
     damage: str
     def __init__(self, counter: _Optional[str] = ..., value: _Optional[int] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., damage: _Optional[str] = ...) -> None: ...
 
+class NewCounter(_message.Message):
+    __slots__ = ("ttl", "min", "max")
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    MIN_FIELD_NUMBER: _ClassVar[int]
+    MAX_FIELD_NUMBER: _ClassVar[int]
+    ttl: _duration_pb2.Duration
+    min: int
+    max: int
+    def __init__(self, ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., min: _Optional[int] = ..., max: _Optional[int] = ...) -> None: ...
+
 class IncrementRequest(_message.Message):
-    __slots__ = ("namespace", "request_id", "reason", "reference", "counter", "delta")
+    __slots__ = ("namespace", "request_id", "reason", "reference", "counter", "delta", "create")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
     COUNTER_FIELD_NUMBER: _ClassVar[int]
     DELTA_FIELD_NUMBER: _ClassVar[int]
+    CREATE_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     request_id: str
     reason: str
     reference: str
     counter: str
     delta: int
-    def __init__(self, namespace: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., counter: _Optional[str] = ..., delta: _Optional[int] = ...) -> None: ...
+    create: NewCounter
+    def __init__(self, namespace: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., counter: _Optional[str] = ..., delta: _Optional[int] = ..., create: _Optional[_Union[NewCounter, _Mapping]] = ...) -> None: ...
 
 class IncrementResponse(_message.Message):
     __slots__ = ("counter", "revision", "commit_time", "replayed")

@@ -77,10 +77,12 @@ class CounterServiceServicer:
     """
 
     def Increment(self, request, context):
-        """Adds a signed number to a counter. A counter that does not exist counts as 0 and is created.
+        """Adds a signed number to a counter. A counter that does not exist counts as 0 and is created, with the bounds and
+        the time to live that create gives. A limit for each minute or day is one call: put the window into the
+        counter's name, and its length and the limit into create.
 
         OUT_OF_RANGE  COUNTER_BOUND_EXCEEDED (value, delta, min, max): the sum would leave the counter's own
-        bounds. VALUE_OVERFLOW (value, delta): it would leave -(2^53-1) .. 2^53-1.
+        bounds, or those that create gives to a new counter, which is not created then. VALUE_OVERFLOW (value, delta): it would leave -(2^53-1) .. 2^53-1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

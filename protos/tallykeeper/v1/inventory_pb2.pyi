@@ -21,7 +21,7 @@ SHORTAGE_POLICY_REJECT: ShortagePolicy
 SHORTAGE_POLICY_TAKE_AVAILABLE: ShortagePolicy
 
 class StockLevel(_message.Message):
-    __slots__ = ("item", "location", "on_hand", "reserved", "safety_stock", "backorder_limit", "low_stock_threshold", "available", "damage")
+    __slots__ = ("item", "location", "on_hand", "reserved", "safety_stock", "backorder_limit", "low_stock_threshold", "available", "damage", "short_copies")
     ITEM_FIELD_NUMBER: _ClassVar[int]
     LOCATION_FIELD_NUMBER: _ClassVar[int]
     ON_HAND_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +31,7 @@ class StockLevel(_message.Message):
     LOW_STOCK_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     DAMAGE_FIELD_NUMBER: _ClassVar[int]
+    SHORT_COPIES_FIELD_NUMBER: _ClassVar[int]
     item: str
     location: str
     on_hand: int
@@ -40,7 +41,8 @@ class StockLevel(_message.Message):
     low_stock_threshold: int
     available: int
     damage: str
-    def __init__(self, item: _Optional[str] = ..., location: _Optional[str] = ..., on_hand: _Optional[int] = ..., reserved: _Optional[int] = ..., safety_stock: _Optional[int] = ..., backorder_limit: _Optional[int] = ..., low_stock_threshold: _Optional[int] = ..., available: _Optional[int] = ..., damage: _Optional[str] = ...) -> None: ...
+    short_copies: int
+    def __init__(self, item: _Optional[str] = ..., location: _Optional[str] = ..., on_hand: _Optional[int] = ..., reserved: _Optional[int] = ..., safety_stock: _Optional[int] = ..., backorder_limit: _Optional[int] = ..., low_stock_threshold: _Optional[int] = ..., available: _Optional[int] = ..., damage: _Optional[str] = ..., short_copies: _Optional[int] = ...) -> None: ...
 
 class StockKey(_message.Message):
     __slots__ = ("item", "location")
@@ -115,7 +117,7 @@ class IncrementCopiesResponse(_message.Message):
     def __init__(self, stock_level: _Optional[_Union[StockLevel, _Mapping]] = ..., revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
 
 class SetStockRequest(_message.Message):
-    __slots__ = ("namespace", "request_id", "reason", "reference", "item", "location", "on_hand", "expected_on_hand")
+    __slots__ = ("namespace", "request_id", "reason", "reference", "item", "location", "on_hand", "expected_on_hand", "allow_below_reserved")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -124,6 +126,7 @@ class SetStockRequest(_message.Message):
     LOCATION_FIELD_NUMBER: _ClassVar[int]
     ON_HAND_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_ON_HAND_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_BELOW_RESERVED_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     request_id: str
     reason: str
@@ -132,7 +135,8 @@ class SetStockRequest(_message.Message):
     location: str
     on_hand: int
     expected_on_hand: int
-    def __init__(self, namespace: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., item: _Optional[str] = ..., location: _Optional[str] = ..., on_hand: _Optional[int] = ..., expected_on_hand: _Optional[int] = ...) -> None: ...
+    allow_below_reserved: bool
+    def __init__(self, namespace: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., item: _Optional[str] = ..., location: _Optional[str] = ..., on_hand: _Optional[int] = ..., expected_on_hand: _Optional[int] = ..., allow_below_reserved: _Optional[bool] = ...) -> None: ...
 
 class SetStockResponse(_message.Message):
     __slots__ = ("stock_level", "revision", "commit_time", "replayed")

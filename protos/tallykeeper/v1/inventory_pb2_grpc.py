@@ -119,12 +119,13 @@ class InventoryServiceServicer:
 
     def SetStock(self, request, context):
         """Sets how many copies are on hand, as after a stock-taking, if there are as many as expected where that
-        is given. A level that does not exist counts as 0 and is created.
+        is given. A level that does not exist counts as 0 and is created. Fewer than 0 are on hand where copies were
+        taken on backorder.
 
         ABORTED              VALUE_CHANGED (actual, expected): on_hand is not what was expected.
         FAILED_PRECONDITION  STOCK_BELOW_RESERVED (item, location, on_hand, reserved, backorder_limit): on_hand +
-        backorder_limit would be less than what reservations hold. A google.rpc.PreconditionFailure
-        names the level.
+        backorder_limit would be less than what reservations hold, which may be nothing, and
+        allow_below_reserved is not set. A google.rpc.PreconditionFailure names the level.
         OUT_OF_RANGE         VALUE_OVERFLOW (on_hand, reserved, safety_stock): available would fall below -(2^53-1).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

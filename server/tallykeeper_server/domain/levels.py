@@ -68,6 +68,11 @@ class StockLevel(NamedTuple):
         """Copies that are neither reserved nor kept back; below 0 when there are too few for that."""
         return self.on_hand - self.reserved - self.safety_stock
 
+    @property
+    def short_copies(self) -> int:
+        """Copies that are reserved and covered neither by those on hand nor by the backorder limit."""
+        return min(self.reserved, max(0, self.reserved - self.on_hand - self.backorder_limit))
+
 
 class ReservationState(Enum):
     """What a reservation has become."""

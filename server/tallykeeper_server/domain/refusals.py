@@ -43,7 +43,7 @@ _SENTENCES: Final = {
     "RESERVATION_RELEASED": "reservation {reservation_id!r} has been released",
     "STOCK_BELOW_RESERVED": (
         "{item!r} at {location!r} has {reserved} copies reserved, more than {on_hand} on hand and the backorder limit"
-        " {backorder_limit}"
+        " {backorder_limit} allow; set allow_below_reserved to record this count"
     ),
     "STOCK_NOT_EMPTY": (
         "{item!r} at {location!r} still has {on_hand} copies on hand and {reserved} reserved; only an empty"

@@ -18,7 +18,20 @@ _CLEAR: Final = "-"
 
 def _read_increment(request: counter_pb2.IncrementRequest, fields: Fields, _: Origin) -> Body:
     name = counter_name(request, fields)
-    return (name,), (fields.integer("delta", request.delta) if request.HasField("delta") else 1,)
+    delta = fields.integer("delta", request.delta) if request.HasField("delta") else 1
+    if not request.HasField("create"):  # as nearly always
+        return (name,), (delta,)
+    new = _read_new(request.create, fields.within("create."))
+    return (name,), ((delta, *new) if any(value != _CLEAR for value in new) else (delta,))
+
+
+def _read_new(new: counter_pb2.NewCounter, fields: Fields) -> tuple[int | str, int | str, int | str]:
+    least = fields.integer("min", new.min) if new.HasField("min") else _CLEAR
+    most = fields.integer("max", new.max) if new.HasField("max") else _CLEAR
+    ttl_ms = fields.duration_ms("ttl", new.ttl, limits.EXPIRE_AFTER_MS_MAX) if new.HasField("ttl") else _CLEAR
+    if new.HasField("min") and new.HasField("max") and new.min > new.max:
+        fields.refuse("max", f"{new.max} is below min, {new.min}")
+    return least, most, ttl_ms
 
 
 def _read_set(request: counter_pb2.SetCounterRequest, fields: Fields, _: Origin) -> Body:

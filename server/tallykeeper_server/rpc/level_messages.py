@@ -82,6 +82,8 @@ def fill_stock(message: inventory_pb2.StockLevel, level: StockLevel) -> None:
     message.available = level.available
     if reserved:
         message.reserved = reserved
+        if reserved > on_hand + backorder_limit:
+            message.short_copies = level.short_copies
     if safety_stock:
         message.safety_stock = safety_stock
     if backorder_limit:

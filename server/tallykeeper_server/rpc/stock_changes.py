@@ -32,10 +32,12 @@ def _read_increment(request: inventory_pb2.IncrementCopiesRequest, fields: Field
 
 def _read_set(request: inventory_pb2.SetStockRequest, fields: Fields, _: Origin) -> Body:
     name = stock_name(request, fields)
-    on_hand = fields.quantity("on_hand", request.on_hand, least=0)
+    on_hand = fields.integer("on_hand", request.on_hand)
     expected: int | str = _ANY
     if request.HasField("expected_on_hand"):
         expected = fields.integer("expected_on_hand", request.expected_on_hand)
+    if request.allow_below_reserved:
+        return (name,), (on_hand, expected, 1)
     return (name,), (on_hand, expected)
 
 
