@@ -109,7 +109,7 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
 
 def test_the_installed_commands_are_those_of_client_and_server() -> None:
     nouns = ["counter", "ledger", "namespace", "reservation", "stock"]
-    verbs = ["access", "backup", "certificates", "completion", "demo", "serve", "verify", "watch"]
+    verbs = ["access", "backup", "certificates", "check-aof", "completion", "demo", "serve", "verify", "watch"]
 
     assert cli.tallykeeper.list_commands(click.Context(cli.tallykeeper)) == sorted([*nouns, *verbs])
 

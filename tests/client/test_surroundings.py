@@ -57,6 +57,7 @@ CALLS: Final[Mapping[str, str]] = {
 OTHERS: Final = {"access certificate", "access check", "access grant", "access key", "backup", "certificates"} | {
     "completion",
     "demo",
+    "check-aof",
     "serve",
 }
 """The commands that call no server, or start one, or play against one."""

@@ -152,7 +152,8 @@ def test_floods_of_huge_messages_cost_what_is_under_way_and_it_is_given_back(tmp
 
             return set(await asyncio.gather(*(send(one if n % 2 else two, SIZES[n % 3]) for n in range(300))))
 
-    with ServerProcess("--data-dir", str(tmp_path), "--streams-max", "20") as server:
+    limits = ("--streams-max", "20", "--message-bytes-max", str(1 << 20))
+    with ServerProcess("--data-dir", str(tmp_path), *limits) as server:
         assert_others_are_served(server)
         before = server.memory_mib
 

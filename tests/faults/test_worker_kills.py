@@ -10,7 +10,7 @@ import pytest
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest
-from tallykeeper_client import AsyncClient, aio_client
+from tallykeeper_client import AsyncClient
 from tallykeeper_client.channel import CHANNEL_OPTIONS
 from tests.calling import OWN_CONNECTION, Caller
 from tests.entries import entries_of
@@ -26,7 +26,7 @@ RELOADS = 3
 @pytest.fixture(autouse=True)
 def connections_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each client connect for itself, so that they are spread over the workers."""
-    monkeypatch.setattr(aio_client, "CHANNEL_OPTIONS", (*CHANNEL_OPTIONS, *OWN_CONNECTION))
+    monkeypatch.setattr(channel, "CHANNEL_OPTIONS", (*CHANNEL_OPTIONS, *OWN_CONNECTION))
 
 
 class Load:

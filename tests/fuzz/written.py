@@ -12,6 +12,7 @@ from tallykeeper.v1.batch_pb2 import ApplyResponse
 from tests.fuzz.traffic import Ended
 from tests.rpc.valid_requests import MUTATION_TYPES
 
+_SHARED: Final = frozenset({b"tk:namespaces", b"tk:agenda", b"tk:open-reservations"})
 _KEY: Final = re.compile(rb"tk:\{([A-Za-z0-9._-]{1,63})\}:[a-z]+(:.*)?", re.DOTALL)
 _EXPIRE: Final = b"reservation_expire"
 _NOT_RECORDED: Final = frozenset({"INVALID_FIELD", "BATCH_TOO_LARGE", "PAGE_TOKEN_INVALID", "REQUEST_ID_REUSED"})
@@ -48,7 +49,7 @@ class Written:
     def check(self) -> None:
         """Compare all that the store holds with what was told since the last time, and forget it."""
         keys = [cast("bytes", key) for key in self._store.scan_iter(count=1_000)]
-        outside = [key for key in keys if key != b"tk:namespaces" and not _KEY.fullmatch(key)]
+        outside = [key for key in keys if key not in _SHARED and not _KEY.fullmatch(key)]
         assert not outside
         named = {match[1].decode() for key in keys if (match := _KEY.fullmatch(key))}
         listed = {name.decode() for name in cast("set[bytes]", self._store.smembers("tk:namespaces"))}
@@ -63,7 +64,7 @@ class Written:
         """Take all namespaces but the default one out of the store, so that it stays small."""
         keep = f"tk:{{{_DEFAULT}}}:".encode()
         for key in self._store.scan_iter(count=1_000):
-            if key != b"tk:namespaces" and not key.startswith(keep):
+            if key not in _SHARED and not key.startswith(keep):
                 self._store.unlink(key)
         for name in self._told.keys() - {_DEFAULT}:
             self._checked.pop(name, None)
