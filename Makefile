@@ -27,12 +27,12 @@ compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen run demo test lint bench overload chaos files check lock clean
+.PHONY: help setup gen run demo test test-all lint bench overload chaos files check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
 	@echo
-	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target purpose; do \
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target purpose; do \
 		printf '  %-8s %s\n' "$$target" "$$purpose"; \
 	done
 
@@ -60,7 +60,10 @@ run: $(INSTALLED) ## start the server on 127.0.0.1:50051, its data in ./tallykee
 demo: $(INSTALLED) ## play the demo against the running server
 	@exec $(BIN)/tallykeeper demo $(ARGS)
 
-test: lint ## lint, then run all tests and measure their coverage
+test: lint ## lint, then run the tests that are quick, in less than five minutes
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m 'not long' $(ARGS)
+
+test-all: lint ## lint, then run all tests, faults and fuzzing included, and measure their coverage
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(INSTALLED) ## check Python, Lua and protos without running them, and that the generated code is current
@@ -94,7 +97,7 @@ chaos: $(INSTALLED) ## inject faults under load and judge the answers (ARGS="--s
 files: $(INSTALLED) ## import 300 files with the habits of spreadsheets and kill 50 imports (ARGS="--files 20 --kills 5")
 	@$(BIN)/python -m tests.files $(ARGS)
 
-check: test ## all that a change must pass: make test, and a lock that is current (asks the package index)
+check: test-all ## all that a change must pass: make test-all, and a lock that is current (asks the package index)
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && cp -r pyproject.toml requirements "$$fresh" && \
 		$(call pin,"$$fresh") && diff -r "$$fresh/requirements" requirements || { \
 		echo 'The lock is not what pyproject.toml asks for: run make lock.' >&2; exit 1; }

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 import pytest
 import redis
@@ -16,6 +17,16 @@ from tests.calling import Caller
 from tests.serving import ThreadedServer, store_process
 
 _REDIS_ON_PATH = shutil.which("redis-server")
+_TESTS: Final = Path(__file__).parent
+_LONG_FOLDERS: Final = frozenset({"chaos", "faults", "files", "fuzz", "topology"})
+"""The folders of tests that kill, wait, or send many messages. ``make test`` leaves them to ``make test-all``."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the long folders."""
+    for item in items:
+        if item.path.relative_to(_TESTS).parts[0] in _LONG_FOLDERS:
+            item.add_marker("long")
 
 
 @pytest.fixture(scope="session", autouse=True)

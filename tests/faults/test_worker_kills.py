@@ -10,7 +10,7 @@ import pytest
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest
-from tallykeeper_client import AsyncClient
+from tallykeeper_client import AsyncClient, channel
 from tallykeeper_client.channel import CHANNEL_OPTIONS
 from tests.calling import OWN_CONNECTION, Caller
 from tests.entries import entries_of
