@@ -226,9 +226,10 @@ class Settings:
         20.0, _SECONDS, "How long the client may take to answer that until the connection is ended."
     )
     connection_age_seconds: float = _setting(
-        0.0,
+        43_200.0,
         Number(0, 86_400),
-        "How old a connection may become; then its calls have drain-seconds, watches included. 0: any age.",
+        "How old a connection may become, so that no call on it lasts for ever, a watch or one whose request never"
+        " comes whole; then its calls have drain-seconds. 0: any age.",
     )
     worker_answer_seconds: float = _setting(
         10.0, Number(0.1, 3_600), "How long a worker may not answer, twice, until it is killed and started again."
