@@ -306,7 +306,10 @@ class Connection(asyncio.Protocol):
                 return  # the stream has closed; the engine has given the connection's window back
 
     def _refuse(self, stream_id: int, fields: HeaderFields, received_all: bool) -> None:  # noqa: FBT001  # one caller's fact
-        self.engine.respond(stream_id, fields, end_stream=True)
+        try:
+            self.engine.respond(stream_id, fields, end_stream=True)
+        except EngineError:
+            return  # the peer has reset it within the same read
         if not received_all:
             self._cut_short.append(stream_id)
 
