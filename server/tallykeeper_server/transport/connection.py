@@ -154,12 +154,12 @@ class Connection(asyncio.Protocol):
         fields = dict(headers)
         refusal = http_refusal(fields)
         if refusal is not None:
-            self._refuse(stream_id, refusal, event.end_stream)
+            self._refuse(event, *refusal)
             return
         try:
             exchange = self._exchange(stream_id, fields, headers)
         except StatusError as error:
-            self._refuse(stream_id, HEAD + error.fields, event.end_stream)
+            self._refuse(event, HEAD + error.fields)
             return
         self.exchanges[stream_id] = exchange
         exchange.open()
@@ -305,13 +305,16 @@ class Connection(asyncio.Protocol):
             except EngineError:
                 return  # the stream has closed; the engine has given the connection's window back
 
-    def _refuse(self, stream_id: int, fields: HeaderFields, received_all: bool) -> None:  # noqa: FBT001  # one caller's fact
+    def _refuse(self, event: RequestReceived, fields: HeaderFields, body: bytes = b"") -> None:
+        """Answer a request that does not become a call."""
         try:
-            self.engine.respond(stream_id, fields, end_stream=True)
+            self.engine.respond(event.stream_id, fields, end_stream=not body)
+            if body:
+                self.engine.send(event.stream_id, body, end_stream=True)
         except EngineError:
             return  # the peer has reset it within the same read
-        if not received_all:
-            self._cut_short.append(stream_id)
+        if not event.end_stream:
+            self._cut_short.append(event.stream_id)
 
     # Writing.
 

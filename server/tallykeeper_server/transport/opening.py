@@ -16,12 +16,22 @@ _CONTENT_TYPES: Final = frozenset({b"application/grpc", b"application/grpc+proto
 _ENCODINGS: Final = frozenset({b"identity", b"gzip"})
 _FIELD_BYTES: Final = 32
 """RFC 9113, section 6.5.2: what each field counts beside its name and value."""
-_WRONG_METHOD: Final = ((b":status", b"405"), (b"allow", b"POST"))
-_WRONG_CONTENT_TYPE: Final = ((b":status", b"415"), (b"accept", b"application/grpc"))
+_TEXT: Final = (b"content-type", b"text/plain")
+_WRONG_METHOD: Final = (
+    ((b":status", b"405"), (b"allow", b"POST"), _TEXT),
+    b"This server speaks gRPC: the method of a request is POST.\n",
+)
+_WRONG_CONTENT_TYPE: Final = (
+    ((b":status", b"415"), (b"accept", b"application/grpc"), _TEXT),
+    b"This server speaks gRPC: the content-type of a request is application/grpc or application/grpc+proto.\n",
+)
 _NO_TRAILERS: Final = (
-    (b":status", b"400"),
-    *HEAD[1:],
-    *StatusError(Code.INTERNAL, "the field 'te: trailers' is missing: a proxy may have removed it").fields,
+    (
+        (b":status", b"400"),
+        *HEAD[1:],
+        *StatusError(Code.INTERNAL, "the field 'te: trailers' is missing: a proxy may have removed it").fields,
+    ),
+    b"",
 )
 
 
@@ -33,8 +43,8 @@ class Opening(NamedTuple):
     gzip_responses: bool
 
 
-def http_refusal(fields: Mapping[bytes, bytes]) -> HeaderFields | None:
-    """Return the response to a request that is not gRPC; None to one that is."""
+def http_refusal(fields: Mapping[bytes, bytes]) -> tuple[HeaderFields, bytes] | None:
+    """Return the response to a request that is not gRPC, as fields and body; None to one that is."""
     if fields.get(b":method") != b"POST":
         return _WRONG_METHOD
     content_type = fields.get(b"content-type", b"")
