@@ -152,12 +152,14 @@ class Exchange(Call):
 
     def _receive_only(self, messages: deque[bytes], count: int) -> None:
         """Take a part of the only message that the method expects."""
-        self._outlet.taken(self, count)
         self._hold(self._held + count)
+        self._outlet.taken(self, count)
+        if self.done:
+            return  # it has made way for others
         self._arrived += messages
         if len(self._arrived) > 1 or (self.received_all and not self._arrived):
             raise _wrong_number(len(self._arrived))
-        if self.received_all and not self.done:
+        if self.received_all:
             self.waits_since = None
             self._start(self._arrived.pop())
 
