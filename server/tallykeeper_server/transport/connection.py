@@ -375,6 +375,7 @@ class Connection(asyncio.Protocol):
         if self.draining_since is None and self.ending_since is None:
             self.draining_since = self.shared.loop.time()
             self.engine.announce_shutdown()
+            self.flush()  # the engine would send PING first
             self.engine.ping(_DRAIN_PING)
             self.schedule_flush()
 

@@ -14,7 +14,8 @@ class TransportLimits:
     handshake_seconds: float = 10.0
     """From the connection to TLS and the client's preface and SETTINGS. A silent peer is closed after it."""
     streams_per_connection_max: int = 1_000
-    """Calls under way on one connection (SETTINGS_MAX_CONCURRENT_STREAMS). One more is reset with REFUSED_STREAM."""
+    """Calls under way on one connection (SETTINGS_MAX_CONCURRENT_STREAMS). One more is reset with REFUSED_STREAM; a
+    peer that has acknowledged the limit is disconnected with PROTOCOL_ERROR."""
     header_list_bytes_max: int = 16 << 10
     """Bytes of a call's header fields, each with 32 more (RFC 9113, section 10.5.1). A longer list fails its call with
     RESOURCE_EXHAUSTED; four times as much ends the connection."""
