@@ -2,85 +2,116 @@
 
 import asyncio
 import logging
-from typing import cast
+import socket
+from typing import Final, cast
 
 from tallykeeper_server.transport.connection import Connection
 from tallykeeper_server.transport.http2 import ErrorCode, last_words
-from tallykeeper_server.transport.peers import peer_of
+from tallykeeper_server.transport.peers import address_of, peer_of
 from tallykeeper_server.transport.shared import Shared
 from tallykeeper_server.transport.tls import ServerTls
+
+_ACCEPT_PAUSE_SECONDS: Final = 0.5
+"""Until sockets are accepted again after the process had no file descriptor for one."""
 
 log = logging.getLogger(__name__)
 
 
 class Greeter(asyncio.Protocol):
-    """Meets an accepted socket. It counts it, secures it, and hands it to a Connection."""
+    """Meets an accepted socket in plaintext. It counts it and hands it to a Connection."""
 
-    def __init__(self, shared: Shared, tls: ServerTls | None) -> None:
+    def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._tls = tls
-        self._address: str | None = None
-        self._early = bytearray()
-        self._handshake: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Turn a socket away for which there is no room; begin with the others."""
-        socket = cast("asyncio.Transport", transport)
-        peer = peer_of(socket)
-        reason = self._shared.enter(peer.address)
-        if reason is not None:
-            log.warning("a connection of %s was refused: %s", peer.name, reason)
-            if self._tls is None:
-                socket.write(last_words(ErrorCode.ENHANCE_YOUR_CALM, reason.encode()))
-            socket.close()
-            return
-        if self._tls is None:
-            self._hand_over(socket)
-            return
-        self._address = peer.address
-        socket.pause_reading()
-        self._handshake = self._shared.loop.create_task(self._secure(socket, self._tls))
+        """Turn away a socket for which there is no room, and begin with the others."""
+        stream = cast("asyncio.Transport", transport)
+        reason = self._shared.enter(peer_of(stream).address)
+        if reason is None:
+            _hand_over(self._shared, stream)
+        else:
+            log.warning("a connection was refused: %s", reason)
+            stream.write(last_words(ErrorCode.ENHANCE_YOUR_CALM, reason.encode()))
+            stream.close()
 
-    async def _secure(self, socket: asyncio.Transport, tls: ServerTls) -> None:
-        seconds = self._shared.limits.handshake_seconds
-        try:
-            secured = await self._shared.loop.start_tls(
-                socket, self, tls.context, server_side=True, ssl_handshake_timeout=seconds
-            )
-        except (OSError, ConnectionError) as error:  # ssl.SSLError is an OSError
-            log.info("a TLS handshake has failed: %s", error)
-            secured = None
-        if secured is None:
-            self._depart()
-            socket.abort()
-            return
-        chosen = secured.get_extra_info("ssl_object").selected_alpn_protocol()
-        if chosen != "h2":
+
+class SecuredGreeter(asyncio.Protocol):
+    """Meets a socket after its TLS handshake. It hands it to a Connection if HTTP/2 was agreed on."""
+
+    def __init__(self, shared: Shared, address: str) -> None:
+        self._shared = shared
+        self._address: str | None = address
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin with a client that has chosen h2 by ALPN (RFC 9113, section 3.2)."""
+        stream = cast("asyncio.Transport", transport)
+        if stream.get_extra_info("ssl_object").selected_alpn_protocol() == "h2":
+            self._address = None
+            _hand_over(self._shared, stream)
+        else:
             log.info("a TLS client did not ask for HTTP/2 by ALPN")
-            self._depart()
-            secured.abort()
-            return
-        if self._address is not None:
-            self._hand_over(secured)
+            stream.abort()
 
-    def _hand_over(self, transport: asyncio.Transport) -> None:
-        """Let a connection go on; it counts itself out."""
-        self._address = None
-        connection = Connection(self._shared, peer_of(transport))
-        transport.set_protocol(connection)
-        connection.connection_made(transport)
-        if self._early:
-            connection.data_received(bytes(self._early))
-
-    def data_received(self, data: bytes) -> None:
-        """Keep what arrives with the last bytes of the handshake, before the connection is there."""
-        self._early += data
-
-    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002  # the peer has left, for whatever reason
-        """Count a socket out that was lost before it was handed over."""
-        self._depart()
-
-    def _depart(self) -> None:
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002  # lost for whatever reason
+        """Count the socket out if it was not handed over."""
         if self._address is not None:
             self._shared.leave(self._address)
             self._address = None
+
+
+def _hand_over(shared: Shared, transport: asyncio.Transport) -> None:
+    """Let a connection go on, which then counts itself out."""
+    connection = Connection(shared, peer_of(transport))
+    transport.set_protocol(connection)
+    connection.connection_made(transport)
+
+
+class SecureListener:
+    """Accepts sockets and secures them.
+
+    Each is counted before its handshake, so that handshakes that never end have a limit, too, and takes the certificate
+    that is current then. The event loop's own servers can do neither.
+    """
+
+    def __init__(self, shared: Shared, listener: socket.socket, tls: ServerTls) -> None:
+        """Accept from a listening socket until ``close``."""
+        self._shared = shared
+        self._listener = listener
+        self._tls = tls
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._accepting = shared.loop.create_task(self._accept())
+
+    def close(self) -> None:
+        """Accept no more."""
+        self._accepting.cancel()
+        self._listener.close()
+
+    async def _accept(self) -> None:
+        while True:
+            try:
+                one, name = await self._shared.loop.sock_accept(self._listener)
+            except OSError as error:
+                log.warning("no connection can be accepted: %s", error)
+                await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
+                continue
+            address = address_of(name)
+            reason = self._shared.enter(address)
+            if reason is not None:
+                log.warning("a connection was refused: %s", reason)
+                one.close()
+                continue
+            handshake = self._shared.loop.create_task(self._secure(one, address))
+            self._handshakes.add(handshake)
+            handshake.add_done_callback(self._handshakes.discard)
+
+    async def _secure(self, one: socket.socket, address: str) -> None:
+        seconds = self._shared.limits.handshake_seconds
+        greeter = SecuredGreeter(self._shared, address)
+        try:
+            await self._shared.loop.connect_accepted_socket(
+                lambda: greeter, one, ssl=self._tls.context, ssl_handshake_timeout=seconds
+            )
+        except OSError as error:  # ssl.SSLError is one, and so is what a timeout raises
+            log.info("a TLS handshake with %s has failed: %s", address or "a unix socket", error)
+            greeter.connection_lost(error)
+            one.close()

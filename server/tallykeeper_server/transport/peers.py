@@ -35,6 +35,11 @@ def peer_of(transport: asyncio.BaseTransport) -> Peer:
     return Peer(name, address, _certificate_of(transport.get_extra_info("ssl_object")))
 
 
+def address_of(peername: object) -> str:
+    """Return the IP address in the name of a socket's peer; empty for a Unix socket."""
+    return _name_of(peername)[1]
+
+
 def _name_of(peername: object) -> tuple[str, str]:
     if not isinstance(peername, tuple):
         return "unix:", ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tallykeeper_server.transport.connection import Connection
-from tallykeeper_server.transport.greeting import Greeter
+from tallykeeper_server.transport.greeting import Greeter, SecureListener
 from tallykeeper_server.transport.limits import TransportLimits
 from tallykeeper_server.transport.methods import Method
 from tallykeeper_server.transport.patience import enforce
@@ -32,7 +32,7 @@ class TransportServer:
         """
         self._limits = limits or TransportLimits()
         self._shared = Shared(methods, self._limits, admit)
-        self._servers: list[asyncio.Server] = []
+        self._listeners: list[asyncio.Server | SecureListener] = []
         self._unix_paths: list[Path] = []
         self._watch = self._shared.loop.create_task(self._enforce_limits())
 
@@ -47,13 +47,15 @@ class TransportServer:
         if sockets[0].family is socket.AF_UNIX:
             self._unix_paths.append(Path(sockets[0].getsockname()))
         for one in sockets:
-            create = (
-                self._shared.loop.create_unix_server
-                if one.family is socket.AF_UNIX
-                else self._shared.loop.create_server
-            )
-            self._servers.append(await create(lambda: Greeter(self._shared, tls), sock=one))
+            self._listeners.append(await self._listen(one, tls))
         return bound
+
+    async def _listen(self, one: socket.socket, tls: ServerTls | None) -> asyncio.Server | SecureListener:
+        if tls is not None:
+            return SecureListener(self._shared, one, tls)
+        if one.family is socket.AF_UNIX:
+            return await self._shared.loop.create_unix_server(lambda: Greeter(self._shared), sock=one)
+        return await self._shared.loop.create_server(lambda: Greeter(self._shared), sock=one)
 
     @property
     def connections(self) -> int:
@@ -76,8 +78,8 @@ class TransportServer:
         Clients are sent GOAWAY, so that they begin no more calls here and may repeat those that did not begin. Calls
         that last longer than the grace end with UNAVAILABLE.
         """
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            listener.close()
         for path in self._unix_paths:
             path.unlink(missing_ok=True)
         self._shared.draining = True
