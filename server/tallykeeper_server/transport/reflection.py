@@ -124,7 +124,8 @@ def _stable_file() -> bytes:
     file.package = _STABLE
     for message in file.message_type:
         for field in message.field:
-            field.type_name = field.type_name.replace(f".{_ALPHA}.", f".{_STABLE}.")
+            if field.type_name:
+                field.type_name = field.type_name.replace(f".{_ALPHA}.", f".{_STABLE}.")
     for method in file.service[0].method:
         method.input_type = method.input_type.replace(f".{_ALPHA}.", f".{_STABLE}.")
         method.output_type = method.output_type.replace(f".{_ALPHA}.", f".{_STABLE}.")
