@@ -128,7 +128,8 @@ def _h2spec(port: str, report: Path) -> list[tuple[str, str]]:
     It sends GET, which a gRPC server answers with 405 at once. The answer may close the stream before the frame comes
     that a case is about, so a case has failed if it fails in each of several runs.
     """
-    known, unexpected = _known_failures(), set()
+    known = _known_failures()
+    unexpected: set[tuple[str, str]] = set()
     for run in range(_H2SPEC_RUNS):
         cases, failed = _h2spec_once(port, report)
         if not cases:

@@ -87,7 +87,11 @@ class Reflection:
         symbol = request.file_containing_symbol
         if symbol.startswith(f"{_STABLE}."):
             return _files([self._stable])
-        return _files(_with_dependencies(self._pool.FindFileContainingSymbol(symbol)))
+        try:
+            file = self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:  # it does not find methods
+            file = self._pool.FindMethodByName(symbol).containing_service.file
+        return _files(_with_dependencies(file))
 
     def _file_containing_extension(self, request: ServerReflectionRequest) -> ServerReflectionResponse:
         asked = request.file_containing_extension
