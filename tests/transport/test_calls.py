@@ -82,7 +82,7 @@ async def test_a_call_knows_its_metadata_peer_and_deadline(served: Serving, chan
     assert call.peer.certificate is None
     remaining = call.time_remaining()
     assert remaining is not None
-    assert 0 < remaining <= 100
+    assert 0 < remaining <= 102  # grpcio rounds a timeout up
 
 
 async def test_a_call_without_a_deadline_has_no_time_remaining(served: Serving, channel: Channel) -> None:

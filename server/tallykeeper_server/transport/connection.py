@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
 from tallykeeper_server.transport.budget import Budget
+from tallykeeper_server.transport.entrance import Entrance
 from tallykeeper_server.transport.exchange import HEAD, Exchange
 from tallykeeper_server.transport.http2 import (
     DataReceived,
@@ -23,19 +24,19 @@ from tallykeeper_server.transport.http2 import (
     TrailersReceived,
     last_words,
 )
+from tallykeeper_server.transport.inflow import Inflow
 from tallykeeper_server.transport.offences import Offence, Offences
-from tallykeeper_server.transport.opening import header_list_bytes, http_refusal, opening_of
+from tallykeeper_server.transport.opening import http_refusal
+from tallykeeper_server.transport.outflow import Outflow
 from tallykeeper_server.transport.peers import Peer
 from tallykeeper_server.transport.shared import Shared
-from tallykeeper_server.transport.status import Code, HeaderFields, StatusError, exhausted
+from tallykeeper_server.transport.status import Code, HeaderFields, StatusError
 
 _WRITE_BYTES: Final = 256 << 10
 """How much is taken from the engine at once, so that a full socket stops the rest."""
 _DRAIN_PING: Final = b"draining"
 _DRAIN_SECONDS: Final = 2.0
 """How long new streams are accepted after the first GOAWAY if its PING is not answered."""
-_SMALL_READ_BYTES: Final = 4 << 10
-_FEW_FIELDS: Final = 32
 _STOPPING: Final = StatusError(Code.UNAVAILABLE, "the server stops")
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,10 @@ class Connection(asyncio.Protocol):
         self.ending_since: float | None = None
         """Since when the socket only waits for the peer to take the last bytes."""
         self.unread = Budget(limits.unread_response_bytes_per_connection_max, shared.responses)
-        self._held = Budget(limits.waiting_request_bytes_per_connection_max, shared.requests)
+        held = Budget(limits.waiting_request_bytes_per_connection_max, shared.requests)
+        self._inflow = Inflow(self.engine, held)
+        self._outflow = Outflow(self.engine, shared.loop, limits.write_buffer_bytes)
+        self._entrance = Entrance(self, self._inflow, self.unread)
         self._offences = Offences(limits)
         self._transport: asyncio.Transport | None = None
         self.full_since: float | None = None
@@ -78,9 +82,6 @@ class Connection(asyncio.Protocol):
         self._refuses = False
         self._flushing = False
         self._read_bytes = 0
-        self._unacknowledged: list[tuple[int, int]] = []
-        self._cut_short: list[int] = []
-        self._blocked: dict[Exchange, asyncio.Future[None]] = {}
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
             RequestReceived: self._on_request,
             DataReceived: self._on_data,
@@ -157,7 +158,7 @@ class Connection(asyncio.Protocol):
             self._refuse(event, *refusal)
             return
         try:
-            exchange = self._exchange(stream_id, fields, headers)
+            exchange = self._entrance.exchange(stream_id, fields, headers, read_bytes=self._read_bytes)
         except StatusError as error:
             self._refuse(event, HEAD + error.fields)
             return
@@ -166,58 +167,13 @@ class Connection(asyncio.Protocol):
         if event.end_stream:
             exchange.receive(b"", ends=True)
 
-    def _exchange(self, stream_id: int, fields: dict[bytes, bytes], headers: HeaderFields) -> Exchange:
-        """Return a call that may begin.
-
-        :raises StatusError: it may not.
-        """
-        shared = self.shared
-        if len(headers) > _FEW_FIELDS or self._read_bytes > _SMALL_READ_BYTES:
-            self._check_header_list(headers)
-        method = shared.methods.get(fields[b":path"])
-        if method is None:
-            message = f"the server has no method {fields[b':path'].decode('latin-1')}"
-            raise StatusError(Code.UNIMPLEMENTED, message)
-        timeout, gzip_requests, gzip_responses = opening_of(fields)
-        if self._held.exceeded or self.unread.exceeded:
-            raise self._no_room()
-        exchange = Exchange(
-            self,
-            stream_id,
-            method,
-            headers,
-            deadline=shared.loop.time() + timeout,
-            gzip_requests=gzip_requests,
-            gzip_responses=gzip_responses,
-        )
-        if shared.admit is not None and (error := shared.admit(exchange)) is not None:
-            raise error
-        if timeout != float("inf"):
-            shared.deadlines.add(exchange)
-        return exchange
-
-    def _check_header_list(self, headers: HeaderFields) -> None:
-        bytes_max = self.shared.limits.header_list_bytes_max
-        size = header_list_bytes(headers)
-        if size > bytes_max:
-            message = f"the metadata has {size} bytes, with 32 for each field; {bytes_max} are allowed"
-            raise StatusError(Code.RESOURCE_EXHAUSTED, message)
-
-    def _no_room(self) -> StatusError:
-        limits = self.shared.limits
-        if self.unread.exceeded:
-            message = f"responses that were not read hold {self.unread.bytes} bytes on this connection; read them first"
-        else:
-            message = f"requests under way hold {self._held.bytes} bytes on this connection; try again later"
-        return exhausted(message, retry_after_ms=limits.retry_after_ms)
-
     def _on_data(self, event: DataReceived) -> None:
         stream_id, data = event.stream_id, event.data
         if not (data or event.end_stream):
             self._count(self._offences.control)
         exchange = self.exchanges.get(stream_id)
         if exchange is None:
-            self._acknowledge(stream_id, len(data))
+            self._inflow.acknowledge(stream_id, len(data))
         else:
             exchange.receive(data, ends=event.end_stream)
 
@@ -258,7 +214,7 @@ class Connection(asyncio.Protocol):
         """Note that a call has been answered, and write."""
         self._offences.pings.rate.forgive()
         if not exchange.received_all:
-            self._cut_short.append(exchange.stream_id)
+            self._outflow.cut_short(exchange.stream_id)
         self.schedule_flush()
 
     def schedule_flush(self) -> None:
@@ -269,41 +225,25 @@ class Connection(asyncio.Protocol):
 
     def hold(self, change: int) -> None:
         """Count bytes of requests that are held; a negative number gives them back."""
-        self._held.add(change)
-        if change < 0 and self._unacknowledged:
-            self.acknowledge_more()
+        if self._inflow.hold(change):
+            self.schedule_flush()
 
     def taken(self, exchange: Exchange, unacknowledged: int) -> None:
         """Ask the peer for as many more bytes as a call has taken, at once or when there is room."""
-        if not self._held.exceeded:
-            self._acknowledge(exchange.stream_id, unacknowledged)
+        if self._inflow.take(exchange.stream_id, unacknowledged):
             return
-        self._unacknowledged.append((exchange.stream_id, unacknowledged))
         if not any(other.releases for other in self.exchanges.values()):
             # All that is held are parts of messages, and none could ever be completed: this one makes way.
-            exchange.abort(self._no_room())
+            exchange.abort(self._entrance.no_room())
+
+    def acknowledge_more(self) -> None:
+        """Ask for more bytes of requests if others than this connection have made room."""
+        if self._inflow.acknowledge_more():
+            self.schedule_flush()
 
     def room(self, exchange: Exchange) -> Awaitable[None] | None:
         """Return what to await until a call may write more; None if it may now."""
-        if self.engine.queued(exchange.stream_id) <= self.shared.limits.write_buffer_bytes:
-            return None
-        waiter = self._blocked[exchange] = self.shared.loop.create_future()
-        return waiter
-
-    def acknowledge_more(self) -> None:
-        """Ask for more bytes of requests if there is room again."""
-        if self._unacknowledged and not self._held.exceeded:
-            withheld, self._unacknowledged = self._unacknowledged, []
-            for stream_id, count in withheld:
-                self._acknowledge(stream_id, count)
-            self.schedule_flush()
-
-    def _acknowledge(self, stream_id: int, count: int) -> None:
-        if count:
-            try:
-                self.engine.acknowledge(count, stream_id)
-            except EngineError:
-                return  # the stream has closed; the engine has given the connection's window back
+        return self._outflow.room(exchange)
 
     def _refuse(self, event: RequestReceived, fields: HeaderFields, body: bytes = b"") -> None:
         """Answer a request that does not become a call."""
@@ -314,7 +254,7 @@ class Connection(asyncio.Protocol):
         except EngineError:
             return  # the peer has reset it within the same read
         if not event.end_stream:
-            self._cut_short.append(event.stream_id)
+            self._outflow.cut_short(event.stream_id)
 
     # Writing.
 
@@ -325,41 +265,22 @@ class Connection(asyncio.Protocol):
         if transport is None or self.full_since is not None or self.ending_since is not None:
             return
         self._write(transport)
-        if self._cut_short:
-            self._reset_answered()
+        if not self._is_full() and self._outflow.reset_answered():
             self._write(transport)
         for event in self.engine.events():
             if type(event) is StreamClosed:
                 self._on_closed(event)
-        if self._blocked:
-            self._wake_blocked()
+        self._outflow.wake()
         self._count_unread(transport)
         if self.engine.ended:
             self._close(transport)
 
+    def _is_full(self) -> bool:
+        return self.full_since is not None
+
     def _write(self, transport: asyncio.Transport) -> None:
-        while self.full_since is None and (data := self.engine.outgoing(_WRITE_BYTES)):
+        while not self._is_full() and (data := self.engine.outgoing(_WRITE_BYTES)):
             transport.write(data)
-
-    def _reset_answered(self) -> None:
-        """Stop peers that still send to calls whose answers are out (RFC 9113, section 8.1)."""
-        cut_short, self._cut_short = self._cut_short, []
-        for stream_id in cut_short:
-            try:
-                if self.full_since is not None or self.engine.queued(stream_id):
-                    self._cut_short.append(stream_id)
-                else:
-                    self.engine.reset(stream_id, ErrorCode.NO_ERROR)
-            except EngineError:
-                continue  # it has closed by itself
-
-    def _wake_blocked(self) -> None:
-        low = self.shared.limits.write_buffer_bytes // 2
-        for exchange, waiter in list(self._blocked.items()):
-            if exchange.done or self.engine.queued(exchange.stream_id) <= low:
-                del self._blocked[exchange]
-                if not waiter.done():
-                    waiter.set_result(None)
 
     def _count_unread(self, transport: asyncio.Transport) -> None:
         unread = self.engine.queued() + transport.get_write_buffer_size()
@@ -430,7 +351,4 @@ class Connection(asyncio.Protocol):
         exchanges, self.exchanges = self.exchanges, {}
         for exchange in exchanges.values():
             exchange.closed()
-        for waiter in self._blocked.values():
-            waiter.cancel()
-        self._blocked.clear()
-        self._unacknowledged.clear()
+        self._outflow.close()
