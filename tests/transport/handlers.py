@@ -57,6 +57,9 @@ class Handlers:
             stream("/test.Echo/Slow", self.slow),
             unary("/test.Echo/Fail", self.fail),
             unary("/test.Echo/Crash", self.crash),
+            direct("/test.Echo/DirectCrash", self.crash_directly),
+            response_stream("/test.Echo/StreamCrash", self.crash_later),
+            unary("/test.Echo/NoBytes", self.answer_with_text),
             response_stream("/test.Echo/FailLater", self.fail_later),
         ]
 
@@ -124,6 +127,18 @@ class Handlers:
     async def crash(self, _: bytes, __: Call) -> bytes:
         message = "a secret"
         raise ZeroDivisionError(message)
+
+    def crash_directly(self, _: bytes, __: Call) -> None:
+        message = "a secret"
+        raise ZeroDivisionError(message)
+
+    async def crash_later(self, payload: bytes, _: Call) -> AsyncGenerator[bytes, None]:
+        yield payload
+        message = "a secret"
+        raise ZeroDivisionError(message)
+
+    async def answer_with_text(self, _: bytes, __: Call) -> Any:  # noqa: ANN401  # what no handler should return
+        return "a secret"
 
     async def fail_later(self, payload: bytes, _: Call) -> AsyncGenerator[bytes, None]:
         yield payload

@@ -111,12 +111,35 @@ async def test_a_stream_may_fail_after_a_response(channel: Channel) -> None:
     assert await call.details() == "half way"
 
 
-async def test_a_defect_is_unknown_and_shows_nothing(channel: Channel, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await channel.unary_unary("/test.Echo/Crash")(b"")
-    assert raised.value.code() is grpc.StatusCode.UNKNOWN
-    assert "secret" not in str(raised.value.details())
-    assert "a secret" in caplog.text
+@pytest.mark.parametrize("method", ["Crash", "DirectCrash", "StreamCrash", "NoBytes"])
+async def test_a_defect_is_unknown_and_shows_nothing(
+    channel: Channel, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    call = channel.unary_stream(f"/test.Echo/{method}")(b"")
+    assert await call.code() is grpc.StatusCode.UNKNOWN
+    assert "secret" not in await call.details()
+    assert f"a handler of /test.Echo/{method} has failed" in caplog.text
+
+
+async def test_a_defect_of_a_callback_or_of_the_admission_ends_nothing_else(
+    served: Serving, channel: Channel, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(call: Call) -> StatusError | None:
+        message = f"a secret of {call.path}"
+        raise ZeroDivisionError(message)
+
+    call = channel.unary_unary("/test.Echo/DirectWait")(b"")
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await served.handlers.begun.wait()
+    served.handlers.calls[0].add_done_callback(fail)
+    served.handlers.calls[0].reply(b"answer")
+    assert await call == b"answer"
+    assert await channel.unary_unary("/test.Echo/Unary")(b"next") == b"next"
+    assert "a done callback of /test.Echo/DirectWait has failed" in caplog.text
+    async with serving(admit=fail) as other, connected(other.address) as its_channel:
+        call = its_channel.unary_unary("/test.Echo/Unary")(b"")
+        assert await call.code() is grpc.StatusCode.UNKNOWN
+        assert "secret" not in await call.details()
 
 
 async def test_unknown_methods_and_services_are_unimplemented(channel: Channel) -> None:

@@ -334,7 +334,7 @@ class Connection(asyncio.Protocol):
     def _give_up(self, error: PeerError) -> None:
         if self._transport is not None:
             log.info("the connection of %s was ended: %s", self.peer.name, error)
-            self._transport.write(last_words(error.code, str(error).encode()))
+            self._transport.write(last_words(error.code, str(error).encode(), began=True))
             self._close(self._transport)
 
     def abort(self) -> None:

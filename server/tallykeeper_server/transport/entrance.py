@@ -1,18 +1,22 @@
 """The way from the header fields of a request to a call, or to the refusal of one for which there is no room."""
 
+import logging
 import math
 from typing import Final
 
 from tallykeeper_server.transport.budget import Budget
-from tallykeeper_server.transport.exchange import Exchange, Outlet
+from tallykeeper_server.transport.exchange import DEFECT, Exchange, Outlet
 from tallykeeper_server.transport.inflow import Inflow
 from tallykeeper_server.transport.opening import header_list_bytes, opening_of
+from tallykeeper_server.transport.shared import Admit
 from tallykeeper_server.transport.status import Code, HeaderFields, StatusError, exhausted
 
 _SMALL_READ_BYTES: Final = 4 << 10
 _FEW_FIELDS: Final = 32
 """Of a list of so few fields from a small read, the size is not added up for each call, which would take 0.8 µs. HPACK
 may unfold them to more than they should have, but never beyond what ends the connection."""
+
+log = logging.getLogger(__name__)
 
 
 class Entrance:
@@ -50,11 +54,20 @@ class Entrance:
             gzip_requests=gzip_requests,
             gzip_responses=gzip_responses,
         )
-        if shared.admit is not None and (error := shared.admit(exchange)) is not None:
+        if shared.admit is not None and (error := self._refusal_of(shared.admit, exchange)) is not None:
             raise error
         if timeout_seconds != math.inf:
             shared.deadlines.add(exchange)
         return exchange
+
+    def _refusal_of(self, admit: Admit, exchange: Exchange) -> StatusError | None:
+        try:
+            return admit(exchange)
+        except StatusError:
+            raise
+        except Exception:
+            log.exception("a call of %s could not be admitted", exchange.path)
+            return DEFECT
 
     def no_room(self) -> StatusError:
         """Return the refusal of a call for which there is no room, with the delay after which to retry."""

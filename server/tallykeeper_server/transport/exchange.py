@@ -26,7 +26,7 @@ _GZIP_HEAD: Final = (*HEAD, (b"grpc-encoding", b"gzip"))
 _OK: Final = ((b"grpc-status", b"0"),)
 _EXPIRED: Final = StatusError(Code.DEADLINE_EXCEEDED, "the deadline has passed")
 _CANCELLED: Final = StatusError(Code.CANCELLED, "the handler was cancelled")
-_DEFECT: Final = StatusError(Code.UNKNOWN, "a defect of the server, which has logged it")
+DEFECT: Final = StatusError(Code.UNKNOWN, "a defect of the server, which has logged it")
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +222,7 @@ class Exchange(Call):
 
     async def _answer(self, request: bytes | Requests) -> None:
         try:
-            response = await self.method.handler(request, self)
+            self.reply(await self.method.handler(request, self))
         except StatusError as error:
             self.fail(error)
         except asyncio.CancelledError:
@@ -230,8 +230,6 @@ class Exchange(Call):
             raise
         except Exception as error:  # noqa: BLE001  # as above
             self._fail_by_defect(error)
-        else:
-            self.reply(response)
 
     async def _stream(self, request: bytes | Requests) -> None:
         try:
@@ -253,7 +251,7 @@ class Exchange(Call):
 
     def _fail_by_defect(self, error: Exception) -> None:
         log.error("a handler of %s has failed", self.path, exc_info=error)
-        self.fail(_DEFECT)
+        self.fail(DEFECT)
 
     def expire(self) -> None:
         """End the call: its deadline has passed."""
@@ -272,7 +270,10 @@ class Exchange(Call):
             self._cancel_task()
         callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
-            callback(self)
+            try:
+                callback(self)
+            except Exception:
+                log.exception("a done callback of %s has failed", self.path)
 
     def _cancel_task(self) -> None:
         if self._task is not None and not self._task.done():

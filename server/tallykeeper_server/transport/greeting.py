@@ -31,7 +31,7 @@ class Greeter(asyncio.Protocol):
             _hand_over(self._shared, stream)
         else:
             log.warning("a connection was refused: %s", reason)
-            stream.write(last_words(ErrorCode.ENHANCE_YOUR_CALM, reason.encode()))
+            stream.write(last_words(ErrorCode.ENHANCE_YOUR_CALM, reason.encode(), began=False))
             stream.close()
 
 
@@ -82,8 +82,10 @@ class SecureListener:
         self._accepting = shared.loop.create_task(self._accept())
 
     def close(self) -> None:
-        """Accept no more."""
+        """Accept no more, and end the handshakes that are under way."""
         self._accepting.cancel()
+        for handshake in self._handshakes:
+            handshake.cancel()
         self._listener.close()
 
     async def _accept(self) -> None:
@@ -115,3 +117,7 @@ class SecureListener:
             log.info("a TLS handshake with %s has failed: %s", address or "a unix socket", error)
             greeter.connection_lost(error)
             one.close()
+        except asyncio.CancelledError:
+            greeter.connection_lost(None)
+            one.close()
+            raise

@@ -50,6 +50,7 @@ _HEADER_LIST_HARD_FACTOR: Final = 4
 """A header list above the advertised size is refused for its stream alone; above this multiple the connection ends."""
 _NO_LIMIT: Final = (1 << 40, 1 << 40)
 """Resets and glitches are counted by the connection, which answers with GOAWAY; the engine would just fail."""
+_STREAM_MAX: Final = 2**31 - 1
 _GOAWAY_HEAD: Final = b"\x07\x00" + bytes(4)
 
 
@@ -154,8 +155,11 @@ class Engine:
         self._connection.send_goaway(code, debug_data=message)
 
 
-def last_words(code: ErrorCode, message: bytes) -> bytes:
-    """Return a GOAWAY frame for a peer whose engine is spent (RFC 9113, section 6.8)."""
-    # The last stream is not known any more; 0 lets the peer repeat what it asked for and got no answer to.
-    payload = bytes(4) + int(code).to_bytes(4, "big") + message
+def last_words(code: ErrorCode, message: bytes, *, began: bool) -> bytes:
+    """Return a GOAWAY frame for a peer without an engine (RFC 9113, section 6.8).
+
+    ``began``: any stream may have begun, so that the peer must not take it for granted that a repetition is harmless.
+    """
+    last_stream = _STREAM_MAX if began else 0
+    payload = last_stream.to_bytes(4, "big") + int(code).to_bytes(4, "big") + message
     return len(payload).to_bytes(3, "big") + _GOAWAY_HEAD + payload
