@@ -27,13 +27,13 @@ compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen run demo test test-all lint bench overload chaos files check lock clean
+.PHONY: help setup gen run demo test test-all lint bench overload chaos files conformance check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
 	@echo
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target purpose; do \
-		printf '  %-8s %s\n' "$$target" "$$purpose"; \
+		printf '  %-11s %s\n' "$$target" "$$purpose"; \
 	done
 
 setup: $(INSTALLED) ## install everything into .venv (the other targets do so when they must)
@@ -96,6 +96,9 @@ chaos: $(INSTALLED) ## inject faults under load and judge the answers (ARGS="--s
 
 files: $(INSTALLED) ## import 300 files with the habits of spreadsheets and kill 50 imports (ARGS="--files 20 --kills 5")
 	@$(BIN)/python -m tests.files $(ARGS)
+
+conformance: $(INSTALLED) ## run the suites of other projects against the transport, where there is go
+	@$(BIN)/python -m tests.conformance
 
 check: test-all ## all that a change must pass: make test-all, and a lock that is current (asks the package index)
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && cp -r pyproject.toml requirements "$$fresh" && \

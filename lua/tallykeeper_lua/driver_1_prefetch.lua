@@ -40,9 +40,9 @@
 --              reference
 --              keys:                how many levels it names, then for each its place among the level keys, 1 ..
 --              arguments:           how many, then each: an integer or a text
--- returns    Redis's time, the generation and its age of each namespace, and " <number> <time>" for each namespace whose
---            time is ahead of what the caller knows and of both clocks; then for each bundle "<outcome>\30<outcome>…<note>", after "* " if it is a replay, where an
---            outcome is one of
+-- returns    Redis's time, the generation and its age of each namespace, and " <number> <time>" for each namespace
+--            whose time is ahead of what the caller knows and of both clocks; then for each bundle
+--            "<outcome>\30<outcome>…<note>", after "* " if it is a replay, where an outcome is one of
 --              OK <revision> <time> <extra>\n<level>\n<level>…  (levels after; before, for one deleted; of those
 --                                                                   of a reservation, the reservation alone)
 --              <refusal> 0 <time> <name> <number> <name> <number> …

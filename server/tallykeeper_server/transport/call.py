@@ -1,0 +1,105 @@
+"""A call as its handler sees it."""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from tallykeeper_server.transport.metadata import Metadata, decoded, encoded
+from tallykeeper_server.transport.peers import Peer
+from tallykeeper_server.transport.status import Code, HeaderFields, StatusError
+
+_NO_FIELDS: Final[HeaderFields] = ()
+
+
+class Call:
+    """What a handler may know of a call and do with it besides its messages."""
+
+    __slots__ = (
+        "_callbacks",
+        "_fields",
+        "_initial",
+        "_loop",
+        "_metadata",
+        "_trailing",
+        "deadline",
+        "done",
+        "path",
+        "peer",
+    )
+
+    def __init__(
+        self, path: str, fields: HeaderFields, *, peer: Peer, deadline: float, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._fields = fields
+        self._loop = loop
+        self._metadata: Metadata | None = None
+        self._initial = _NO_FIELDS
+        self._trailing = _NO_FIELDS
+        self._callbacks: list[Callable[[Call], None]] | None = None
+        self.path = path
+        """As in HTTP/2: ``/package.Service/Method``."""
+        self.peer = peer
+        self.deadline = deadline
+        """In the event loop's time; infinite if the caller has set none."""
+        self.done = False
+        """The call has been answered, the peer has left, or the deadline has passed."""
+
+    @property
+    def metadata(self) -> Metadata:
+        """The caller's metadata. It is decoded when it is first asked for.
+
+        :raises StatusError: a binary value is not base64.
+        """
+        if self._metadata is None:
+            try:
+                self._metadata = decoded(self._fields)
+            except ValueError as error:
+                message = f"metadata cannot be read: {error}"
+                raise StatusError(Code.INTERNAL, message) from error
+        return self._metadata
+
+    def first(self, name: bytes) -> bytes | None:
+        """Return the raw value of the first header field of a name, without decoding any other."""
+        for field, value in self._fields:
+            if field == name:
+                return value
+        return None
+
+    def time_remaining(self) -> float | None:
+        """Return the seconds until the deadline, at least 0; None if the caller has set none."""
+        if self.deadline == math.inf:
+            return None
+        return max(0.0, self.deadline - self._loop.time())
+
+    def set_initial_metadata(self, metadata: Iterable[tuple[str, str | bytes]]) -> None:
+        """Send metadata before the first response. Without effect once the first response was sent.
+
+        :raises ValueError: gRPC does not allow a name or value.
+        """
+        self._initial = encoded(metadata)
+
+    def set_trailing_metadata(self, metadata: Iterable[tuple[str, str | bytes]]) -> None:
+        """Send metadata with the status, before the trailers of a StatusError.
+
+        :raises ValueError: gRPC does not allow a name or value.
+        """
+        self._trailing = encoded(metadata)
+
+    def add_done_callback(self, callback: Callable[["Call"], None]) -> None:
+        """Call back once the stream is closed: the peer was sent all of the answer, or has left."""
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append(callback)
+
+    def send_initial_metadata(self) -> None:
+        """Send the initial metadata now, ahead of the first response."""
+        raise NotImplementedError
+
+    def reply(self, message: bytes) -> None:
+        """Answer with a message and OK. Without effect if the call is done."""
+        raise NotImplementedError
+
+    def fail(self, error: StatusError) -> None:
+        """Answer with a failure. Without effect if the call is done."""
+        raise NotImplementedError

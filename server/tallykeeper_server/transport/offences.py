@@ -1,0 +1,26 @@
+"""What a peer may do only so often, because it costs work and brings no call."""
+
+from dataclasses import dataclass
+
+from tallykeeper_server.transport.limits import TransportLimits
+from tallykeeper_server.transport.rates import Rate
+
+
+@dataclass(slots=True)
+class Offence:
+    """One kind, its rate so far, and the text that its GOAWAY carries."""
+
+    rate: Rate
+    message: str
+
+
+class Offences:
+    """The rates of one connection. A peer above any of them is sent ENHANCE_YOUR_CALM and disconnected."""
+
+    __slots__ = ("control", "pings", "resets")
+
+    def __init__(self, limits: TransportLimits) -> None:
+        self.resets = Offence(Rate(limits.resets_per_second), "too_many_resets")
+        # gRFC A8: clients that read this text ask less often from then on.
+        self.pings = Offence(Rate(limits.pings_per_second), "too_many_pings")
+        self.control = Offence(Rate(limits.control_frames_per_second), "too_many_control_frames")

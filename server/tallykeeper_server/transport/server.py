@@ -1,0 +1,108 @@
+"""The server: where it listens, how long peers may take, and how it stops."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from tallykeeper_server.transport.connection import Connection
+from tallykeeper_server.transport.greeting import Greeter, SecureListener
+from tallykeeper_server.transport.limits import TransportLimits
+from tallykeeper_server.transport.methods import Method
+from tallykeeper_server.transport.patience import enforce
+from tallykeeper_server.transport.shared import Admit, Shared
+from tallykeeper_server.transport.sockets import address_of, listening_sockets
+from tallykeeper_server.transport.tls import ServerTls
+
+_SETTLE_SECONDS: Final = 1.0
+"""For the handlers of calls that were ended, and for the last bytes to leave."""
+
+
+class TransportServer:
+    """A gRPC server over HTTP/2 in the running event loop."""
+
+    def __init__(
+        self, methods: Iterable[Method], *, limits: TransportLimits | None = None, admit: Admit | None = None
+    ) -> None:
+        """Offer methods. ``admit`` looks at each call before its payload is read, and may return a refusal.
+
+        :raises ValueError: two methods have one path.
+        """
+        self._limits = limits or TransportLimits()
+        self._shared = Shared(methods, self._limits, admit)
+        self._listeners: list[asyncio.Server | SecureListener] = []
+        self._unix_paths: list[Path] = []
+        self._watch = self._shared.loop.create_task(self._enforce_limits())
+
+    async def listen(self, address: str, *, tls: ServerTls | None = None, reuse_port: bool = False) -> str:
+        """Accept connections on ``host:port``, ``[ipv6]:port`` or ``unix:path``; return the address with its port.
+
+        :raises OSError: the address is in use or not one of this machine.
+        :raises ValueError: it is not written like that.
+        """
+        sockets = listening_sockets(address, reuse_port=reuse_port)
+        bound = address_of(sockets[0])
+        if sockets[0].family is socket.AF_UNIX:
+            self._unix_paths.append(Path(sockets[0].getsockname()))
+        for one in sockets:
+            self._listeners.append(await self._listen(one, tls))
+        return bound
+
+    async def _listen(self, one: socket.socket, tls: ServerTls | None) -> asyncio.Server | SecureListener:
+        if tls is not None:
+            return SecureListener(self._shared, one, tls)
+        if one.family is socket.AF_UNIX:
+            return await self._shared.loop.create_unix_server(lambda: Greeter(self._shared), sock=one)
+        return await self._shared.loop.create_server(lambda: Greeter(self._shared), sock=one)
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are, with those in their TLS handshake."""
+        return self._shared.connections
+
+    @property
+    def waiting_request_bytes(self) -> int:
+        """The bytes of requests in memory, of all connections."""
+        return self._shared.requests.bytes
+
+    @property
+    def unread_response_bytes(self) -> int:
+        """The bytes of responses that peers have not read, of all connections."""
+        return self._shared.responses.bytes
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Accept no more connections, finish the calls that have begun, and close.
+
+        Clients are sent GOAWAY, so that they begin no more calls here and may repeat those that did not begin. Calls
+        that last longer than the grace end with UNAVAILABLE.
+        """
+        for listener in self._listeners:
+            listener.close()
+        for path in self._unix_paths:
+            path.unlink(missing_ok=True)
+        self._shared.draining = True
+        for connection in self._connections():
+            connection.drain()
+        await self._shared.emptied(grace_seconds)
+        for connection in self._connections():
+            connection.stop()
+        await self._shared.settle(_SETTLE_SECONDS)
+        await self._shared.emptied(_SETTLE_SECONDS)
+        for connection in self._connections():
+            connection.abort()
+        self._watch.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._watch
+        self._shared.deadlines.close()
+
+    def _connections(self) -> list[Connection]:
+        return [connection for connection in self._shared.open if isinstance(connection, Connection)]
+
+    async def _enforce_limits(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.check_seconds)
+            now = self._shared.loop.time()
+            for connection in self._connections():
+                enforce(connection, now)

@@ -1,0 +1,113 @@
+"""The state that the connections of one server share."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol, TypeAlias
+
+from tallykeeper_server.transport.budget import Budget
+from tallykeeper_server.transport.call import Call
+from tallykeeper_server.transport.deadlines import Deadlines
+from tallykeeper_server.transport.http2 import ErrorCode
+from tallykeeper_server.transport.limits import TransportLimits
+from tallykeeper_server.transport.methods import Method
+from tallykeeper_server.transport.status import StatusError
+
+Admit: TypeAlias = Callable[[Call], StatusError | None]
+"""Looks at a call before its payload is read, and returns the refusal of a call that shall not begin."""
+_UNREAD: Final = "unread_responses"
+
+
+class Endable(Protocol):
+    """A connection, as far as the server needs it to make room."""
+
+    unread: Budget
+
+    def end(self, code: ErrorCode, message: str) -> None:
+        """Send GOAWAY and close."""
+
+    def abort(self) -> None:
+        """Close the socket at once."""
+
+
+class Shared:
+    """Methods, limits and counts of one server."""
+
+    def __init__(self, methods: Iterable[Method], limits: TransportLimits, admit: Admit | None) -> None:
+        """Use the running event loop.
+
+        :raises ValueError: two methods have one path.
+        """
+        self.loop = asyncio.get_running_loop()
+        self.limits = limits
+        self.admit = admit
+        self.methods: dict[bytes, Method] = {}
+        for method in methods:
+            if method.path.encode() in self.methods:
+                message = f"two methods have the path {method.path}"
+                raise ValueError(message)
+            self.methods[method.path.encode()] = method
+        self.deadlines = Deadlines(self.loop)
+        self.requests = Budget(limits.waiting_request_bytes_max)
+        self.responses = Budget(limits.unread_response_bytes_max)
+        self.connections = 0
+        self.open: set[Endable] = set()
+        """The connections that serve; ``connections`` counts those in their TLS handshake, too."""
+        self.draining = False
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+        self._addresses: Counter[str] = Counter()
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def enter(self, address: str) -> str | None:
+        """Count a connection from an IP address. Return None, or the reason why it may not stay."""
+        limits = self.limits
+        if self.connections >= limits.connections_max:
+            return f"the server has {self.connections} connections, and no room for more"
+        if address and self._addresses[address] >= limits.connections_per_address_max:
+            return f"{address} has {self._addresses[address]} connections, and no room for more"
+        self.connections += 1
+        self._addresses[address] += 1
+        return None
+
+    def leave(self, address: str) -> None:
+        """Count a connection no more."""
+        self.connections -= 1
+        self._addresses[address] -= 1
+        if not self._addresses[address]:
+            del self._addresses[address]
+
+    def join(self, connection: Endable) -> None:
+        """Count a connection that serves."""
+        self.open.add(connection)
+        self._emptied.clear()
+
+    def part(self, connection: Endable) -> None:
+        """Count a connection no more that served."""
+        self.open.discard(connection)
+        if not self.open:
+            self._emptied.set()
+
+    async def emptied(self, timeout_seconds: float) -> None:
+        """Wait until no connection serves, but not for longer than a number of seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._emptied.wait(), timeout_seconds)
+
+    def shed(self) -> None:
+        """End the connection whose peer has left the most responses unread: they hold more than all may."""
+        if self.open:
+            greediest = max(self.open, key=lambda connection: connection.unread.bytes)
+            greediest.end(ErrorCode.ENHANCE_YOUR_CALM, _UNREAD)
+            greediest.abort()
+
+    def cancel(self, task: asyncio.Task[None]) -> None:
+        """Cancel the task of a call, and keep it until it has ended."""
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        task.cancel()
+
+    async def settle(self, timeout_seconds: float) -> None:
+        """Wait until cancelled tasks have ended, but not for longer than a number of seconds."""
+        if self._ending:
+            await asyncio.wait(set(self._ending), timeout=timeout_seconds)

@@ -1,0 +1,58 @@
+"""Statuses of gRPC: codes, and failures as the header fields that carry them."""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import Final, TypeAlias
+
+from tallykeeper_server.transport.metadata import Metadata, encoded, percent_encoded
+
+_PUSHBACK: Final = "grpc-retry-pushback-ms"
+
+HeaderFields: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+
+class Code(IntEnum):
+    """The codes of https://github.com/grpc/grpc/blob/master/doc/statuscodes.md."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+class StatusError(Exception):
+    """A call fails with a code, a message and trailers. Handlers raise it; it may be raised any number of times."""
+
+    def __init__(self, code: int, message: str = "", trailers: Iterable[tuple[str, str | bytes]] = ()) -> None:
+        """Take a code, a message in any text, and metadata; ``-bin`` names carry bytes.
+
+        :raises ValueError: metadata has a name or value that gRPC does not allow.
+        """
+        super().__init__(message)
+        self.code = Code(code)
+        self.message = message
+        self.trailers: Metadata = tuple(trailers)
+        self.fields: HeaderFields = (
+            (b"grpc-status", b"%d" % code),
+            *(((b"grpc-message", percent_encoded(message)),) if message else ()),
+            *encoded(self.trailers),
+        )
+        """The trailer fields, encoded once."""
+
+
+def exhausted(message: str, *, retry_after_ms: int) -> StatusError:
+    """Return a refusal for want of room, with the delay after which a retry makes sense (gRFC A6, pushback)."""
+    return StatusError(Code.RESOURCE_EXHAUSTED, message, ((_PUSHBACK, str(retry_after_ms)),))

@@ -1,0 +1,62 @@
+"""TLS for the server: the certificate, the authorities for clients, and their replacement while the server runs."""
+
+import ssl
+from pathlib import Path
+from typing import Final
+
+_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For TLS 1.2: RFC 9113, section 9.2.2, prohibits the others. TLS 1.3 has none that is prohibited."""
+
+
+class TlsFilesError(Exception):
+    """The files cannot be used. The message names them and says why."""
+
+
+class ServerTls:
+    """A certificate with its key and, for mutual TLS, the authorities that vouch for clients.
+
+    Each new connection uses the files as they were when they were last read well. Others keep what they began with.
+    """
+
+    def __init__(self, certificate: Path, key: Path, client_ca: Path | None = None) -> None:
+        """Read PEM files. With ``client_ca`` no client gets in without a certificate that one of them has signed.
+
+        :raises TlsFilesError: a file cannot be used.
+        """
+        self._certificate = certificate
+        self._key = key
+        self._client_ca = client_ca
+        self.context = self._read()
+        """For the next connection."""
+
+    def reload(self) -> None:
+        """Read the files again.
+
+        :raises TlsFilesError: a file cannot be used. The next connections use what was read before.
+        """
+        self.context = self._read()
+
+    def _read(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(_CIPHERS)
+        context.set_alpn_protocols(["h2"])
+        context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+        try:
+            context.load_cert_chain(self._certificate, self._key, password=_no_password)
+        except (OSError, ValueError) as error:
+            message = f"{self._certificate} and {self._key} cannot be used: {error}"
+            raise TlsFilesError(message) from error
+        if self._client_ca is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            try:
+                context.load_verify_locations(self._client_ca)
+            except (OSError, ValueError) as error:
+                message = f"{self._client_ca} cannot be used: {error}"
+                raise TlsFilesError(message) from error
+        return context
+
+
+def _no_password() -> str:
+    message = "the key has a password, which nobody could enter"
+    raise ValueError(message)

@@ -1,0 +1,166 @@
+"""Runs other projects' suites against the transport: connectconformance, h2spec and grpc-go's interoperability client.
+
+They are built with Go, in the versions below. Where there is no ``go`` on PATH, this says so and succeeds.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+from xml.etree import ElementTree as ET
+
+_HERE: Final = Path(__file__).parent
+_ROOT: Final = _HERE.parent.parent
+_BIN: Final = _ROOT / ".venv" / "conformance"
+_CONNECT: Final = "connectrpc.com/conformance"
+_TOOLS: Final = {
+    "connectconformance": f"{_CONNECT}/cmd/connectconformance@v1.0.7",
+    "h2spec": "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible",
+    "client": "google.golang.org/grpc/interop/client@v1.85.0",
+}
+_INTEROP_CASES: Final = (
+    "empty_unary",
+    "large_unary",
+    "client_streaming",
+    "server_streaming",
+    "ping_pong",
+    "empty_stream",
+    "custom_metadata",
+    "status_code_and_message",
+    "special_status_message",
+    "unimplemented_method",
+    "unimplemented_service",
+    "cancel_after_begin",
+    "cancel_after_first_response",
+    "timeout_on_sleeping_server",
+)
+_H2SPEC_RUNS: Final = 3
+_BUILD_SECONDS: Final = 900
+_SUITE_SECONDS: Final = 600
+_CASE_SECONDS: Final = 60
+
+
+def main() -> int:
+    """Run them all; return the number of suites that failed."""
+    go = shutil.which("go")
+    if go is None:
+        print("There is no go on PATH: connectconformance, h2spec and grpc-go's interoperability client were not run.")
+        return 0
+    _build(go)
+    with TemporaryDirectory() as folder:
+        protos = Path(folder)
+        _generate(_HERE / "protos", protos)
+        _generate(_module_folder(go, _TOOLS["connectconformance"]) / "proto", protos)
+        passed = [_connect(protos), _with_interop_server(protos)]
+    return passed.count(False)
+
+
+def _build(go: str) -> None:
+    """Build the tools that are not there in their version; the name of each file has it."""
+    _BIN.mkdir(parents=True, exist_ok=True)
+    for name, package in _TOOLS.items():
+        built = _tool(name)
+        if not built.exists():
+            print(f"Building {package} …", flush=True)
+            environment = {**os.environ, "GOBIN": str(_BIN), "GOFLAGS": "-modcacherw"}
+            subprocess.run([go, "install", package], env=environment, check=True, timeout=_BUILD_SECONDS)
+            (_BIN / name).rename(built)
+
+
+def _tool(name: str) -> Path:
+    return _BIN / f"{name}-{_TOOLS[name].rpartition('@')[2]}"
+
+
+def _module_folder(go: str, package: str) -> Path:
+    cache = subprocess.run([go, "env", "GOMODCACHE"], check=True, capture_output=True, text=True).stdout.strip()
+    return Path(cache) / f"{_CONNECT}@{package.rpartition('@')[2]}"
+
+
+def _generate(source: Path, target: Path) -> None:
+    files = [str(path.relative_to(source)) for path in source.rglob("*.proto")]
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{source}", f"--python_out={target}", *files]
+    subprocess.run(command, check=True, timeout=_CASE_SECONDS)
+
+
+def _connect(protos: Path) -> bool:
+    print("connectconformance: gRPC over HTTP/2 in plaintext, with TLS and with client certificates", flush=True)
+    command = [
+        str(_tool("connectconformance")),
+        *("--mode", "server", "--conf", str(_HERE / "connect_config.yaml")),
+        *("--known-failing", f"@{_HERE / 'connect_known_failures.txt'}"),
+        *("--", sys.executable, "-m", "tests.conformance.connect_server", str(protos)),
+    ]
+    return _succeeds(command, _SUITE_SECONDS)
+
+
+def _with_interop_server(protos: Path) -> bool:
+    with _interop_server(protos) as port:
+        failed = [case for case in _INTEROP_CASES if not _interop(case, port)]
+        print(f"interop: {len(_INTEROP_CASES) - len(failed)} passed, {len(failed)} failed {failed or ''}", flush=True)
+        unexpected = _h2spec(port, protos / "h2spec.xml")
+    return not failed and not unexpected
+
+
+@contextmanager
+def _interop_server(protos: Path) -> Iterator[str]:
+    command = [sys.executable, "-m", "tests.conformance.interop_server", str(protos)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT) as server:
+        try:
+            assert server.stdout is not None
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
+
+
+def _interop(case: str, port: str) -> bool:
+    command = [str(_tool("client")), "-server_host", "127.0.0.1", "-server_port", port, "-test_case", case]
+    return _succeeds(command, _CASE_SECONDS)
+
+
+def _h2spec(port: str, report: Path) -> list[tuple[str, str]]:
+    """Run h2spec; return the cases that have failed and are not known to.
+
+    It sends GET, which a gRPC server answers with 405 at once. The answer may close the stream before the frame comes
+    that a case is about, so a case has failed if it fails in each of several runs.
+    """
+    known = _known_failures()
+    unexpected: set[tuple[str, str]] = set()
+    for run in range(_H2SPEC_RUNS):
+        cases, failed = _h2spec_once(port, report)
+        if not cases:
+            return [("h2spec", "it has run no case")]
+        unexpected = failed - known if not run else unexpected & failed
+        print(f"h2spec: {cases - len(failed)} of {cases} passed; {len(failed & known)} are known to fail", flush=True)
+        if not unexpected:
+            break
+    for case in unexpected:
+        print(f"h2spec: failed: {' | '.join(case)}")
+    return sorted(unexpected)
+
+
+def _h2spec_once(port: str, report: Path) -> tuple[int, set[tuple[str, str]]]:
+    """Run h2spec; return the number of its cases, and those that have failed."""
+    path = "/grpc.testing.TestService/EmptyCall"
+    command = [str(_tool("h2spec")), "-h", "127.0.0.1", "-p", port, "-P", path, "-o", "2", "-j", str(report)]
+    subprocess.run(command, check=False, timeout=_SUITE_SECONDS, stdout=subprocess.DEVNULL)
+    cases = list(ET.parse(report).iter("testcase"))  # noqa: S314  # h2spec has just written it
+    failed = [case for case in cases if case.find("error") is not None or case.find("failure") is not None]
+    return len(cases), {(case.attrib["package"], case.attrib["classname"]) for case in failed}
+
+
+def _known_failures() -> set[tuple[str, str]]:
+    lines = (_HERE / "h2spec_known_failures.txt").read_text().splitlines()
+    return {tuple(line.split("|")[:2]) for line in lines if line and not line.startswith("#")}  # type: ignore[misc]
+
+
+def _succeeds(command: Sequence[str], seconds: float) -> bool:
+    return subprocess.run(command, check=False, timeout=seconds, cwd=_ROOT).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

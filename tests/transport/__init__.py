@@ -1,0 +1,1 @@
+"""The transport alone, against grpcio's clients and against raw frames."""

@@ -1,0 +1,99 @@
+"""How the server stops: every call that has begun is finished, and no caller sees CANCELLED."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from tests.fuzz.frames import ACK, DATA, PING, call, frame
+from tests.transport.handlers import DEADLINE_SECONDS, Channel, connected, serving, until
+from tests.transport.raw import raw_peer
+
+_WAIT = "/test.Echo/Wait"
+
+
+async def test_a_drain_finishes_calls_that_have_begun() -> None:
+    async with serving() as served, connected(served.address) as channel:
+        begun = asyncio.ensure_future(channel.unary_unary(_WAIT)(b"begun"))
+        await until(served.handlers.begun.is_set)
+        stopping = asyncio.create_task(served.server.stop(DEADLINE_SECONDS))
+        await _refuses_connections(served.address)
+        assert not stopping.done()
+        served.handlers.release.set()
+        assert await begun == b"begun"
+        await stopping
+        assert served.server.connections == 0
+
+
+async def test_a_drain_says_goaway_twice_and_takes_calls_in_between() -> None:
+    async with serving() as served, raw_peer(served.address) as peer:
+        peer.greet().send(call(_WAIT, b"first"))
+        await until(served.handlers.begun.is_set)
+        stopping = asyncio.create_task(served.server.stop(DEADLINE_SECONDS))
+        assert (await peer.goaway())[:2] == (2**31 - 1, 0)
+        ping = await peer.of(PING)
+        peer.send(call(_WAIT, b"on its way", stream=3))
+        peer.send(frame(PING, ping.payload, flags=ACK))
+        assert (await peer.goaway())[:2] == (3, 0)
+        peer.send(call(_WAIT, b"too late", stream=5))
+        served.handlers.release.set()
+        answered = {(await peer.of(DATA)).stream, (await peer.of(DATA)).stream}
+        assert answered == {1, 3}
+        assert await peer.closed()
+        await stopping
+        assert len(served.handlers.calls) == 2
+
+
+async def test_calls_that_outlast_the_grace_end_unavailable() -> None:
+    async with serving() as served, connected(served.address) as channel:
+        long = channel.unary_unary(_WAIT)(b"")
+        await until(served.handlers.begun.is_set)
+        await served.server.stop(0.05)
+        assert await long.code() is grpc.StatusCode.UNAVAILABLE
+        assert served.handlers.cancelled == 1
+
+
+@pytest.mark.parametrize("method", ["Unary", "Direct"])
+async def test_callers_meet_no_error_while_servers_are_replaced(method: str) -> None:
+    """Callers wait while nobody listens; GOAWAY lets grpcio repeat what did not begin."""
+    codes: set[grpc.StatusCode] = set()
+    async with serving() as served:
+        address = served.address
+        stop = asyncio.Event()
+        async with connected(address) as channel:
+            callers = [asyncio.create_task(_call_until(channel, method, stop, codes)) for _ in range(8)]
+            await until(lambda: len(served.handlers.calls) > 100)
+            await served.server.stop(DEADLINE_SECONDS)
+            async with serving(listen=address) as next_one:
+                await until(lambda: len(next_one.handlers.calls) > 100)
+                stop.set()
+                await asyncio.gather(*callers)
+    assert codes == {grpc.StatusCode.OK}
+
+
+async def test_a_waiting_stream_is_ended_by_the_stop() -> None:
+    async with serving() as served, connected(served.address) as channel:
+        chat = channel.stream_stream("/test.Echo/Chat")()
+        await chat.write(b"x")
+        assert await chat.read() == b"x"
+        await served.server.stop(0.05)
+        assert await chat.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def _call_until(channel: Channel, method: str, stop: asyncio.Event, codes: set[Any]) -> None:
+    while not stop.is_set():
+        one = channel.unary_unary(f"/test.Echo/{method}")(b"x", wait_for_ready=True)
+        codes.add(await one.code())
+
+
+async def _refuses_connections(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except ConnectionError:
+                return
+            writer.close()
