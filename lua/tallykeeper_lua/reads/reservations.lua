@@ -24,9 +24,9 @@
 --            places:     those of the reservations that pass, as the index has them
 --            texts:      their texts
 --
--- The store does nothing else while it reads. Measured with Valkey 9.1: 15 ms for 4 MiB of reservations of 100 lines, of
--- which none holds the item, which is the largest read; 8 ms for 5,000 reservations of two lines, of which none holds
--- it; 1.5 ms for a page of 1,000.
+-- The store does nothing else while it reads. Measured with Valkey 9.1: 15 ms for 4 MiB of reservations of 100 lines,
+-- of which none holds the item, which is the largest read; 8 ms for 5,000 reservations of two lines, of which none
+-- holds it; 1.5 ms for a page of 1,000.
 
 local AT_ONCE = 250 -- looked at in one step
 
