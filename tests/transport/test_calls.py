@@ -111,12 +111,16 @@ async def test_a_stream_may_fail_after_a_response(channel: Channel) -> None:
     assert await call.details() == "half way"
 
 
+async def _responses(call: Channel) -> list[bytes]:
+    return [response async for response in call]
+
+
 @pytest.mark.parametrize("method", ["Crash", "DirectCrash", "StreamCrash", "NoBytes"])
 async def test_a_defect_is_unknown_and_shows_nothing(
     channel: Channel, caplog: pytest.LogCaptureFixture, method: str
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        _ = [each async for each in channel.unary_stream(f"/test.Echo/{method}")(b"", timeout=DEADLINE_SECONDS)]
+        await _responses(channel.unary_stream(f"/test.Echo/{method}")(b"", timeout=DEADLINE_SECONDS))
     assert raised.value.code() is grpc.StatusCode.UNKNOWN
     assert "secret" not in str(raised.value.details())
     assert f"a handler of /test.Echo/{method} has failed" in caplog.text

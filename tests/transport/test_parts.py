@@ -1,7 +1,9 @@
 """The parts of the transport that work alone: metadata, deadlines, sockets, rates."""
 
 import asyncio
+import gzip
 import socket
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tallykeeper_server.transport.methods import direct
 from tallykeeper_server.transport.rates import Rate
 from tallykeeper_server.transport.server import TransportServer
 from tallykeeper_server.transport.sockets import address_of, listening_sockets
+from tallykeeper_server.transport.status import StatusError
 from tests.transport.handlers import DEADLINE_SECONDS
 
 _NAMES = st.from_regex(r"x-[a-z0-9_.-]{0,10}", fullmatch=True)
@@ -64,6 +67,17 @@ def test_messages_are_found_however_they_are_cut(messages: list[bytes], size: in
 def test_gzip_of_exactly_the_limit_is_accepted() -> None:
     packed = framed_gzip(bytes(1_000))[5:]
     assert unzipped(packed, 1_000) == bytes(1_000)
+
+
+def test_a_compression_bomb_takes_no_more_memory_than_the_limit() -> None:
+    bomb = gzip.compress(bytes(64 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(StatusError, match="larger than 100000 bytes"):
+            unzipped(bomb, 100_000)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 class _Call:
