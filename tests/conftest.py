@@ -18,7 +18,7 @@ from tests.serving import ThreadedServer, store_process
 
 _REDIS_ON_PATH = shutil.which("redis-server")
 _TESTS: Final = Path(__file__).parent
-_LONG_FOLDERS: Final = frozenset({"chaos", "faults", "files", "fuzz", "topology"})
+_LONG_FOLDERS: Final = frozenset({"chaos", "faults", "files", "fuzz", "model", "topology"})
 """The folders of tests that kill, wait, or send many messages. ``make test`` leaves them to ``make test-all``."""
 
 
