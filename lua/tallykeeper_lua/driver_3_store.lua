@@ -166,11 +166,11 @@ end
 
 -- Adds the clock of a namespace to what is written, where the time that it has come to is to be kept.
 local function keep_clock(namespace)
-  local records = #namespace.recorded > 0
+  local records, begins = #namespace.recorded > 0, namespace.emptied
   if records and not namespace.age then
-    namespace.age = 0
-    put_on_agenda(namespace, end_of_generation(namespace))
-  elseif namespace.emptied and namespace.age then
+    namespace.age, begins = 0, true
+  end
+  if begins and namespace.age then
     put_on_agenda(namespace, end_of_generation(namespace))
   end
   if records or namespace.emptied or namespace.keeps_time or #namespace.entries > 2 then

@@ -311,6 +311,35 @@ def test_what_was_recorded_is_looked_up_whatever_the_clocks_say(start: Start, cl
     assert isinstance(record, RequestRecord)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        ("SET", "expiry", "x"),
+        ("SET", "expiry:counter", "x"),
+        ("SET", "clock", "x"),
+        ("ZADD", "expiry:counter", 1, b"\xff"),
+        ("ZADD", "expiry:reservation", 1, "no state"),
+    ],
+    ids=lambda damage: f"{damage[0]} {damage[1]}",
+)
+def test_a_namespace_that_someone_else_has_written_keeps_no_other_from_being_swept(
+    start: Start, clocks: Clocks, namespace: str, raw_store: redis.Redis, damage: tuple[str, ...]
+) -> None:
+    store, other = start(), f"{namespace}.other"
+    store.apply(*reserve(other, ttl_ms=60_000))
+    store.apply(increment(namespace))
+    command, key, *values = damage
+    raw_store.execute_command(command, f"tk:{{{namespace}}}:{key}", *values)  # type: ignore[no-untyped-call]
+    for broken in (namespace.encode(), b"\xff"):
+        raw_store.execute_command("ZADD", "tk:agenda", 0, broken)  # type: ignore[no-untyped-call]
+    clocks.go_on(70_000)
+
+    store.sweep()
+
+    assert not raw_store.zcard(f"tk:{{{other}}}:expiry")
+    raw_store.zrem("tk:agenda", namespace.encode(), b"\xff")
+
+
 def test_the_parts_of_a_request_are_forgotten_together(start: Start, clocks: Clocks, namespace: str) -> None:
     store = start()
     half = RETENTION.request_ms // 2

@@ -7,8 +7,10 @@ which nothing is due costs nothing, and what a server has acknowledged is found 
 from collections.abc import Sequence
 from typing import Final, cast
 
+import structlog
+
 from tallykeeper_server.domain.durability import Durability
-from tallykeeper_server.domain.errors import OutcomeUnknownError, StoreUnavailableError, TallyError
+from tallykeeper_server.domain.errors import DefectError, OutcomeUnknownError, StoreUnavailableError, TallyError
 from tallykeeper_server.domain.levels import CounterName, LevelName, ReservationName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Mutation
 from tallykeeper_server.domain.queries import Kind
@@ -28,6 +30,8 @@ _TIDIED_AT_ONCE_MAX: Final = 500
 _APART_AT_ONCE: Final = 100
 """Namespaces ahead of this process that are looked at in one sweep: the agenda has them by times of their own."""
 
+log = structlog.get_logger()
+
 
 class Sweeper:
     """Does what is on the agenda. Several servers may do so at once: whatever is due is done by one of them."""
@@ -42,13 +46,17 @@ class Sweeper:
         self._meter = meter
         self._homes = homes
         self._apart_looked_at = 0
+        self._failed: set[str] = set()
+        """The namespaces that could not be swept the last time: each is logged once until it can."""
 
     async def sweep(self) -> int:
         """Do what is due in all namespaces; return the number of reservations that were expired.
 
+        A namespace whose keys someone else has written is logged, and keeps no other one waiting.
+
         :raises TallyError: a node was lost; what is due on others has been done.
         """
-        expired, lost = 0, dict[object, TallyError]()
+        expired, lost, failed = 0, dict[object, TallyError](), set[str]()
         for namespace in await self._due_namespaces():
             node = self._routes.node_of(keys.prefix(namespace))
             if node not in lost:
@@ -56,6 +64,11 @@ class Sweeper:
                     expired += await self.tidy(namespace)
                 except (StoreUnavailableError, OutcomeUnknownError) as error:
                     lost[node] = error
+                except TallyError as error:
+                    failed.add(namespace)
+                    if namespace not in self._failed:
+                        log.warning("a namespace cannot be swept", namespace=namespace, error=error.message)
+        self._failed = failed
         for first in lost.values():
             raise first
         return expired
@@ -65,12 +78,12 @@ class Sweeper:
 
         :raises TallyError: as Connection.call says; some of it may have been done.
         """
-        expired = await self.expire_reservations(namespace)
-        before: Sequence[LevelName] | None = None
-        names = await self._names_over(namespace)
-        while names != before:
-            await self._scripts.tidy(namespace, names)
-            before, names = names, await self._names_over(namespace) if names else names
+        try:
+            expired = await self.expire_reservations(namespace)
+            await self._forget(namespace)
+        except (ValueError, KeyError) as error:
+            message = f"the store holds what the script did not write: {error}"
+            raise DefectError(message) from error
         return expired
 
     async def expire_reservations(self, namespace: str) -> int:
@@ -91,13 +104,21 @@ class Sweeper:
             progress = count > 0
         return expired
 
+    async def _forget(self, namespace: str) -> None:
+        """Forget what has been kept for long enough in a namespace, and renew its place on the agenda."""
+        before: Sequence[LevelName] | None = None
+        names = await self._names_over(namespace)
+        while names != before:
+            await self._scripts.tidy(namespace, names)
+            before, names = names, await self._names_over(namespace) if names else names
+
     async def _due_namespaces(self) -> list[str]:
         """Return the namespaces in which something is due, and in turn those that are ahead of this process."""
         due = await self._homes.ask_in_turn(
             keys.agenda,
             lambda: ("ZRANGE", "-inf", self._clock.held_ms(), "BYSCORE", "LIMIT", 0, _TIDIED_AT_ONCE_MAX),
         )
-        names = [cast("bytes", name).decode() for name in due]
+        names = [cast("bytes", name).decode(errors="replace") for name in due]
         apart = self._clock.namespaces_apart
         first = self._apart_looked_at % len(apart) if apart else 0
         self._apart_looked_at = first + _APART_AT_ONCE
