@@ -1,4 +1,4 @@
-"""How long a server takes to start on data of several sizes: ``python -m bench.recovery 100000 1000000``.
+"""Measures the time that a server takes to start on data of several sizes: ``python -m bench.recovery 100000 1000000``.
 
 Each size is measured twice: with the file as changes were appended to it, and after the store has rewritten it. The
 times are those of a start on the data, less those of a start on none: until the server serves, and what the store's
@@ -62,7 +62,7 @@ def _server(data_dir: Path) -> Iterator[tuple[str, float]]:
 
 
 async def _fill(target: str, size: int) -> None:
-    """Set so many stock levels, each by a change of its own."""
+    """Set a number of stock levels, each by its own change."""
     async with AsyncClient(target, namespace="recovery") as client:
         for first in range(0, size, _BATCH):
             names = range(first, min(first + _BATCH, size))

@@ -1,4 +1,4 @@
-"""How rows of stock become batches, and how these are sent: several at once, and each counted once.
+"""Turns rows of stock into batches and sends these: several at once, and each counted once.
 
 Which rows are in a batch depends on the file and the options alone, and so does its request id within one import: to
 continue an import sends the same batches again, and those that were applied change nothing.
@@ -20,16 +20,16 @@ from tallykeeper_client.commands.stock_file import BadRow, Row
 from tallykeeper_client.errors import Overloaded
 
 OPERATIONS_MAX: Final = 500
-"""How many operations a batch has, at most: half of what the contract allows, so that others are soon served."""
+"""The maximum number of operations in a batch: half of the contract's, so that others are soon served."""
 
 ATOMIC_OPERATIONS_MAX: Final = 1000
-"""How many operations the contract allows in one batch."""
+"""The number of operations that the contract allows in one batch."""
 
 IN_FLIGHT_MAX: Final = 4
-"""How many batches are under way at once."""
+"""The number of batches under way at once."""
 
 _OVERLOADED_MAX: Final = 30
-"""How often a batch is sent again that met a server with too much to do."""
+"""The number of times that a batch is sent again to a server that has too much to do."""
 
 Level: TypeAlias = tuple[str, str]
 """An item and its location."""
@@ -37,7 +37,7 @@ Level: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What becomes of a row: on_hand is set or, if ``adds``, added. ``location`` is that of rows that name none."""
+    """The effect of a row: on_hand is set or, if ``adds``, added. ``location`` is that of rows that name none."""
 
     adds: bool
     location: str = ""
@@ -111,7 +111,7 @@ class Batch:
     """Each row that is sent, with how many operations it has become."""
     operations: list[Operation] = field(default_factory=list)
     levels: set[Level] = field(default_factory=set)
-    """What the operations change."""
+    """The levels that the operations change."""
 
     def take(self, row: Row | BadRow, plan: Plan) -> None:
         """Put one more row into it."""

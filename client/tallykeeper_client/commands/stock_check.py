@@ -23,9 +23,9 @@ from tallykeeper_client.commands.target_file import written
 from tallykeeper_client.errors import TallykeeperError
 
 _LEVELS_COMPARED_MAX: Final = 100_000
-"""How many levels a namespace may have whose names are compared with those of a file of any size."""
+"""The number of levels up to which a namespace's names are compared with those of a file of any size."""
 _LEVELS_PER_ROW: Final = 10
-"""How many levels for each row are compared in any case."""
+"""The number of levels for each row that are compared in any case."""
 _DRY_RUN_TIMEOUT_SECONDS: Final = 2.0
 
 
@@ -45,7 +45,7 @@ class FileCheck:
     survey: Survey = field(init=False)
     header: Header = field(init=False)
     doubts: int = field(init=False, default=0)
-    """How many warnings there are."""
+    """The number of warnings."""
     _encoding: str = field(init=False)
     _encoding_words: str = field(init=False)
     _rejects: Rejects | None = field(init=False, default=None)

@@ -19,7 +19,7 @@ from tallykeeper_client.commands.streams import check_output
 from tallykeeper_client.commands.target_file import written
 
 _FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", PROTECTION)
-"""What a name begins with that a spreadsheet takes for a formula, and the sign that protects it from that."""
+"""The beginnings of names that a spreadsheet takes for formulas, and the sign that protects such a name."""
 
 
 @click.command("export", epilog=EXIT_CODES)

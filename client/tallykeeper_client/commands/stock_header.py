@@ -33,7 +33,7 @@ class HeaderError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """What is known of a file before it is read; what is None or empty is detected.
+    """The known facts of a file before it is read; a fact that is None or empty is detected.
 
     ``columns`` gives columns the names that the file has for them, as in ``{"item": "SKU"}``.
     """
@@ -55,7 +55,7 @@ class Header:
 
     @property
     def width_min(self) -> int:
-        """How many cells a row has at least: columns without a name at the end of the first line may be missing."""
+        """The minimum number of cells in a row: columns without a name at the end of the first line may be missing."""
         return max(at for at, cell in enumerate(self.cells) if cell) + 1
 
     @property
@@ -142,7 +142,7 @@ def _columns(cells: Sequence[str], form: Form, where: str) -> Sequence[str]:
 
 
 def _column(cell: str, renamed: Mapping[str, str], form: Form) -> str | None:
-    """Return what a column holds, nothing if it is ignored, and None if it is unknown."""
+    """Return the meaning of a column, an empty text if it is ignored, and None if it is unknown."""
     name = normal(cell)
     if name in renamed:
         return renamed[name]

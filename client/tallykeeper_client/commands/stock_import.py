@@ -33,7 +33,7 @@ from tallykeeper_client.errors import RequestIdReused, TallykeeperError
 
 _REASON: Final = "import"
 _REQUEST_ID_MAX: Final = 48
-"""How long a --request-id of an import may be: the number of a row follows it, and 64 characters are allowed."""
+"""The maximum length of a --request-id of an import: the number of a row follows it, and 64 characters are allowed."""
 _TEXT_BYTES_MAX: Final = {"reason": 64, "reference": 256}
 
 

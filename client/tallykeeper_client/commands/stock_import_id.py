@@ -66,7 +66,7 @@ class ImportId:
 
     @property
     def age_seconds(self) -> float:
-        """How long ago the import began, by this machine's clock."""
+        """The time since the import began, by this machine's clock."""
         return time.time() - self.began_seconds
 
     def __str__(self) -> str:

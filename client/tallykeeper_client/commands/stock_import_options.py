@@ -18,7 +18,7 @@ _TAB: Final = "\\t"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOptions:
-    """What the command line says about an import."""
+    """The options of an import."""
 
     location: str
     adds: bool
@@ -36,7 +36,7 @@ class ImportOptions:
 
     @property
     def of_import(self) -> Sequence[object]:
-        """What a continued import must have in common with the interrupted one."""
+        """The options that a continued import must share with the interrupted one."""
         return (
             self.location,
             self.adds,

@@ -1,4 +1,4 @@
-"""How far an import is: rows, rows in a second and the time that is left, on a terminal alone."""
+"""Shows the progress of an import: rows, rows in a second and the time that is left, on a terminal alone."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

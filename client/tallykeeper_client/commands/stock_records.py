@@ -15,7 +15,7 @@ LINE_CHARACTERS_MAX: Final = 131_072
 """The longest line. What follows on a longer one is passed over, so that memory does not grow with it."""
 
 _JOINED_LINES_MAX: Final = 200
-"""How many lines one record may have."""
+"""The maximum number of lines in one record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class Record:
     cells: Sequence[str]
     flaw: str = ""
     flawed_cell: int | None = None
-    """Which cell is flawed, from 0, where that is known."""
+    """The index of the flawed cell, from 0, where that is known."""
 
 
 @dataclass(slots=True)
 class _Cells:
-    """What one line, or some together, were split into."""
+    """The cells of one line, or of several lines together."""
 
     cells: list[str]
     unclosed: bool = False

@@ -27,7 +27,7 @@ WITHOUT ROWID;
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which levels: those of some locations, in their order, or of all if there are none, and of items by prefix."""
+    """The selected levels: those of some locations, in their order, or of all locations, and of items by prefix."""
 
     locations: tuple[str, ...]
     item_prefix: str

@@ -13,7 +13,7 @@ _NO_FIELDS: Final[HeaderFields] = ()
 
 
 class Call:
-    """What a handler may know of a call and do with it besides its messages."""
+    """A call without its messages, as a handler sees it."""
 
     __slots__ = (
         "_callbacks",

@@ -33,10 +33,10 @@ from tallykeeper_server.transport.shared import Shared
 from tallykeeper_server.transport.status import Code, HeaderFields, StatusError
 
 _WRITE_BYTES: Final = 256 << 10
-"""How much is taken from the engine at once, so that a full socket stops the rest."""
+"""The bytes that are taken from the engine at once, so that a full socket stops the rest."""
 _DRAIN_PING: Final = b"draining"
 _DRAIN_SECONDS: Final = 2.0
-"""How long new streams are accepted after the first GOAWAY if its PING is not answered."""
+"""The time for which new streams are accepted after the first GOAWAY if its PING is not answered."""
 _STOPPING: Final = StatusError(Code.UNAVAILABLE, "the server stops")
 
 log = logging.getLogger(__name__)
@@ -242,7 +242,7 @@ class Connection(asyncio.Protocol):
             self.schedule_flush()
 
     def room(self, exchange: Exchange) -> Awaitable[None] | None:
-        """Return what to await until a call may write more; None if it may now."""
+        """Return an awaitable that ends when a call may write more; None if it may now."""
         return self._outflow.room(exchange)
 
     def _refuse(self, event: RequestReceived, fields: HeaderFields, body: bytes = b"") -> None:

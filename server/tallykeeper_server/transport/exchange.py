@@ -51,7 +51,7 @@ class Outlet(Protocol):
         """Count bytes of requests that are held; a negative number gives them back."""
 
     def room(self, exchange: "Exchange") -> Awaitable[None] | None:
-        """Return what to await until a call may write more; None if it may now."""
+        """Return an awaitable that ends when a call may write more; None if it may now."""
 
 
 class Exchange(Call):

@@ -91,7 +91,7 @@ def framed_gzip(message: bytes) -> bytes:
 
 
 def unzipped(body: bytes, bytes_max: int) -> bytes:
-    """Return what gzip holds.
+    """Return the bytes that gzip holds.
 
     :raises StatusError: it holds more than ``bytes_max``, which is found out without taking more memory than that, or
         it is not gzip.

@@ -125,7 +125,7 @@ class Engine:
         return connection.events()
 
     def events(self) -> list[Event]:
-        """Return what has happened by sending: streams that closed."""
+        """Return the events that sending caused: streams that closed."""
         return self._connection.events()
 
     @property

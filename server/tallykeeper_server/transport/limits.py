@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportLimits:
-    """What peers may use. A peer beyond a limit gets the protocol's own error, which costs less than a call."""
+    """The limits for peers. A peer beyond a limit gets the protocol's own error, which costs less than a call."""
 
     connections_max: int = 20_000
     """Connections at a time. Each takes some 20 KiB and a file descriptor. One more is closed at once."""
@@ -32,7 +32,7 @@ class TransportLimits:
     unread_response_bytes_max: int = 256 << 20
     """The same for all connections. The connection with the most is ended when there are more."""
     stalled_seconds: float = 60.0
-    """How long responses may wait on a connection whose peer reads nothing at all, until it is ended."""
+    """The time that responses may wait on a connection whose peer reads nothing, until it is ended."""
     write_buffer_bytes: int = 64 << 10
     """Bytes that a streaming response puts in line before it waits for the peer to read."""
     resets_per_second: int = 2_000
@@ -52,7 +52,7 @@ class TransportLimits:
     retry_after_ms: int = 200
     """The pushback that a refused call gets: when a retry makes sense."""
     check_seconds: float = 1.0
-    """How often the limits in time are looked at, and how late they may take effect."""
+    """The interval at which limits in time are checked, and the delay with which they may take effect."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:

@@ -1,4 +1,4 @@
-"""What a peer may do only so often, because it costs work and brings no call."""
+"""The frames that a peer may send at a limited rate, because they cost work and bring no call."""
 
 from dataclasses import dataclass
 

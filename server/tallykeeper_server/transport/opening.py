@@ -36,7 +36,7 @@ _NO_TRAILERS: Final = (
 
 
 class Opening(NamedTuple):
-    """What the header fields of a call say besides its metadata."""
+    """The header fields of a call that are not its metadata."""
 
     timeout_seconds: float
     gzip_requests: bool
@@ -56,7 +56,7 @@ def http_refusal(fields: Mapping[bytes, bytes]) -> tuple[HeaderFields, bytes] | 
 
 
 def opening_of(fields: Mapping[bytes, bytes]) -> Opening:
-    """Return what a call asks for.
+    """Return the opening of a call.
 
     :raises StatusError: it cannot be read, or is not known here.
     """

@@ -19,7 +19,7 @@ class Outflow:
         self._cut_short: list[int] = []
 
     def room(self, exchange: Exchange) -> Awaitable[None] | None:
-        """Return what to await until a call may write more; None if it may now."""
+        """Return an awaitable that ends when a call may write more; None if it may now."""
         if self._engine.queued(exchange.stream_id) <= self._high:
             return None
         waiter = self._blocked[exchange] = self._loop.create_future()

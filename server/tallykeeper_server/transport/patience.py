@@ -1,4 +1,4 @@
-"""How long a peer may take, looked at for each connection about once a second."""
+"""The time that a peer may take, checked for each connection about once a second."""
 
 from typing import Final
 

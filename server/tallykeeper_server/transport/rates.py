@@ -1,4 +1,4 @@
-"""How often a peer does something that costs the server work and brings no call."""
+"""The rate at which a peer does something that costs the server work and brings no call."""
 
 
 class Rate:

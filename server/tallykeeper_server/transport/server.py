@@ -59,7 +59,7 @@ class TransportServer:
 
     @property
     def connections(self) -> int:
-        """How many connections there are, with those in their TLS handshake."""
+        """The number of connections, with those in their TLS handshake."""
         return self._shared.connections
 
     @property
