@@ -71,11 +71,11 @@ async def test_the_rest_of_what_is_begun_is_taken_however_many_wait() -> None:
     made = Made()
     calls = made.submit("a1")
     await asyncio.sleep(0)
-    made.lanes.check_room()
+    made.lanes.backlog.check_room()
     calls += made.submit("a2", "b1", "b2", "b3")
 
     with pytest.raises(OverloadedError):
-        made.lanes.check_room()
+        made.lanes.backlog.check_room()
     deadline = asyncio.get_running_loop().time() + 10.0
     calls.append(made.lanes.submit("c1", deadline=deadline, may_resend=False, is_begun=True))
 

@@ -67,14 +67,22 @@ class Backlog:
     items_max: int
     load: int = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no more may wait."""
+        return self.load >= self.items_max
+
     def check_room(self) -> None:
         """Return if more may wait.
 
         :raises OverloadedError: as much waits as may.
         """
-        if self.load >= self.items_max:
-            message = f"{self.load} calls are waiting for the store already; try again later"
-            raise OverloadedError(message)
+        if self.is_full:
+            raise self.refusal()
+
+    def refusal(self) -> OverloadedError:
+        """Return the refusal of a call for which there is no room."""
+        return OverloadedError(f"{self.load} calls are waiting for the store already; try again later")
 
 
 class Lane(Generic[Item, Result]):
