@@ -18,6 +18,7 @@ from tallykeeper_server.rpc.overload import Overload
 from tallykeeper_server.transport.call import Call
 from tallykeeper_server.transport.peers import Peer
 from tallykeeper_server.transport.status import Code
+from tests.engine.turns import let_lanes_send
 
 LIMITS = LaneLimits(batch_items_max=2, waiting_items_max=6, pause_seconds=0.0, second_items_min=1_000)
 WAITING = (1, 1, 1, 1, 1, 10)
@@ -59,7 +60,7 @@ async def full_engine(store: HeldStore) -> tuple[Engine, list[Applying]]:
     for count in (BATCH_PART_OPERATIONS + 1, *WAITING):
         batch = Batch(namespace="shop", mutations=increments(count), request_id="", atomic=count in WAITING)
         batches.append(asyncio.create_task(engine.apply_batch(batch, deadline=deadline)))
-        await asyncio.sleep(0)
+        await let_lanes_send()
     return engine, batches
 
 
