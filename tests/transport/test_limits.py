@@ -1,6 +1,7 @@
 """Each limit: a peer beyond it gets the protocol's own error, and others are served."""
 
 import asyncio
+import gzip
 
 import pytest
 
@@ -136,6 +137,21 @@ async def test_rapid_resets_end_the_connection() -> None:
             assert (await peer.goaway())[1:] == (ENHANCE_YOUR_CALM, "too_many_resets")
             assert await peer.closed()
         await until(lambda: served.server.connections == 0)
+        await assert_serves(served)
+
+
+async def test_compression_bombs_are_refused_and_end_the_connection() -> None:
+    limits = TransportLimits(message_bytes_max=100_000, oversized_messages_per_second=3)
+    bomb = gzip.compress(bytes(10_000_000))
+    prefix = b"\1" + len(bomb).to_bytes(4, "big")
+    async with serving(limits=limits) as served, raw_peer(served.address) as peer:
+        peer.greet()
+        for stream in range(1, 8, 2):
+            peer.send(call(_UNARY, bomb, stream=stream, prefix=prefix, grpc_encoding="gzip"))
+        assert (await peer.of(HEADERS, stream=1)).ends_stream
+        assert (await peer.goaway())[1:] == (ENHANCE_YOUR_CALM, "too_many_oversized_messages")
+        assert await peer.closed()
+        assert not served.handlers.calls
         await assert_serves(served)
 
 

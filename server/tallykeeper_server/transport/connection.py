@@ -228,6 +228,10 @@ class Connection(asyncio.Protocol):
             self._flushing = True
             self.shared.loop.call_soon(self.flush)
 
+    def count_oversized(self) -> None:
+        """Count a compressed message that was too large, and end the connection if there were too many."""
+        self._count(self._offences.oversized)
+
     def hold(self, change: int) -> None:
         """Count bytes of requests that are held; a negative number gives them back."""
         if self._inflow.hold(change):

@@ -41,6 +41,9 @@ class TransportLimits:
     """PINGs since the last response. Between responses clients measure the path with PINGs, and these are free."""
     control_frames_per_second: int = 2_000
     """SETTINGS, empty DATA, and reads that bring no event: each costs work and none brings a call."""
+    oversized_messages_per_second: int = 10
+    """Compressed messages that are above message_bytes_max when they are decompressed. Each costs the milliseconds that
+    it takes to decompress as many bytes."""
     idle_seconds: float = 3_600.0
     """Without a call under way. Clients connect again when they need to."""
     keepalive_seconds: float = 60.0
