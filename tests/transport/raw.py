@@ -46,6 +46,10 @@ class RawPeer:
         self._writer.write(b"".join(frames))
         return self
 
+    async def flushed(self) -> None:
+        """Return when the socket has room for more."""
+        await self._writer.drain()
+
     def greet(self, settings: bytes = b"") -> Self:
         return self.send(PREFACE, frame(SETTINGS, settings), frame(SETTINGS, flags=ACK))
 
