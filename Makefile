@@ -27,7 +27,7 @@ compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen run demo test test-all lint bench overload chaos files conformance check lock clean
+.PHONY: help setup gen run demo test test-all lint bench chaos files conformance check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
@@ -81,13 +81,9 @@ lint: $(INSTALLED) ## check Python, Lua and protos without running them, and tha
 		diff -r -x '*.proto' -x '__init__.py' -x '__pycache__' -x 'py.typed' "$$fresh" protos || { \
 		echo 'The generated code is not what the protos give: run make gen.' >&2; exit 1; }
 
-bench: $(INSTALLED) ## measure, in ten minutes at most, and write the results to bench/results (ARGS=--quick: in two)
+bench: $(INSTALLED) ## measure, in 15 minutes at most, and write the results to bench/results (ARGS=--quick: in three)
 	@$(PYTHON) tools/install.py bench $$({ command -v cc || command -v gcc || command -v clang; } >/dev/null || echo compiler)
 	@$(BIN)/python -m bench $(ARGS)
-
-overload: $(INSTALLED) ## offer ten times what a server can do, and see what is left of its peak, in a minute
-	@$(PYTHON) tools/install.py bench $$({ command -v cc || command -v gcc || command -v clang; } >/dev/null || echo compiler)
-	@$(BIN)/python -m bench.overload
 
 chaos: $(INSTALLED) ## inject faults under load and judge the answers (ARGS="--seconds 600": longer, ARGS=--planted)
 	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || \
