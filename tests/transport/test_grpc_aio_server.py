@@ -12,7 +12,6 @@ import pytest
 from cryptography import x509
 
 from tallykeeper_server.authority import make_certificates
-from tallykeeper_server.transport.call import Call
 from tallykeeper_server.transport.shared import Admit
 from tallykeeper_server.transport.status import Code, StatusError
 from tests.support.grpc_aio_server import aio_servers
@@ -130,7 +129,7 @@ async def test_a_later_reply_and_a_later_failure_reach_the_caller() -> None:
 
 
 async def test_a_refused_call_does_not_begin() -> None:
-    def refuse(_: Call) -> StatusError:
+    def refuse(_: str) -> StatusError:
         return StatusError(Code.RESOURCE_EXHAUSTED, "no room", (("grpc-retry-pushback-ms", "200"),))
 
     async with _connected(admit=refuse) as (channel, handlers):

@@ -23,7 +23,7 @@ from tests.fuzz.frames import (
     packed,
 )
 from tests.transport.handlers import Serving, connected, serving, until
-from tests.transport.raw import ENHANCE_YOUR_CALM, REFUSED_STREAM, SETTINGS_TIMEOUT, raw_peer
+from tests.transport.raw import ENHANCE_YOUR_CALM, REFUSED_STREAM, SETTINGS_TIMEOUT, Frame, RawPeer, raw_peer
 
 _SOON = TransportLimits(check_seconds=0.02).check_seconds
 _UNARY = "/test.Echo/Unary"
@@ -86,6 +86,43 @@ async def test_streams_beyond_the_limit_end_the_connection_of_a_peer_that_knows_
             peer.send(call(_WAIT, b"", stream=stream))
         assert (await peer.goaway()).code == 1
         await until(lambda: served.handlers.cancelled == len(served.handlers.calls))
+
+
+async def test_connections_share_the_calls_of_the_server() -> None:
+    limits = TransportLimits(streams_per_connection_max=100, streams_max=128)
+    async with serving(limits=limits) as served, raw_peer(served.address) as first:
+        assert streams_max_of(await first.greet().of(SETTINGS)) == 100
+        async with raw_peer(served.address) as second:
+            assert streams_max_of(await second.greet().of(SETTINGS)) == 64
+            assert await streams_max_after(first) == 64
+        await until(lambda: served.server.connections == 1)
+        assert await streams_max_after(first) == 100
+
+
+async def test_streams_that_last_take_nothing_of_a_connections_share() -> None:
+    limits = TransportLimits(streams_per_connection_max=100, streams_max=1)
+    async with serving(limits=limits) as served, raw_peer(served.address) as peer:
+        least = streams_max_of(await peer.greet().of(SETTINGS))
+        peer.send(call("/test.Echo/Flood", b"x"))
+        assert await streams_max_after(peer) == least + 1
+
+
+def streams_max_of(settings: Frame) -> int:
+    """Return SETTINGS_MAX_CONCURRENT_STREAMS."""
+    (value,) = (
+        settings.payload[at + 2 : at + 6]
+        for at in range(0, len(settings.payload), 6)
+        if settings.payload[at : at + 2] == b"\0\3"
+    )
+    return int.from_bytes(value, "big")
+
+
+async def streams_max_after(peer: RawPeer) -> int:
+    """Return the limit in the next SETTINGS that is no acknowledgement, and acknowledge it."""
+    while (settings := await peer.of(SETTINGS)).flags & ACK:
+        pass
+    peer.send(frame(SETTINGS, flags=ACK))
+    return streams_max_of(settings)
 
 
 async def test_metadata_above_the_limit_fails_its_call_alone() -> None:

@@ -142,6 +142,10 @@ class Engine:
         """Send PING with 8 bytes, which PingAcknowledged returns."""
         self._connection.ping(data)
 
+    def limit_streams(self, streams_max: int) -> None:
+        """Change SETTINGS_MAX_CONCURRENT_STREAMS; streams that are open stay (RFC 9113, section 5.1.2)."""
+        self._connection.update_settings({ngh2.Setting.MAX_CONCURRENT_STREAMS: streams_max})
+
     def announce_shutdown(self) -> None:
         """Send the first GOAWAY of a graceful shutdown, which refuses nothing yet (RFC 9113, section 6.8)."""
         self._connection.send_shutdown_notice()

@@ -16,6 +16,9 @@ class TransportLimits:
     streams_per_connection_max: int = 1_000
     """Calls under way on one connection (SETTINGS_MAX_CONCURRENT_STREAMS). One more is reset with REFUSED_STREAM; a
     peer that has acknowledged the limit is disconnected with PROTOCOL_ERROR."""
+    streams_max: int = 10_000
+    """Calls under way on all connections of the server. Each connection's limit is its share, so that clients wait on
+    their own side with calls that the server could only refuse."""
     header_list_bytes_max: int = 16 << 10
     """Bytes of a call's header fields, each with 32 more (RFC 9113, section 10.5.1). A longer list fails its call with
     RESOURCE_EXHAUSTED; four times as much ends the connection."""

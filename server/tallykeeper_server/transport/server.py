@@ -31,7 +31,7 @@ class TransportServer:
         admit: Admit | None = None,
         explain: Explain | None = None,
     ) -> None:
-        """Offer methods. ``admit`` looks at each call before its payload is read, and may return a refusal.
+        """Offer methods. ``admit`` takes the path of each call before it is read any further, and may return a refusal.
 
         ``explain`` takes the transport's own refusals, NoRoomError and MessageTooLargeError, and returns what the
         caller gets in their place, such as an error with details.
