@@ -27,7 +27,7 @@ compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen run demo test test-all lint bench chaos files conformance check lock clean
+.PHONY: help setup gen run demo test test-all test-long lint bench chaos files conformance check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
@@ -65,6 +65,9 @@ test: lint ## lint, then run the tests that are quick, in less than five minutes
 
 test-all: lint ## lint, then run all tests, faults and fuzzing included, and measure their coverage
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+test-long: $(INSTALLED) ## run the tests that make test leaves out: faults, fuzzing, clusters, the model
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m long $(ARGS)
 
 lint: $(INSTALLED) ## check Python, Lua and protos without running them, and that the generated code is current
 	@$(BIN)/ruff check
