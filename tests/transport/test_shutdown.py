@@ -1,13 +1,15 @@
 """How the server stops: every call that has begun is finished, and no caller sees CANCELLED."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
 
-from tests.fuzz.frames import ACK, DATA, PING, call, frame
+from tallykeeper_server.transport.http2 import Engine, ErrorCode
+from tests.fuzz.frames import ACK, DATA, GO_AWAY, PING, PREFACE, SETTINGS, call, frame
 from tests.transport.handlers import DEADLINE_SECONDS, Channel, connected, serving, until
 from tests.transport.raw import raw_peer
 
@@ -44,6 +46,40 @@ async def test_a_drain_says_goaway_twice_and_takes_calls_in_between() -> None:
         assert await peer.closed()
         await stopping
         assert len(served.handlers.calls) == 2
+
+
+async def test_a_peer_that_leaves_during_a_drain_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """The Rust h2 crate answers the first GOAWAY with its own, beside the acknowledgement of the PING."""
+    async with serving() as served, raw_peer(served.address) as peer:
+        peer.greet()
+        await peer.of(SETTINGS)
+        stopping = asyncio.create_task(served.server.stop(DEADLINE_SECONDS))
+        ping = await peer.of(PING)
+        peer.send(frame(PING, ping.payload, flags=ACK), frame(GO_AWAY, bytes(8)))
+        assert await peer.closed()
+        await stopping
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda engine: engine.ping(b"draining"),
+        Engine.announce_shutdown,
+        Engine.refuse_new_streams,
+        lambda engine: engine.terminate(ErrorCode.ENHANCE_YOUR_CALM, b"too many"),
+    ],
+    ids=["ping", "announce_shutdown", "refuse_new_streams", "terminate"],
+)
+async def test_nothing_is_sent_to_a_peer_that_has_ended_the_connection(send: Callable[[Engine], None]) -> None:
+    limits = {"streams_max": 1, "stream_window_bytes": 1 << 16, "connection_window_bytes": 1 << 16}
+    engine = Engine(**limits, header_list_bytes_max=1 << 14)
+    engine.receive(PREFACE + frame(SETTINGS))
+    engine.outgoing(1 << 20)
+    engine.receive(frame(SETTINGS, flags=ACK) + frame(GO_AWAY, bytes(8)))
+    send(engine)
+    assert engine.ended
+    assert not engine.outgoing(1 << 20)
 
 
 async def test_calls_that_outlast_the_grace_end_unavailable() -> None:
