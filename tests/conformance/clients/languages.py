@@ -51,7 +51,7 @@ def _build_go() -> Sequence[str]:
 def _build_java() -> Sequence[str]:
     folder = _sources("java")
     _copy(_PROTOS, folder / "protos", "*.proto")
-    _run("mvn", "--batch-mode", "--quiet", "compile", folder=folder)
+    _run("mvn", "--batch-mode", "--quiet", "-Dstyle.color=never", "compile", folder=folder)
     classes = os.pathsep.join((str(folder / "target" / "classes"), str(folder / "target" / "libraries" / "*")))
     return ["java", "-cp", classes, "Load"]
 

@@ -50,7 +50,7 @@ class Security:
 
 def securities(folder: Path) -> tuple[Security, ...]:
     """Make certificates in a folder, and return plaintext, TLS and mutual TLS."""
-    subprocess.run([TALLYKEEPER, "certificates", folder, "--client", "load"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([TALLYKEEPER, "certificates", folder, "--client", "load"], check=True, capture_output=True)
     ca, certificate, key = (str(folder / name) for name in ("ca.pem", "load.pem", "load.key"))
     tls = ("--tls-certificate", str(folder / "server.pem"), "--tls-key", str(folder / "server.key"))
     return (
