@@ -1,6 +1,7 @@
 """Runs other projects' suites against the transport: connectconformance, h2spec and grpc-go's interoperability client.
 
-They are built with Go, in the versions below. Where there is no ``go`` on PATH, this says so and succeeds.
+They are built with Go, in the versions below. Where there is no ``go`` on PATH, this says so. Then the clients of five
+languages run against a server whose workers are replaced (`clients`).
 """
 
 import os
@@ -13,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 from xml.etree import ElementTree as ET
+
+from tests.conformance.clients import __main__ as clients
 
 _HERE: Final = Path(__file__).parent
 _ROOT: Final = _HERE.parent.parent
@@ -47,6 +50,10 @@ _CASE_SECONDS: Final = 60
 
 def main() -> int:
     """Run them all; return the number of suites that failed."""
+    return _suites_of_others() + bool(clients.main())
+
+
+def _suites_of_others() -> int:
     go = shutil.which("go")
     if go is None:
         print("There is no go on PATH: connectconformance, h2spec and grpc-go's interoperability client were not run.")

@@ -84,6 +84,10 @@ class RawPeer:
         """Return the code with which the server resets a stream."""
         return int.from_bytes((await self.of(RESET, stream=stream)).payload, "big")
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+
     async def closed(self) -> bool:
         """Read until the server has closed."""
         while await self.next() is not None:
