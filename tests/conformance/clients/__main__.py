@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.conformance.building import NoPackagesError
 from tests.conformance.clients.languages import LANGUAGES
 from tests.conformance.clients.rolling import RESTARTS, roll, securities
 
@@ -35,6 +36,8 @@ def _built(chosen: Collection[str]) -> tuple[Mapping[str, Sequence[str]], int]:
         print(f"clients: building the program of {language.client} …", flush=True)
         try:
             commands[language.name] = language.build()
+        except NoPackagesError as error:
+            print(f"clients: {language.client} is left out: its packages cannot be had: {error}", flush=True)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             print(f"clients: the program of {language.client} cannot be built: {error}", flush=True)
             failed += 1

@@ -2,18 +2,18 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.conformance.building import build
+
 _HERE: Final = Path(__file__).parent
 _ROOT: Final = _HERE.parents[2]
 _PROTOS: Final = _ROOT / "protos"
 _BUILT: Final = _ROOT / ".venv" / "conformance" / "clients"
-_BUILD_SECONDS: Final = 900
 _GO_MODULE: Final = "github.com/tallykeeper/tallykeeper"
 
 
@@ -28,7 +28,7 @@ class Language:
     tools: Sequence[str]
     """The programs that must be on PATH."""
     build: Callable[[], Sequence[str]]
-    """Builds it and returns its command. Raises subprocess.CalledProcessError."""
+    """Builds it and returns its command. Raises NoPackagesError and subprocess.CalledProcessError."""
 
     def missing(self) -> list[str]:
         """Return the tools that are not on PATH."""
@@ -113,5 +113,4 @@ def _protoc(*options: str, folder: Path, environment: Mapping[str, str] | None =
 
 
 def _run(*command: str, folder: Path, environment: Mapping[str, str] | None = None) -> None:
-    variables = {**os.environ, **(environment or {})}
-    subprocess.run(command, cwd=folder, env=variables, check=True, timeout=_BUILD_SECONDS)
+    build(command, folder=folder, environment=environment)
