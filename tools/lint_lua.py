@@ -18,7 +18,7 @@ from tools.lua_tree import Node, is_field_name, parse, parts, text_of, walk
 BOUNDED_ITERATORS: Final = ("ipairs", "pairs", "string.gmatch")
 HEADER_SECTIONS: Final = ["keys", "arguments", "statuses"]
 REDIS_CALLS: Final = ("redis.call", "redis.pcall")
-DRIVER: Final = "driver_"
+DRIVER: Final = "driver"
 READ_SHEBANGS: Final = ("#!lua flags=no-writes", "#!lua flags=no-writes,allow-cross-slot-keys")
 
 
@@ -38,13 +38,13 @@ def faults(fragments: Sequence[Fragment]) -> list[str]:
         (fragment.name, line) for fragment in fragments for line, _ in enumerate(fragment.text.split("\n"), start=1)
     ]
     root = parse(tallykeeper_lua.joined(fragments))
-    driver_row = next(row for row, (name, _) in enumerate(places) if name.startswith(DRIVER))
+    driver_row = next(row for row, (name, _) in enumerate(places) if name.startswith(f"{DRIVER}/"))
     found = [
         (node.start_point.row, message)
         for node, message in chain(_construct_faults(root), _redis_faults(root, driver_row), name_faults(root))
     ]
     for fragment in fragments:
-        if tallykeeper_lua.is_operation(fragment.name):
+        if fragment.operation:
             row = places.index((fragment.name, 1))
             found += [(row, message) for message in _operation_faults(fragment)]
     return ["{}:{}: {}".format(*places[row], message) for row, message in sorted(found)]
@@ -101,7 +101,7 @@ def _operation_faults(fragment: Fragment) -> Iterator[str]:
         return
 
     root = parse(fragment.text)
-    name = f"operations.{fragment.name.removesuffix('.lua')}"
+    name = f"operations.{fragment.operation}"
     assigned = [text_of(parts(part)[0]) for part in parts(root) if part.type == "assignment_statement"]
     if assigned != [name]:
         yield f"the file assigns {', '.join(assigned) or 'nothing'}, and not {name} alone"

@@ -1,59 +1,66 @@
-"""The Lua scripts of Tallykeeper: finds their files, and puts those of the script that changes counts together.
+"""The Lua scripts of Tallykeeper: finds their files, and assembles the script that changes levels.
 
-What the scripts mean is said in the files themselves; what runs them is the server's store.
+The files themselves say what the scripts mean. The server's store runs them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from itertools import groupby
+from typing import Final
 
-_PRELUDE = "prelude.lua"
-_KIND = "kind_"
-_DRIVER = "driver_"
-_READS = "reads"
+_PRELUDE: Final = "prelude.lua"
+_DRIVER: Final = "driver"
+_STAGES: Final = ("prefetch.lua", "execute.lua", "store.lua")
+_LEVEL: Final = "level.lua"
+_READS: Final = "reads"
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One Lua file: its name, such as ``stock_decrement.lua``, and its text."""
+    """One Lua file: its path in this package, such as ``stock/decrement.lua``, and its text."""
 
     name: str
     text: str
 
+    @property
+    def folder(self) -> str:
+        """The folder of the file: the kind of level that it is about, ``driver``, or empty for the prelude."""
+        return self.name.rpartition("/")[0]
+
+    @property
+    def operation(self) -> str:
+        """The name by which mutations call the operation in the file; empty if the file holds no operation."""
+        folder, _, file = self.name.rpartition("/")
+        if folder in {"", _DRIVER} or file == _LEVEL:
+            return ""
+        return f"{folder}_{file.removesuffix('.lua')}"
+
 
 def fragments() -> tuple[Fragment, ...]:
-    """Return the files in the order in which they make up the script.
+    """Return the files in the order in which they make up the script that changes levels.
 
-    The prelude is first, then come the kinds of level, each with the operations on it, and the driver's files: every
-    file of the package that is none of the others is an operation. A file that is added is part of the script.
+    The prelude is first. Then comes each kind of level with its operations, and last the driver. Every other file in
+    the folder of a kind is an operation, so a file that is added is part of the script.
     """
-    texts = {
-        entry.name: entry.read_text(encoding="utf-8")
-        for entry in files(__name__).iterdir()
-        if entry.name.endswith(".lua")
-    }
-    return tuple(Fragment(name, texts[name]) for name in sorted(texts, key=_place_of))
+    package = files(__name__)
+    folders = {entry.name for entry in package.iterdir() if entry.is_dir()}
+    found = [Fragment(_PRELUDE, package.joinpath(_PRELUDE).read_text(encoding="utf-8"))]
+    for folder in sorted(folders - {_DRIVER, _READS}):
+        found += sorted(_files_in(package, folder), key=lambda file: (not file.name.endswith(f"/{_LEVEL}"), file.name))
+    found += sorted(_files_in(package, _DRIVER), key=lambda file: _STAGES.index(file.name.rpartition("/")[2]))
+    return tuple(found)
 
 
 def read_scripts() -> tuple[Fragment, ...]:
-    """Return the files in ``reads/``: each is a script of its own, which changes nothing."""
-    entries = sorted(files(__name__).joinpath(_READS).iterdir(), key=lambda entry: entry.name)
-    return tuple(
-        Fragment(f"{_READS}/{entry.name}", entry.read_text(encoding="utf-8"))
-        for entry in entries
-        if entry.name.endswith(".lua")
-    )
+    """Return the files in ``reads/``. Each is a script of its own, which changes nothing."""
+    return tuple(sorted(_files_in(files(__name__), _READS), key=lambda file: file.name))
 
 
 def operation_names() -> frozenset[str]:
     """Return the names by which mutations call the operations, such as ``stock_decrement``."""
-    return frozenset(fragment.name.removesuffix(".lua") for fragment in fragments() if is_operation(fragment.name))
-
-
-def is_operation(name: str) -> bool:
-    """Return whether a file holds an operation, and not what the operations share or what runs them."""
-    return name != _PRELUDE and not name.startswith((_KIND, _DRIVER))
+    return frozenset(file.operation for file in fragments() if file.operation)
 
 
 def source() -> str:
@@ -62,22 +69,15 @@ def source() -> str:
 
 
 def joined(fragments: Sequence[Fragment]) -> str:
-    """Return the script that files make up, line for line: those of a kind are the function that defines it."""
+    """Return the script of these files, line for line. The files of a kind become the function that defines it."""
     parts = []
-    for kind, group in groupby(fragments, key=lambda file: _kind_of(file.name)):
+    for folder, group in groupby(fragments, key=lambda file: file.folder):
         text = "\n".join(file.text for file in group)
-        parts.append(f"define[{kind}] = function() {text}end" if kind else text)
+        parts.append(text if folder in {"", _DRIVER} else f"define[{folder}] = function() {text}end")
     return "\n".join(parts)
 
 
-def _place_of(name: str) -> tuple[int, str, bool, str]:
-    """Return by what the files are sorted."""
-    group = 0 if name == _PRELUDE else 2 if name.startswith(_DRIVER) else 1
-    return group, _kind_of(name), not name.startswith(_KIND), name
-
-
-def _kind_of(name: str) -> str:
-    """Return which kind of level a file is about: kind_stock.lua and stock_set.lua; empty for those of all kinds."""
-    if name == _PRELUDE or name.startswith(_DRIVER):
-        return ""
-    return name.removeprefix(_KIND).removesuffix(".lua").partition("_")[0]
+def _files_in(package: Traversable, folder: str) -> Iterator[Fragment]:
+    for entry in package.joinpath(folder).iterdir():
+        if entry.name.endswith(".lua"):
+            yield Fragment(f"{folder}/{entry.name}", entry.read_text(encoding="utf-8"))

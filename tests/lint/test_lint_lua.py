@@ -38,7 +38,7 @@ LINE_PLANTED = 4
 
 def faults_of(*, prelude: str = PRELUDE, operation: str = OPERATION, driver: str = DRIVER) -> list[str]:
     return faults(
-        [Fragment("prelude.lua", prelude), Fragment("counter_add.lua", operation), Fragment("driver_1.lua", driver)]
+        [Fragment("prelude.lua", prelude), Fragment("counter/add.lua", operation), Fragment("driver/store.lua", driver)]
     )
 
 
@@ -93,7 +93,7 @@ NOT_A_CALL = "use redis for redis.call(…) and redis.pcall(…) alone, where th
 def test_a_planted_fault_is_found(statement: str, fault: str) -> None:
     found = faults_of(driver=f"{DRIVER}{statement}")
 
-    assert f"driver_1.lua:{LINE_PLANTED}: {fault}" in found
+    assert f"driver/store.lua:{LINE_PLANTED}: {fault}" in found
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_only_the_driver_may_use_redis() -> None:
     call = "redis.call('GET', KEYS[1])\n"
 
     assert faults_of(prelude=PRELUDE + call) == ["prelude.lua:6: only the driver may use redis"]
-    assert faults_of(operation=OPERATION + call) == ["counter_add.lua:14: only the driver may use redis"]
+    assert faults_of(operation=OPERATION + call) == ["counter/add.lua:14: only the driver may use redis"]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_only_the_driver_may_use_redis() -> None:
 def test_an_operation_is_what_its_header_and_name_say(old: str, new: str, fault: str) -> None:
     (found,) = faults_of(operation=OPERATION.replace(old, new))
 
-    assert found.startswith(f"counter_add.lua:1: {fault}")
+    assert found.startswith(f"counter/add.lua:1: {fault}")
 
 
 READS = """\

@@ -1,4 +1,4 @@
-"""The keys and arguments of a script call, and the meaning of its reply: driver_1_prefetch.lua describes both."""
+"""The keys and arguments of a script call, and the meaning of its reply: driver/prefetch.lua describes both."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -35,7 +35,7 @@
 --                                   id, the others under the id, \1 and their number
 --              mutations:           how many
 --            mutations:             an array that has, one after another for each mutation,
---              operation:           the name of its file
+--              operation:           its folder, _ and its file, such as stock_decrement
 --              reason
 --              reference
 --              keys:                how many levels it names, then for each its place among the level keys, 1 ..
