@@ -6,7 +6,7 @@ those that read is a script of its own. What the scripts do is left to the tests
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
@@ -38,10 +38,10 @@ def faults(fragments: Sequence[Fragment]) -> list[str]:
         (fragment.name, line) for fragment in fragments for line, _ in enumerate(fragment.text.split("\n"), start=1)
     ]
     root = parse(tallykeeper_lua.joined(fragments))
-    driver_row = next(row for row, (name, _) in enumerate(places) if name.startswith(f"{DRIVER}/"))
+    driver_rows = {row for row, (name, _) in enumerate(places) if name.startswith(f"{DRIVER}/")}
     found = [
         (node.start_point.row, message)
-        for node, message in chain(_construct_faults(root), _redis_faults(root, driver_row), name_faults(root))
+        for node, message in chain(_construct_faults(root), _redis_faults(root, driver_rows), name_faults(root))
     ]
     for fragment in fragments:
         if fragment.operation:
@@ -55,7 +55,7 @@ def read_script_faults(script: Fragment) -> list[str]:
     root = parse(script.text)
     found = [
         (node.start_point.row + 1, message)
-        for node, message in chain(_construct_faults(root), _redis_faults(root, 0), name_faults(root))
+        for node, message in chain(_construct_faults(root), _redis_faults(root), name_faults(root))
     ]
     if script.text.partition("\n")[0] not in READ_SHEBANGS:
         choices = " or ".join(READ_SHEBANGS)
@@ -76,12 +76,12 @@ def _construct_faults(root: Node) -> Iterator[tuple[Node, str]]:
                 yield node, f"this loop may have no bound: go over one of {', '.join(BOUNDED_ITERATORS)}"
 
 
-def _redis_faults(root: Node, driver_row: int) -> Iterator[tuple[Node, str]]:
-    """Find what uses Redis outside the driver, which begins in ``driver_row``, or otherwise than by a call."""
+def _redis_faults(root: Node, driver_rows: Collection[int] | None = None) -> Iterator[tuple[Node, str]]:
+    """Find uses of Redis outside the driver's rows, or anything but calls of it. ``None``: every row may use it."""
     for node in walk(root):
         if node.type != "identifier" or text_of(node) != "redis" or is_field_name(node):
             continue
-        if node.start_point.row < driver_row:
+        if driver_rows is not None and node.start_point.row not in driver_rows:
             yield node, "only the driver may use redis"
         access = node.parent
         called = access is not None and access.parent is not None and access.parent.type == "function_call"

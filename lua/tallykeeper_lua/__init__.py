@@ -10,9 +10,12 @@ from importlib.resources.abc import Traversable
 from itertools import groupby
 from typing import Final
 
+from tallykeeper_lua.constants import with_values
+
 _PRELUDE: Final = "prelude.lua"
 _DRIVER: Final = "driver"
-_STAGES: Final = ("prefetch.lua", "execute.lua", "store.lua")
+_STAGES: Final = ("driver/prefetch.lua", "driver/execute.lua", "driver/store.lua")
+_MAIN: Final = "driver/main.lua"
 _LEVEL: Final = "level.lua"
 _READS: Final = "reads"
 
@@ -25,9 +28,12 @@ class Fragment:
     text: str
 
     @property
-    def folder(self) -> str:
-        """The folder of the file: the kind of level that it is about, ``driver``, or empty for the prelude."""
-        return self.name.rpartition("/")[0]
+    def part(self) -> str:
+        """The part of the script that is defined on use and that the file belongs to; empty if it is always defined."""
+        if self.name == _PRELUDE or self.name in {*_STAGES, _MAIN}:
+            return ""
+        folder, _, file = self.name.rpartition("/")
+        return file.removesuffix(".lua") if folder == _DRIVER else folder
 
     @property
     def operation(self) -> str:
@@ -41,16 +47,19 @@ class Fragment:
 def fragments() -> tuple[Fragment, ...]:
     """Return the files in the order in which they make up the script that changes levels.
 
-    The prelude is first. Then comes each kind of level with its operations, and last the driver. Every other file in
-    the folder of a kind is an operation, so a file that is added is part of the script.
+    The prelude is first, and then come the stages of the driver; the parts that are defined on use: each kind of level
+    with its operations, and other files of the driver; and last the file that runs the stages. A file that is added to
+    the folder of a kind is an operation.
     """
     package = files(__name__)
-    folders = {entry.name for entry in package.iterdir() if entry.is_dir()}
+    kinds = sorted({entry.name for entry in package.iterdir() if entry.is_dir()} - {_DRIVER, _READS})
+    driver = {file.name: file for file in _files_in(package, _DRIVER)}
     found = [Fragment(_PRELUDE, package.joinpath(_PRELUDE).read_text(encoding="utf-8"))]
-    for folder in sorted(folders - {_DRIVER, _READS}):
-        found += sorted(_files_in(package, folder), key=lambda file: (not file.name.endswith(f"/{_LEVEL}"), file.name))
-    found += sorted(_files_in(package, _DRIVER), key=lambda file: _STAGES.index(file.name.rpartition("/")[2]))
-    return tuple(found)
+    found += (driver.pop(name) for name in _STAGES)
+    main = driver.pop(_MAIN)
+    for kind in kinds:
+        found += sorted(_files_in(package, kind), key=lambda file: (not file.name.endswith(f"/{_LEVEL}"), file.name))
+    return (*found, *(driver[name] for name in sorted(driver)), main)
 
 
 def read_scripts() -> tuple[Fragment, ...]:
@@ -65,16 +74,24 @@ def operation_names() -> frozenset[str]:
 
 def source() -> str:
     """Return the whole script, which begins with ``#!lua`` so that Redis holds it to its declared keys."""
-    return joined(fragments())
+    return with_values(joined(fragments()))
 
 
 def joined(fragments: Sequence[Fragment]) -> str:
-    """Return the script of these files, line for line. The files of a kind become the function that defines it."""
-    parts = []
-    for folder, group in groupby(fragments, key=lambda file: file.folder):
+    """Return the script of these files, line for line. The parts that are defined on use become one function.
+
+    One function for all parts takes a call less time than a function for each, because what the parts share is
+    captured once.
+    """
+    texts, word = [], "define = function(wanted) if"
+    for part, group in groupby(fragments, key=lambda file: file.part):
         text = "\n".join(file.text for file in group)
-        parts.append(text if folder in {"", _DRIVER} else f"define[{folder}] = function() {text}end")
-    return "\n".join(parts)
+        if part:
+            text, word = f"{word} wanted == {part} then {text}", "elseif"
+        elif word == "elseif":
+            text, word = f"end end {text}", ""
+        texts.append(text)
+    return "\n".join(texts)
 
 
 def _files_in(package: Traversable, folder: str) -> Iterator[Fragment]:

@@ -23,13 +23,13 @@ end
 """
 PRELUDE = """\
 #!lua
-local operations, define, counter = {}, {}, {}
+local operations, counter, define = {}, {}, nil
 local function limit_of(levels)
   return #levels
 end
 """
 DRIVER = """\
-for name, operation in pairs(operations, define[counter]()) do
+for name, operation in pairs(operations, define(counter)) do
   redis.call('SET', KEYS[1], name, operation(KEYS, ARGV))
 end
 """
@@ -117,6 +117,15 @@ def test_only_the_driver_may_use_redis() -> None:
 
     assert faults_of(prelude=PRELUDE + call) == ["prelude.lua:6: only the driver may use redis"]
     assert faults_of(operation=OPERATION + call) == ["counter/add.lua:14: only the driver may use redis"]
+
+
+def test_only_the_driver_may_use_redis_wherever_it_stands() -> None:
+    call = "redis.call('GET', KEYS[1])\n"
+    stage, main = Fragment("driver/store.lua", call), Fragment("driver/main.lua", DRIVER)
+
+    found = faults([Fragment("prelude.lua", PRELUDE), stage, Fragment("counter/add.lua", OPERATION + call), main])
+
+    assert found == ["counter/add.lua:14: only the driver may use redis"]
 
 
 @pytest.mark.parametrize(
