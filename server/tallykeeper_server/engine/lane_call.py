@@ -82,9 +82,10 @@ class LaneCall(Generic[Item, Result]):
 
     def _finish(self) -> None:
         self._is_done = True
-        if self._callback is not None:
+        callback, self._callback = self._callback, None  # it mostly holds this call, and a ring is freed late
+        if callback is not None:
             try:
-                self._callback(self)
+                callback(self)
             except Exception:
                 log.exception("the callback of a call has failed")
 
