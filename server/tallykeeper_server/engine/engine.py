@@ -1,6 +1,6 @@
 """The engine: takes mutations and queries and gives their outcomes, sharing store calls among callers."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
@@ -71,12 +71,20 @@ class Engine:
         return self._queries.backlog
 
     def apply(
-        self, namespace: str, mutation: Mutation, *, request_id: str, deadline: float, identity: str = ""
-    ) -> Pending[Applied]:
-        """Apply one mutation. With a request id it is sent again, within the deadline, if the store is lost.
+        self,
+        namespace: str,
+        mutation: Mutation,
+        answer: Callable[[Applied], Answer],
+        *,
+        request_id: str,
+        deadline: float,
+        identity: str = "",
+    ) -> Pending[Answer]:
+        """Apply one mutation, and make its answer once it is applied.
 
-        The caller's ``identity`` goes into the ledger. The result raises RefusedError if the script refused the
-        mutation, so that nothing changed, or else the TallyError of what happened.
+        With a request id it is sent again, within the deadline, if the store is lost. The caller's ``identity`` goes
+        into the ledger. The result raises RefusedError if the script refused the mutation, so that nothing changed, or
+        else the TallyError of what happened.
 
         :raises OverloadedError: as many mutations wait as may.
         """
@@ -84,7 +92,7 @@ class Engine:
         fingerprint = fingerprint_of(mutations) if request_id else b""
         bundle = Bundle(namespace, mutations, request_id, False, identity, fingerprint)  # noqa: FBT003  # not atomic
         call = self._bundles.submit(bundle, deadline=deadline, may_resend=bool(request_id))
-        return Pending(call, partial(_applied, mutation))
+        return Pending(call, partial(_answered, mutation, answer))
 
     async def apply_batch(self, batch: Batch, *, deadline: float) -> Sequence[Outcome]:
         """Apply a batch, in several steps if it is independent and large; return an outcome for each mutation.
@@ -115,15 +123,15 @@ class Engine:
         return cast("LaneCall[Query[Any], Answer]", call)
 
 
-def _applied(mutation: Mutation, outcomes: Sequence[Outcome]) -> Applied:
-    """Return the outcome of a mutation that was applied.
+def _answered(mutation: Mutation, answer: Callable[[Applied], Answer], outcomes: Sequence[Outcome]) -> Answer:
+    """Return the answer to a mutation that was applied.
 
     :raises RefusedError: it was refused.
     :raises DefectError: its operation failed.
     """
     (outcome,) = outcomes
     if isinstance(outcome, Applied):
-        return outcome
+        return answer(outcome)
     if isinstance(outcome, Failed):
         raise _defect_of(mutation, outcome)
     raise refusal_of(mutation, cast("Refused", outcome))

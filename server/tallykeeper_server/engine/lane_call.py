@@ -62,7 +62,7 @@ class LaneCall(Generic[Item, Result]):
         """Set the result, unless the call is done."""
         if not self._is_done:
             self._result = result
-            self._finish()
+            self._finish()  # the caller's answer is made here
 
     def fail(self, error: BaseException) -> None:
         """Set an error, unless the call is done."""

@@ -6,7 +6,6 @@ from typing import Any, Generic, TypeVar
 from tallykeeper_server.engine.lane_call import LaneCall
 
 Result = TypeVar("Result")
-Next = TypeVar("Next")
 
 
 class Pending(Generic[Result]):
@@ -21,11 +20,6 @@ class Pending(Generic[Result]):
         """``read`` makes the result out of that of the call. It may raise what the caller is to get instead."""
         self.call = call
         self._read = read
-
-    def then(self, function: Callable[[Result], Next]) -> "Pending[Next]":
-        """Return the result of a function of this result."""
-        read = self._read
-        return Pending(self.call, lambda done: function(read(done)))
 
     def result(self) -> Result:
         """Return the result of a call that is done.

@@ -100,7 +100,11 @@ def apply(engine: Engine, change: Change[Request, Response], request: Request, c
     fields.namespace(namespace)
     fields.request_id(request_id)
     fields.check()
-    applied = engine.apply(
-        namespace, mutation, request_id=request_id, identity=call.caller.identity, deadline=call.deadline
+    return engine.apply(
+        namespace,
+        mutation,
+        change.response_to,
+        request_id=request_id,
+        identity=call.caller.identity,
+        deadline=call.deadline,
     )
-    return applied.then(change.response_to)

@@ -6,7 +6,7 @@ https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md says what a reque
 import math
 from collections.abc import Mapping
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from tallykeeper_server.transport.deadlines import timeout_seconds
 from tallykeeper_server.transport.exchange import HEAD
@@ -35,12 +35,9 @@ _NO_TRAILERS: Final = (
 )
 
 
-class Opening(NamedTuple):
-    """The header fields of a call that are not its metadata."""
-
-    timeout_seconds: float
-    gzip_requests: bool
-    gzip_responses: bool
+Opening: TypeAlias = tuple[float, bool, bool]
+"""What the header fields say about a call: the seconds until its deadline, and whether requests and responses may be
+compressed by gzip."""
 
 
 def http_refusal(fields: Mapping[bytes, bytes]) -> tuple[HeaderFields, bytes] | None:
@@ -71,7 +68,7 @@ def opening_of(fields: Mapping[bytes, bytes]) -> Opening:
         raise StatusError(Code.INTERNAL, str(error)) from error
     # A caller that compresses its request wants its responses compressed, too, as in grpc-go; others get them plain.
     compressed = encoding == b"gzip"
-    return Opening(seconds, compressed, compressed and b"gzip" in fields.get(b"grpc-accept-encoding", b""))
+    return seconds, compressed, compressed and b"gzip" in fields.get(b"grpc-accept-encoding", b"")
 
 
 def header_list_bytes(fields: HeaderFields) -> int:
