@@ -177,7 +177,7 @@ def failure_of(error: Any) -> Failure:  # noqa: ANN401  # grpc's errors are call
         for message in (info, bad, precondition, retry):
             detail.Unpack(message)
     if status.details:
-        assert info.domain == "tallykeeper"
+        assert info.domain == "tallykeeper.io"
     return Failure(
         code=error.code(),
         message=error.details(),

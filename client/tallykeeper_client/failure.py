@@ -13,7 +13,7 @@ from google.rpc.status_pb2 import Status
 
 from tallykeeper.v1.batch_pb2 import OperationError
 
-_DOMAIN: Final = "tallykeeper"
+_DOMAIN: Final = "tallykeeper.io"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _TOO_LARGE: Final = re.compile(r"^(?:SERVER: )?Received message larger than max \(([0-9]+) vs\. ([0-9]+)\)")
 _CODES: Final[Mapping[int, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}

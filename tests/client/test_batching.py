@@ -51,7 +51,7 @@ def incremented(*values: int) -> ApplyResponse:
 def refusal(code: grpc.StatusCode, reason: str, *fields: str) -> Refusal:
     """A call that is refused, with the fields that break a rule."""
     details = [Any(), Any()]
-    details[0].Pack(ErrorInfo(reason=reason, domain="tallykeeper"))
+    details[0].Pack(ErrorInfo(reason=reason, domain="tallykeeper.io"))
     violations = [BadRequest.FieldViolation(field=field, description="is wrong") for field in fields]
     details[1].Pack(BadRequest(field_violations=violations))
     status = Status(code=code.value[0], message="as told", details=details)

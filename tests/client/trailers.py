@@ -17,7 +17,7 @@ def trailers(
     reason: str,
     metadata: Mapping[str, str] | None = None,
     *details: Message,
-    domain: str = "tallykeeper",
+    domain: str = "tallykeeper.io",
 ) -> Trailers:
     """Make the trailers of a refusal. A detail that is an Any already goes in as it is."""
     status = Status(message="in words")

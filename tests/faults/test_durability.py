@@ -105,6 +105,19 @@ def test_without_its_replica_a_change_is_made_but_not_durable_yet(
     assert call(GetCounterRequest(namespace=namespace, counter="visits")).counter.value == 1
 
 
+def test_without_a_request_id_a_change_that_is_not_durable_yet_is_not_to_be_repeated(
+    start: Start, stores: Replicated, namespace: str
+) -> None:
+    call = start(stores.primary, **REPLICATED)
+
+    with stopped(stores.replica):
+        failed = failure(call, increment(namespace))
+
+    assert (failed.code, failed.reason) == (grpc.StatusCode.UNKNOWN, "NOT_DURABLE_YET")
+    assert (failed.retry_delay_seconds, failed.pushback_ms) == (None, None)
+    assert "it has no request id, so do not send it again" in failed.message
+
+
 def test_a_repeat_waits_again_on_a_connection_that_has_written_nothing(
     start: Start, stores: Replicated, namespace: str
 ) -> None:

@@ -56,7 +56,7 @@ def test_a_lost_store_is_counted_with_what_its_callers_are_told(own_store: str, 
     with pytest.raises(Failure):
         call(IncrementRequest(counter="v"))
 
-    scraper.wait_for(1, "calls_total", **INCREMENT, code="UNAVAILABLE")
+    scraper.wait_for(1, "calls_total", **INCREMENT, code="UNKNOWN")
     scraper.wait_for(1, "refusals_total", reason="OUTCOME_UNKNOWN")
     scraper.wait_for(0, "store_retries_total", lane="mutations")
 

@@ -137,9 +137,14 @@ class TooManyWatchesError(TallyError):
 
 
 class RetryLaterError(TallyError):
-    """A failure that may pass. ``retry_after_seconds`` says when it is worth another try."""
+    """A failure that may pass. ``retry_after_seconds`` says when it is worth another try.
+
+    ``is_safe_to_repeat`` is false if the call may have changed something and has no request id: a repeat might then
+    change it twice.
+    """
 
     retry_after_seconds = 0.1
+    is_safe_to_repeat = True
 
 
 class OverloadedError(RetryLaterError):
@@ -178,18 +183,30 @@ class OutcomeUnknownError(RetryLaterError):
 
     reason = "OUTCOME_UNKNOWN"
 
+    def __init__(self, message: str, *, is_safe_to_repeat: bool = True) -> None:
+        super().__init__(message)
+        self.is_safe_to_repeat = is_safe_to_repeat
+
 
 class NotDurableYetError(RetryLaterError):
-    """The change was made, or had been, but is not yet as durable as its namespace asks. A repeat waits again."""
+    """The change was made, or had been, but is not yet as durable as its namespace asks.
+
+    A repeat with the same request id waits again. Without a request id, a repeat makes the change a second time.
+    """
 
     reason = "NOT_DURABLE_YET"
 
-    def __init__(self, durability: str, reached: str) -> None:
+    def __init__(self, durability: str, reached: str, *, is_safe_to_repeat: bool) -> None:
+        remedy = (
+            "send it again with the same request id to wait for that"
+            if is_safe_to_repeat
+            else "it has no request id, so do not send it again: that would make it twice"
+        )
         super().__init__(
-            f"the change was made, but is not durable yet at level {durability}: {reached}; send it again with the same"
-            " request id to wait for that",
+            f"the change was made, but is not durable yet at level {durability}: {reached}; {remedy}",
             {"durability": durability},
         )
+        self.is_safe_to_repeat = is_safe_to_repeat
 
 
 class DeadlineExceededError(TallyError):

@@ -12,7 +12,7 @@ from grpc import StatusCode
 
 from tallykeeper_server.domain.errors import InvalidFieldError, RefusedError, RefusedLine, RetryLaterError, TallyError
 
-DOMAIN: Final = "tallykeeper"
+DOMAIN: Final = "tallykeeper.io"
 
 CODES: Final = {
     "INVALID_FIELD": StatusCode.INVALID_ARGUMENT,
@@ -63,7 +63,7 @@ def status_of(error: TallyError) -> tuple[StatusCode, str, Trailers]:
 
     The details travel as google.rpc.Status in ``grpc-status-details-bin``, as gRPC's richer error model says.
     """
-    code = CODES[error.reason]
+    code = _code_of(error)
     status = Status(code=code.value[0], message=error.message)
     for detail in _details_of(error, code):
         packed = Any()
@@ -75,6 +75,16 @@ def status_of(error: TallyError) -> tuple[StatusCode, str, Trailers]:
         # be spent before the store is back.
         trailers += (("grpc-retry-pushback-ms", str(int(error.retry_after_seconds * 1000))),)
     return code, error.message, trailers
+
+
+def _code_of(error: TallyError) -> StatusCode:
+    """Return an error's code: that of its reason, or UNKNOWN where a repeat might make a change twice.
+
+    Retry policies repeat UNAVAILABLE, and no policy repeats UNKNOWN.
+    """
+    if isinstance(error, RetryLaterError) and not error.is_safe_to_repeat:
+        return StatusCode.UNKNOWN
+    return CODES[error.reason]
 
 
 def _details_of(error: TallyError, code: StatusCode) -> Iterator[Message]:
@@ -96,7 +106,7 @@ def _details_of(error: TallyError, code: StatusCode) -> Iterator[Message]:
                 for line in error.lines or (RefusedLine(error.message, error.facts),)
             ]
         )
-    if isinstance(error, RetryLaterError):
+    if isinstance(error, RetryLaterError) and error.is_safe_to_repeat:
         delay = Duration()
         delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
         yield RetryInfo(retry_delay=delay)
