@@ -111,7 +111,7 @@ class Comparison(RuleBasedStateMachine):
 
     @rule(counter=requests.counter_names)
     def let_a_counter_expire(self, counter: str) -> None:
-        request = counter_pb2.ConfigureCounterRequest(counter=counter, expire_after=SOON)
+        request = counter_pb2.ConfigureCounterRequest(counter=counter, ttl=SOON)
         if not isinstance(self._compare_mutation(request), Refusal):
             look = counter_pb2.BatchGetCountersRequest(counters=[counter])
             wait_until(lambda: bool(self.ask(look).missing), what="the counter expires")

@@ -87,7 +87,7 @@ counter_mutations: Final = st.one_of(
     _message(counter_pb2.SetCounterRequest, counter=counter_names, value=integers, expected_value=_maybe(integers)),
     _configuration(
         counter_pb2.ConfigureCounterRequest,
-        {"min": integers, "max": integers, "expire_after": lives},
+        {"min": integers, "max": integers, "ttl": lives},
         counter=counter_names,
     ),
     _message(counter_pb2.DeleteCounterRequest, counter=counter_names),

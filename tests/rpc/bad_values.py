@@ -101,7 +101,6 @@ BAD_VALUES: Mapping[str, Sequence[object]] = {
     "low_stock_threshold": _NOT_A_QUANTITY,
     "after_revision": _NOT_A_QUANTITY,
     "min_revision": _NOT_A_QUANTITY,
-    "expire_after": [*_NOT_A_DURATION, Duration(seconds=3_650 * 86_400, nanos=1)],
     "ttl": [*_NOT_A_DURATION, Duration(seconds=30 * 86_400, nanos=1_000_000)],
     "start_time": _NOT_A_TIME,
     "end_time": _NOT_A_TIME,
@@ -118,16 +117,19 @@ BAD_VALUES: Mapping[str, Sequence[object]] = {
     "lines": [[], [StockLine(item="x")] * 101],
     "operations": [[]],
 }
+_NOT_A_LIFE_OF_A_COUNTER: list[object] = [*_NOT_A_DURATION, Duration(seconds=3_650 * 86_400, nanos=1)]
+
 BAD_VALUES_OF: Mapping[tuple[str, str], Sequence[object]] = {
     ("CheckAvailabilityRequest", "lines"): [[], [AvailabilityLine(item="x")] * 101],
     ("CommitRequest", "lines"): [[StockLine(item="x")] * 101],
+    ("ConfigureCounterRequest", "ttl"): _NOT_A_LIFE_OF_A_COUNTER,
     ("ListEntriesRequest", "counter"): _texts(128),
     ("ListEntriesRequest", "item"): _texts(128),
     ("ListEntriesRequest", "reservation_id"): _texts(128),
     ("ListNamespacesRequest", "prefix"): ["x" * 64, *CONTROL_CHARACTERS],
     ("ListReservationsRequest", "item"): _texts(128),
     ("LookupRequestRequest", "request_id"): ["", *BAD_VALUES["request_id"]],
-    ("NewCounter", "ttl"): BAD_VALUES["expire_after"],
+    ("NewCounter", "ttl"): _NOT_A_LIFE_OF_A_COUNTER,
     ("ReserveRequest", "reservation_id"): _texts(128),
     ("WatchRequest", "counters"): [["x"] * 1_001],
 }

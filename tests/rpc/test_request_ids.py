@@ -40,7 +40,6 @@ OTHER_VALUES: dict[str, object] = {
     "expected_value": 7,
     "min": -7,
     "max": 7,
-    "expire_after": Duration(seconds=7),
     "copies": 7,
     "shortage_policy": ShortagePolicy.SHORTAGE_POLICY_TAKE_AVAILABLE,
     "on_hand": 7,

@@ -57,7 +57,7 @@ def test_a_namespace_without_changes_is_clean(call: Caller, namespace: str) -> N
 
 def test_a_counter_that_has_expired_is_clean(call: Caller, changed: str) -> None:
     life = Duration(nanos=1_000_000)
-    call(ConfigureCounterRequest(namespace=changed, counter="visits", expire_after=life))
+    call(ConfigureCounterRequest(namespace=changed, counter="visits", ttl=life))
     wait_until(lambda: _is_gone(call, changed), what="the counter expires")
 
     assert verify(call, changed).clean

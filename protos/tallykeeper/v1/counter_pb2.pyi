@@ -98,7 +98,7 @@ class SetCounterResponse(_message.Message):
     def __init__(self, counter: _Optional[_Union[Counter, _Mapping]] = ..., revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
 
 class ConfigureCounterRequest(_message.Message):
-    __slots__ = ("namespace", "request_id", "reason", "reference", "counter", "min", "max", "expire_after", "update_mask")
+    __slots__ = ("namespace", "request_id", "reason", "reference", "counter", "min", "max", "ttl", "update_mask")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -106,7 +106,7 @@ class ConfigureCounterRequest(_message.Message):
     COUNTER_FIELD_NUMBER: _ClassVar[int]
     MIN_FIELD_NUMBER: _ClassVar[int]
     MAX_FIELD_NUMBER: _ClassVar[int]
-    EXPIRE_AFTER_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
     UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     request_id: str
@@ -115,9 +115,9 @@ class ConfigureCounterRequest(_message.Message):
     counter: str
     min: int
     max: int
-    expire_after: _duration_pb2.Duration
+    ttl: _duration_pb2.Duration
     update_mask: _field_mask_pb2.FieldMask
-    def __init__(self, namespace: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., counter: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., expire_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+    def __init__(self, namespace: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., counter: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
 
 class ConfigureCounterResponse(_message.Message):
     __slots__ = ("counter", "revision", "commit_time", "replayed")

@@ -29,7 +29,7 @@ PAGE_SIZE_DEFAULT: Final = 100
 ITEM_LOCATIONS_MAX: Final = 10_000
 """The most locations of one item that are read at once."""
 
-EXPIRE_AFTER_MS_MAX: Final = 3_650 * 24 * 60 * 60 * 1_000
+COUNTER_TTL_MS_MAX: Final = 3_650 * 24 * 60 * 60 * 1_000
 """The longest life of a counter that expires: 3,650 days, in milliseconds."""
 
 DEFAULT_NAMESPACE: Final = "default"
