@@ -34,9 +34,10 @@ def list_entries(
 ) -> Call[pb.ListEntriesResponse]:
     """Read one page of the entries that pass all the filters given, from ``start_time`` on and before ``end_time``.
 
-    A time without a zone is in UTC. ``page_size`` is 1 to 1,000, or 0 for 100. ``page_token`` is the page before's
-    ``next_page_token``, which is empty on the last page. Raises `PageTokenInvalid` if the token belongs to another
-    listing.
+    A time without a zone is in UTC.
+
+    ``page_size`` is at most 1,000; 0 means 100. ``page_token`` is the ``next_page_token`` of the page before;
+    that of the last page is empty. Raises `PageTokenInvalid` if the token belongs to another listing.
     """
     request = pb.ListEntriesRequest(
         item=item,

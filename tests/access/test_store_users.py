@@ -40,7 +40,7 @@ def use_all(call: Caller, namespace: str) -> None:
         for request in preparation(own):
             call(request)
         call(valid_requests(own)[request_type])
-    call(ListEntriesRequest(namespace=f"{namespace}-0", newest_first=True))
+    call(ListEntriesRequest(namespace=f"{namespace}-0", newest_first=True, page_size=1))
     counter = IncrementRequest(namespace=namespace, counter="visits", request_id="again")
     with call.stream(WatchRequest(namespace=namespace)) as responses:
         next(responses)

@@ -108,7 +108,7 @@ BAD_VALUES: Mapping[str, Sequence[object]] = {
     "shortage_policy": _NOT_AN_ENUM,
     "state": _NOT_AN_ENUM,
     "operation": _NOT_AN_ENUM,
-    "page_size": [-1, 1_001, -(2**31), 2**31 - 1],
+    "page_size": [-1, -(2**31)],
     "counters": [[], ["x"] * 1_001],
     "items": [["x"] * 1_001],
     "locations": [["x"] * 1_001],

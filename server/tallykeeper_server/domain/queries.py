@@ -183,6 +183,17 @@ class ListNamespaces(Query[Sequence[str]]):
 
 
 @dataclass(frozen=True, slots=True)
+class PageTokenKey(Query[bytes | None]):
+    """The key that seals page tokens, which the store keeps for all of its servers; None if it keeps none.
+
+    It is the one query that may change something, and only what no caller sees: the store keeps the ``proposal``, if
+    there is one, unless it keeps a key already.
+    """
+
+    proposal: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CountNamespace(Query["NamespaceCounts"]):
     """What a namespace holds at one moment: revision, oldest revision, stock levels, counters, active reservations.
 

@@ -15,7 +15,7 @@ from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import counter_message, counter_messages
 from tallykeeper_server.rpc.level_names import counter_name
 from tallykeeper_server.rpc.mutating import apply
-from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
+from tallykeeper_server.rpc.pages import PageTokens
 
 
 class CounterServicer:
@@ -23,6 +23,7 @@ class CounterServicer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._tokens = PageTokens(engine)
 
     def Increment(self, request: counter_pb2.IncrementRequest, call: Call) -> Awaitable[counter_pb2.IncrementResponse]:
         """Add a signed number to a counter."""
@@ -84,11 +85,14 @@ class CounterServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("counters", namespace, prefix)
-        after = open_page_token(request.page_token, CounterName, *listing)
+        after = await self._tokens.open(request.page_token, CounterName, *listing, deadline=call.deadline)
         wanted = LevelRange(kind=Kind.COUNTER, prefix=prefix, after=after)
         query = FindLevels(namespace=namespace, ranges=(wanted,), levels_max=page_size)
         found = await self._engine.ask(query, deadline=call.deadline)
+        token = ""
+        if found.after:
+            token = await self._tokens.seal(found.after.text, *listing, deadline=call.deadline)
         return counter_pb2.ListCountersResponse(
             counters=counter_messages(found.levels),
-            next_page_token=seal_page_token(found.after.text, *listing) if found.after else "",
+            next_page_token=token,
         )

@@ -159,10 +159,10 @@ class Fields:
         return milliseconds
 
     def page_size(self, value: int) -> int:
-        """A page size; 100 when 0."""
-        if not 0 <= value <= limits.PAGE_SIZE_MAX:
-            self.refuse("page_size", f"{value} is out of range; 1 .. {limits.PAGE_SIZE_MAX}, or 0, is allowed")
-        return value or limits.PAGE_SIZE_DEFAULT
+        """A page size: 100 when 0, and the maximum when it is above that (AIP-158)."""
+        if value < 0:
+            self.refuse("page_size", f"{value} is below 0; 0 or more is allowed")
+        return min(value, limits.PAGE_SIZE_MAX) or limits.PAGE_SIZE_DEFAULT
 
     def count(self, field: str, value: int, most: int) -> None:
         """How many elements a repeated field has: at least one. If it is wrong, they need not be looked at.

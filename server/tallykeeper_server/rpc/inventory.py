@@ -17,7 +17,7 @@ from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import stock_message, stock_messages
 from tallykeeper_server.rpc.level_names import stock_name
 from tallykeeper_server.rpc.mutating import apply
-from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
+from tallykeeper_server.rpc.pages import PageTokens
 
 
 class InventoryServicer:
@@ -25,6 +25,7 @@ class InventoryServicer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._tokens = PageTokens(engine)
 
     def DecrementCopies(
         self, request: inventory_pb2.DecrementCopiesRequest, call: Call
@@ -126,14 +127,17 @@ class InventoryServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("stock", namespace, prefix, location or "")
-        after = open_page_token(request.page_token, _place_of, *listing)
+        after = await self._tokens.open(request.page_token, _place_of, *listing, deadline=call.deadline)
         wanted = LevelRange(kind=Kind.STOCK, prefix=prefix, after=after, location=location)
         query = FindLevels(namespace=namespace, ranges=(wanted,), levels_max=page_size)
         found = await self._engine.ask(query, deadline=call.deadline)
         last = cast("StockName | None", found.after)
+        token = ""
+        if last:
+            token = await self._tokens.seal(f"{last.item}\0{last.location}", *listing, deadline=call.deadline)
         return inventory_pb2.ListStockResponse(
             stock_levels=stock_messages(found.levels),
-            next_page_token=seal_page_token(f"{last.item}\0{last.location}", *listing) if last else "",
+            next_page_token=token,
         )
 
     async def CheckAvailability(

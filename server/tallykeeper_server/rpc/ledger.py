@@ -22,7 +22,7 @@ from tallykeeper_server.rpc.entries import KIND_OF_OPERATION, entry_message
 from tallykeeper_server.rpc.entry_filters import ListFilter, WatchFilter
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import counter_messages, stock_messages, timestamp_of
-from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
+from tallykeeper_server.rpc.pages import PageTokens
 
 _LIST_SCANS_MAX: Final = 20
 _LIST_SCAN_SCRIPTS: Final = 256
@@ -42,6 +42,7 @@ class LedgerServicer:
 
     def __init__(self, engine: Engine, source: EngineSource, hub: WatchHub) -> None:
         self._engine = engine
+        self._tokens = PageTokens(engine)
         self._source = source
         self._hub = hub
 
@@ -53,7 +54,7 @@ class LedgerServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("entries", namespace, str(request.newest_first), repr(wanted))
-        place = open_page_token(request.page_token, _place_of, *listing)
+        place = await self._tokens.open(request.page_token, _place_of, *listing, deadline=call.deadline)
 
         page: list[Entry] = []
         more = True
@@ -71,10 +72,8 @@ class LedgerServicer:
                 break
             if not more or len(page) == page_size:
                 break
-        return ledger_pb2.ListEntriesResponse(
-            entries=map(entry_message, page),
-            next_page_token=seal_page_token(str(place), *listing) if more else "",
-        )
+        token = await self._tokens.seal(str(place), *listing, deadline=call.deadline) if more else ""
+        return ledger_pb2.ListEntriesResponse(entries=map(entry_message, page), next_page_token=token)
 
     async def Watch(self, request: ledger_pb2.WatchRequest, call: Call) -> AsyncIterator[ledger_pb2.WatchResponse]:
         """Follow the ledger."""

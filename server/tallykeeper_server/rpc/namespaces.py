@@ -11,7 +11,7 @@ from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import duration_of
-from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
+from tallykeeper_server.rpc.pages import PageTokens
 
 _DURABILITIES: Final = {
     Durability.FSYNC: namespace_pb2.DURABILITY_FSYNC,
@@ -25,6 +25,7 @@ class NamespaceServicer:
 
     def __init__(self, engine: Engine, retention: Retention, policy: DurabilityPolicy) -> None:
         self._engine = engine
+        self._tokens = PageTokens(engine)
         self._policy = policy
         self._retention = retention
 
@@ -37,15 +38,15 @@ class NamespaceServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("namespaces", prefix)
-        after = open_page_token(request.page_token, str, *listing) or ""
+        after = await self._tokens.open(request.page_token, str, *listing, deadline=call.deadline) or ""
         listed = await self._engine.ask(ListNamespaces(), deadline=call.deadline)
         role_in = call.caller.rights.role_in
         names = [name for name in listed if name.startswith(prefix) and name > after and role_in(name)]
         page = names[:page_size]
-        more = len(names) > page_size
-        return namespace_pb2.ListNamespacesResponse(
-            namespaces=page, next_page_token=seal_page_token(page[-1], *listing) if more else ""
-        )
+        token = ""
+        if len(names) > page_size:
+            token = await self._tokens.seal(page[-1], *listing, deadline=call.deadline)
+        return namespace_pb2.ListNamespacesResponse(namespaces=page, next_page_token=token)
 
     async def GetNamespace(
         self, request: namespace_pb2.GetNamespaceRequest, call: Call

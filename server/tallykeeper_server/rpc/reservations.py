@@ -14,7 +14,7 @@ from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import STATE_OF_MESSAGE, reservation_message
 from tallykeeper_server.rpc.level_names import reservation_name
 from tallykeeper_server.rpc.mutating import apply
-from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
+from tallykeeper_server.rpc.pages import PageTokens
 from tallykeeper_server.rpc.reservation_changes import ReservationChanges
 
 
@@ -23,6 +23,7 @@ class ReservationServicer:
 
     def __init__(self, engine: Engine, changes: ReservationChanges) -> None:
         self._engine = engine
+        self._tokens = PageTokens(engine)
         self._changes = changes
 
     def Reserve(
@@ -77,7 +78,7 @@ class ReservationServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("reservations", namespace, holder, item, str(request.state))
-        after = open_page_token(request.page_token, _place_of, *listing)
+        after = await self._tokens.open(request.page_token, _place_of, *listing, deadline=call.deadline)
         query = FindReservations(
             namespace=namespace,
             state=STATE_OF_MESSAGE.get(request.state),
@@ -88,9 +89,13 @@ class ReservationServicer:
         )
         found = await self._engine.ask(query, deadline=call.deadline)
         last = found.after
+        token = ""
+        if last:
+            place = f"{last.state.name}\0{last.reservation_id}"
+            token = await self._tokens.seal(place, *listing, deadline=call.deadline)
         return reservation_pb2.ListReservationsResponse(
             reservations=map(_message_of, found.reservations),
-            next_page_token=seal_page_token(f"{last.state.name}\0{last.reservation_id}", *listing) if last else "",
+            next_page_token=token,
         )
 
 

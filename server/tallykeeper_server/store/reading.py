@@ -32,6 +32,7 @@ from tallykeeper_server.domain.queries import (
     ListReservations,
     LookupRequest,
     NamespaceCounts,
+    PageTokenKey,
     Query,
     ReadLedger,
     RecordedOutcome,
@@ -78,6 +79,8 @@ class OverNow:
 
 def routing_key(query: Query[object]) -> str:
     """Return a key that is where a query is to be answered."""
+    if isinstance(query, PageTokenKey):
+        return keys.page_token_key()
     namespace: str = getattr(query, "namespace", "")
     return keys.prefix(namespace)
 
@@ -272,6 +275,22 @@ def _count_namespace(query: CountNamespace, clock: AgreedClock) -> Reading:
     return Reading([command], answer)
 
 
+def _page_token_key(query: PageTokenKey, _: AgreedClock) -> Reading:
+    key = keys.page_token_key()
+    commands: list[Command] = [("GET", key)]
+    if query.proposal is not None:
+        commands.insert(0, ("SET", key, query.proposal, "NX"))
+
+    def answer(replies: list[Any]) -> bytes | None:
+        kept = cast("bytes | None", replies[-1])
+        if kept is not None and len(kept) != limits.PAGE_TOKEN_KEY_BYTES:
+            message = f"{key} has {len(kept)} bytes and not {limits.PAGE_TOKEN_KEY_BYTES}; delete it"
+            raise ValueError(message)
+        return kept
+
+    return Reading(commands, answer)
+
+
 def _lookup_request(query: LookupRequest, _: AgreedClock) -> Reading:
     field = keys.request_record(query.request_id, query.part)
     buckets = [keys.request_bucket(query.namespace, bucket) for bucket in range(keys.REQUEST_BUCKETS)]
@@ -306,6 +325,7 @@ _READINGS: Final[dict[type, Callable[[Any, AgreedClock], Reading]]] = {
     ListReservations: _list_reservations,
     ReadLedger: _read_ledger,
     FindStrayEntry: _find_stray_entry,
+    PageTokenKey: _page_token_key,
     CountNamespace: _count_namespace,
     LookupRequest: _lookup_request,
 }
