@@ -30,6 +30,8 @@ def _texts(bytes_max: int) -> list[object]:
     return ["x" * (bytes_max + 1), "x" + "é" * (bytes_max // 2), "😀" * (bytes_max // 4 + 1), *CONTROL_CHARACTERS]
 
 
+_NOT_NORMALIZED: list[object] = ["cafe\u0301", "\u212b", "\u1112\u1161\u11ab", "x\u0301\u0323"]
+_NOT_A_NAME: list[object] = [" ", " a", "a ", "\u00a0a", "a\u3000", "\u2003", *_NOT_NORMALIZED]
 _OUT_OF_RANGE: list[object] = [MAX + 1, -MAX - 1, LEAST_INT64, GREATEST_INT64]
 _NOT_A_QUANTITY: list[object] = [-1, MAX + 1, -MAX, LEAST_INT64, GREATEST_INT64]
 _NOT_A_PLACE: list[object] = [
@@ -82,12 +84,12 @@ BAD_VALUES: Mapping[str, Sequence[object]] = {
     "request_id": [*CONTROL_CHARACTERS, "x" * 65, "x" * 5_000, "é", "名", "😀"],
     "reason": _texts(64),
     "reference": _texts(256),
-    "counter": ["", *_texts(128)],
-    "item": ["", *_texts(128)],
-    "reservation_id": ["", *_texts(128)],
-    "holder": _texts(128),
-    "prefix": _texts(128),
-    "item_prefix": _texts(128),
+    "counter": ["", *_texts(128), *_NOT_A_NAME],
+    "item": ["", *_texts(128), *_NOT_A_NAME],
+    "reservation_id": ["", *_texts(128), *_NOT_A_NAME],
+    "holder": [*_texts(128), *_NOT_A_NAME],
+    "prefix": [*_texts(128), *_NOT_NORMALIZED],
+    "item_prefix": [*_texts(128), *_NOT_NORMALIZED],
     "delta": _OUT_OF_RANGE,
     "value": _OUT_OF_RANGE,
     "expected_value": _OUT_OF_RANGE,
@@ -123,14 +125,14 @@ BAD_VALUES_OF: Mapping[tuple[str, str], Sequence[object]] = {
     ("CheckAvailabilityRequest", "lines"): [[], [AvailabilityLine(item="x")] * 101],
     ("CommitRequest", "lines"): [[StockLine(item="x")] * 101],
     ("ConfigureCounterRequest", "ttl"): _NOT_A_LIFE_OF_A_COUNTER,
-    ("ListEntriesRequest", "counter"): _texts(128),
-    ("ListEntriesRequest", "item"): _texts(128),
-    ("ListEntriesRequest", "reservation_id"): _texts(128),
+    ("ListEntriesRequest", "counter"): [*_texts(128), *_NOT_A_NAME],
+    ("ListEntriesRequest", "item"): [*_texts(128), *_NOT_A_NAME],
+    ("ListEntriesRequest", "reservation_id"): [*_texts(128), *_NOT_A_NAME],
     ("ListNamespacesRequest", "prefix"): ["x" * 64, *CONTROL_CHARACTERS],
-    ("ListReservationsRequest", "item"): _texts(128),
+    ("ListReservationsRequest", "item"): [*_texts(128), *_NOT_A_NAME],
     ("LookupRequestRequest", "request_id"): ["", *BAD_VALUES["request_id"]],
     ("NewCounter", "ttl"): _NOT_A_LIFE_OF_A_COUNTER,
-    ("ReserveRequest", "reservation_id"): _texts(128),
+    ("ReserveRequest", "reservation_id"): [*_texts(128), *_NOT_A_NAME],
     ("WatchRequest", "counters"): [["x"] * 1_001],
 }
 """What is different from the table above in one type of message."""

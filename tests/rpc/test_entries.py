@@ -111,7 +111,7 @@ def test_a_stock_level_is_shown_as_it_was_left(call: Caller, namespace: str) -> 
 
 
 def test_a_stock_level_that_was_deleted_is_not_shown(call: Caller, namespace: str) -> None:
-    call(SetStockRequest(namespace=namespace, item="dune"))
+    call(SetStockRequest(namespace=namespace, item="dune", on_hand=0))
 
     call(DeleteStockRequest(namespace=namespace, item="dune"))
 

@@ -142,7 +142,7 @@ def test_a_page_holds_a_hundred_unless_told_otherwise(call: Caller, namespace: s
 def test_levels_that_stay_are_listed_once_while_others_come_and_go(call: Caller, listed: str) -> None:
     request = ListStockRequest(namespace=listed, page_size=3)
     first = call(request)
-    call(SetStockRequest(namespace=listed, item=items_of(first)[-1]))
+    call(SetStockRequest(namespace=listed, item=items_of(first)[-1], on_hand=0))
     call(DeleteStockRequest(namespace=listed, item=items_of(first)[-1]))
     call(IncrementCopiesRequest(namespace=listed, item="A"))
     call(IncrementCopiesRequest(namespace=listed, item="zz"))

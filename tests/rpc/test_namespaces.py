@@ -78,7 +78,7 @@ def test_it_counts_what_there_is(call: Caller, namespace: str) -> None:
         call(IncrementRequest(namespace=namespace, counter=counter))
     for location in ("main", "annex"):
         call(SetStockRequest(namespace=namespace, item="dune", location=location, on_hand=5))
-    call(SetStockRequest(namespace=namespace, item="emma"))
+    call(SetStockRequest(namespace=namespace, item="emma", on_hand=0))
     for reservation_id in ("x", "y", "z"):
         call(ReserveRequest(namespace=namespace, reservation_id=reservation_id, lines=[StockLine(item="dune")]))
     call(DeleteCounterRequest(namespace=namespace, counter="b"))

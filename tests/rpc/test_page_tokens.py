@@ -263,7 +263,7 @@ def test_a_token_outlives_the_name_that_it_points_to(call: Caller, namespace: st
     for item in ("a1", "a2"):
         call(IncrementCopiesRequest(namespace=namespace, item=item))
     token = token_of(call, ListStockRequest, namespace)
-    call(SetStockRequest(namespace=namespace, item="a1"))
+    call(SetStockRequest(namespace=namespace, item="a1", on_hand=0))
     call(DeleteStockRequest(namespace=namespace, item="a1"))
 
     page = call(ListStockRequest(namespace=namespace, location="main", page_size=500, page_token=token))

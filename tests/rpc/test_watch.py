@@ -173,7 +173,7 @@ def test_it_sends_only_the_levels_that_are_watched(call: Caller, namespace: str)
         count(call, namespace, counter)
     for item in ("dune", "emma"):
         for location in ("main", "annex"):
-            call(SetStockRequest(namespace=namespace, item=item, location=location))
+            call(SetStockRequest(namespace=namespace, item=item, location=location, on_hand=0))
     request = WatchRequest(
         namespace=namespace, include_levels=True, items=["dune", "none"], counters=["b"], locations=["annex"]
     )

@@ -37,6 +37,8 @@ def _read_new(new: counter_pb2.NewCounter, fields: Fields) -> tuple[int | str, i
 def _read_set(request: counter_pb2.SetCounterRequest, fields: Fields, _: Origin) -> Body:
     name = counter_name(request, fields)
     value = fields.integer("value", request.value)
+    if not value:
+        fields.given("value", request)
     expected: int | str = _CLEAR
     if request.HasField("expected_value"):
         expected = fields.integer("expected_value", request.expected_value)

@@ -81,7 +81,7 @@ class CounterServicer:
         """List counters by prefix, a page at a time."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
-        prefix = fields.text("prefix", request.prefix, limits.NAME_BYTES_MAX)
+        prefix = fields.prefix("prefix", request.prefix)
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("counters", namespace, prefix)

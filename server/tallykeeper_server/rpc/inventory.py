@@ -122,7 +122,7 @@ class InventoryServicer:
         """List levels at a location, or at all, by item prefix, a page at a time."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
-        prefix = fields.text("item_prefix", request.item_prefix, limits.NAME_BYTES_MAX)
+        prefix = fields.prefix("item_prefix", request.item_prefix)
         location = fields.location_or_any(request.location, any_location=request.any_location)
         page_size = fields.page_size(request.page_size)
         fields.check()

@@ -162,10 +162,10 @@ def _list_filter(request: ledger_pb2.ListEntriesRequest, fields: Fields) -> List
     kind = fields.enum("operation", request.operation, ledger_pb2.OperationKind)
     start, end = request.HasField("start_time"), request.HasField("end_time")
     return ListFilter(
-        item=fields.text("item", request.item, limits.NAME_BYTES_MAX),
-        counter=fields.text("counter", request.counter, limits.NAME_BYTES_MAX),
+        item=fields.optional_name("item", request.item),
+        counter=fields.optional_name("counter", request.counter),
         location=request.location and fields.location(request.location),
-        reservation_id=fields.text("reservation_id", request.reservation_id, limits.NAME_BYTES_MAX),
+        reservation_id=fields.optional_name("reservation_id", request.reservation_id),
         operations=[operation for operation, number in KIND_OF_OPERATION.items() if number == kind],
         reference=fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX),
         request_id=fields.request_id(request.request_id),

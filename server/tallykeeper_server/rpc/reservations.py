@@ -72,8 +72,8 @@ class ReservationServicer:
         """List reservations by holder, item and state, a page at a time."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
-        holder = fields.text("holder", request.holder, limits.HOLDER_BYTES_MAX)
-        item = fields.text("item", request.item, limits.NAME_BYTES_MAX)
+        holder = fields.optional_name("holder", request.holder, limits.HOLDER_BYTES_MAX)
+        item = fields.optional_name("item", request.item)
         fields.enum("state", request.state, reservation_pb2.ReservationState)
         page_size = fields.page_size(request.page_size)
         fields.check()
