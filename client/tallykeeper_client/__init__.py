@@ -14,7 +14,7 @@ request id, until the call's deadline; both raise `TallykeeperError` and its sub
 `Client.apply` makes many changes in one call, which `operations` describes. `Client.watch` follows what happens:
 
     for entry in client.watch(items=["dune"]):
-        print(entry.revision, entry.lines[0].stock_after.available)
+        print(entry.revision, entry.lines[0].stock.after.available)
 
 Responses are the generated messages of `tallykeeper.v1`, as the contract describes them: one vocabulary for
 every language, and no second set of types to keep in step with it.
@@ -24,10 +24,14 @@ from tallykeeper.v1.batch_pb2 import ApplyResponse, Operation, OperationResult
 from tallykeeper.v1.counter_pb2 import Counter, NewCounter
 from tallykeeper.v1.inventory_pb2 import AvailabilityLine, ShortagePolicy, StockKey, StockLevel
 from tallykeeper.v1.ledger_pb2 import (
+    CounterChange,
+    Difference,
+    DifferenceKind,
     Entry,
     EntryLine,
     OperationKind,
     RequestOutcome,
+    StockChange,
     ThresholdCrossing,
     WatchResponse,
 )
@@ -100,11 +104,14 @@ __all__ = [
     "CommitExceedsReserved",
     "Counter",
     "CounterBoundExceeded",
+    "CounterChange",
     "CounterNotFound",
     "CredentialExpired",
     "CredentialInvalid",
     "CredentialMissing",
     "DeadlineExceeded",
+    "Difference",
+    "DifferenceKind",
     "Entry",
     "EntryLine",
     "ExcessLine",
@@ -144,6 +151,7 @@ __all__ = [
     "ShortagePolicy",
     "ShuttingDown",
     "StockBelowReserved",
+    "StockChange",
     "StockKey",
     "StockLevel",
     "StockLine",

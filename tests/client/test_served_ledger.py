@@ -37,9 +37,9 @@ async def test_entries_are_listed_by_what_they_are_about(client: AsyncClient) ->
     by_time = (await client.list_entries(start_time=began, reference="delivery-1")).entries
 
     assert (every, newest) == ([1, 2, 3], [3, 1])
-    assert [entry.lines[0].counter_after.value for entry in by_id] == [1]
+    assert [entry.lines[0].counter.after.value for entry in by_id] == [1]
     assert [entry.reservation.reservation_id for entry in by_kind] == ["b"]
-    assert [entry.lines[0].change for entry in by_time] == [3]
+    assert [entry.lines[0].stock.on_hand_change for entry in by_time] == [3]
     assert (await client.list_entries(end_time=began)).entries == []
 
 

@@ -58,10 +58,10 @@ def compare(call: Caller, namespace: str, response: ApplyResponse) -> None:
     entries = entries_of(call, namespace, request_id="r1")
     by_revision = {entry.revision: entry.lines[0] for entry in entries}
     assert len(entries) == len(by_revision) == OPERATIONS
-    assert [by_revision[revision].counter_after for revision in revisions] == [
+    assert [by_revision[revision].counter.after for revision in revisions] == [
         result.increment.counter for result in response.results
     ]
-    assert max(line.counter_after.value for line in by_revision.values()) == OPERATIONS // 2
+    assert max(line.counter.after.value for line in by_revision.values()) == OPERATIONS // 2
     found = look_up(call, namespace)
     assert (found.outcome, found.applied_count) == (RequestOutcome.REQUEST_OUTCOME_APPLIED, OPERATIONS)
     assert call(VerifyNamespaceRequest(namespace=namespace)).clean

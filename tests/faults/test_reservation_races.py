@@ -90,4 +90,4 @@ def compare_entries(entries: list[Entry]) -> None:
     assert [entry.revision for entry in entries] == list(range(1, len(entries) + 1))
     request_ids = [entry.request_id for entry in entries if entry.request_id]
     assert len(request_ids) == len(set(request_ids))
-    assert min(line.stock_after.available for entry in entries for line in entry.lines) == 0
+    assert min(line.stock.after.available for entry in entries for line in entry.lines) == 0

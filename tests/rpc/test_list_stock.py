@@ -15,7 +15,7 @@ from tallykeeper.v1.inventory_pb2 import (
 )
 from tests.calling import Caller
 
-ITEMS = ["B", "a", "a b", "a:b", "ab", "b", "e\u0301", "z", "é", "名", "😀"]
+ITEMS = ["B", "a", "a b", "a:b", "ab", "b", "e\u0335", "z", "é", "名", "😀"]
 PLACES = [
     (item, location)
     for number, item in enumerate(ITEMS)

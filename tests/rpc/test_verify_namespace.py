@@ -13,7 +13,14 @@ from tallykeeper.v1.counter_pb2 import (
     IncrementRequest,
 )
 from tallykeeper.v1.inventory_pb2 import ConfigureStockRequest, DecrementCopiesRequest, SetStockRequest
-from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest, VerifyNamespaceResponse
+from tallykeeper.v1.ledger_pb2 import (
+    DIFFERENCE_KIND_COUNTER,
+    DIFFERENCE_KIND_LEDGER,
+    DIFFERENCE_KIND_RESERVATION,
+    DIFFERENCE_KIND_STOCK,
+    VerifyNamespaceRequest,
+    VerifyNamespaceResponse,
+)
 from tallykeeper.v1.reservation_pb2 import CommitRequest, ReserveRequest, StockLine
 from tests.calling import Caller, Failure
 from tests.serving import wait_until
@@ -74,17 +81,17 @@ def _is_gone(call: Caller, namespace: str) -> bool:
 @pytest.mark.parametrize(
     ("key", "value", "difference"),
     [
-        ("counter:visits", "4", ("counter", "visits", "")),
-        ("counter:visits", None, ("counter", "visits", "")),
-        ("counter:gone", "1", ("counter", "gone", "")),
-        ("stock:main:dune", "8 1 1 0 0", ("stock", "dune", "main")),
-        ("stock:main:dune", "6 0 1 0 0", ("stock", "dune", "main")),
-        ("stock:annex:dune", None, ("stock", "dune", "annex")),
-        ("reservation:open", None, ("reservation", "open", "")),
+        ("counter:visits", "4", (DIFFERENCE_KIND_COUNTER, "visits", "")),
+        ("counter:visits", None, (DIFFERENCE_KIND_COUNTER, "visits", "")),
+        ("counter:gone", "1", (DIFFERENCE_KIND_COUNTER, "gone", "")),
+        ("stock:main:dune", "8 1 1 0 0", (DIFFERENCE_KIND_STOCK, "dune", "main")),
+        ("stock:main:dune", "6 0 1 0 0", (DIFFERENCE_KIND_STOCK, "dune", "main")),
+        ("stock:annex:dune", None, (DIFFERENCE_KIND_STOCK, "dune", "annex")),
+        ("reservation:open", None, (DIFFERENCE_KIND_RESERVATION, "open", "")),
     ],
 )
 def test_what_was_tampered_with_is_a_difference(
-    call: Caller, changed: str, raw_store: redis.Redis, *, key: str, value: str | None, difference: tuple[str, str, str]
+    call: Caller, changed: str, raw_store: redis.Redis, *, key: str, value: str | None, difference: tuple[int, str, str]
 ) -> None:
     path = f"tk:{{{changed}}}:{key}"
     if value is None:
@@ -110,7 +117,7 @@ def test_an_entry_that_is_missing_is_a_difference(call: Caller, changed: str, ra
     report = verify(call, changed)
 
     assert not report.clean
-    assert "ledger" in {difference.kind for difference in report.differences}
+    assert DIFFERENCE_KIND_LEDGER in {difference.kind for difference in report.differences}
 
 
 def test_of_many_differences_the_first_thousand_are_told_and_all_are_counted(

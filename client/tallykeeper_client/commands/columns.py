@@ -68,7 +68,7 @@ LOOKUP: Final = (
 )
 
 DIFFERENCE: Final = (
-    Column[Difference]("kind", lambda difference: difference.kind),
+    Column[Difference]("kind", lambda difference: words.difference_word(difference.kind)),
     Column[Difference]("name", lambda difference: difference.name),
     Column[Difference]("location", lambda difference: difference.location),
     Column[Difference]("revision", lambda difference: difference.revision, number=True),

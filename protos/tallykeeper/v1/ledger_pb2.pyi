@@ -46,6 +46,15 @@ class RequestOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REQUEST_OUTCOME_APPLIED: _ClassVar[RequestOutcome]
     REQUEST_OUTCOME_REFUSED: _ClassVar[RequestOutcome]
     REQUEST_OUTCOME_INCOMPLETE: _ClassVar[RequestOutcome]
+
+class DifferenceKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DIFFERENCE_KIND_UNSPECIFIED: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_STOCK: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_COUNTER: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_RESERVATION: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_LEDGER: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_DAMAGED_ENTRY: _ClassVar[DifferenceKind]
 OPERATION_KIND_UNSPECIFIED: OperationKind
 OPERATION_KIND_INCREMENT: OperationKind
 OPERATION_KIND_SET_COUNTER: OperationKind
@@ -71,6 +80,12 @@ REQUEST_OUTCOME_UNKNOWN: RequestOutcome
 REQUEST_OUTCOME_APPLIED: RequestOutcome
 REQUEST_OUTCOME_REFUSED: RequestOutcome
 REQUEST_OUTCOME_INCOMPLETE: RequestOutcome
+DIFFERENCE_KIND_UNSPECIFIED: DifferenceKind
+DIFFERENCE_KIND_STOCK: DifferenceKind
+DIFFERENCE_KIND_COUNTER: DifferenceKind
+DIFFERENCE_KIND_RESERVATION: DifferenceKind
+DIFFERENCE_KIND_LEDGER: DifferenceKind
+DIFFERENCE_KIND_DAMAGED_ENTRY: DifferenceKind
 
 class Entry(_message.Message):
     __slots__ = ("revision", "commit_time", "operation", "request_id", "reason", "reference", "identity", "lines", "reservation", "damage", "missing_from")
@@ -99,24 +114,38 @@ class Entry(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., operation: _Optional[_Union[OperationKind, str]] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., identity: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[EntryLine, _Mapping]]] = ..., reservation: _Optional[_Union[EntryReservation, _Mapping]] = ..., damage: _Optional[str] = ..., missing_from: _Optional[int] = ...) -> None: ...
 
 class EntryLine(_message.Message):
-    __slots__ = ("counter", "item", "location", "change", "reserved_change", "crossings", "counter_after", "stock_after")
+    __slots__ = ("counter", "stock")
     COUNTER_FIELD_NUMBER: _ClassVar[int]
+    STOCK_FIELD_NUMBER: _ClassVar[int]
+    counter: CounterChange
+    stock: StockChange
+    def __init__(self, counter: _Optional[_Union[CounterChange, _Mapping]] = ..., stock: _Optional[_Union[StockChange, _Mapping]] = ...) -> None: ...
+
+class CounterChange(_message.Message):
+    __slots__ = ("counter", "value_change", "after")
+    COUNTER_FIELD_NUMBER: _ClassVar[int]
+    VALUE_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    counter: str
+    value_change: int
+    after: _counter_pb2.Counter
+    def __init__(self, counter: _Optional[str] = ..., value_change: _Optional[int] = ..., after: _Optional[_Union[_counter_pb2.Counter, _Mapping]] = ...) -> None: ...
+
+class StockChange(_message.Message):
+    __slots__ = ("item", "location", "on_hand_change", "reserved_change", "crossings", "after")
     ITEM_FIELD_NUMBER: _ClassVar[int]
     LOCATION_FIELD_NUMBER: _ClassVar[int]
-    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    ON_HAND_CHANGE_FIELD_NUMBER: _ClassVar[int]
     RESERVED_CHANGE_FIELD_NUMBER: _ClassVar[int]
     CROSSINGS_FIELD_NUMBER: _ClassVar[int]
-    COUNTER_AFTER_FIELD_NUMBER: _ClassVar[int]
-    STOCK_AFTER_FIELD_NUMBER: _ClassVar[int]
-    counter: str
+    AFTER_FIELD_NUMBER: _ClassVar[int]
     item: str
     location: str
-    change: int
+    on_hand_change: int
     reserved_change: int
     crossings: _containers.RepeatedScalarFieldContainer[ThresholdCrossing]
-    counter_after: _counter_pb2.Counter
-    stock_after: _inventory_pb2.StockLevel
-    def __init__(self, counter: _Optional[str] = ..., item: _Optional[str] = ..., location: _Optional[str] = ..., change: _Optional[int] = ..., reserved_change: _Optional[int] = ..., crossings: _Optional[_Iterable[_Union[ThresholdCrossing, str]]] = ..., counter_after: _Optional[_Union[_counter_pb2.Counter, _Mapping]] = ..., stock_after: _Optional[_Union[_inventory_pb2.StockLevel, _Mapping]] = ...) -> None: ...
+    after: _inventory_pb2.StockLevel
+    def __init__(self, item: _Optional[str] = ..., location: _Optional[str] = ..., on_hand_change: _Optional[int] = ..., reserved_change: _Optional[int] = ..., crossings: _Optional[_Iterable[_Union[ThresholdCrossing, str]]] = ..., after: _Optional[_Union[_inventory_pb2.StockLevel, _Mapping]] = ...) -> None: ...
 
 class EntryReservation(_message.Message):
     __slots__ = ("reservation_id", "state", "holder", "expire_time")
@@ -256,10 +285,10 @@ class Difference(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_FIELD_NUMBER: _ClassVar[int]
     ACTUAL_FIELD_NUMBER: _ClassVar[int]
-    kind: str
+    kind: DifferenceKind
     name: str
     location: str
     revision: int
     expected: str
     actual: str
-    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., location: _Optional[str] = ..., revision: _Optional[int] = ..., expected: _Optional[str] = ..., actual: _Optional[str] = ...) -> None: ...
+    def __init__(self, kind: _Optional[_Union[DifferenceKind, str]] = ..., name: _Optional[str] = ..., location: _Optional[str] = ..., revision: _Optional[int] = ..., expected: _Optional[str] = ..., actual: _Optional[str] = ...) -> None: ...

@@ -7,7 +7,7 @@ from typing import Final
 
 from tallykeeper.v1 import ledger_pb2
 from tallykeeper_server.domain import limits
-from tallykeeper_server.domain.audit import Difference
+from tallykeeper_server.domain.audit import Difference, DifferenceKind
 from tallykeeper_server.domain.entries import Entry, first_entries_size
 from tallykeeper_server.domain.levels import CounterName, ReadLevel
 from tallykeeper_server.domain.queries import ReadLedger
@@ -34,6 +34,13 @@ _OUTCOMES: Final = {
     RequestFate.APPLIED: ledger_pb2.REQUEST_OUTCOME_APPLIED,
     RequestFate.REFUSED: ledger_pb2.REQUEST_OUTCOME_REFUSED,
     RequestFate.INCOMPLETE: ledger_pb2.REQUEST_OUTCOME_INCOMPLETE,
+}
+_DIFFERENCES: Final = {
+    DifferenceKind.STOCK: ledger_pb2.DIFFERENCE_KIND_STOCK,
+    DifferenceKind.COUNTER: ledger_pb2.DIFFERENCE_KIND_COUNTER,
+    DifferenceKind.RESERVATION: ledger_pb2.DIFFERENCE_KIND_RESERVATION,
+    DifferenceKind.LEDGER: ledger_pb2.DIFFERENCE_KIND_LEDGER,
+    DifferenceKind.DAMAGED_ENTRY: ledger_pb2.DIFFERENCE_KIND_DAMAGED_ENTRY,
 }
 
 
@@ -196,7 +203,7 @@ def _levels_message(revision: int, levels: Sequence[ReadLevel]) -> ledger_pb2.Wa
 
 def _difference_message(difference: Difference) -> ledger_pb2.Difference:
     return ledger_pb2.Difference(
-        kind=difference.kind,
+        kind=_DIFFERENCES[difference.kind],
         name=difference.name,
         location=difference.location,
         revision=difference.revision,
