@@ -185,7 +185,10 @@ READINGS: Final = (
     Reading(
         "GetNamespace",
         GetNamespaceRequest(),
-        lambda answer: (answer.stock_level_count - answer.counter_count, answer.active_reservation_count) == (2, 1),
+        lambda answer: (
+            (answer.namespace.stock_level_count - answer.namespace.counter_count) == 2
+            and answer.namespace.active_reservation_count == 1
+        ),
     ),
     Reading(
         "ListReservations, by state",

@@ -124,7 +124,7 @@ async def _listed(target: str) -> set[str]:
     async with AsyncCaller(target) as call:
         while True:
             page = await call(request, timeout=PATIENCE_SECONDS)
-            names |= set(page.namespaces)
+            names |= {each.namespace for each in page.namespaces}
             if not page.next_page_token:
                 return names
             request.page_token = page.next_page_token

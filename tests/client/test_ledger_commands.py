@@ -127,7 +127,7 @@ CASES = [
         "ledger lookup mine",
         ledger_pb2.LookupRequestRequest(namespace="default", request_id="mine"),
         ledger_pb2.LookupRequestResponse(
-            outcome="REQUEST_OUTCOME_APPLIED", revision=17, commit_time=TIME, applied_count=1
+            outcome="REQUEST_OUTCOME_APPLIED", applied_revision=17, commit_time=TIME, applied_count=1
         ),
         (
             "outcome  revision  time                  applied  refused  refusal_reason",
@@ -154,7 +154,9 @@ CASES = [
         "verify",
         ledger_pb2.VerifyNamespaceRequest(namespace="default"),
         ledger_pb2.VerifyNamespaceResponse(
-            differences=[{"kind": "stock", "name": "dune", "location": "main", "revision": 9, "expected": "5"}],
+            differences=[
+                {"kind": "DIFFERENCE_KIND_STOCK", "name": "dune", "location": "main", "revision": 9, "expected": "5"}
+            ],
             difference_count=1,
             from_revision=1,
             to_revision=17,
@@ -169,18 +171,29 @@ CASES = [
     Case(
         "namespace list sh",
         namespace_pb2.ListNamespacesRequest(prefix="sh", page_size=1000),
-        namespace_pb2.ListNamespacesResponse(namespaces=["shop", "shoes"]),
-        ("shop", "shoes"),
+        namespace_pb2.ListNamespacesResponse(
+            namespaces=[
+                {"namespace": "shoes", "revision": 7, "counter_count": 2},
+                {"namespace": "shop", "revision": 17},
+            ]
+        ),
+        (
+            "namespace  revision  stock levels  counters  active reservations  damage",
+            "shoes             7             0         2                    0",
+            "shop             17             0         0                    0",
+        ),
     ),
     Case(
         "namespace get --namespace shop",
         namespace_pb2.GetNamespaceRequest(namespace="shop"),
         namespace_pb2.GetNamespaceResponse(
-            namespace="shop",
-            revision=17,
-            oldest_revision=1,
-            request_retention=timedelta(days=1),
-            durability=namespace_pb2.DURABILITY_REPLICATED,
+            namespace={
+                "namespace": "shop",
+                "revision": 17,
+                "oldest_revision": 1,
+                "request_retention": timedelta(days=1),
+                "durability": namespace_pb2.DURABILITY_REPLICATED,
+            }
         ),
         (
             "namespace            shop",
@@ -232,7 +245,7 @@ async def test_a_namespace_is_named_by_its_argument_or_else_by_its_option(
     monkeypatch: pytest.MonkeyPatch, scripted: ScriptedServer, arguments: tuple[str, ...], asked: str
 ) -> None:
     monkeypatch.setenv("TALLYKEEPER_NAMESPACE", "shop")
-    scripted.will_answer(namespace_pb2.GetNamespaceResponse(namespace=asked))
+    scripted.will_answer(namespace_pb2.GetNamespaceResponse(namespace={"namespace": asked}))
 
     assert await run(scripted, "namespace", *arguments) == 0
 

@@ -166,7 +166,7 @@ def test_each_namespace_waits_for_what_it_asks_alone(start: Start, stores: Repli
         call(increment(namespace))
         assert failure(call, increment(shop)).reason == "NOT_DURABLE_YET"
 
-    levels = [call(GetNamespaceRequest(namespace=name)).durability for name in (cache, namespace, shop)]
+    levels = [call(GetNamespaceRequest(namespace=name)).namespace.durability for name in (cache, namespace, shop)]
     assert levels == [DURABILITY_MEMORY, DURABILITY_FSYNC, DURABILITY_REPLICATED]
 
 

@@ -52,7 +52,7 @@ def test_every_copy_is_sold_once_and_every_reservation_ends_once(
 ) -> None:
     shop = asyncio.run(shop_for_a_while(server.target, namespace))
     look = GetNamespaceRequest(namespace=namespace)
-    wait_until(lambda: call(look).active_reservation_count <= len(shop.kept), what="the others have expired")
+    wait_until(lambda: call(look).namespace.active_reservation_count <= len(shop.kept), what="the others have expired")
 
     levels = {level.item: level for level in listed(call, ListStockRequest(namespace=namespace), "stock_levels")}
     active = ListReservationsRequest(namespace=namespace, state=ReservationState.RESERVATION_STATE_ACTIVE)

@@ -2,7 +2,7 @@
 
 from collections import Counter as Sum
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final, cast
 
 from google.protobuf.message import Message
 
@@ -16,7 +16,10 @@ from tests.model.reservation import ACTIVE
 
 def read(model: Model, request: Message) -> Answer:
     """Return the answer to a read."""
-    return READS[type(request)](model, request)
+    answer = READS[type(request)](model, request)
+    if isinstance(answer, Message) and "revision" in answer.DESCRIPTOR.fields_by_name:
+        cast("Any", answer).revision = model.revision
+    return answer
 
 
 def _get_counter(model: Model, request: counter_pb2.GetCounterRequest) -> Answer:
@@ -136,7 +139,7 @@ def _lookup_request(model: Model, request: ledger_pb2.LookupRequestRequest) -> A
         )
     return ledger_pb2.LookupRequestResponse(
         outcome=RequestOutcome.REQUEST_OUTCOME_APPLIED,
-        revision=getattr(answer, "revision", 0),
+        applied_revision=getattr(answer, "revision", 0),
         commit_time=getattr(answer, "commit_time", None),
         applied_count=1,
     )
@@ -147,7 +150,7 @@ def _looked_up_batch(answer: batch_pb2.ApplyResponse) -> ledger_pb2.LookupReques
     refused = [result.error.reason for result in answer.results if result.HasField("error")]
     return ledger_pb2.LookupRequestResponse(
         outcome=(RequestOutcome.REQUEST_OUTCOME_APPLIED if answer.applied else RequestOutcome.REQUEST_OUTCOME_REFUSED),
-        revision=answer.revision,
+        applied_revision=answer.revision,
         commit_time=answer.commit_time,
         refusal_reason=refused[0] if refused else "",
         applied_count=sum(kind not in {"error", "not_applied"} for kind in kinds),
@@ -156,13 +159,19 @@ def _looked_up_batch(answer: batch_pb2.ApplyResponse) -> ledger_pb2.LookupReques
 
 
 def _list_namespaces(model: Model, request: namespace_pb2.ListNamespacesRequest) -> Answer:
-    return namespace_pb2.ListNamespacesResponse(namespaces=[request.prefix] if model.revision else [])
+    return namespace_pb2.ListNamespacesResponse(
+        namespaces=[_namespace(model, request.prefix)] if model.revision else []
+    )
 
 
 def _get_namespace(model: Model, request: namespace_pb2.GetNamespaceRequest) -> Answer:
-    """Tell what the namespace holds, and nothing of the settings."""
-    return namespace_pb2.GetNamespaceResponse(
-        namespace=request.namespace,
+    return namespace_pb2.GetNamespaceResponse(namespace=_namespace(model, request.namespace))
+
+
+def _namespace(model: Model, name: str) -> namespace_pb2.Namespace:
+    """Return the namespace with its contents, and without its settings."""
+    return namespace_pb2.Namespace(
+        namespace=name,
         revision=model.revision,
         oldest_revision=1,
         stock_level_count=len(model.stock()),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.calling import REQUEST_TYPES
+from tests.calling import METHODS, REQUEST_TYPES
 
 
 def fields_of_requests() -> list[Any]:
@@ -30,3 +30,9 @@ def test_a_time_to_live_is_called_ttl_everywhere() -> None:
         "NewCounter.ttl",
         "ReserveRequest.ttl",
     }
+
+
+def test_every_answer_about_a_namespace_says_at_which_revision_it_is_true() -> None:
+    without = {method.name for method in METHODS.values() if "revision" not in method.output_type.fields_by_name}
+
+    assert without == {"ListNamespaces", "VerifyNamespace"}

@@ -265,7 +265,7 @@ def test_a_stream_entry_that_no_script_wrote_is_told(call: Caller, namespace: st
     revisions = list(range(1, REVISIONS + 1))
     assert [entry.revision for entry in listed(call, namespace)] == revisions
     assert [entry.revision for entry in listed(call, namespace, newest_first=True)] == revisions[::-1]
-    assert call(GetNamespaceRequest(namespace=namespace)).oldest_revision == 1
+    assert call(GetNamespaceRequest(namespace=namespace)).namespace.oldest_revision == 1
     with call.stream(WatchRequest(namespace=namespace, after_revision=0)) as responses:
         assert [entry.revision for entry in next(responses).entries] == revisions
 

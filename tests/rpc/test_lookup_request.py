@@ -22,7 +22,7 @@ def look_up(call: Caller, namespace: str) -> LookupRequestResponse:
 def test_an_id_that_never_came_is_unknown(call: Caller, namespace: str) -> None:
     call(IncrementRequest(namespace=namespace, request_id="r11", counter="v"))
 
-    assert look_up(call, namespace) == LookupRequestResponse(outcome=RequestOutcome.REQUEST_OUTCOME_UNKNOWN)
+    assert look_up(call, namespace) == LookupRequestResponse(outcome=RequestOutcome.REQUEST_OUTCOME_UNKNOWN, revision=1)
 
 
 def test_an_id_of_another_namespace_is_unknown(call: Caller, namespace: str) -> None:
@@ -43,7 +43,8 @@ def test_a_mutation_was_applied(call: Caller, namespace: str) -> None:
 
     assert look_up(call, namespace) == LookupRequestResponse(
         outcome=RequestOutcome.REQUEST_OUTCOME_APPLIED,
-        revision=reply.revision,
+        applied_revision=reply.revision,
+        revision=2,
         commit_time=reply.commit_time,
         applied_count=1,
     )
@@ -67,7 +68,11 @@ def test_a_batch_was_applied(call: Caller, namespace: str) -> None:
     reply = call(ApplyRequest(namespace=namespace, request_id="r1", operations=[COUNTED] * 3, atomic=True))
 
     assert look_up(call, namespace) == LookupRequestResponse(
-        outcome=RequestOutcome.REQUEST_OUTCOME_APPLIED, revision=3, commit_time=reply.commit_time, applied_count=3
+        outcome=RequestOutcome.REQUEST_OUTCOME_APPLIED,
+        applied_revision=3,
+        revision=3,
+        commit_time=reply.commit_time,
+        applied_count=3,
     )
 
 
@@ -77,6 +82,7 @@ def test_a_batch_of_several_steps_was_applied(call: Caller, namespace: str) -> N
 
     assert look_up(call, namespace) == LookupRequestResponse(
         outcome=RequestOutcome.REQUEST_OUTCOME_APPLIED,
+        applied_revision=999,
         revision=999,
         commit_time=reply.commit_time,
         refusal_reason="ITEM_NOT_FOUND",

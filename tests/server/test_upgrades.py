@@ -52,7 +52,7 @@ def test_data_of_format_1_keeps_its_promises(old_data: Path) -> None:
             call(IncrementRequest(namespace=NAMESPACE, counter="visits", request_id=name)).replayed
             for name in ("oldest", "middle", "newest")
         ]
-        listed = list(call(ListNamespacesRequest()).namespaces)
+        listed = [each.namespace for each in call(ListNamespacesRequest()).namespaces]
         lives = {store.pttl(key) for key in store.keys(f"{PREFIX}*")}
         open_count = store.get("tk:open-reservations")
         store.close()

@@ -71,7 +71,7 @@ async def test_namespaces_are_spread_and_each_is_in_one_place(
         listed = await call(ListNamespacesRequest(page_size=1_000))
 
     assert values == [EACH] * NAMESPACES
-    assert set(names) <= set(listed.namespaces)
+    assert set(names) <= {each.namespace for each in listed.namespaces}
     primaries = [node for node in cluster.nodes if is_primary(node)]
     homes = [[node for node in primaries if node.ask("KEYS", f"tk:{{{name}}}:*")] for name in names]
     assert {len(nodes) for nodes in homes} == {1}

@@ -94,7 +94,7 @@ class _Import:
             raise click.UsageError(message)
         import_id = ImportId.resumed(self.chosen.resume, digest, options)
         if self.chosen.adds:
-            kept = self.session.client.get_namespace().request_retention.ToTimedelta()
+            kept = self.session.client.get_namespace().namespace.request_retention.ToTimedelta()
             if import_id.age_seconds >= kept.total_seconds():
                 message = f"--resume {import_id}: the import began more than {kept} ago, and its rows could count twice"
                 raise click.UsageError(message)

@@ -168,10 +168,12 @@ class GetCounterRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., counter: _Optional[str] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class GetCounterResponse(_message.Message):
-    __slots__ = ("counter",)
+    __slots__ = ("counter", "revision")
     COUNTER_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     counter: Counter
-    def __init__(self, counter: _Optional[_Union[Counter, _Mapping]] = ...) -> None: ...
+    revision: int
+    def __init__(self, counter: _Optional[_Union[Counter, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class BatchGetCountersRequest(_message.Message):
     __slots__ = ("namespace", "counters", "min_revision")
@@ -184,12 +186,14 @@ class BatchGetCountersRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., counters: _Optional[_Iterable[str]] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class BatchGetCountersResponse(_message.Message):
-    __slots__ = ("counters", "missing")
+    __slots__ = ("counters", "missing", "revision")
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     counters: _containers.RepeatedCompositeFieldContainer[Counter]
     missing: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., missing: _Optional[_Iterable[str]] = ...) -> None: ...
+    revision: int
+    def __init__(self, counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., missing: _Optional[_Iterable[str]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class ListCountersRequest(_message.Message):
     __slots__ = ("namespace", "prefix", "page_size", "page_token")
@@ -204,9 +208,11 @@ class ListCountersRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., prefix: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListCountersResponse(_message.Message):
-    __slots__ = ("counters", "next_page_token")
+    __slots__ = ("counters", "next_page_token", "revision")
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     counters: _containers.RepeatedCompositeFieldContainer[Counter]
     next_page_token: str
-    def __init__(self, counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    revision: int
+    def __init__(self, counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...

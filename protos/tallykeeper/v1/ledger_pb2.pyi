@@ -190,12 +190,14 @@ class ListEntriesRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., item: _Optional[str] = ..., counter: _Optional[str] = ..., location: _Optional[str] = ..., reservation_id: _Optional[str] = ..., operation: _Optional[_Union[OperationKind, str]] = ..., reference: _Optional[str] = ..., request_id: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., newest_first: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListEntriesResponse(_message.Message):
-    __slots__ = ("entries", "next_page_token")
+    __slots__ = ("entries", "next_page_token", "revision")
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     entries: _containers.RepeatedCompositeFieldContainer[Entry]
     next_page_token: str
-    def __init__(self, entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    revision: int
+    def __init__(self, entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("namespace", "items", "counters", "reservation_ids", "locations", "after_revision", "include_levels")
@@ -236,20 +238,22 @@ class LookupRequestRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class LookupRequestResponse(_message.Message):
-    __slots__ = ("outcome", "revision", "commit_time", "refusal_reason", "applied_count", "refused_count")
+    __slots__ = ("outcome", "applied_revision", "commit_time", "refusal_reason", "applied_count", "refused_count", "revision")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
-    REVISION_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_REVISION_FIELD_NUMBER: _ClassVar[int]
     COMMIT_TIME_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_REASON_FIELD_NUMBER: _ClassVar[int]
     APPLIED_COUNT_FIELD_NUMBER: _ClassVar[int]
     REFUSED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     outcome: RequestOutcome
-    revision: int
+    applied_revision: int
     commit_time: _timestamp_pb2.Timestamp
     refusal_reason: str
     applied_count: int
     refused_count: int
-    def __init__(self, outcome: _Optional[_Union[RequestOutcome, str]] = ..., revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refusal_reason: _Optional[str] = ..., applied_count: _Optional[int] = ..., refused_count: _Optional[int] = ...) -> None: ...
+    revision: int
+    def __init__(self, outcome: _Optional[_Union[RequestOutcome, str]] = ..., applied_revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refusal_reason: _Optional[str] = ..., applied_count: _Optional[int] = ..., refused_count: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class VerifyNamespaceRequest(_message.Message):
     __slots__ = ("namespace",)

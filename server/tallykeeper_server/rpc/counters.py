@@ -53,12 +53,13 @@ class CounterServicer:
         name = counter_name(request, fields)
         query = GetLevels(fields.namespace(request.namespace), (name,), fields.min_revision(request.min_revision))
         fields.check()
-        (level,) = await self._engine.ask(query, deadline=call.deadline)
+        read = await self._engine.ask(query, deadline=call.deadline)
+        (level,) = read.levels
         if level is None:
             raise not_found(name)
         if isinstance(level, DamagedLevel):
             raise damaged(level)
-        return counter_pb2.GetCounterResponse(counter=counter_message(cast("Counter", level)))
+        return counter_pb2.GetCounterResponse(counter=counter_message(cast("Counter", level)), revision=read.revision)
 
     async def BatchGetCounters(
         self, request: counter_pb2.BatchGetCountersRequest, call: Call
@@ -69,10 +70,11 @@ class CounterServicer:
         names = tuple(map(CounterName, fields.names("counters", request.counters, limits.BATCH_GET_NAMES_MAX)))
         query = GetLevels(fields.namespace(request.namespace), names, fields.min_revision(request.min_revision))
         fields.check()
-        levels = await self._engine.ask(query, deadline=call.deadline)
+        read = await self._engine.ask(query, deadline=call.deadline)
         return counter_pb2.BatchGetCountersResponse(
-            counters=counter_messages(levels),
-            missing=[name.counter for name, level in zip(names, levels, strict=True) if level is None],
+            counters=counter_messages(read.levels),
+            missing=[name.counter for name, level in zip(names, read.levels, strict=True) if level is None],
+            revision=read.revision,
         )
 
     async def ListCounters(
@@ -95,4 +97,5 @@ class CounterServicer:
         return counter_pb2.ListCountersResponse(
             counters=counter_messages(found.levels),
             next_page_token=token,
+            revision=found.revision,
         )

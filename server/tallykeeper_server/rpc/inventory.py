@@ -67,12 +67,15 @@ class InventoryServicer:
         name = stock_name(request, fields)
         query = GetLevels(fields.namespace(request.namespace), (name,), fields.min_revision(request.min_revision))
         fields.check()
-        (level,) = await self._engine.ask(query, deadline=call.deadline)
+        read = await self._engine.ask(query, deadline=call.deadline)
+        (level,) = read.levels
         if level is None:
             raise not_found(name)
         if isinstance(level, DamagedLevel):
             raise damaged(level)
-        return inventory_pb2.GetStockResponse(stock_level=stock_message(cast("StockLevel", level)))
+        return inventory_pb2.GetStockResponse(
+            stock_level=stock_message(cast("StockLevel", level)), revision=read.revision
+        )
 
     async def BatchGetStock(
         self, request: inventory_pb2.BatchGetStockRequest, call: Call
@@ -83,14 +86,15 @@ class InventoryServicer:
         names = tuple(stock_name(key, fields.within(f"keys[{place}].")) for place, key in enumerate(request.keys))
         query = GetLevels(fields.namespace(request.namespace), names, fields.min_revision(request.min_revision))
         fields.check()
-        levels = await self._engine.ask(query, deadline=call.deadline)
+        read = await self._engine.ask(query, deadline=call.deadline)
         return inventory_pb2.BatchGetStockResponse(
-            stock_levels=stock_messages(levels),
+            stock_levels=stock_messages(read.levels),
             missing=[
                 inventory_pb2.StockKey(item=name.item, location=name.location)
-                for name, level in zip(names, levels, strict=True)
+                for name, level in zip(names, read.levels, strict=True)
                 if level is None
             ],
+            revision=read.revision,
         )
 
     async def GetItem(self, request: inventory_pb2.GetItemRequest, call: Call) -> inventory_pb2.GetItemResponse:
@@ -116,7 +120,7 @@ class InventoryServicer:
         }
         if any(abs(total) > limits.INTEGER_MAX for total in totals.values()):
             raise total_overflow(item)
-        return inventory_pb2.GetItemResponse(stock_levels=stock_levels, **totals)
+        return inventory_pb2.GetItemResponse(stock_levels=stock_levels, revision=found.revision, **totals)
 
     async def ListStock(self, request: inventory_pb2.ListStockRequest, call: Call) -> inventory_pb2.ListStockResponse:
         """List levels at a location, or at all, by item prefix, a page at a time."""
@@ -138,6 +142,7 @@ class InventoryServicer:
         return inventory_pb2.ListStockResponse(
             stock_levels=stock_messages(found.levels),
             next_page_token=token,
+            revision=found.revision,
         )
 
     async def CheckAvailability(
@@ -166,7 +171,7 @@ class InventoryServicer:
             if isinstance(level, DamagedLevel):
                 raise damaged(level)
         once = {level.name: level for level in cast("tuple[StockLevel, ...]", found.levels)}
-        return availability_of(wanted, list(once.values()))
+        return availability_of(wanted, list(once.values()), found.revision)
 
 
 def _place_of(text: str) -> StockName:

@@ -10,7 +10,7 @@ from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.audit import Difference, DifferenceKind
 from tallykeeper_server.domain.entries import Entry, first_entries_size
 from tallykeeper_server.domain.levels import CounterName, ReadLevel
-from tallykeeper_server.domain.queries import ReadLedger
+from tallykeeper_server.domain.queries import ReadLedger, Snapshot
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lookups import RequestFate, look_up_request
 from tallykeeper_server.engine.source import EngineSource
@@ -63,15 +63,18 @@ class LedgerServicer:
         listing = ("entries", namespace, str(request.newest_first), repr(wanted))
         place = await self._tokens.open(request.page_token, _place_of, *listing, deadline=call.deadline)
 
+        revision = (await self._engine.ask(Snapshot(namespace, ()), deadline=call.deadline)).revision
         page: list[Entry] = []
         more = True
         for _ in range(_LIST_SCANS_MAX):
             query = _page_query(namespace, place, newest_first=request.newest_first)
-            entries = await self._engine.ask(query, deadline=call.deadline)
-            more = bool(entries) and not (request.newest_first and entries[-1].first_revision == 1)
-            page += filter(wanted.passes, entries)
-            if entries:
-                place = _end_of(entries[-1], newest_first=request.newest_first)
+            read = await self._engine.ask(query, deadline=call.deadline)
+            more = bool(read) and not (request.newest_first and read[-1].first_revision == 1)
+            page += filter(wanted.passes, read)
+            if read:
+                # The ledger goes on while it is read: the page is true at the newest of the revisions that were seen.
+                revision = max(revision, read[0].revision, read[-1].revision)
+                place = _end_of(read[-1], newest_first=request.newest_first)
             size = min(page_size, first_entries_size(page))
             if len(page) > size:
                 more, place = True, _end_of(page[size - 1], newest_first=request.newest_first)
@@ -80,7 +83,9 @@ class LedgerServicer:
             if not more or len(page) == page_size:
                 break
         token = await self._tokens.seal(str(place), *listing, deadline=call.deadline) if more else ""
-        return ledger_pb2.ListEntriesResponse(entries=map(entry_message, page), next_page_token=token)
+        return ledger_pb2.ListEntriesResponse(
+            entries=map(entry_message, page), next_page_token=token, revision=revision
+        )
 
     async def Watch(self, request: ledger_pb2.WatchRequest, call: Call) -> AsyncIterator[ledger_pb2.WatchResponse]:
         """Follow the ledger."""
@@ -116,6 +121,7 @@ class LedgerServicer:
         time_ms = found.commit_time_ms
         return ledger_pb2.LookupRequestResponse(
             outcome=_OUTCOMES[found.fate],
+            applied_revision=found.applied_revision,
             revision=found.revision,
             commit_time=None if time_ms is None else timestamp_of(time_ms),
             refusal_reason=found.refusal_reason,

@@ -64,7 +64,7 @@ class ReservationServicer:
         reservation = cast("Reservation | DamagedLevel", found.levels[0])
         if isinstance(reservation, DamagedLevel):
             raise damaged(reservation)
-        return reservation_pb2.GetReservationResponse(reservation=_message_of(reservation))
+        return reservation_pb2.GetReservationResponse(reservation=_message_of(reservation), revision=found.revision)
 
     async def ListReservations(
         self, request: reservation_pb2.ListReservationsRequest, call: Call
@@ -96,6 +96,7 @@ class ReservationServicer:
         return reservation_pb2.ListReservationsResponse(
             reservations=map(_message_of, found.reservations),
             next_page_token=token,
+            revision=found.revision,
         )
 
 
