@@ -14,6 +14,7 @@ from tallykeeper_server.logs import configure_logs
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
 from tests.calling import Caller
+from tests.rpc.oracle import recording
 from tests.serving import ThreadedServer, store_process
 
 _REDIS_ON_PATH = shutil.which("redis-server")
@@ -57,6 +58,7 @@ def served(store_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         else:
             store = url = stack.enter_context(store_process(Path(_REDIS_ON_PATH or ""), directory))
         settings = Settings(listen="127.0.0.1:0", data_dir=directory, store=store, reflection=True)
+        stack.enter_context(recording())
         yield stack.enter_context(ThreadedServer(settings)), url
 
 

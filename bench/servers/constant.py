@@ -13,9 +13,10 @@ import grpc.aio
 import uvloop
 
 from tallykeeper.v1 import counter_pb2, inventory_pb2
-from tallykeeper_server.app import LISTENERS
 from tallykeeper_server.lifetime import tune_garbage_collector
 
+_LISTENERS = 8
+"""gRPC's servers that share the port. Each takes in one call at a time, and more than four gain nothing."""
 _DECREMENTED = inventory_pb2.DecrementCopiesResponse(
     copies_taken=1,
     stock_level=inventory_pb2.StockLevel(item="item-0000", location="main", on_hand=999_999, available=999_999),
@@ -58,7 +59,7 @@ def handlers() -> list[grpc.GenericRpcHandler]:
 
 async def main(port: int) -> None:
     """Serve until the process ends."""
-    servers = [grpc.aio.server(options=[("grpc.so_reuseport", 1)]) for _ in range(LISTENERS)]
+    servers = [grpc.aio.server(options=[("grpc.so_reuseport", 1)]) for _ in range(_LISTENERS)]
     for server in servers:
         server.add_generic_rpc_handlers(handlers())
         server.add_insecure_port(f"127.0.0.1:{port}")

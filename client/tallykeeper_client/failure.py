@@ -1,6 +1,5 @@
 """What a failed call says: its status and the details in its trailers. What it means is `errors`' to say."""
 
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from tallykeeper.v1.batch_pb2 import OperationError
 
 _DOMAIN: Final = "tallykeeper.io"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
-_TOO_LARGE: Final = re.compile(r"^(?:SERVER: )?Received message larger than max \(([0-9]+) vs\. ([0-9]+)\)")
 _CODES: Final[Mapping[int, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
 
 _DetailT = TypeVar("_DetailT", bound=Message)
@@ -56,8 +54,6 @@ def read_failure(error: grpc.RpcError, *, target: str, request_id: str) -> Failu
     status = _status_of(error.trailing_metadata() or ())
     info = _detail(status, ErrorInfo)
     if info.domain != _DOMAIN:
-        if too_large := _too_large(code, error.details() or "", request_id):
-            return too_large
         message = _message_without_details(code, error.details() or "", target)
         return Failure(code=code, reason=code.name, message=message, request_id=request_id)
     retry = _detail(status, RetryInfo)
@@ -99,20 +95,6 @@ def unreachable(target: str, waited_seconds: float) -> Failure:
     code = grpc.StatusCode.UNAVAILABLE
     message = _message_without_details(code, f"no connection within {waited_seconds:g} s", target)
     return Failure(code=code, reason=code.name, message=message)
-
-
-def _too_large(code: grpc.StatusCode, details: str, request_id: str) -> Failure | None:
-    """Read the sentence with which gRPC itself refuses a message; None if it is another one."""
-    found = _TOO_LARGE.search(details)
-    if code is not grpc.StatusCode.RESOURCE_EXHAUSTED or not found:
-        return None
-    return Failure(
-        code=code,
-        reason="REQUEST_TOO_LARGE",
-        message=f"the request has {found[1]} bytes, and the server takes {found[2]} (--message-bytes-max)",
-        request_id=request_id,
-        metadata={"size": found[1], "limit": found[2]},
-    )
 
 
 def _status_of(trailers: Iterable[Any]) -> Status:

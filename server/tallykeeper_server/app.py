@@ -6,16 +6,12 @@ It alone knows all of them. Whether one process serves or many is for others to 
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import grpc
-import grpc.aio
 import structlog
-from grpc_health.v1 import health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
 from tallykeeper_server.access.access_file import AccessFileError
@@ -34,37 +30,35 @@ from tallykeeper_server.metrics.meters import CallMeters, StoreMeter, WatchMeter
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.batches import BatchServicer, changes_of_operations
 from tallykeeper_server.rpc.counters import CounterServicer
-from tallykeeper_server.rpc.health import Health
 from tallykeeper_server.rpc.inventory import InventoryServicer
 from tallykeeper_server.rpc.ledger import LedgerServicer
 from tallykeeper_server.rpc.long_answers import LongAnswers
-from tallykeeper_server.rpc.methods import service_handler
+from tallykeeper_server.rpc.methods import service_methods
 from tallykeeper_server.rpc.namespaces import NamespaceServicer
+from tallykeeper_server.rpc.overload import Overload
 from tallykeeper_server.rpc.reservation_changes import ReservationChanges
 from tallykeeper_server.rpc.reservations import ReservationServicer
-from tallykeeper_server.rpc.statuses import CODES
+from tallykeeper_server.rpc.statuses import CODES, explained
 from tallykeeper_server.scraping import metrics_of_this_process, metrics_page
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.starting import StartError, announce, ready_store
 from tallykeeper_server.store.redis_store import RedisStore
 from tallykeeper_server.tls import tls_files
+from tallykeeper_server.transport.health import SERVICE as HEALTH_SERVICE
+from tallykeeper_server.transport.health import Health
+from tallykeeper_server.transport.limits import TransportLimits
+from tallykeeper_server.transport.methods import Method
+from tallykeeper_server.transport.reflection import Reflection
+from tallykeeper_server.transport.server import TransportServer
 
 _SERVICES: Final = {
     service.name: service
     for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 }
-_PING_INTERVAL_MS_MIN: Final = 10_000
-"""How often a client may ask whether the server is there: one that does so more often is cut off. Ours asks every 30
-seconds; gRPC allows one in five minutes unless told otherwise."""
 _ACCESS_CHECK_SECONDS: Final = 1.0
 """How often the access file is looked at."""
-_PENDING_CALLS_MAX: Final = 3_000
-"""How many calls a listener has waiting in gRPC until Python takes them in. gRPC ends what is more with CANCELLED, and
-already some of the last sixth; by default, of all beyond the first 1,000."""
 _MEMORY_CHECK_SECONDS: Final = 5.0
-LISTENERS: Final = 8
-"""How many of gRPC's servers share the port. The kernel spreads connections over them; more than four gain nothing."""
 
 log = structlog.get_logger()
 
@@ -81,7 +75,7 @@ class Server:
 
     async def leave(self) -> None:
         """Say from now on that it does not serve, while it still does."""
-        await self.health.enter_graceful_shutdown()
+        self.health.leave()
 
 
 async def serve(settings: Settings) -> None:
@@ -142,17 +136,42 @@ async def serving(
         store.scripts.on_revisions_lost = hub.lose
         gate = None if settings.access_file is None else _gate(settings.access_file)
         health = Health(tuple(service.full_name for service in _SERVICES.values()))
-        meters = CallMeters(metrics, reasons=tuple(CODES))
-        listeners = _listeners(_handlers(engine, source, hub, meters, settings, gate=gate), health, settings)
         serves = Server(settings.listen, settings.drain_seconds, health)
+        meters = CallMeters(metrics, reasons=tuple(CODES))
+        overload = Overload(mutations=engine.mutations, queries=engine.queries)
+        long_answers = LongAnswers(
+            settings.unread_bytes_max // 2,
+            settings.waiting_queries_max,
+            meters.unread_bytes,
+            lambda: transport.unread_response_bytes,
+        )
+        services = _services(engine, source, hub, meters, settings)
+        methods = [
+            method
+            for name, service in _SERVICES.items()
+            for method in service_methods(
+                service,
+                services[name],
+                default_deadline_seconds=settings.deadline_seconds,
+                long_answers=long_answers,
+                overload=overload,
+                meters=meters,
+                gate=gate,
+            )
+        ]
+        transport = TransportServer(
+            [*methods, *_standard_methods(health, settings)],
+            limits=_transport_limits(settings),
+            admit=overload.admit,
+            explain=explained,
+        )
+        stack.push_async_callback(lambda: transport.stop(serves.drain_seconds))
         guard = StoreGuard(store, health, check_seconds=settings.promise_check_seconds, tells=sweeps)
         await guard.check()
-        await health.tell(serves=True)
-        for listener in listeners:
-            await listener.start()
-        stack.push_async_callback(lambda: _stop(listeners, serves.drain_seconds))
+        health.tell(serves=True)
+        await _listen(transport, settings)
         stack.push_async_callback(hub.close)
-        stack.push_async_callback(health.end)
+        stack.callback(health.close)
         tasks = [guard.watch(settings.store_check_seconds), _give_memory_back()]
         if sweeps:
             tasks.append(_sweep(store, settings.sweep_seconds))
@@ -207,13 +226,13 @@ def _gate(path: Path) -> Gate:
         raise StartError(str(error)) from error
 
 
-def _handlers(
-    engine: Engine, source: EngineSource, hub: WatchHub, meters: CallMeters, settings: Settings, *, gate: Gate | None
-) -> list[grpc.GenericRpcHandler]:
-    """Return what serves each service."""
+def _services(
+    engine: Engine, source: EngineSource, hub: WatchHub, meters: CallMeters, settings: Settings
+) -> Mapping[str, object]:
+    """Return the servicer of each service."""
     retention = _retention(settings)
     reservations = ReservationChanges(lifetime_ms_max=retention.reservation_lifetime_ms)
-    servicers = {
+    return {
         "CounterService": CounterServicer(engine),
         "InventoryService": InventoryServicer(engine),
         "ReservationService": ReservationServicer(engine, reservations),
@@ -221,99 +240,49 @@ def _handlers(
         "LedgerService": LedgerServicer(engine, source, hub),
         "NamespaceService": NamespaceServicer(engine, retention, settings.policy),
     }
-    long_answers = LongAnswers(settings.unread_bytes_max, settings.waiting_queries_max, meters.unread_bytes)
-    seconds = settings.deadline_seconds
-    return [
-        service_handler(
-            service,
-            servicers[name],
-            default_deadline_seconds=seconds,
-            long_answers=long_answers,
-            meters=meters,
-            gate=gate,
-        )
-        for name, service in _SERVICES.items()
-    ]
 
 
-def _listeners(handlers: Sequence[grpc.GenericRpcHandler], health: Health, settings: Settings) -> list[grpc.aio.Server]:
-    """Return gRPC's servers, bound to the address: several, for each takes in but one call at a time.
+def _standard_methods(health: Health, settings: Settings) -> Sequence[Method]:
+    """Return the methods of the standard services: health and, if it is wished for, reflection."""
+    if not settings.reflection:
+        return health.methods()
+    names = (*(service.full_name for service in _SERVICES.values()), HEALTH_SERVICE)
+    return (*health.methods(), *Reflection(names).methods())
 
-    :raises StartError: it cannot be bound, or not be secured.
+
+def _transport_limits(settings: Settings) -> TransportLimits:
+    return TransportLimits(
+        connections_max=settings.connections_max,
+        connections_per_address_max=settings.connections_per_address_max,
+        handshake_seconds=settings.handshake_seconds,
+        streams_per_connection_max=settings.streams_max,
+        header_list_bytes_max=settings.header_list_bytes_max,
+        message_bytes_max=settings.message_bytes_max,
+        waiting_request_bytes_per_connection_max=settings.request_bytes_per_connection_max,
+        waiting_request_bytes_max=settings.request_bytes_max,
+        unread_response_bytes_per_connection_max=settings.unread_bytes_per_connection_max,
+        unread_response_bytes_max=settings.unread_bytes_max,
+        stalled_seconds=settings.stalled_seconds,
+        resets_per_second=settings.resets_per_second_max,
+        pings_per_second=settings.pings_per_second_max,
+        control_frames_per_second=settings.control_frames_per_second_max,
+        idle_seconds=settings.idle_seconds,
+        keepalive_seconds=settings.keepalive_seconds,
+        keepalive_timeout_seconds=settings.keepalive_timeout_seconds,
+        half_sent_call_seconds=settings.half_sent_seconds,
+        connection_age_seconds=settings.connection_age_seconds or math.inf,
+        connection_age_grace_seconds=settings.drain_seconds,
+    )
+
+
+async def _listen(transport: TransportServer, settings: Settings) -> None:
+    """Accept connections at the address.
+
+    :raises StartError: it cannot be bound, or the certificate cannot be used.
     """
-    count = 1 if is_unix(settings.listen) else LISTENERS
-    listeners = [_listener(handlers, health, settings) for _ in range(count)]
     tls = tls_files(settings)
     with binding(settings.listen):
-        for listener in listeners:
-            if tls is None:
-                listener.add_insecure_port(settings.listen)
-            else:
-                listener.add_secure_port(settings.listen, tls.credentials())
-    return listeners
-
-
-async def _stop(listeners: Sequence[grpc.aio.Server], grace_seconds: float) -> None:
-    """Take no more calls, and end those that last longer than so many seconds."""
-    await asyncio.gather(*(listener.stop(grace_seconds) for listener in listeners))
-
-
-def _connection_options(settings: Settings) -> Iterator[tuple[str, int]]:
-    """Yield what ends connections that nobody uses, or that never come to be used."""
-    yield "grpc.server_handshake_timeout_ms", math.ceil(settings.handshake_seconds * 1_000)
-    yield "grpc.max_connection_idle_ms", math.ceil(settings.idle_seconds * 1_000)
-    yield "grpc.keepalive_time_ms", math.ceil(settings.keepalive_seconds * 1_000)
-    yield "grpc.keepalive_timeout_ms", math.ceil(settings.keepalive_timeout_seconds * 1_000)
-    yield "grpc.http2.ping_timeout_ms", math.ceil(settings.keepalive_timeout_seconds * 1_000)
-    if settings.connection_age_seconds:
-        yield "grpc.max_connection_age_ms", math.ceil(settings.connection_age_seconds * 1_000)
-        yield "grpc.max_connection_age_grace_ms", math.ceil(settings.drain_seconds * 1_000)
-
-
-def _listener(handlers: Sequence[grpc.GenericRpcHandler], health: Health, settings: Settings) -> grpc.aio.Server:
-    server = grpc.aio.server(
-        options=[
-            ("grpc.max_receive_message_length", settings.message_bytes_max),
-            ("grpc.so_reuseport", 1),
-            ("grpc.max_concurrent_streams", settings.streams_max),
-            # Else it counts calls that have ended for a while, and refuses callers who begin no more than they may.
-            ("grpc.http.overload_protection", 0),
-            ("grpc.server.max_pending_requests", _PENDING_CALLS_MAX * 5 // 6),
-            ("grpc.server.max_pending_requests_hard_limit", _PENDING_CALLS_MAX),
-            *_connection_options(settings),
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_INTERVAL_MS_MIN),
-        ]
-    )
-    server.add_generic_rpc_handlers(list(handlers))
-    by_name: Any = _ByName(server)
-    health_pb2_grpc.add_HealthServicer_to_server(health, by_name)
-    if settings.reflection:
-        names = (
-            *(service.full_name for service in _SERVICES.values()),
-            "grpc.health.v1.Health",
-            reflection.SERVICE_NAME,
-        )
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]  # generated
-            reflection.aio.ReflectionServicer(names), by_name
-        )
-    return server
-
-
-class _ByName:
-    """Stands in for a server where gRPC's generated code adds handlers to one: they are found by name alone.
-
-    Those that are registered besides, grpc.aio awaits one by one with each call that it takes in.
-    """
-
-    def __init__(self, server: grpc.aio.Server) -> None:
-        self._server = server
-
-    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
-        """Add them."""
-        self._server.add_generic_rpc_handlers(handlers)
-
-    def add_registered_method_handlers(self, service: str, handlers: object) -> None:
-        """Leave it at that."""
+        await transport.listen(settings.listen, tls=tls, reuse_port=not is_unix(settings.listen))
 
 
 async def _sweep(store: RedisStore, interval_seconds: float) -> None:

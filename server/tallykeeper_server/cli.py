@@ -12,7 +12,7 @@ import structlog
 
 from tallykeeper_server.domain.errors import TallyError
 from tallykeeper_server.lifetime import run
-from tallykeeper_server.logs import configure_logs, silence_grpc
+from tallykeeper_server.logs import configure_logs
 from tallykeeper_server.settings import FilePath, Settings, SettingsError, options
 from tallykeeper_server.starting import StartError
 from tallykeeper_server.store.aof_check import check_files, fix_files
@@ -55,7 +55,6 @@ def serve(ctx: click.Context, /, **values: object) -> None:
     arguments: Sequence[str] = ctx.meta[_ARGUMENTS]
     with captured_output():
         configure_logs(level=settings.log_level, log_format=settings.log_format)
-        silence_grpc()
         try:
             if workers == 1:
                 from tallykeeper_server import app  # noqa: PLC0415  # loads gRPC, which is silenced first

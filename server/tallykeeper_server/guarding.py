@@ -5,8 +5,8 @@ import asyncio
 import structlog
 
 from tallykeeper_server.domain.errors import TallyError
-from tallykeeper_server.rpc.health import Health
 from tallykeeper_server.store.redis_store import RedisStore
+from tallykeeper_server.transport.health import Health
 
 log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ class StoreGuard:
                 if asyncio.get_running_loop().time() >= self._check_at:
                     await self.check()
             if serves != served_before:
-                await self._health.tell(serves=serves)
+                self._health.tell(serves=serves)
             await asyncio.sleep(interval_seconds)
 
     def _note(self, shortcomings: tuple[str, ...]) -> None:

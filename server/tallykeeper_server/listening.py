@@ -8,7 +8,6 @@ import contextlib
 import errno
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 from tallykeeper_server.starting import StartError
 
@@ -51,8 +50,6 @@ def kept_address(listen: str) -> Iterator[str]:
     """
     with contextlib.ExitStack() as stack:
         if is_unix(listen):
-            with binding(listen):
-                _make_way_for_socket(listen.removeprefix("unix:"))
             yield listen
             return
         with binding(listen):
@@ -87,19 +84,3 @@ def _socket_for(listen: str) -> Iterator[tuple[socket.socket, Address]]:
     family, kind, protocol, _, address = found[0]
     with socket.socket(family, kind, protocol) as one:
         yield one, address
-
-
-def _make_way_for_socket(path: str) -> None:
-    """Remove the unix socket of a server that was killed. gRPC would take it from one that runs, too.
-
-    :raises OSError: a server listens on it, something else is there, or nothing can be.
-    """
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.bind(path)
-        except OSError as error:
-            probe.settimeout(0)  # a server that has no room for another connection is in use as well
-            in_use = error.errno != errno.EADDRINUSE or probe.connect_ex(path) != errno.ECONNREFUSED
-            if in_use or not Path(path).is_socket():
-                raise
-    Path(path).unlink()

@@ -1,12 +1,18 @@
 """Structured logs: text for a person at a terminal, JSON for a machine."""
 
 import logging
+import math
 import os
 import sys
+import time
 from contextlib import suppress
-from typing import Any, TextIO, cast
+from typing import Any, Final, TextIO, cast
 
 import structlog
+
+_TRANSPORT: Final = "tallykeeper_server.transport"
+_PEER_LINES_PER_SECOND_MAX: Final = 10
+"""The lines about peers that are logged in a second, so that nobody fills a disk with bad connections."""
 
 _descriptors: list[int] = []
 """Where the log goes, last; nothing in it means to Python's standard error."""
@@ -50,6 +56,42 @@ def configure_logs(*, level: str, log_format: str, worker: int | None = None) ->
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(file),
     )
+    transport = logging.getLogger(_TRANSPORT)
+    transport.handlers = [TransportLines()]
+    transport.propagate = False
+    transport.setLevel(logging.INFO)
+
+
+class TransportLines(logging.Handler):
+    """Logs the lines of the transport, which knows Python's ``logging`` alone.
+
+    Of the lines about peers, which are below ERROR, 10 are logged in a second; ``unlogged`` counts the others.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = -math.inf
+        self._logged = self._unlogged = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a record with the level, message and exception that it has."""
+        fields: dict[str, Any] = {}
+        if record.levelno < logging.ERROR:
+            if not self._has_room():
+                self._unlogged += 1
+                return
+            if self._unlogged:
+                fields["unlogged"], self._unlogged = self._unlogged, 0
+        if record.exc_info:
+            fields["exc_info"] = record.exc_info
+        structlog.get_logger().log(record.levelno, record.getMessage(), **fields)
+
+    def _has_room(self) -> bool:
+        second = math.floor(time.monotonic())
+        if second != self._second:
+            self._second, self._logged = second, 0
+        self._logged += 1
+        return self._logged <= _PEER_LINES_PER_SECOND_MAX
 
 
 class _LogFile:
@@ -82,15 +124,6 @@ def _printable(value: Any) -> Any:  # noqa: ANN401  # of any field
     if not isinstance(value, str) or value.isprintable():
         return value
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in value)
-
-
-def silence_grpc() -> None:
-    """Keep gRPC's core from writing lines of its own; to be called before gRPC is loaded.
-
-    It writes of what is reported here in one line, and of each process that is started, though none uses gRPC.
-    """
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 
 def _numbered(worker: int) -> structlog.typing.Processor:

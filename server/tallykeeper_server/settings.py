@@ -148,7 +148,7 @@ def _setting(default: object, type_: click.ParamType[Any], text: str) -> Any:  #
 
 
 WORKERS_MAX: Final = 64
-_COUNT: Final = click.IntRange(1, 2**31 - 1)  # gRPC takes no larger number
+_COUNT: Final = click.IntRange(1, 2**31 - 1)  # HTTP/2 has no larger number
 _SECONDS: Final = Number(0.001, 86_400)
 
 
@@ -210,11 +210,17 @@ class Settings:
     reflection: bool = _setting(default=False, type_=click.BOOL, text="Serve gRPC reflection.")
     deadline_seconds: float = _setting(10.0, _SECONDS, "The deadline of a call that sets none.")
     drain_seconds: float = _setting(10.0, _SECONDS, "How long calls in flight may take when the server stops.")
+    connections_max: int = _setting(
+        20_000, _COUNT, "The most connections at once to each worker; one more is closed at once."
+    )
+    connections_per_address_max: int = _setting(
+        10_000, _COUNT, "The same from one IP address; clients behind a proxy share one."
+    )
     streams_max: int = _setting(
         512, _COUNT, "The most calls at once on one connection, watches included; clients wait with more."
     )
     handshake_seconds: float = _setting(
-        20.0, _SECONDS, "How long a new connection may take for TLS and its first frames."
+        10.0, _SECONDS, "How long a new connection may take for TLS and its first frames."
     )
     idle_seconds: float = _setting(
         600.0, _SECONDS, "How long a connection may have no call on it until it is ended; clients connect again."
@@ -228,8 +234,26 @@ class Settings:
     connection_age_seconds: float = _setting(
         43_200.0,
         Number(0, 86_400),
-        "How old a connection may become, so that no call on it lasts for ever, a watch or one whose request never"
-        " comes whole; then its calls have drain-seconds. 0: any age.",
+        "How old a connection may become, so that load spreads over new servers; then its calls have drain-seconds."
+        " 0: any age.",
+    )
+    half_sent_seconds: float = _setting(
+        60.0, _SECONDS, "How long the rest of a request that has begun to arrive may take."
+    )
+    stalled_seconds: float = _setting(
+        60.0, _SECONDS, "How long a client may read nothing of the answers that wait for it, until it is disconnected."
+    )
+    resets_per_second_max: int = _setting(2_000, _COUNT, "The most calls that a connection may reset in a second.")
+    pings_per_second_max: int = _setting(
+        20,
+        _COUNT,
+        "The most PINGs in a second without an answer of a call between; beyond it, a client is disconnected.",
+    )
+    control_frames_per_second_max: int = _setting(
+        2_000, _COUNT, "The same for SETTINGS, empty DATA and unknown frames."
+    )
+    header_list_bytes_max: int = _setting(
+        16 << 10, click.IntRange(4 << 10, 1 << 20), "The largest metadata of a call, in bytes, with 32 for each field."
     )
     worker_answer_seconds: float = _setting(
         10.0, Number(0.1, 3_600), "How long a worker may not answer, twice, until it is killed and started again."
@@ -237,8 +261,22 @@ class Settings:
     message_bytes_max: int = _setting(
         4_194_304, _COUNT, "The largest request in bytes; the largest batch of the contract has 2.7 million."
     )
+    request_bytes_per_connection_max: int = _setting(
+        16 << 20, _COUNT, "How much memory the requests of one connection may hold, until it must wait."
+    )
+    request_bytes_max: int = _setting(
+        256 << 20, _COUNT, "The same for all connections of a worker; beyond it, calls are refused."
+    )
+    unread_bytes_per_connection_max: int = _setting(
+        32 << 20,
+        _COUNT,
+        "How much memory that one client has not read; then its calls are refused.",
+    )
     unread_bytes_max: int = _setting(
-        256 << 20, _COUNT, "How much memory answers may hold that callers have yet to read, until more are refused."
+        256 << 20,
+        _COUNT,
+        "The same for all clients of a worker; from half of it on, long answers are refused, and beyond it, the client"
+        " with most is disconnected.",
     )
     script_mutations_max: int = _setting(256, click.IntRange(1, 1_000), "The most mutations in one script call.")
     waiting_mutations_max: int = _setting(10_000, _COUNT, "The most mutations that wait for the store.")

@@ -1,10 +1,9 @@
 """The server's certificates: read from their files, looked at before they are used, and read again when they change."""
 
-import threading
+import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
-import grpc
 import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from tallykeeper_server.file_stamps import FileStamp, stamp_of
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.starting import StartError
+from tallykeeper_server.transport.tls import ServerTls, TlsFilesError
 
 log = structlog.get_logger()
 
@@ -19,8 +19,8 @@ log = structlog.get_logger()
 class TlsFiles:
     """A certificate and its key, and for mutual TLS the authorities that vouch for clients.
 
-    gRPC asks at each handshake: so what is in the files then is what the next connection meets, and what is connected
-    stays so.
+    The transport asks for the context at each handshake, so the next connection meets what is in the files then. Other
+    connections keep what they began with.
     """
 
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None) -> None:
@@ -31,37 +31,32 @@ class TlsFiles:
         self._certificate = certificate
         self._key = key
         self._client_ca = client_ca
-        self._lock = threading.Lock()
         self._seen = self._stamps()
-        self._configuration = self._read()
+        self._check()
+        try:
+            self._tls = ServerTls(certificate, key, client_ca)
+        except TlsFilesError as error:
+            raise StartError(str(error)) from error
 
-    def credentials(self) -> grpc.ServerCredentials:
-        """Return what a listener is secured with; with authorities for clients, none gets in without a certificate."""
-        return grpc.dynamic_ssl_server_credentials(
-            self._configuration, self._fetch, require_client_authentication=self._client_ca is not None
-        )
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The TLS context for the next connection, with the files as they were when they were last right."""
+        stamps = self._stamps()
+        if stamps != self._seen:
+            self._seen = stamps
+            try:
+                self._check()
+                self._tls.reload()
+            except (StartError, TlsFilesError) as error:
+                log.error("the certificate stays as it was", error=str(error))  # noqa: TRY400  # the line says it all
+            else:
+                log.info("the certificate has changed", file=str(self._certificate))
+        return self._tls.context
 
-    def _fetch(self) -> grpc.ServerCertificateConfiguration:
-        """Return the certificate by which to be known now. gRPC calls this on threads of its own."""
-        with self._lock:
-            stamps = self._stamps()
-            if stamps != self._seen:
-                self._seen = stamps
-                try:
-                    self._configuration = self._read()
-                except StartError as error:
-                    log.error("the certificate stays as it was", error=str(error))  # noqa: TRY400  # the line says it all
-                else:
-                    log.info("the certificate has changed", file=str(self._certificate))
-            return self._configuration
-
-    def _read(self) -> grpc.ServerCertificateConfiguration:
-        chain, key = _read(self._certificate), _read(self._key)
-        _check_pair(self._certificate, chain, self._key, key)
-        authorities = None if self._client_ca is None else _read(self._client_ca)
-        if self._client_ca is not None and authorities is not None:
-            _certificates_in(self._client_ca, authorities)
-        return grpc.ssl_server_certificate_configuration([(key, chain)], authorities)
+    def _check(self) -> None:
+        _check_pair(self._certificate, _read(self._certificate), self._key, _read(self._key))
+        if self._client_ca is not None:
+            _certificates_in(self._client_ca, _read(self._client_ca))
 
     def _stamps(self) -> list[FileStamp]:
         return [stamp_of(path) for path in (self._certificate, self._key, self._client_ca) if path is not None]

@@ -15,7 +15,7 @@ import structlog
 
 from tallykeeper_server.control import AnsweringEnd
 from tallykeeper_server.lifetime import live, run
-from tallykeeper_server.logs import configure_logs, silence_grpc, write_logs_to
+from tallykeeper_server.logs import configure_logs, write_logs_to
 from tallykeeper_server.metrics.snapshots import Snapshot
 from tallykeeper_server.scraping import metrics_of_this_process
 from tallykeeper_server.settings import Settings
@@ -128,7 +128,6 @@ def main() -> None:
     # What a terminal sends is for the supervisor, which then tells its workers one by one.
     for signal_number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(signal_number, signal.SIG_IGN)
-    silence_grpc()
     connection = socket.socket(fileno=os.dup(0))
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123  # it is no file to be read
         os.dup2(nothing.fileno(), 0)

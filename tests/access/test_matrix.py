@@ -54,6 +54,7 @@ def authorizations(place: Place) -> dict[str, tuple[tuple[str, ...], str]]:
         "no secret": (("Bearer tk.reader.",), "CREDENTIAL_INVALID"),
         "unknown key": ((f"Bearer tk.nobody.{secret}",), "CREDENTIAL_INVALID"),
         "another scheme": ((f"Basic {keys['reader']}",), "CREDENTIAL_INVALID"),
+        "a scheme alone": (("Bearer",), "CREDENTIAL_INVALID"),
         "no scheme": ((keys["reader"],), "CREDENTIAL_INVALID"),
         "two at once": ((f"Bearer {keys['reader']}", f"Bearer {keys['writer']}"), "CREDENTIAL_INVALID"),
         "a book": (("Bearer " + "b" * 7_000,), "CREDENTIAL_INVALID"),

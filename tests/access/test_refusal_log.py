@@ -22,7 +22,6 @@ CAUSES = {
     "another key": ("the token's signature is wrong", False),
     "an unknown key": ("the token's key id is unknown", False),
     "the algorithm of another key": ("the token is signed by an algorithm that is not its key's", False),
-    "nothing": ("it is neither an API key nor a JWT", True),
 }
 
 

@@ -277,21 +277,6 @@ async def test_without_details_the_reason_is_the_code(
     assert str(caught.value) == f"the call to {scripted.target} failed with PERMISSION_DENIED: keep out"
 
 
-@pytest.mark.parametrize("speaker", ["", "SERVER: "])
-async def test_grpcs_own_refusal_of_a_large_request_names_both_sizes(
-    connect: Connect, scripted: ScriptedServer, speaker: str
-) -> None:
-    told = f"{speaker}Received message larger than max (5000123 vs. 4194304)"
-    scripted.will_answer(Refusal(Code.RESOURCE_EXHAUSTED, told))
-    client = await connect(scripted.target)
-
-    with pytest.raises(RequestTooLarge) as caught:
-        await client.increment("visitors")
-
-    assert (caught.value.size, caught.value.limit) == (5_000_123, 4_194_304)
-    assert str(caught.value) == "the request has 5000123 bytes, and the server takes 4194304 (--message-bytes-max)"
-
-
 async def test_a_detail_that_cannot_be_read_is_as_none(connect: Connect, scripted: ScriptedServer) -> None:
     garbage = Any(type_url="type.googleapis.com/google.rpc.RetryInfo", value=b"\xff")
     scripted.will_answer(Refusal(Code.RESOURCE_EXHAUSTED, trailers=trailers("OVERLOADED", {}, garbage)))

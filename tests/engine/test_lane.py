@@ -12,6 +12,7 @@ from tallykeeper_server.domain.errors import (
     StoreUnavailableError,
 )
 from tallykeeper_server.engine.lane import Lane, LaneLimits
+from tests.engine.turns import let_lanes_send
 
 LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0, second_items_min=100)
 
@@ -60,7 +61,7 @@ async def test_calls_that_wait_together_share_the_next_batch_in_order() -> None:
     store.hold()
     lane = Lane(store.send, LIMITS)
     futures = submit(lane, 1)
-    await asyncio.sleep(0)
+    await let_lanes_send()
     futures += submit(lane, 2, 3, 4)
 
     store.release()
@@ -74,7 +75,7 @@ async def test_a_batch_has_no_more_items_than_its_limit() -> None:
     store.hold()
     lane = Lane(store.send, LIMITS)
     futures = submit(lane, 0)
-    await asyncio.sleep(0)
+    await let_lanes_send()
     futures += submit(lane, *range(1, 20))
     store.release()
 
@@ -102,15 +103,15 @@ async def test_a_second_batch_is_under_way_as_soon_as_enough_wait_for_it() -> No
     limits = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0, second_items_min=3)
     lane = Lane(store.send, limits)
     futures = submit(lane, 0)
-    await asyncio.sleep(0)
+    await let_lanes_send()
     futures += submit(lane, 1, 2)
-    await asyncio.sleep(0)
+    await let_lanes_send()
     assert store.batches == [[0]]
 
     futures += submit(lane, 3)
-    await asyncio.sleep(0)
+    await let_lanes_send()
     futures += submit(lane, *range(4, 11))
-    await asyncio.sleep(0)
+    await let_lanes_send()
     assert store.batches == [[0], [1, 2, 3]]  # and no third that is not full
 
     store.release()
@@ -124,15 +125,15 @@ async def test_full_batches_are_under_way_beside_others_up_to_four() -> None:
     limits = LaneLimits(batch_items_max=4, waiting_items_max=40, pause_seconds=0.0, second_items_min=2)
     lane = Lane(store.send, limits)
     futures = submit(lane, 0)
-    await asyncio.sleep(0)
+    await let_lanes_send()
     futures += submit(lane, *range(1, 20))
-    await asyncio.sleep(0)
+    await let_lanes_send()
 
-    assert [len(batch) for batch in store.batches] == [1, 2, 4, 4]
+    assert [len(batch) for batch in store.batches] == [1, 4, 4, 4]
 
     store.release()
     assert await asyncio.gather(*futures) == [10 * item for item in range(20)]
-    assert [len(batch) for batch in store.batches] == [1, 2, 4, 4, 4, 4, 1]
+    assert [len(batch) for batch in store.batches] == [1, 4, 4, 4, 4, 3]
 
 
 async def test_a_second_batch_is_at_least_half_of_those_lately_under_way() -> None:
@@ -141,19 +142,19 @@ async def test_a_second_batch_is_at_least_half_of_those_lately_under_way() -> No
     lane = Lane(store.send, limits)
     store.hold()
     futures = submit(lane, 0)
-    await asyncio.sleep(0)
+    await let_lanes_send()
     futures += submit(lane, 1)
-    await asyncio.sleep(0)
+    await let_lanes_send()
     futures += submit(lane, *range(2, 10))  # two batches are under way, so these wait: ten calls in all
     store.release()
     await asyncio.gather(*futures)
     store.hold()
     futures = submit(lane, 0)
-    await asyncio.sleep(0)
+    await let_lanes_send()
     count = len(store.batches)
     for item in range(1, 5):
         futures += submit(lane, item)
-        await asyncio.sleep(0)
+        await let_lanes_send()
         assert len(store.batches) == count + (item == 4)  # half of the eight that were served last
 
     store.release()
@@ -165,7 +166,7 @@ async def test_the_pause_ends_though_nobody_comes() -> None:
     lane = Lane(store.send, LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.005))
     store.hold()
     futures = submit(lane, 1)
-    await asyncio.sleep(0)
+    await let_lanes_send()
     futures += submit(lane, 2)
     store.release()
 
@@ -177,7 +178,7 @@ async def test_a_full_lane_refuses() -> None:
     store.hold()
     lane = Lane(store.send, LIMITS)
     futures = submit(lane, 0)
-    await asyncio.sleep(0)
+    await let_lanes_send()
     futures += submit(lane, *range(20))
 
     with pytest.raises(OverloadedError):
@@ -193,7 +194,7 @@ async def test_a_call_whose_deadline_has_passed_is_not_sent() -> None:
     store.hold()
     lane = Lane(store.send, LIMITS)
     (first,) = submit(lane, 1)
-    await asyncio.sleep(0)
+    await let_lanes_send()
     late = lane.submit(2, deadline=soon(0.0), may_resend=True)
     store.release()
 
@@ -208,7 +209,7 @@ async def test_a_caller_that_leaves_withdraws_what_was_not_sent_and_nothing_else
     store.hold()
     lane = Lane(store.send, LIMITS)
     sent, also_sent = submit(lane, 1, 2)
-    await asyncio.sleep(0)
+    await let_lanes_send()
     waiting, stays = submit(lane, 3, 4)
     also_sent.cancel()
     waiting.cancel()
@@ -225,7 +226,7 @@ async def test_only_what_may_be_sent_again_is_sent_again() -> None:
     lane = Lane(store.send, LIMITS)
     store.hold()
     (protected,) = submit(lane, 1, may_resend=True)
-    await asyncio.sleep(0)
+    await let_lanes_send()
     store.release()
 
     assert await protected == 10

@@ -8,6 +8,7 @@ import pytest
 from tallykeeper_server.domain.errors import OverloadedError
 from tallykeeper_server.engine.lane import Backlog, Lane, LaneLimits
 from tallykeeper_server.engine.lanes import Lanes
+from tests.engine.turns import let_lanes_send
 
 LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=3, pause_seconds=0.0, second_items_min=100)
 
@@ -45,7 +46,7 @@ class Made:
 async def test_only_calls_of_one_lane_travel_together() -> None:
     made = Made()
     calls = made.submit("a1", "b1")
-    await asyncio.sleep(0)
+    await let_lanes_send()
     calls += made.submit("a2", "b2", "a3")
     made.store.gate.set()
 
@@ -56,7 +57,7 @@ async def test_only_calls_of_one_lane_travel_together() -> None:
 async def test_what_waits_in_all_lanes_has_one_limit() -> None:
     made = Made()
     calls = made.submit("a1", "b1")
-    await asyncio.sleep(0)
+    await let_lanes_send()
     calls += made.submit("a2", "b2", "b3")
 
     with pytest.raises(OverloadedError):
@@ -69,24 +70,24 @@ async def test_what_waits_in_all_lanes_has_one_limit() -> None:
 
 async def test_the_rest_of_what_is_begun_is_taken_however_many_wait() -> None:
     made = Made()
-    calls = made.submit("a1")
-    await asyncio.sleep(0)
-    made.lanes.check_room()
-    calls += made.submit("a2", "b1", "b2", "b3")
+    calls = made.submit("a1", "b1")
+    await let_lanes_send()
+    made.lanes.backlog.check_room()
+    calls += made.submit("a2", "b2", "b3")
 
     with pytest.raises(OverloadedError):
-        made.lanes.check_room()
+        made.lanes.backlog.check_room()
     deadline = asyncio.get_running_loop().time() + 10.0
     calls.append(made.lanes.submit("c1", deadline=deadline, may_resend=False, is_begun=True))
 
     made.store.gate.set()
-    assert await asyncio.gather(*calls) == ["a1", "a2", "b1", "b2", "b3", "c1"]
+    assert await asyncio.gather(*calls) == ["a1", "b1", "a2", "b2", "b3", "c1"]
 
 
 async def test_idle_lanes_are_dropped_and_busy_ones_kept() -> None:
     made = Made()
     held = made.submit("a1")
-    await asyncio.sleep(0)
+    await let_lanes_send()
     made.store.gate.set()
     letters = [chr(ord("b") + place) for place in range(200)]
     for letter in letters:

@@ -1,13 +1,10 @@
-"""What waits has a limit: a batch is refused before it is read, and one that is begun comes to its end."""
+"""What waits has a limit: a call is refused before it is read, and a batch that is begun comes to its end."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
-from tallykeeper_server.domain.errors import InvalidFieldError, OverloadedError
 from tallykeeper_server.domain.levels import CounterName
 from tallykeeper_server.domain.limits import BATCH_PART_OPERATIONS
 from tallykeeper_server.domain.mutations import Applied, Bundle, Mutation, Outcome
@@ -15,9 +12,13 @@ from tallykeeper_server.domain.queries import Query
 from tallykeeper_server.engine.batching import Batch
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
-from tallykeeper_server.rpc.batches import BatchServicer, changes_of_operations
-from tallykeeper_server.rpc.calls import Call
-from tallykeeper_server.rpc.reservation_changes import ReservationChanges
+from tallykeeper_server.metrics.meters import CallMeters
+from tallykeeper_server.metrics.registry import Metrics
+from tallykeeper_server.rpc.overload import Overload
+from tallykeeper_server.transport.call import Call
+from tallykeeper_server.transport.peers import Peer
+from tallykeeper_server.transport.status import Code
+from tests.engine.turns import let_lanes_send
 
 LIMITS = LaneLimits(batch_items_max=2, waiting_items_max=6, pause_seconds=0.0, second_items_min=1_000)
 WAITING = (1, 1, 1, 1, 1, 10)
@@ -59,31 +60,38 @@ async def full_engine(store: HeldStore) -> tuple[Engine, list[Applying]]:
     for count in (BATCH_PART_OPERATIONS + 1, *WAITING):
         batch = Batch(namespace="shop", mutations=increments(count), request_id="", atomic=count in WAITING)
         batches.append(asyncio.create_task(engine.apply_batch(batch, deadline=deadline)))
-        await asyncio.sleep(0)
+        await let_lanes_send()
     return engine, batches
 
 
 async def test_a_batch_that_is_begun_comes_to_its_end_however_many_wait() -> None:
     store = HeldStore()
     engine, batches = await full_engine(store)
-    with pytest.raises(OverloadedError):
-        engine.check_room()
+    assert engine.mutations.is_full
 
     store.gate.set()
 
     assert [len(outcomes) for outcomes in await asyncio.gather(*batches)] == [BATCH_PART_OPERATIONS + 1, *WAITING]
 
 
-async def test_a_batch_is_refused_before_it_is_read() -> None:
-    store = HeldStore()
+async def test_a_call_is_refused_before_its_request_is_read_while_as_many_wait_as_may() -> None:
+    store, meters = HeldStore(), CallMeters(Metrics())
     engine, batches = await full_engine(store)
-    servicer = BatchServicer(engine, changes_of_operations(ReservationChanges(lifetime_ms_max=1)))
-    unreadable, call = ApplyRequest(operations=[Operation()]), Call(deadline=asyncio.get_running_loop().time() + 20.0)
+    overload = Overload(mutations=engine.mutations, queries=engine.queries)
+    for name in ("BatchService.Apply", "CounterService.GetCounter"):
+        overload.watch(f"/{name}", name, meters.of(*name.split("."), streams=False))
 
-    with pytest.raises(OverloadedError):
-        await servicer.Apply(unreadable, call)
+    refusal = overload.admit(call_of("/BatchService.Apply"))
 
+    assert refusal is not None
+    assert refusal.code is Code.RESOURCE_EXHAUSTED
+    assert ("grpc-retry-pushback-ms", "100") in refusal.trailers
+    assert overload.admit(call_of("/CounterService.GetCounter")) is None
+    assert overload.admit(call_of("/grpc.health.v1.Health/Check")) is None
     store.gate.set()
     await asyncio.gather(*batches)
-    with pytest.raises(InvalidFieldError):
-        await servicer.Apply(unreadable, call)
+    assert overload.admit(call_of("/BatchService.Apply")) is None
+
+
+def call_of(path: str) -> Call:
+    return Call(path, (), peer=Peer("unix:", ""), deadline=math.inf, loop=asyncio.get_running_loop())

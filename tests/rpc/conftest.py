@@ -1,6 +1,6 @@
 """What the RPC tests share: calls that must fail, and all that a namespace holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
@@ -8,10 +8,29 @@ import redis
 from google.protobuf.message import Message
 
 from tests.calling import Caller, Failure
+from tests.rpc.oracle import ComparingChannel, Oracle
 from tests.rpc.valid_requests import preparation
+from tests.serving import ThreadedServer
 
 FailingCall = Callable[[Message], Failure]
 Contents = Callable[[], dict[bytes, bytes]]
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Iterator[Oracle]:
+    """What each call is compared with."""
+    one = Oracle()
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="session")
+def call(server: ThreadedServer, oracle: Oracle) -> Iterator[Caller]:
+    """Calls the server with a request message, and compares the call with the oracle's."""
+    caller = Caller(server.target)
+    caller.channel = ComparingChannel(caller.channel, oracle)
+    yield caller
+    caller.close()
 
 
 @pytest.fixture

@@ -1,17 +1,22 @@
 """Large messages: answers that a client could not receive come in parts, and the largest batch reaches the server."""
 
+from contextlib import closing
 from typing import Final
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from grpc import StatusCode
 
 from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import ConfigureStockRequest
 from tallykeeper.v1.ledger_pb2 import ListEntriesRequest, WatchRequest
 from tallykeeper.v1.reservation_pb2 import ListReservationsRequest, ReserveRequest, StockLine
 from tallykeeper_server.domain import limits
 from tallykeeper_server.settings import Settings
-from tests.calling import Caller
+from tests.calling import Caller, Failure
+from tests.rpc.conftest import Contents
+from tests.serving import ThreadedServer
 
 LOCATION: Final = "x" * 63
 ITEMS: Final = tuple(f"{'n' * 125}-{number:02}" for number in range(100))
@@ -100,3 +105,35 @@ def test_the_largest_batch_is_applied(call: Caller, namespace: str) -> None:
     reply = call(_largest_batch(namespace, copies=1))
 
     assert (len(reply.results), reply.failed_count) == (limits.BATCH_OPERATIONS_MAX, 0)
+
+
+def test_a_request_that_is_too_large_is_refused_with_both_sizes_and_no_retry_delay(
+    call: Caller, contents: Contents, namespace: str
+) -> None:
+    limit = Settings().message_bytes_max
+
+    with pytest.raises(Failure) as caught:
+        call(IncrementRequest(namespace=namespace, counter="c", delta=1, reason="r" * limit))
+
+    size = int(caught.value.metadata["size"])
+    assert limit < size < limit + 1_000
+    assert (caught.value.code, caught.value.reason) == (StatusCode.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE")
+    assert caught.value.metadata["limit"] == str(limit)
+    assert caught.value.message == f"the request has {size} bytes, and the server takes {limit} (--message-bytes-max)"
+    assert (caught.value.retry_delay_seconds, caught.value.pushback_ms) == (None, -1)
+    assert contents() == {}
+
+
+def test_a_compressed_request_that_is_too_large_is_refused_before_it_is_decompressed(
+    server: ThreadedServer, namespace: str
+) -> None:
+    limit = Settings().message_bytes_max
+    request = IncrementRequest(namespace=namespace, counter="c", delta=1, reason="r" * 10 * limit)
+    with (
+        closing(Caller(server.target, [("grpc.default_compression_algorithm", 2)])) as compressing,
+        pytest.raises(Failure) as caught,
+    ):
+        compressing(request)
+
+    assert caught.value.reason == "REQUEST_TOO_LARGE"
+    assert caught.value.metadata == {"size": str(limit + 1), "limit": str(limit)}

@@ -39,14 +39,25 @@ VALUES: dict[str, tuple[str, str, object]] = {
     "reflection": ("true", "true", True),
     "deadline_seconds": ("3.5", "3.5", 3.5),
     "drain_seconds": ("4", "4", 4.0),
+    "connections_max": ("13", "13", 13),
+    "connections_per_address_max": ("14", "14", 14),
     "streams_max": ("12", "12", 12),
     "handshake_seconds": ("3.25", "3.25", 3.25),
     "idle_seconds": ("4.25", "4.25", 4.25),
     "keepalive_seconds": ("5.25", "5.25", 5.25),
     "keepalive_timeout_seconds": ("6.25", "6.25", 6.25),
     "connection_age_seconds": ("7", "7", 7.0),
+    "half_sent_seconds": ("7.5", "7.5", 7.5),
+    "stalled_seconds": ("7.75", "7.75", 7.75),
+    "resets_per_second_max": ("15", "15", 15),
+    "pings_per_second_max": ("16", "16", 16),
+    "control_frames_per_second_max": ("17", "17", 17),
+    "header_list_bytes_max": ("5000", "5000", 5_000),
     "worker_answer_seconds": ("8.25", "8.25", 8.25),
     "message_bytes_max": ("5000", "5000", 5_000),
+    "request_bytes_per_connection_max": ("5004", "5004", 5_004),
+    "request_bytes_max": ("5005", "5005", 5_005),
+    "unread_bytes_per_connection_max": ("5006", "5006", 5_006),
     "unread_bytes_max": ("5001", "5001", 5_001),
     "script_mutations_max": ("6", "6", 6),
     "waiting_mutations_max": ("7", "7", 7),
@@ -82,7 +93,12 @@ OTHER_VALUES: dict[str, tuple[str, str]] = {
     "log_format": ("text", '"text"'),
     "metrics_listen": ("127.0.0.1:10", '"127.0.0.1:10"'),
     "reflection": ("false", "false"),
-    **{name: ("99", "99") for name, (_, toml, _) in VALUES.items() if toml[0].isdecimal()},
+    "header_list_bytes_max": ("6000", "6000"),
+    **{
+        name: ("99", "99")
+        for name, (_, toml, _) in VALUES.items()
+        if toml[0].isdecimal() and name != "header_list_bytes_max"
+    },
     "workers": ("64", "64"),
 }
 

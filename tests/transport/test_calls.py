@@ -11,7 +11,7 @@ import pytest
 from tallykeeper_server.transport.call import Call
 from tallykeeper_server.transport.methods import unary
 from tallykeeper_server.transport.server import TransportServer
-from tallykeeper_server.transport.status import Code, StatusError, exhausted
+from tallykeeper_server.transport.status import Code, NoRoomError, StatusError
 from tests.transport.handlers import DEADLINE_SECONDS, Channel, Serving, connected, serving
 
 
@@ -223,7 +223,7 @@ async def test_tasks_and_timeouts_work_in_handlers() -> None:
 
 
 async def test_a_refused_call_never_reaches_its_handler() -> None:
-    refusal = exhausted("try later", retry_after_ms=250)
+    refusal = NoRoomError("try later", retry_after_ms=250)
     async with (
         serving(admit=lambda call: refusal if call.path.endswith("Unary") else None) as served,
         connected(served.address) as channel,

@@ -136,6 +136,20 @@ class TooManyWatchesError(TallyError):
     reason = "TOO_MANY_WATCHES"
 
 
+class RequestTooLargeError(TallyError):
+    """The request has more bytes than the server takes. Nothing happened."""
+
+    reason = "REQUEST_TOO_LARGE"
+
+    def __init__(self, *, size: int | None, limit: int) -> None:
+        """``size``: the bytes of the request; None if it is compressed, and known only to be above the ``limit``."""
+        shown = f"more than {limit}" if size is None else str(size)
+        super().__init__(
+            f"the request has {shown} bytes, and the server takes {limit} (--message-bytes-max)",
+            {"size": str(limit + 1 if size is None else size), "limit": str(limit)},
+        )
+
+
 class RetryLaterError(TallyError):
     """A failure that may pass. ``retry_after_seconds`` says when it is worth another try.
 

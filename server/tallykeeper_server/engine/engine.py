@@ -1,6 +1,8 @@
 """The engine: takes mutations and queries and gives their outcomes, sharing store calls among callers."""
 
+import asyncio
 from collections.abc import Hashable, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 from tallykeeper_server.domain.errors import DefectError
@@ -10,6 +12,7 @@ from tallykeeper_server.domain.refusals import refusal, refusal_of
 from tallykeeper_server.engine.batching import Batch, after_steps, bundles_of
 from tallykeeper_server.engine.lane import Backlog, Lane, LaneLimits
 from tallykeeper_server.engine.lanes import Lanes
+from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.metrics.meters import LaneMeter
 from tallykeeper_server.metrics.registry import Metrics
 
@@ -57,32 +60,31 @@ class Engine:
         self._bundles = Lanes(store.lane_of, lane, waiting_items_max=mutation_limits.waiting_items_max)
         self._queries = Lanes(store.query_lane_of, query_lane, waiting_items_max=query_limits.waiting_items_max)
 
-    def check_room(self) -> None:
-        """Return if there is room for more mutations: what need not be read is refused for less.
+    @property
+    def mutations(self) -> Backlog:
+        """The mutations that wait, in all lanes."""
+        return self._bundles.backlog
 
-        :raises OverloadedError: as many wait as may.
-        """
-        self._bundles.check_room()
+    @property
+    def queries(self) -> Backlog:
+        """The queries that wait, in all lanes."""
+        return self._queries.backlog
 
-    async def apply(
+    def apply(
         self, namespace: str, mutation: Mutation, *, request_id: str, deadline: float, identity: str = ""
-    ) -> Applied:
+    ) -> Pending[Applied]:
         """Apply one mutation. With a request id it is sent again, within the deadline, if the store is lost.
 
-        The ``identity`` of who makes it goes into the ledger.
+        The caller's ``identity`` goes into the ledger. The result raises RefusedError if the script refused the
+        mutation, so that nothing changed, or else the TallyError of what happened.
 
-        :raises RefusedError: the script refused it, and nothing changed.
-        :raises TallyError: as the errors module says of each.
+        :raises OverloadedError: as many mutations wait as may.
         """
         mutations = (mutation,)
         fingerprint = fingerprint_of(mutations) if request_id else b""
         bundle = Bundle(namespace, mutations, request_id, False, identity, fingerprint)  # noqa: FBT003  # not atomic
-        (outcome,) = await self._bundles.submit(bundle, deadline=deadline, may_resend=bool(request_id))
-        if isinstance(outcome, Applied):
-            return outcome
-        if isinstance(outcome, Failed):
-            raise _defect_of(mutation, outcome)
-        raise refusal_of(mutation, cast("Refused", outcome))
+        future = self._bundles.submit(bundle, deadline=deadline, may_resend=bool(request_id))
+        return Pending(future, partial(_applied, mutation))
 
     async def apply_batch(self, batch: Batch, *, deadline: float) -> Sequence[Outcome]:
         """Apply a batch, in several steps if it is independent and large; return an outcome for each mutation.
@@ -104,12 +106,26 @@ class Engine:
             raise refusal(first.reason, {})
         return outcomes
 
-    async def ask(self, query: Query[Answer], *, deadline: float) -> Answer:
-        """Answer a query.
+    def ask(self, query: Query[Answer], *, deadline: float) -> "asyncio.Future[Answer]":
+        """Answer a query. The result raises a TallyError, as the errors module says of each.
 
-        :raises TallyError: as the errors module says of each.
+        :raises OverloadedError: as many queries wait as may.
         """
-        return cast("Answer", await self._queries.submit(query, deadline=deadline, may_resend=True))
+        return cast("asyncio.Future[Answer]", self._queries.submit(query, deadline=deadline, may_resend=True))
+
+
+def _applied(mutation: Mutation, outcomes: Sequence[Outcome]) -> Applied:
+    """Return the outcome of a mutation that was applied.
+
+    :raises RefusedError: it was refused.
+    :raises DefectError: its operation failed.
+    """
+    (outcome,) = outcomes
+    if isinstance(outcome, Applied):
+        return outcome
+    if isinstance(outcome, Failed):
+        raise _defect_of(mutation, outcome)
+    raise refusal_of(mutation, cast("Refused", outcome))
 
 
 def _weight_of(bundle: Bundle) -> int:

@@ -67,22 +67,31 @@ class Backlog:
     items_max: int
     load: int = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no more may wait."""
+        return self.load >= self.items_max
+
     def check_room(self) -> None:
         """Return if more may wait.
 
         :raises OverloadedError: as much waits as may.
         """
-        if self.load >= self.items_max:
-            message = f"{self.load} calls are waiting for the store already; try again later"
-            raise OverloadedError(message)
+        if self.is_full:
+            raise self.refusal()
+
+    def refusal(self) -> OverloadedError:
+        """Return the refusal of a call for which there is no room."""
+        return OverloadedError(f"{self.load} calls are waiting for the store already; try again later")
 
 
 class Lane(Generic[Item, Result]):
     """Sends what waits as one batch, in the order in which it came.
 
-    An idle lane sends at once. A busy one gathers until the reply has arrived, and then, under load, a
-    little longer: until as many calls wait as were lately under way, or the pause is over since the batch before was
-    sent. Callers that wait for their replies before they call again are so served together. A caller alone never waits.
+    A lane decides once in each turn of the event loop, when all calls of the turn have arrived. An idle lane then
+    sends. A busy one gathers until the reply has arrived, and then, under load, a little longer: until as many calls
+    wait as were lately under way, or the pause is over since the batch before was sent. Callers that wait for their
+    replies before they call again are so served together. A caller alone never waits.
 
     A second batch may be under way: it is sent as soon as half as many calls wait as were lately under way, and no
     fewer than is worth a batch. So what sends and what carries out are busy at the same time. Two more may be, if they
@@ -118,6 +127,7 @@ class Lane(Generic[Item, Result]):
         self._under_way: set[asyncio.Task[None]] = set()
         self._calls_under_way = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._decides = False
         self._company = 1
         self._second_load = limits.second_items_min
         self._replied_at = 0.0
@@ -142,8 +152,11 @@ class Lane(Generic[Item, Result]):
         future: asyncio.Future[Result] = self._loop.create_future()
         weight = self._weigh(item)
         self._waiting.append(_Waiting(item, future, weight, deadline, may_resend, perf_counter()))
-        self._count(weight)
-        self._send_or_wait()
+        self._load += weight
+        self._backlog.load += weight
+        if not self._decides:
+            self._decides = True
+            self._loop.call_soon(self._decide)
         return future
 
     @property
@@ -156,22 +169,28 @@ class Lane(Generic[Item, Result]):
         self._load += weight
         self._backlog.load += weight
 
+    def _decide(self) -> None:
+        self._decides = False
+        self._send_or_wait()
+
     def _send_or_wait(self) -> None:
-        """Send what waits, or set a timer for it, or leave it to the reply that is awaited."""
+        """Send what waits, in as many batches as are due, or set a timer for it, or leave it to the awaited reply."""
+        while self._waiting and self._is_due():
+            self._send_now()
+
+    def _is_due(self) -> bool:
+        """Tell whether to send a batch now; if not, and no reply is awaited, set a timer."""
         if self._under_way:
             enough = self._second_load if len(self._under_way) == 1 else self._limits.batch_items_max
-            if self._load >= enough and len(self._under_way) < _BATCHES_MAX and not self._retry_seconds:
-                self._send_now()
-            return
-        if self._retry_seconds:
-            self._send_at(self._replied_at + self._retry_seconds)
-            return
-        company = min(self._company, self._limits.batch_items_max)
-        send_at = self._sent_at + self._limits.pause_seconds
-        if len(self._waiting) >= company or self._loop.time() >= send_at:
-            self._send_now()
-        else:
-            self._send_at(send_at)
+            return self._load >= enough and len(self._under_way) < _BATCHES_MAX and not self._retry_seconds
+        send_at = self._replied_at + self._retry_seconds
+        if not self._retry_seconds:
+            send_at = self._sent_at + self._limits.pause_seconds
+            company = min(self._company, self._limits.batch_items_max)
+            if len(self._waiting) >= company or self._loop.time() >= send_at:
+                return True
+        self._send_at(send_at)
+        return False
 
     def _send_at(self, time: float) -> None:
         if self._timer is None:
@@ -249,8 +268,7 @@ class Lane(Generic[Item, Result]):
         self._second_load = max(min(self._company // 2, self._limits.batch_items_max), self._limits.second_items_min)
         self._calls_under_way -= calls
         self._under_way.discard(cast("asyncio.Task[None]", asyncio.current_task()))
-        if self._waiting:
-            self._send_or_wait()
+        self._send_or_wait()
 
     def _after_loss(self, lost: Sequence[tuple[_Waiting[Item, Result], TallyError]]) -> None:
         """Keep the calls that may be sent again in time, at the head of the lane, and fail the others."""

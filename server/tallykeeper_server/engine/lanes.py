@@ -26,15 +26,9 @@ class Lanes(Generic[Item, Result]):
         """``lane_of`` names an item's lane, and ``make`` makes a lane of that name, which shares the backlog."""
         self._lane_of = lane_of
         self._make = make
-        self._backlog = Backlog(waiting_items_max)
+        self.backlog = Backlog(waiting_items_max)
+        """What waits, in all lanes."""
         self._lanes: dict[Hashable, Lane[Item, Result]] = {}
-
-    def check_room(self) -> None:
-        """Return if more may wait.
-
-        :raises OverloadedError: as many calls wait in all lanes as one may hold.
-        """
-        self._backlog.check_room()
 
     def submit(
         self, item: Item, *, deadline: float, may_resend: bool, is_begun: bool = False
@@ -52,5 +46,5 @@ class Lanes(Generic[Item, Result]):
     def _add(self, name: Hashable) -> Lane[Item, Result]:
         if len(self._lanes) >= _KEPT_MAX:
             self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.is_idle}
-        lane = self._lanes[name] = self._make(name, self._backlog)
+        lane = self._lanes[name] = self._make(name, self.backlog)
         return lane

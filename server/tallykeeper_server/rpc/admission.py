@@ -2,21 +2,15 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Protocol
 
-import grpc
-import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from tallykeeper_server.access.gate import check
 from tallykeeper_server.access.roles import ANYBODY, Caller, Role
+from tallykeeper_server.rpc.calls import Credentialed, credentials_of
 from tallykeeper_server.rpc.permissions import namespace_of, role_asked_by
-
-Context: TypeAlias = "grpc.aio.ServicerContext[bytes, Message]"
-
-_AUTHORIZATION: Final = "authorization"
-_CERTIFICATE: Final = "x509_pem_cert"
 
 
 class Gatekeeper(Protocol):
@@ -37,7 +31,9 @@ class Gatekeeper(Protocol):
 class Admitted:
     """A stream that was let in, which is looked at again whenever who may do what has changed."""
 
-    def __init__(self, gate: Gatekeeper | None, context: Context, caller: Caller, role: Role, namespace: str) -> None:
+    def __init__(
+        self, gate: Gatekeeper | None, context: Credentialed, caller: Caller, role: Role, namespace: str
+    ) -> None:
         self._gate = gate
         self._context = context
         self._caller = caller
@@ -53,7 +49,7 @@ class Admitted:
         gate = self._gate
         if gate is None or (gate.version == self._version and self._caller.expires_at > time.time()):
             return
-        self._caller = gate.recognise(*_credentials_of(self._context))
+        self._caller = gate.recognise(*credentials_of(self._context))
         self._version = gate.version
         check(self._caller, self._role, self._namespace)
 
@@ -69,7 +65,7 @@ class Admission:
         self._gate = gate
         self._role_of = role_asked_by(method)
 
-    def enter(self, raw: bytes, context: Context) -> tuple[Any, Caller]:
+    def enter(self, raw: bytes, context: Credentialed) -> tuple[Any, Caller]:
         """Return the request, and who makes it.
 
         :raises TallyError: they may not, or the bytes are no request.
@@ -77,7 +73,7 @@ class Admission:
         gate = self._gate
         if gate is None:
             return self._parse(raw), ANYBODY
-        caller = gate.admit(*_credentials_of(context))
+        caller = gate.admit(*credentials_of(context))
         request = self._parse(raw)
         if role := self._role_of(request):
             check(caller, role, namespace_of(request))
@@ -85,14 +81,6 @@ class Admission:
             gate.charge(caller, further)
         return request, caller
 
-    def admitted(self, context: Context, request: Message, caller: Caller) -> Admitted:
+    def admitted(self, context: Credentialed, request: Message, caller: Caller) -> Admitted:
         """Return what looks after a stream that has entered."""
         return Admitted(self._gate, context, caller, self._role_of(request), namespace_of(request))
-
-
-def _credentials_of(context: Context) -> tuple[list[str], bytes | None]:
-    """Return the values of ``authorization``, and if there is none, the caller's certificate in PEM form."""
-    authorizations = [str(value) for key, value in context.invocation_metadata() or () if key == _AUTHORIZATION]
-    if authorizations:
-        return authorizations, None
-    return [], next(iter(context.auth_context().get(_CERTIFICATE, ())), None)

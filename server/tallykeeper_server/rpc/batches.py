@@ -83,7 +83,6 @@ class BatchServicer:
 
     async def Apply(self, request: batch_pb2.ApplyRequest, call: Call) -> batch_pb2.ApplyResponse:
         """Apply operations in order, all or none, or each for itself."""
-        self._engine.check_room()
         operations = _operations_of(request)
         fields = Fields()
         namespace = fields.namespace(request.namespace)
@@ -161,7 +160,7 @@ class BatchServicer:
 
 def _error_of(mutation: Mutation, refused: Refused) -> batch_pb2.OperationError:
     error = refusal_of(mutation, refused)
-    code: int = CODES[error.reason].value[0]
+    code: int = CODES[error.reason]
     return batch_pb2.OperationError(code=code, reason=error.reason, message=error.message, metadata=error.facts)
 
 

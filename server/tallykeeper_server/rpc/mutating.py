@@ -10,6 +10,7 @@ from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.levels import LevelName
 from tallykeeper_server.domain.mutations import Applied, Mutation
 from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import timestamp_of
@@ -71,6 +72,12 @@ class Change(Generic[Request, Response]):
         # A NamedTuple's own constructor takes twice as long, as it does for what becomes of the mutation.
         return tuple.__new__(Mutation, (self.operation, levels, arguments, reason, reference, self.resolves))
 
+    def response_to(self, applied: Applied) -> Response:
+        """Return the response to a mutation."""
+        response = self.response()
+        self.answer(response, applied)
+        return response
+
     def answer(self, response: Response, applied: Applied) -> None:
         """Fill in the response to a mutation."""
         self.fill(response, applied)
@@ -81,11 +88,11 @@ class Change(Generic[Request, Response]):
             response.replayed = True
 
 
-async def apply(engine: Engine, change: Change[Request, Response], request: Request, call: Call) -> Response:
-    """Apply the mutation of a request and answer it.
+def apply(engine: Engine, change: Change[Request, Response], request: Request, call: Call) -> Pending[Response]:
+    """Apply the mutation of a request; the result is the response, or what Engine.apply raises.
 
     :raises InvalidFieldError: one of its fields breaks a rule.
-    :raises TallyError: as Engine.apply says.
+    :raises OverloadedError: as many mutations wait as may.
     """
     fields = Fields()
     namespace, request_id = request.namespace or limits.DEFAULT_NAMESPACE, request.request_id
@@ -93,9 +100,7 @@ async def apply(engine: Engine, change: Change[Request, Response], request: Requ
     fields.namespace(namespace)
     fields.request_id(request_id)
     fields.check()
-    applied = await engine.apply(
+    applied = engine.apply(
         namespace, mutation, request_id=request_id, identity=call.caller.identity, deadline=call.deadline
     )
-    response = change.response()
-    change.answer(response, applied)
-    return response
+    return applied.then(change.response_to)

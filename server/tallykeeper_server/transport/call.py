@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 from tallykeeper_server.transport.metadata import Metadata, decoded, encoded
 from tallykeeper_server.transport.peers import Peer
@@ -59,6 +59,16 @@ class Call:
                 raise StatusError(Code.INTERNAL, message) from error
         return self._metadata
 
+    @property
+    def certificate(self) -> bytes | None:
+        """The certificate, in DER form, that the peer has proved to own by mutual TLS; None without one."""
+        certificate = self.peer.certificate
+        return None if certificate is None else certificate.der
+
+    def values(self, name: bytes) -> list[str]:
+        """Return the values of the header fields of a name, without decoding any other."""
+        return [value.decode("latin-1") for field, value in self._fields if field == name]
+
     def first(self, name: bytes) -> bytes | None:
         """Return the raw value of the first header field of a name, without decoding any other."""
         for field, value in self._fields:
@@ -91,6 +101,10 @@ class Call:
         if self._callbacks is None:
             self._callbacks = []
         self._callbacks.append(callback)
+
+    def cancel_if_abandoned(self, work: "asyncio.Future[Any]") -> None:
+        """Cancel a future or task if the peer leaves, the deadline passes or the server stops before the answer."""
+        raise NotImplementedError
 
     def send_initial_metadata(self) -> None:
         """Send the initial metadata now, ahead of the first response."""

@@ -35,6 +35,7 @@ from tallykeeper_server.transport.status import Code, HeaderFields, StatusError
 _WRITE_BYTES: Final = 256 << 10
 """The bytes that are taken from the engine at once, so that a full socket stops the rest."""
 _DRAIN_PING: Final = b"draining"
+_ALIVE_PING: Final = b"keepaliv"
 _DRAIN_SECONDS: Final = 2.0
 """The time for which new streams are accepted after the first GOAWAY if its PING is not answered."""
 _STOPPING: Final = StatusError(Code.UNAVAILABLE, "the server stops")
@@ -64,7 +65,9 @@ class Connection(asyncio.Protocol):
             header_list_bytes_max=limits.header_list_bytes_max,
         )
         self.exchanges: dict[int, Exchange] = {}
-        self.opened_at = self.used_at = shared.loop.time()
+        self.opened_at = self.used_at = self.heard_at = shared.loop.time()
+        self.asked_at: float | None = None
+        """Since when a PING waits for a sign of life, in the loop's time; ``heard_at``: of the last bytes."""
         self.settled = False
         """The peer's SETTINGS have arrived."""
         self.draining_since: float | None = None
@@ -109,6 +112,8 @@ class Connection(asyncio.Protocol):
         if self.ending_since is not None:
             return
         self._read_bytes = len(data)
+        self.heard_at = self.shared.loop.time()
+        self.asked_at = None
         try:
             events = self.engine.receive(data)
         except PeerError as error:
@@ -299,6 +304,12 @@ class Connection(asyncio.Protocol):
             self.flush()  # the engine would send PING first
             self.engine.ping(_DRAIN_PING)
             self.schedule_flush()
+
+    def ask_for_life(self, now: float) -> None:
+        """Send a PING, which a peer that is still there answers."""
+        self.asked_at = now
+        self.engine.ping(_ALIVE_PING)
+        self.schedule_flush()
 
     def finish_draining(self, now: float) -> None:
         """Refuse new streams of a peer that was sent GOAWAY and has not answered the PING behind it for long."""

@@ -9,7 +9,7 @@ from tallykeeper_server.transport.exchange import DEFECT, Exchange, Outlet
 from tallykeeper_server.transport.inflow import Inflow
 from tallykeeper_server.transport.opening import header_list_bytes, opening_of
 from tallykeeper_server.transport.shared import Admit
-from tallykeeper_server.transport.status import Code, HeaderFields, StatusError, exhausted
+from tallykeeper_server.transport.status import Code, HeaderFields, NoRoomError, StatusError
 
 _SMALL_READ_BYTES: Final = 4 << 10
 _FEW_FIELDS: Final = 32
@@ -77,7 +77,7 @@ class Entrance:
         else:
             held, all_held, what = self._inflow.bytes, shared.requests.bytes, "requests under way"
         message = f"{what} hold {held} bytes for this connection and {all_held} for all; try again later"
-        return exhausted(message, retry_after_ms=shared.limits.retry_after_ms)
+        return shared.explain(NoRoomError(message, retry_after_ms=shared.limits.retry_after_ms))
 
     def _check_header_list(self, headers: HeaderFields) -> None:
         bytes_max = self._outlet.shared.limits.header_list_bytes_max

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Awaitable
 from contextlib import aclosing
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from tallykeeper_server.transport.call import Call
 from tallykeeper_server.transport.framing import Unframer, framed, framed_gzip, single_message
@@ -15,7 +15,7 @@ from tallykeeper_server.transport.methods import Method
 from tallykeeper_server.transport.peers import Peer
 from tallykeeper_server.transport.requests import Requests
 from tallykeeper_server.transport.shared import Shared
-from tallykeeper_server.transport.status import Code, HeaderFields, StatusError
+from tallykeeper_server.transport.status import Code, HeaderFields, MessageTooLargeError, StatusError
 
 HEAD: Final = (
     (b":status", b"200"),
@@ -102,7 +102,7 @@ class Exchange(Call):
         self._unacknowledged = 0
         self._requests: Requests | None = None
         self._unframer: Unframer | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Future[Any] | None = None
 
     # What arrives.
 
@@ -132,9 +132,10 @@ class Exchange(Call):
         try:
             self._receive_part(data)
         except StatusError as error:
+            refusal = self._outlet.shared.explain(error) if isinstance(error, MessageTooLargeError) else error
             if self._requests is not None:
-                self._requests.end(error)
-            self.fail(error)
+                self._requests.end(refusal)
+            self.fail(refusal)
             self._cancel_task()
 
     def _receive_part(self, data: bytes) -> None:
@@ -274,6 +275,10 @@ class Exchange(Call):
                 callback(self)
             except Exception:
                 log.exception("a done callback of %s has failed", self.path)
+
+    def cancel_if_abandoned(self, work: asyncio.Future[Any]) -> None:
+        """Cancel a future or task if the peer leaves, the deadline passes or the server stops before the answer."""
+        self._task = work
 
     def _cancel_task(self) -> None:
         if self._task is not None and not self._task.done():

@@ -8,7 +8,7 @@ import zlib
 from collections import deque
 from typing import Final
 
-from tallykeeper_server.transport.status import Code, StatusError
+from tallykeeper_server.transport.status import Code, MessageTooLargeError, StatusError
 
 PREFIX_BYTES: Final = 5
 _PLAIN, _COMPRESSED = 0, 1
@@ -104,13 +104,13 @@ def unzipped(body: bytes, bytes_max: int) -> bytes:
         raise StatusError(Code.INTERNAL, failure) from error
     if len(message) > bytes_max:
         failure = f"a message is larger than {bytes_max} bytes when it is decompressed"
-        raise StatusError(Code.RESOURCE_EXHAUSTED, failure)
+        raise MessageTooLargeError(failure, size=None, limit=bytes_max)
     if not unzip.eof:
         failure = "a message cannot be decompressed: its gzip data ends too early"
         raise StatusError(Code.INTERNAL, failure)
     return message
 
 
-def too_large(length: int, bytes_max: int) -> StatusError:
-    """Return the refusal of a message that says that it is too large."""
-    return StatusError(Code.RESOURCE_EXHAUSTED, f"a message of {length} bytes is larger than {bytes_max}")
+def too_large(length: int, bytes_max: int) -> MessageTooLargeError:
+    """Return the refusal of a message whose prefix gives a length above the limit."""
+    return MessageTooLargeError(f"a message of {length} bytes is larger than {bytes_max}", size=length, limit=bytes_max)

@@ -9,7 +9,7 @@ from tallykeeper_server.transport.connection import Connection
 from tallykeeper_server.transport.http2 import ErrorCode, last_words
 from tallykeeper_server.transport.peers import address_of, peer_of
 from tallykeeper_server.transport.shared import Shared
-from tallykeeper_server.transport.tls import ServerTls
+from tallykeeper_server.transport.tls import TlsContexts
 
 _ACCEPT_PAUSE_SECONDS: Final = 0.5
 """Until sockets are accepted again after the process had no file descriptor for one."""
@@ -73,7 +73,7 @@ class SecureListener:
     that is current then. The event loop's own servers can do neither.
     """
 
-    def __init__(self, shared: Shared, listener: socket.socket, tls: ServerTls) -> None:
+    def __init__(self, shared: Shared, listener: socket.socket, tls: TlsContexts) -> None:
         """Accept from a listening socket until ``close``."""
         self._shared = shared
         self._listener = listener

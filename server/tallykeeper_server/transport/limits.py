@@ -43,6 +43,10 @@ class TransportLimits:
     """SETTINGS, empty DATA, and reads that bring no event: each costs work and none brings a call."""
     idle_seconds: float = 3_600.0
     """Without a call under way. Clients connect again when they need to."""
+    keepalive_seconds: float = 60.0
+    """Without a byte from the peer. Then it is sent a PING, so that a peer that is gone is noticed."""
+    keepalive_timeout_seconds: float = 20.0
+    """For anything to arrive after that PING, until the connection is ended."""
     half_sent_call_seconds: float = 60.0
     """For the rest of a message that has begun, so that nobody keeps memory by sending a byte at a time."""
     connection_age_seconds: float = 86_400.0

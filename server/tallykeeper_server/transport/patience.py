@@ -1,5 +1,6 @@
 """The time that a peer may take, checked for each connection about once a second."""
 
+import logging
 from typing import Final
 
 from tallykeeper_server.transport.connection import Connection
@@ -9,6 +10,8 @@ from tallykeeper_server.transport.status import Code, StatusError
 _LINGER_SECONDS: Final = 5.0
 """For the last bytes of a connection that has ended."""
 _HALF_SENT: Final = StatusError(Code.RESOURCE_EXHAUSTED, "the rest of a request message did not arrive in time")
+
+log = logging.getLogger(__name__)
 
 
 def enforce(connection: Connection, now: float) -> None:
@@ -27,6 +30,10 @@ def enforce(connection: Connection, now: float) -> None:
         connection.end(ErrorCode.ENHANCE_YOUR_CALM, "nothing_is_read")
         connection.abort()
         return
+    if not _is_alive(connection, now):
+        log.info("the connection of %s was ended: it does not answer a PING", connection.peer.name)
+        connection.abort()
+        return
     if age > limits.connection_age_seconds:
         connection.drain()
         if age > limits.connection_age_seconds + limits.connection_age_grace_seconds:
@@ -37,6 +44,16 @@ def enforce(connection: Connection, now: float) -> None:
     _end_half_sent(connection, now)
     connection.acknowledge_more()
     connection.finish_draining(now)
+
+
+def _is_alive(connection: Connection, now: float) -> bool:
+    """Ask a silent peer by a PING whether it is there; return False once it has not answered in time."""
+    limits = connection.shared.limits
+    if connection.asked_at is not None:
+        return now - connection.asked_at <= limits.keepalive_timeout_seconds
+    if now - connection.heard_at > limits.keepalive_seconds:
+        connection.ask_for_life(now)
+    return True
 
 
 def _end_half_sent(connection: Connection, now: float) -> None:

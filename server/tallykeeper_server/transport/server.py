@@ -12,9 +12,9 @@ from tallykeeper_server.transport.greeting import Greeter, SecureListener
 from tallykeeper_server.transport.limits import TransportLimits
 from tallykeeper_server.transport.methods import Method
 from tallykeeper_server.transport.patience import enforce
-from tallykeeper_server.transport.shared import Admit, Shared
-from tallykeeper_server.transport.sockets import address_of, listening_sockets
-from tallykeeper_server.transport.tls import ServerTls
+from tallykeeper_server.transport.shared import Admit, Explain, Shared
+from tallykeeper_server.transport.sockets import BACKLOG, address_of, listening_sockets
+from tallykeeper_server.transport.tls import TlsContexts
 
 _SETTLE_SECONDS: Final = 1.0
 """For the handlers of calls that were ended, and for the last bytes to leave."""
@@ -24,19 +24,27 @@ class TransportServer:
     """A gRPC server over HTTP/2 in the running event loop."""
 
     def __init__(
-        self, methods: Iterable[Method], *, limits: TransportLimits | None = None, admit: Admit | None = None
+        self,
+        methods: Iterable[Method],
+        *,
+        limits: TransportLimits | None = None,
+        admit: Admit | None = None,
+        explain: Explain | None = None,
     ) -> None:
         """Offer methods. ``admit`` looks at each call before its payload is read, and may return a refusal.
+
+        ``explain`` takes the transport's own refusals, NoRoomError and MessageTooLargeError, and returns what the
+        caller gets in their place, such as an error with details.
 
         :raises ValueError: two methods have one path.
         """
         self._limits = limits or TransportLimits()
-        self._shared = Shared(methods, self._limits, admit)
+        self._shared = Shared(methods, self._limits, admit, explain)
         self._listeners: list[asyncio.Server | SecureListener] = []
         self._unix_paths: list[Path] = []
         self._watch = self._shared.loop.create_task(self._enforce_limits())
 
-    async def listen(self, address: str, *, tls: ServerTls | None = None, reuse_port: bool = False) -> str:
+    async def listen(self, address: str, *, tls: TlsContexts | None = None, reuse_port: bool = False) -> str:
         """Accept connections on ``host:port``, ``[ipv6]:port`` or ``unix:path``; return the address with its port.
 
         :raises OSError: the address is in use or not one of this machine.
@@ -50,12 +58,12 @@ class TransportServer:
             self._listeners.append(await self._listen(one, tls))
         return bound
 
-    async def _listen(self, one: socket.socket, tls: ServerTls | None) -> asyncio.Server | SecureListener:
+    async def _listen(self, one: socket.socket, tls: TlsContexts | None) -> asyncio.Server | SecureListener:
         if tls is not None:
             return SecureListener(self._shared, one, tls)
         if one.family is socket.AF_UNIX:
-            return await self._shared.loop.create_unix_server(lambda: Greeter(self._shared), sock=one)
-        return await self._shared.loop.create_server(lambda: Greeter(self._shared), sock=one)
+            return await self._shared.loop.create_unix_server(lambda: Greeter(self._shared), sock=one, backlog=BACKLOG)
+        return await self._shared.loop.create_server(lambda: Greeter(self._shared), sock=one, backlog=BACKLOG)
 
     @property
     def connections(self) -> int:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from tallykeeper_server.transport.budget import Budget
 from tallykeeper_server.transport.call import Call
@@ -16,6 +16,8 @@ from tallykeeper_server.transport.status import StatusError
 
 Admit: TypeAlias = Callable[[Call], StatusError | None]
 """Looks at a call before its payload is read, and returns the refusal of a call that shall not begin."""
+Explain: TypeAlias = Callable[[StatusError], StatusError]
+"""Takes a refusal of the transport itself, and returns it with the details that the service's callers know."""
 _UNREAD: Final = "unread_responses"
 
 
@@ -34,7 +36,9 @@ class Endable(Protocol):
 class Shared:
     """Methods, limits and counts of one server."""
 
-    def __init__(self, methods: Iterable[Method], limits: TransportLimits, admit: Admit | None) -> None:
+    def __init__(
+        self, methods: Iterable[Method], limits: TransportLimits, admit: Admit | None, explain: Explain | None
+    ) -> None:
         """Use the running event loop.
 
         :raises ValueError: two methods have one path.
@@ -42,6 +46,7 @@ class Shared:
         self.loop = asyncio.get_running_loop()
         self.limits = limits
         self.admit = admit
+        self.explain: Explain = explain or _unchanged
         self.methods: dict[bytes, Method] = {}
         for method in methods:
             if method.path.encode() in self.methods:
@@ -58,7 +63,7 @@ class Shared:
         self._emptied = asyncio.Event()
         self._emptied.set()
         self._addresses: Counter[str] = Counter()
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Future[Any]] = set()
 
     def enter(self, address: str) -> str | None:
         """Count a connection from an IP address. Return None, or the reason why it may not stay."""
@@ -101,8 +106,8 @@ class Shared:
             greediest.end(ErrorCode.ENHANCE_YOUR_CALM, _UNREAD)
             greediest.abort()
 
-    def cancel(self, task: asyncio.Task[None]) -> None:
-        """Cancel the task of a call, and keep it until it has ended."""
+    def cancel(self, task: asyncio.Future[Any]) -> None:
+        """Cancel the task or future of a call, and keep it until it has ended."""
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
         task.cancel()
@@ -111,3 +116,7 @@ class Shared:
         """Wait until cancelled tasks have ended, but not for longer than a number of seconds."""
         if self._ending:
             await asyncio.wait(set(self._ending), timeout=timeout_seconds)
+
+
+def _unchanged(refusal: StatusError) -> StatusError:
+    return refusal

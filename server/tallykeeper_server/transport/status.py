@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 from tallykeeper_server.transport.metadata import Metadata, encoded, percent_encoded
 
 _PUSHBACK: Final = "grpc-retry-pushback-ms"
+_NEVER: Final = "-1"
 
 HeaderFields: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
@@ -53,6 +54,19 @@ class StatusError(Exception):
         """The trailer fields, encoded once."""
 
 
-def exhausted(message: str, *, retry_after_ms: int) -> StatusError:
-    """Return a refusal for want of room, with the delay after which a retry makes sense (gRFC A6, pushback)."""
-    return StatusError(Code.RESOURCE_EXHAUSTED, message, ((_PUSHBACK, str(retry_after_ms)),))
+class NoRoomError(StatusError):
+    """The transport has no room for a call now. Its pushback says when a retry makes sense (gRFC A6)."""
+
+    def __init__(self, message: str, *, retry_after_ms: int) -> None:
+        super().__init__(Code.RESOURCE_EXHAUSTED, message, ((_PUSHBACK, str(retry_after_ms)),))
+        self.retry_after_ms = retry_after_ms
+
+
+class MessageTooLargeError(StatusError):
+    """A request message has more bytes than the limit. Its pushback says that no retry makes sense (gRFC A6)."""
+
+    def __init__(self, message: str, *, size: int | None, limit: int) -> None:
+        """``size``: the bytes of the message, where they are known; ``limit``: the bytes that are allowed."""
+        super().__init__(Code.RESOURCE_EXHAUSTED, message, ((_PUSHBACK, _NEVER),))
+        self.size = size
+        self.limit = limit

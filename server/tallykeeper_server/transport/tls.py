@@ -2,7 +2,7 @@
 
 import ssl
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: RFC 9113, section 9.2.2, prohibits the others. TLS 1.3 has none that is prohibited."""
@@ -10,6 +10,14 @@ _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 class TlsFilesError(Exception):
     """The files cannot be used. The message names them and says why."""
+
+
+class TlsContexts(Protocol):
+    """Gives the TLS context for the next connection; ServerTls is one."""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The context for the next connection."""
 
 
 class ServerTls:

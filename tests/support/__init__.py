@@ -1,0 +1,1 @@
+"""Parts that several groups of tests and the benchmark share."""
