@@ -14,7 +14,7 @@ from typing import Final
 from bench.generator import ITEM, REQUEST_ID, Request
 from bench.processes import Process, free_port, listens, python
 from bench.stores import Store
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_ATOMIC, BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest
 from tallykeeper_client import Client, operations
@@ -59,7 +59,8 @@ def apply(count: int, *, atomic: bool = False) -> Request:
         Operation(decrement_copies=DecrementCopiesRequest(item=f"item-{place % ITEMS:04}", copies=1))
         for place in range(1, count + 1)
     ]
-    message = ApplyRequest(request_id=REQUEST_ID, operations=decrements, atomic=atomic)
+    mode = BATCH_MODE_ATOMIC if atomic else BATCH_MODE_INDEPENDENT
+    message = ApplyRequest(request_id=REQUEST_ID, operations=decrements, mode=mode)
     return Request("/tallykeeper.v1.BatchService/Apply", message.SerializeToString())
 
 

@@ -45,6 +45,8 @@ class Failure(Exception):  # noqa: N818  # what a call ended in, compared as a v
     preconditions: tuple[tuple[str, str], ...]
     retry_delay_seconds: float | None
     pushback_ms: int | None
+    failed: tuple[tuple[int, str, dict[str, str]], ...]
+    """The operations that a refused batch lists: the index, the reason and the metadata of each."""
     trailer_bytes: int
     """About what the trailers took on the wire."""
 
@@ -172,9 +174,9 @@ def failure_of(error: Any) -> Failure:  # noqa: ANN401  # grpc's errors are call
         error_details_pb2.BadRequest(),
         error_details_pb2.PreconditionFailure(),
     )
-    retry = error_details_pb2.RetryInfo()
+    retry, refused = error_details_pb2.RetryInfo(), batch_pb2.BatchRefused()
     for detail in status.details:
-        for message in (info, bad, precondition, retry):
+        for message in (info, bad, precondition, retry, refused):
             detail.Unpack(message)
     if status.details:
         assert info.domain == "tallykeeper.io"
@@ -187,8 +189,17 @@ def failure_of(error: Any) -> Failure:  # noqa: ANN401  # grpc's errors are call
         preconditions=tuple((violation.type, violation.subject) for violation in precondition.violations),
         retry_delay_seconds=retry.retry_delay.ToMilliseconds() / 1000 if retry.HasField("retry_delay") else None,
         pushback_ms=int(trailers["grpc-retry-pushback-ms"]) if "grpc-retry-pushback-ms" in trailers else None,
+        failed=tuple((each.index, *reason_of(each.error)) for each in refused.operations),
         trailer_bytes=len(quote(error.details() or "")) + sum(map(_wire_bytes, trailers.items())),
     )
+
+
+def reason_of(error: batch_pb2.Status) -> tuple[str, dict[str, str]]:
+    """Return the reason and the metadata of an operation's error."""
+    info = error_details_pb2.ErrorInfo()
+    assert error.details[0].Unpack(info)
+    assert info.domain == "tallykeeper.io"
+    return info.reason, dict(info.metadata)
 
 
 def _wire_bytes(header: tuple[str, str | bytes]) -> int:

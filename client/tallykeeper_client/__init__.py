@@ -42,11 +42,13 @@ from tallykeeper_client.batching import Batch
 from tallykeeper_client.call import UNCHANGED, Unchanged
 from tallykeeper_client.client import Client
 from tallykeeper_client.errors import (
+    BatchRefused,
     BatchTooLarge,
     CredentialExpired,
     CredentialInvalid,
     CredentialMissing,
     DeadlineExceeded,
+    FailedOperation,
     InternalError,
     InvalidField,
     LevelDamaged,
@@ -99,6 +101,7 @@ __all__ = [
     "AsyncClient",
     "AvailabilityLine",
     "Batch",
+    "BatchRefused",
     "BatchTooLarge",
     "Client",
     "CommitExceedsReserved",
@@ -115,6 +118,7 @@ __all__ = [
     "Entry",
     "EntryLine",
     "ExcessLine",
+    "FailedOperation",
     "FieldViolation",
     "InsufficientStock",
     "InternalError",

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self
 
@@ -161,7 +162,7 @@ class AsyncClient:
         async with client.batch() as batch:
             await asyncio.gather(*(batch.decrement_copies(item) for item in basket))
         """
-        return Batch(self.apply, self.namespace)
+        return Batch(partial(self.apply, atomic=False), self.namespace)
 
     list_entries = _method(ledger_calls.list_entries)
     lookup_request = _method(ledger_calls.lookup_request)

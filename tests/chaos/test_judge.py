@@ -49,11 +49,11 @@ class Told3:
         self.second.attempts = [Attempt(4.0, 5.0, told, answer)]
 
     def read(self, value: int, began_at: float, ended_at: float) -> None:
-        answer = GetCounterResponse(counter=Counter(counter="v", value=value))
+        answer = GetCounterResponse(counter=Counter(counter="v", value=value), revision=value)
         self.history.reads.append(Read(GetCounterRequest(counter="v"), began_at, ended_at, answer))
 
     def list(self, value: int) -> None:
-        answer = ListCountersResponse(counters=[Counter(counter="v", value=value)])
+        answer = ListCountersResponse(counters=[Counter(counter="v", value=value)], revision=value)
         self.history.reads.append(Read(ListCountersRequest(), 3.5, 3.6, answer))
 
     def find_nothing(self) -> None:
@@ -65,7 +65,7 @@ class Told3:
 
 
 def failure(reason: str) -> Failure:
-    return Failure(grpc.StatusCode.OUT_OF_RANGE, "", reason, {}, {}, (), None, None, 0)
+    return Failure(grpc.StatusCode.OUT_OF_RANGE, "", reason, {}, {}, (), None, None, (), 0)
 
 
 def test_what_is_right_passes() -> None:

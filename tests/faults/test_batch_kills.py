@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, ApplyResponse, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, ApplyResponse, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.ledger_pb2 import (
     LookupRequestRequest,
@@ -42,7 +42,7 @@ def batch(namespace: str) -> ApplyRequest:
         Operation(increment=IncrementRequest(counter=f"counter-{number // 2}" if number % 2 else "all"))
         for number in range(OPERATIONS)
     ]
-    return ApplyRequest(namespace=namespace, request_id="r1", operations=operations)
+    return ApplyRequest(namespace=namespace, request_id="r1", operations=operations, mode=BATCH_MODE_INDEPENDENT)
 
 
 def look_up(call: Caller, namespace: str) -> LookupRequestResponse:

@@ -8,7 +8,7 @@ import grpc
 import pytest
 import redis
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import BatchGetCountersRequest, GetCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import (
     AvailabilityLine,
@@ -148,7 +148,7 @@ def test_a_refusal_that_is_remembered_must_last_as_well(start: Start, stores: Re
 def test_a_large_batch_that_was_made_in_part_says_so(start: Start, stores: Replicated, namespace: str) -> None:
     call = start(stores.primary, **REPLICATED)
     operations = [Operation(increment=IncrementRequest(counter="visits"))] * 600
-    batch = ApplyRequest(namespace=namespace, operations=operations, request_id="r")
+    batch = ApplyRequest(namespace=namespace, operations=operations, request_id="r", mode=BATCH_MODE_INDEPENDENT)
 
     with stopped(stores.replica):
         assert failure(call, batch).reason == "NOT_DURABLE_YET"

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import grpc
 import pytest
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
 from tests.calling import Caller, Failure
@@ -104,7 +104,7 @@ def test_a_watcher_that_is_cut_off_is_counted(own_store: str, stack: ExitStack) 
 
     with call.stream(WatchRequest()) as responses:
         next(responses)
-        call(ApplyRequest(operations=operations))
+        call(ApplyRequest(operations=operations, mode=BATCH_MODE_INDEPENDENT))
         with pytest.raises(Failure) as raised:
             list(responses)
 

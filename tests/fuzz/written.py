@@ -104,7 +104,7 @@ def _revisions_of(response: Message) -> Iterator[int]:
     if isinstance(response, ApplyResponse):
         for result in response.results:
             kind = result.WhichOneof("result")
-            if kind not in {"error", "not_applied", None}:
+            if kind not in {"error", None}:
                 yield getattr(result, kind).revision
     else:
         yield cast("Any", response).revision

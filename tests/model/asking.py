@@ -1,6 +1,6 @@
 """Asks the server, in the model's terms: a failure is a refusal, a listing is all its pages."""
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from google.protobuf.message import Message
 
@@ -66,11 +66,16 @@ class Asking:
         return cast("ledger_pb2.Entry", self.expiry(reservation_id))
 
 
+_OPERATIONS_MAX: Final = 8
+"""The most operations that a batch of the comparison has."""
+
+
 def _drop_messages(response: batch_pb2.ApplyResponse) -> None:
     for result in response.results:
         if result.HasField("error"):
             assert result.error.message
             result.error.ClearField("message")
+            del result.error.details[1:]
 
 
 def chosen_by(answer: Answer, *, place: int = 0) -> Chosen:
@@ -81,7 +86,8 @@ def chosen_by(answer: Answer, *, place: int = 0) -> Chosen:
         )
         return Chosen(now_ms=answer.commit_time.ToMilliseconds(), operations=operations)
     if isinstance(answer, Refusal) or "commit_time" not in answer.DESCRIPTOR.fields_by_name:
-        return Chosen(reservation_id=f"not made {place}")
+        operations = tuple(Chosen(reservation_id=f"not made {number}") for number in range(1, _OPERATIONS_MAX + 1))
+        return Chosen(reservation_id=f"not made {place}", operations=() if place else operations)
     reservation_id = answer.reservation.reservation_id if isinstance(answer, reservation_pb2.ReserveResponse) else ""
     commit_time: Any = getattr(answer, "commit_time", None)
     return Chosen(now_ms=commit_time.ToMilliseconds(), reservation_id=reservation_id)

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
 from tallykeeper.v1.inventory_pb2 import StockLevel
 from tallykeeper.v1.ledger_pb2 import RequestOutcome
+from tests.calling import reason_of
 from tests.model.model import Answer, Model
 from tests.model.refusal import MAX, Refusal, refusal
 from tests.model.reservation import ACTIVE
@@ -133,6 +134,12 @@ def _lookup_request(model: Model, request: ledger_pb2.LookupRequestRequest) -> A
     _, answer = model.answers[request.request_id]
     if isinstance(answer, batch_pb2.ApplyResponse):
         return _looked_up_batch(answer)
+    if isinstance(answer, Refusal) and answer.reason == "BATCH_REFUSED":
+        return ledger_pb2.LookupRequestResponse(
+            outcome=RequestOutcome.REQUEST_OUTCOME_REFUSED,
+            refusal_reason=answer.metadata["operation_reason"],
+            refused_count=int(answer.metadata["failed_count"]),
+        )
     if isinstance(answer, Refusal):
         return ledger_pb2.LookupRequestResponse(
             outcome=RequestOutcome.REQUEST_OUTCOME_REFUSED, refusal_reason=answer.reason, refused_count=1
@@ -147,13 +154,13 @@ def _lookup_request(model: Model, request: ledger_pb2.LookupRequestRequest) -> A
 
 def _looked_up_batch(answer: batch_pb2.ApplyResponse) -> ledger_pb2.LookupRequestResponse:
     kinds: Sequence[str | None] = [result.WhichOneof("result") for result in answer.results]
-    refused = [result.error.reason for result in answer.results if result.HasField("error")]
+    refused = [reason_of(result.error)[0] for result in answer.results if result.HasField("error")]
     return ledger_pb2.LookupRequestResponse(
-        outcome=(RequestOutcome.REQUEST_OUTCOME_APPLIED if answer.applied else RequestOutcome.REQUEST_OUTCOME_REFUSED),
+        outcome=(RequestOutcome.REQUEST_OUTCOME_APPLIED if answer.revision else RequestOutcome.REQUEST_OUTCOME_REFUSED),
         applied_revision=answer.revision,
         commit_time=answer.commit_time,
         refusal_reason=refused[0] if refused else "",
-        applied_count=sum(kind not in {"error", "not_applied"} for kind in kinds),
+        applied_count=sum(kind != "error" for kind in kinds),
         refused_count=answer.failed_count,
     )
 

@@ -209,7 +209,7 @@ batches: Final = _message(
     batch_pb2.ApplyRequest,
     operations=st.lists(single_mutations.map(operation), min_size=1, max_size=5)
     | st.lists(held_trades.map(operation), min_size=1, max_size=8),
-    atomic=st.booleans(),
+    mode=st.sampled_from((batch_pb2.BATCH_MODE_ATOMIC, batch_pb2.BATCH_MODE_INDEPENDENT)),
 )
 moves: Final = _moves
 mutations: Final = single_mutations | batches

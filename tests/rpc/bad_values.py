@@ -109,6 +109,7 @@ BAD_VALUES: Mapping[str, Sequence[object]] = {
     "update_mask": _NOT_A_MASK,
     "shortage_policy": _NOT_AN_ENUM,
     "state": _NOT_AN_ENUM,
+    "mode": [0, *_NOT_AN_ENUM],
     "operation": _NOT_AN_ENUM,
     "page_size": [-1, -(2**31)],
     "counters": [[], ["x"] * 1_001],
@@ -146,7 +147,6 @@ ELEMENT_NAMES = {
 NOT_CHECKED_ALONE = {
     "page_token",
     "any_location",
-    "atomic",
     "include_levels",
     "newest_first",
     "allow_below_reserved",

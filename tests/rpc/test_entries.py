@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, ApplyResponse
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_ATOMIC, ApplyRequest
 from tallykeeper.v1.counter_pb2 import (
     Counter,
     DeleteCounterRequest,
@@ -287,10 +287,10 @@ def test_a_refusal_and_a_replay_have_no_entry(call: Caller, failure: FailingCall
     for _ in range(2):
         call(request)
     failure(DeleteStockRequest(namespace=namespace, item="dune"))
-    refused: ApplyResponse = call(
+    refused = failure(
         ApplyRequest(
             namespace=namespace,
-            atomic=True,
+            mode=BATCH_MODE_ATOMIC,
             operations=[
                 {"increment": IncrementRequest(counter="v")},
                 {"delete_stock": DeleteStockRequest(item="dune")},
@@ -298,5 +298,5 @@ def test_a_refusal_and_a_replay_have_no_entry(call: Caller, failure: FailingCall
         )
     )
 
-    assert refused.failed_count == 1
+    assert refused.reason == "BATCH_REFUSED"
     assert [entry.revision for entry in call(ListEntriesRequest(namespace=namespace)).entries] == [1]

@@ -2,7 +2,7 @@
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_ATOMIC, BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import DeleteCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest
 from tallykeeper.v1.ledger_pb2 import LookupRequestRequest, LookupRequestResponse, RequestOutcome
@@ -65,7 +65,7 @@ def test_a_mutation_was_refused(call: Caller, failure: FailingCall, namespace: s
 
 
 def test_a_batch_was_applied(call: Caller, namespace: str) -> None:
-    reply = call(ApplyRequest(namespace=namespace, request_id="r1", operations=[COUNTED] * 3, atomic=True))
+    reply = call(ApplyRequest(namespace=namespace, request_id="r1", operations=[COUNTED] * 3, mode=BATCH_MODE_ATOMIC))
 
     assert look_up(call, namespace) == LookupRequestResponse(
         outcome=RequestOutcome.REQUEST_OUTCOME_APPLIED,
@@ -78,7 +78,7 @@ def test_a_batch_was_applied(call: Caller, namespace: str) -> None:
 
 def test_a_batch_of_several_steps_was_applied(call: Caller, namespace: str) -> None:
     operations = [*[COUNTED] * 999, REFUSED]
-    reply = call(ApplyRequest(namespace=namespace, request_id="r1", operations=operations))
+    reply = call(ApplyRequest(namespace=namespace, request_id="r1", operations=operations, mode=BATCH_MODE_INDEPENDENT))
 
     assert look_up(call, namespace) == LookupRequestResponse(
         outcome=RequestOutcome.REQUEST_OUTCOME_APPLIED,
@@ -91,21 +91,25 @@ def test_a_batch_of_several_steps_was_applied(call: Caller, namespace: str) -> N
     )
 
 
-def test_an_atomic_batch_was_refused(call: Caller, namespace: str) -> None:
+def test_an_atomic_batch_was_refused(call: Caller, failure: FailingCall, namespace: str) -> None:
     gone = Operation(delete_counter=DeleteCounterRequest(counter="w"))
     operations = [COUNTED, REFUSED, gone, COUNTED]
-    reply = call(ApplyRequest(namespace=namespace, request_id="r1", operations=operations, atomic=True))
+    failure(ApplyRequest(namespace=namespace, request_id="r1", operations=operations, mode=BATCH_MODE_ATOMIC))
 
-    assert look_up(call, namespace) == LookupRequestResponse(
+    found = look_up(call, namespace)
+
+    assert found == LookupRequestResponse(
         outcome=RequestOutcome.REQUEST_OUTCOME_REFUSED,
-        commit_time=reply.commit_time,
+        commit_time=found.commit_time,
         refusal_reason="ITEM_NOT_FOUND",
         refused_count=2,
     )
 
 
 def test_an_independent_batch_in_which_everything_failed_was_refused(call: Caller, namespace: str) -> None:
-    reply = call(ApplyRequest(namespace=namespace, request_id="r1", operations=[REFUSED] * 2))
+    reply = call(
+        ApplyRequest(namespace=namespace, request_id="r1", operations=[REFUSED] * 2, mode=BATCH_MODE_INDEPENDENT)
+    )
 
     assert look_up(call, namespace) == LookupRequestResponse(
         outcome=RequestOutcome.REQUEST_OUTCOME_REFUSED,

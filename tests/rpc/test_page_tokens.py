@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest, ListCountersRequest
 from tallykeeper.v1.inventory_pb2 import DeleteStockRequest, IncrementCopiesRequest, ListStockRequest, SetStockRequest
 from tallykeeper.v1.ledger_pb2 import ListEntriesRequest, OperationKind
@@ -229,7 +229,7 @@ def test_a_page_size_above_the_maximum_is_reduced(
 
 def test_the_largest_page_has_a_thousand(call: Caller, namespace: str) -> None:
     operations = [Operation(increment=IncrementRequest(counter=f"c{number}")) for number in range(1_000)]
-    call(ApplyRequest(namespace=namespace, operations=operations))
+    call(ApplyRequest(namespace=namespace, operations=operations, mode=BATCH_MODE_INDEPENDENT))
     call(IncrementRequest(namespace=namespace, counter="one more"))
 
     page = call(ListCountersRequest(namespace=namespace, page_size=5_000))

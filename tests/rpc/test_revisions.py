@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 import redis
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_ATOMIC, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import (
     BatchGetCountersRequest,
     GetCounterRequest,
@@ -68,7 +68,7 @@ def step(namespace: str) -> ApplyRequest:
         Operation(increment=IncrementRequest(counter="visits")),
         Operation(increment_copies=IncrementCopiesRequest(item="dune")),
     ]
-    return ApplyRequest(namespace=namespace, operations=operations, atomic=True)
+    return ApplyRequest(namespace=namespace, operations=operations, mode=BATCH_MODE_ATOMIC)
 
 
 @pytest.mark.parametrize("read", READS, ids=lambda read: type(read.request).__name__)

@@ -2,7 +2,7 @@
 
 from grpc import StatusCode
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.inventory_pb2 import (
     ConfigureStockRequest,
     DecrementCopiesRequest,
@@ -28,7 +28,7 @@ def test_a_forgotten_number_is_refused_and_changes_nothing(
     call(SetStockRequest(namespace=namespace, item="dune", on_hand=7))
     before = contents()
     forgotten = SetStockRequest(item="dune")
-    batch = ApplyRequest(namespace=namespace, operations=[Operation(set_stock=forgotten)])
+    batch = ApplyRequest(namespace=namespace, operations=[Operation(set_stock=forgotten)], mode=BATCH_MODE_INDEPENDENT)
 
     alone = failure(SetStockRequest(namespace=namespace, item="dune", request_id="once"))
 

@@ -17,6 +17,7 @@ from tallykeeper.v1.ledger_pb2 import Entry, ListEntriesRequest, WatchRequest, W
 from tallykeeper.v1.reservation_pb2 import ReleaseRequest, ReserveRequest, StockLine
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.store.embedded import find_binary
+from tests.batches import mode_of
 from tests.calling import Caller, Failure
 from tests.serving import ThreadedServer, store_process, wait_until
 from tests.times import await_time, later
@@ -106,7 +107,7 @@ def test_a_large_batch_is_sent_entry_by_entry(call: Caller, namespace: str, *, a
     operations = [Operation(increment=IncrementRequest(counter="visits"))] * 1_000
 
     with call.stream(WatchRequest(namespace=namespace, after_revision=0)) as responses:
-        call(ApplyRequest(namespace=namespace, operations=operations, atomic=atomic))
+        call(ApplyRequest(namespace=namespace, operations=operations, mode=mode_of(atomic=atomic)))
         entries = through(responses, 1_000)
 
     assert [entry.revision for entry in entries] == list(range(1, 1_001))

@@ -40,6 +40,25 @@ class RefusedLine:
     facts: Mapping[str, str]
 
 
+class BatchRefusedError(TallyError):
+    """An atomic batch of which operations were refused. Nothing was changed.
+
+    ``failed`` holds the first operations that failed, each as its index and its error; ``failed_count`` counts all.
+    """
+
+    reason = "BATCH_REFUSED"
+
+    def __init__(self, failed: Sequence[tuple[int, RefusedError]], failed_count: int, operations: int) -> None:
+        index, first = failed[0]
+        others = f"; {failed_count} of its {operations} operations fail" if failed_count > 1 else ""
+        super().__init__(
+            f"the batch was refused and nothing was changed: operations[{index}]: {first.message}{others}",
+            {"failed_count": str(failed_count), "index": str(index), "operation_reason": first.reason},
+        )
+        self.failed = tuple(failed)
+        self.failed_count = failed_count
+
+
 class InvalidFieldError(TallyError):
     """Fields of the request that break a rule, each with the rule: the first 20, and how many there are."""
 
