@@ -13,17 +13,14 @@ MAX = 2**53 - 1
 
 
 def _batch_refusals(namespace: str) -> dict[str, Refusal]:
-    operations = [
-        batch_pb2.Operation(increment=counter_pb2.IncrementRequest(counter="v")),
-        batch_pb2.Operation(delete_counter=counter_pb2.DeleteCounterRequest(counter="w")),
-    ]
+    operations = [batch_pb2.Operation(delete_counter=counter_pb2.DeleteCounterRequest(counter="w"))]
     mode = batch_pb2.BATCH_MODE_ATOMIC
     return {
         "Apply with an operation that fails": Refusal(
             refused=batch_pb2.ApplyRequest(namespace=namespace, operations=operations, mode=mode),
             code=StatusCode.NOT_FOUND,
             reason="BATCH_REFUSED",
-            metadata={"failed_count": "1", "index": "1", "operation_reason": "COUNTER_NOT_FOUND"},
+            metadata={"failed_count": "1", "index": "0", "operation_reason": "COUNTER_NOT_FOUND"},
             remedy=[counter_pb2.IncrementRequest(namespace=namespace, counter="w")],
         ),
     }
