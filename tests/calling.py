@@ -21,6 +21,7 @@ from tallykeeper.v1 import (
     namespace_pb2,
     reservation_pb2,
 )
+from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest, VerifyResult
 
 METHODS: Final = {
     method.input_type.full_name: method
@@ -69,6 +70,13 @@ class Caller:
             grpc.secure_channel(target, credentials, options) if credentials else grpc.insecure_channel(target, options)
         )
         self._metadata = metadata
+
+    def verify(self, namespace: str = "", *, timeout: float | None = 60.0) -> VerifyResult:
+        """Verify a namespace and return the result at the end of the stream."""
+        with self.stream(VerifyNamespaceRequest(namespace=namespace), timeout=timeout) as responses:
+            *_, last = responses
+        result: VerifyResult = last.result
+        return result
 
     def __call__(self, request: Message, *, timeout: float | None = 20.0) -> Any:  # noqa: ANN401  # by request type
         """Call the RPC that takes this type of request; raise Failure if it fails. Of a stream, take the first."""

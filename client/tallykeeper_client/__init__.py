@@ -33,6 +33,9 @@ from tallykeeper.v1.ledger_pb2 import (
     RequestOutcome,
     StockChange,
     ThresholdCrossing,
+    VerifyNamespaceResponse,
+    VerifyProgress,
+    VerifyResult,
     WatchResponse,
 )
 from tallykeeper.v1.reservation_pb2 import Reservation, ReservationLine, ReservationState, StockLine
@@ -170,6 +173,9 @@ __all__ = [
     "Unchanged",
     "ValueChanged",
     "ValueOverflow",
+    "VerifyNamespaceResponse",
+    "VerifyProgress",
+    "VerifyResult",
     "WatchResponse",
     "WatcherTooSlow",
     "error_of_result",

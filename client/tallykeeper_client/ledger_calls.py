@@ -125,10 +125,18 @@ def lookup_request(
 
 
 def verify_namespace(defaults: Defaults, **options: Unpack[ReadOptions]) -> Call[pb.VerifyNamespaceResponse]:
-    """Replay the ledger and compare what comes out with what there is, while changes go on.
+    """Replay the ledger, compare the outcome with the levels and reservations that there are, and return the result.
 
-    It reads all of the namespace, and has ten minutes for it unless told otherwise.
+    Changes may go on. The server reads the whole namespace, and has ten minutes for it unless ``timeout_seconds`` gives
+    another time.
+
+        assert client.verify_namespace().clean
     """
     patient = replace(defaults, timeout_seconds=VERIFY_TIMEOUT_SECONDS_DEFAULT)
     request = pb.VerifyNamespaceRequest()
     return read(patient, "LedgerService/VerifyNamespace", request, pb.VerifyNamespaceResponse, **options)
+
+
+def verify_responses(defaults: Defaults, **options: Unpack[ReadOptions]) -> Call[pb.VerifyNamespaceResponse]:
+    """Verify as `verify_namespace` does, and give each response as it comes: the progress, and last the result."""
+    return verify_namespace(defaults, **options)

@@ -23,6 +23,7 @@ WRITE: Final = frozenset(
     | {"Release", "Extend", "Apply"}
 )
 ADMINISTER: Final = frozenset({"ConfigureCounter", "DeleteCounter", "ConfigureStock", "DeleteStock"})
+_MODE: Final = batch_pb2.BATCH_MODE_INDEPENDENT
 ANYONE_KNOWN: Final = frozenset({"ListNamespaces"})
 
 ALLOWED: Final = {
@@ -172,10 +173,11 @@ def test_a_batch_asks_for_what_each_of_its_operations_asks_for(
         batch_pb2.Operation(delete_counter=counter_pb2.DeleteCounterRequest(counter="visits")),
     ]
     with pytest.raises(Failure) as raised:
-        writer(batch_pb2.ApplyRequest(namespace=namespace, operations=operations))
+        writer(batch_pb2.ApplyRequest(namespace=namespace, operations=operations, mode=_MODE))
 
     assert raised.value.metadata["role"] == "administer"
-    assert writer(batch_pb2.ApplyRequest(namespace=namespace, operations=operations[:1])).revision == 1
+    allowed = batch_pb2.ApplyRequest(namespace=namespace, operations=operations[:1], mode=_MODE)
+    assert writer(allowed).revision == 1
 
 
 def test_a_caller_is_told_of_those_namespaces_alone_that_it_may_read(

@@ -71,7 +71,9 @@ def test_each_call_names_its_rpc_and_carries_its_request(rpc: MethodDescriptor) 
         "operations": [],
     }
 
-    call = build(DEFAULTS, *(samples.get(each.name, "a") for each in required))
+    mode = {"atomic": True} if rpc.name == "Apply" else {}
+
+    call = build(DEFAULTS, *(samples.get(each.name, "a") for each in required), **mode)
 
     assert call.path == f"/{rpc.containing_service.full_name}/{rpc.name}"
     assert call.request.DESCRIPTOR is rpc.input_type

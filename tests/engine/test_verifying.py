@@ -30,7 +30,7 @@ from tallykeeper_server.domain.queries import (
     Snapshot,
     SnapshotAnswer,
 )
-from tallykeeper_server.engine.verifying import verify
+from tallykeeper_server.engine.verifying import Progress, verify
 
 PAGE_SCRIPTS = 7
 RETENTION_MS = 40
@@ -560,3 +560,16 @@ async def test_a_namespace_of_many_pages_is_compared_whole() -> None:
 
     assert audit.differences == []
     assert (audit.levels_checked, audit.levels_unchecked) == (1, 2_100)
+
+
+async def test_the_progress_ends_where_its_totals_are() -> None:
+    played = PlayedNamespace(7)
+    played.change(300)
+    progress = Progress()
+
+    audit = await verify(played, "shop", progress)
+
+    assert audit.difference_count == 0
+    assert progress.revisions_replayed == progress.revisions_total == audit.revision
+    assert progress.reservations_checked == progress.reservations_total > 0
+    assert progress.levels_checked == progress.levels_total > 0

@@ -17,7 +17,6 @@ from tallykeeper.v1.ledger_pb2 import (
     LookupRequestRequest,
     LookupRequestResponse,
     RequestOutcome,
-    VerifyNamespaceRequest,
 )
 from tallykeeper_server.store.embedded import find_binary
 from tests.calling import Caller, Failure
@@ -64,7 +63,7 @@ def compare(call: Caller, namespace: str, response: ApplyResponse) -> None:
     assert max(line.counter.after.value for line in by_revision.values()) == OPERATIONS // 2
     found = look_up(call, namespace)
     assert (found.outcome, found.applied_count) == (RequestOutcome.REQUEST_OUTCOME_APPLIED, OPERATIONS)
-    assert call(VerifyNamespaceRequest(namespace=namespace)).clean
+    assert call.verify(namespace).clean
 
 
 def start_and_hold(proxy: LossyProxy, call: Caller, namespace: str) -> tuple[threading.Thread, list[Any]]:

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, Final
 
 from tallykeeper.v1.inventory_pb2 import ListStockRequest, SetStockRequest
-from tallykeeper.v1.ledger_pb2 import Entry, OperationKind, VerifyNamespaceRequest
+from tallykeeper.v1.ledger_pb2 import Entry, OperationKind
 from tallykeeper.v1.namespace_pb2 import GetNamespaceRequest
 from tallykeeper.v1.reservation_pb2 import ListReservationsRequest, ReservationState
 from tests.calling import AsyncCaller, Caller
@@ -58,7 +58,7 @@ def test_every_copy_is_sold_once_and_every_reservation_ends_once(
     active = ListReservationsRequest(namespace=namespace, state=ReservationState.RESERVATION_STATE_ACTIVE)
     open_ones = listed(call, active, "reservations")
     entries = entries_of(call, namespace)
-    report = call(VerifyNamespaceRequest(namespace=namespace), timeout=60.0)
+    report = call.verify(namespace, timeout=60.0)
 
     assert {item: levels[item].on_hand + shop.sold[item] for item in ITEMS} == shop.received
     reserved = Counter(dict.fromkeys(ITEMS, 0))

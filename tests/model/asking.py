@@ -30,6 +30,10 @@ class Asking:
             _drop_messages(response)
         return response
 
+    def verify(self) -> ledger_pb2.VerifyResult:
+        """Return the result of a verification."""
+        return self._call.verify(self._namespace)
+
     def listed(self, request: Any, field: str) -> list[Any]:  # noqa: ANN401  # any listing
         """Return all pages as one; each holds what it lists in this field."""
         request.namespace = self._namespace

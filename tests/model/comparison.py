@@ -216,9 +216,9 @@ class Comparison(RuleBasedStateMachine):
 
     @rule()
     def verify(self) -> None:
-        report: ledger_pb2.VerifyNamespaceResponse = self.ask(ledger_pb2.VerifyNamespaceRequest())
+        report = self.ask.verify()
         assert (report.clean, list(report.differences), report.difference_count) == (True, [], 0)
-        assert (report.from_revision, report.to_revision) == (1, self.model.revision)
+        assert (report.from_revision, report.revision) == (1, self.model.revision)
         assert report.levels_unchecked == 0
 
     def teardown(self) -> None:

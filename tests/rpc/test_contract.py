@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tallykeeper.v1.ledger_pb2 import VerifyResult
+from tallykeeper.v1.namespace_pb2 import Namespace
 from tests.calling import METHODS, REQUEST_TYPES
 
 
@@ -36,3 +38,5 @@ def test_every_answer_about_a_namespace_says_at_which_revision_it_is_true() -> N
     without = {method.name for method in METHODS.values() if "revision" not in method.output_type.fields_by_name}
 
     assert without == {"ListNamespaces", "VerifyNamespace"}
+    assert "revision" in Namespace.DESCRIPTOR.fields_by_name
+    assert "revision" in VerifyResult.DESCRIPTOR.fields_by_name

@@ -19,10 +19,11 @@ from tallykeeper.v1.ledger_pb2 import (
     DIFFERENCE_KIND_RESERVATION,
     DIFFERENCE_KIND_STOCK,
     VerifyNamespaceRequest,
-    VerifyNamespaceResponse,
+    VerifyResult,
 )
 from tallykeeper.v1.reservation_pb2 import CommitRequest, ReserveRequest, StockLine
 from tests.calling import Caller, Failure
+from tests.rpc.conftest import FailingCall
 from tests.serving import wait_until
 
 
@@ -43,23 +44,22 @@ def changed(call: Caller, namespace: str) -> str:
     return namespace
 
 
-def verify(call: Caller, namespace: str) -> VerifyNamespaceResponse:
+def verify(call: Caller, namespace: str) -> VerifyResult:
     """Return what the verification finds."""
-    response: VerifyNamespaceResponse = call(VerifyNamespaceRequest(namespace=namespace))
-    return response
+    return call.verify(namespace)
 
 
 def test_what_nobody_tampered_with_is_clean(call: Caller, changed: str) -> None:
     report = verify(call, changed)
 
     assert (report.clean, list(report.differences), report.difference_count) == (True, [], 0)
-    assert (report.from_revision, report.to_revision) == (1, 10)
+    assert (report.from_revision, report.revision) == (1, 10)
     assert (report.levels_unchecked, report.reservations_checked) == (0, 2)
     assert report.levels_checked >= 3
 
 
 def test_a_namespace_without_changes_is_clean(call: Caller, namespace: str) -> None:
-    assert verify(call, namespace) == VerifyNamespaceResponse(clean=True, from_revision=1)
+    assert verify(call, namespace) == VerifyResult(clean=True, from_revision=1)
 
 
 def test_a_counter_that_has_expired_is_clean(call: Caller, changed: str) -> None:
@@ -131,3 +131,15 @@ def test_of_many_differences_the_first_thousand_are_told_and_all_are_counted(
     report = verify(call, namespace)
 
     assert (len(report.differences), report.difference_count) == (1_000, 1_001)
+
+
+def test_it_tells_its_progress_and_then_its_result(call: Caller, changed: str) -> None:
+    with call.stream(VerifyNamespaceRequest(namespace=changed)) as responses:
+        first, *_, last = responses
+
+    assert first.WhichOneof("response") == "progress"
+    assert last.result == verify(call, changed)
+
+
+def test_an_invalid_namespace_is_refused_before_anything_is_sent(failure: FailingCall) -> None:
+    assert failure(VerifyNamespaceRequest(namespace="a b")).violations.keys() == {"namespace"}

@@ -262,12 +262,36 @@ class VerifyNamespaceRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ...) -> None: ...
 
 class VerifyNamespaceResponse(_message.Message):
-    __slots__ = ("clean", "differences", "difference_count", "from_revision", "to_revision", "levels_checked", "levels_unchecked", "reservations_checked")
+    __slots__ = ("progress", "result")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    progress: VerifyProgress
+    result: VerifyResult
+    def __init__(self, progress: _Optional[_Union[VerifyProgress, _Mapping]] = ..., result: _Optional[_Union[VerifyResult, _Mapping]] = ...) -> None: ...
+
+class VerifyProgress(_message.Message):
+    __slots__ = ("revisions_replayed", "revisions_total", "reservations_checked", "reservations_total", "levels_checked", "levels_total")
+    REVISIONS_REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    REVISIONS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    RESERVATIONS_CHECKED_FIELD_NUMBER: _ClassVar[int]
+    RESERVATIONS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    LEVELS_CHECKED_FIELD_NUMBER: _ClassVar[int]
+    LEVELS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    revisions_replayed: int
+    revisions_total: int
+    reservations_checked: int
+    reservations_total: int
+    levels_checked: int
+    levels_total: int
+    def __init__(self, revisions_replayed: _Optional[int] = ..., revisions_total: _Optional[int] = ..., reservations_checked: _Optional[int] = ..., reservations_total: _Optional[int] = ..., levels_checked: _Optional[int] = ..., levels_total: _Optional[int] = ...) -> None: ...
+
+class VerifyResult(_message.Message):
+    __slots__ = ("clean", "differences", "difference_count", "from_revision", "revision", "levels_checked", "levels_unchecked", "reservations_checked")
     CLEAN_FIELD_NUMBER: _ClassVar[int]
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
     DIFFERENCE_COUNT_FIELD_NUMBER: _ClassVar[int]
     FROM_REVISION_FIELD_NUMBER: _ClassVar[int]
-    TO_REVISION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     LEVELS_CHECKED_FIELD_NUMBER: _ClassVar[int]
     LEVELS_UNCHECKED_FIELD_NUMBER: _ClassVar[int]
     RESERVATIONS_CHECKED_FIELD_NUMBER: _ClassVar[int]
@@ -275,11 +299,11 @@ class VerifyNamespaceResponse(_message.Message):
     differences: _containers.RepeatedCompositeFieldContainer[Difference]
     difference_count: int
     from_revision: int
-    to_revision: int
+    revision: int
     levels_checked: int
     levels_unchecked: int
     reservations_checked: int
-    def __init__(self, clean: _Optional[bool] = ..., differences: _Optional[_Iterable[_Union[Difference, _Mapping]]] = ..., difference_count: _Optional[int] = ..., from_revision: _Optional[int] = ..., to_revision: _Optional[int] = ..., levels_checked: _Optional[int] = ..., levels_unchecked: _Optional[int] = ..., reservations_checked: _Optional[int] = ...) -> None: ...
+    def __init__(self, clean: _Optional[bool] = ..., differences: _Optional[_Iterable[_Union[Difference, _Mapping]]] = ..., difference_count: _Optional[int] = ..., from_revision: _Optional[int] = ..., revision: _Optional[int] = ..., levels_checked: _Optional[int] = ..., levels_unchecked: _Optional[int] = ..., reservations_checked: _Optional[int] = ...) -> None: ...
 
 class Difference(_message.Message):
     __slots__ = ("kind", "name", "location", "revision", "expected", "actual")

@@ -51,7 +51,7 @@ class LedgerServiceStub:
                 request_serializer=tallykeeper_dot_v1_dot_ledger__pb2.LookupRequestRequest.SerializeToString,
                 response_deserializer=tallykeeper_dot_v1_dot_ledger__pb2.LookupRequestResponse.FromString,
                 _registered_method=True)
-        self.VerifyNamespace = channel.unary_unary(
+        self.VerifyNamespace = channel.unary_stream(
                 '/tallykeeper.v1.LedgerService/VerifyNamespace',
                 request_serializer=tallykeeper_dot_v1_dot_ledger__pb2.VerifyNamespaceRequest.SerializeToString,
                 response_deserializer=tallykeeper_dot_v1_dot_ledger__pb2.VerifyNamespaceResponse.FromString,
@@ -98,8 +98,10 @@ class LedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyNamespace(self, request, context):
-        """Replays the ledger and compares what comes out with the levels and the reservations that there are, while
-        changes go on. It reads all of the namespace; give it a deadline of minutes if there is much.
+        """Replays the ledger and compares the outcome with the levels and reservations that there are. Changes may go on.
+
+        The stream has a VerifyProgress at once and about every half second, and a VerifyResult at the end. The server reads the
+        whole namespace, so a deadline must leave minutes if there is much.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,7 +125,7 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     request_deserializer=tallykeeper_dot_v1_dot_ledger__pb2.LookupRequestRequest.FromString,
                     response_serializer=tallykeeper_dot_v1_dot_ledger__pb2.LookupRequestResponse.SerializeToString,
             ),
-            'VerifyNamespace': grpc.unary_unary_rpc_method_handler(
+            'VerifyNamespace': grpc.unary_stream_rpc_method_handler(
                     servicer.VerifyNamespace,
                     request_deserializer=tallykeeper_dot_v1_dot_ledger__pb2.VerifyNamespaceRequest.FromString,
                     response_serializer=tallykeeper_dot_v1_dot_ledger__pb2.VerifyNamespaceResponse.SerializeToString,
@@ -233,7 +235,7 @@ class LedgerService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/tallykeeper.v1.LedgerService/VerifyNamespace',

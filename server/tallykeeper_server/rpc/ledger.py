@@ -1,5 +1,6 @@
 """LedgerService on the wire."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -7,14 +8,14 @@ from typing import Final
 
 from tallykeeper.v1 import ledger_pb2
 from tallykeeper_server.domain import limits
-from tallykeeper_server.domain.audit import Difference, DifferenceKind
+from tallykeeper_server.domain.audit import Audit, Difference, DifferenceKind
 from tallykeeper_server.domain.entries import Entry, first_entries_size
 from tallykeeper_server.domain.levels import CounterName, ReadLevel
 from tallykeeper_server.domain.queries import ReadLedger, Snapshot
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lookups import RequestFate, look_up_request
 from tallykeeper_server.engine.source import EngineSource
-from tallykeeper_server.engine.verifying import verify
+from tallykeeper_server.engine.verifying import Progress, verify
 from tallykeeper_server.engine.watched_levels import read_watched_levels
 from tallykeeper_server.engine.watching import WatchHub
 from tallykeeper_server.rpc.calls import Call
@@ -27,6 +28,7 @@ from tallykeeper_server.rpc.pages import PageTokens
 _LIST_SCANS_MAX: Final = 20
 _LIST_SCAN_SCRIPTS: Final = 256
 """One page of a listing reads as many times so many scripts' entries at most before it is returned short."""
+_PROGRESS_SECONDS: Final = 0.5
 _REVISION_DIGITS_MAX: Final = 16
 _REVISION: Final = re.compile(rf"[0-9]{{1,{_REVISION_DIGITS_MAX}}}")
 _OUTCOMES: Final = {
@@ -131,22 +133,22 @@ class LedgerServicer:
 
     async def VerifyNamespace(
         self, request: ledger_pb2.VerifyNamespaceRequest, call: Call
-    ) -> ledger_pb2.VerifyNamespaceResponse:
+    ) -> AsyncIterator[ledger_pb2.VerifyNamespaceResponse]:
         """Compare the ledger with what there is."""
+        del call  # the stream ends with its caller's deadline, and each query of it has a deadline of its own
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         fields.check()
-        found = await verify(self._source.until(call.deadline), namespace)
-        return ledger_pb2.VerifyNamespaceResponse(
-            clean=not found.difference_count,
-            differences=map(_difference_message, found.differences),
-            difference_count=found.difference_count,
-            from_revision=found.from_revision,
-            to_revision=found.revision,
-            levels_checked=found.levels_checked,
-            levels_unchecked=found.levels_unchecked,
-            reservations_checked=found.reservations_checked,
-        )
+        progress = Progress()
+        work = asyncio.create_task(verify(self._source, namespace, progress))
+        try:
+            while not work.done():
+                yield ledger_pb2.VerifyNamespaceResponse(progress=_progress_message(progress))
+                await asyncio.wait([work], timeout=_PROGRESS_SECONDS)
+            yield ledger_pb2.VerifyNamespaceResponse(result=_result_message(await work))
+        finally:
+            work.cancel()
+            await asyncio.wait([work])
 
 
 def _place_of(text: str) -> int:
@@ -204,6 +206,30 @@ def _levels_message(revision: int, levels: Sequence[ReadLevel]) -> ledger_pb2.Wa
     stock = [level for level in levels if not isinstance(level.name, CounterName)]
     return ledger_pb2.WatchResponse(
         revision=revision, stock_levels=stock_messages(stock), counters=counter_messages(counters)
+    )
+
+
+def _progress_message(progress: Progress) -> ledger_pb2.VerifyProgress:
+    return ledger_pb2.VerifyProgress(
+        revisions_replayed=progress.revisions_replayed,
+        revisions_total=progress.revisions_total,
+        reservations_checked=progress.reservations_checked,
+        reservations_total=progress.reservations_total,
+        levels_checked=progress.levels_checked,
+        levels_total=progress.levels_total,
+    )
+
+
+def _result_message(found: Audit) -> ledger_pb2.VerifyResult:
+    return ledger_pb2.VerifyResult(
+        clean=not found.difference_count,
+        differences=map(_difference_message, found.differences),
+        difference_count=found.difference_count,
+        from_revision=found.from_revision,
+        revision=found.revision,
+        levels_checked=found.levels_checked,
+        levels_unchecked=found.levels_unchecked,
+        reservations_checked=found.reservations_checked,
     )
 
 
