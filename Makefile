@@ -27,7 +27,7 @@ compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen released run demo test test-all lint bench overload chaos files conformance check lock clean
+.PHONY: help setup gen released run demo test test-all test-long lint bench chaos files conformance check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
@@ -69,6 +69,9 @@ test: lint ## lint, then run the tests that are quick, in less than five minutes
 test-all: lint ## lint, then run all tests, faults and fuzzing included, and measure their coverage
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term-missing:skip-covered $(ARGS)
 
+test-long: $(INSTALLED) ## run the tests that make test leaves out: faults, fuzzing, clusters, the model
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m long $(ARGS)
+
 lint: $(INSTALLED) ## check Python, Lua and protos without running them, and that the generated code is current
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -85,13 +88,9 @@ lint: $(INSTALLED) ## check Python, Lua and protos without running them, and tha
 		diff -r -x '*.proto' -x '__init__.py' -x '__pycache__' -x 'py.typed' "$$fresh" protos || { \
 		echo 'The generated code is not what the protos give: run make gen.' >&2; exit 1; }
 
-bench: $(INSTALLED) ## measure, in ten minutes at most, and write the results to bench/results (ARGS=--quick: in two)
+bench: $(INSTALLED) ## measure, in 15 minutes at most, and write the results to bench/results (ARGS=--quick: in three)
 	@$(PYTHON) tools/install.py bench $$({ command -v cc || command -v gcc || command -v clang; } >/dev/null || echo compiler)
 	@$(BIN)/python -m bench $(ARGS)
-
-overload: $(INSTALLED) ## offer ten times what a server can do, and see what is left of its peak, in a minute
-	@$(PYTHON) tools/install.py bench $$({ command -v cc || command -v gcc || command -v clang; } >/dev/null || echo compiler)
-	@$(BIN)/python -m bench.overload
 
 chaos: $(INSTALLED) ## inject faults under load and judge the answers (ARGS="--seconds 600": longer, ARGS=--planted)
 	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || \
@@ -101,7 +100,7 @@ chaos: $(INSTALLED) ## inject faults under load and judge the answers (ARGS="--s
 files: $(INSTALLED) ## import 300 files with the habits of spreadsheets and kill 50 imports (ARGS="--files 20 --kills 5")
 	@$(BIN)/python -m tests.files $(ARGS)
 
-conformance: $(INSTALLED) ## run the suites of other projects against the transport, where there is go
+conformance: $(INSTALLED) ## run the suites of other projects, and clients of other languages during restarts
 	@$(BIN)/python -m tests.conformance
 
 check: test-all ## all that a change must pass: make test-all, and a lock that is current (asks the package index)

@@ -1,1 +1,1 @@
-"""The benchmark: what it measures, against what, and how the results are shown."""
+"""The benchmark: the load, the services that are measured, the goals and the report."""

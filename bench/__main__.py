@@ -1,4 +1,4 @@
-"""``make bench``: measures everything, prints one table, and writes it with JSON and a picture to bench/results/."""
+"""``make bench``: measures everything, prints the goals and the figures, and writes them to bench/results/."""
 
 import tempfile
 import time
@@ -7,28 +7,30 @@ from typing import Final
 
 import click
 
-from bench.measuring import Pace
-from bench.plan import Results, measure_everything
-from bench.report import table, write
+from bench.measuring import Pace, Results
+from bench.plan import measure_everything
+from bench.report import text, write
 
 _RESULTS: Final = Path(__file__).with_name("results")
+_FULL: Final = Pace(3, 0.2, 1.0, calls_before_memory=1_000_000, idle_connections=10_000)
+_QUICK: Final = Pace(1, 0.1, 0.3, calls_before_memory=50_000, idle_connections=1_000, is_quick=True)
 
 
 @click.command
-@click.option("--quick", is_flag=True, help="One short repetition of each: to see that all of it works.")
+@click.option("--quick", is_flag=True, help="Measure each figure once and briefly, to see that everything works.")
 @click.option(
-    "--results", type=click.Path(path_type=Path), default=_RESULTS, show_default=True, help="Where to write them."
+    "--results", type=click.Path(path_type=Path), default=_RESULTS, show_default=True, help="The folder to write to."
 )
 def main(*, quick: bool, results: Path) -> None:
-    """Measure the service against its ceiling and the naive one, on each store that this machine has."""
-    pace = Pace(1, 0.2, 0.5) if quick else Pace(3, 0.2, 1.0)
+    """Measure the service beside grpc.aio, grpc-go and naive services, on each store that this machine has."""
+    pace = _QUICK if quick else _FULL
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="tk-bench-") as place:
-        for step in measure_everything(pace, Path(place)):
+    with tempfile.TemporaryDirectory(prefix="tk-bench-") as directory:
+        for step in measure_everything(pace, Path(directory)):
             if isinstance(step, Results):
-                for line in table(step):
+                for line in text(step, pace):
                     click.echo(line)
-                for file in write(step, results):
+                for file in write(step, pace, results):
                     click.echo(f"written: {file}")
             else:
                 click.echo(f"{time.monotonic() - began:4.0f} s  {step}", err=True)

@@ -1,4 +1,4 @@
-"""What the client's own batching gains: 128 coroutines that increment counters, one call each time, and in a batch."""
+"""The client's own batching: 128 coroutines that increment counters, one call each time, and in a batch."""
 
 import asyncio
 import json
@@ -12,21 +12,22 @@ import uvloop
 from bench.processes import python
 from tallykeeper_client import AsyncClient
 
+TOPIC: Final = "a client in Python, 128 coroutines"
 CALLERS: Final = 128
 
 
 def calls_per_second(port: int, *, seconds: float) -> dict[str, float | None]:
     """Return calls a second of one Python client, without and with its batching; it runs in a process of its own."""
     run = asyncio.run(_run_aside(port, seconds))
-    return {f"Python client, {name}, calls/s": rate for name, rate in json.loads(run).items()}
+    return {f"{name}, calls/s": rate for name, rate in json.loads(run).items()}
 
 
 async def _run_aside(port: int, seconds: float) -> bytes:
     process = await asyncio.create_subprocess_exec(
         *python("bench.client_batching", port, str(seconds)), stdout=asyncio.subprocess.PIPE
     )
-    told, _ = await process.communicate()
-    return told
+    output, _ = await process.communicate()
+    return output
 
 
 async def _main(port: int, seconds: float) -> dict[str, float]:
@@ -34,7 +35,7 @@ async def _main(port: int, seconds: float) -> dict[str, float]:
         alone = await _rate(client.increment, seconds)
         async with client.batch() as batch:
             together = await _rate(batch.increment, seconds)
-    return {"a call each": alone, "batched": together}
+    return {"one call for each change": alone, "batched by the client": together}
 
 
 async def _rate(increment: Callable[..., Awaitable[Any]], seconds: float) -> float:

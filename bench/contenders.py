@@ -1,11 +1,9 @@
-"""What is measured beside each other on one store: ours, the ceiling, and the naive services."""
+"""The services that are measured beside each other, and the requests that are made to them."""
 
 import contextlib
-import shutil
 import sys
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,16 +12,37 @@ from typing import Final
 from bench.generator import ITEM, REQUEST_ID, Request
 from bench.processes import Process, free_port, listens, python
 from bench.stores import Store
-from tallykeeper.v1.batch_pb2 import BATCH_MODE_ATOMIC, BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest
 from tallykeeper_client import Client, operations
+from tallykeeper_server.authority import make_certificates
 
 ITEMS: Final = 1_000
 STOCK: Final = 10**12
-CEILING_OF_TWO: Final = "ceiling, 2 processes"
-BY_CHRT: Final = ("ours, chrt --batch", "ours, 2 workers, chrt --batch")
-"""Our servers under Linux's batch scheduling: who wakes takes the core from nobody. On Linux alone."""
+
+TRANSPORT: Final = "constant, our transport"
+TRANSPORT_WITH_METADATA: Final = "constant, ours, with metadata"
+GRPC_AIO: Final = "constant, grpc.aio"
+GRPC_AIO_MANY: Final = "constant, grpc.aio, 8 listeners"
+GRPC_GO: Final = "constant, grpc-go"
+
+ONE: Final = "1 worker"
+TWO: Final = "2 workers"
+FOUR: Final = "4 workers"
+ONE_WITH_TLS: Final = "1 worker, TLS"
+ON_GRPC_AIO: Final = "our handlers on grpc.aio"
+NAIVE_AIO: Final = "naive Python, grpc.aio"
+NAIVE_THREADS: Final = "naive Python, threads"
+GO: Final = "obvious Go service"
+
+_CONSTANTS: Final = {
+    TRANSPORT: "transport",
+    TRANSPORT_WITH_METADATA: "transport-with-metadata",
+    GRPC_AIO: "grpc-aio",
+    GRPC_AIO_MANY: "grpc-aio-many",
+}
+_WORKERS: Final = {ONE: 1, TWO: 2, FOUR: 4, ONE_WITH_TLS: 1}
 _TALLYKEEPER: Final = Path(sys.executable).with_name("tallykeeper")
 
 
@@ -33,78 +52,101 @@ class Contender:
 
     port: int
     process: Process
+    tls: bool = False
 
 
-def decrement() -> Request:
-    """DecrementCopies of one of 1,000 items, with a request id."""
-    message = DecrementCopiesRequest(request_id=REQUEST_ID, item=ITEM, copies=1)
-    return Request("/tallykeeper.v1.InventoryService/DecrementCopies", message.SerializeToString())
+def decrement(*, bare: bool = False) -> Request:
+    """Return a DecrementCopies of one of 1,000 items, with a request id; ``bare``: without a deadline and metadata."""
+    message = DecrementCopiesRequest(request_id=REQUEST_ID, item=ITEM, copies=1).SerializeToString()
+    path = "/tallykeeper.v1.InventoryService/DecrementCopies"
+    return Request(path, message, ()) if bare else Request(path, message)
 
 
 def increment() -> Request:
-    """Increment of one of 1,000 counters, with a request id."""
+    """Return an Increment of one of 1,000 counters, with a request id."""
     message = IncrementRequest(request_id=REQUEST_ID, counter=ITEM)
     return Request("/tallykeeper.v1.CounterService/Increment", message.SerializeToString())
 
 
 def increment_anywhere() -> Request:
-    """Increment of a counter in one of 1,000 namespaces, with a request id."""
+    """Return an Increment of a counter in one of 1,000 namespaces, with a request id."""
     message = IncrementRequest(request_id=REQUEST_ID, namespace=ITEM, counter="page")
     return Request("/tallykeeper.v1.CounterService/Increment", message.SerializeToString())
 
 
-def apply(count: int, *, atomic: bool = False) -> Request:
-    """Apply of so many decrements of different items under one request id."""
+def apply(count: int) -> Request:
+    """Return an Apply with a number of decrements, each of a different item, under one request id."""
     decrements = [
-        Operation(decrement_copies=DecrementCopiesRequest(item=f"item-{place % ITEMS:04}", copies=1))
-        for place in range(1, count + 1)
+        Operation(decrement_copies=DecrementCopiesRequest(item=f"item-{number % ITEMS:04}", copies=1))
+        for number in range(1, count + 1)
     ]
-    mode = BATCH_MODE_ATOMIC if atomic else BATCH_MODE_INDEPENDENT
-    message = ApplyRequest(request_id=REQUEST_ID, operations=decrements, mode=mode)
+    message = ApplyRequest(request_id=REQUEST_ID, operations=decrements, mode=BATCH_MODE_INDEPENDENT)
     return Request("/tallykeeper.v1.BatchService/Apply", message.SerializeToString())
 
 
-def ours(store_url: str, port: int, *words: str) -> list[str]:
-    """Return the command of our server on a store."""
-    listen = f"127.0.0.1:{port}"
-    return [str(_TALLYKEEPER), "serve", "--store", store_url, "--listen", listen, "--log-level", "error", *words]
+@contextlib.contextmanager
+def constants(go: Path | None) -> Iterator[dict[str, Contender]]:
+    """Run the services that answer with a constant. ``go``: the program with the Go services, if there is one."""
+    ports = {name: free_port() for name in (*_CONSTANTS, GRPC_GO)}
+    commands = {name: python("bench.servers.constant", kind, ports[name]) for name, kind in _CONSTANTS.items()}
+    if go:
+        commands[GRPC_GO] = [str(go), "constant", str(ports[GRPC_GO])]
+    with _running(commands, ports) as running:
+        yield running
 
 
 @contextlib.contextmanager
-def contenders(
-    store: Store, extra: Mapping[str, tuple[str, ...]], *, on_two_cores: bool = False
-) -> Iterator[dict[str, Contender]]:
-    """Run all contenders on a store, idle until they are called. ``extra`` holds settings of more servers of ours.
+def contenders(store: Store, names: Collection[str], go: Path | None = None) -> Iterator[dict[str, Contender]]:
+    """Run services on a store, and put their stock on hand; ONE must be among them. They idle until they are called."""
+    ports = {name: free_port() for name in names}
+    with tempfile.TemporaryDirectory(prefix="tk-bench-") as folder:
+        certificates = Path(folder)
+        make_certificates(certificates, hosts=["127.0.0.1"], clients=[], days=1)
+        commands: dict[str, Callable[[int], list[str]]] = {
+            ON_GRPC_AIO: lambda port: python("bench.servers.on_grpc_aio", port, store.url),
+            NAIVE_AIO: lambda port: python("bench.servers.naive", "aio", port, store.url),
+            NAIVE_THREADS: lambda port: python("bench.servers.naive", "threads", port, store.url),
+            GO: lambda port: [str(go), "store", str(port), store.url],
+            **{
+                name: partial(
+                    _tallykeeper,
+                    store.url,
+                    workers=workers,
+                    certificates=certificates if name == ONE_WITH_TLS else None,
+                )
+                for name, workers in _WORKERS.items()
+            },
+        }
+        wanted = {name: commands[name](ports[name]) for name in names if name != GO or go}
+        with _running(wanted, ports) as running:
+            _stock_up(running[ONE].port)
+            yield running
 
-    ``on_two_cores`` adds what tells how two processes share two cores.
-    """
-    ports: dict[str, int] = defaultdict(free_port)
-    commands = {
-        "ours": ours(store.url, ports["ours"], "--workers", "1"),
-        "ceiling": python("bench.servers.constant", ports["ceiling"]),
-        "naive aio": python("bench.servers.naive", "aio", ports["naive aio"], store.url),
-        "naive threads": python("bench.servers.naive", "threads", ports["naive threads"], store.url),
-        **{name: ours(store.url, ports[name], *words) for name, words in extra.items()},
-    }
-    if on_two_cores:
-        commands[CEILING_OF_TWO] = python("bench.servers.constant", ports[CEILING_OF_TWO], 2)
-        if chrt := shutil.which("chrt"):
-            for workers, name in enumerate(BY_CHRT, start=1):
-                words = ours(store.url, ports[name], "--workers", str(workers))
-                commands[name] = [chrt, "--batch", "0", *words]
+
+def _tallykeeper(store_url: str, port: int, *, workers: int, certificates: Path | None) -> list[str]:
+    """Return the command of our server on a store."""
+    words = ["serve", "--store", store_url, "--listen", f"127.0.0.1:{port}", "--workers", str(workers)]
+    if certificates:
+        words += ["--tls-certificate", str(certificates / "server.pem"), "--tls-key", str(certificates / "server.key")]
+    return [str(_TALLYKEEPER), *words, "--log-level", "error"]
+
+
+@contextlib.contextmanager
+def _running(commands: dict[str, list[str]], ports: dict[str, int]) -> Iterator[dict[str, Contender]]:
     with contextlib.ExitStack() as stack:
-        logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tk-bench-")))
         running = {
-            name: Contender(ports[name], stack.enter_context(Process(command, log=logs / name)))
+            name: Contender(
+                ports[name], stack.enter_context(Process(command, log=logs / name)), tls=name == ONE_WITH_TLS
+            )
             for name, command in commands.items()
         }
         for contender in running.values():
             contender.process.wait_for(partial(listens, contender.port))
-        stock_up(running["ours"].port)
         yield running
 
 
-def stock_up(port: int) -> None:
-    """Put so many copies of each item on hand that none runs short."""
+def _stock_up(port: int) -> None:
+    """Put copies of each item on hand, more than the benchmark takes."""
     with Client(f"127.0.0.1:{port}") as client:
         client.apply([operations.set_stock(f"item-{number:04}", STOCK) for number in range(ITEMS)], atomic=False)

@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any, Final
 
 SOURCE: Final = Path(__file__).with_name("load.c")
-CONNECTIONS_MAX: Final = 8
+CONNECTIONS_MAX: Final = 16
+"""The connections of a load with many calls in flight. Workers share them as the kernel's hash of the addresses has it:
+fewer would leave one of two workers idle too often."""
+FIELDS: Final = ("grpc-timeout:20S", "user-agent:tallykeeper-bench/1.0", "x-tenant:bookshop")
+"""The header fields of a call beside those that every call has: a deadline and metadata, as gRPC's clients send."""
 _NUMBER: Final = b"0000"
 REQUEST_ID: Final = "x" * 32
-"""What stands in a request where the generator puts an id of its own."""
+"""The text in a request that the generator replaces by an id that no other call has."""
 ITEM: Final = f"item-{_NUMBER.decode()}"
-"""What the generator makes item-0000 .. item-0999 of."""
+"""The text in a request of which the generator makes item-0000 to item-0999."""
 
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """How many calls came out in one way, and how long they took, in microseconds."""
+    """The number of calls with one outcome, and their latencies in microseconds."""
 
     calls: int
     p50: int
@@ -30,10 +34,17 @@ class Latencies:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of the generator saw. ``cpu_seconds`` is what it used itself."""
+    """What one run of the generator saw."""
 
     seconds: float
     cpu_seconds: float
+    """The CPU time of the generator itself."""
+    begun: int
+    """Calls that were begun after the warm-up."""
+    all_succeeded: int
+    """Calls that succeeded, with those of the warm-up."""
+    delayed: int
+    """Refusals whose trailers say when a retry makes sense."""
     succeeded: Latencies
     refused: Latencies
 
@@ -45,14 +56,15 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that is made again and again: the method's path, and the message."""
+    """A request that is made again and again: the method's path, the message, and further header fields."""
 
     path: str
     message: bytes
+    fields: tuple[str, ...] = FIELDS
 
 
 class Generator:
-    """Runs loads; its files lie in a directory of the caller's."""
+    """Runs loads. Its program and files are in a directory that the caller gives."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -69,28 +81,35 @@ class Generator:
         seconds: float,
         rate: float = 0.0,
         connections: int = CONNECTIONS_MAX,
+        tls: bool = False,
     ) -> Load:
-        """Keep so many calls under way at a local port, for so many seconds after the warm-up.
+        """Keep ``in_flight`` calls under way at a local port, for a time after the warm-up.
 
-        With a ``rate``, begin so many calls a second instead, as long as no more than ``in_flight`` are under way.
+        With a ``rate``, begin this number of calls a second instead, as long as no more than ``in_flight`` are under
+        way.
 
         :raises RuntimeError: the generator ended with an error.
         """
         body = self._directory / "request.bin"
         body.write_bytes(request.message)
-        places = [request.message.find(sign) for sign in (REQUEST_ID.encode(), _NUMBER)]
-        connections = min(in_flight, connections)
-        words = ("127.0.0.1", port, request.path, body, connections, in_flight, warm_up, seconds, *places, rate)
-        run = subprocess.run([self._program, *map(str, words)], capture_output=True, text=True, check=False)  # noqa: S603  # ours
+        id_at, number_at = (request.message.find(sign) for sign in (REQUEST_ID.encode(), _NUMBER))
+        options = {
+            "-c": min(in_flight, connections), "-f": in_flight, "-w": warm_up, "-s": seconds, "-r": rate, "-i": id_at,
+            "-d": number_at,
+        }  # fmt: skip
+        words = [str(word) for option in options.items() for word in option]
+        words += [word for field in request.fields for word in ("-H", field)]
+        words += [*(["-T"] if tls else []), "127.0.0.1", str(port), request.path, str(body)]
+        run = subprocess.run([self._program, *words], capture_output=True, text=True, check=False)  # noqa: S603  # ours
         if run.returncode:
             raise RuntimeError(run.stderr.strip())
-        told: dict[str, Any] = json.loads(run.stdout)
-        succeeded, refused = (Latencies(**told[name]) for name in ("succeeded", "refused"))
-        return Load(told["seconds"], told["cpu_seconds"], succeeded, refused)
+        reply: dict[str, Any] = json.loads(run.stdout)
+        succeeded, refused = (Latencies(**reply.pop(name)) for name in ("succeeded", "refused"))
+        return Load(**reply, succeeded=succeeded, refused=refused)
 
 
 def _compile(program: Path) -> None:
     """Compile the generator with the machine's compiler, or else with the one of the ziglang wheel."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     command = [compiler] if compiler else [sys.executable, "-m", "ziglang", "cc"]
-    subprocess.run([*command, "-O2", "-o", program, SOURCE], check=True)  # noqa: S603  # a compiler
+    subprocess.run([*command, "-O2", "-o", program, SOURCE, "-ldl"], check=True)  # noqa: S603  # a compiler

@@ -13,11 +13,15 @@ from bench.processes import Process, busy_seconds
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long each measurement takes, in seconds, and how often it is repeated."""
+    """The seconds that each measurement takes, and the number of its repetitions."""
 
     repetitions: int
     warm_up: float
     seconds: float
+    calls_before_memory: int
+    """Calls after which the memory of a worker is read; it is read again after the same number of further calls."""
+    idle_connections: int
+    is_quick: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +33,16 @@ class Sample:
     p99: int
     p999: int
     refused_per_second: float
-    refused_p50: int
-    refused_p99: int
     server_cpu: float
     store_cpu: float
     generator_cpu: float
     cores_busy: float
-    """How many cores of the machine were, with everything on them: the kernel's work, which belongs to nobody, too."""
+    """The cores that were busy, with everything on them, also the kernel's work that belongs to no process."""
 
 
 @dataclass(slots=True)
 class Series:
-    """The repetitions of one measurement. ``operations`` is how many changes one call makes."""
+    """The repetitions of one measurement. ``operations`` is the number of changes in one call."""
 
     store: str
     name: str
@@ -48,9 +50,9 @@ class Series:
     operations: int = 1
     samples: list[Sample] = field(default_factory=list)
 
-    def median(self, what: str) -> float:
+    def median(self, value: str) -> float:
         """Return the median of one of a sample's values."""
-        return float(median(getattr(sample, what) for sample in self.samples))
+        return float(median(getattr(sample, value) for sample in self.samples))
 
     @property
     def rate(self) -> float:
@@ -58,37 +60,78 @@ class Series:
         return self.median("calls_per_second") * self.operations
 
     def as_json(self) -> dict[str, Any]:
-        """Return it with its medians, as it is written to the results."""
+        """Return the series with its medians, as it is written to the results."""
         medians = {name: round(self.median(name), 2) for name in Sample.__dataclass_fields__}
         return asdict(self) | {"medians": medians, "operations_per_second": round(self.rate)}
 
 
+@dataclass(slots=True)
+class Results:
+    """Everything that was measured: series of loads, and single numbers by topic and name."""
+
+    always: str
+    """The title of the store that syncs each write, …"""
+    everysec: str
+    """… and of the one that syncs once a second."""
+    series: list[Series] = field(default_factory=list)
+    numbers: dict[str, dict[str, float | None]] = field(default_factory=dict)
+
+    def find(self, store: str, name: str, in_flight: int) -> Series | None:
+        """Return one series, None if it was not measured."""
+        wanted = (store, name, in_flight)
+        return next((each for each in self.series if (each.store, each.name, each.in_flight) == wanted), None)
+
+    def rate(self, store: str, name: str, in_flight: int) -> float | None:
+        """Return the median of changes a second of one series, None if it was not measured."""
+        series = self.find(store, name, in_flight)
+        return series.rate if series else None
+
+    def median(self, store: str, name: str, in_flight: int, value: str) -> float | None:
+        """Return the median of one of the values of a series, None if it was not measured."""
+        series = self.find(store, name, in_flight)
+        return series.median(value) if series else None
+
+    def number(self, topic: str, name: str) -> float | None:
+        """Return a single number, None if it was not measured."""
+        return self.numbers.get(topic, {}).get(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What to measure: a request, made to a contender, so many at a time."""
+    """A request that is made to a contender with a number of calls in flight, and the series for the samples."""
 
     series: Series
     contender: Contender
     request: Request
     times: int = 1
-    """How often in each repetition: more than once what is compared with something not much slower or faster."""
+    """Samples in each repetition: more than one for a figure that is close to what it is compared with."""
 
 
-def measure(generator: Generator, point: Point, store: Process, *, warm_up: float, seconds: float) -> None:
+def measure(generator: Generator, point: Point, store: Process | None, pace: Pace) -> None:
     """Add one repetition to a point's series.
 
-    The CPU time of server and store is taken over warm-up and measurement alike, and shared among the calls of both.
+    The CPU time of server and store is taken over warm-up and measurement, and shared among the calls of both.
+
+    :raises RuntimeError: every call was refused.
     """
-    server = point.contender.process
-    before = (server.cpu_seconds(), store.cpu_seconds())
+    processes = (point.contender.process, store)
+    before = [process.cpu_seconds() if process else 0.0 for process in processes]
     began, busy_before = time.monotonic(), busy_seconds()
     load = generator.run(
-        point.contender.port, point.request, in_flight=point.series.in_flight, warm_up=warm_up, seconds=seconds
+        point.contender.port,
+        point.request,
+        in_flight=point.series.in_flight,
+        warm_up=pace.warm_up,
+        seconds=pace.seconds,
+        tls=point.contender.tls,
     )
-    used = (server.cpu_seconds() - before[0], store.cpu_seconds() - before[1])
+    if load.refused.calls and not load.all_succeeded:
+        message = f"{point.series.name} has refused all {load.refused.calls} calls"
+        raise RuntimeError(message)
     cores_busy = (busy_seconds() - busy_before) / (time.monotonic() - began)
-    calls = max(1, load.succeeded.calls)
-    all_calls = calls * (warm_up + seconds) / seconds
+    server, stored = (
+        (process.cpu_seconds() if process else 0.0) - used for process, used in zip(processes, before, strict=True)
+    )
     point.series.samples.append(
         Sample(
             calls_per_second=load.calls_per_second,
@@ -96,21 +139,19 @@ def measure(generator: Generator, point: Point, store: Process, *, warm_up: floa
             p99=load.succeeded.p99,
             p999=load.succeeded.p999,
             refused_per_second=load.refused.calls / load.seconds,
-            refused_p50=load.refused.p50,
-            refused_p99=load.refused.p99,
-            server_cpu=used[0] / all_calls * 1e6,
-            store_cpu=used[1] / all_calls * 1e6,
-            generator_cpu=load.cpu_seconds / calls * 1e6,
+            server_cpu=server / max(1, load.all_succeeded) * 1e6,
+            store_cpu=stored / max(1, load.all_succeeded) * 1e6,
+            generator_cpu=load.cpu_seconds / max(1, load.succeeded.calls) * 1e6,
             cores_busy=cores_busy,
         )
     )
 
 
-def measure_all(generator: Generator, points: Sequence[Point], store: Process, pace: Pace) -> list[Series]:
-    """Measure all points in turn, again and again, so that what the machine does besides meets all of them alike."""
-    times_max = max(point.times for point in points)
+def measure_all(generator: Generator, points: Sequence[Point], store: Process | None, pace: Pace) -> list[Series]:
+    """Measure all points in turn, again and again, so that changes of the machine's speed meet all of them alike."""
+    times_max = 1 if pace.is_quick else max(point.times for point in points)
     for turn in range(pace.repetitions * times_max):
         for point in points:
             if turn % times_max < point.times:
-                measure(generator, point, store, warm_up=pace.warm_up, seconds=pace.seconds)
+                measure(generator, point, store, pace)
     return [point.series for point in points]

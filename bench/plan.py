@@ -1,194 +1,184 @@
-"""What is measured, on which stores, and in which order."""
+"""The plan: everything that is measured, the stores for it, and the order."""
 
-import contextlib
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench import client_batching, memory, postgres, script_limit
+from bench import client_batching, idle, memory, overload, postgres, script_limit
 from bench.contenders import (
-    BY_CHRT,
-    CEILING_OF_TWO,
+    FOUR,
+    GO,
+    GRPC_AIO,
+    GRPC_AIO_MANY,
+    NAIVE_AIO,
+    NAIVE_THREADS,
+    ON_GRPC_AIO,
+    ONE,
+    ONE_WITH_TLS,
+    TRANSPORT,
+    TWO,
     Contender,
     apply,
+    constants,
     contenders,
     decrement,
     increment,
     increment_anywhere,
 )
-from bench.generator import Generator, Request
-from bench.measuring import Pace, Point, Series, measure_all
-from bench.stores import Store, StoreKind, running_store, store_kinds
+from bench.generator import Generator
+from bench.growth import growth
+from bench.measuring import Pace, Point, Results, Series, measure_all
+from bench.servers.go_build import go_servers
+from bench.stores import ALWAYS, EVERYSEC, Store, StoreKind, compared_stores, embedded_store, running_store
 
-IN_FLIGHT: Final = (1, 8, 32, 128, 512)
-CROWD: Final = 1_024
-"""More callers than make anything faster."""
-_COMPARED: Final = {
-    *((name, 1) for name in ("ours", "naive aio", "naive threads")),
-    *((name, 128) for name in ("ours", "ceiling", "ours, 2 workers", "ours, with metrics")),
-    *(("ours", in_flight) for in_flight in (512, CROWD)),
-}
-"""What a target compares with something that is not much slower or faster."""
-RESIDENT: Final = "resident MiB of that worker"
-RESIDENT_LATER: Final = "resident MiB of it then"
+IN_FLIGHT: Final = (1, 8, 32, 128, 512, 1_024, 4_096)
+NO_STORE: Final = "no store"
 BATCHES: Final = {10: 16, 100: 16, 1_000: 8}
-"""How many operations a batch has, and how many batches are under way at a time."""
-_TWO_WORKERS: Final[dict[str, tuple[str, ...]]] = {"ours, 2 workers": ("--workers", "2")}
-_OF_ONE_WORKER: Final = {"ours", "ours, Increment", "ours, Increment, 1,000 namespaces"}
-_EXTRA: Final = {
-    **_TWO_WORKERS,
-    "ours, with metrics": ("--workers", "1", "--metrics-listen", "127.0.0.1:0"),
-    "ours, 50 waiting at most": ("--workers", "1", "--waiting-mutations-max", "50"),
-}
+"""The number of operations in a batch, and the number of batches in flight."""
+_CLOSE: Final = 3
+"""Samples in each repetition of a figure that a goal compares with another, …"""
+_TWICE: Final = 2
+"""… and of one whose many calls or operations smooth it already."""
+_BARE: Final = frozenset({TRANSPORT, GRPC_AIO, GRPC_AIO_MANY})
+"""Constant responses to calls without deadline and metadata; the others handle both."""
+_COMPARED: Final = (ONE, TWO, FOUR, ONE_WITH_TLS, ON_GRPC_AIO, NAIVE_AIO, NAIVE_THREADS, GO)
+_CALLS: Final[tuple[tuple[int, tuple[str, ...], int], ...]] = (
+    (1, (GO, ONE), _CLOSE),
+    (1, (NAIVE_AIO, NAIVE_THREADS), 1),
+    (8, (GO, ONE, TWO), 1),
+    (32, (GO, ONE, TWO), 1),
+    (128, (GO, TWO, ONE, ONE_WITH_TLS, ON_GRPC_AIO), _CLOSE),
+    (128, (NAIVE_AIO, NAIVE_THREADS), 1),
+    (512, (GO, TWO, ONE), _CLOSE),
+    (512, (FOUR, ONE_WITH_TLS, ON_GRPC_AIO, NAIVE_AIO), 1),
+    (1_024, (ONE, TWO), _TWICE),
+    (4_096, (ONE, TWO), _TWICE),
+)
+"""The calls in flight, the contenders, and the samples in each repetition; those that are compared stand together."""
 
 
-@dataclass(slots=True)
-class Results:
-    """All that was measured: series of loads, and single numbers by store and name."""
-
-    series: list[Series] = field(default_factory=list)
-    numbers: dict[str, dict[str, float | None]] = field(default_factory=dict)
-
-    def rate(self, store: str, name: str, in_flight: int) -> float | None:
-        """Return the median of changes a second of one series, None if it was not measured."""
-        series = self.find(store, name, in_flight)
-        return series.rate if series else None
-
-    def find(self, store: str, name: str, in_flight: int) -> Series | None:
-        """Return one series, None if it was not measured."""
-        wanted = (store, name, in_flight)
-        return next((each for each in self.series if (each.store, each.name, each.in_flight) == wanted), None)
+def batches_of(name: str, count: int) -> str:
+    """Return the name of the series with batches of a number of operations."""
+    return f"{name}, Apply of {count:,}"
 
 
 def measure_everything(pace: Pace, directory: Path) -> Iterator[str | Results]:
     """Measure; yield a line about each step as it begins, and the results at the end."""
-    results = Results()
-    generator = Generator(directory)
-    for place, kind in enumerate(store_kinds()):
-        yield f"{kind.title}: calls"
-        extra = _EXTRA if place == 0 else _TWO_WORKERS
-        with _measured_store(kind, directory, extra, on_two_cores=place == 0) as (store, running):
-            calls = _all_calls(kind, running) if place == 0 else _few_calls(kind, running)
-            for points in (calls, _last_calls(kind, running)):
-                results.series += measure_all(generator, points, store.process, pace)
-            yield f"{kind.title}: the script alone"
-            numbers = results.numbers.setdefault(kind.title, {})
-            numbers |= _store_limits(store, pace)
-            if place == 0:
-                yield f"{kind.title}: the client's batching, memory"
-                numbers |= client_batching.calls_per_second(running["ours"].port, seconds=pace.seconds)
-                numbers |= _memory_of_worker(generator, running["ours"], results.series, pace)
-                sizes = memory.bytes_of_each(store, running["ours"].port)
-                numbers |= {f"bytes of a {name}": size for name, size in sizes.items()}
-    yield "PostgreSQL"
-    results.numbers["PostgreSQL"] = {
-        f"one statement, {postgres.CLIENTS} connections": postgres.transactions_per_second(seconds=pace.seconds)
-    }
+    yield "the Go services are built, where there is go on PATH"
+    go = go_servers()
+    if go is None:
+        yield "there is no go on PATH: grpc-go and the Go service are left out"
+    kinds = compared_stores()
+    results = Results(always=kinds[ALWAYS].title, everysec=kinds[EVERYSEC].title)
+    run = _Run(pace, directory, Generator(directory), go, results)
+    yield "constant responses"
+    run.measure_constants()
+    for kind in kinds.values():
+        yield f"{kind.title}: calls and batches"
+        run.measure_store(kind)
+    yield f"{kinds[ALWAYS].title}: overload, idle connections, memory"
+    run.measure_one_worker(kinds[ALWAYS])
+    if embedded_store() not in kinds.values():
+        yield f"{embedded_store().title}: calls"
+        run.measure_embedded(embedded_store())
+    yield "PostgreSQL, where it is installed"
+    run.measure_postgres()
     yield results
 
 
-@contextlib.contextmanager
-def _measured_store(
-    kind: StoreKind, directory: Path, extra: dict[str, tuple[str, ...]], *, on_two_cores: bool
-) -> Iterator[tuple[Store, dict[str, Contender]]]:
-    with (
-        tempfile.TemporaryDirectory(dir=directory) as place,
-        running_store(kind, Path(place)) as store,
-        contenders(store, extra, on_two_cores=on_two_cores) as running,
-    ):
-        yield store, running
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of the benchmark. ``go`` is the program with the Go services, if there is one."""
+
+    pace: Pace
+    directory: Path
+    generator: Generator
+    go: Path | None
+    results: Results
+
+    def measure_constants(self) -> None:
+        """Measure the services without a store."""
+        with constants(self.go) as running:
+            self._measure(_constant_points(running), None)
+
+    def measure_store(self, kind: StoreKind) -> None:
+        """Measure calls, batches and the script alone on a store, and see how calls grow with cores."""
+        numbers = self.results.numbers
+        with running_store(kind, self.directory) as store, contenders(store, _COMPARED, self.go) as running:
+            self._measure(_call_points(kind, running), store)
+            self._measure(_last_points(kind, running), store)
+            numbers[f"{kind.title}: growth with cores, from the CPU time of a call"] = growth(self.results, kind.title)
+            numbers[f"{kind.title}: the script alone"] = _script_limits(store, self.pace)
+
+    def measure_one_worker(self, kind: StoreKind) -> None:
+        """Measure one worker under overload, with idle connections, and after many calls: each time a new one."""
+        numbers, pace = self.results.numbers, self.pace
+        with running_store(kind, self.directory) as store:
+            with contenders(store, [ONE]) as running:
+                numbers[overload.TOPIC] = overload.measure_overload(self.generator, running[ONE], pace)
+            with contenders(store, [ONE]) as running:
+                numbers[idle.TOPIC] = idle.hold_connections(running[ONE], pace.idle_connections)
+            with contenders(store, [ONE]) as running:
+                numbers[memory.TOPIC] = {
+                    **memory.resident_after(self.generator, running[ONE], pace.calls_before_memory),
+                    **memory.bytes_of_each(store, running[ONE].port),
+                }
+                numbers[client_batching.TOPIC] = client_batching.calls_per_second(
+                    running[ONE].port, seconds=pace.seconds
+                )
+
+    def measure_embedded(self, kind: StoreKind) -> None:
+        """Measure the store that a server starts by itself."""
+        with running_store(kind, self.directory) as store, contenders(store, (ONE, TWO)) as running:
+            points = (
+                Point(Series(kind.title, name, in_flight), running[name], decrement())
+                for in_flight in (1, 128, 512)
+                for name in (ONE, TWO)
+            )
+            self._measure(points, store)
+
+    def measure_postgres(self) -> None:
+        """Measure PostgreSQL, which takes one statement for a change."""
+        rate = postgres.transactions_per_second(seconds=self.pace.seconds)
+        self.results.numbers["PostgreSQL"] = {
+            f"one statement a change, {postgres.CLIENTS} connections, changes/s": rate
+        }
+
+    def _measure(self, points: Iterable[Point], store: Store | None) -> None:
+        process = store.process if store else None
+        self.results.series += measure_all(self.generator, list(points), process, self.pace)
 
 
-def _all_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
-    """All loads on the store of the promise.
-
-    What is compared closely is measured close together, for a machine's speed changes within minutes.
-    """
-    one, two = BY_CHRT
-    further = [
-        ("ours, with metrics", 128),
-        *((name, in_flight) for name in ("ours, 2 workers", CEILING_OF_TWO) for in_flight in (128, 512)),
-        *(each for each in ((one, 1), (one, 128), (two, 128), (two, 512)) if each[0] in running),
-    ]
-    points = [
-        *(_point(kind, running, name, 1, decrement()) for name in ("naive aio", "ours", "naive threads")),
-        *(_point(kind, running, "ours", in_flight, decrement()) for in_flight in (*IN_FLIGHT[1:], CROWD)),
-        *(_point(kind, running, name, in_flight, decrement()) for name, in_flight in further),
-        *(_point(kind, running, "ceiling", in_flight, decrement()) for in_flight in reversed(IN_FLIGHT)),
-        *(_point(kind, running, "ours, Increment", in_flight, increment()) for in_flight in IN_FLIGHT),
-        *(_point(kind, running, "naive aio", in_flight, decrement()) for in_flight in IN_FLIGHT[1:]),
-        *(_point(kind, running, "naive threads", in_flight, decrement()) for in_flight in IN_FLIGHT[1:]),
-        *(_point(kind, running, "ours, 50 waiting at most", in_flight, decrement()) for in_flight in (64, CROWD)),
-    ]
-    return [
-        replace(point, times=3) if (point.series.name, point.series.in_flight) in _COMPARED else point
-        for point in points
-    ]
+def _constant_points(running: Mapping[str, Contender]) -> Iterator[Point]:
+    for in_flight, times in ((1, 1), (128, _CLOSE), (512, 1)):
+        for name, contender in running.items():
+            yield Point(Series(NO_STORE, name, in_flight), contender, decrement(bare=name in _BARE), times)
 
 
-def _few_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
-    """What may differ on another store: what there is to choose from is compared for a caller alone and for many."""
-    naive = ("naive aio", "naive threads")
-    return [
-        *(
-            _point(kind, running, name, in_flight, decrement())
-            for in_flight in IN_FLIGHT
-            for name in ("ours", *(naive if in_flight in {1, 128} else ()))
+def _call_points(kind: StoreKind, running: Mapping[str, Contender]) -> Iterator[Point]:
+    for in_flight, names, times in _CALLS:
+        for name in names:
+            if name in running:
+                yield Point(Series(kind.title, name, in_flight), running[name], decrement(), times)
+    yield Point(Series(kind.title, f"{ONE}, Increment", 128), running[ONE], increment())
+
+
+def _last_points(kind: StoreKind, running: Mapping[str, Contender]) -> Iterator[Point]:
+    """Yield the points that leave so much in the store that the others come before them."""
+    for count, in_flight in BATCHES.items():
+        for name in (ONE, TWO):
+            series = Series(kind.title, batches_of(name, count), in_flight, count)
+            yield Point(series, running[name], apply(count), _TWICE)
+    yield Point(Series(kind.title, f"{ONE}, Increment, 1,000 namespaces", 128), running[ONE], increment_anywhere())
+
+
+def _script_limits(store: Store, pace: Pace) -> dict[str, float | None]:
+    return {
+        "from one call to its reply, us": script_limit.round_trip_seconds(store) * 1e6,
+        "128 changes a script, changes/s": script_limit.independent_mutations_per_second(store, seconds=pace.seconds),
+        "1,000 lines a change, lines/s": script_limit.lines_per_second(store, seconds=pace.seconds),
+        "redis-benchmark, INCRBY, 128 clients, calls/s": script_limit.redis_benchmark_increments(
+            store, requests=50_000
         ),
-        *(_point(kind, running, "ours, Increment", in_flight, increment()) for in_flight in IN_FLIGHT),
-        _point(kind, running, "ceiling", 128, decrement()),
-    ]
-
-
-def _last_calls(kind: StoreKind, running: dict[str, Contender]) -> list[Point]:
-    """What leaves so much in the store that the others come before it."""
-    batches = [
-        Point(Series(kind.title, f"{name}, Apply of {count}", in_flight, count), running[name], apply(count))
-        for count, in_flight in BATCHES.items()
-        for name in ("ours", "ours, 2 workers")
-    ]
-    return [*batches, _point(kind, running, "ours, Increment, 1,000 namespaces", 128, increment_anywhere())]
-
-
-def _point(kind: StoreKind, running: dict[str, Contender], name: str, in_flight: int, request: Request) -> Point:
-    contender = running.get(name) or running["ours"]
-    return Point(Series(kind.title, name, in_flight), contender, request)
-
-
-def _store_limits(store: Store, pace: Pace) -> dict[str, float | None]:
-    return {
-        "script, us from one call to its reply": script_limit.round_trip_seconds(store) * 1e6,
-        "script, mutations/s, 128 a script": script_limit.independent_mutations_per_second(store, seconds=pace.seconds),
-        "script, lines/s, 1,000 a mutation": script_limit.lines_per_second(store, seconds=pace.seconds),
-        "redis-benchmark, INCRBY/s, 128 clients": script_limit.redis_benchmark_increments(store, requests=50_000),
     }
-
-
-def _memory_of_worker(
-    generator: Generator, contender: Contender, series: Sequence[Series], pace: Pace
-) -> dict[str, float | None]:
-    """Return how much memory a worker has in use after all that it served, and after a good deal more.
-
-    Both are read when it has just served as many callers.
-    """
-    served = sum(
-        sample.calls_per_second * (pace.warm_up + pace.seconds)
-        for each in series
-        if each.name in _OF_ONE_WORKER
-        for sample in each.samples
-    )
-    generator.run(contender.port, decrement(), in_flight=128, warm_up=0.0, seconds=5 * pace.seconds)
-    before = _resident_mib(contender)
-    more = generator.run(contender.port, decrement(), in_flight=128, warm_up=0.0, seconds=20 * pace.seconds)
-    return {
-        "calls that one worker has served, about": served,
-        RESIDENT: before,
-        "calls that it has served since": more.succeeded.calls,
-        RESIDENT_LATER: _resident_mib(contender),
-    }
-
-
-def _resident_mib(contender: Contender) -> float:
-    return max(contender.process.resident_bytes()) / 2**20

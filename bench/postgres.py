@@ -41,8 +41,8 @@ def transactions_per_second(*, seconds: float) -> float | None:
         (statement := Path(place, "statement.sql")).write_text(_STATEMENT)
         _run(programs / "psql", *connect, "-q", "-c", _TABLES, "postgres", user=user)
         words = ("-n", "-M", "prepared", "-c", CLIENTS, "-j", 2, "-T", max(1, round(seconds)), "-f", statement)
-        told = _run(programs / "pgbench", *connect, *words, "postgres", user=user)
-    found = re.search(r"tps = ([0-9.]+)", told)
+        output = _run(programs / "pgbench", *connect, *words, "postgres", user=user)
+    found = re.search(r"tps = ([0-9.]+)", output)
     return float(found[1]) if found else None
 
 
@@ -57,7 +57,7 @@ def _programs() -> Path | None:
 
 @contextlib.contextmanager
 def _running(programs: Path, place: Path, user: str | None) -> Iterator[tuple[str | Path, ...]]:
-    """Run a cluster as durable as PostgreSQL is unless told otherwise; give what a client needs to connect."""
+    """Run a cluster with PostgreSQL's own defaults for durability; give the options with which a client connects."""
     if user is not None:
         shutil.chown(place, user)
     data, port = place / "data", str(free_port())

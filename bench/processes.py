@@ -6,18 +6,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self
-
-import psutil
+from typing import Any, Final, Self
 
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 20.0
 _LOG_CHARACTERS: Final = 20_000
-"""How much of a log is shown at most: a store that crashes says much."""
+"""The most of a log that is shown: a store that crashes says much."""
 
 
 class _FailedError(RuntimeError):
-    """A process is not there. The message ends with what it said last."""
+    """A process is not there. The message ends with its last output."""
 
     def __init__(self, log: Path, how: str) -> None:
         super().__init__(f"{log} {how}: {log.read_text(errors='replace')[-_LOG_CHARACTERS:]}")
@@ -34,7 +32,7 @@ class Process:
         user: str | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Start it; what it prints goes into a log."""
+        """Start a command whose output goes into a log."""
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output, user=user, env=environment)  # noqa: S603  # ours
@@ -74,14 +72,14 @@ class Process:
         """Return the memory that it and each of its children hold."""
         return [process.memory_info().rss for process in self._family()]
 
-    def _family(self) -> list[psutil.Process]:
-        process = psutil.Process(self._process.pid)
+    def _family(self) -> list[Any]:
+        process = _psutil().Process(self._process.pid)
         return [process, *process.children(recursive=True)]
 
 
 def busy_seconds() -> float:
-    """Return for how long all cores together have been busy since the machine started."""
-    times = psutil.cpu_times()
+    """Return the seconds for which all cores together have been busy since the machine started."""
+    times = _psutil().cpu_times()
     return float(times.user + times.system + getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0))
 
 
@@ -103,6 +101,13 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
+def _psutil() -> Any:  # noqa: ANN401  # it has no types
+    """Return psutil. It is installed for the benchmark alone, and the tests of this package run without it."""
+    import psutil  # noqa: PLC0415  # as above
+
+    return psutil
+
+
+def _cpu_seconds(process: Any) -> float:  # noqa: ANN401  # as above
     used = process.cpu_times()
     return float(used.user + used.system)

@@ -1,4 +1,4 @@
-"""The stores: the embedded Valkey and a Redis from PATH, each with either way of syncing."""
+"""The stores: a Redis from PATH with either way of syncing, and the embedded Valkey."""
 
 import contextlib
 import shutil
@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import redis
 
@@ -23,7 +24,7 @@ class StoreKind:
 
     @property
     def title(self) -> str:
-        """What the table calls it."""
+        """The name of the store in the report."""
         return f"{self.name}, fsync {self.fsync}"
 
 
@@ -36,12 +37,24 @@ class Store:
     process: Process
 
 
-def store_kinds() -> list[StoreKind]:
-    """Return the stores that this machine has; the first is that of the promise: embedded, and each write synced."""
-    binaries = [("valkey (embedded)", find_binary(None))]
-    if on_path := shutil.which("redis-server"):
-        binaries.append(("redis (PATH)", Path(on_path)))
-    return [StoreKind(name, binary, fsync) for name, binary in binaries for fsync in ("always", "everysec")]
+ALWAYS: Final = "always"
+EVERYSEC: Final = "everysec"
+
+
+def compared_stores() -> dict[str, StoreKind]:
+    """Return the stores on which everything is compared, by appendfsync.
+
+    They are redis-server from PATH, or else the Valkey of the embedded store: then goals that name Redis are measured
+    on it, and the titles say so.
+    """
+    on_path = shutil.which("redis-server")
+    name, binary = ("Redis from PATH", Path(on_path)) if on_path else ("embedded Valkey", find_binary(None))
+    return {fsync: StoreKind(name, binary, fsync) for fsync in (ALWAYS, EVERYSEC)}
+
+
+def embedded_store() -> StoreKind:
+    """Return the store that a server starts by itself, with its promise: each write is synced."""
+    return StoreKind("embedded Valkey", find_binary(None), ALWAYS)
 
 
 @contextlib.contextmanager

@@ -252,6 +252,9 @@ class Settings:
     control_frames_per_second_max: int = _setting(
         2_000, _COUNT, "The same for SETTINGS, empty DATA and unknown frames."
     )
+    oversized_messages_per_second_max: int = _setting(
+        10, _COUNT, "The most compressed requests in a second that are too large when they are decompressed."
+    )
     header_list_bytes_max: int = _setting(
         16 << 10, click.IntRange(4 << 10, 1 << 20), "The largest metadata of a call, in bytes, with 32 for each field."
     )

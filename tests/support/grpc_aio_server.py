@@ -152,7 +152,7 @@ class _Opening:
 
     async def __call__(self, context: Context) -> AioCall:
         call = AioCall(self._path, context, secure=self._secure, loop=asyncio.get_running_loop())
-        refusal = None if self._admit is None else self._admit(call)
+        refusal = None if self._admit is None else self._admit(call.path)
         if refusal is not None:
             await call.abort(refusal)
         return call

@@ -46,6 +46,10 @@ class RawPeer:
         self._writer.write(b"".join(frames))
         return self
 
+    async def flushed(self) -> None:
+        """Return when the socket has room for more."""
+        await self._writer.drain()
+
     def greet(self, settings: bytes = b"") -> Self:
         return self.send(PREFACE, frame(SETTINGS, settings), frame(SETTINGS, flags=ACK))
 
@@ -79,6 +83,10 @@ class RawPeer:
     async def reset_code(self, stream: int) -> int:
         """Return the code with which the server resets a stream."""
         return int.from_bytes((await self.of(RESET, stream=stream)).payload, "big")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._writer.close()
 
     async def closed(self) -> bool:
         """Read until the server has closed."""

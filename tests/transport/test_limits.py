@@ -1,6 +1,7 @@
 """Each limit: a peer beyond it gets the protocol's own error, and others are served."""
 
 import asyncio
+import gzip
 
 import pytest
 
@@ -22,7 +23,7 @@ from tests.fuzz.frames import (
     packed,
 )
 from tests.transport.handlers import Serving, connected, serving, until
-from tests.transport.raw import ENHANCE_YOUR_CALM, REFUSED_STREAM, SETTINGS_TIMEOUT, raw_peer
+from tests.transport.raw import ENHANCE_YOUR_CALM, REFUSED_STREAM, SETTINGS_TIMEOUT, Frame, RawPeer, raw_peer
 
 _SOON = TransportLimits(check_seconds=0.02).check_seconds
 _UNARY = "/test.Echo/Unary"
@@ -87,6 +88,43 @@ async def test_streams_beyond_the_limit_end_the_connection_of_a_peer_that_knows_
         await until(lambda: served.handlers.cancelled == len(served.handlers.calls))
 
 
+async def test_connections_share_the_calls_of_the_server() -> None:
+    limits = TransportLimits(streams_per_connection_max=100, streams_max=128)
+    async with serving(limits=limits) as served, raw_peer(served.address) as first:
+        assert streams_max_of(await first.greet().of(SETTINGS)) == 100
+        async with raw_peer(served.address) as second:
+            assert streams_max_of(await second.greet().of(SETTINGS)) == 64
+            assert await streams_max_after(first) == 64
+        await until(lambda: served.server.connections == 1)
+        assert await streams_max_after(first) == 100
+
+
+async def test_streams_that_last_take_nothing_of_a_connections_share() -> None:
+    limits = TransportLimits(streams_per_connection_max=100, streams_max=1)
+    async with serving(limits=limits) as served, raw_peer(served.address) as peer:
+        least = streams_max_of(await peer.greet().of(SETTINGS))
+        peer.send(call("/test.Echo/Flood", b"x"))
+        assert await streams_max_after(peer) == least + 1
+
+
+def streams_max_of(settings: Frame) -> int:
+    """Return SETTINGS_MAX_CONCURRENT_STREAMS."""
+    (value,) = (
+        settings.payload[at + 2 : at + 6]
+        for at in range(0, len(settings.payload), 6)
+        if settings.payload[at : at + 2] == b"\0\3"
+    )
+    return int.from_bytes(value, "big")
+
+
+async def streams_max_after(peer: RawPeer) -> int:
+    """Return the limit in the next SETTINGS that is no acknowledgement, and acknowledge it."""
+    while (settings := await peer.of(SETTINGS)).flags & ACK:
+        pass
+    peer.send(frame(SETTINGS, flags=ACK))
+    return streams_max_of(settings)
+
+
 async def test_metadata_above_the_limit_fails_its_call_alone() -> None:
     async with (
         serving(limits=TransportLimits(header_list_bytes_max=4_096)) as served,
@@ -136,6 +174,21 @@ async def test_rapid_resets_end_the_connection() -> None:
             assert (await peer.goaway())[1:] == (ENHANCE_YOUR_CALM, "too_many_resets")
             assert await peer.closed()
         await until(lambda: served.server.connections == 0)
+        await assert_serves(served)
+
+
+async def test_compression_bombs_are_refused_and_end_the_connection() -> None:
+    limits = TransportLimits(message_bytes_max=100_000, oversized_messages_per_second=3)
+    bomb = gzip.compress(bytes(10_000_000))
+    prefix = b"\1" + len(bomb).to_bytes(4, "big")
+    async with serving(limits=limits) as served, raw_peer(served.address) as peer:
+        peer.greet()
+        for stream in range(1, 8, 2):
+            peer.send(call(_UNARY, bomb, stream=stream, prefix=prefix, grpc_encoding="gzip"))
+        assert (await peer.of(HEADERS, stream=1)).ends_stream
+        assert (await peer.goaway())[1:] == (ENHANCE_YOUR_CALM, "too_many_oversized_messages")
+        assert await peer.closed()
+        assert not served.handlers.calls
         await assert_serves(served)
 
 

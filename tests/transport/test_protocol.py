@@ -10,6 +10,8 @@ import ngh2
 import pytest
 
 from tallykeeper_server.transport.call import Call
+from tallykeeper_server.transport.methods import direct
+from tallykeeper_server.transport.server import TransportServer
 from tests.transport.handlers import DEADLINE_SECONDS, serving, until
 
 _UNARY = "/test.Echo/Unary"
@@ -203,13 +205,16 @@ async def test_answers_are_compressed_if_the_caller_does_and_it_helps() -> None:
 
 
 async def test_binary_metadata_that_is_not_base64_fails_where_it_is_read() -> None:
-    def read_metadata(call: Call) -> None:
+    def read(_: bytes, call: Call) -> None:
         assert call.metadata
 
-    async with serving(admit=read_metadata) as served, client_of(served.address) as client:
+    server = TransportServer([direct(_UNARY, read)])
+    address = await server.listen("127.0.0.1:0")
+    async with client_of(address) as client:
         answer = await client.ask(_UNARY, framed(b"x"), x_raw_bin="not base64!")
         assert answer.code == 13
         assert "metadata" in answer.fields["grpc-message"]
+    await server.stop(0.0)
 
 
 async def test_one_field_may_have_several_binary_values() -> None:

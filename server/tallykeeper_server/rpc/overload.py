@@ -8,7 +8,6 @@ from tallykeeper_server.engine.lane import Backlog
 from tallykeeper_server.metrics.meters import CallMeter
 from tallykeeper_server.rpc.permissions import ROLES
 from tallykeeper_server.rpc.statuses import status_of
-from tallykeeper_server.transport.call import Call
 from tallykeeper_server.transport.status import StatusError
 
 _MUTATING: Final = (Role.WRITE, Role.ADMINISTER)
@@ -35,9 +34,9 @@ class Overload:
         backlog = self._mutations if ROLES[name] in _MUTATING else self._queries
         self._lanes[path] = _Lane(backlog, meter)
 
-    def admit(self, call: Call) -> StatusError | None:
-        """Return None, or the refusal of a call for which there is no room."""
-        lane = self._lanes.get(call.path)
+    def admit(self, path: str) -> StatusError | None:
+        """Return None, or the refusal of a call of a method for which there is no room."""
+        lane = self._lanes.get(path)
         if lane is None or not lane.backlog.is_full:
             return None
         refusal = self._refusal_of(lane.backlog)

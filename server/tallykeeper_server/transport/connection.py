@@ -58,8 +58,10 @@ class Connection(asyncio.Protocol):
         limits = shared.limits
         self.shared = shared
         self.peer = peer
+        self._streams_max = shared.streams_share
+        self._long_calls = 0
         self.engine = Engine(
-            streams_max=limits.streams_per_connection_max,
+            streams_max=self._streams_max,
             stream_window_bytes=limits.stream_window_bytes,
             connection_window_bytes=limits.waiting_request_bytes_per_connection_max,
             header_list_bytes_max=limits.header_list_bytes_max,
@@ -168,6 +170,9 @@ class Connection(asyncio.Protocol):
             self._refuse(event, HEAD + error.fields)
             return
         self.exchanges[stream_id] = exchange
+        if exchange.method.streams_responses:
+            self._long_calls += 1
+            self.adapt_streams()
         exchange.open()
         if event.end_stream:
             exchange.receive(b"", ends=True)
@@ -190,6 +195,7 @@ class Connection(asyncio.Protocol):
     def _on_closed(self, event: StreamClosed) -> None:
         exchange = self.exchanges.pop(event.stream_id, None)
         if exchange is not None:
+            self._long_calls -= exchange.method.streams_responses
             exchange.closed()
             if not self.exchanges:
                 self.used_at = self.shared.loop.time()
@@ -228,6 +234,10 @@ class Connection(asyncio.Protocol):
             self._flushing = True
             self.shared.loop.call_soon(self.flush)
 
+    def count_oversized(self) -> None:
+        """Count a compressed message that was too large, and end the connection if there were too many."""
+        self._count(self._offences.oversized)
+
     def hold(self, change: int) -> None:
         """Count bytes of requests that are held; a negative number gives them back."""
         if self._inflow.hold(change):
@@ -260,6 +270,14 @@ class Connection(asyncio.Protocol):
             return  # the peer has reset it within the same read
         if not event.end_stream:
             self._outflow.cut_short(event.stream_id)
+
+    def adapt_streams(self) -> None:
+        """Tell the peer how many calls it may have under way: its share, and its streams of responses."""
+        streams_max = min(self.shared.limits.streams_per_connection_max, self.shared.streams_share + self._long_calls)
+        if streams_max != self._streams_max and self.ending_since is None:
+            self._streams_max = streams_max
+            self.engine.limit_streams(streams_max)
+            self.schedule_flush()
 
     # Writing.
 

@@ -42,9 +42,11 @@ class Entrance:
         if method is None:
             message = f"the server has no method {path.decode('latin-1')}"
             raise StatusError(Code.UNIMPLEMENTED, message)
-        timeout_seconds, gzip_requests, gzip_responses = opening_of(fields)
+        if shared.admit is not None and (error := self._refusal_of(shared.admit, method.path)) is not None:
+            raise error
         if self._inflow.exceeded or self._unread.exceeded:
             raise self.no_room()
+        timeout_seconds, gzip_requests, gzip_responses = opening_of(fields)
         exchange = Exchange(
             self._outlet,
             stream_id,
@@ -54,19 +56,17 @@ class Entrance:
             gzip_requests=gzip_requests,
             gzip_responses=gzip_responses,
         )
-        if shared.admit is not None and (error := self._refusal_of(shared.admit, exchange)) is not None:
-            raise error
         if timeout_seconds != math.inf:
             shared.deadlines.add(exchange)
         return exchange
 
-    def _refusal_of(self, admit: Admit, exchange: Exchange) -> StatusError | None:
+    def _refusal_of(self, admit: Admit, path: str) -> StatusError | None:
         try:
-            return admit(exchange)
+            return admit(path)
         except StatusError:
             raise
         except Exception:
-            log.exception("a call of %s could not be admitted", exchange.path)
+            log.exception("a call of %s could not be admitted", path)
             return DEFECT
 
     def no_room(self) -> StatusError:

@@ -26,6 +26,8 @@ _GZIP_HEAD: Final = (*HEAD, (b"grpc-encoding", b"gzip"))
 _OK: Final = ((b"grpc-status", b"0"),)
 _EXPIRED: Final = StatusError(Code.DEADLINE_EXCEEDED, "the deadline has passed")
 _CANCELLED: Final = StatusError(Code.CANCELLED, "the handler was cancelled")
+_SMALL_BYTES: Final = 1 << 10
+"""The size up to which a request that arrives in one piece is not counted: the call itself takes ten times as much."""
 DEFECT: Final = StatusError(Code.UNKNOWN, "a defect of the server, which has logged it")
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,9 @@ class Outlet(Protocol):
 
     def taken(self, exchange: "Exchange", unacknowledged: int) -> None:
         """Ask the peer for as many more bytes as a call has taken."""
+
+    def count_oversized(self) -> None:
+        """Count a compressed message that was too large, and end the connection if there were too many."""
 
     def hold(self, change: int) -> None:
         """Count bytes of requests that are held; a negative number gives them back."""
@@ -125,7 +130,8 @@ class Exchange(Call):
             message = single_message(data)
             if message is not None and len(message) <= self._outlet.shared.limits.message_bytes_max:
                 self.waits_since = None
-                self._hold(len(data))
+                if len(data) > _SMALL_BYTES:
+                    self._hold(len(data))
                 self._outlet.taken(self, len(data))
                 self._start(message)
                 return
@@ -137,6 +143,8 @@ class Exchange(Call):
                 self._requests.end(refusal)
             self.fail(refusal)
             self._cancel_task()
+            if isinstance(error, MessageTooLargeError) and error.size is None:
+                self._outlet.count_oversized()
 
     def _receive_part(self, data: bytes) -> None:
         unframer = self._unframer
@@ -313,8 +321,19 @@ class Exchange(Call):
         """Answer with a message and OK. Without effect if the call is done."""
         if self.done:
             return
-        self.send_message(message)
-        self._end(_OK)
+        if self._began or self._initial or self._trailing or self._gzip_responses:
+            self.send_message(message)
+            self._end(_OK)
+            return
+        engine, stream_id, data = self._outlet.engine, self.stream_id, framed(message)
+        try:
+            engine.respond(stream_id, HEAD)
+            engine.send(stream_id, data)
+            engine.finish(stream_id, _OK)
+        except EngineError:
+            _reset(engine, stream_id)
+        self._finish()
+        self._outlet.answered(self)
 
     def fail(self, error: StatusError) -> None:
         """Answer with a failure. Without effect if the call is done."""

@@ -3,6 +3,7 @@
 This is the only module that knows ngh2, the binding of libnghttp2. Another engine needs to replace this module alone.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
@@ -138,21 +139,44 @@ class Engine:
         """The peer's SETTINGS."""
         return self._connection.remote_settings
 
+    # A peer that has sent GOAWAY and has no stream open has ended the connection. The binding then raises
+    # ConnectionStateError for each of the following four, until the socket is closed.
+
     def ping(self, data: bytes) -> None:
-        """Send PING with 8 bytes, which PingAcknowledged returns."""
-        self._connection.ping(data)
+        """Send PING with 8 bytes, which PingAcknowledged returns.
+
+        Without effect if the peer has ended the connection.
+        """
+        with contextlib.suppress(ngh2.ConnectionStateError):
+            self._connection.ping(data)
+
+    def limit_streams(self, streams_max: int) -> None:
+        """Change SETTINGS_MAX_CONCURRENT_STREAMS; streams that are open stay (RFC 9113, section 5.1.2)."""
+        self._connection.update_settings({ngh2.Setting.MAX_CONCURRENT_STREAMS: streams_max})
 
     def announce_shutdown(self) -> None:
-        """Send the first GOAWAY of a graceful shutdown, which refuses nothing yet (RFC 9113, section 6.8)."""
-        self._connection.send_shutdown_notice()
+        """Send the first GOAWAY of a graceful shutdown, which refuses nothing yet (RFC 9113, section 6.8).
+
+        Without effect if the peer has ended the connection.
+        """
+        with contextlib.suppress(ngh2.ConnectionStateError):
+            self._connection.send_shutdown_notice()
 
     def refuse_new_streams(self) -> None:
-        """Send GOAWAY with the last stream that was received. Later ones are ignored; clients may repeat them."""
-        self._connection.send_goaway(ErrorCode.NO_ERROR)
+        """Send GOAWAY with the last stream that was received. Later ones are ignored; clients may repeat them.
+
+        Without effect if the peer has ended the connection.
+        """
+        with contextlib.suppress(ngh2.ConnectionStateError):
+            self._connection.send_goaway(ErrorCode.NO_ERROR)
 
     def terminate(self, code: ErrorCode, message: bytes) -> None:
-        """Send GOAWAY with an error and a text for people; no stream gets anything more."""
-        self._connection.send_goaway(code, debug_data=message)
+        """Send GOAWAY with an error and a text for people; no stream gets anything more.
+
+        Without effect if the peer has ended the connection.
+        """
+        with contextlib.suppress(ngh2.ConnectionStateError):
+            self._connection.send_goaway(code, debug_data=message)
 
 
 def last_words(code: ErrorCode, message: bytes, *, began: bool) -> bytes:

@@ -16,6 +16,9 @@ class TransportLimits:
     streams_per_connection_max: int = 1_000
     """Calls under way on one connection (SETTINGS_MAX_CONCURRENT_STREAMS). One more is reset with REFUSED_STREAM; a
     peer that has acknowledged the limit is disconnected with PROTOCOL_ERROR."""
+    streams_max: int = 10_000
+    """Calls under way on all connections of the server. Each connection's limit is its share, so that clients wait on
+    their own side with calls that the server could only refuse."""
     header_list_bytes_max: int = 16 << 10
     """Bytes of a call's header fields, each with 32 more (RFC 9113, section 10.5.1). A longer list fails its call with
     RESOURCE_EXHAUSTED; four times as much ends the connection."""
@@ -41,6 +44,9 @@ class TransportLimits:
     """PINGs since the last response. Between responses clients measure the path with PINGs, and these are free."""
     control_frames_per_second: int = 2_000
     """SETTINGS, empty DATA, and reads that bring no event: each costs work and none brings a call."""
+    oversized_messages_per_second: int = 10
+    """Compressed messages that are above message_bytes_max when they are decompressed. Each costs the milliseconds that
+    it takes to decompress as many bytes."""
     idle_seconds: float = 3_600.0
     """Without a call under way. Clients connect again when they need to."""
     keepalive_seconds: float = 60.0

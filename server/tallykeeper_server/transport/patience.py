@@ -43,6 +43,7 @@ def enforce(connection: Connection, now: float) -> None:
         connection.drain()
     _end_half_sent(connection, now)
     connection.acknowledge_more()
+    connection.adapt_streams()
     connection.finish_draining(now)
 
 

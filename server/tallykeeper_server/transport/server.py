@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from tallykeeper_server.transport.connection import Connection
-from tallykeeper_server.transport.greeting import Greeter, SecureListener
+from tallykeeper_server.transport.greeting import Listener
 from tallykeeper_server.transport.limits import TransportLimits
 from tallykeeper_server.transport.methods import Method
 from tallykeeper_server.transport.patience import enforce
 from tallykeeper_server.transport.shared import Admit, Explain, Shared
-from tallykeeper_server.transport.sockets import BACKLOG, address_of, listening_sockets
+from tallykeeper_server.transport.sockets import address_of, listening_sockets
 from tallykeeper_server.transport.tls import TlsContexts
 
+_GREETING_SECONDS: Final = 2.0
+"""For the TLS handshakes that are under way when the server stops."""
 _SETTLE_SECONDS: Final = 1.0
 """For the handlers of calls that were ended, and for the last bytes to leave."""
 
@@ -31,7 +33,7 @@ class TransportServer:
         admit: Admit | None = None,
         explain: Explain | None = None,
     ) -> None:
-        """Offer methods. ``admit`` looks at each call before its payload is read, and may return a refusal.
+        """Offer methods. ``admit`` takes the path of each call before it is read any further, and may return a refusal.
 
         ``explain`` takes the transport's own refusals, NoRoomError and MessageTooLargeError, and returns what the
         caller gets in their place, such as an error with details.
@@ -40,7 +42,7 @@ class TransportServer:
         """
         self._limits = limits or TransportLimits()
         self._shared = Shared(methods, self._limits, admit, explain)
-        self._listeners: list[asyncio.Server | SecureListener] = []
+        self._listeners: list[Listener] = []
         self._unix_paths: list[Path] = []
         self._watch = self._shared.loop.create_task(self._enforce_limits())
 
@@ -55,15 +57,8 @@ class TransportServer:
         if sockets[0].family is socket.AF_UNIX:
             self._unix_paths.append(Path(sockets[0].getsockname()))
         for one in sockets:
-            self._listeners.append(await self._listen(one, tls))
+            self._listeners.append(Listener(self._shared, one, tls))
         return bound
-
-    async def _listen(self, one: socket.socket, tls: TlsContexts | None) -> asyncio.Server | SecureListener:
-        if tls is not None:
-            return SecureListener(self._shared, one, tls)
-        if one.family is socket.AF_UNIX:
-            return await self._shared.loop.create_unix_server(lambda: Greeter(self._shared), sock=one, backlog=BACKLOG)
-        return await self._shared.loop.create_server(lambda: Greeter(self._shared), sock=one, backlog=BACKLOG)
 
     @property
     def connections(self) -> int:
@@ -81,7 +76,7 @@ class TransportServer:
         return self._shared.responses.bytes
 
     async def stop(self, grace_seconds: float) -> None:
-        """Accept no more connections, finish the calls that have begun, and close.
+        """Accept no more connections than have come, finish the calls that have begun, and close.
 
         Clients are sent GOAWAY, so that they begin no more calls here and may repeat those that did not begin. Calls
         that last longer than the grace end with UNAVAILABLE.
@@ -93,7 +88,10 @@ class TransportServer:
         self._shared.draining = True
         for connection in self._connections():
             connection.drain()
-        await self._shared.emptied(grace_seconds)
+        deadline = self._shared.loop.time() + grace_seconds
+        for listener in self._listeners:
+            await listener.greeted(min(grace_seconds, _GREETING_SECONDS))
+        await self._shared.emptied(deadline - self._shared.loop.time())
         for connection in self._connections():
             connection.stop()
         await self._shared.settle(_SETTLE_SECONDS)

@@ -7,18 +7,19 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol, TypeAlias
 
 from tallykeeper_server.transport.budget import Budget
-from tallykeeper_server.transport.call import Call
 from tallykeeper_server.transport.deadlines import Deadlines
 from tallykeeper_server.transport.http2 import ErrorCode
 from tallykeeper_server.transport.limits import TransportLimits
 from tallykeeper_server.transport.methods import Method
 from tallykeeper_server.transport.status import StatusError
 
-Admit: TypeAlias = Callable[[Call], StatusError | None]
-"""Looks at a call before its payload is read, and returns the refusal of a call that shall not begin."""
+Admit: TypeAlias = Callable[[str], StatusError | None]
+"""Takes the path of a call before anything else of it is read. Returns None, or the refusal of the call."""
 Explain: TypeAlias = Callable[[StatusError], StatusError]
 """Takes a refusal of the transport itself, and returns it with the details that the service's callers know."""
 _UNREAD: Final = "unread_responses"
+_SHARE_MIN: Final = 16
+"""The least number of calls that each connection may have under way, however many connections there are."""
 
 
 class Endable(Protocol):
@@ -31,6 +32,9 @@ class Endable(Protocol):
 
     def abort(self) -> None:
         """Close the socket at once."""
+
+    def adapt_streams(self) -> None:
+        """Tell the peer how many calls it may have under way, if that has changed."""
 
 
 class Shared:
@@ -83,10 +87,22 @@ class Shared:
         if not self._addresses[address]:
             del self._addresses[address]
 
+    @property
+    def streams_share(self) -> int:
+        """The number of calls that each connection may have under way, so that all together have at most streams_max.
+
+        It changes when the number of connections passes a power of two.
+        """
+        shares = 1 << max(0, self.connections - 1).bit_length()
+        return min(self.limits.streams_per_connection_max, max(_SHARE_MIN, self.limits.streams_max // shares))
+
     def join(self, connection: Endable) -> None:
         """Count a connection that serves."""
         self.open.add(connection)
         self._emptied.clear()
+        if self.connections & (self.connections - 1) == 0:  # twice as many as when the shares were computed last
+            for one in self.open:
+                one.adapt_streams()
 
     def part(self, connection: Endable) -> None:
         """Count a connection no more that served."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 _UNIX: Final = "unix:"
-BACKLOG: Final = 1_024
+_BACKLOG: Final = 1_024
 """Connections that the kernel accepts while the process is busy."""
 
 
@@ -55,7 +55,7 @@ def _bind(one: socket.socket, target: tuple[object, ...], *, reuse_port: bool) -
     if one.family is socket.AF_INET6:
         one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(target[0] != "::"))
     one.bind(target)
-    one.listen(BACKLOG)
+    one.listen(_BACKLOG)
     one.settimeout(0)
 
 
@@ -69,7 +69,7 @@ def _unix_socket(path: str) -> socket.socket:
                 raise
             Path(path).unlink()
             one.bind(path)
-        one.listen(BACKLOG)
+        one.listen(_BACKLOG)
         one.settimeout(0)
     except OSError:
         one.close()

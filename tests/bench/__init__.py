@@ -1,0 +1,1 @@
+"""The benchmark's own logic: the load generator, the goals and the model of growth."""

@@ -1,0 +1,15 @@
+"""Clients of five languages under load, while the workers of a server are replaced: see `rolling`.
+
+Each folder holds the load program of one language, with the standard gRPC client of that language and stubs that are
+generated from the repository's protos. A program takes ``--target``, ``--namespace``, ``--callers``,
+``--service-config`` and, with TLS, ``--ca``, ``--certificate`` and ``--key``. It prints ``ready``, calls until its
+standard input ends, and prints its report as one line of JSON.
+
+One half of the callers use a channel with the retry policy of the service config. The other half use a channel without
+one, and calls that wait for a connection: these fail when a call that has begun is lost. Each caller increments the
+counter ``calls``, adds a copy of the item ``copies``, each under a request id that it uses once, and reads the counter.
+A watch follows the ledger from its beginning, and begins again after the last revision when the server is unavailable.
+
+The report: ``calls``, ``increments`` and ``copies`` that were acknowledged, ``retried`` (null if the client does not
+say), ``watched_revision``, ``watched_entries``, ``resumed``, and ``errors`` with ``code``, ``message`` and ``count``.
+"""
