@@ -210,6 +210,15 @@ def reason_of(error: batch_pb2.Status) -> tuple[str, dict[str, str]]:
     return info.reason, dict(info.metadata)
 
 
+def simplify(error: batch_pb2.Status) -> None:
+    """Leave of an operation's error its code, reason and metadata, always with the same bytes, to be compared."""
+    reason, metadata = reason_of(error)
+    del error.details[:]
+    error.ClearField("message")
+    info = error_details_pb2.ErrorInfo(reason=reason, domain="tallykeeper.io", metadata=metadata)
+    error.details.add().Pack(info, deterministic=True)
+
+
 def _wire_bytes(header: tuple[str, str | bytes]) -> int:
     name, value = header
     return len(name) + (len(b64encode(value)) if isinstance(value, bytes) else len(value))

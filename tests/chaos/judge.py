@@ -17,7 +17,7 @@ from tallykeeper.v1.batch_pb2 import ApplyRequest, ApplyResponse
 from tallykeeper.v1.counter_pb2 import ListCountersRequest, ListCountersResponse
 from tallykeeper.v1.inventory_pb2 import ListStockRequest, ListStockResponse
 from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_EXPIRE, Entry
-from tests.calling import Failure, reason_of
+from tests.calling import Failure, reason_of, simplify
 from tests.chaos.history import Attempt, History, Read, Told, Wish
 from tests.model import listings, reads
 from tests.model.bodies import body_of
@@ -341,8 +341,7 @@ def _without_replayed(answer: Any) -> Any:  # noqa: ANN401  # a response or a re
         for result in plain.results:
             name = result.WhichOneof("result") or ""
             if name == "error":
-                result.error.message = ""
-                del result.error.details[1:]
+                simplify(result.error)
             else:
                 getattr(result, name).replayed = False
     return plain

@@ -6,7 +6,7 @@ from google.protobuf.message import Message
 
 from tallykeeper.v1 import batch_pb2, ledger_pb2, reservation_pb2
 from tallykeeper.v1.ledger_pb2 import OperationKind
-from tests.calling import Caller, Failure
+from tests.calling import Caller, Failure, simplify
 from tests.model.model import Answer, Chosen
 from tests.model.refusal import Refusal
 from tests.serving import wait_until
@@ -78,8 +78,7 @@ def _drop_messages(response: batch_pb2.ApplyResponse) -> None:
     for result in response.results:
         if result.HasField("error"):
             assert result.error.message
-            result.error.ClearField("message")
-            del result.error.details[1:]
+            simplify(result.error)
 
 
 def chosen_by(answer: Answer, *, place: int = 0) -> Chosen:

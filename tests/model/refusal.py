@@ -45,7 +45,8 @@ class Refusal:
     def message(self) -> batch_pb2.Status:
         """The error of an operation in a batch, without its words and with its reason as the only detail."""
         detail = Any()
-        detail.Pack(ErrorInfo(reason=self.reason, domain="tallykeeper.io", metadata=self.metadata))
+        info = ErrorInfo(reason=self.reason, domain="tallykeeper.io", metadata=self.metadata)
+        detail.Pack(info, deterministic=True)
         return batch_pb2.Status(code=self.code.value[0], details=[detail])
 
     def about(self, **names: str) -> "Refusal":
