@@ -112,6 +112,6 @@ def _command(sha: str, mutations: Sequence[Mutation]) -> bytes:
         for mutation in mutations
     ]
     now_ms = int(time.time() * 1_000)
-    terms = CallTerms(home="", times=ScriptTimes(now_ms, now_ms, [], [0, 0]), retention=_RETENTION)
+    terms = CallTerms(home="", times=ScriptTimes(now_ms, [now_ms, 0, 0]), retention=_RETENTION)
     keys, arguments = script_call(bundles, terms)
     return bytes(hiredis.pack_command(cast("tuple[Any]", ("EVALSHA", sha, len(keys), *keys, *arguments))))

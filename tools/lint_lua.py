@@ -6,7 +6,7 @@ those that read is a script of its own. What the scripts do is left to the tests
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
@@ -18,7 +18,7 @@ from tools.lua_tree import Node, is_field_name, parse, parts, text_of, walk
 BOUNDED_ITERATORS: Final = ("ipairs", "pairs", "string.gmatch")
 HEADER_SECTIONS: Final = ["keys", "arguments", "statuses"]
 REDIS_CALLS: Final = ("redis.call", "redis.pcall")
-DRIVER: Final = "driver_"
+DRIVER: Final = "driver"
 READ_SHEBANGS: Final = ("#!lua flags=no-writes", "#!lua flags=no-writes,allow-cross-slot-keys")
 
 
@@ -38,13 +38,13 @@ def faults(fragments: Sequence[Fragment]) -> list[str]:
         (fragment.name, line) for fragment in fragments for line, _ in enumerate(fragment.text.split("\n"), start=1)
     ]
     root = parse(tallykeeper_lua.joined(fragments))
-    driver_row = next(row for row, (name, _) in enumerate(places) if name.startswith(DRIVER))
+    driver_rows = {row for row, (name, _) in enumerate(places) if name.startswith(f"{DRIVER}/")}
     found = [
         (node.start_point.row, message)
-        for node, message in chain(_construct_faults(root), _redis_faults(root, driver_row), name_faults(root))
+        for node, message in chain(_construct_faults(root), _redis_faults(root, driver_rows), name_faults(root))
     ]
     for fragment in fragments:
-        if tallykeeper_lua.is_operation(fragment.name):
+        if fragment.operation:
             row = places.index((fragment.name, 1))
             found += [(row, message) for message in _operation_faults(fragment)]
     return ["{}:{}: {}".format(*places[row], message) for row, message in sorted(found)]
@@ -55,7 +55,7 @@ def read_script_faults(script: Fragment) -> list[str]:
     root = parse(script.text)
     found = [
         (node.start_point.row + 1, message)
-        for node, message in chain(_construct_faults(root), _redis_faults(root, 0), name_faults(root))
+        for node, message in chain(_construct_faults(root), _redis_faults(root), name_faults(root))
     ]
     if script.text.partition("\n")[0] not in READ_SHEBANGS:
         choices = " or ".join(READ_SHEBANGS)
@@ -76,12 +76,12 @@ def _construct_faults(root: Node) -> Iterator[tuple[Node, str]]:
                 yield node, f"this loop may have no bound: go over one of {', '.join(BOUNDED_ITERATORS)}"
 
 
-def _redis_faults(root: Node, driver_row: int) -> Iterator[tuple[Node, str]]:
-    """Find what uses Redis outside the driver, which begins in ``driver_row``, or otherwise than by a call."""
+def _redis_faults(root: Node, driver_rows: Collection[int] | None = None) -> Iterator[tuple[Node, str]]:
+    """Find uses of Redis outside the driver's rows, or anything but calls of it. ``None``: every row may use it."""
     for node in walk(root):
         if node.type != "identifier" or text_of(node) != "redis" or is_field_name(node):
             continue
-        if node.start_point.row < driver_row:
+        if driver_rows is not None and node.start_point.row not in driver_rows:
             yield node, "only the driver may use redis"
         access = node.parent
         called = access is not None and access.parent is not None and access.parent.type == "function_call"
@@ -101,7 +101,7 @@ def _operation_faults(fragment: Fragment) -> Iterator[str]:
         return
 
     root = parse(fragment.text)
-    name = f"operations.{fragment.name.removesuffix('.lua')}"
+    name = f"operations.{fragment.operation}"
     assigned = [text_of(parts(part)[0]) for part in parts(root) if part.type == "assignment_statement"]
     if assigned != [name]:
         yield f"the file assigns {', '.join(assigned) or 'nothing'}, and not {name} alone"

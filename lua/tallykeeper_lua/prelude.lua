@@ -1,53 +1,58 @@
 #!lua
--- What every file of the script shares: numbers as text and text as numbers, and the settings of the call.
+-- What all files of the script share: the text of numbers, the numbers of texts, and the parts that are defined on use.
 --
--- A level is a table that is never changed in place: an operation returns a new one. There are three kinds, each
--- in a file of its own: stock, counter and reservation. A kind is a table of functions
---   absent()                what counts as the level where there is none (stock and counter)
---   decode(text)            the level that a stored text holds
---   encode(level)           its stored text
---   entry_text(level)       its text in the ledger, where that is not its stored text
---   changes(before, after)  what the ledger says of a change; either may be nil
---   gone_at(level)          when Redis is to forget it, in milliseconds since 1970; nil for never. Stock has none.
---   listed(id, level)       how it stands in its kind's index
+-- A level is a table that is never changed in place: an operation returns a new one. Each kind of level has a folder:
+-- stock, counter and reservation. A kind is a table of functions
+--   absent()                 the level that stands for none (stock and counter)
+--   decode(text)             the level that a stored text holds
+--   encode(level)            its stored text
+--   entry_text(level)        its text in the ledger, where that is not its stored text
+--   changes(before, after)   the text of a change in the ledger; before or after may be nil
+--   gone_at(level, settings) when the level is to be forgotten, in milliseconds since 1970; nil for never. Stock has
+--                            no such function.
+--   listed(id, level)        its member in the index of its kind
 --
 -- An operation is a function of
---   levels     those that it names, by place; false where there is none
---   arguments  a list in which its own are from the place `at` on, and before them how many they are
---   at
+--   levels     the levels that the mutation names, by local index; false where there is none
+--   arguments  a list that has the arguments of the operation from the index `offset` on, and before them their number
+--   offset
 --   now        milliseconds since 1970
---   names      what the levels are called, by place; empty if there is one level only
+--   names      the names of the levels, by local index; empty if there is one level only
+--   settings   reservation_lifetime_max and reservation_retention, in milliseconds
 -- It returns
---   "OK", extra, levels after, held        extra: a number for the reply besides the levels, or nil; a level of false
---                                          is deleted; where "order" is set, only the levels at those places change
---   a refusal's status, facts, nil, held   facts: names and numbers by turns, for the caller; 'line' begins those
---                                          of one of several levels, and is its place
+--   "OK", extra, levels after, held        extra: a number for the reply beside the levels, or nil; a level of false
+--                                          is deleted; where "order" is set, only the levels with those local indexes
+--                                          change
+--   a refusal's status, facts, nil, held   facts: names and numbers by turns, for the caller; 'line' begins the facts
+--                                          of one of several levels, and is its local index
 --   "READ_AGAIN"                           a level that its reservation holds is not among its levels
--- and calls nothing in Redis. held is true if it would have gone better with fewer copies reserved.
+-- and calls nothing in Redis. held is true if more would have been possible with fewer copies reserved.
 
 local INTEGER_MAX = 9007199254740991 -- 2^53-1: the last integer that doubles, and so JavaScript, keep apart
 
 local ON_HAND, RESERVED, SAFETY_STOCK, BACKORDER_LIMIT, LOW_STOCK_THRESHOLD = 1, 2, 3, 4, 5 -- in a level of stock
 
 local operations = {}
-local settings = {} -- filled in from the arguments of the call
 
--- A kind and its operations are defined when something is asked of the kind for the first time: Redis runs the whole
--- script for each call, and to define all of them takes as long as a change of one level does.
-local define = {} -- kind -> a function that fills it in, and adds the operations on it: the files of each make one up
+-- Redis runs the whole script for each call, and to define a function costs as much as to run a short one. Therefore a
+-- part that not every call needs is defined on use: each kind of level with its operations, and some of the driver.
+local define -- the function that defines a part; the files of all parts make it up
 local defined_on_use = {
-  __index = function(kind, field)
-    setmetatable(kind, nil)
-    define[kind]()
-    return kind[field]
+  __index = function(part, field)
+    setmetatable(part, nil)
+    define(part)
+    return part[field]
   end,
 }
 local counter = setmetatable({}, defined_on_use)
 local reservation = setmetatable({}, defined_on_use)
 local stock = setmetatable({}, defined_on_use)
+local indexes = setmetatable({}, defined_on_use)
+local several = setmetatable({}, defined_on_use)
+local tidying = setmetatable({}, defined_on_use)
 
 local SMALL = 100
-local small_texts = {} -- of integers whose size is less than SMALL, of which many are the same
+local small_texts = { [-1] = '-1', [0] = '0', '1' } -- the texts of integers nearer to 0 than SMALL, which come often
 
 -- An integer as text. `..` and tostring give 1e+14 for large ones, and %.0f takes twice as long.
 local function text_of(integer)
@@ -101,7 +106,7 @@ local function integer_of(text)
   return in_range(text)
 end
 
--- An argument that is to be an integer.
+-- An argument that must be an integer.
 local function integer_from(argument)
   if type(argument) ~= 'number' or argument % 1 ~= 0 or argument > INTEGER_MAX or argument < -INTEGER_MAX then
     out_of_range(argument)
@@ -109,12 +114,12 @@ local function integer_from(argument)
   return argument
 end
 
--- An argument that is to be an integer, or "-" for none: then nil.
+-- An argument that is an integer, or "-" for none: then nil.
 local function optional_from(argument)
   return argument ~= '-' and integer_from(argument) or nil
 end
 
--- What a text says that is an integer, or "-" for none: then nil.
+-- The number of a text that is an integer, or "-" for none: then nil.
 local function optional_of(text)
   return text ~= '-' and integer_of(text) or nil
 end

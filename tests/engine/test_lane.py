@@ -12,6 +12,7 @@ from tallykeeper_server.domain.errors import (
     StoreUnavailableError,
 )
 from tallykeeper_server.engine.lane import Lane, LaneLimits
+from tallykeeper_server.engine.lane_call import LaneCall
 from tests.engine.turns import let_lanes_send
 
 LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0, second_items_min=100)
@@ -44,7 +45,7 @@ def soon(seconds: float = 10.0) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
-def submit(lane: Lane[int, int], *items: int, may_resend: bool = False) -> list[asyncio.Future[int]]:
+def submit(lane: Lane[int, int], *items: int, may_resend: bool = False) -> list[LaneCall[int, int]]:
     return [lane.submit(item, deadline=soon(), may_resend=may_resend) for item in items]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tallykeeper_server.domain.errors import OverloadedError
 from tallykeeper_server.engine.lane import Backlog, Lane, LaneLimits
+from tallykeeper_server.engine.lane_call import LaneCall
 from tallykeeper_server.engine.lanes import Lanes
 from tests.engine.turns import let_lanes_send
 
@@ -38,7 +39,7 @@ class Made:
         self.names.append(name)
         return Lane(self.store.send, LIMITS, backlog=backlog)
 
-    def submit(self, *items: str) -> list[asyncio.Future[str]]:
+    def submit(self, *items: str) -> list[LaneCall[str, str]]:
         deadline = asyncio.get_running_loop().time() + 10.0
         return [self.lanes.submit(item, deadline=deadline, may_resend=False) for item in items]
 

@@ -23,13 +23,13 @@ end
 """
 PRELUDE = """\
 #!lua
-local operations, define, counter = {}, {}, {}
+local operations, counter, define = {}, {}, nil
 local function limit_of(levels)
   return #levels
 end
 """
 DRIVER = """\
-for name, operation in pairs(operations, define[counter]()) do
+for name, operation in pairs(operations, define(counter)) do
   redis.call('SET', KEYS[1], name, operation(KEYS, ARGV))
 end
 """
@@ -38,7 +38,7 @@ LINE_PLANTED = 4
 
 def faults_of(*, prelude: str = PRELUDE, operation: str = OPERATION, driver: str = DRIVER) -> list[str]:
     return faults(
-        [Fragment("prelude.lua", prelude), Fragment("counter_add.lua", operation), Fragment("driver_1.lua", driver)]
+        [Fragment("prelude.lua", prelude), Fragment("counter/add.lua", operation), Fragment("driver/store.lua", driver)]
     )
 
 
@@ -93,7 +93,7 @@ NOT_A_CALL = "use redis for redis.call(…) and redis.pcall(…) alone, where th
 def test_a_planted_fault_is_found(statement: str, fault: str) -> None:
     found = faults_of(driver=f"{DRIVER}{statement}")
 
-    assert f"driver_1.lua:{LINE_PLANTED}: {fault}" in found
+    assert f"driver/store.lua:{LINE_PLANTED}: {fault}" in found
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,16 @@ def test_only_the_driver_may_use_redis() -> None:
     call = "redis.call('GET', KEYS[1])\n"
 
     assert faults_of(prelude=PRELUDE + call) == ["prelude.lua:6: only the driver may use redis"]
-    assert faults_of(operation=OPERATION + call) == ["counter_add.lua:14: only the driver may use redis"]
+    assert faults_of(operation=OPERATION + call) == ["counter/add.lua:14: only the driver may use redis"]
+
+
+def test_only_the_driver_may_use_redis_wherever_it_stands() -> None:
+    call = "redis.call('GET', KEYS[1])\n"
+    stage, main = Fragment("driver/store.lua", call), Fragment("driver/main.lua", DRIVER)
+
+    found = faults([Fragment("prelude.lua", PRELUDE), stage, Fragment("counter/add.lua", OPERATION + call), main])
+
+    assert found == ["counter/add.lua:14: only the driver may use redis"]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +141,7 @@ def test_only_the_driver_may_use_redis() -> None:
 def test_an_operation_is_what_its_header_and_name_say(old: str, new: str, fault: str) -> None:
     (found,) = faults_of(operation=OPERATION.replace(old, new))
 
-    assert found.startswith(f"counter_add.lua:1: {fault}")
+    assert found.startswith(f"counter/add.lua:1: {fault}")
 
 
 READS = """\

@@ -190,6 +190,7 @@ def test_records_are_forgotten_when_their_retention_is_over(
         store.sweep()
 
     assert not raw_store.keys(f"tk:{{{namespace}}}:requests:*")
+    assert str(raw_store.get(f"tk:{{{namespace}}}:clock")).endswith(" -'")
     assert raw_store.zscore("tk:agenda", namespace) is None
     (again,) = store.apply(increment(namespace, "r"))
     assert not replayed(again)

@@ -6,8 +6,11 @@ from typing import cast
 import pytest
 import redis
 
+import tallykeeper_lua
 from tallykeeper_server.domain.levels import CounterName, LevelName, StockName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Refused
+from tallykeeper_server.store.agreed_clock import ScriptTimes
+from tallykeeper_server.store.batch import CallTerms, outcomes_of, script_call
 from tests.lua.conftest import RETENTION, Apply, ApplyAll, bundle, mutation
 
 DUNE = StockName("dune", "main")
@@ -306,3 +309,42 @@ def test_request_records_of_another_type_fail_their_namespace_alone(
     assert isinstance(outcome, Failed)
     assert "the request records cannot be read" in outcome.error
     assert raw_store.get(f"tk:{{{namespace}}}:counter:visits") == b"1"
+
+
+def commit_times(raw_store: redis.Redis, held_ms: dict[str, int]) -> list[int]:
+    """Change each namespace with one script call of a caller that has come to these times; return the commit times."""
+    bundles = [single(place, "stock_increment", DUNE, 1) for place in held_ms]
+    times = ScriptTimes(0, [number for each in held_ms.values() for number in (each, 0, 0)])
+    keys, arguments = script_call(bundles, CallTerms(home="", times=times, retention=RETENTION))
+    _, *replies = cast("list[bytes]", raw_store.eval(tallykeeper_lua.source(), len(keys), *keys, *arguments))
+    outcomes = [cast("list[Applied]", outcomes_of(*each)) for each in zip(bundles, replies, strict=True)]
+    return [outcome.commit_time_ms for (outcome,) in outcomes]
+
+
+def test_each_namespace_of_a_batch_has_the_time_of_its_own_clock(namespace: str, raw_store: redis.Redis) -> None:
+    other = f"{namespace}.other"
+    ahead_ms = [4_000_000_000_000, 5_000_000_000_000]
+
+    first = commit_times(raw_store, {namespace: ahead_ms[0], other: ahead_ms[1]})
+    second = commit_times(raw_store, {namespace: 1, other: 2})
+
+    assert first == ahead_ms
+    assert second == ahead_ms
+
+
+def test_an_atomic_bundle_that_is_undone_leaves_the_changes_of_the_bundle_before_it(
+    apply_all: ApplyAll, namespace: str, raw_store: redis.Redis
+) -> None:
+    apply_all(
+        [
+            single(namespace, "stock_increment", DUNE, 2),
+            bundle(
+                namespace,
+                mutation("stock_increment", 5, levels=(DUNE,)),
+                mutation("stock_decrement", 9, 0, levels=(DUNE,)),
+                atomic=True,
+            ),
+        ]
+    )
+
+    assert raw_store.get(f"tk:{{{namespace}}}:stock:main:dune") == b"2"

@@ -155,9 +155,9 @@ def test_operation_gives_the_status(apply_all: ApplyAll, namespace: str, operati
 
 def test_every_status_that_a_file_lists_has_a_case() -> None:
     listed = {
-        (fragment.name.removesuffix(".lua"), status)
+        (fragment.operation, status)
         for fragment in tallykeeper_lua.fragments()
-        if fragment.name.removesuffix(".lua") in tallykeeper_lua.operation_names()
+        if fragment.operation
         for status in listed_statuses(fragment.text)
     }
     assert {(operation, status) for operation, status in listed if status != "READ_AGAIN"} == set(CASES)

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import grpc
 import grpc.aio
 
-from tallykeeper_server.transport.call import Call
+from tallykeeper_server.transport.call import Call, Cancellable
 from tallykeeper_server.transport.exchange import DEFECT
 from tallykeeper_server.transport.metadata import decoded, encoded
 from tallykeeper_server.transport.methods import Method
@@ -45,7 +45,7 @@ class AioCall(Call):
         super().__init__(path, _fields_of(context), peer=_peer_of(context, secure=secure), deadline=deadline, loop=loop)
         self._context = context
         self._initial_sent = False
-        self._work: asyncio.Future[Any] | None = None
+        self._work: Cancellable | None = None
         self.answer: asyncio.Future[bytes] = loop.create_future()
         """The response of a direct method, or the StatusError with which it failed."""
         context.add_done_callback(self._closed)
@@ -62,8 +62,8 @@ class AioCall(Call):
             self.done = True
             self.answer.set_exception(error)
 
-    def cancel_if_abandoned(self, work: "asyncio.Future[Any]") -> None:
-        """Cancel a future or task if the peer leaves, the deadline passes or the server stops before the answer."""
+    def cancel_if_abandoned(self, work: Cancellable) -> None:
+        """Cancel work if the peer leaves, the deadline passes or the server stops before the answer."""
         self._work = work
 
     def send_initial_metadata(self) -> None:

@@ -1,6 +1,5 @@
 """The engine: takes mutations and queries and gives their outcomes, sharing store calls among callers."""
 
-import asyncio
 from collections.abc import Hashable, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
@@ -11,6 +10,7 @@ from tallykeeper_server.domain.queries import Query
 from tallykeeper_server.domain.refusals import refusal, refusal_of
 from tallykeeper_server.engine.batching import Batch, after_steps, bundles_of
 from tallykeeper_server.engine.lane import Backlog, Lane, LaneLimits
+from tallykeeper_server.engine.lane_call import LaneCall
 from tallykeeper_server.engine.lanes import Lanes
 from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.metrics.meters import LaneMeter
@@ -83,8 +83,8 @@ class Engine:
         mutations = (mutation,)
         fingerprint = fingerprint_of(mutations) if request_id else b""
         bundle = Bundle(namespace, mutations, request_id, False, identity, fingerprint)  # noqa: FBT003  # not atomic
-        future = self._bundles.submit(bundle, deadline=deadline, may_resend=bool(request_id))
-        return Pending(future, partial(_applied, mutation))
+        call = self._bundles.submit(bundle, deadline=deadline, may_resend=bool(request_id))
+        return Pending(call, partial(_applied, mutation))
 
     async def apply_batch(self, batch: Batch, *, deadline: float) -> Sequence[Outcome]:
         """Apply a batch, in several steps if it is independent and large; return an outcome for each mutation.
@@ -106,12 +106,13 @@ class Engine:
             raise refusal(first.reason, {})
         return outcomes
 
-    def ask(self, query: Query[Answer], *, deadline: float) -> "asyncio.Future[Answer]":
+    def ask(self, query: Query[Answer], *, deadline: float) -> LaneCall[Query[Any], Answer]:
         """Answer a query. The result raises a TallyError, as the errors module says of each.
 
         :raises OverloadedError: as many queries wait as may.
         """
-        return cast("asyncio.Future[Answer]", self._queries.submit(query, deadline=deadline, may_resend=True))
+        call = self._queries.submit(query, deadline=deadline, may_resend=True)
+        return cast("LaneCall[Query[Any], Answer]", call)
 
 
 def _applied(mutation: Mutation, outcomes: Sequence[Outcome]) -> Applied:

@@ -18,6 +18,7 @@ from tallykeeper_server.domain.errors import (
     StoreUnavailableError,
     TallyError,
 )
+from tallykeeper_server.engine.lane_call import LaneCall
 from tallykeeper_server.metrics.meters import LaneMeter
 from tallykeeper_server.metrics.registry import Metrics
 
@@ -41,23 +42,6 @@ class LaneLimits:
     waiting_items_max: int
     pause_seconds: float
     second_items_min: int = 16
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting(Generic[Item, Result]):
-    """One call in the lane."""
-
-    item: Item
-    future: asyncio.Future[Result]
-    weight: int
-    deadline: float
-    may_resend: bool
-    waiting_since: float
-    maybe_applied: bool = False
-
-    def fail(self, error: Exception) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
 
 
 @dataclass(slots=True)
@@ -123,7 +107,7 @@ class Lane(Generic[Item, Result]):
         self._weigh = weigh
         self._load = 0
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._waiting: deque[LaneCall[Item, Result]] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
         self._calls_under_way = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -136,12 +120,12 @@ class Lane(Generic[Item, Result]):
 
     def submit(
         self, item: Item, *, deadline: float, may_resend: bool, is_begun: bool = False
-    ) -> asyncio.Future[Result]:
+    ) -> LaneCall[Item, Result]:
         """Take a call into the lane. ``deadline`` is in the event loop's time.
 
         One that ``is_begun`` is the rest of something of which a part has been done: it is taken however many wait.
 
-        The future is done at the latest when the deadline has passed and the send that is then under way has
+        The call is done at the latest when the deadline has passed and the send that is then under way has
         ended. A caller that stops waiting withdraws its call if it has not been sent, and else changes
         nothing. If the store is lost, a call that ``may_resend`` is sent again until its deadline.
 
@@ -149,15 +133,17 @@ class Lane(Generic[Item, Result]):
         """
         if not is_begun:
             self._backlog.check_room()
-        future: asyncio.Future[Result] = self._loop.create_future()
         weight = self._weigh(item)
-        self._waiting.append(_Waiting(item, future, weight, deadline, may_resend, perf_counter()))
+        call: LaneCall[Item, Result] = LaneCall(
+            item, weight, deadline, may_resend=may_resend, waiting_since=perf_counter()
+        )
+        self._waiting.append(call)
         self._load += weight
         self._backlog.load += weight
         if not self._decides:
             self._decides = True
             self._loop.call_soon(self._decide)
-        return future
+        return call
 
     @property
     def is_idle(self) -> bool:
@@ -207,15 +193,15 @@ class Lane(Generic[Item, Result]):
             self._calls_under_way += len(batch)
             self._under_way.add(self._loop.create_task(self._run(batch)))
 
-    def _take(self) -> list[_Waiting[Item, Result]]:
+    def _take(self) -> list[LaneCall[Item, Result]]:
         """Take the next batch, without the calls that nobody waits for any more."""
-        batch: list[_Waiting[Item, Result]] = []
+        batch: list[LaneCall[Item, Result]] = []
         room = self._limits.batch_items_max
         now = self._loop.time()
         while self._waiting and (not batch or self._waiting[0].weight <= room):
             call = self._waiting.popleft()
             self._count(-call.weight)
-            if call.future.done():
+            if call.done():
                 continue
             if call.deadline > now:
                 batch.append(call)
@@ -226,13 +212,13 @@ class Lane(Generic[Item, Result]):
                 call.fail(DeadlineExceededError("the deadline passed before the call was sent to the store"))
         return batch
 
-    def _note(self, batch: list[_Waiting[Item, Result]]) -> None:
+    def _note(self, batch: list[LaneCall[Item, Result]]) -> None:
         now = perf_counter()
         self._meter.batches.observe(len(batch))
         for call in batch:
             self._meter.waits.observe(now - call.waiting_since)
 
-    async def _run(self, batch: list[_Waiting[Item, Result]]) -> None:
+    async def _run(self, batch: list[LaneCall[Item, Result]]) -> None:
         try:
             results = await self._send([call.item for call in batch])
         except (StoreUnavailableError, OutcomeUnknownError) as error:
@@ -245,13 +231,12 @@ class Lane(Generic[Item, Result]):
         finally:
             self._note_reply(len(batch))
 
-    def _settle(self, batch: list[_Waiting[Item, Result]], results: Sequence[Result | Exception]) -> None:
+    def _settle(self, batch: list[LaneCall[Item, Result]], results: Sequence[Result | Exception]) -> None:
         """Give each call its result; those for which the store was lost are kept or fail, as in _after_loss."""
-        lost: list[tuple[_Waiting[Item, Result], TallyError]] = []
+        lost: list[tuple[LaneCall[Item, Result], TallyError]] = []
         for call, result in zip(batch, results, strict=True):
             if not isinstance(result, Exception):
-                if not call.future.done():
-                    call.future.set_result(result)
+                call.resolve(result)
             elif isinstance(result, (StoreUnavailableError, OutcomeUnknownError)):
                 lost.append((call, result))
             else:
@@ -270,7 +255,7 @@ class Lane(Generic[Item, Result]):
         self._under_way.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         self._send_or_wait()
 
-    def _after_loss(self, lost: Sequence[tuple[_Waiting[Item, Result], TallyError]]) -> None:
+    def _after_loss(self, lost: Sequence[tuple[LaneCall[Item, Result], TallyError]]) -> None:
         """Keep the calls that may be sent again in time, at the head of the lane, and fail the others."""
         self._retry_seconds = min(max(2 * self._retry_seconds, _RETRY_FIRST_SECONDS), _RETRY_MAX_SECONDS)
         next_try = self._loop.time() + self._retry_seconds

@@ -1,10 +1,10 @@
 """Lanes, each for what may share a batch: made when there is something for it, and dropped when it is idle."""
 
-import asyncio
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
 from tallykeeper_server.engine.lane import Backlog, Lane
+from tallykeeper_server.engine.lane_call import LaneCall
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,7 +32,7 @@ class Lanes(Generic[Item, Result]):
 
     def submit(
         self, item: Item, *, deadline: float, may_resend: bool, is_begun: bool = False
-    ) -> asyncio.Future[Result]:
+    ) -> LaneCall[Item, Result]:
         """Take a call into its lane, as Lane.submit does.
 
         :raises OverloadedError: as many calls wait in all lanes as one may hold.

@@ -1,10 +1,10 @@
 """A call as the servicers see it, and as this layer sees the transport's."""
 
-import asyncio
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from tallykeeper_server.access.roles import ANYBODY, Caller
+from tallykeeper_server.transport.call import Cancellable
 from tallykeeper_server.transport.status import StatusError
 
 
@@ -33,8 +33,8 @@ class Context(Credentialed, Protocol):
     deadline: float
     """In the event loop's time; infinite if the caller has set none."""
 
-    def cancel_if_abandoned(self, work: "asyncio.Future[Any]") -> None:
-        """Cancel a future if nobody waits for the answer any more."""
+    def cancel_if_abandoned(self, work: Cancellable) -> None:
+        """Cancel work if nobody waits for the answer any more."""
 
     def reply(self, message: bytes) -> None:
         """Answer with a message and OK."""

@@ -108,13 +108,13 @@ class _Unary:
         except Exception as error:  # noqa: BLE001  # every defect becomes a status, and its trace is logged
             self._fail(context, began_at, error)
             return
-        work: Any
         if isinstance(pending, Pending):
-            work, future = pending, pending.future
+            context.cancel_if_abandoned(pending.call)
+            pending.call.when_done(partial(self._finish, pending, context, began_at))
         else:
-            work = future = self._loop.create_task(pending)
-        context.cancel_if_abandoned(future)
-        future.add_done_callback(partial(self._finish, work, context, began_at))
+            task = self._loop.create_task(pending)
+            context.cancel_if_abandoned(task)
+            task.add_done_callback(partial(self._finish, task, context, began_at))
 
     def _finish(self, work: Any, context: Context, began_at: float, _: object) -> None:  # noqa: ANN401  # Pending or task
         """Answer a call whose work is done."""

@@ -40,16 +40,13 @@ def time_ms_of(reply: Reply) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ScriptTimes:
-    """The times that a script call is given, in milliseconds; the first two since 1970."""
+    """The times that a script call is given, in milliseconds."""
 
     wall: int
-    """This process's own clock."""
-    held: int
-    """The time that this process has come to."""
-    held_apart: Sequence[int]
-    """The number, 1 .., and the time of each namespace that is ahead of this process."""
-    counted: Sequence[int]
-    """The generation of each namespace that this process has found, 0 for none, and the age that it has counted."""
+    """This process's own clock, since 1970."""
+    namespaces: Sequence[int]
+    """Three numbers for each namespace: the time that this process has come to there, since 1970; the generation that
+    it has found there, 0 for none; and the age that it has counted for that generation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +84,14 @@ class AgreedClock:
     def times(self, namespaces: Sequence[str]) -> ScriptTimes:
         """Return the times for a script call on some namespaces. The clock must have begun."""
         at_ms = self._steady_clock() * 1_000
-        apart = [(number, self._time_apart(name, at_ms)) for number, name in enumerate(namespaces, start=1)]
-        return ScriptTimes(
-            int(self._wall_clock() * 1_000),
-            int(self._held.held(at_ms)),
-            [each for number, time_ms in apart if time_ms is not None for each in (number, int(time_ms))],
-            [number for name in namespaces for number in self._counted_in(name, at_ms)],
-        )
-
-    def _counted_in(self, namespace: str, at_ms: float) -> tuple[int, int]:
-        known = self._counted.get(namespace)
-        return (known[0], int(known[1].counted(at_ms))) if known else (0, 0)
+        held_ms = int(self._held.held(at_ms))
+        numbers: list[int] = []
+        for name in namespaces:
+            apart = self._time_apart(name, at_ms)
+            known = self._counted.get(name)
+            generation, age_ms = (known[0], int(known[1].counted(at_ms))) if known else (0, 0)
+            numbers += (held_ms if apart is None else int(apart), generation, age_ms)
+        return ScriptTimes(int(self._wall_clock() * 1_000), numbers)
 
     def read_times(self, namespace: str) -> tuple[int, int]:
         """Return this process's own clock, and the time that it has come to in a namespace, for a read of that."""

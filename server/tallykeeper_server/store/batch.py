@@ -1,4 +1,4 @@
-"""The keys and arguments of a script call, and the meaning of its reply: driver_1_prefetch.lua describes both."""
+"""The keys and arguments of a script call, and the meaning of its reply: driver/prefetch.lua describes both."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,6 +29,10 @@ REPLAYED: Final = "* "
 _PACKER: Final = msgpack.Packer(use_bin_type=False)
 """Packs values as the script's cmsgpack unpacks them, which knows one type for texts and bytes. There is one for all
 calls, for each has a buffer of 256 KiB, whose making takes longer than to pack what one call brings."""
+
+_ARRAY_HEAD_BYTES: Final = 1
+"""The length of what MessagePack writes before the values of an array of at most 15. Without it, the values stand one
+after another: the script then gets them without a table of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +106,8 @@ def _keys_of(home: str, namespaces: Iterable[str], levels: Iterable[str]) -> lis
 def _arguments_of(terms: CallTerms, *, tidies: bool, heads: list[Argument], bodies: list[Argument]) -> list[Argument]:
     times, retention = terms.times, terms.retention
     arguments = (
-        len(times.counted) // 2,
         times.wall,
-        times.held,
-        times.held_apart,
-        times.counted,
+        times.namespaces,
         retention.request_ms * _SPAN_PER_MILLE // 1_000,
         retention.ledger_revisions,
         retention.reservation_lifetime_ms,
@@ -117,7 +118,7 @@ def _arguments_of(terms: CallTerms, *, tidies: bool, heads: list[Argument], bodi
         heads,
         bodies,
     )
-    return [_PACKER.pack(arguments)]
+    return [_PACKER.pack(arguments)[_ARRAY_HEAD_BYTES:]]
 
 
 def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:

@@ -1,4 +1,4 @@
-"""How entries are written in the ledger. The head of driver_1_prefetch.lua says the same.
+"""How entries are written in the ledger. The head of driver/prefetch.lua says the same.
 
 Nothing here fails on what the script did not write: a mark that says what is wrong stands in its place, so that it
 keeps nobody from what comes before and after it.

@@ -3,13 +3,23 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final, Protocol
 
 from tallykeeper_server.transport.metadata import Metadata, decoded, encoded
 from tallykeeper_server.transport.peers import Peer
 from tallykeeper_server.transport.status import Code, HeaderFields, StatusError
 
 _NO_FIELDS: Final[HeaderFields] = ()
+
+
+class Cancellable(Protocol):
+    """Work for a call that may be cancelled: a task, a future or the like."""
+
+    def done(self) -> bool:
+        """Tell whether there is nothing to cancel any more."""
+
+    def cancel(self) -> object:
+        """Cancel the work, at once or soon."""
 
 
 class Call:
@@ -102,8 +112,8 @@ class Call:
             self._callbacks = []
         self._callbacks.append(callback)
 
-    def cancel_if_abandoned(self, work: "asyncio.Future[Any]") -> None:
-        """Cancel a future or task if the peer leaves, the deadline passes or the server stops before the answer."""
+    def cancel_if_abandoned(self, work: Cancellable) -> None:
+        """Cancel work if the peer leaves, the deadline passes or the server stops before the answer."""
         raise NotImplementedError
 
     def send_initial_metadata(self) -> None:

@@ -6,9 +6,9 @@ import math
 from collections import deque
 from collections.abc import Awaitable
 from contextlib import aclosing
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from tallykeeper_server.transport.call import Call
+from tallykeeper_server.transport.call import Call, Cancellable
 from tallykeeper_server.transport.framing import Unframer, framed, framed_gzip, single_message
 from tallykeeper_server.transport.http2 import Engine, EngineError, ErrorCode
 from tallykeeper_server.transport.methods import Method
@@ -107,7 +107,7 @@ class Exchange(Call):
         self._unacknowledged = 0
         self._requests: Requests | None = None
         self._unframer: Unframer | None = None
-        self._task: asyncio.Future[Any] | None = None
+        self._task: Cancellable | None = None
 
     # What arrives.
 
@@ -284,8 +284,8 @@ class Exchange(Call):
             except Exception:
                 log.exception("a done callback of %s has failed", self.path)
 
-    def cancel_if_abandoned(self, work: asyncio.Future[Any]) -> None:
-        """Cancel a future or task if the peer leaves, the deadline passes or the server stops before the answer."""
+    def cancel_if_abandoned(self, work: Cancellable) -> None:
+        """Cancel work if the peer leaves, the deadline passes or the server stops before the answer."""
         self._task = work
 
     def _cancel_task(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol, TypeAlias
 
 from tallykeeper_server.transport.budget import Budget
+from tallykeeper_server.transport.call import Cancellable
 from tallykeeper_server.transport.deadlines import Deadlines
 from tallykeeper_server.transport.http2 import ErrorCode
 from tallykeeper_server.transport.limits import TransportLimits
@@ -122,11 +123,12 @@ class Shared:
             greediest.end(ErrorCode.ENHANCE_YOUR_CALM, _UNREAD)
             greediest.abort()
 
-    def cancel(self, task: asyncio.Future[Any]) -> None:
-        """Cancel the task or future of a call, and keep it until it has ended."""
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
-        task.cancel()
+    def cancel(self, work: Cancellable) -> None:
+        """Cancel the work of a call, and keep a task until it has ended."""
+        work.cancel()
+        if isinstance(work, asyncio.Future) and not work.done():
+            self._ending.add(work)
+            work.add_done_callback(self._ending.discard)
 
     async def settle(self, timeout_seconds: float) -> None:
         """Wait until cancelled tasks have ended, but not for longer than a number of seconds."""

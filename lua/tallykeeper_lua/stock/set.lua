@@ -9,15 +9,15 @@
 --            VALUE_CHANGED         actual (what there is now), expected
 --            STOCK_BELOW_RESERVED  on_hand (what it was to be), reserved, backorder_limit: less than is reserved
 --            VALUE_OVERFLOW        on_hand, reserved, safety_stock: available would fall below -(2^53-1)
-operations.stock_set = function(levels, arguments, at)
+operations.stock_set = function(levels, arguments, offset)
   local before = levels[1] or stock.absent()
-  local on_hand = integer_from(arguments[at])
-  local expected = optional_from(arguments[at + 1])
+  local on_hand = integer_from(arguments[offset])
+  local expected = optional_from(arguments[offset + 1])
 
   if expected and before[ON_HAND] ~= expected then
     return 'VALUE_CHANGED', { 'actual', before[ON_HAND], 'expected', expected }
   end
-  local below_reserved = arguments[at - 1] > 2 and arguments[at + 2] == 1
+  local below_reserved = arguments[offset - 1] > 2 and arguments[offset + 2] == 1
   if on_hand + before[BACKORDER_LIMIT] < before[RESERVED] and not below_reserved then
     return 'STOCK_BELOW_RESERVED',
       { 'on_hand', on_hand, 'reserved', before[RESERVED], 'backorder_limit', before[BACKORDER_LIMIT] }, nil, true

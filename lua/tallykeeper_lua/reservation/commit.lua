@@ -7,7 +7,7 @@
 --            those of reservation.ended
 --            COMMIT_EXCEEDS_RESERVED  for each line that does: line, requested, reserved
 --            READ_AGAIN
-operations.reservation_commit = function(levels, arguments, at, now, names)
+operations.reservation_commit = function(levels, arguments, offset, now, names)
   local before = levels[1]
 
   if not before then
@@ -19,11 +19,11 @@ operations.reservation_commit = function(levels, arguments, at, now, names)
   end
   local held, taken, exceeding = {}, {}, {}
   for line = 1, #before.lines, VALUES_OF_LINE do
-    held[before.lines[line]] = before.lines[line + 1]
+    held[before.lines[line + LINE_NAME]] = before.lines[line + LINE_COPIES]
   end
-  local count = arguments[at - 1]
+  local count = arguments[offset - 1]
   for number = 1, count do
-    local name, copies = names[number + 1], integer_from(arguments[at + number - 1])
+    local name, copies = names[number + 1], integer_from(arguments[offset + number - 1])
     taken[name] = copies
     if copies > (held[name] or 0) then
       for _, fact in ipairs({ 'line', number + 1, 'requested', copies, 'reserved', held[name] or 0 }) do

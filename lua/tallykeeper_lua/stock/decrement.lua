@@ -8,10 +8,10 @@
 -- statuses   OK                  copies taken; the level after
 --            ITEM_NOT_FOUND
 --            INSUFFICIENT_STOCK  requested, available, backorder_limit
-operations.stock_decrement = function(levels, arguments, at)
+operations.stock_decrement = function(levels, arguments, offset)
   local before = levels[1]
-  local copies = integer_from(arguments[at])
-  local take_available = arguments[at + 1] == 1
+  local copies = integer_from(arguments[offset])
+  local take_available = arguments[offset + 1] == 1
 
   if not before then
     return 'ITEM_NOT_FOUND', {}

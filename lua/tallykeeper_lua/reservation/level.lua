@@ -4,11 +4,12 @@
 -- of its level, a tab, the copies, a tab and the copies committed. The lines never change but for the copies
 -- committed. The ledger has the text without the lines, which are levels of the same entry.
 --
--- In memory the lines are one array, of three values for each: the name of its level, the copies, the copies committed.
+-- In memory the lines are one array. Each line has three values there: the name of its level, the copies, and the
+-- copies committed. The constants are their offsets from the first value of the line.
 
-local VALUES_OF_LINE = 3
+local LINE_NAME, LINE_COPIES, LINE_COMMITTED, VALUES_OF_LINE = 0, 1, 2, 3
 
--- How each state stands in the index, in the order in which they are listed.
+-- The digit of each state in the index, in the order in which the states are listed.
 local LISTED_STATES = { ACTIVE = '1', EXPIRED = '2', COMMITTED = '3', RELEASED = '4' }
 
 function reservation.decode(text)
@@ -41,8 +42,9 @@ end
 
 function reservation.encode(level)
   local lines, parts = level.lines, { reservation.entry_text(level) }
-  for at = 1, #lines, VALUES_OF_LINE do
-    parts[at + 1], parts[at + 2], parts[at + 3] = lines[at], text_of(lines[at + 1]), text_of(lines[at + 2])
+  for line = 1, #lines, VALUES_OF_LINE do
+    parts[line + 1], parts[line + 2], parts[line + 3] =
+      lines[line + LINE_NAME], text_of(lines[line + LINE_COPIES]), text_of(lines[line + LINE_COMMITTED])
   end
   return table.concat(parts, '\t')
 end
@@ -51,7 +53,7 @@ function reservation.changes()
   return '0'
 end
 
-function reservation.gone_at(level)
+function reservation.gone_at(level, settings)
   return level.resolved_at and level.resolved_at + settings.reservation_retention
 end
 
@@ -60,7 +62,7 @@ function reservation.listed(id, level)
 end
 
 -- The status of a refusal because the reservation is not active any more, RESERVATION_COMMITTED,
--- RESERVATION_RELEASED or RESERVATION_EXPIRED; nil if it is.
+-- RESERVATION_RELEASED or RESERVATION_EXPIRED; nil if it is active.
 function reservation.ended(level, now)
   if level.state ~= 'ACTIVE' then
     return 'RESERVATION_' .. level.state
@@ -68,26 +70,26 @@ function reservation.ended(level, now)
   return level.expire_at <= now and 'RESERVATION_EXPIRED' or nil
 end
 
--- What ending a reservation changes: it becomes `state`, of each line so many copies are taken as `taken` has under
--- its level's name, and the rest is given back. nil if a line's level is not among those of the mutation.
+-- The levels after a reservation has ended. It becomes `state`. `taken` has the copies that are taken, by the names of
+-- the levels; the rest is given back. Returns nil if the level of a line is not among the levels of the mutation.
 function reservation.resolve(levels, names, now, state, taken)
-  local before, places, lines = levels[1], {}, {}
-  for place, name in ipairs(names) do
-    places[name] = place
+  local before, index_of, lines = levels[1], {}, {}
+  for index, name in ipairs(names) do
+    index_of[name] = index
   end
   local after, order, number = {}, { 1 }, 1
-  for at = 1, #before.lines, VALUES_OF_LINE do
-    local name, copies = before.lines[at], before.lines[at + 1]
-    local place = places[name]
-    local level = place and levels[place]
+  for line = 1, #before.lines, VALUES_OF_LINE do
+    local name, copies = before.lines[line + LINE_NAME], before.lines[line + LINE_COPIES]
+    local index = index_of[name]
+    local level = index and levels[index]
     if not level then
       return nil
     end
     local committed = taken[name] or 0
-    after[place] = stock.with_copies(level, level[ON_HAND] - committed, level[RESERVED] - copies)
+    after[index] = stock.with_copies(level, level[ON_HAND] - committed, level[RESERVED] - copies)
     number = number + 1
-    order[number] = place
-    lines[at], lines[at + 1], lines[at + 2] = name, copies, committed
+    order[number] = index
+    lines[line + LINE_NAME], lines[line + LINE_COPIES], lines[line + LINE_COMMITTED] = name, copies, committed
   end
   after.order = order
   after[1] = {

@@ -7,18 +7,18 @@
 --            low-stock threshold: the same
 -- statuses   OK              the level after
 --            VALUE_OVERFLOW  on_hand, reserved, safety_stock: available would fall below -(2^53-1)
-operations.stock_configure = function(levels, arguments, at)
+operations.stock_configure = function(levels, arguments, offset)
   local before = levels[1] or stock.absent()
   local after = stock.with_copies(before, before[ON_HAND], before[RESERVED])
 
-  if arguments[at] ~= '=' then
-    after[SAFETY_STOCK] = integer_from(arguments[at])
+  if arguments[offset] ~= '=' then
+    after[SAFETY_STOCK] = integer_from(arguments[offset])
   end
-  if arguments[at + 1] ~= '=' then
-    after[BACKORDER_LIMIT] = integer_from(arguments[at + 1])
+  if arguments[offset + 1] ~= '=' then
+    after[BACKORDER_LIMIT] = integer_from(arguments[offset + 1])
   end
-  if arguments[at + 2] ~= '=' then
-    after[LOW_STOCK_THRESHOLD] = integer_from(arguments[at + 2])
+  if arguments[offset + 2] ~= '=' then
+    after[LOW_STOCK_THRESHOLD] = integer_from(arguments[offset + 2])
   end
 
   if stock.available(after) < -INTEGER_MAX then

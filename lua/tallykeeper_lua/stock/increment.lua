@@ -4,9 +4,9 @@
 -- arguments  copies: 1 .. 2^53-1
 -- statuses   OK              the level after
 --            VALUE_OVERFLOW  on_hand (what there is now), copies
-operations.stock_increment = function(levels, arguments, at)
+operations.stock_increment = function(levels, arguments, offset)
   local before = levels[1] or stock.absent()
-  local copies = integer_from(arguments[at])
+  local copies = integer_from(arguments[offset])
   local on_hand = before[ON_HAND] + copies
 
   if on_hand > INTEGER_MAX then

@@ -9,18 +9,18 @@
 -- statuses   OK                      the counter after
 --            COUNTER_BOUND_EXCEEDED  value (what it has now), min, max (those that are set or would be), delta
 --            VALUE_OVERFLOW          value (what it has now), delta
-operations.counter_increment = function(levels, arguments, at, now)
+operations.counter_increment = function(levels, arguments, offset, now)
   local before = levels[1]
   if not before then
     before = counter.absent()
-    if arguments[at - 1] > 1 then
-      before.min = optional_from(arguments[at + 1])
-      before.max = optional_from(arguments[at + 2])
-      local ttl_ms = optional_from(arguments[at + 3])
+    if arguments[offset - 1] > 1 then
+      before.min = optional_from(arguments[offset + 1])
+      before.max = optional_from(arguments[offset + 2])
+      local ttl_ms = optional_from(arguments[offset + 3])
       before.expire_at = ttl_ms and now + ttl_ms
     end
   end
-  local delta = integer_from(arguments[at])
+  local delta = integer_from(arguments[offset])
   local sum = before.value + delta
 
   if sum > INTEGER_MAX or sum < -INTEGER_MAX then

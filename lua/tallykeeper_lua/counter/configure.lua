@@ -6,18 +6,18 @@
 --            ttl:          milliseconds from now, 1 or more, "-" to clear it, "=" to leave it
 -- statuses   OK                      the counter after
 --            COUNTER_BOUND_EXCEEDED  value (what it has now), min, max (the new ones that are set)
-operations.counter_configure = function(levels, arguments, at, now)
+operations.counter_configure = function(levels, arguments, offset, now)
   local before = levels[1] or counter.absent()
   local after = counter.with_value(before, before.value)
 
-  if arguments[at] ~= '=' then
-    after.min = optional_from(arguments[at])
+  if arguments[offset] ~= '=' then
+    after.min = optional_from(arguments[offset])
   end
-  if arguments[at + 1] ~= '=' then
-    after.max = optional_from(arguments[at + 1])
+  if arguments[offset + 1] ~= '=' then
+    after.max = optional_from(arguments[offset + 1])
   end
-  if arguments[at + 2] ~= '=' then
-    local ttl_ms = optional_from(arguments[at + 2])
+  if arguments[offset + 2] ~= '=' then
+    local ttl_ms = optional_from(arguments[offset + 2])
     after.expire_at = ttl_ms and now + ttl_ms
   end
 

@@ -6,10 +6,10 @@
 --            ITEM_NOT_FOUND      line
 --            INSUFFICIENT_STOCK  line, requested, available, backorder_limit (0)
 --            VALUE_OVERFLOW      line, on_hand (what there is now), copies
-operations.stock_move = function(levels, arguments, at)
+operations.stock_move = function(levels, arguments, offset)
   local from = levels[1]
   local to = levels[2] or stock.absent()
-  local copies = integer_from(arguments[at])
+  local copies = integer_from(arguments[offset])
 
   if not from then
     return 'ITEM_NOT_FOUND', { 'line', 1 }

@@ -6,10 +6,10 @@
 -- statuses   OK                      the counter after
 --            VALUE_CHANGED           actual (what it has now), expected
 --            COUNTER_BOUND_EXCEEDED  value (what it was to have), min, max (those that are set)
-operations.counter_set = function(levels, arguments, at)
+operations.counter_set = function(levels, arguments, offset)
   local before = levels[1] or counter.absent()
-  local value = integer_from(arguments[at])
-  local expected = optional_from(arguments[at + 1])
+  local value = integer_from(arguments[offset])
+  local expected = optional_from(arguments[offset + 1])
 
   if expected and before.value ~= expected then
     return 'VALUE_CHANGED', { 'actual', before.value, 'expected', expected }

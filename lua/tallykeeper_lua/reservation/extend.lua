@@ -6,9 +6,9 @@
 --            RESERVATION_NOT_FOUND
 --            those of reservation.ended
 --            RESERVATION_LIFETIME_EXCEEDED  lifetime_ms (what it would be from its beginning), lifetime_ms_max
-operations.reservation_extend = function(levels, arguments, at, now)
+operations.reservation_extend = function(levels, arguments, offset, now, _, settings)
   local before = levels[1]
-  local ttl = integer_from(arguments[at])
+  local ttl = integer_from(arguments[offset])
 
   if not before then
     return 'RESERVATION_NOT_FOUND', {}

@@ -1,0 +1,6 @@
+-- Runs the three stages.
+
+local batch = prefetch()
+local replies = execute(batch)
+store(batch, replies)
+return replies
