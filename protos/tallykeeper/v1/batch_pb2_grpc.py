@@ -49,12 +49,12 @@ class BatchServiceServicer:
     def Apply(self, request, context):
         """Applies up to 1,000 operations of any kind in order. Each operation sees those before it.
 
-        ATOMIC: the server applies all operations or none, in one step. If an operation fails, the call fails, and nothing was
-        changed. The refusal is recorded under the request_id, as any other.
+        ATOMIC: the server applies all operations or none, in one step. If an operation fails, the call fails, and nothing
+        was changed. The refusal is recorded under the request_id, as any other.
 
-        INDEPENDENT: the server applies each operation for itself, and the call succeeds with a result for each. A large batch
-        is applied in several steps, and other callers may come between them. If a batch is cut short, by a deadline or a
-        crash, a repeat with the same request_id gets the results of the steps that were applied and applies the rest.
+        INDEPENDENT: the server applies each operation for itself, and the call succeeds with a result for each. A large
+        batch is applied in several steps, and other callers may come between them. If a batch is cut short, by a deadline
+        or a crash, a repeat with the same request_id gets the results of the steps that were applied and applies the rest.
 
         INVALID_ARGUMENT  BATCH_TOO_LARGE (operations, operations_max, lines, lines_max): the batch has more than 1,000
         operations, or more than 10,000 lines in all of them together. Nothing was changed.
