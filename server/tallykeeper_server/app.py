@@ -25,7 +25,6 @@ from tallykeeper_server.engine.watching import WatchHub, WatchLimits
 from tallykeeper_server.guarding import StoreGuard
 from tallykeeper_server.lifetime import StopSignals, live
 from tallykeeper_server.listening import binding, is_unix, kept_address
-from tallykeeper_server.memory import Memory
 from tallykeeper_server.metrics.meters import CallMeters, StoreMeter, WatchMeter
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.batches import BatchServicer, changes_of_operations
@@ -58,7 +57,6 @@ _SERVICES: Final = {
 }
 _ACCESS_CHECK_SECONDS: Final = 1.0
 """How often the access file is looked at."""
-_MEMORY_CHECK_SECONDS: Final = 5.0
 
 log = structlog.get_logger()
 
@@ -172,7 +170,7 @@ async def serving(
         await _listen(transport, settings)
         stack.push_async_callback(hub.close)
         stack.callback(health.close)
-        tasks = [guard.watch(settings.store_check_seconds), _give_memory_back()]
+        tasks = [guard.watch(settings.store_check_seconds)]
         if sweeps:
             tasks.append(_sweep(store, settings.sweep_seconds))
         if gate is not None:
@@ -303,13 +301,6 @@ async def _sweep(store: RedisStore, interval_seconds: float) -> None:
             if expired:
                 log.debug("swept", reservations=expired)
         await asyncio.sleep(interval_seconds)
-
-
-async def _give_memory_back() -> None:
-    memory = Memory()
-    while True:
-        await asyncio.sleep(_MEMORY_CHECK_SECONDS)
-        await asyncio.to_thread(memory.give_back)
 
 
 async def _follow(gate: Gate) -> None:
