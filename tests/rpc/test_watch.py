@@ -99,7 +99,7 @@ def test_it_sends_nothing_of_another_namespace(call: Caller, namespace: str) -> 
         count(call, namespace, "own")
         entries = through(responses, 1)
 
-    assert [entry.lines[0].counter for entry in entries] == ["own"]
+    assert [entry.lines[0].counter.counter for entry in entries] == ["own"]
 
 
 @pytest.mark.parametrize("atomic", [False, True])
