@@ -27,7 +27,7 @@ compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen run demo test test-all test-long lint bench chaos files conformance check lock clean
+.PHONY: help setup gen released run demo test test-all test-long lint bench chaos files conformance check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
@@ -54,6 +54,9 @@ $(INSTALLED): requirements/dev.txt pyproject.toml
 gen: $(INSTALLED) ## regenerate the Python code of the protos, beside them
 	@$(call generate,protos)
 
+released: $(INSTALLED) ## take the present contract as the one that is released: later changes may not break it
+	@$(BIN)/buf build --exclude-source-info -o tools/released_protos.binpb
+
 run: $(INSTALLED) ## start the server on 127.0.0.1:50051, its data in ./tallykeeper-data
 	@exec $(BIN)/tallykeeper serve $(ARGS)
 
@@ -76,6 +79,7 @@ lint: $(INSTALLED) ## check Python, Lua and protos without running them, and tha
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/buf lint
 	@$(BIN)/buf format --diff --exit-code
+	@$(BIN)/buf breaking --against tools/released_protos.binpb
 	@$(BIN)/python -m tools.lint_lua
 	@if command -v luacheck >/dev/null; then \
 		$(BIN)/python -c 'import tallykeeper_lua; print(tallykeeper_lua.source())' | luacheck --quiet --no-color - && \

@@ -12,7 +12,7 @@ from typing import Final
 from bench.generator import ITEM, REQUEST_ID, Request
 from bench.processes import Process, free_port, listens, python
 from bench.stores import Store
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest
 from tallykeeper_client import Client, operations
@@ -80,7 +80,7 @@ def apply(count: int) -> Request:
         Operation(decrement_copies=DecrementCopiesRequest(item=f"item-{number % ITEMS:04}", copies=1))
         for number in range(1, count + 1)
     ]
-    message = ApplyRequest(request_id=REQUEST_ID, operations=decrements)
+    message = ApplyRequest(request_id=REQUEST_ID, operations=decrements, mode=BATCH_MODE_INDEPENDENT)
     return Request("/tallykeeper.v1.BatchService/Apply", message.SerializeToString())
 
 

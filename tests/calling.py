@@ -21,6 +21,7 @@ from tallykeeper.v1 import (
     namespace_pb2,
     reservation_pb2,
 )
+from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest, VerifyResult
 
 METHODS: Final = {
     method.input_type.full_name: method
@@ -45,6 +46,8 @@ class Failure(Exception):  # noqa: N818  # what a call ended in, compared as a v
     preconditions: tuple[tuple[str, str], ...]
     retry_delay_seconds: float | None
     pushback_ms: int | None
+    failed: tuple[tuple[int, str, dict[str, str]], ...]
+    """The operations that a refused batch lists: the index, the reason and the metadata of each."""
     trailer_bytes: int
     """About what the trailers took on the wire."""
 
@@ -67,6 +70,13 @@ class Caller:
             grpc.secure_channel(target, credentials, options) if credentials else grpc.insecure_channel(target, options)
         )
         self._metadata = metadata
+
+    def verify(self, namespace: str = "", *, timeout: float | None = 60.0) -> VerifyResult:
+        """Verify a namespace and return the result at the end of the stream."""
+        with self.stream(VerifyNamespaceRequest(namespace=namespace), timeout=timeout) as responses:
+            *_, last = responses
+        result: VerifyResult = last.result
+        return result
 
     def __call__(self, request: Message, *, timeout: float | None = 20.0) -> Any:  # noqa: ANN401  # by request type
         """Call the RPC that takes this type of request; raise Failure if it fails. Of a stream, take the first."""
@@ -172,12 +182,12 @@ def failure_of(error: Any) -> Failure:  # noqa: ANN401  # grpc's errors are call
         error_details_pb2.BadRequest(),
         error_details_pb2.PreconditionFailure(),
     )
-    retry = error_details_pb2.RetryInfo()
+    retry, refused = error_details_pb2.RetryInfo(), batch_pb2.BatchRefused()
     for detail in status.details:
-        for message in (info, bad, precondition, retry):
+        for message in (info, bad, precondition, retry, refused):
             detail.Unpack(message)
     if status.details:
-        assert info.domain == "tallykeeper"
+        assert info.domain == "tallykeeper.io"
     return Failure(
         code=error.code(),
         message=error.details(),
@@ -187,8 +197,26 @@ def failure_of(error: Any) -> Failure:  # noqa: ANN401  # grpc's errors are call
         preconditions=tuple((violation.type, violation.subject) for violation in precondition.violations),
         retry_delay_seconds=retry.retry_delay.ToMilliseconds() / 1000 if retry.HasField("retry_delay") else None,
         pushback_ms=int(trailers["grpc-retry-pushback-ms"]) if "grpc-retry-pushback-ms" in trailers else None,
+        failed=tuple((each.index, *reason_of(each.error)) for each in refused.operations),
         trailer_bytes=len(quote(error.details() or "")) + sum(map(_wire_bytes, trailers.items())),
     )
+
+
+def reason_of(error: batch_pb2.Status) -> tuple[str, dict[str, str]]:
+    """Return the reason and the metadata of an operation's error."""
+    info = error_details_pb2.ErrorInfo()
+    assert error.details[0].Unpack(info)
+    assert info.domain == "tallykeeper.io"
+    return info.reason, dict(info.metadata)
+
+
+def simplify(error: batch_pb2.Status) -> None:
+    """Leave of an operation's error its code, reason and metadata, always with the same bytes, to be compared."""
+    reason, metadata = reason_of(error)
+    del error.details[:]
+    error.ClearField("message")
+    info = error_details_pb2.ErrorInfo(reason=reason, domain="tallykeeper.io", metadata=metadata)
+    error.details.add().Pack(info, deterministic=True)
 
 
 def _wire_bytes(header: tuple[str, str | bytes]) -> int:

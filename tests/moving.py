@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_ATOMIC, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import DeleteCounterRequest, ListCountersRequest, SetCounterRequest
 from tallykeeper.v1.inventory_pb2 import (
     AvailabilityLine,
@@ -119,7 +119,7 @@ def whole_step(namespace: str, step: int) -> ApplyRequest:
 
 
 def _atomic(namespace: str, operations: Sequence[Operation], request_id: str = "") -> ApplyRequest:
-    return ApplyRequest(namespace=namespace, operations=operations, atomic=True, request_id=request_id)
+    return ApplyRequest(namespace=namespace, operations=operations, mode=BATCH_MODE_ATOMIC, request_id=request_id)
 
 
 def _on_hand(levels: Any, beginning_of_item: str) -> int:  # noqa: ANN401  # of any response
@@ -185,7 +185,10 @@ READINGS: Final = (
     Reading(
         "GetNamespace",
         GetNamespaceRequest(),
-        lambda answer: (answer.stock_level_count - answer.counter_count, answer.active_reservation_count) == (2, 1),
+        lambda answer: (
+            (answer.namespace.stock_level_count - answer.namespace.counter_count) == 2
+            and answer.namespace.active_reservation_count == 1
+        ),
     ),
     Reading(
         "ListReservations, by state",
@@ -256,12 +259,11 @@ class Attack:
         request.request_id = request_id
         while True:
             try:
-                response = await call(request)
+                await call(request)
             except Failure as failure:
                 if failure.reason not in NOT_KNOWN | NOTHING_HAPPENED:
                     raise
             else:
-                assert response.applied, response
                 return
 
     async def _read(self, call: AsyncCaller, first: int) -> None:

@@ -14,7 +14,7 @@ request id, until the call's deadline; both raise `TallykeeperError` and its sub
 `Client.apply` makes many changes in one call, which `operations` describes. `Client.watch` follows what happens:
 
     for entry in client.watch(items=["dune"]):
-        print(entry.revision, entry.lines[0].stock_after.available)
+        print(entry.revision, entry.lines[0].stock.after.available)
 
 Responses are the generated messages of `tallykeeper.v1`, as the contract describes them: one vocabulary for
 every language, and no second set of types to keep in step with it.
@@ -24,11 +24,18 @@ from tallykeeper.v1.batch_pb2 import ApplyResponse, Operation, OperationResult
 from tallykeeper.v1.counter_pb2 import Counter, NewCounter
 from tallykeeper.v1.inventory_pb2 import AvailabilityLine, ShortagePolicy, StockKey, StockLevel
 from tallykeeper.v1.ledger_pb2 import (
+    CounterChange,
+    Difference,
+    DifferenceKind,
     Entry,
     EntryLine,
     OperationKind,
     RequestOutcome,
+    StockChange,
     ThresholdCrossing,
+    VerifyNamespaceResponse,
+    VerifyProgress,
+    VerifyResult,
     WatchResponse,
 )
 from tallykeeper.v1.reservation_pb2 import Reservation, ReservationLine, ReservationState, StockLine
@@ -38,11 +45,13 @@ from tallykeeper_client.batching import Batch
 from tallykeeper_client.call import UNCHANGED, Unchanged
 from tallykeeper_client.client import Client
 from tallykeeper_client.errors import (
+    BatchRefused,
     BatchTooLarge,
     CredentialExpired,
     CredentialInvalid,
     CredentialMissing,
     DeadlineExceeded,
+    FailedOperation,
     InternalError,
     InvalidField,
     LevelDamaged,
@@ -95,19 +104,24 @@ __all__ = [
     "AsyncClient",
     "AvailabilityLine",
     "Batch",
+    "BatchRefused",
     "BatchTooLarge",
     "Client",
     "CommitExceedsReserved",
     "Counter",
     "CounterBoundExceeded",
+    "CounterChange",
     "CounterNotFound",
     "CredentialExpired",
     "CredentialInvalid",
     "CredentialMissing",
     "DeadlineExceeded",
+    "Difference",
+    "DifferenceKind",
     "Entry",
     "EntryLine",
     "ExcessLine",
+    "FailedOperation",
     "FieldViolation",
     "InsufficientStock",
     "InternalError",
@@ -144,6 +158,7 @@ __all__ = [
     "ShortagePolicy",
     "ShuttingDown",
     "StockBelowReserved",
+    "StockChange",
     "StockKey",
     "StockLevel",
     "StockLine",
@@ -158,6 +173,9 @@ __all__ = [
     "Unchanged",
     "ValueChanged",
     "ValueOverflow",
+    "VerifyNamespaceResponse",
+    "VerifyProgress",
+    "VerifyResult",
     "WatchResponse",
     "WatcherTooSlow",
     "error_of_result",

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self
 
 import grpc
 
-from tallykeeper.v1.ledger_pb2 import Entry, WatchResponse
+from tallykeeper.v1.ledger_pb2 import Entry, VerifyNamespaceResponse, VerifyResult, WatchResponse
 from tallykeeper_client import (
     batch_calls,
     counter_calls,
@@ -79,6 +80,33 @@ def _watch(
         return _entries(self._follow(build(self._defaults, *args, **kwargs)))
 
     document(method, build, returns=AsyncGenerator[Entry])
+    return method
+
+
+def _verify_responses(
+    build: Callable[Concatenate[Defaults, _P], Call[VerifyNamespaceResponse]],
+) -> "Callable[Concatenate[AsyncClient, _P], AsyncGenerator[VerifyNamespaceResponse]]":
+    """Make a method that gives the responses to what ``build`` builds."""
+
+    def method(self: "AsyncClient", /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncGenerator[VerifyNamespaceResponse]:
+        return self._receive(build(self._defaults, *args, **kwargs))
+
+    document(method, build, returns=AsyncGenerator[VerifyNamespaceResponse])
+    return method
+
+
+def _verify(
+    build: Callable[Concatenate[Defaults, _P], Call[VerifyNamespaceResponse]],
+) -> "Callable[Concatenate[AsyncClient, _P], Coroutine[Any, Any, VerifyResult]]":
+    """Make a method that sends what ``build`` builds, and returns the result at the end of the stream."""
+
+    async def method(self: "AsyncClient", /, *args: _P.args, **kwargs: _P.kwargs) -> VerifyResult:
+        result = VerifyResult()
+        async for response in self._receive(build(self._defaults, *args, **kwargs)):
+            result = response.result
+        return result
+
+    document(method, build, returns=VerifyResult)
     return method
 
 
@@ -161,11 +189,12 @@ class AsyncClient:
         async with client.batch() as batch:
             await asyncio.gather(*(batch.decrement_copies(item) for item in basket))
         """
-        return Batch(self.apply, self.namespace)
+        return Batch(partial(self.apply, atomic=False), self.namespace)
 
     list_entries = _method(ledger_calls.list_entries)
     lookup_request = _method(ledger_calls.lookup_request)
-    verify_namespace = _method(ledger_calls.verify_namespace)
+    verify_namespace = _verify(ledger_calls.verify_namespace)
+    verify_responses = _verify_responses(ledger_calls.verify_responses)
     watch = _watch(ledger_calls.watch)
     watch_responses = _watch_responses(ledger_calls.watch_responses)
 
@@ -212,6 +241,22 @@ class AsyncClient:
             return await send(call.request, timeout=call.timeout_seconds, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._error_of(error, call) from error
+
+    async def _receive(self, call: Call[ResponseT]) -> AsyncGenerator[ResponseT]:
+        """Give the responses of a stream that ends within the call's timeout."""
+        begin = self._channel.unary_stream(
+            call.path,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.response.FromString,
+        )
+        stream = begin(call.request, timeout=call.timeout_seconds, metadata=self._metadata)
+        try:
+            async for response in stream:
+                yield response
+        except grpc.RpcError as error:
+            raise self._error_of(error, call) from error
+        finally:
+            stream.cancel()
 
     async def _follow(self, call: Call[WatchResponse]) -> AsyncGenerator[WatchResponse]:
         """Give a watch's responses through all its connections, until it fails for good or the client is closed."""

@@ -14,15 +14,18 @@ def apply(
     defaults: Defaults,
     operations: Iterable[pb.Operation],
     *,
-    atomic: bool = False,
+    atomic: bool,
     **options: Unpack[MutationOptions],
 ) -> Call[pb.ApplyResponse]:
-    """Apply 1 to 1,000 operations in order: each for itself, or if ``atomic`` all of them or none.
+    """Apply 1 to 1,000 operations in order: if ``atomic`` all of them or none, else each for itself.
 
-    It succeeds even if operations fail: ``failed_count`` says how many did, ``results`` has the answer to each, and
-    `error_of_result` makes an exception of one that failed. The reason and the reference are for the operations
-    that have none of their own. Raises `BatchTooLarge` if there are more operations, or more than 10,000 lines in
-    them together.
+    If ``atomic``, raises `BatchRefused` if an operation fails. Else the call succeeds even if operations fail:
+    ``failed_count`` says how many did, ``results`` has the answer to each, and `error_of_result` makes an exception of
+    one that failed. The reason and the reference are for the operations that have none of their own. Raises
+    `BatchTooLarge` if there are more operations, or more than 10,000 lines in them together.
+
+        client.apply([operations.increment("sales"), operations.decrement_copies("dune")], atomic=True)
     """
-    request = pb.ApplyRequest(operations=operations, atomic=atomic)
+    mode = pb.BATCH_MODE_ATOMIC if atomic else pb.BATCH_MODE_INDEPENDENT
+    request = pb.ApplyRequest(operations=operations, mode=mode)
     return mutation(defaults, "BatchService/Apply", request, pb.ApplyResponse, **options)

@@ -8,7 +8,7 @@ from typing import Any, Concatenate, ParamSpec, Self
 
 import grpc
 
-from tallykeeper.v1.ledger_pb2 import Entry, WatchResponse
+from tallykeeper.v1.ledger_pb2 import Entry, VerifyNamespaceResponse, VerifyResult, WatchResponse
 from tallykeeper_client import (
     batch_calls,
     counter_calls,
@@ -77,6 +77,33 @@ def _watch(
         return _entries(self._follow(build(self._defaults, *args, **kwargs)))
 
     document(method, build, returns=Generator[Entry])
+    return method
+
+
+def _verify_responses(
+    build: Callable[Concatenate[Defaults, _P], Call[VerifyNamespaceResponse]],
+) -> "Callable[Concatenate[Client, _P], Generator[VerifyNamespaceResponse]]":
+    """Make a method that gives the responses to what ``build`` builds."""
+
+    def method(self: "Client", /, *args: _P.args, **kwargs: _P.kwargs) -> Generator[VerifyNamespaceResponse]:
+        return self._receive(build(self._defaults, *args, **kwargs))
+
+    document(method, build, returns=Generator[VerifyNamespaceResponse])
+    return method
+
+
+def _verify(
+    build: Callable[Concatenate[Defaults, _P], Call[VerifyNamespaceResponse]],
+) -> "Callable[Concatenate[Client, _P], VerifyResult]":
+    """Make a method that sends what ``build`` builds, and returns the result at the end of the stream."""
+
+    def method(self: "Client", /, *args: _P.args, **kwargs: _P.kwargs) -> VerifyResult:
+        result = VerifyResult()
+        for response in self._receive(build(self._defaults, *args, **kwargs)):
+            result = response.result
+        return result
+
+    document(method, build, returns=VerifyResult)
     return method
 
 
@@ -152,7 +179,8 @@ class Client:
 
     list_entries = _method(ledger_calls.list_entries)
     lookup_request = _method(ledger_calls.lookup_request)
-    verify_namespace = _method(ledger_calls.verify_namespace)
+    verify_namespace = _verify(ledger_calls.verify_namespace)
+    verify_responses = _verify_responses(ledger_calls.verify_responses)
     watch = _watch(ledger_calls.watch)
     watch_responses = _watch_responses(ledger_calls.watch_responses)
 
@@ -225,14 +253,22 @@ class Client:
                 raise failure from cause
             self._closed.wait(pause_seconds)
 
+    def _receive(self, call: Call[ResponseT]) -> Generator[ResponseT]:
+        """Give the responses of a stream that ends within the call's timeout."""
+        try:
+            with self._stream(call, timeout_seconds=call.timeout_seconds) as stream:
+                yield from stream
+        except grpc.RpcError as error:
+            raise self._error_of(error, call) from error
+
     @contextmanager
-    def _stream(self, call: Call[ResponseT]) -> Iterator[Iterator[ResponseT]]:
+    def _stream(self, call: Call[ResponseT], *, timeout_seconds: float | None = None) -> Iterator[Iterator[ResponseT]]:
         begin = self._channel.unary_stream(
             call.path,
             request_serializer=type(call.request).SerializeToString,
             response_deserializer=call.response.FromString,
         )
-        stream = begin(call.request, metadata=self._metadata)
+        stream = begin(call.request, timeout=timeout_seconds, metadata=self._metadata)
         try:
             yield iter(stream)
         finally:

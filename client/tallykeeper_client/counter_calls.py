@@ -67,20 +67,20 @@ def configure_counter(
     *,
     min: int | Unchanged | None = UNCHANGED,  # noqa: A002  # the contract's word
     max: int | Unchanged | None = UNCHANGED,  # noqa: A002  # the contract's word
-    expire_after: timedelta | Unchanged | None = UNCHANGED,
+    ttl: timedelta | Unchanged | None = UNCHANGED,
     **options: Unpack[MutationOptions],
 ) -> Call[pb.ConfigureCounterResponse]:
     """Set, clear (``None``) or leave (`UNCHANGED`) a counter's bounds and the time that it has to live.
 
-    Bounds are -(2^53-1) .. 2^53-1, ``expire_after`` is 1 ms to 3,650 days from now. A counter that does not
+    Bounds are -(2^53-1) .. 2^53-1, ``ttl`` is 1 ms to 3,650 days from now. A counter that does not
     exist is created with the value 0. Raises `CounterBoundExceeded` if its value is outside the new bounds.
     """
     request = pb.ConfigureCounterRequest(
         counter=counter,
         min=value_or_none(min),
         max=value_or_none(max),
-        expire_after=value_or_none(expire_after),
-        update_mask=mask_of(min=min, max=max, expire_after=expire_after),
+        ttl=value_or_none(ttl),
+        update_mask=mask_of(min=min, max=max, ttl=ttl),
     )
     return mutation(defaults, "CounterService/ConfigureCounter", request, pb.ConfigureCounterResponse, **options)
 
@@ -119,8 +119,8 @@ def list_counters(
 ) -> Call[pb.ListCountersResponse]:
     """Read one page of the counters whose names begin with ``prefix``, in the order of their bytes.
 
-    ``page_size`` is 1 to 1,000, or 0 for 100. ``page_token`` is the page before's ``next_page_token``, which
-    is empty on the last page. Raises `PageTokenInvalid` if the token belongs to another listing.
+    ``page_size`` is at most 1,000; 0 means 100. ``page_token`` is the ``next_page_token`` of the page before;
+    that of the last page is empty. Raises `PageTokenInvalid` if the token belongs to another listing.
     """
     request = pb.ListCountersRequest(prefix=prefix, page_size=page_size, page_token=page_token)
     return read(defaults, "CounterService/ListCounters", request, pb.ListCountersResponse, **options)

@@ -50,7 +50,7 @@ def _unload(client: Client) -> Step:
         "A van brings three titles: all of them or none.",
         f"Apply {len(delivery)} x IncrementCopies, atomic",
         f"{applied} of {len(delivery)} applied",
-        response.applied and applied == len(delivery),
+        applied == len(delivery),
     )
 
 

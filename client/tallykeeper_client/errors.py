@@ -5,7 +5,8 @@ is which class, `reasons` says.
 """
 # ruff: noqa: N818 -- each class is called by the reason that the contract gives it
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import grpc
 
@@ -123,6 +124,33 @@ class DeadlineExceeded(TallykeeperError):
 
 class InternalError(TallykeeperError):
     """A defect of the server, which has logged it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedOperation:
+    """An operation of a batch that failed: its index, where 0 is the first, and its error."""
+
+    index: int
+    error: TallykeeperError
+
+
+class BatchRefused(TallykeeperError):
+    """Operations of an atomic batch failed, and nothing was changed. The code is that of the first of them.
+
+    ``operations`` has the first that failed, up to 20, and ``failed_count`` counts all. ``operations[0].error`` is what
+    the first operation's own method would have raised.
+    """
+
+    failed_count: int
+    operations: tuple[FailedOperation, ...]
+
+    def __init__(self, failure: Failure, operations: Iterable[FailedOperation] = ()) -> None:
+        super().__init__(failure)
+        self.failed_count = int(failure.metadata["failed_count"])
+        self.operations = tuple(operations)
+
+    def __reduce__(self) -> tuple[type["BatchRefused"], tuple[object, ...]]:
+        return type(self), (*self.args, self.operations)
 
 
 class BatchTooLarge(TallykeeperError):

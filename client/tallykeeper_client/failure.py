@@ -10,9 +10,9 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from tallykeeper.v1.batch_pb2 import OperationError
+from tallykeeper.v1 import batch_pb2
 
-_DOMAIN: Final = "tallykeeper"
+_DOMAIN: Final = "tallykeeper.io"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _CODES: Final[Mapping[int, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -46,6 +46,8 @@ class Failure:
     retry_after_seconds: float | None = None
     field_violations: tuple[FieldViolation, ...] = ()
     precondition_violations: tuple[PreconditionViolation, ...] = ()
+    failed_operations: "tuple[tuple[int, Failure], ...]" = ()
+    """The operations for which an atomic batch was refused, each by its index."""
 
 
 def read_failure(error: grpc.RpcError, *, target: str, request_id: str) -> Failure:
@@ -56,10 +58,20 @@ def read_failure(error: grpc.RpcError, *, target: str, request_id: str) -> Failu
     if info.domain != _DOMAIN:
         message = _message_without_details(code, error.details() or "", target)
         return Failure(code=code, reason=code.name, message=message, request_id=request_id)
-    retry = _detail(status, RetryInfo)
+    return _failure_of(status, code, request_id)
+
+
+def operation_failure(error: batch_pb2.Status, *, request_id: str) -> Failure:
+    """Read the reason why an operation of a batch failed."""
+    return _failure_of(error, _CODES.get(error.code, grpc.StatusCode.UNKNOWN), request_id)
+
+
+def _failure_of(status: Status | batch_pb2.Status, code: grpc.StatusCode, request_id: str) -> Failure:
+    info, retry = _detail(status, ErrorInfo), _detail(status, RetryInfo)
+    refused = _detail(status, batch_pb2.BatchRefused)
     return Failure(
         code=code,
-        reason=info.reason,
+        reason=info.reason or code.name,
         message=status.message,
         request_id=request_id,
         metadata=dict(info.metadata),
@@ -73,20 +85,9 @@ def read_failure(error: grpc.RpcError, *, target: str, request_id: str) -> Failu
             PreconditionViolation(each.type, each.subject, each.description)
             for each in _detail(status, PreconditionFailure).violations
         ),
-    )
-
-
-def operation_failure(error: OperationError, *, request_id: str) -> Failure:
-    """Read why an operation of a batch failed. Of the fields that break a rule only the first is told."""
-    metadata = dict(error.metadata)
-    first = (FieldViolation(metadata["field"], error.message),) if "field" in metadata else ()
-    return Failure(
-        code=_CODES.get(error.code, grpc.StatusCode.UNKNOWN),
-        reason=error.reason,
-        message=error.message,
-        request_id=request_id,
-        metadata=metadata,
-        field_violations=first,
+        failed_operations=tuple(
+            (each.index, operation_failure(each.error, request_id=request_id)) for each in refused.operations
+        ),
     )
 
 
@@ -106,7 +107,7 @@ def _status_of(trailers: Iterable[Any]) -> Status:
     return Status()
 
 
-def _detail(status: Status, kind: type[_DetailT]) -> _DetailT:
+def _detail(status: Status | batch_pb2.Status, kind: type[_DetailT]) -> _DetailT:
     """Find the detail of one kind; an empty one if there is none, or none to be decoded."""
     for packed in status.details:
         detail = kind()

@@ -186,8 +186,8 @@ def list_stock(
     They are those at ``location``, or with ``any_location`` those at all, an item's in order of their locations; then
     ``location`` must be empty.
 
-    ``page_size`` is 1 to 1,000, or 0 for 100. ``page_token`` is the page before's ``next_page_token``, which
-    is empty on the last page. Raises `PageTokenInvalid` if the token belongs to another listing.
+    ``page_size`` is at most 1,000; 0 means 100. ``page_token`` is the ``next_page_token`` of the page before;
+    that of the last page is empty. Raises `PageTokenInvalid` if the token belongs to another listing.
     """
     request = pb.ListStockRequest(
         item_prefix=item_prefix,

@@ -34,9 +34,10 @@ def list_entries(
 ) -> Call[pb.ListEntriesResponse]:
     """Read one page of the entries that pass all the filters given, from ``start_time`` on and before ``end_time``.
 
-    A time without a zone is in UTC. ``page_size`` is 1 to 1,000, or 0 for 100. ``page_token`` is the page before's
-    ``next_page_token``, which is empty on the last page. Raises `PageTokenInvalid` if the token belongs to another
-    listing.
+    A time without a zone is in UTC.
+
+    ``page_size`` is at most 1,000; 0 means 100. ``page_token`` is the ``next_page_token`` of the page before;
+    that of the last page is empty. Raises `PageTokenInvalid` if the token belongs to another listing.
     """
     request = pb.ListEntriesRequest(
         item=item,
@@ -124,10 +125,18 @@ def lookup_request(
 
 
 def verify_namespace(defaults: Defaults, **options: Unpack[ReadOptions]) -> Call[pb.VerifyNamespaceResponse]:
-    """Replay the ledger and compare what comes out with what there is, while changes go on.
+    """Replay the ledger, compare the outcome with the levels and reservations that there are, and return the result.
 
-    It reads all of the namespace, and has ten minutes for it unless told otherwise.
+    Changes may go on. The server reads the whole namespace, and has ten minutes for it unless ``timeout_seconds`` gives
+    another time.
+
+        assert client.verify_namespace().clean
     """
     patient = replace(defaults, timeout_seconds=VERIFY_TIMEOUT_SECONDS_DEFAULT)
     request = pb.VerifyNamespaceRequest()
     return read(patient, "LedgerService/VerifyNamespace", request, pb.VerifyNamespaceResponse, **options)
+
+
+def verify_responses(defaults: Defaults, **options: Unpack[ReadOptions]) -> Call[pb.VerifyNamespaceResponse]:
+    """Verify as `verify_namespace` does, and give each response as it comes: the progress, and last the result."""
+    return verify_namespace(defaults, **options)

@@ -19,8 +19,8 @@ def list_namespaces(
 ) -> Call[pb.ListNamespacesResponse]:
     """Read one page of the namespaces that were ever changed and begin with ``prefix``, in order of their bytes.
 
-    ``page_size`` is 1 to 1,000, or 0 for 100. ``page_token`` is the page before's ``next_page_token``, which
-    is empty on the last page. Raises `PageTokenInvalid` if the token belongs to another listing.
+    ``page_size`` is at most 1,000; 0 means 100. ``page_token`` is the ``next_page_token`` of the page before;
+    that of the last page is empty. Raises `PageTokenInvalid` if the token belongs to another listing.
     """
     request = pb.ListNamespacesRequest(prefix=prefix, page_size=page_size, page_token=page_token)
     return look(

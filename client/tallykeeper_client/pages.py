@@ -10,7 +10,7 @@ from typing import Concatenate, Final, Generic, ParamSpec, Protocol, TypeAlias, 
 from tallykeeper.v1.counter_pb2 import Counter, ListCountersResponse
 from tallykeeper.v1.inventory_pb2 import ListStockResponse, StockLevel
 from tallykeeper.v1.ledger_pb2 import Entry, ListEntriesResponse
-from tallykeeper.v1.namespace_pb2 import ListNamespacesResponse
+from tallykeeper.v1.namespace_pb2 import ListNamespacesResponse, Namespace
 from tallykeeper.v1.reservation_pb2 import ListReservationsResponse, Reservation
 from tallykeeper_client import counter_calls, inventory_calls, ledger_calls, namespace_calls, reservation_calls
 from tallykeeper_client.call import Call, Defaults, document
@@ -58,4 +58,4 @@ COUNTERS: Final = Listing(counter_calls.list_counters, lambda page: page.counter
 STOCK: Final = Listing(inventory_calls.list_stock, lambda page: page.stock_levels, StockLevel)
 RESERVATIONS: Final = Listing(reservation_calls.list_reservations, lambda page: page.reservations, Reservation)
 ENTRIES: Final = Listing(ledger_calls.list_entries, lambda page: page.entries, Entry)
-NAMESPACES: Final = Listing(namespace_calls.list_namespaces, lambda page: page.namespaces, str)
+NAMESPACES: Final = Listing(namespace_calls.list_namespaces, lambda page: page.namespaces, Namespace)

@@ -5,11 +5,13 @@ from typing import Final
 
 from tallykeeper.v1.batch_pb2 import OperationResult
 from tallykeeper_client.errors import (
+    BatchRefused,
     BatchTooLarge,
     CredentialExpired,
     CredentialInvalid,
     CredentialMissing,
     DeadlineExceeded,
+    FailedOperation,
     InternalError,
     InvalidField,
     LevelDamaged,
@@ -53,6 +55,7 @@ from tallykeeper_client.refusals import (
 )
 
 CLASS_OF_REASON: Final[Mapping[str, type[TallykeeperError]]] = {
+    "BATCH_REFUSED": BatchRefused,
     "BATCH_TOO_LARGE": BatchTooLarge,
     "COMMIT_EXCEEDS_RESERVED": CommitExceedsReserved,
     "COUNTER_BOUND_EXCEEDED": CounterBoundExceeded,
@@ -105,6 +108,9 @@ def error_of(failure: Failure) -> TallykeeperError:
     of_code = CLASS_OF_REASON.get(failure.code.name, TallykeeperError)
     kind = CLASS_OF_REASON.get(failure.reason, of_code)
     try:
+        if kind is BatchRefused:
+            failed = (FailedOperation(index, error_of(each)) for index, each in failure.failed_operations)
+            return BatchRefused(failure, failed)
         return kind(failure)
     except (KeyError, ValueError):
         return TallykeeperError(failure)

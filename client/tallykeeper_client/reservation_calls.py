@@ -96,9 +96,10 @@ def list_reservations(
 ) -> Call[pb.ListReservationsResponse]:
     """Read one page of the reservations for a holder, of an item and in a state, where these are given.
 
-    Active ones come first. ``page_size`` is 1 to 1,000, or 0 for 100. ``page_token`` is the page before's
-    ``next_page_token``, which is empty on the last page. Raises `PageTokenInvalid` if the token belongs to another
-    listing.
+    Active ones come first.
+
+    ``page_size`` is at most 1,000; 0 means 100. ``page_token`` is the ``next_page_token`` of the page before;
+    that of the last page is empty. Raises `PageTokenInvalid` if the token belongs to another listing.
     """
     request = pb.ListReservationsRequest(
         holder=holder, item=item, state=state, page_size=page_size, page_token=page_token

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from grpc import StatusCode
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
 from tallykeeper_server.access.policy import AccessPolicy, Rate
@@ -214,7 +214,11 @@ def test_a_batch_is_charged_by_its_operations(target: str, place: Place, caller:
     text = place.access_file.read_text()
     place.access_file.write_text(f'{text}\n[[rate]]\nidentity = "*"\ncalls_per_second = 0.01\nburst = 100\n')
     call = caller(target, place.credentials(), f"Bearer {place.keys['writer']}")
-    batch = ApplyRequest(namespace=namespace, operations=[Operation(increment=IncrementRequest(counter="v"))] * 200)
+    batch = ApplyRequest(
+        namespace=namespace,
+        operations=[Operation(increment=IncrementRequest(counter="v"))] * 200,
+        mode=BATCH_MODE_INDEPENDENT,
+    )
 
     def is_refused() -> bool:
         try:

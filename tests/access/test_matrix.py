@@ -23,6 +23,7 @@ WRITE: Final = frozenset(
     | {"Release", "Extend", "Apply"}
 )
 ADMINISTER: Final = frozenset({"ConfigureCounter", "DeleteCounter", "ConfigureStock", "DeleteStock"})
+_MODE: Final = batch_pb2.BATCH_MODE_INDEPENDENT
 ANYONE_KNOWN: Final = frozenset({"ListNamespaces"})
 
 ALLOWED: Final = {
@@ -172,10 +173,11 @@ def test_a_batch_asks_for_what_each_of_its_operations_asks_for(
         batch_pb2.Operation(delete_counter=counter_pb2.DeleteCounterRequest(counter="visits")),
     ]
     with pytest.raises(Failure) as raised:
-        writer(batch_pb2.ApplyRequest(namespace=namespace, operations=operations))
+        writer(batch_pb2.ApplyRequest(namespace=namespace, operations=operations, mode=_MODE))
 
     assert raised.value.metadata["role"] == "administer"
-    assert writer(batch_pb2.ApplyRequest(namespace=namespace, operations=operations[:1])).revision == 1
+    allowed = batch_pb2.ApplyRequest(namespace=namespace, operations=operations[:1], mode=_MODE)
+    assert writer(allowed).revision == 1
 
 
 def test_a_caller_is_told_of_those_namespaces_alone_that_it_may_read(
@@ -186,11 +188,12 @@ def test_a_caller_is_told_of_those_namespaces_alone_that_it_may_read(
     reader = caller(secure_target, shared_place.credentials(), f"Bearer {shared_place.keys['reader']}")
     elsewhere = caller(secure_target, shared_place.credentials(), f"Bearer {shared_place.keys['elsewhere']}")
 
-    listed = reader(namespace_pb2.ListNamespacesRequest(page_size=1_000)).namespaces
+    every = namespace_pb2.ListNamespacesRequest(page_size=1_000)
+    listed = [each.namespace for each in reader(every).namespaces]
 
     assert namespace in listed
     assert "other" not in listed
-    assert elsewhere(namespace_pb2.ListNamespacesRequest(page_size=1_000)).namespaces == ["other"]
+    assert [each.namespace for each in elsewhere(every).namespaces] == ["other"]
 
 
 def test_health_is_told_to_anybody(secure_target: str, shared_place: Place, caller: Callable[..., Caller]) -> None:

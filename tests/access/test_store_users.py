@@ -10,7 +10,7 @@ import pytest
 import redis
 from google.protobuf.duration_pb2 import Duration
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import SetStockRequest
 from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_EXPIRE, ListEntriesRequest, WatchRequest
@@ -40,7 +40,7 @@ def use_all(call: Caller, namespace: str) -> None:
         for request in preparation(own):
             call(request)
         call(valid_requests(own)[request_type])
-    call(ListEntriesRequest(namespace=f"{namespace}-0", newest_first=True))
+    call(ListEntriesRequest(namespace=f"{namespace}-0", newest_first=True, page_size=1))
     counter = IncrementRequest(namespace=namespace, counter="visits", request_id="again")
     with call.stream(WatchRequest(namespace=namespace)) as responses:
         next(responses)
@@ -61,7 +61,7 @@ def use_all(call: Caller, namespace: str) -> None:
 def use_until_records_move(call: Caller, namespace: str, connection: redis.Redis) -> None:
     """Repeat a request of two parts until its records move into another bucket, and an old bucket is emptied."""
     operations = [Operation(increment=IncrementRequest(counter="visits"))] * 251
-    request = ApplyRequest(namespace=namespace, operations=operations, request_id="long")
+    request = ApplyRequest(namespace=namespace, operations=operations, request_id="long", mode=BATCH_MODE_INDEPENDENT)
 
     def has_moved_and_emptied() -> bool:
         call(request)

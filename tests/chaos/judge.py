@@ -17,7 +17,7 @@ from tallykeeper.v1.batch_pb2 import ApplyRequest, ApplyResponse
 from tallykeeper.v1.counter_pb2 import ListCountersRequest, ListCountersResponse
 from tallykeeper.v1.inventory_pb2 import ListStockRequest, ListStockResponse
 from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_EXPIRE, Entry
-from tests.calling import Failure
+from tests.calling import Failure, reason_of, simplify
 from tests.chaos.history import Attempt, History, Read, Told, Wish
 from tests.model import listings, reads
 from tests.model.bodies import body_of
@@ -227,7 +227,7 @@ def _judge_wish(wish: Wish, answer: Any, order: _Order, verdict: Verdict) -> Non
 
 
 def _changed_nothing(attempt: Attempt) -> bool:
-    return isinstance(attempt.answer, ApplyResponse) and not attempt.answer.applied
+    return isinstance(attempt.answer, ApplyResponse) and not attempt.answer.revision
 
 
 def _checks(history: History, order: _Order, *, dirty: bool) -> Iterator[_Check]:
@@ -259,11 +259,12 @@ class _Refused:
 
     def __call__(self, model: Model) -> bool:
         body = body_of(self.request)
-        if type(body) not in RULES:
-            return False  # a batch answers for each of its operations
+        if isinstance(body, ApplyRequest):
+            answer = Model(model.contents.copy()).mutate(_without_id(body), Chosen())
+            return isinstance(answer, Refusal) and _is_refused_so(answer, self.failure)
         change = RULES[type(body)].change(model.contents, body, 0)
         if isinstance(change, Refusal):
-            return (change.reason, dict(change.metadata)) == (self.failure.reason, self.failure.metadata)
+            return _is_refused_so(change, self.failure)
         held = model.contents.reservations.get(getattr(body, "reservation_id", ""))
         return self.failure.reason == "RESERVATION_EXPIRED" and held is not None and held.state is ACTIVE
 
@@ -286,15 +287,23 @@ class _Failed:
     answer: ApplyResponse
 
     def __call__(self, model: Model) -> bool:
-        body = ApplyRequest.FromString(self.request.SerializeToString())
-        body.request_id = ""
-        answer = Model(model.contents.copy()).mutate(body, Chosen())
-        return isinstance(answer, ApplyResponse) and not answer.applied and _meaning(answer) == _meaning(self.answer)
+        answer = Model(model.contents.copy()).mutate(_without_id(self.request), Chosen())
+        return isinstance(answer, ApplyResponse) and not answer.revision and _meaning(answer) == _meaning(self.answer)
+
+
+def _without_id(request: ApplyRequest) -> ApplyRequest:
+    body = ApplyRequest.FromString(request.SerializeToString())
+    body.request_id = ""
+    return body
+
+
+def _is_refused_so(refusal: Refusal, failure: Failure) -> bool:
+    return (refusal.reason, dict(refusal.metadata)) == (failure.reason, failure.metadata)
 
 
 def _meaning(answer: ApplyResponse) -> list[tuple[str, str, dict[str, str]]]:
     return [
-        (str(result.WhichOneof("result")), result.error.reason, dict(result.error.metadata))
+        (str(result.WhichOneof("result")), *(reason_of(result.error) if result.HasField("error") else ("", {})))
         for result in answer.results
     ]
 
@@ -316,9 +325,9 @@ class _Seen:
 def _right_answer(model: Model, request: Any) -> Answer:  # noqa: ANN401  # any read
     """Return what a read must be answered; a listing with its one page."""
     if isinstance(request, ListStockRequest):
-        return ListStockResponse(stock_levels=listings.stock(model, request))
+        return ListStockResponse(stock_levels=listings.stock(model, request), revision=model.revision)
     if isinstance(request, ListCountersRequest):
-        return ListCountersResponse(counters=model.counters(request.prefix))
+        return ListCountersResponse(counters=model.counters(request.prefix), revision=model.revision)
     return reads.read(model, request)
 
 
@@ -332,7 +341,7 @@ def _without_replayed(answer: Any) -> Any:  # noqa: ANN401  # a response or a re
         for result in plain.results:
             name = result.WhichOneof("result") or ""
             if name == "error":
-                result.error.message = ""
-            elif name != "not_applied":
+                simplify(result.error)
+            else:
                 getattr(result, name).replayed = False
     return plain

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Final, TypedDict, Unpack
 
-from tallykeeper.v1.ledger_pb2 import Entry, VerifyNamespaceRequest
+from tallykeeper.v1.ledger_pb2 import Entry
 from tests.calling import Caller, Failure
 from tests.chaos.history import History
 from tests.chaos.judge import Violation, judge
@@ -141,7 +141,7 @@ def _read_back(target: str, namespace: str) -> tuple[Sequence[Entry], list[str]]
     call = Caller(target)
     try:
         entries = entries_of(call, namespace)
-        report = call(VerifyNamespaceRequest(namespace=namespace), timeout=_PATIENCE_SECONDS)
+        report = call.verify(namespace, timeout=_PATIENCE_SECONDS)
         return entries, [f"{difference}" for difference in report.differences]
     finally:
         call.close()

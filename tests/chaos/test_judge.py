@@ -15,10 +15,11 @@ from tallykeeper.v1.counter_pb2 import (
     ListCountersResponse,
 )
 from tallykeeper.v1.inventory_pb2 import GetItemRequest
-from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_INCREMENT, Entry, EntryLine
+from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_INCREMENT, Entry
 from tests.calling import Failure
 from tests.chaos.history import Attempt, History, Read, Told, Wish
 from tests.chaos.judge import judge
+from tests.entries import counter_line
 
 
 class Told3:
@@ -33,7 +34,7 @@ class Told3:
             entry = Entry(revision=number, operation=OPERATION_KIND_INCREMENT, request_id=f"r{number}")
             entry.reference = wish.reference
             entry.commit_time.FromMilliseconds(int(self.history.wall_time * 1_000))
-            entry.lines.append(EntryLine(counter="v", change=1, counter_after=Counter(counter="v", value=number)))
+            entry.lines.append(counter_line("v", 1, Counter(counter="v", value=number)))
             self.ledger.append(entry)
             answer = IncrementResponse(counter=Counter(counter="v", value=number), revision=number)
             answer.commit_time.CopyFrom(entry.commit_time)
@@ -48,11 +49,11 @@ class Told3:
         self.second.attempts = [Attempt(4.0, 5.0, told, answer)]
 
     def read(self, value: int, began_at: float, ended_at: float) -> None:
-        answer = GetCounterResponse(counter=Counter(counter="v", value=value))
+        answer = GetCounterResponse(counter=Counter(counter="v", value=value), revision=value)
         self.history.reads.append(Read(GetCounterRequest(counter="v"), began_at, ended_at, answer))
 
     def list(self, value: int) -> None:
-        answer = ListCountersResponse(counters=[Counter(counter="v", value=value)])
+        answer = ListCountersResponse(counters=[Counter(counter="v", value=value)], revision=value)
         self.history.reads.append(Read(ListCountersRequest(), 3.5, 3.6, answer))
 
     def find_nothing(self) -> None:
@@ -64,7 +65,7 @@ class Told3:
 
 
 def failure(reason: str) -> Failure:
-    return Failure(grpc.StatusCode.OUT_OF_RANGE, "", reason, {}, {}, (), None, None, 0)
+    return Failure(grpc.StatusCode.OUT_OF_RANGE, "", reason, {}, {}, (), None, None, (), 0)
 
 
 def test_what_is_right_passes() -> None:
@@ -97,7 +98,7 @@ def apply_twice(told: Told3) -> None:
     again = Entry()
     again.CopyFrom(told.ledger[2])
     again.revision = 4
-    again.lines[0].counter_after.value = 4
+    again.lines[0].counter.after.value = 4
     told.ledger.append(again)
 
 
@@ -106,7 +107,7 @@ def leave_a_gap(told: Told3) -> None:
 
 
 def change_an_entry(told: Told3) -> None:
-    told.ledger[1].lines[0].change = 2
+    told.ledger[1].lines[0].counter.value_change = 2
 
 
 def add_a_stranger(told: Told3) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 import redis
 from google.protobuf.duration_pb2 import Duration
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import SetStockRequest
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
@@ -124,7 +124,7 @@ async def _listed(target: str) -> set[str]:
     async with AsyncCaller(target) as call:
         while True:
             page = await call(request, timeout=PATIENCE_SECONDS)
-            names |= set(page.namespaces)
+            names |= {each.namespace for each in page.namespaces}
             if not page.next_page_token:
                 return names
             request.page_token = page.next_page_token
@@ -167,7 +167,7 @@ async def _repeat_late(stage: Stage, proxy: Proxy, call: AsyncCaller) -> None:
     """Interrupt a batch again and again, complete it, and see that each of its operations was applied once."""
     counter = f"parts-{stage.random.getrandbits(64):x}"
     operation = Operation(increment=IncrementRequest(counter=counter))
-    request = ApplyRequest(operations=[operation] * _LONG_OPERATIONS, request_id=counter)
+    request = ApplyRequest(operations=[operation] * _LONG_OPERATIONS, request_id=counter, mode=BATCH_MODE_INDEPENDENT)
     answered_at = time.monotonic()
     for _ in range(_INTERRUPTIONS):
         proxy.let_meet(Fault.DELAY)

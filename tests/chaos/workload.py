@@ -24,6 +24,7 @@ from tallykeeper.v1.inventory_pb2 import (
     ShortagePolicy,
 )
 from tallykeeper.v1.reservation_pb2 import CommitRequest, ExtendRequest, ReleaseRequest, ReserveRequest, StockLine
+from tests.batches import mode_of
 from tests.calling import OWN_CONNECTION, AsyncCaller
 from tests.chaos.history import History, Told, Wish, pause
 
@@ -222,4 +223,4 @@ class _Caller:
                 )
             )
             operations.append(Operation(**{name: make()}))
-        return ApplyRequest(operations=operations, atomic=self._random.random() < 0.5)  # as above
+        return ApplyRequest(operations=operations, mode=mode_of(atomic=self._random.random() < 0.5))  # as above

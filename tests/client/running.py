@@ -8,7 +8,7 @@ import pytest
 from google.protobuf.message import Message
 
 from tallykeeper_client import cli
-from tests.client.scripted_server import ScriptedServer
+from tests.client.scripted_server import ScriptedServer, Stream
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Case:
 
     arguments: str
     request: Message
-    response: Message
+    response: Message | Stream
     printed: tuple[str, ...]
     exit_code: int = 0
 

@@ -6,7 +6,8 @@ against the real one.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -15,6 +16,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 Trailers = tuple[tuple[str, str | bytes], ...]
+_STREAMING: Final = ("/Watch", "/VerifyNamespace")
 _Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
 
 
@@ -62,7 +64,10 @@ class ScriptedServer(grpc.GenericRpcHandler):
         return f"127.0.0.1:{self._port}"
 
     def will_answer(self, *answers: Message | Refusal | Stream | None) -> None:
-        """Give these answers next; None is one that never comes. A watch is answered by a stream or a refusal."""
+        """Give these answers next; None is one that never comes.
+
+        A watch and a verification are answered by a stream or a refusal.
+        """
         self._answers.extend(answers)
 
     def will_pass_over(self, *methods: str) -> None:
@@ -82,8 +87,8 @@ class ScriptedServer(grpc.GenericRpcHandler):
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
         """Handle any method."""
-        if handler_call_details.method.endswith("/Watch"):
-            return grpc.unary_stream_rpc_method_handler(self._stream)
+        if handler_call_details.method.endswith(_STREAMING):
+            return grpc.unary_stream_rpc_method_handler(self._stream_of(handler_call_details.method))
         return grpc.unary_unary_rpc_method_handler(self._answer_to(handler_call_details.method))
 
     def _answer_to(self, path: str) -> Callable[[bytes, _Context], Awaitable[bytes]]:
@@ -102,8 +107,16 @@ class ScriptedServer(grpc.GenericRpcHandler):
 
         return answer
 
-    async def _stream(self, body: bytes, context: _Context) -> AsyncIterator[bytes]:
-        self.asked.append(Asked("/tallykeeper.v1.LedgerService/Watch", body))
+    def _stream_of(self, path: str) -> Callable[[bytes, _Context], AsyncIterator[bytes]]:
+        async def stream(body: bytes, context: _Context) -> AsyncIterator[bytes]:
+            self.asked.append(Asked(path, body))
+            async with aclosing(self._stream(context)) as messages:
+                async for message in messages:
+                    yield message
+
+        return stream
+
+    async def _stream(self, context: _Context) -> AsyncGenerator[bytes]:
         self.was_asked.set()
         given = self._answers.popleft() if self._answers else Stream()
         if isinstance(given, Refusal):

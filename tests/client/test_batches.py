@@ -1,24 +1,30 @@
 """Batches: what an operation is made of, and what becomes of the results."""
 
+import pickle
+
 import grpc
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
+from google.rpc.error_details_pb2 import BadRequest
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, NotApplied, OperationError
+from tallykeeper.v1 import batch_pb2
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_ATOMIC, ApplyRequest, OperationResult
 from tallykeeper.v1.counter_pb2 import IncrementRequest, IncrementResponse
 from tallykeeper_client import (
     ApplyResponse,
+    BatchRefused,
+    CounterNotFound,
     InsufficientStock,
     InvalidField,
     Operation,
-    OperationResult,
     StockLine,
     TallykeeperError,
     error_of_result,
     operations,
 )
 from tests.client.connecting import Connect
-from tests.client.scripted_server import ScriptedServer
+from tests.client.scripted_server import Refusal, ScriptedServer
+from tests.client.trailers import operation_error, trailers
 
 SHORT = {"item": "dune", "location": "main", "requested": "3", "available": "2", "backorder_limit": "0"}
 
@@ -60,18 +66,23 @@ async def test_a_batch_goes_out_as_one_request(connect: Connect, scripted: Scrip
     (asked,) = scripted.asked
     assert asked.path == "/tallykeeper.v1.BatchService/Apply"
     assert ApplyRequest.FromString(asked.body) == ApplyRequest(
-        namespace="shop", request_id="mine", reason="sale", reference="order-1", operations=changes, atomic=True
+        namespace="shop",
+        request_id="mine",
+        reason="sale",
+        reference="order-1",
+        operations=changes,
+        mode=BATCH_MODE_ATOMIC,
     )
 
 
 async def test_an_operation_that_failed_is_the_exception_of_its_call(
     connect: Connect, scripted: ScriptedServer
 ) -> None:
-    failed = OperationError(code=9, reason="INSUFFICIENT_STOCK", message="too few", metadata=SHORT)
+    failed = operation_error(9, "INSUFFICIENT_STOCK", "too few", SHORT)
     scripted.will_answer(ApplyResponse(results=[OperationResult(error=failed)], failed_count=1))
     client = await connect(scripted.target)
 
-    (result,) = (await client.apply([operations.decrement_copies("dune", copies=3)])).results
+    (result,) = (await client.apply([operations.decrement_copies("dune", copies=3)], atomic=False)).results
     error = error_of_result(result, request_id="mine")
 
     assert isinstance(error, InsufficientStock)
@@ -79,15 +90,52 @@ async def test_an_operation_that_failed_is_the_exception_of_its_call(
     assert error.request_id == "mine"
 
 
-@pytest.mark.parametrize(
-    "result", [OperationResult(increment=IncrementResponse()), OperationResult(not_applied=NotApplied())]
-)
-def test_an_operation_that_did_not_fail_has_no_error(result: OperationResult) -> None:
-    assert error_of_result(result) is None
+def test_an_operation_that_did_not_fail_has_no_error() -> None:
+    assert error_of_result(OperationResult(increment=IncrementResponse())) is None
+
+
+async def test_a_refused_batch_is_an_exception_with_those_of_its_operations(
+    connect: Connect, scripted: ScriptedServer
+) -> None:
+    failed = batch_pb2.BatchRefused(
+        failed_count=3,
+        operations=[
+            {"index": 1, "error": operation_error(9, "INSUFFICIENT_STOCK", "too few", SHORT)},
+            {"index": 4, "error": operation_error(5, "COUNTER_NOT_FOUND", "none", {"counter": "sold"})},
+        ],
+    )
+    metadata = {"failed_count": "3", "index": "1", "operation_reason": "INSUFFICIENT_STOCK"}
+    refusal = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "in words", trailers("BATCH_REFUSED", metadata, failed))
+    scripted.will_answer(refusal)
+    client = await connect(scripted.target)
+
+    with pytest.raises(BatchRefused) as raised:
+        await client.apply([operations.increment("sold")] * 5, atomic=True, request_id="mine")
+
+    assert (raised.value.code, raised.value.failed_count) == (grpc.StatusCode.FAILED_PRECONDITION, 3)
+    (first, short), (second, absent) = [(each.index, each.error) for each in raised.value.operations]
+    assert (first, second) == (1, 4)
+    assert isinstance(short, InsufficientStock)
+    assert (short.available, short.code, short.request_id) == (2, grpc.StatusCode.FAILED_PRECONDITION, "mine")
+    assert isinstance(absent, CounterNotFound)
+    assert (absent.counter, absent.code) == ("sold", grpc.StatusCode.NOT_FOUND)
+    copy = pickle.loads(pickle.dumps(raised.value))  # noqa: S301  # its own
+    assert [each.index for each in copy.operations] == [1, 4]
+
+
+async def test_a_refused_batch_without_its_list_is_an_exception_too(connect: Connect, scripted: ScriptedServer) -> None:
+    scripted.will_answer(Refusal(grpc.StatusCode.ABORTED, "in words", trailers("BATCH_REFUSED", {"failed_count": "3"})))
+    client = await connect(scripted.target)
+
+    with pytest.raises(BatchRefused) as raised:
+        await client.apply([operations.increment("sold")], atomic=True)
+
+    assert (raised.value.failed_count, raised.value.operations) == (3, ())
 
 
 def test_a_bad_field_of_an_operation_is_named() -> None:
-    failed = OperationError(code=3, reason="INVALID_FIELD", message="is too large", metadata={"field": "delta"})
+    broken = BadRequest(field_violations=[{"field": "delta", "description": "is too large"}])
+    failed = operation_error(3, "INVALID_FIELD", "delta: is too large", {"field": "delta"}, broken)
 
     error = error_of_result(OperationResult(error=failed))
 
@@ -96,7 +144,7 @@ def test_a_bad_field_of_an_operation_is_named() -> None:
 
 
 def test_a_code_that_is_not_known_is_unknown() -> None:
-    error = error_of_result(OperationResult(error=OperationError(code=99, reason="NOT_YET_INVENTED")))
+    error = error_of_result(OperationResult(error=operation_error(99, "NOT_YET_INVENTED", "in words")))
 
     assert type(error) is TallykeeperError
     assert error.code is grpc.StatusCode.UNKNOWN

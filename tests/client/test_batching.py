@@ -9,7 +9,7 @@ from google.protobuf.any_pb2 import Any
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, ApplyResponse, OperationError, OperationResult
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, ApplyResponse, OperationResult
 from tallykeeper.v1.counter_pb2 import Counter, IncrementResponse
 from tallykeeper_client import (
     AsyncClient,
@@ -23,6 +23,7 @@ from tallykeeper_client import (
     batching,
 )
 from tests.client.scripted_server import Refusal, ScriptedServer
+from tests.client.trailers import operation_error
 from tests.serving import ThreadedServer
 
 SHORT = {"item": "dune", "location": "main", "requested": "3", "available": "2", "backorder_limit": "0"}
@@ -51,7 +52,7 @@ def incremented(*values: int) -> ApplyResponse:
 def refusal(code: grpc.StatusCode, reason: str, *fields: str) -> Refusal:
     """A call that is refused, with the fields that break a rule."""
     details = [Any(), Any()]
-    details[0].Pack(ErrorInfo(reason=reason, domain="tallykeeper"))
+    details[0].Pack(ErrorInfo(reason=reason, domain="tallykeeper.io"))
     violations = [BadRequest.FieldViolation(field=field, description="is wrong") for field in fields]
     details[1].Pack(BadRequest(field_violations=violations))
     status = Status(code=code.value[0], message="as told", details=details)
@@ -76,7 +77,7 @@ async def test_calls_made_together_travel_in_one_request(client: AsyncClient, sc
         answers = await asyncio.gather(batch.increment("a", reason="sale"), batch.increment("b", delta=5))
 
     (request,) = asked(scripted)
-    assert (request.namespace, request.atomic, len(request.request_id)) == ("shop", False, 32)
+    assert (request.namespace, request.mode, len(request.request_id)) == ("shop", BATCH_MODE_INDEPENDENT, 32)
     assert [operation.increment.counter for operation in request.operations] == ["a", "b"]
     assert request.operations[0].increment.reason == "sale"
     assert [answer.counter.value for answer in answers] == [1, 5]
@@ -103,7 +104,7 @@ async def test_what_is_called_while_two_requests_are_under_way_gathers(
 
 
 async def test_each_is_answered_or_refused_for_itself(client: AsyncClient, scripted: ScriptedServer) -> None:
-    error = OperationError(code=9, reason="INSUFFICIENT_STOCK", message="too few", metadata=SHORT)
+    error = operation_error(9, "INSUFFICIENT_STOCK", "too few", SHORT)
     answer = incremented(1)
     answer.results.add().error.CopyFrom(error)
     scripted.will_answer(answer)

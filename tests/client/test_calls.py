@@ -71,7 +71,9 @@ def test_each_call_names_its_rpc_and_carries_its_request(rpc: MethodDescriptor) 
         "operations": [],
     }
 
-    call = build(DEFAULTS, *(samples.get(each.name, "a") for each in required))
+    mode = {"atomic": True} if rpc.name == "Apply" else {}
+
+    call = build(DEFAULTS, *(samples.get(each.name, "a") for each in required), **mode)
 
     assert call.path == f"/{rpc.containing_service.full_name}/{rpc.name}"
     assert call.request.DESCRIPTOR is rpc.input_type
@@ -158,14 +160,14 @@ def test_set_counter_expects_a_value_only_where_one_is_given() -> None:
 
 
 def test_configure_counter_sets_clears_and_leaves_fields() -> None:
-    call = counters.configure_counter(DEFAULTS, "c", min=None, max=UNCHANGED, expire_after=timedelta(milliseconds=1500))
+    call = counters.configure_counter(DEFAULTS, "c", min=None, max=UNCHANGED, ttl=timedelta(milliseconds=1500))
 
     expected = counter_pb2.ConfigureCounterRequest(
         namespace="shop",
         request_id="fresh",
         counter="c",
-        expire_after=timedelta(milliseconds=1500),
-        update_mask={"paths": ["min", "expire_after"]},
+        ttl=timedelta(milliseconds=1500),
+        update_mask={"paths": ["min", "ttl"]},
     )
     assert call.request == expected
 

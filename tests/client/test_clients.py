@@ -92,11 +92,11 @@ async def test_configure_counter_sets_leaves_and_clears_bounds(client: AsyncClie
 
 
 async def test_configure_counter_sets_and_clears_the_expiry(client: AsyncClient) -> None:
-    temporary = (await client.configure_counter("c", expire_after=timedelta(hours=1))).counter
+    temporary = (await client.configure_counter("c", ttl=timedelta(hours=1))).counter
     life = temporary.expire_time.ToDatetime(UTC) - datetime.now(UTC)
     assert timedelta(minutes=50) < life < timedelta(minutes=70)
 
-    lasting = (await client.configure_counter("c", expire_after=None)).counter
+    lasting = (await client.configure_counter("c", ttl=None)).counter
     assert not lasting.HasField("expire_time")
 
 

@@ -1,14 +1,28 @@
 """The commands `reservation`, `ledger`, `verify` and `namespace`: what each asks, and what it shows."""
 
+import sys
 from datetime import timedelta
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from rich.console import Console
 
 from tallykeeper.v1 import ledger_pb2, namespace_pb2, reservation_pb2
 from tallykeeper_client import OperationKind, Reservation, ReservationLine, ReservationState, StockLine
+from tallykeeper_client.commands import verify
 from tests.client.running import Case, check, check_json, run
-from tests.client.scripted_server import ScriptedServer
+from tests.client.scripted_server import ScriptedServer, Stream
+
+
+def verified(result: ledger_pb2.VerifyResult) -> Stream:
+    """Return the stream of a verification, with its progress first."""
+    progress = ledger_pb2.VerifyProgress(revisions_replayed=1, revisions_total=17)
+    return Stream(
+        ledger_pb2.VerifyNamespaceResponse(progress=progress),
+        ledger_pb2.VerifyNamespaceResponse(result=result),
+        ends=True,
+    )
+
 
 TIME = Timestamp(seconds=1_780_000_000)
 AT = "2026-05-28T20:26:40Z"
@@ -127,7 +141,7 @@ CASES = [
         "ledger lookup mine",
         ledger_pb2.LookupRequestRequest(namespace="default", request_id="mine"),
         ledger_pb2.LookupRequestResponse(
-            outcome="REQUEST_OUTCOME_APPLIED", revision=17, commit_time=TIME, applied_count=1
+            outcome="REQUEST_OUTCOME_APPLIED", applied_revision=17, commit_time=TIME, applied_count=1
         ),
         (
             "outcome  revision  time                  applied  refused  refusal_reason",
@@ -147,17 +161,27 @@ CASES = [
     Case(
         "verify",
         ledger_pb2.VerifyNamespaceRequest(namespace="default"),
-        ledger_pb2.VerifyNamespaceResponse(clean=True, from_revision=1, to_revision=17, levels_checked=3),
+        verified(ledger_pb2.VerifyResult(clean=True, from_revision=1, revision=17, levels_checked=3)),
         (f"differences: 0; revisions 1 to 17 replayed, 3 levels and counters {REST}",),
     ),
     Case(
         "verify",
         ledger_pb2.VerifyNamespaceRequest(namespace="default"),
-        ledger_pb2.VerifyNamespaceResponse(
-            differences=[{"kind": "stock", "name": "dune", "location": "main", "revision": 9, "expected": "5"}],
-            difference_count=1,
-            from_revision=1,
-            to_revision=17,
+        verified(
+            ledger_pb2.VerifyResult(
+                differences=[
+                    {
+                        "kind": "DIFFERENCE_KIND_STOCK",
+                        "name": "dune",
+                        "location": "main",
+                        "revision": 9,
+                        "expected": "5",
+                    }
+                ],
+                difference_count=1,
+                from_revision=1,
+                revision=17,
+            )
         ),
         (
             "kind   name  location  revision  expected  actual",
@@ -169,18 +193,29 @@ CASES = [
     Case(
         "namespace list sh",
         namespace_pb2.ListNamespacesRequest(prefix="sh", page_size=1000),
-        namespace_pb2.ListNamespacesResponse(namespaces=["shop", "shoes"]),
-        ("shop", "shoes"),
+        namespace_pb2.ListNamespacesResponse(
+            namespaces=[
+                {"namespace": "shoes", "revision": 7, "counter_count": 2},
+                {"namespace": "shop", "revision": 17},
+            ]
+        ),
+        (
+            "namespace  revision  stock levels  counters  active reservations  damage",
+            "shoes             7             0         2                    0",
+            "shop             17             0         0                    0",
+        ),
     ),
     Case(
         "namespace get --namespace shop",
         namespace_pb2.GetNamespaceRequest(namespace="shop"),
         namespace_pb2.GetNamespaceResponse(
-            namespace="shop",
-            revision=17,
-            oldest_revision=1,
-            request_retention=timedelta(days=1),
-            durability=namespace_pb2.DURABILITY_REPLICATED,
+            namespace={
+                "namespace": "shop",
+                "revision": 17,
+                "oldest_revision": 1,
+                "request_retention": timedelta(days=1),
+                "durability": namespace_pb2.DURABILITY_REPLICATED,
+            }
         ),
         (
             "namespace            shop",
@@ -232,7 +267,7 @@ async def test_a_namespace_is_named_by_its_argument_or_else_by_its_option(
     monkeypatch: pytest.MonkeyPatch, scripted: ScriptedServer, arguments: tuple[str, ...], asked: str
 ) -> None:
     monkeypatch.setenv("TALLYKEEPER_NAMESPACE", "shop")
-    scripted.will_answer(namespace_pb2.GetNamespaceResponse(namespace=asked))
+    scripted.will_answer(namespace_pb2.GetNamespaceResponse(namespace={"namespace": asked}))
 
     assert await run(scripted, "namespace", *arguments) == 0
 
@@ -249,3 +284,41 @@ async def test_a_list_goes_through_all_pages_but_not_beyond_its_limit(
 
     assert len(capsys.readouterr().out.splitlines()) == 1 + 3
     assert [ledger_pb2.ListEntriesRequest.FromString(asked.body).page_token for asked in scripted.asked] == ["", "more"]
+
+
+async def test_a_verification_shows_a_bar_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
+) -> None:
+    scripted.will_answer(verified(ledger_pb2.VerifyResult(clean=True, revision=17)))
+    monkeypatch.setattr(verify, "Console", lambda **_: Console(file=sys.stderr, force_terminal=True, width=80))
+
+    assert await run(scripted, "verify") == 0
+
+    captured = capsys.readouterr()
+    assert "verifying" in captured.err
+    assert "1/17" in captured.err
+    assert captured.out.startswith("differences: 0;")
+
+
+@pytest.mark.parametrize(
+    ("progress", "steps"),
+    [
+        ({}, (0, None)),
+        ({"revisions_replayed": 3, "revisions_total": 9}, (3, 9)),
+        (
+            {
+                "revisions_replayed": 9,
+                "revisions_total": 9,
+                "reservations_checked": 2,
+                "reservations_total": 2,
+                "levels_checked": 1,
+                "levels_total": 4,
+            },
+            (12, 15),
+        ),
+    ],
+)
+def test_the_steps_of_a_verification_are_those_of_its_three_parts(
+    progress: dict[str, int], steps: tuple[int, int | None]
+) -> None:
+    assert verify.steps_of(ledger_pb2.VerifyProgress(**progress)) == steps

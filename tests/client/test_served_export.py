@@ -101,7 +101,7 @@ def test_pipes_and_descriptors_are_written_to(tmp_path: Path, capfd: pytest.Capt
 
 
 def test_of_two_exports_to_one_file_at_once_one_is_there_as_a_whole(client: Client, tmp_path: Path) -> None:
-    client.apply([operations.set_stock(f"item-{number:04}", number) for number in range(1000)])
+    client.apply([operations.set_stock(f"item-{number:04}", number) for number in range(1000)], atomic=False)
     path = tmp_path / "out.csv"
     path.write_text("old")
     started = threading.Barrier(4)
@@ -133,7 +133,7 @@ def test_backorders_are_written_and_read_again(client: Client, tmp_path: Path) -
 
 def test_safe_names_are_protected_and_read_again(client: Client, tmp_path: Path) -> None:
     names = ["=1+1", "+1", "-1", "@sum", "'quoted", "plain", "a=b", '=cmd|"x"!A1']
-    client.apply([operations.set_stock(name, 1) for name in names])
+    client.apply([operations.set_stock(name, 1) for name in names], atomic=False)
     path, other = tmp_path / "safe.csv", f"{client.namespace}-other"
 
     assert _export(path, "--safe") == 0
@@ -149,7 +149,7 @@ def test_a_consistent_export_is_of_one_revision_while_changes_go_on(client: Clie
     """Copies move between items, so that at each revision there are as many in all; a listing alone sees others."""
     items = [f"item-{number:04}" for number in range(1500)]
     for first in (0, 500, 1000):
-        client.apply([operations.set_stock(item, 10) for item in items[first : first + 500]])
+        client.apply([operations.set_stock(item, 10) for item in items[first : first + 500]], atomic=False)
 
     class Moving(Client):
         """Makes changes between the pages of a listing: from what has been listed to what has not, and back."""

@@ -37,9 +37,9 @@ async def test_entries_are_listed_by_what_they_are_about(client: AsyncClient) ->
     by_time = (await client.list_entries(start_time=began, reference="delivery-1")).entries
 
     assert (every, newest) == ([1, 2, 3], [3, 1])
-    assert [entry.lines[0].counter_after.value for entry in by_id] == [1]
+    assert [entry.lines[0].counter.after.value for entry in by_id] == [1]
     assert [entry.reservation.reservation_id for entry in by_kind] == ["b"]
-    assert [entry.lines[0].change for entry in by_time] == [3]
+    assert [entry.lines[0].stock.on_hand_change for entry in by_time] == [3]
     assert (await client.list_entries(end_time=began)).entries == []
 
 
@@ -48,7 +48,7 @@ async def test_a_request_id_tells_what_became_of_it(client: AsyncClient) -> None
 
     known, unknown = await client.lookup_request("mine"), await client.lookup_request("nobodys")
 
-    assert (known.outcome, known.revision) == (RequestOutcome.REQUEST_OUTCOME_APPLIED, 1)
+    assert (known.outcome, known.applied_revision) == (RequestOutcome.REQUEST_OUTCOME_APPLIED, 1)
     assert unknown.outcome == RequestOutcome.REQUEST_OUTCOME_UNKNOWN
 
 
@@ -59,8 +59,8 @@ async def test_a_namespace_agrees_with_its_ledger(client: AsyncClient, namespace
     verified, told = await client.verify_namespace(), await client.get_namespace()
 
     assert (verified.clean, verified.difference_count, verified.levels_checked) == (True, 0, 2)
-    assert (told.revision, told.stock_level_count, told.counter_count) == (2, 1, 1)
-    assert [each async for each in client.iterate_namespaces(namespace)] == [namespace]
+    assert (told.revision, told.namespace.stock_level_count, told.namespace.counter_count) == (2, 1, 1)
+    assert [each.namespace async for each in client.iterate_namespaces(namespace)] == [namespace]
 
 
 async def test_a_watch_gives_what_was_and_what_comes(client: AsyncClient) -> None:

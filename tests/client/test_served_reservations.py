@@ -9,6 +9,7 @@ import pytest
 from tallykeeper_client import (
     AsyncClient,
     AvailabilityLine,
+    BatchRefused,
     BatchTooLarge,
     CommitExceedsReserved,
     InsufficientStock,
@@ -36,7 +37,7 @@ BASKET = [StockLine(item="dune", copies=2), StockLine(item="emma", copies=1)]
 async def client(connect: Connect, server: ThreadedServer, namespace: str) -> AsyncClient:
     """Open either client on the real server, in the test's own namespace, with five of dune and one of emma."""
     client = await connect(server.target, namespace=namespace)
-    await client.apply([operations.set_stock("dune", 5), operations.set_stock("emma", 1)])
+    await client.apply([operations.set_stock("dune", 5), operations.set_stock("emma", 1)], atomic=False)
     return client
 
 
@@ -187,21 +188,24 @@ async def test_availability_is_told_and_nothing_is_held(client: AsyncClient) -> 
 async def test_an_atomic_batch_is_all_or_nothing(client: AsyncClient) -> None:
     changes = [operations.increment("sales"), operations.decrement_copies("emma", copies=2)]
 
-    together = await client.apply(changes, atomic=True)
-    apart = await client.apply(changes)
+    with pytest.raises(BatchRefused) as together:
+        await client.apply(changes, atomic=True)
+    apart = await client.apply(changes, atomic=False)
 
-    assert (together.applied, together.failed_count) == (False, 1)
-    assert together.results[0].HasField("not_applied")
-    assert isinstance(error_of_result(together.results[1]), InsufficientStock)
-    assert (apart.applied, apart.failed_count) == (True, 1)
+    (failed,) = together.value.operations
+    assert (failed.index, together.value.failed_count) == (1, 1)
+    assert isinstance(failed.error, InsufficientStock)
+    assert (failed.error.item, failed.error.requested) == ("emma", 2)
+    assert (apart.revision > 0, apart.failed_count) == (True, 1)
+    assert isinstance(error_of_result(apart.results[1]), InsufficientStock)
     assert apart.results[0].increment.counter.value == 1
 
 
 async def test_a_batch_counts_once_under_one_request_id(client: AsyncClient) -> None:
     changes = [operations.increment("sales", delta=number) for number in range(1, 4)]
 
-    first = await client.apply(changes, request_id="batch-1")
-    again = await client.apply(changes, request_id="batch-1")
+    first = await client.apply(changes, request_id="batch-1", atomic=False)
+    again = await client.apply(changes, request_id="batch-1", atomic=False)
 
     assert (first.replayed, again.replayed) == (False, True)
     assert list(again.results) == list(first.results) or again.failed_count == 0
@@ -210,6 +214,6 @@ async def test_a_batch_counts_once_under_one_request_id(client: AsyncClient) -> 
 
 async def test_a_batch_may_be_too_large(client: AsyncClient) -> None:
     with pytest.raises(BatchTooLarge) as caught:
-        await client.apply([operations.increment("sales")] * 1001)
+        await client.apply([operations.increment("sales")] * 1001, atomic=False)
 
     assert (caught.value.operations, caught.value.operations_max) == (1001, 1000)

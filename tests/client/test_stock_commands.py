@@ -62,12 +62,12 @@ CASES = [
         (*COUNTER_LINE, "revision 17, as answered before: nothing was changed now"),
     ),
     Case(
-        "counter configure visitors --min 0 --expire-after 1h30m --clear max --request-id mine",
+        "counter configure visitors --min 0 --ttl 1h30m --clear max --request-id mine",
         counter_pb2.ConfigureCounterRequest(
             counter="visitors",
             min=0,
-            expire_after=timedelta(minutes=90),
-            update_mask={"paths": ["min", "max", "expire_after"]},
+            ttl=timedelta(minutes=90),
+            update_mask={"paths": ["min", "max", "ttl"]},
             namespace="default",
             request_id="mine",
         ),

@@ -13,11 +13,11 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest
 from tallykeeper_client import ApplyResponse, OperationResult, cli, operations
 from tests.client.running import run
 from tests.client.scripted_server import Refusal, ScriptedServer
-from tests.client.trailers import trailers
+from tests.client.trailers import operation_error, trailers
 
 Code = grpc.StatusCode
 
@@ -57,11 +57,11 @@ async def test_rows_are_set_and_a_bad_one_is_named_and_left_out(
         operations.configure_stock("dune", location="annex", safety_stock=1),
         operations.set_stock("moby", 0),
     ]
-    assert (request.namespace, request.reason, request.reference, request.atomic) == (
+    assert (request.namespace, request.reason, request.reference, request.mode) == (
         "shop",
         "import",
         "count-7",
-        False,
+        BATCH_MODE_INDEPENDENT,
     )
     detected, flaw = capsys.readouterr().err.splitlines()
     assert detected.startswith(f"{stock_file}: 3 rows, UTF-8, separated by comma (detected); to continue it")
@@ -110,7 +110,7 @@ async def test_the_sum_may_be_json(
 async def test_what_the_server_refuses_is_named_by_its_line(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, stock_file: Path
 ) -> None:
-    refused = OperationResult(error={"code": 9, "reason": "STOCK_BELOW_RESERVED", "message": "too few"})
+    refused = OperationResult(error=operation_error(9, "STOCK_BELOW_RESERVED", "too few"))
     scripted.will_answer(ApplyResponse(results=[{"set_stock": {}}, {"configure_stock": {}}, refused], failed_count=1))
 
     assert await run(scripted, "stock", "import", str(stock_file)) == 1

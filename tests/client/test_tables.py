@@ -8,6 +8,7 @@ from rich.console import Console
 from tallykeeper_client import Counter, Entry, EntryLine, StockLevel
 from tallykeeper_client.commands import columns, words
 from tallykeeper_client.commands.tables import Output
+from tests.entries import counter_line, stock_line
 
 
 def test_on_a_terminal_there_is_a_table_as_wide_as_it_at_most() -> None:
@@ -55,27 +56,27 @@ def test_a_long_list_is_shown_in_parts(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (EntryLine(counter="c", change=-2, counter_after=Counter(value=5)), "c: -2 = 5"),
-        (EntryLine(counter="c"), "c: deleted"),
+        (counter_line("c", -2, Counter(value=5)), "c: -2 = 5"),
+        (counter_line("c"), "c: deleted"),
         (
-            EntryLine(item="d", location="main", change=3, stock_after=StockLevel(on_hand=5)),
+            stock_line("d", on_hand_change=3, after=StockLevel(on_hand=5)),
             "d@main: on_hand +3 = 5",
         ),
         (
-            EntryLine(item="d", location="main", reserved_change=2, stock_after=StockLevel(on_hand=5, reserved=2)),
+            stock_line("d", reserved_change=2, after=StockLevel(on_hand=5, reserved=2)),
             "d@main: on_hand 5, reserved +2 = 2",
         ),
         (
-            EntryLine(
-                item="d",
-                location="main",
-                change=-5,
-                stock_after=StockLevel(),
+            stock_line(
+                "d",
+                on_hand_change=-5,
+                after=StockLevel(),
                 crossings=["THRESHOLD_CROSSING_LOW", "THRESHOLD_CROSSING_OUT"],
             ),
             "d@main: on_hand -5 = 0, low, out",
         ),
-        (EntryLine(item="d", location="main"), "d@main: deleted"),
+        (stock_line("d"), "d@main: deleted"),
+        (EntryLine(), "a kind of change that this client does not know"),
     ],
 )
 def test_an_entrys_line_is_told_in_words(line: EntryLine, told: str) -> None:
@@ -84,7 +85,7 @@ def test_an_entrys_line_is_told_in_words(line: EntryLine, told: str) -> None:
 
 def test_an_entry_of_a_reservation_names_it_first() -> None:
     entry = Entry(
-        lines=[EntryLine(counter="c", change=1, counter_after=Counter(value=1))],
+        lines=[counter_line("c", 1, Counter(value=1))],
         reservation={"reservation_id": "basket-1", "state": "RESERVATION_STATE_EXPIRED"},
     )
 

@@ -14,10 +14,11 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallykeeper.v1.ledger_pb2 import WatchRequest
-from tallykeeper_client import Counter, Entry, EntryLine, StockLevel, WatchResponse, cli
+from tallykeeper_client import Counter, Entry, StockLevel, WatchResponse, cli
 from tests.client.running import run
 from tests.client.scripted_server import Refusal, ScriptedServer, Stream
 from tests.client.trailers import trailers
+from tests.entries import stock_line
 
 SALE = Entry(
     revision=17,
@@ -25,7 +26,7 @@ SALE = Entry(
     operation="OPERATION_KIND_DECREMENT_COPIES",
     reason="sale",
     reference="order-1",
-    lines=[EntryLine(item="dune", location="main", change=-2, stock_after=StockLevel(on_hand=3))],
+    lines=[stock_line("dune", on_hand_change=-2, after=StockLevel(on_hand=3))],
 )
 SALE_LINE = "17  2026-05-28T20:26:40Z  decrement_copies  dune@main: on_hand -2 = 3  sale  order-1"
 TRIMMED = Refusal(

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
+from tallykeeper.v1 import batch_pb2
 from tests.client.scripted_server import Trailers
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -17,7 +18,7 @@ def trailers(
     reason: str,
     metadata: Mapping[str, str] | None = None,
     *details: Message,
-    domain: str = "tallykeeper",
+    domain: str = "tallykeeper.io",
 ) -> Trailers:
     """Make the trailers of a refusal. A detail that is an Any already goes in as it is."""
     status = Status(message="in words")
@@ -28,3 +29,13 @@ def trailers(
         else:
             packed.Pack(detail)
     return ((DETAILS_KEY, status.SerializeToString()),)
+
+
+def operation_error(
+    code: int, reason: str, message: str, metadata: Mapping[str, str] | None = None, *details: Message
+) -> batch_pb2.Status:
+    """Make the error of an operation of a batch, as the contract describes it."""
+    error = batch_pb2.Status(code=code, message=message)
+    for detail in (ErrorInfo(domain="tallykeeper.io", reason=reason, metadata=metadata), *details):
+        error.details.add().Pack(detail)
+    return error

@@ -49,7 +49,7 @@ def test_an_atomic_batch_is_another_body_than_an_independent_one() -> None:
 def test_an_error_of_the_first_step_is_told_as_it_is() -> None:
     error = StoreUnavailableError("the store is away")
 
-    with pytest.raises(StoreUnavailableError) as raised, after_steps([]):
+    with pytest.raises(StoreUnavailableError) as raised, after_steps([], is_safe_to_repeat=True):
         raise error
 
     assert raised.value is error
@@ -65,7 +65,7 @@ def test_an_error_of_the_first_step_is_told_as_it_is() -> None:
 def test_an_error_of_a_later_step_says_how_far_the_batch_came(
     error: TallyError, told_as: type[TallyError], ending: str
 ) -> None:
-    with pytest.raises(told_as) as raised, after_steps(DONE):
+    with pytest.raises(told_as) as raised, after_steps(DONE, is_safe_to_repeat=True):
         raise error
 
     assert raised.value.message.startswith(f"the first 3 operations were dealt with, and then: it is away{ending}")
@@ -74,7 +74,17 @@ def test_an_error_of_a_later_step_says_how_far_the_batch_came(
 def test_a_defect_after_a_step_stays_one() -> None:
     error = TallyError("broken")
 
-    with pytest.raises(TallyError) as raised, after_steps(DONE):
+    with pytest.raises(TallyError) as raised, after_steps(DONE, is_safe_to_repeat=True):
         raise error
 
     assert raised.value is error
+
+
+def test_a_batch_without_a_request_id_that_was_cut_short_is_not_to_be_repeated() -> None:
+    error = StoreUnavailableError("it is away")
+
+    with pytest.raises(OutcomeUnknownError) as raised, after_steps(DONE, is_safe_to_repeat=False):
+        raise error
+
+    assert not raised.value.is_safe_to_repeat
+    assert raised.value.message.endswith("it has no request id, so a repeat would apply the first operations twice")

@@ -247,6 +247,19 @@ async def test_an_outcome_that_was_once_unknown_stays_so() -> None:
         await lane.submit(1, deadline=soon(0.3), may_resend=True)
 
 
+@pytest.mark.parametrize(("may_resend", "remedy"), [(True, "with the same request id"), (False, "has no request id")])
+async def test_an_unknown_outcome_says_whether_a_repeat_is_safe(*, may_resend: bool, remedy: str) -> None:
+    store = PlayedStore()
+    store.failures = [OutcomeUnknownError("lost") for _ in range(50)]
+    lane = Lane(store.send, LIMITS)
+
+    with pytest.raises(OutcomeUnknownError) as raised:
+        await lane.submit(1, deadline=soon(0.1), may_resend=may_resend)
+
+    assert raised.value.is_safe_to_repeat is may_resend
+    assert remedy in raised.value.message
+
+
 async def test_an_unexpected_error_reaches_every_caller_of_the_batch() -> None:
     store = PlayedStore()
     store.failures = [ZeroDivisionError()]

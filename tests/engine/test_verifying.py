@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from tallykeeper_server.domain.audit import Audit, Difference
+from tallykeeper_server.domain.audit import Audit, Difference, DifferenceKind
 from tallykeeper_server.domain.entries import Entry, EntryLine
 from tallykeeper_server.domain.levels import (
     Counter,
@@ -30,7 +30,7 @@ from tallykeeper_server.domain.queries import (
     Snapshot,
     SnapshotAnswer,
 )
-from tallykeeper_server.engine.verifying import verify
+from tallykeeper_server.engine.verifying import Progress, verify
 
 PAGE_SCRIPTS = 7
 RETENTION_MS = 40
@@ -315,7 +315,7 @@ async def test_a_ledger_that_loses_entries_faster_than_they_are_read_is_one_diff
 
     difference = await the_difference(played)
 
-    assert difference.kind == "ledger"
+    assert difference.kind is DifferenceKind.LEDGER
     assert difference.actual.startswith("dropped before they could be replayed")
 
 
@@ -335,7 +335,7 @@ async def test_a_level_that_nobody_made_is_a_difference() -> None:
 
     difference = await the_difference(played)
 
-    assert (difference.kind, difference.name, difference.location) == ("stock", "emma", "main")
+    assert (difference.kind, difference.name, difference.location) == (DifferenceKind.STOCK, "emma", "main")
     assert difference.expected == "none"
     assert difference.actual.startswith("on_hand 1, reserved 0")
 
@@ -380,7 +380,7 @@ async def test_a_reservation_that_was_tampered_with_is_a_difference(changes: dic
 
     difference = await the_difference(played)
 
-    assert (difference.kind, difference.name) == ("reservation", "open")
+    assert (difference.kind, difference.name) == (DifferenceKind.RESERVATION, "open")
     assert "2 of 'dune' at 'main'" in difference.expected
 
 
@@ -391,7 +391,7 @@ async def test_a_reservation_that_nobody_made_is_a_difference() -> None:
 
     difference = await the_difference(played)
 
-    assert (difference.kind, difference.name, difference.expected) == ("reservation", "other", "none")
+    assert (difference.kind, difference.name, difference.expected) == (DifferenceKind.RESERVATION, "other", "none")
 
 
 async def test_an_entry_that_is_missing_is_a_difference() -> None:
@@ -400,7 +400,8 @@ async def test_an_entry_that_is_missing_is_a_difference() -> None:
 
     first, *_ = (await verified(played)).differences
 
-    assert (first.kind, first.expected, first.actual, first.revision) == ("ledger", "revision 4", "revision 5", 5)
+    assert first.kind is DifferenceKind.LEDGER
+    assert (first.expected, first.actual, first.revision) == ("revision 4", "revision 5", 5)
 
 
 async def test_an_entry_that_is_missing_where_a_page_begins_is_a_difference() -> None:
@@ -411,7 +412,7 @@ async def test_an_entry_that_is_missing_where_a_page_begins_is_a_difference() ->
 
     audit = await verified(played)
 
-    assert [each.kind for each in audit.differences] == ["ledger", "counter"]
+    assert [each.kind for each in audit.differences] == [DifferenceKind.LEDGER, DifferenceKind.COUNTER]
     assert audit.from_revision == 1
 
 
@@ -422,7 +423,7 @@ async def test_entries_that_are_missing_at_the_end_are_a_difference() -> None:
 
     difference = await the_difference(played)
 
-    assert (difference.kind, difference.revision) == ("ledger", 8)
+    assert (difference.kind, difference.revision) == (DifferenceKind.LEDGER, 8)
     assert (difference.expected, difference.actual) == ("entries up to revision 8", "none after 7")
 
 
@@ -432,7 +433,7 @@ async def test_a_ledger_that_is_gone_is_one_difference() -> None:
 
     difference = await the_difference(played)
 
-    assert (difference.kind, difference.actual) == ("ledger", "none after 0")
+    assert (difference.kind, difference.actual) == (DifferenceKind.LEDGER, "none after 0")
 
 
 async def test_a_change_that_does_not_fit_what_was_before_is_one_difference() -> None:
@@ -442,7 +443,7 @@ async def test_a_change_that_does_not_fit_what_was_before_is_one_difference() ->
 
     difference = await the_difference(played)
 
-    assert (difference.kind, difference.name, difference.revision) == ("counter", "visits", 1)
+    assert (difference.kind, difference.name, difference.revision) == (DifferenceKind.COUNTER, "visits", 1)
     assert (difference.expected, difference.actual) == ("4", "3")
 
 
@@ -476,8 +477,8 @@ async def test_a_reservation_that_gives_back_too_little_is_a_difference() -> Non
     audit = await verified(played)
 
     assert [(each.kind, each.expected, each.actual) for each in audit.differences] == [
-        ("reservation", "gives back 2 of 'dune' at 'main'", "gives back 1 of 'dune' at 'main'"),
-        ("stock", "reserved 0, as open reservations hold", "reserved 1"),
+        (DifferenceKind.RESERVATION, "gives back 2 of 'dune' at 'main'", "gives back 1 of 'dune' at 'main'"),
+        (DifferenceKind.STOCK, "reserved 0, as open reservations hold", "reserved 1"),
     ]
 
 
@@ -492,7 +493,7 @@ async def test_a_reservation_that_goes_on_after_its_end_is_a_difference(again: R
 
     difference = await the_difference(played)
 
-    assert (difference.kind, difference.name, difference.expected) == ("reservation", "ended", "released")
+    assert (difference.kind, difference.name, difference.expected) == (DifferenceKind.RESERVATION, "ended", "released")
     assert difference.actual == f"{again.name.lower()} after that"
 
 
@@ -502,7 +503,8 @@ async def test_a_reservation_that_is_made_twice_is_a_difference() -> None:
 
     difference = await the_difference(played)
 
-    assert (difference.kind, difference.name, difference.actual) == ("reservation", "open", "reserved again")
+    assert difference.kind is DifferenceKind.RESERVATION
+    assert (difference.name, difference.actual) == ("open", "reserved again")
 
 
 async def test_a_reservation_id_may_be_used_again_after_its_end() -> None:
@@ -558,3 +560,16 @@ async def test_a_namespace_of_many_pages_is_compared_whole() -> None:
 
     assert audit.differences == []
     assert (audit.levels_checked, audit.levels_unchecked) == (1, 2_100)
+
+
+async def test_the_progress_ends_where_its_totals_are() -> None:
+    played = PlayedNamespace(7)
+    played.change(300)
+    progress = Progress()
+
+    audit = await verify(played, "shop", progress)
+
+    assert audit.difference_count == 0
+    assert progress.revisions_replayed == progress.revisions_total == audit.revision
+    assert progress.reservations_checked == progress.reservations_total > 0
+    assert progress.levels_checked == progress.levels_total > 0

@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 import redis
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, ApplyResponse, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, ApplyResponse, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.ledger_pb2 import (
     LookupRequestRequest,
     LookupRequestResponse,
     RequestOutcome,
-    VerifyNamespaceRequest,
 )
 from tallykeeper_server.store.embedded import find_binary
 from tests.calling import Caller, Failure
@@ -42,7 +41,7 @@ def batch(namespace: str) -> ApplyRequest:
         Operation(increment=IncrementRequest(counter=f"counter-{number // 2}" if number % 2 else "all"))
         for number in range(OPERATIONS)
     ]
-    return ApplyRequest(namespace=namespace, request_id="r1", operations=operations)
+    return ApplyRequest(namespace=namespace, request_id="r1", operations=operations, mode=BATCH_MODE_INDEPENDENT)
 
 
 def look_up(call: Caller, namespace: str) -> LookupRequestResponse:
@@ -58,13 +57,13 @@ def compare(call: Caller, namespace: str, response: ApplyResponse) -> None:
     entries = entries_of(call, namespace, request_id="r1")
     by_revision = {entry.revision: entry.lines[0] for entry in entries}
     assert len(entries) == len(by_revision) == OPERATIONS
-    assert [by_revision[revision].counter_after for revision in revisions] == [
+    assert [by_revision[revision].counter.after for revision in revisions] == [
         result.increment.counter for result in response.results
     ]
-    assert max(line.counter_after.value for line in by_revision.values()) == OPERATIONS // 2
+    assert max(line.counter.after.value for line in by_revision.values()) == OPERATIONS // 2
     found = look_up(call, namespace)
     assert (found.outcome, found.applied_count) == (RequestOutcome.REQUEST_OUTCOME_APPLIED, OPERATIONS)
-    assert call(VerifyNamespaceRequest(namespace=namespace)).clean
+    assert call.verify(namespace).clean
 
 
 def start_and_hold(proxy: LossyProxy, call: Caller, namespace: str) -> tuple[threading.Thread, list[Any]]:

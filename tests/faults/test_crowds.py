@@ -11,7 +11,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import ListStockRequest, SetStockRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
@@ -82,7 +82,10 @@ def test_a_caller_who_sends_slowly_keeps_nobody_waiting(server: ServerProcess) -
 def stock(levels: int) -> ApplyRequest:
     """Return a change that sets so many levels with long names."""
     items = (f"{place:03}-{'x' * 120}" for place in range(levels))
-    return ApplyRequest(operations=[Operation(set_stock=SetStockRequest(item=item, on_hand=1)) for item in items])
+    return ApplyRequest(
+        operations=[Operation(set_stock=SetStockRequest(item=item, on_hand=1)) for item in items],
+        mode=BATCH_MODE_INDEPENDENT,
+    )
 
 
 def ask_and_never_read(stack: ExitStack, server: ServerProcess, method: str, request: Message, calls: int) -> None:

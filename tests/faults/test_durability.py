@@ -8,7 +8,7 @@ import grpc
 import pytest
 import redis
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import BatchGetCountersRequest, GetCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import (
     AvailabilityLine,
@@ -105,6 +105,19 @@ def test_without_its_replica_a_change_is_made_but_not_durable_yet(
     assert call(GetCounterRequest(namespace=namespace, counter="visits")).counter.value == 1
 
 
+def test_without_a_request_id_a_change_that_is_not_durable_yet_is_not_to_be_repeated(
+    start: Start, stores: Replicated, namespace: str
+) -> None:
+    call = start(stores.primary, **REPLICATED)
+
+    with stopped(stores.replica):
+        failed = failure(call, increment(namespace))
+
+    assert (failed.code, failed.reason) == (grpc.StatusCode.UNKNOWN, "NOT_DURABLE_YET")
+    assert (failed.retry_delay_seconds, failed.pushback_ms) == (None, None)
+    assert "it has no request id, so do not send it again" in failed.message
+
+
 def test_a_repeat_waits_again_on_a_connection_that_has_written_nothing(
     start: Start, stores: Replicated, namespace: str
 ) -> None:
@@ -135,7 +148,7 @@ def test_a_refusal_that_is_remembered_must_last_as_well(start: Start, stores: Re
 def test_a_large_batch_that_was_made_in_part_says_so(start: Start, stores: Replicated, namespace: str) -> None:
     call = start(stores.primary, **REPLICATED)
     operations = [Operation(increment=IncrementRequest(counter="visits"))] * 600
-    batch = ApplyRequest(namespace=namespace, operations=operations, request_id="r")
+    batch = ApplyRequest(namespace=namespace, operations=operations, request_id="r", mode=BATCH_MODE_INDEPENDENT)
 
     with stopped(stores.replica):
         assert failure(call, batch).reason == "NOT_DURABLE_YET"
@@ -153,7 +166,7 @@ def test_each_namespace_waits_for_what_it_asks_alone(start: Start, stores: Repli
         call(increment(namespace))
         assert failure(call, increment(shop)).reason == "NOT_DURABLE_YET"
 
-    levels = [call(GetNamespaceRequest(namespace=name)).durability for name in (cache, namespace, shop)]
+    levels = [call(GetNamespaceRequest(namespace=name)).namespace.durability for name in (cache, namespace, shop)]
     assert levels == [DURABILITY_MEMORY, DURABILITY_FSYNC, DURABILITY_REPLICATED]
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest
 from tests.calling import AsyncCaller, Failure
@@ -28,7 +28,9 @@ async def call_often(caller: AsyncCaller, rounds: range) -> Counter[str]:
             IncrementRequest(counter="visits", request_id=f"r-{number}"),
             IncrementRequest(counter="visits", request_id=f"r-{number - 1 - AT_ONCE}"),
             GetCounterRequest(counter="hits"),
-            ApplyRequest(operations=[Operation(increment=IncrementRequest(counter="visits"))] * 3),
+            ApplyRequest(
+                operations=[Operation(increment=IncrementRequest(counter="visits"))] * 3, mode=BATCH_MODE_INDEPENDENT
+            ),
             DecrementCopiesRequest(item="dune", copies=1),
             IncrementRequest(counter="", request_id=f"r-{number}"),
         )

@@ -75,8 +75,9 @@ def test_without_a_request_id_a_lost_reply_is_an_unknown_outcome(
 
         failure = failure_of_call(call, IncrementRequest(namespace=namespace, counter="v"))
 
-    assert (failure.code, failure.reason) == (grpc.StatusCode.UNAVAILABLE, "OUTCOME_UNKNOWN")
-    assert failure.retry_delay_seconds is not None
+    assert (failure.code, failure.reason) == (grpc.StatusCode.UNKNOWN, "OUTCOME_UNKNOWN")
+    assert (failure.retry_delay_seconds, failure.pushback_ms) == (None, None)
+    assert "it has no request id, so read the current values" in failure.message
     assert proxy.cuts == 1
     assert connection.get(f"tk:{{{namespace}}}:counter:v") == b"2"
 

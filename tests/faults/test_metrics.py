@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import grpc
 import pytest
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
 from tests.calling import Caller, Failure
@@ -56,7 +56,7 @@ def test_a_lost_store_is_counted_with_what_its_callers_are_told(own_store: str, 
     with pytest.raises(Failure):
         call(IncrementRequest(counter="v"))
 
-    scraper.wait_for(1, "calls_total", **INCREMENT, code="UNAVAILABLE")
+    scraper.wait_for(1, "calls_total", **INCREMENT, code="UNKNOWN")
     scraper.wait_for(1, "refusals_total", reason="OUTCOME_UNKNOWN")
     scraper.wait_for(0, "store_retries_total", lane="mutations")
 
@@ -104,7 +104,7 @@ def test_a_watcher_that_is_cut_off_is_counted(own_store: str, stack: ExitStack) 
 
     with call.stream(WatchRequest()) as responses:
         next(responses)
-        call(ApplyRequest(operations=operations))
+        call(ApplyRequest(operations=operations, mode=BATCH_MODE_INDEPENDENT))
         with pytest.raises(Failure) as raised:
             list(responses)
 

@@ -30,7 +30,7 @@ async def test_a_thousand_buyers_get_five_hundred_copies(server: ThreadedServer,
     assert on_hand == 0
     entries = entries_of(call, namespace)
     assert [entry.revision for entry in entries] == list(range(1, 502))
-    assert sum(line.change for entry in entries for line in entry.lines) == 0
+    assert sum(line.stock.on_hand_change for entry in entries for line in entry.lines) == 0
     assert len({entry.request_id for entry in entries}) == 501
 
 

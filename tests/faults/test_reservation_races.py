@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, Final
 
 from tallykeeper.v1.inventory_pb2 import ListStockRequest, SetStockRequest
-from tallykeeper.v1.ledger_pb2 import Entry, OperationKind, VerifyNamespaceRequest
+from tallykeeper.v1.ledger_pb2 import Entry, OperationKind
 from tallykeeper.v1.namespace_pb2 import GetNamespaceRequest
 from tallykeeper.v1.reservation_pb2 import ListReservationsRequest, ReservationState
 from tests.calling import AsyncCaller, Caller
@@ -52,13 +52,13 @@ def test_every_copy_is_sold_once_and_every_reservation_ends_once(
 ) -> None:
     shop = asyncio.run(shop_for_a_while(server.target, namespace))
     look = GetNamespaceRequest(namespace=namespace)
-    wait_until(lambda: call(look).active_reservation_count <= len(shop.kept), what="the others have expired")
+    wait_until(lambda: call(look).namespace.active_reservation_count <= len(shop.kept), what="the others have expired")
 
     levels = {level.item: level for level in listed(call, ListStockRequest(namespace=namespace), "stock_levels")}
     active = ListReservationsRequest(namespace=namespace, state=ReservationState.RESERVATION_STATE_ACTIVE)
     open_ones = listed(call, active, "reservations")
     entries = entries_of(call, namespace)
-    report = call(VerifyNamespaceRequest(namespace=namespace), timeout=60.0)
+    report = call.verify(namespace, timeout=60.0)
 
     assert {item: levels[item].on_hand + shop.sold[item] for item in ITEMS} == shop.received
     reserved = Counter(dict.fromkeys(ITEMS, 0))
@@ -90,4 +90,4 @@ def compare_entries(entries: list[Entry]) -> None:
     assert [entry.revision for entry in entries] == list(range(1, len(entries) + 1))
     request_ids = [entry.request_id for entry in entries if entry.request_id]
     assert len(request_ids) == len(set(request_ids))
-    assert min(line.stock_after.available for entry in entries for line in entry.lines) == 0
+    assert min(line.stock.after.available for entry in entries for line in entry.lines) == 0

@@ -9,7 +9,6 @@ from pathlib import Path
 import redis
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest
-from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest
 from tallykeeper_client import AsyncClient
 from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
 from tests.calling import Caller
@@ -83,7 +82,7 @@ async def test_ten_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Pa
         call = Caller(server.target)
         entries = entries_of(call, namespace)
         value = call(GetCounterRequest(namespace=namespace, counter="sold")).counter.value
-        report = call(VerifyNamespaceRequest(namespace=namespace))
+        report = call.verify(namespace)
         call.close()
 
     applied = {entry.request_id: entry.revision for entry in entries}

@@ -10,7 +10,7 @@ from typing import Final
 
 from grpc import StatusCode
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import SetStockRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest, WatchResponse
@@ -133,7 +133,7 @@ def reading(call: Caller, namespace: str) -> Iterator[Reader]:
 def test_a_watcher_that_does_not_read_is_cut_off_and_slows_nobody(server: ThreadedServer, namespace: str) -> None:
     call, slow_call = Caller(server.target), Caller(server.target)
     operations = [Operation(set_stock=SetStockRequest(item=LONG_NAME, on_hand=1, reference="r" * 200))]
-    request = ApplyRequest(namespace=namespace, operations=operations * OPERATIONS_MAX)
+    request = ApplyRequest(namespace=namespace, operations=operations * OPERATIONS_MAX, mode=BATCH_MODE_INDEPENDENT)
     with (
         reading(call, namespace) as fast,
         slow_call.stream(WatchRequest(namespace=namespace, after_revision=0), timeout=None) as slow,

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
-from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest
 from tallykeeper_client import AsyncClient, channel
 from tallykeeper_client.channel import CHANNEL_OPTIONS
 from tests.calling import OWN_CONNECTION, Caller
@@ -83,7 +82,7 @@ def assert_each_counted_once(target: str, acknowledged: dict[str, int], *, compl
     call = Caller(target)
     entries = entries_of(call, "")
     value = call(GetCounterRequest(counter="sold")).counter.value
-    report = call(VerifyNamespaceRequest())
+    report = call.verify()
     call.close()
 
     applied = {entry.request_id: entry.revision for entry in entries}

@@ -14,7 +14,6 @@ import pytest
 import redis
 from grpc import StatusCode
 
-from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest
 from tests.calling import REQUEST_TYPES, Caller
 from tests.fuzz.messages import Drawer
 from tests.fuzz.traffic import Ended, send_all
@@ -97,7 +96,7 @@ def play_round(server: ServerProcess, written: Written, codes: Counter[tuple[str
     written.check()
     call = Caller(server.target)
     for namespace in (*namespaces, "default"):
-        verified = call(VerifyNamespaceRequest(namespace=namespace))
+        verified = call.verify(namespace)
         assert verified.clean, verified.differences
     call.close()
     written.clear()

@@ -21,7 +21,7 @@ _GOOD_TEXTS: Final = {
     "from_location": _PLACES,
     "to_location": _PLACES,
     "request_id": ("r1", "r2", "r3", "held", "~" * 64),
-    "paths": ("*", "min", "max", "expire_after", "safety_stock", "backorder_limit", "low_stock_threshold", "x.y"),
+    "paths": ("*", "min", "max", "ttl", "safety_stock", "backorder_limit", "low_stock_threshold", "x.y"),
 }
 _HOSTILE_TEXTS: Final = (
     "\x00",

@@ -12,7 +12,7 @@ from tallykeeper.v1.batch_pb2 import ApplyResponse
 from tests.fuzz.traffic import Ended
 from tests.rpc.valid_requests import MUTATION_TYPES
 
-_SHARED: Final = frozenset({b"tk:namespaces", b"tk:agenda", b"tk:open-reservations"})
+_SHARED: Final = frozenset({b"tk:namespaces", b"tk:agenda", b"tk:open-reservations", b"tk:page-token-key"})
 _KEY: Final = re.compile(rb"tk:\{([A-Za-z0-9._-]{1,63})\}:[a-z]+(:.*)?", re.DOTALL)
 _EXPIRE: Final = b"reservation_expire"
 _NOT_RECORDED: Final = frozenset({"INVALID_FIELD", "BATCH_TOO_LARGE", "PAGE_TOKEN_INVALID", "REQUEST_ID_REUSED"})
@@ -104,7 +104,7 @@ def _revisions_of(response: Message) -> Iterator[int]:
     if isinstance(response, ApplyResponse):
         for result in response.results:
             kind = result.WhichOneof("result")
-            if kind not in {"error", "not_applied", None}:
+            if kind not in {"error", None}:
                 yield getattr(result, kind).revision
     else:
         yield cast("Any", response).revision

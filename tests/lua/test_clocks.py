@@ -10,7 +10,7 @@ import redis
 
 from tallykeeper_server.domain.levels import Counter, CounterName, Reservation, ReservationName, ReservationState
 from tallykeeper_server.domain.mutations import Applied, Bundle, Outcome, Refused
-from tallykeeper_server.domain.queries import GetLevels, LookupRequest, RequestRecord
+from tallykeeper_server.domain.queries import FoundRecord, GetLevels, LookupRequest, ReadLevels, RequestRecord
 from tallykeeper_server.store.embedded import find_binary
 from tests.lua.clocked import BOUNDARY_MS, ClockedStore, Clocks
 from tests.lua.conftest import RETENTION, bundle, mutation
@@ -79,14 +79,14 @@ def replayed(outcome: Outcome) -> bool:
 
 def value_of(store: ClockedStore, namespace: str) -> int | None:
     """Return the value of the counter, None if there is none."""
-    (levels,) = store.ask(GetLevels(namespace, (VISITS,)))
+    levels = cast("ReadLevels", store.ask(GetLevels(namespace, (VISITS,)))[0]).levels
     (counter,) = cast("list[Counter | None]", levels)
     return None if counter is None else counter.value
 
 
 def state_of(store: ClockedStore, namespace: str) -> ReservationState:
     """Return the state of the reservation."""
-    (levels,) = store.ask(GetLevels(namespace, (BASKET,)))
+    levels = cast("ReadLevels", store.ask(GetLevels(namespace, (BASKET,)))[0]).levels
     (reservation,) = cast("list[Reservation]", levels)
     return reservation.state
 
@@ -307,7 +307,7 @@ def test_what_was_recorded_is_looked_up_whatever_the_clocks_say(start: Start, cl
     start().apply(increment(namespace, "r"))
     clocks.set(store_ms=BOUNDARY_MS - 40 * DAY_MS, wall_ms=BOUNDARY_MS + 40 * DAY_MS)
 
-    (record,) = start().ask(LookupRequest(namespace, "r", 0))
+    record = cast("FoundRecord", start().ask(LookupRequest(namespace, "r", 0))[0]).record
 
     assert isinstance(record, RequestRecord)
 

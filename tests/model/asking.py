@@ -1,12 +1,12 @@
 """Asks the server, in the model's terms: a failure is a refusal, a listing is all its pages."""
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from google.protobuf.message import Message
 
 from tallykeeper.v1 import batch_pb2, ledger_pb2, reservation_pb2
 from tallykeeper.v1.ledger_pb2 import OperationKind
-from tests.calling import Caller, Failure
+from tests.calling import Caller, Failure, simplify
 from tests.model.model import Answer, Chosen
 from tests.model.refusal import Refusal
 from tests.serving import wait_until
@@ -29,6 +29,10 @@ class Asking:
         if isinstance(response, batch_pb2.ApplyResponse):
             _drop_messages(response)
         return response
+
+    def verify(self) -> ledger_pb2.VerifyResult:
+        """Return the result of a verification."""
+        return self._call.verify(self._namespace)
 
     def listed(self, request: Any, field: str) -> list[Any]:  # noqa: ANN401  # any listing
         """Return all pages as one; each holds what it lists in this field."""
@@ -66,11 +70,15 @@ class Asking:
         return cast("ledger_pb2.Entry", self.expiry(reservation_id))
 
 
+_OPERATIONS_MAX: Final = 8
+"""The most operations that a batch of the comparison has."""
+
+
 def _drop_messages(response: batch_pb2.ApplyResponse) -> None:
     for result in response.results:
         if result.HasField("error"):
             assert result.error.message
-            result.error.ClearField("message")
+            simplify(result.error)
 
 
 def chosen_by(answer: Answer, *, place: int = 0) -> Chosen:
@@ -81,7 +89,8 @@ def chosen_by(answer: Answer, *, place: int = 0) -> Chosen:
         )
         return Chosen(now_ms=answer.commit_time.ToMilliseconds(), operations=operations)
     if isinstance(answer, Refusal) or "commit_time" not in answer.DESCRIPTOR.fields_by_name:
-        return Chosen(reservation_id=f"not made {place}")
+        operations = tuple(Chosen(reservation_id=f"not made {number}") for number in range(1, _OPERATIONS_MAX + 1))
+        return Chosen(reservation_id=f"not made {place}", operations=() if place else operations)
     reservation_id = answer.reservation.reservation_id if isinstance(answer, reservation_pb2.ReserveResponse) else ""
     commit_time: Any = getattr(answer, "commit_time", None)
     return Chosen(now_ms=commit_time.ToMilliseconds(), reservation_id=reservation_id)

@@ -10,7 +10,7 @@ from tallykeeper.v1.inventory_pb2 import ShortagePolicy
 from tallykeeper.v1.reservation_pb2 import StockLine
 from tests.model.holding import summed
 
-CLEARED: Final = ("min", "max", "expire_after")
+CLEARED: Final = ("min", "max", "ttl")
 """What a mask that names it, and nothing else, takes away."""
 ZEROED: Final = ("safety_stock", "backorder_limit", "low_stock_threshold")
 """What a mask that names it, and nothing else, makes 0."""
@@ -61,7 +61,7 @@ def _spell_out(body: Any) -> None:  # noqa: ANN401  # any mutation
         body.shortage_policy = body.shortage_policy or ShortagePolicy.SHORTAGE_POLICY_REJECT
     if "update_mask" in fields:
         _spell_out_mask(body)
-    if "ttl" in fields and not body.HasField("ttl"):
+    elif "ttl" in fields and not body.HasField("ttl"):
         body.ttl.CopyFrom(TTL)
     if "lines" in fields:
         _spell_out_lines(body)

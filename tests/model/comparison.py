@@ -2,7 +2,7 @@
 
 import itertools
 import uuid
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import redis
 from google.protobuf.duration_pb2 import Duration
@@ -111,7 +111,7 @@ class Comparison(RuleBasedStateMachine):
 
     @rule(counter=requests.counter_names)
     def let_a_counter_expire(self, counter: str) -> None:
-        request = counter_pb2.ConfigureCounterRequest(counter=counter, expire_after=SOON)
+        request = counter_pb2.ConfigureCounterRequest(counter=counter, ttl=SOON)
         if not isinstance(self._compare_mutation(request), Refusal):
             look = counter_pb2.BatchGetCountersRequest(counters=[counter])
             wait_until(lambda: bool(self.ask(look).missing), what="the counter expires")
@@ -189,8 +189,11 @@ class Comparison(RuleBasedStateMachine):
 
     @rule()
     def look_at_the_namespace(self) -> None:
-        actual = self.ask(namespace_pb2.GetNamespaceRequest())
-        expected: Any = read(self.model, namespace_pb2.GetNamespaceRequest(namespace=actual.namespace))
+        answer = self.ask(namespace_pb2.GetNamespaceRequest())
+        actual = answer.namespace
+        assert answer.revision == actual.revision
+        request = namespace_pb2.GetNamespaceRequest(namespace=actual.namespace)
+        expected: Any = cast("Any", read(self.model, request)).namespace
         gone = self.expired - {counter.counter for counter in self.model.counters()}
         assert 0 <= actual.counter_count - expected.counter_count <= len(gone)
         expected.counter_count = actual.counter_count
@@ -199,6 +202,8 @@ class Comparison(RuleBasedStateMachine):
             "reservation_retention",
             "reservation_lifetime_max",
         ]
+        (listed,) = self.ask(namespace_pb2.ListNamespacesRequest(prefix=actual.namespace)).namespaces or [actual]
+        assert listed == actual
         for setting in (
             "request_retention",
             "ledger_revisions_max",
@@ -208,13 +213,12 @@ class Comparison(RuleBasedStateMachine):
         ):
             actual.ClearField(setting)
         assert actual == expected
-        self._compare_read(namespace_pb2.ListNamespacesRequest(prefix=actual.namespace))
 
     @rule()
     def verify(self) -> None:
-        report: ledger_pb2.VerifyNamespaceResponse = self.ask(ledger_pb2.VerifyNamespaceRequest())
+        report = self.ask.verify()
         assert (report.clean, list(report.differences), report.difference_count) == (True, [], 0)
-        assert (report.from_revision, report.to_revision) == (1, self.model.revision)
+        assert (report.from_revision, report.revision) == (1, self.model.revision)
         assert report.levels_unchecked == 0
 
     def teardown(self) -> None:

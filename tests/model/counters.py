@@ -81,8 +81,8 @@ def configure_counter(
                 counter = replace(counter, min=request.min if present else None)
             case "max":
                 counter = replace(counter, max=request.max if present else None)
-            case "expire_after":
-                expire_at_ms = now_ms + request.expire_after.ToMilliseconds() if present else None
+            case "ttl":
+                expire_at_ms = now_ms + request.ttl.ToMilliseconds() if present else None
                 counter = replace(counter, expire_at_ms=expire_at_ms)
     if not counter.admits(counter.value):
         return refusal("COUNTER_BOUND_EXCEEDED", value=counter.value, min=counter.min, max=counter.max)

@@ -19,18 +19,20 @@ def entry_of(change: Change, before: Contents) -> ledger_pb2.Entry:
 
 
 def _line(key: Key, before: Level | None, after: Level | None) -> ledger_pb2.EntryLine:
-    line = ledger_pb2.EntryLine(change=_quantity(after) - _quantity(before))
+    line, difference = ledger_pb2.EntryLine(), _quantity(after) - _quantity(before)
     if isinstance(key, CounterKey):
-        line.counter = key.counter
+        line.counter.counter = key.counter
+        line.counter.value_change = difference
         if isinstance(after, Counter):
-            line.counter_after.CopyFrom(after.message(key.counter))
+            line.counter.after.CopyFrom(after.message(key.counter))
         return line
-    line.item, line.location = key.item, key.location
-    line.reserved_change = _reserved(after) - _reserved(before)
+    line.stock.item, line.stock.location = key.item, key.location
+    line.stock.on_hand_change = difference
+    line.stock.reserved_change = _reserved(after) - _reserved(before)
     if isinstance(after, Stock):
-        line.stock_after.CopyFrom(after.message(key.item, key.location))
+        line.stock.after.CopyFrom(after.message(key.item, key.location))
         if isinstance(before, Stock):
-            line.crossings.extend(_crossings(before, after))
+            line.stock.crossings.extend(_crossings(before, after))
     return line
 
 

@@ -34,11 +34,11 @@ def entries(model: Model, request: ledger_pb2.ListEntriesRequest) -> list[ledger
 
 
 def _passes(entry: ledger_pb2.Entry, request: ledger_pb2.ListEntriesRequest) -> bool:
-    places = {(line.item, line.location) for line in entry.lines}
+    places = {(line.stock.item, line.stock.location) for line in entry.lines if line.HasField("stock")}
     return (
         (not request.item or any(item == request.item for item, _ in places))
         and (not request.location or any(at == request.location and request.item in {"", item} for item, at in places))
-        and (not request.counter or any(line.counter == request.counter for line in entry.lines))
+        and (not request.counter or any(line.counter.counter == request.counter for line in entry.lines))
         and request.reservation_id in {"", entry.reservation.reservation_id}
         and request.operation in {0, entry.operation}
         and request.reference in {"", entry.reference}
@@ -63,9 +63,9 @@ def watched(model: Model, request: ledger_pb2.WatchRequest) -> list[ledger_pb2.E
 def _is_watched(entry: ledger_pb2.Entry, request: ledger_pb2.WatchRequest) -> bool:
     return (
         any(
-            line.item in request.items and (not request.locations or line.location in request.locations)
+            line.stock.item in request.items and (not request.locations or line.stock.location in request.locations)
             for line in entry.lines
         )
-        or any(line.counter in request.counters for line in entry.lines)
+        or any(line.counter.counter in request.counters for line in entry.lines)
         or entry.reservation.reservation_id in request.reservation_ids
     )

@@ -1,6 +1,6 @@
 """One namespace by the contract: it takes the mutations that the server takes, and says what it must answer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, cast
@@ -110,25 +110,23 @@ class Model:
         self._record(change, head, now_ms=chosen.now_ms)
         return _reply(rule, change, revision=self.revision, now_ms=chosen.now_ms)
 
-    def _apply_batch(self, batch: batch_pb2.ApplyRequest, *, request_id: str, chosen: Chosen) -> Message:
+    def _apply_batch(self, batch: batch_pb2.ApplyRequest, *, request_id: str, chosen: Chosen) -> Answer:
         before, revision_before = self.contents.copy(), self.revision
-        answers: list[Answer | None] = []
+        answers: list[Answer] = []
         for operation, its_own in zip(batch.operations, chain(chosen.operations, repeat(Chosen())), strict=False):
             body = operation_of(operation)
             body = type(body).FromString(body.SerializeToString())
             body.reason, body.reference = body.reason or batch.reason, body.reference or batch.reference
             answers.append(self._apply(body, request_id=request_id, chosen=its_own))
         failed_count = sum(isinstance(answer, Refusal) for answer in answers)
-        if batch.atomic and failed_count:
+        if batch.mode == batch_pb2.BATCH_MODE_ATOMIC and failed_count:
             self.contents = before
             del self.entries[revision_before:]
-            answers = [answer if isinstance(answer, Refusal) else None for answer in answers]
-        applied = self.revision > revision_before
+            return _refused_batch(answers, failed_count)
         reply = batch_pb2.ApplyResponse(
             results=_results(batch, answers),
             failed_count=failed_count,
-            applied=applied,
-            revision=self.revision if applied else 0,
+            revision=self.revision if self.revision > revision_before else 0,
         )
         reply.commit_time.FromMilliseconds(chosen.now_ms)
         return reply
@@ -150,15 +148,18 @@ def _reply(rule: Rule, change: Change, *, revision: int, now_ms: int) -> Message
     return cast("Message", reply)
 
 
-def _results(batch: batch_pb2.ApplyRequest, answers: Iterable[Answer | None]) -> Iterable[batch_pb2.OperationResult]:
+def _refused_batch(answers: Sequence[Answer], failed_count: int) -> Refusal:
+    """Return the refusal of an atomic batch: the code of the first operation that failed, and which it is."""
+    index, first = next((index, each) for index, each in enumerate(answers) if isinstance(each, Refusal))
+    metadata = {"failed_count": str(failed_count), "index": str(index), "operation_reason": first.reason}
+    return Refusal(first.code, "BATCH_REFUSED", metadata)
+
+
+def _results(batch: batch_pb2.ApplyRequest, answers: Iterable[Answer]) -> Iterable[batch_pb2.OperationResult]:
     for operation, answer in zip(batch.operations, answers, strict=True):
         result: dict[str, Any] = {}
-        if answer is None:
-            result["not_applied"] = batch_pb2.NotApplied()
-        elif isinstance(answer, Refusal):
-            result["error"] = batch_pb2.OperationError(
-                code=answer.code.value[0], reason=answer.reason, metadata=answer.metadata
-            )
+        if isinstance(answer, Refusal):
+            result["error"] = answer.message
         else:
             result[operation.WhichOneof("operation") or ""] = answer
         yield batch_pb2.OperationResult(**result)
@@ -173,6 +174,6 @@ def _replayed(answer: Answer) -> Answer:
     if isinstance(again, batch_pb2.ApplyResponse):
         for result in again.results:
             name = result.WhichOneof("result") or ""
-            if name not in {"error", "not_applied"}:
+            if name != "error":
                 getattr(result, name).replayed = True
     return cast("Message", again)

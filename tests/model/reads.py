@@ -2,13 +2,14 @@
 
 from collections import Counter as Sum
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final, cast
 
 from google.protobuf.message import Message
 
 from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
 from tallykeeper.v1.inventory_pb2 import StockLevel
 from tallykeeper.v1.ledger_pb2 import RequestOutcome
+from tests.calling import reason_of
 from tests.model.model import Answer, Model
 from tests.model.refusal import MAX, Refusal, refusal
 from tests.model.reservation import ACTIVE
@@ -16,7 +17,10 @@ from tests.model.reservation import ACTIVE
 
 def read(model: Model, request: Message) -> Answer:
     """Return the answer to a read."""
-    return READS[type(request)](model, request)
+    answer = READS[type(request)](model, request)
+    if isinstance(answer, Message) and "revision" in answer.DESCRIPTOR.fields_by_name:
+        cast("Any", answer).revision = model.revision
+    return answer
 
 
 def _get_counter(model: Model, request: counter_pb2.GetCounterRequest) -> Answer:
@@ -130,13 +134,19 @@ def _lookup_request(model: Model, request: ledger_pb2.LookupRequestRequest) -> A
     _, answer = model.answers[request.request_id]
     if isinstance(answer, batch_pb2.ApplyResponse):
         return _looked_up_batch(answer)
+    if isinstance(answer, Refusal) and answer.reason == "BATCH_REFUSED":
+        return ledger_pb2.LookupRequestResponse(
+            outcome=RequestOutcome.REQUEST_OUTCOME_REFUSED,
+            refusal_reason=answer.metadata["operation_reason"],
+            refused_count=int(answer.metadata["failed_count"]),
+        )
     if isinstance(answer, Refusal):
         return ledger_pb2.LookupRequestResponse(
             outcome=RequestOutcome.REQUEST_OUTCOME_REFUSED, refusal_reason=answer.reason, refused_count=1
         )
     return ledger_pb2.LookupRequestResponse(
         outcome=RequestOutcome.REQUEST_OUTCOME_APPLIED,
-        revision=getattr(answer, "revision", 0),
+        applied_revision=getattr(answer, "revision", 0),
         commit_time=getattr(answer, "commit_time", None),
         applied_count=1,
     )
@@ -144,25 +154,31 @@ def _lookup_request(model: Model, request: ledger_pb2.LookupRequestRequest) -> A
 
 def _looked_up_batch(answer: batch_pb2.ApplyResponse) -> ledger_pb2.LookupRequestResponse:
     kinds: Sequence[str | None] = [result.WhichOneof("result") for result in answer.results]
-    refused = [result.error.reason for result in answer.results if result.HasField("error")]
+    refused = [reason_of(result.error)[0] for result in answer.results if result.HasField("error")]
     return ledger_pb2.LookupRequestResponse(
-        outcome=(RequestOutcome.REQUEST_OUTCOME_APPLIED if answer.applied else RequestOutcome.REQUEST_OUTCOME_REFUSED),
-        revision=answer.revision,
+        outcome=(RequestOutcome.REQUEST_OUTCOME_APPLIED if answer.revision else RequestOutcome.REQUEST_OUTCOME_REFUSED),
+        applied_revision=answer.revision,
         commit_time=answer.commit_time,
         refusal_reason=refused[0] if refused else "",
-        applied_count=sum(kind not in {"error", "not_applied"} for kind in kinds),
+        applied_count=sum(kind != "error" for kind in kinds),
         refused_count=answer.failed_count,
     )
 
 
 def _list_namespaces(model: Model, request: namespace_pb2.ListNamespacesRequest) -> Answer:
-    return namespace_pb2.ListNamespacesResponse(namespaces=[request.prefix] if model.revision else [])
+    return namespace_pb2.ListNamespacesResponse(
+        namespaces=[_namespace(model, request.prefix)] if model.revision else []
+    )
 
 
 def _get_namespace(model: Model, request: namespace_pb2.GetNamespaceRequest) -> Answer:
-    """Tell what the namespace holds, and nothing of the settings."""
-    return namespace_pb2.GetNamespaceResponse(
-        namespace=request.namespace,
+    return namespace_pb2.GetNamespaceResponse(namespace=_namespace(model, request.namespace))
+
+
+def _namespace(model: Model, name: str) -> namespace_pb2.Namespace:
+    """Return the namespace with its contents, and without its settings."""
+    return namespace_pb2.Namespace(
+        namespace=name,
         revision=model.revision,
         oldest_revision=1,
         stock_level_count=len(model.stock()),

@@ -4,7 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from google.protobuf.any_pb2 import Any
+from google.rpc.error_details_pb2 import ErrorInfo
 from grpc import StatusCode
+
+from tallykeeper.v1 import batch_pb2
 
 MAX: Final = 2**53 - 1
 TOLD_MAX: Final = 20
@@ -36,6 +40,14 @@ class Refusal:
     code: StatusCode
     reason: str
     metadata: Mapping[str, str]
+
+    @property
+    def message(self) -> batch_pb2.Status:
+        """The error of an operation in a batch, without its words and with its reason as the only detail."""
+        detail = Any()
+        info = ErrorInfo(reason=self.reason, domain="tallykeeper.io", metadata=self.metadata)
+        detail.Pack(info, deterministic=True)
+        return batch_pb2.Status(code=self.code.value[0], details=[detail])
 
     def about(self, **names: str) -> "Refusal":
         """Return the refusal with the names of what it is about."""

@@ -87,7 +87,7 @@ counter_mutations: Final = st.one_of(
     _message(counter_pb2.SetCounterRequest, counter=counter_names, value=integers, expected_value=_maybe(integers)),
     _configuration(
         counter_pb2.ConfigureCounterRequest,
-        {"min": integers, "max": integers, "expire_after": lives},
+        {"min": integers, "max": integers, "ttl": lives},
         counter=counter_names,
     ),
     _message(counter_pb2.DeleteCounterRequest, counter=counter_names),
@@ -209,7 +209,7 @@ batches: Final = _message(
     batch_pb2.ApplyRequest,
     operations=st.lists(single_mutations.map(operation), min_size=1, max_size=5)
     | st.lists(held_trades.map(operation), min_size=1, max_size=8),
-    atomic=st.booleans(),
+    mode=st.sampled_from((batch_pb2.BATCH_MODE_ATOMIC, batch_pb2.BATCH_MODE_INDEPENDENT)),
 )
 moves: Final = _moves
 mutations: Final = single_mutations | batches

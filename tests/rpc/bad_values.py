@@ -30,6 +30,8 @@ def _texts(bytes_max: int) -> list[object]:
     return ["x" * (bytes_max + 1), "x" + "é" * (bytes_max // 2), "😀" * (bytes_max // 4 + 1), *CONTROL_CHARACTERS]
 
 
+_NOT_NORMALIZED: list[object] = ["cafe\u0301", "\u212b", "\u1112\u1161\u11ab", "x\u0301\u0323"]
+_NOT_A_NAME: list[object] = [" ", " a", "a ", "\u00a0a", "a\u3000", "\u2003", *_NOT_NORMALIZED]
 _OUT_OF_RANGE: list[object] = [MAX + 1, -MAX - 1, LEAST_INT64, GREATEST_INT64]
 _NOT_A_QUANTITY: list[object] = [-1, MAX + 1, -MAX, LEAST_INT64, GREATEST_INT64]
 _NOT_A_PLACE: list[object] = [
@@ -82,12 +84,12 @@ BAD_VALUES: Mapping[str, Sequence[object]] = {
     "request_id": [*CONTROL_CHARACTERS, "x" * 65, "x" * 5_000, "é", "名", "😀"],
     "reason": _texts(64),
     "reference": _texts(256),
-    "counter": ["", *_texts(128)],
-    "item": ["", *_texts(128)],
-    "reservation_id": ["", *_texts(128)],
-    "holder": _texts(128),
-    "prefix": _texts(128),
-    "item_prefix": _texts(128),
+    "counter": ["", *_texts(128), *_NOT_A_NAME],
+    "item": ["", *_texts(128), *_NOT_A_NAME],
+    "reservation_id": ["", *_texts(128), *_NOT_A_NAME],
+    "holder": [*_texts(128), *_NOT_A_NAME],
+    "prefix": [*_texts(128), *_NOT_NORMALIZED],
+    "item_prefix": [*_texts(128), *_NOT_NORMALIZED],
     "delta": _OUT_OF_RANGE,
     "value": _OUT_OF_RANGE,
     "expected_value": _OUT_OF_RANGE,
@@ -101,15 +103,15 @@ BAD_VALUES: Mapping[str, Sequence[object]] = {
     "low_stock_threshold": _NOT_A_QUANTITY,
     "after_revision": _NOT_A_QUANTITY,
     "min_revision": _NOT_A_QUANTITY,
-    "expire_after": [*_NOT_A_DURATION, Duration(seconds=3_650 * 86_400, nanos=1)],
     "ttl": [*_NOT_A_DURATION, Duration(seconds=30 * 86_400, nanos=1_000_000)],
     "start_time": _NOT_A_TIME,
     "end_time": _NOT_A_TIME,
     "update_mask": _NOT_A_MASK,
     "shortage_policy": _NOT_AN_ENUM,
     "state": _NOT_AN_ENUM,
+    "mode": [0, *_NOT_AN_ENUM],
     "operation": _NOT_AN_ENUM,
-    "page_size": [-1, 1_001, -(2**31), 2**31 - 1],
+    "page_size": [-1, -(2**31)],
     "counters": [[], ["x"] * 1_001],
     "items": [["x"] * 1_001],
     "locations": [["x"] * 1_001],
@@ -118,17 +120,20 @@ BAD_VALUES: Mapping[str, Sequence[object]] = {
     "lines": [[], [StockLine(item="x")] * 101],
     "operations": [[]],
 }
+_NOT_A_LIFE_OF_A_COUNTER: list[object] = [*_NOT_A_DURATION, Duration(seconds=3_650 * 86_400, nanos=1)]
+
 BAD_VALUES_OF: Mapping[tuple[str, str], Sequence[object]] = {
     ("CheckAvailabilityRequest", "lines"): [[], [AvailabilityLine(item="x")] * 101],
     ("CommitRequest", "lines"): [[StockLine(item="x")] * 101],
-    ("ListEntriesRequest", "counter"): _texts(128),
-    ("ListEntriesRequest", "item"): _texts(128),
-    ("ListEntriesRequest", "reservation_id"): _texts(128),
+    ("ConfigureCounterRequest", "ttl"): _NOT_A_LIFE_OF_A_COUNTER,
+    ("ListEntriesRequest", "counter"): [*_texts(128), *_NOT_A_NAME],
+    ("ListEntriesRequest", "item"): [*_texts(128), *_NOT_A_NAME],
+    ("ListEntriesRequest", "reservation_id"): [*_texts(128), *_NOT_A_NAME],
     ("ListNamespacesRequest", "prefix"): ["x" * 64, *CONTROL_CHARACTERS],
-    ("ListReservationsRequest", "item"): _texts(128),
+    ("ListReservationsRequest", "item"): [*_texts(128), *_NOT_A_NAME],
     ("LookupRequestRequest", "request_id"): ["", *BAD_VALUES["request_id"]],
-    ("NewCounter", "ttl"): BAD_VALUES["expire_after"],
-    ("ReserveRequest", "reservation_id"): _texts(128),
+    ("NewCounter", "ttl"): _NOT_A_LIFE_OF_A_COUNTER,
+    ("ReserveRequest", "reservation_id"): [*_texts(128), *_NOT_A_NAME],
     ("WatchRequest", "counters"): [["x"] * 1_001],
 }
 """What is different from the table above in one type of message."""
@@ -142,7 +147,6 @@ ELEMENT_NAMES = {
 NOT_CHECKED_ALONE = {
     "page_token",
     "any_location",
-    "atomic",
     "include_levels",
     "newest_first",
     "allow_below_reserved",

@@ -5,11 +5,25 @@ from collections.abc import Sequence
 from google.protobuf.message import Message
 from grpc import StatusCode
 
-from tallykeeper.v1 import counter_pb2, inventory_pb2
+from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2
 from tests.rpc.refusal import Refusal
 from tests.rpc.reservation_refusals import reservation_refusals
 
 MAX = 2**53 - 1
+
+
+def _batch_refusals(namespace: str) -> dict[str, Refusal]:
+    operations = [batch_pb2.Operation(delete_counter=counter_pb2.DeleteCounterRequest(counter="w"))]
+    mode = batch_pb2.BATCH_MODE_ATOMIC
+    return {
+        "Apply with an operation that fails": Refusal(
+            refused=batch_pb2.ApplyRequest(namespace=namespace, operations=operations, mode=mode),
+            code=StatusCode.NOT_FOUND,
+            reason="BATCH_REFUSED",
+            metadata={"failed_count": "1", "index": "0", "operation_reason": "COUNTER_NOT_FOUND"},
+            remedy=[counter_pb2.IncrementRequest(namespace=namespace, counter="w")],
+        ),
+    }
 
 
 def _counter_refusals(namespace: str) -> dict[str, Refusal]:
@@ -184,6 +198,7 @@ def _move_refusals(namespace: str) -> dict[str, Refusal]:
 def refusals(namespace: str) -> dict[str, Refusal]:
     """Return each refusal under a name for it."""
     return {
+        **_batch_refusals(namespace),
         **_counter_refusals(namespace),
         **_stock_refusals(namespace),
         **_move_refusals(namespace),

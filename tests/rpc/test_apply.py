@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import ErrorInfo, PreconditionFailure
+from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, ApplyResponse, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_ATOMIC, BATCH_MODE_INDEPENDENT, ApplyRequest, ApplyResponse, Operation
 from tallykeeper.v1.counter_pb2 import (
     ConfigureCounterRequest,
     GetCounterRequest,
@@ -22,6 +24,7 @@ from tallykeeper.v1.inventory_pb2 import (
 )
 from tallykeeper.v1.ledger_pb2 import ListEntriesRequest
 from tallykeeper.v1.reservation_pb2 import CommitRequest, GetReservationRequest, ReserveRequest, StockLine
+from tests.batches import mode_of
 from tests.calling import Caller
 from tests.model.requests import operation
 from tests.rpc.conftest import Contents, FailingCall
@@ -59,14 +62,14 @@ def test_an_operation_answers_as_its_rpc_does(
 ) -> None:
     single = valid_requests(prepared)[request_type]
 
-    reply = call(ApplyRequest(namespace=prepared, operations=[operation(single)], atomic=atomic))
+    reply = call(ApplyRequest(namespace=prepared, operations=[operation(single)], mode=mode_of(atomic=atomic)))
 
     (result,) = reply.results
     name = operation(single).WhichOneof("operation")
     assert result.WhichOneof("result") == name
     answer = getattr(result, name)
     assert (answer.revision, answer.commit_time) == (reply.revision, reply.commit_time)
-    assert (reply.applied, reply.failed_count, reply.revision) == (True, 0, 5)
+    assert (reply.failed_count, reply.revision) == (0, 5)
 
 
 @pytest.mark.parametrize("atomic", [False, True])
@@ -82,7 +85,7 @@ def test_each_operation_sees_those_before_it(call: Caller, namespace: str, *, at
         bring(7),
     ]
 
-    reply = call(ApplyRequest(namespace=namespace, operations=operations, atomic=atomic))
+    reply = call(ApplyRequest(namespace=namespace, operations=operations, mode=mode_of(atomic=atomic)))
 
     assert [getattr(result, kind).revision for result, kind in _paired(reply)] == [1, 2, 3, 4, 5, 6, 7]
     assert reply.revision == 7
@@ -95,47 +98,99 @@ def _paired(response: ApplyResponse) -> list[tuple[Any, str]]:
     return [(result, str(result.WhichOneof("result"))) for result in response.results]
 
 
-def test_an_atomic_batch_in_which_one_fails_changes_nothing(call: Caller, namespace: str, contents: Contents) -> None:
+def test_an_atomic_batch_in_which_one_fails_changes_nothing(
+    call: Caller, failure: FailingCall, namespace: str, contents: Contents
+) -> None:
     call(SetStockRequest(namespace=namespace, item="dune", on_hand=5))
     before = contents()
+    operations = [count(), take(3), take(3), take(2)]
 
-    reply = call(ApplyRequest(namespace=namespace, operations=[count(), take(3), take(3), take(2)], atomic=True))
+    refused = failure(ApplyRequest(namespace=namespace, operations=operations, mode=BATCH_MODE_ATOMIC))
 
-    assert kinds(reply) == ["not_applied", "not_applied", "error", "not_applied"]
-    assert (reply.applied, reply.failed_count, reply.revision) == (False, 1, 0)
-    error = reply.results[2].error
-    assert (error.code, error.reason) == (StatusCode.FAILED_PRECONDITION.value[0], "INSUFFICIENT_STOCK")
-    assert dict(error.metadata) == {
-        "item": "dune",
-        "location": "main",
-        "requested": "3",
-        "available": "2",
-        "backorder_limit": "0",
-    }
-    assert error.message
+    assert (refused.code, refused.reason) == (StatusCode.FAILED_PRECONDITION, "BATCH_REFUSED")
+    assert refused.metadata == {"failed_count": "1", "index": "2", "operation_reason": "INSUFFICIENT_STOCK"}
+    short = {"item": "dune", "location": "main", "requested": "3", "available": "2", "backorder_limit": "0"}
+    assert refused.failed == ((2, "INSUFFICIENT_STOCK", short),)
+    assert refused.message == (
+        "the batch was refused and nothing was changed: operations[2]: 3 copies of 'dune' at 'main' were asked for and"
+        " 2 are available (backorder limit 0)"
+    )
+    assert (refused.retry_delay_seconds, refused.pushback_ms, refused.preconditions) == (None, None, ())
     assert contents() == before
 
 
-def test_an_atomic_batch_tells_of_every_operation_that_fails(call: Caller, namespace: str) -> None:
+def test_an_atomic_batch_has_the_code_of_the_first_operation_that_fails_and_lists_every_one(
+    failure: FailingCall, namespace: str
+) -> None:
     bound = Operation(configure_counter=ConfigureCounterRequest(counter="v", max=1))
     operations = [bound, count(delta=2), take(1), count(), count(), bring(1)]
 
-    reply = call(ApplyRequest(namespace=namespace, operations=operations, atomic=True))
+    refused = failure(ApplyRequest(namespace=namespace, operations=operations, mode=BATCH_MODE_ATOMIC))
 
-    assert kinds(reply) == ["not_applied", "error", "error", "not_applied", "error", "not_applied"]
-    assert [result.error.reason for result in reply.results if result.HasField("error")] == [
-        "COUNTER_BOUND_EXCEEDED",
-        "ITEM_NOT_FOUND",
-        "COUNTER_BOUND_EXCEEDED",
+    assert (refused.code, refused.reason) == (StatusCode.OUT_OF_RANGE, "BATCH_REFUSED")
+    assert [(index, reason) for index, reason, _ in refused.failed] == [
+        (1, "COUNTER_BOUND_EXCEEDED"),
+        (2, "ITEM_NOT_FOUND"),
+        (4, "COUNTER_BOUND_EXCEEDED"),
     ]
-    assert reply.failed_count == 3
+    assert (refused.metadata["failed_count"], refused.metadata["operation_reason"]) == ("3", "COUNTER_BOUND_EXCEEDED")
+    assert refused.message.endswith("; 3 of its 6 operations fail")
+
+
+def test_of_many_operations_that_fail_the_first_twenty_are_listed(failure: FailingCall, namespace: str) -> None:
+    refused = failure(ApplyRequest(namespace=namespace, operations=[take(1)] * 1_000, mode=BATCH_MODE_ATOMIC))
+
+    assert (refused.metadata["failed_count"], len(refused.failed)) == ("1000", 20)
+    assert refused.trailer_bytes < 8_192
+
+
+@pytest.mark.parametrize("lines", [1, 100])
+def test_the_error_of_a_batch_of_long_names_is_not_too_large_for_the_trailers(
+    failure: FailingCall, namespace: str, lines: int
+) -> None:
+    items = [f"{number:03}{'名' * 41}" for number in range(lines)]
+    reserve = Operation(reserve=ReserveRequest(lines=[StockLine(item=item, location="x" * 63) for item in items]))
+
+    refused = failure(ApplyRequest(namespace=namespace, operations=[reserve] * 20, mode=BATCH_MODE_ATOMIC))
+
+    assert 1 <= len(refused.failed) < 20
+    assert refused.metadata["failed_count"] == "20"
+    assert refused.trailer_bytes < 8_192
+
+
+def test_a_batch_without_a_mode_is_refused(failure: FailingCall, namespace: str, contents: Contents) -> None:
+    refused = failure(ApplyRequest(namespace=namespace, operations=[count()]))
+
+    assert refused.violations == {"mode": "is absent; choose BATCH_MODE_ATOMIC or BATCH_MODE_INDEPENDENT"}
+    assert contents() == {}
+
+
+def test_an_operations_error_is_a_google_rpc_status(call: Caller, failure: FailingCall, namespace: str) -> None:
+    call(SetStockRequest(namespace=namespace, item="dune", on_hand=1))
+    alone = failure(DecrementCopiesRequest(namespace=namespace, item="dune", copies=2))
+
+    reply = call(ApplyRequest(namespace=namespace, operations=[take(2)], mode=BATCH_MODE_INDEPENDENT))
+
+    error = reply.results[0].error
+    status = Status.FromString(error.SerializeToString())
+    info, precondition = ErrorInfo(), PreconditionFailure()
+    assert [detail.Unpack(each) for detail, each in zip(status.details, (info, precondition), strict=True)] == [
+        True
+    ] * 2
+    assert (status.code, status.message) == (alone.code.value[0], alone.message)
+    assert (info.reason, dict(info.metadata)) == (alone.reason, alone.metadata)
+    assert tuple((each.type, each.subject) for each in precondition.violations) == alone.preconditions
 
 
 def test_an_independent_batch_applies_what_does_not_fail(call: Caller, namespace: str) -> None:
-    reply = call(ApplyRequest(namespace=namespace, operations=[take(1), bring(2), take(3), take(2), count()]))
+    reply = call(
+        ApplyRequest(
+            namespace=namespace, operations=[take(1), bring(2), take(3), take(2), count()], mode=BATCH_MODE_INDEPENDENT
+        )
+    )
 
     assert kinds(reply) == ["error", "increment_copies", "error", "decrement_copies", "increment"]
-    assert (reply.applied, reply.failed_count, reply.revision) == (True, 2, 3)
+    assert (reply.failed_count, reply.revision) == (2, 3)
     assert call(GetStockRequest(namespace=namespace, item="dune")).stock_level.on_hand == 0
 
 
@@ -143,7 +198,9 @@ def test_an_independent_batch_applies_what_does_not_fail(call: Caller, namespace
 def test_a_repeat_gets_the_same_results_and_changes_nothing(
     call: Caller, namespace: str, contents: Contents, *, atomic: bool
 ) -> None:
-    request = ApplyRequest(namespace=namespace, request_id="r1", operations=[bring(2), take(2), count()], atomic=atomic)
+    request = ApplyRequest(
+        namespace=namespace, request_id="r1", operations=[bring(2), take(2), count()], mode=mode_of(atomic=atomic)
+    )
     first = call(request)
     before = contents()
 
@@ -151,29 +208,46 @@ def test_a_repeat_gets_the_same_results_and_changes_nothing(
 
     assert (first.replayed, again.replayed) == (False, True)
     assert kinds(again) == kinds(first)
-    assert (again.revision, again.commit_time, again.applied) == (first.revision, first.commit_time, True)
+    assert (again.revision, again.commit_time) == (first.revision, first.commit_time)
     assert again.results[1].decrement_copies.stock_level == first.results[1].decrement_copies.stock_level
     assert contents() == before
 
 
-@pytest.mark.parametrize("atomic", [False, True])
-def test_what_failed_fails_again_under_the_same_request_id(call: Caller, namespace: str, *, atomic: bool) -> None:
-    request = ApplyRequest(namespace=namespace, request_id="r1", operations=[count(), take(2)], atomic=atomic)
+def test_what_failed_fails_again_under_the_same_request_id(call: Caller, namespace: str) -> None:
+    operations = [count(), take(2)]
+    request = ApplyRequest(namespace=namespace, request_id="r1", operations=operations, mode=BATCH_MODE_INDEPENDENT)
     first = call(request)
     call(SetStockRequest(namespace=namespace, item="dune", on_hand=5))
 
     again = call(request)
 
-    assert (again.replayed, again.failed_count, again.applied) == (True, 1, not atomic)
+    assert (again.replayed, again.failed_count, again.revision) == (True, 1, 1)
     assert again.results[1] == first.results[1]
     assert call(GetStockRequest(namespace=namespace, item="dune")).stock_level.on_hand == 5
+
+
+def test_an_atomic_batch_that_was_refused_is_refused_again_under_the_same_request_id(
+    call: Caller, failure: FailingCall, namespace: str, contents: Contents
+) -> None:
+    request = ApplyRequest(namespace=namespace, request_id="r1", operations=[count(), take(2)], mode=BATCH_MODE_ATOMIC)
+    first = failure(request)
+    call(SetStockRequest(namespace=namespace, item="dune", on_hand=5))
+    before = contents()
+
+    again = failure(request)
+
+    assert (again.code, again.reason, again.metadata) == (first.code, first.reason, first.metadata)
+    assert (again.failed, again.message) == (first.failed, first.message)
+    assert contents() == before
 
 
 @pytest.mark.parametrize("change", ["fewer", "more", "order", "value", "atomic"])
 def test_a_request_id_with_other_operations_is_refused(
     call: Caller, failure: FailingCall, namespace: str, contents: Contents, change: str
 ) -> None:
-    request = ApplyRequest(namespace=namespace, request_id="r1", operations=[count("a"), count("b")])
+    request = ApplyRequest(
+        namespace=namespace, request_id="r1", operations=[count("a"), count("b")], mode=BATCH_MODE_INDEPENDENT
+    )
     call(request)
     before = contents()
     others = {
@@ -185,7 +259,7 @@ def test_a_request_id_with_other_operations_is_refused(
     }
     del request.operations[:]
     request.operations.extend(others[change])
-    request.atomic = change == "atomic"
+    request.mode = mode_of(atomic=change == "atomic")
 
     refused = failure(request)
 
@@ -198,10 +272,14 @@ def test_a_single_mutation_and_a_batch_do_not_share_a_request_id(
     call: Caller, failure: FailingCall, namespace: str, *, atomic: bool
 ) -> None:
     call(IncrementRequest(namespace=namespace, request_id="r1", counter="v"))
-    call(ApplyRequest(namespace=namespace, request_id="r2", operations=[count()], atomic=atomic))
+    call(ApplyRequest(namespace=namespace, request_id="r2", operations=[count()], mode=mode_of(atomic=atomic)))
 
     refusals = [
-        failure(ApplyRequest(namespace=namespace, request_id="r1", operations=[count(), count()], atomic=atomic)),
+        failure(
+            ApplyRequest(
+                namespace=namespace, request_id="r1", operations=[count(), count()], mode=mode_of(atomic=atomic)
+            )
+        ),
         failure(IncrementRequest(namespace=namespace, request_id="r2", counter="w")),
     ]
 
@@ -211,7 +289,7 @@ def test_a_single_mutation_and_a_batch_do_not_share_a_request_id(
 @pytest.mark.parametrize("atomic", [False, True])
 def test_a_thousand_operations_are_applied_in_order(call: Caller, namespace: str, *, atomic: bool) -> None:
     operations = [count(f"counter-{number % 7}", number) for number in range(OPERATIONS_MAX)]
-    request = ApplyRequest(namespace=namespace, request_id="r1", operations=operations, atomic=atomic)
+    request = ApplyRequest(namespace=namespace, request_id="r1", operations=operations, mode=mode_of(atomic=atomic))
 
     reply = call(request)
     again = call(request)
@@ -227,7 +305,7 @@ def test_a_thousand_operations_are_applied_in_order(call: Caller, namespace: str
 
 @pytest.mark.parametrize("atomic", [False, True])
 def test_without_a_request_id_a_large_batch_is_applied_each_time(call: Caller, namespace: str, *, atomic: bool) -> None:
-    request = ApplyRequest(namespace=namespace, operations=[count()] * OPERATIONS_MAX, atomic=atomic)
+    request = ApplyRequest(namespace=namespace, operations=[count()] * OPERATIONS_MAX, mode=mode_of(atomic=atomic))
 
     replies = [call(request) for _ in range(2)]
 
@@ -240,7 +318,9 @@ def test_without_a_request_id_a_large_batch_is_applied_each_time(call: Caller, n
 def test_more_than_a_thousand_operations_are_refused(
     failure: FailingCall, namespace: str, contents: Contents, *, atomic: bool
 ) -> None:
-    request = ApplyRequest(namespace=namespace, operations=[count()] * (OPERATIONS_MAX + 1), atomic=atomic)
+    request = ApplyRequest(
+        namespace=namespace, operations=[count()] * (OPERATIONS_MAX + 1), mode=mode_of(atomic=atomic)
+    )
 
     refused = failure(request)
 
@@ -257,7 +337,7 @@ def test_more_than_ten_thousand_lines_are_refused(
     lines = [StockLine(item=f"item-{number}") for number in range(100)]
     operations = [Operation(reserve=ReserveRequest(lines=lines))] * 100
 
-    refused = failure(ApplyRequest(namespace=namespace, operations=[*operations, count()], atomic=atomic))
+    refused = failure(ApplyRequest(namespace=namespace, operations=[*operations, count()], mode=mode_of(atomic=atomic)))
 
     assert (refused.code, refused.reason) == (StatusCode.INVALID_ARGUMENT, "BATCH_TOO_LARGE")
     assert refused.metadata == {
@@ -272,10 +352,10 @@ def test_more_than_ten_thousand_lines_are_refused(
 def test_ten_thousand_lines_are_applied(call: Caller, namespace: str) -> None:
     items = [f"item-{number}" for number in range(100)]
     stocked = [Operation(set_stock=SetStockRequest(item=item, on_hand=200)) for item in items]
-    call(ApplyRequest(namespace=namespace, operations=stocked))
+    call(ApplyRequest(namespace=namespace, operations=stocked, mode=BATCH_MODE_INDEPENDENT))
     held = Operation(reserve=ReserveRequest(lines=[StockLine(item=item) for item in items]))
 
-    reply = call(ApplyRequest(namespace=namespace, operations=[held] * 100, atomic=True))
+    reply = call(ApplyRequest(namespace=namespace, operations=[held] * 100, mode=BATCH_MODE_ATOMIC))
 
     assert reply.failed_count == 0
     assert len({result.reserve.reservation.reservation_id for result in reply.results}) == 100
@@ -287,7 +367,9 @@ def test_reservations_without_an_id_get_the_same_one_under_the_same_request_id(
     call: Caller, namespace: str, *, atomic: bool
 ) -> None:
     held = Operation(reserve=ReserveRequest(lines=[StockLine(item="dune")]))
-    request = ApplyRequest(namespace=namespace, request_id="r1", operations=[bring(5), held, held], atomic=atomic)
+    request = ApplyRequest(
+        namespace=namespace, request_id="r1", operations=[bring(5), held, held], mode=mode_of(atomic=atomic)
+    )
 
     replies = [call(request) for _ in range(2)]
 
@@ -308,7 +390,7 @@ def test_the_words_of_an_operation_go_before_those_of_the_batch(call: Caller, na
             reason="sale",
             reference="order 1",
             operations=[count(), own, half],
-            atomic=atomic,
+            mode=mode_of(atomic=atomic),
         )
     )
 
@@ -323,7 +405,7 @@ def test_the_words_of_an_operation_go_before_those_of_the_batch(call: Caller, na
 def test_an_operation_may_name_the_batchs_namespace(call: Caller, namespace: str) -> None:
     named = Operation(set_counter=SetCounterRequest(namespace=namespace, counter="v", value=3))
 
-    reply = call(ApplyRequest(namespace=namespace, operations=[named]))
+    reply = call(ApplyRequest(namespace=namespace, operations=[named], mode=BATCH_MODE_INDEPENDENT))
 
     assert reply.results[0].set_counter.counter.value == 3
 
@@ -331,7 +413,7 @@ def test_an_operation_may_name_the_batchs_namespace(call: Caller, namespace: str
 def test_an_invalid_operation_lets_nothing_be_applied(failure: FailingCall, namespace: str, contents: Contents) -> None:
     operations = [count(), take(1), count(), take(0)]
 
-    refused = failure(ApplyRequest(namespace=namespace, operations=operations))
+    refused = failure(ApplyRequest(namespace=namespace, operations=operations, mode=BATCH_MODE_INDEPENDENT))
 
     assert (refused.reason, set(refused.violations)) == ("INVALID_FIELD", {"operations[3].decrement_copies.copies"})
     assert contents() == {}
@@ -340,7 +422,7 @@ def test_an_invalid_operation_lets_nothing_be_applied(failure: FailingCall, name
 def test_a_namespace_that_is_far_too_long_is_told_in_short_with_each_operation(failure: FailingCall) -> None:
     named = Operation(set_counter=SetCounterRequest(namespace="other", counter="v", value=3))
 
-    refused = failure(ApplyRequest(namespace="é" * 70_000, operations=[named] * 30))
+    refused = failure(ApplyRequest(namespace="é" * 70_000, operations=[named] * 30, mode=BATCH_MODE_INDEPENDENT))
 
     assert (refused.reason, refused.metadata["violations"]) == ("INVALID_FIELD", "31")
     assert refused.trailer_bytes < 8_192

@@ -8,7 +8,7 @@ import redis
 from google.protobuf.message import Message
 from grpc import StatusCode
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import BatchGetCountersRequest, ConfigureCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import (
     AvailabilityLine,
@@ -21,6 +21,7 @@ from tallykeeper.v1.inventory_pb2 import (
 )
 from tallykeeper.v1.ledger_pb2 import WatchRequest
 from tallykeeper.v1.reservation_pb2 import CommitRequest, ReserveRequest, StockLine
+from tests.batches import mode_of
 from tests.calling import REQUEST_TYPES, Caller, Failure
 from tests.rpc.bad_values import (
     BAD_VALUES,
@@ -207,7 +208,9 @@ def test_levels_together_with_a_revision_are_refused(failure: FailingCall, prepa
 def test_an_operation_of_nothing_is_refused(failure: FailingCall, prepared: str) -> None:
     counted = Operation(increment=IncrementRequest(counter="visits"))
 
-    refused = failure(ApplyRequest(namespace=prepared, operations=[counted, Operation(), counted]))
+    refused = failure(
+        ApplyRequest(namespace=prepared, operations=[counted, Operation(), counted], mode=BATCH_MODE_INDEPENDENT)
+    )
 
     assert (refused.code, refused.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
     assert [path.split(".")[0] for path in refused.violations] == ["operations[1]"]
@@ -223,7 +226,7 @@ def test_an_operation_with_a_request_id_or_another_namespace_is_refused(
         Operation(increment=IncrementRequest(counter="visits", namespace="another")),
     ]
 
-    refused = failure(ApplyRequest(namespace=prepared, operations=operations, atomic=atomic))
+    refused = failure(ApplyRequest(namespace=prepared, operations=operations, mode=mode_of(atomic=atomic)))
 
     assert_invalid(refused, "operations[1].increment.request_id", "operations[2].increment.namespace")
 

@@ -45,6 +45,7 @@ def test_it_tells_what_is_available_at_a_location(
     response = check(call, stocked, AvailabilityLine(item="dune", copies=copies))
 
     assert response == CheckAvailabilityResponse(
+        revision=7,
         lines=[
             LineAvailability(
                 item="dune",
@@ -78,7 +79,7 @@ def test_of_what_does_not_exist_none_is_available(call: Caller, stocked: str, *,
     response = check(call, stocked, AvailabilityLine(item="emma", any_location=any_location))
 
     assert response == CheckAvailabilityResponse(
-        lines=[LineAvailability(item="emma", location="" if any_location else "main", requested=1)]
+        revision=7, lines=[LineAvailability(item="emma", location="" if any_location else "main", requested=1)]
     )
 
 
@@ -89,6 +90,7 @@ def test_anywhere_is_all_locations_where_copies_may_be_taken(
     response = check(call, stocked, AvailabilityLine(item="dune", copies=copies, any_location=True))
 
     assert response == CheckAvailabilityResponse(
+        revision=7,
         lines=[
             LineAvailability(
                 item="dune",

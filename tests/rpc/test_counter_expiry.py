@@ -28,7 +28,7 @@ SOON = Duration(nanos=1_000_000)
 def expired(call: Caller, namespace: str) -> str:
     """A namespace whose counter ``visits`` has expired, which had the value 7 and bounds."""
     call(SetCounterRequest(namespace=namespace, counter="visits", value=7))
-    call(ConfigureCounterRequest(namespace=namespace, counter="visits", min=5, max=9, expire_after=SOON))
+    call(ConfigureCounterRequest(namespace=namespace, counter="visits", min=5, max=9, ttl=SOON))
 
     def is_gone() -> bool:
         return bool(call(BatchGetCountersRequest(namespace=namespace, counters=["visits"])).missing)
@@ -38,7 +38,7 @@ def expired(call: Caller, namespace: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("expire_after", "milliseconds"),
+    ("ttl", "milliseconds"),
     [
         (Duration(nanos=1), 1),
         (Duration(nanos=1_000_000), 1),
@@ -48,17 +48,15 @@ def expired(call: Caller, namespace: str) -> str:
     ],
 )
 def test_the_expire_time_is_so_long_after_the_commit_rounded_up_to_a_millisecond(
-    call: Caller, namespace: str, expire_after: Duration, milliseconds: int
+    call: Caller, namespace: str, ttl: Duration, milliseconds: int
 ) -> None:
-    reply = call(ConfigureCounterRequest(namespace=namespace, counter="visits", expire_after=expire_after))
+    reply = call(ConfigureCounterRequest(namespace=namespace, counter="visits", ttl=ttl))
 
     assert reply.counter.expire_time.ToMilliseconds() - reply.commit_time.ToMilliseconds() == milliseconds
 
 
 def test_later_changes_do_not_prolong_it(call: Caller, namespace: str) -> None:
-    configured = call(
-        ConfigureCounterRequest(namespace=namespace, counter="visits", expire_after=Duration(seconds=600))
-    )
+    configured = call(ConfigureCounterRequest(namespace=namespace, counter="visits", ttl=Duration(seconds=600)))
 
     incremented = call(IncrementRequest(namespace=namespace, counter="visits"))
     was_set = call(SetCounterRequest(namespace=namespace, counter="visits", value=9))
@@ -72,16 +70,16 @@ def test_later_changes_do_not_prolong_it(call: Caller, namespace: str) -> None:
 
 
 def test_it_is_prolonged_by_configuring_it_again(call: Caller, namespace: str) -> None:
-    call(ConfigureCounterRequest(namespace=namespace, counter="visits", expire_after=Duration(seconds=60)))
+    call(ConfigureCounterRequest(namespace=namespace, counter="visits", ttl=Duration(seconds=60)))
 
-    again = call(ConfigureCounterRequest(namespace=namespace, counter="visits", expire_after=Duration(seconds=600)))
+    again = call(ConfigureCounterRequest(namespace=namespace, counter="visits", ttl=Duration(seconds=600)))
 
     assert again.counter.expire_time.ToMilliseconds() - again.commit_time.ToMilliseconds() == 600_000
 
 
 def test_clearing_it_makes_the_counter_stay(call: Caller, namespace: str, raw_store: redis.Redis) -> None:
-    call(ConfigureCounterRequest(namespace=namespace, counter="visits", expire_after=Duration(seconds=60)))
-    mask = FieldMask(paths=["expire_after"])
+    call(ConfigureCounterRequest(namespace=namespace, counter="visits", ttl=Duration(seconds=60)))
+    mask = FieldMask(paths=["ttl"])
 
     reply = call(ConfigureCounterRequest(namespace=namespace, counter="visits", update_mask=mask))
 
@@ -122,7 +120,7 @@ def test_an_expired_counter_counts_as_zero_where_a_value_is_expected(call: Calle
 
 
 def test_a_deleted_counter_comes_back_without_its_expiry(call: Caller, namespace: str) -> None:
-    call(ConfigureCounterRequest(namespace=namespace, counter="visits", expire_after=Duration(seconds=60)))
+    call(ConfigureCounterRequest(namespace=namespace, counter="visits", ttl=Duration(seconds=60)))
 
     deleted = call(DeleteCounterRequest(namespace=namespace, counter="visits"))
     created = call(IncrementRequest(namespace=namespace, counter="visits"))

@@ -20,7 +20,16 @@ from tallykeeper.v1.inventory_pb2 import (
     SetStockRequest,
     StockKey,
 )
-from tallykeeper.v1.ledger_pb2 import Entry, ListEntriesRequest, VerifyNamespaceRequest, WatchRequest
+from tallykeeper.v1.ledger_pb2 import (
+    DIFFERENCE_KIND_COUNTER,
+    DIFFERENCE_KIND_DAMAGED_ENTRY,
+    DIFFERENCE_KIND_LEDGER,
+    DIFFERENCE_KIND_RESERVATION,
+    DIFFERENCE_KIND_STOCK,
+    Entry,
+    ListEntriesRequest,
+    WatchRequest,
+)
 from tallykeeper.v1.namespace_pb2 import GetNamespaceRequest
 from tallykeeper.v1.reservation_pb2 import (
     GetReservationRequest,
@@ -149,10 +158,10 @@ def test_readers_pass_over_a_damaged_entry_with_a_mark(call: Caller, damaged: st
 
 
 def test_the_audit_tells_of_a_damaged_entry(call: Caller, damaged: str) -> None:
-    report = call(VerifyNamespaceRequest(namespace=damaged))
+    report = call.verify(damaged)
 
     assert not report.clean
-    found = [each for each in report.differences if each.kind == "damaged_entry"]
+    found = [each for each in report.differences if each.kind == DIFFERENCE_KIND_DAMAGED_ENTRY]
     assert [(each.name, each.revision) for each in found] == [(f"0-{DAMAGED}", DAMAGED)]
     (mark,) = (entry for entry in listed(call, damaged) if entry.damage)
     assert found[0].actual == mark.damage
@@ -184,9 +193,9 @@ def test_what_can_be_read_of_a_damaged_entry_is_there(call: Caller, namespace: s
     (mark,) = (entry for entry in listed(call, namespace) if entry.damage)
 
     assert not mark.HasField("commit_time")
-    assert (mark.lines[0].counter, mark.lines[0].counter_after.value) == ("visits", DAMAGED)
-    report = call(VerifyNamespaceRequest(namespace=namespace))
-    assert {each.kind for each in report.differences} == {"damaged_entry"}
+    assert (mark.lines[0].counter.counter, mark.lines[0].counter.after.value) == ("visits", DAMAGED)
+    report = call.verify(namespace)
+    assert {each.kind for each in report.differences} == {DIFFERENCE_KIND_DAMAGED_ENTRY}
 
 
 def test_a_damaged_entry_passes_filters_because_it_may_be_about_anything(
@@ -216,8 +225,8 @@ def test_a_gap_has_a_mark(call: Caller, namespace: str, raw_store: redis.Redis, 
     for after in range(REVISIONS):
         expected = [entry for entry in entries if entry.revision > after]
         assert watched(call, WatchRequest(namespace=namespace, after_revision=after), REVISIONS) == expected
-    report = call(VerifyNamespaceRequest(namespace=namespace))
-    assert "ledger" in {each.kind for each in report.differences}
+    report = call.verify(namespace)
+    assert DIFFERENCE_KIND_LEDGER in {each.kind for each in report.differences}
 
 
 def test_a_watch_goes_on_over_a_gap_that_comes(call: Caller, namespace: str, raw_store: redis.Redis) -> None:
@@ -239,7 +248,7 @@ def test_revisions_that_were_trimmed_are_no_gap(call: Caller, namespace: str, ra
     raw_store.xtrim(f"tk:{{{namespace}}}:ledger", minid="0-4", approximate=False)
 
     assert [entry.revision for entry in listed(call, namespace)] == [4, 5, 6]
-    assert call(VerifyNamespaceRequest(namespace=namespace)).clean
+    assert call.verify(namespace).clean
     with pytest.raises(Failure) as raised:
         watched(call, WatchRequest(namespace=namespace, after_revision=1), REVISIONS)
     assert (raised.value.reason, raised.value.metadata["oldest"]) == ("REVISION_TRIMMED", "4")
@@ -249,13 +258,13 @@ def test_a_stream_entry_that_no_script_wrote_is_told(call: Caller, namespace: st
     write(call, namespace)
     cast("Any", raw_store).execute_command("XADD", f"tk:{{{namespace}}}:ledger", "5000-1", "by", "hand")
 
-    report = call(VerifyNamespaceRequest(namespace=namespace))
+    report = call.verify(namespace)
 
-    assert [(each.kind, each.name) for each in report.differences] == [("damaged_entry", "5000-1")]
+    assert [(each.kind, each.name) for each in report.differences] == [(DIFFERENCE_KIND_DAMAGED_ENTRY, "5000-1")]
     revisions = list(range(1, REVISIONS + 1))
     assert [entry.revision for entry in listed(call, namespace)] == revisions
     assert [entry.revision for entry in listed(call, namespace, newest_first=True)] == revisions[::-1]
-    assert call(GetNamespaceRequest(namespace=namespace)).oldest_revision == 1
+    assert call(GetNamespaceRequest(namespace=namespace)).namespace.oldest_revision == 1
     with call.stream(WatchRequest(namespace=namespace, after_revision=0)) as responses:
         assert [entry.revision for entry in next(responses).entries] == revisions
 
@@ -352,10 +361,14 @@ def test_who_asks_for_a_damaged_level_is_told_which_it_is(
 
 
 def test_the_audit_and_a_watch_tell_of_damaged_levels(call: Caller, damaged_levels: str) -> None:
-    report = call(VerifyNamespaceRequest(namespace=damaged_levels))
+    report = call.verify(damaged_levels)
 
     told = {(each.kind, each.name, each.location) for each in report.differences if "damaged" in each.actual}
-    assert told == {("counter", "bad", ""), ("stock", "bad", "main"), ("reservation", "bad", "")}
+    assert told == {
+        (DIFFERENCE_KIND_COUNTER, "bad", ""),
+        (DIFFERENCE_KIND_STOCK, "bad", "main"),
+        (DIFFERENCE_KIND_RESERVATION, "bad", ""),
+    }
     with call.stream(WatchRequest(namespace=damaged_levels, include_levels=True)) as responses:
         first = next(responses)
     assert [counter.counter for counter in first.counters if counter.damage] == ["bad"]

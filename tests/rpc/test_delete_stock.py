@@ -29,7 +29,7 @@ def test_it_returns_the_level_as_it_was(call: Caller, namespace: str) -> None:
 
 
 def test_a_deleted_level_is_nowhere(call: Caller, failure: FailingCall, namespace: str) -> None:
-    call(SetStockRequest(namespace=namespace, item="dune"))
+    call(SetStockRequest(namespace=namespace, item="dune", on_hand=0))
     call(DeleteStockRequest(namespace=namespace, item="dune"))
 
     reads = (GetStockRequest(namespace=namespace, item="dune"), GetItemRequest(namespace=namespace, item="dune"))
@@ -48,7 +48,7 @@ def test_a_level_made_anew_has_nothing_configured(call: Caller, namespace: str) 
 
 
 def test_other_locations_stay(call: Caller, namespace: str) -> None:
-    call(SetStockRequest(namespace=namespace, item="dune"))
+    call(SetStockRequest(namespace=namespace, item="dune", on_hand=0))
     call(SetStockRequest(namespace=namespace, item="dune", location="annex", on_hand=3))
 
     call(DeleteStockRequest(namespace=namespace, item="dune"))

@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, ApplyResponse
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_ATOMIC, ApplyRequest
 from tallykeeper.v1.counter_pb2 import (
     Counter,
     DeleteCounterRequest,
@@ -24,7 +24,6 @@ from tallykeeper.v1.inventory_pb2 import (
 )
 from tallykeeper.v1.ledger_pb2 import (
     Entry,
-    EntryLine,
     EntryReservation,
     ListEntriesRequest,
     OperationKind,
@@ -39,6 +38,7 @@ from tallykeeper.v1.reservation_pb2 import (
     StockLine,
 )
 from tests.calling import Caller
+from tests.entries import counter_line, stock_line
 from tests.rpc.conftest import FailingCall
 from tests.rpc.valid_requests import MUTATION_TYPES, valid_requests
 
@@ -79,9 +79,7 @@ def test_a_counter_is_shown_as_it_was_left(call: Caller, namespace: str) -> None
 
     call(SetCounterRequest(namespace=namespace, counter="visits", value=-2))
 
-    assert list(last_entry(call, namespace).lines) == [
-        EntryLine(counter="visits", change=-5, counter_after=Counter(counter="visits", value=-2))
-    ]
+    assert list(last_entry(call, namespace).lines) == [counter_line("visits", -5, Counter(counter="visits", value=-2))]
 
 
 def test_a_counter_that_was_deleted_is_not_shown(call: Caller, namespace: str) -> None:
@@ -89,7 +87,7 @@ def test_a_counter_that_was_deleted_is_not_shown(call: Caller, namespace: str) -
 
     call(DeleteCounterRequest(namespace=namespace, counter="visits"))
 
-    assert list(last_entry(call, namespace).lines) == [EntryLine(counter="visits", change=-4)]
+    assert list(last_entry(call, namespace).lines) == [counter_line("visits", -4)]
 
 
 def test_a_change_may_be_twice_as_far_from_zero_as_other_numbers(call: Caller, namespace: str) -> None:
@@ -97,7 +95,7 @@ def test_a_change_may_be_twice_as_far_from_zero_as_other_numbers(call: Caller, n
 
     call(SetCounterRequest(namespace=namespace, counter="big", value=-MAX))
 
-    assert last_entry(call, namespace).lines[0].change == -2 * MAX
+    assert last_entry(call, namespace).lines[0].counter.value_change == -2 * MAX
 
 
 def test_a_stock_level_is_shown_as_it_was_left(call: Caller, namespace: str) -> None:
@@ -106,16 +104,16 @@ def test_a_stock_level_is_shown_as_it_was_left(call: Caller, namespace: str) -> 
     call(DecrementCopiesRequest(namespace=namespace, item="dune", copies=2))
 
     assert list(last_entry(call, namespace).lines) == [
-        EntryLine(item="dune", location="main", change=-2, stock_after=level(on_hand=3, available=3))
+        stock_line("dune", on_hand_change=-2, after=level(on_hand=3, available=3))
     ]
 
 
 def test_a_stock_level_that_was_deleted_is_not_shown(call: Caller, namespace: str) -> None:
-    call(SetStockRequest(namespace=namespace, item="dune"))
+    call(SetStockRequest(namespace=namespace, item="dune", on_hand=0))
 
     call(DeleteStockRequest(namespace=namespace, item="dune"))
 
-    assert list(last_entry(call, namespace).lines) == [EntryLine(item="dune", location="main")]
+    assert list(last_entry(call, namespace).lines) == [stock_line("dune")]
 
 
 def test_what_named_a_level_and_left_it_unchanged_has_a_line(call: Caller, namespace: str) -> None:
@@ -123,9 +121,7 @@ def test_what_named_a_level_and_left_it_unchanged_has_a_line(call: Caller, names
 
     call(SetStockRequest(namespace=namespace, item="dune", on_hand=5))
 
-    assert list(last_entry(call, namespace).lines) == [
-        EntryLine(item="dune", location="main", stock_after=level(on_hand=5, available=5))
-    ]
+    assert list(last_entry(call, namespace).lines) == [stock_line("dune", after=level(on_hand=5, available=5))]
 
 
 def test_a_move_has_a_line_for_each_end(call: Caller, namespace: str) -> None:
@@ -134,8 +130,8 @@ def test_a_move_has_a_line_for_each_end(call: Caller, namespace: str) -> None:
     call(MoveCopiesRequest(namespace=namespace, item="dune", to_location="annex", copies=2))
 
     assert list(last_entry(call, namespace).lines) == [
-        EntryLine(item="dune", location="main", change=-2, stock_after=level(on_hand=3, available=3)),
-        EntryLine(item="dune", location="annex", change=2, stock_after=level(location="annex", on_hand=2, available=2)),
+        stock_line("dune", on_hand_change=-2, after=level(on_hand=3, available=3)),
+        stock_line("dune", "annex", on_hand_change=2, after=level(location="annex", on_hand=2, available=2)),
     ]
 
 
@@ -159,15 +155,12 @@ def test_a_reserve_has_a_line_for_each_level(call: Caller, namespace: str, held:
 
     assert entry.reservation == held
     assert list(entry.lines) == [
-        EntryLine(
-            item="emma",
-            location="main",
+        stock_line(
+            "emma",
             reserved_change=3,
-            stock_after=level("emma", on_hand=5, reserved=3, available=2),
+            after=level("emma", on_hand=5, reserved=3, available=2),
         ),
-        EntryLine(
-            item="dune", location="main", reserved_change=1, stock_after=level(on_hand=5, reserved=1, available=4)
-        ),
+        stock_line("dune", reserved_change=1, after=level(on_hand=5, reserved=1, available=4)),
     ]
 
 
@@ -180,14 +173,13 @@ def test_a_commit_has_what_was_taken_and_what_was_given_back(
     held.state = ReservationState.RESERVATION_STATE_COMMITTED
     assert entry.reservation == held
     assert list(entry.lines) == [
-        EntryLine(
-            item="emma",
-            location="main",
-            change=-2,
+        stock_line(
+            "emma",
+            on_hand_change=-2,
             reserved_change=-3,
-            stock_after=level("emma", on_hand=3, available=3),
+            after=level("emma", on_hand=3, available=3),
         ),
-        EntryLine(item="dune", location="main", reserved_change=-1, stock_after=level(on_hand=5, available=5)),
+        stock_line("dune", reserved_change=-1, after=level(on_hand=5, available=5)),
     ]
 
 
@@ -197,7 +189,7 @@ def test_a_release_has_what_was_given_back(call: Caller, namespace: str, held: E
 
     held.state = ReservationState.RESERVATION_STATE_RELEASED
     assert entry.reservation == held
-    assert [(line.item, line.change, line.reserved_change) for line in entry.lines] == [
+    assert [(line.stock.item, line.stock.on_hand_change, line.stock.reserved_change) for line in entry.lines] == [
         ("emma", 0, -3),
         ("dune", 0, -1),
     ]
@@ -209,7 +201,7 @@ def test_an_extension_has_the_new_end(call: Caller, namespace: str, held: EntryR
 
     held.expire_time.CopyFrom(reply.reservation.expire_time)
     assert entry.reservation == held
-    assert {(line.change, line.reserved_change) for line in entry.lines} <= {(0, 0)}
+    assert {(line.stock.on_hand_change, line.stock.reserved_change) for line in entry.lines} <= {(0, 0)}
 
 
 @pytest.mark.parametrize(
@@ -235,7 +227,7 @@ def test_a_threshold_is_crossed_only_when_it_was_not_before(
 
     call(SetStockRequest(namespace=namespace, item="dune", on_hand=after))
 
-    assert list(last_entry(call, namespace).lines[0].crossings) == crossings
+    assert list(last_entry(call, namespace).lines[0].stock.crossings) == crossings
 
 
 @pytest.mark.parametrize(
@@ -258,7 +250,7 @@ def test_a_configuration_can_cross(
 
     call(request)
 
-    assert list(last_entry(call, namespace).lines[0].crossings) == crossings
+    assert list(last_entry(call, namespace).lines[0].stock.crossings) == crossings
 
 
 def test_a_level_that_is_new_or_deleted_crosses_nothing(call: Caller, namespace: str) -> None:
@@ -267,7 +259,7 @@ def test_a_level_that_is_new_or_deleted_crosses_nothing(call: Caller, namespace:
     call(IncrementCopiesRequest(namespace=namespace, item="dune"))
 
     entries = call(ListEntriesRequest(namespace=namespace)).entries
-    assert [list(entry.lines[0].crossings) for entry in entries] == [[], [], []]
+    assert [list(entry.lines[0].stock.crossings) for entry in entries] == [[], [], []]
 
 
 def test_to_reserve_and_to_release_cross_as_to_take_and_to_bring_do(call: Caller, namespace: str) -> None:
@@ -277,8 +269,8 @@ def test_to_reserve_and_to_release_cross_as_to_take_and_to_bring_do(call: Caller
     call(ReleaseRequest(namespace=namespace, reservation_id="basket"))
     released = last_entry(call, namespace)
 
-    assert list(reserved.lines[0].crossings) == [OUT]
-    assert list(released.lines[0].crossings) == [BACK]
+    assert list(reserved.lines[0].stock.crossings) == [OUT]
+    assert list(released.lines[0].stock.crossings) == [BACK]
 
 
 def test_a_commit_of_everything_crosses_nothing(call: Caller, namespace: str) -> None:
@@ -287,7 +279,7 @@ def test_a_commit_of_everything_crosses_nothing(call: Caller, namespace: str) ->
 
     call(CommitRequest(namespace=namespace, reservation_id="basket"))
 
-    assert list(last_entry(call, namespace).lines[0].crossings) == []
+    assert list(last_entry(call, namespace).lines[0].stock.crossings) == []
 
 
 def test_a_refusal_and_a_replay_have_no_entry(call: Caller, failure: FailingCall, namespace: str) -> None:
@@ -295,10 +287,10 @@ def test_a_refusal_and_a_replay_have_no_entry(call: Caller, failure: FailingCall
     for _ in range(2):
         call(request)
     failure(DeleteStockRequest(namespace=namespace, item="dune"))
-    refused: ApplyResponse = call(
+    refused = failure(
         ApplyRequest(
             namespace=namespace,
-            atomic=True,
+            mode=BATCH_MODE_ATOMIC,
             operations=[
                 {"increment": IncrementRequest(counter="v")},
                 {"delete_stock": DeleteStockRequest(item="dune")},
@@ -306,5 +298,5 @@ def test_a_refusal_and_a_replay_have_no_entry(call: Caller, failure: FailingCall
         )
     )
 
-    assert refused.failed_count == 1
+    assert refused.reason == "BATCH_REFUSED"
     assert [entry.revision for entry in call(ListEntriesRequest(namespace=namespace)).entries] == [1]

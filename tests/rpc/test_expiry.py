@@ -20,7 +20,6 @@ from tallykeeper.v1.inventory_pb2 import (
 )
 from tallykeeper.v1.ledger_pb2 import (
     Entry,
-    EntryLine,
     EntryReservation,
     ListEntriesRequest,
     OperationKind,
@@ -38,6 +37,7 @@ from tallykeeper.v1.reservation_pb2 import (
     StockLine,
 )
 from tests.calling import Caller, Failure
+from tests.entries import stock_line
 from tests.rpc.conftest import FailingCall
 from tests.serving import wait_until
 from tests.times import await_time
@@ -176,12 +176,11 @@ def test_its_end_is_an_entry_of_the_ledger(call: Caller, namespace: str, due: Re
         commit_time=entry.commit_time,
         operation=EXPIRE,
         lines=[
-            EntryLine(
-                item="dune",
-                location="main",
+            stock_line(
+                "dune",
                 reserved_change=-5,
                 crossings=[ThresholdCrossing.THRESHOLD_CROSSING_BACK_IN_STOCK],
-                stock_after=level,
+                after=level,
             )
         ],
         reservation=EntryReservation(reservation_id="basket", state=EXPIRED, holder="kim", expire_time=due.expire_time),

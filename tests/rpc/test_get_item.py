@@ -23,6 +23,7 @@ def test_it_adds_up_the_levels_in_the_order_of_their_locations(call: Caller, nam
     call(ConfigureStockRequest(namespace=namespace, item="dune", location="annex", safety_stock=4))
 
     assert call(GetItemRequest(namespace=namespace, item="dune")) == GetItemResponse(
+        revision=5,
         stock_levels=[
             StockLevel(item="dune", location="Zoo", on_hand=2, available=2),
             StockLevel(item="dune", location="annex", on_hand=3, safety_stock=4, available=-1),

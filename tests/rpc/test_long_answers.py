@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from tallykeeper.v1 import batch_pb2, inventory_pb2, ledger_pb2
+from tallykeeper.v1 import batch_pb2, inventory_pb2
 from tallykeeper.v1.inventory_pb2 import ListStockRequest, ListStockResponse
 from tallykeeper_server.domain.errors import DeadlineExceededError, OverloadedError
 from tallykeeper_server.metrics.recorders import Gauge
@@ -20,7 +20,6 @@ LIST_STOCK, DECREMENT_COPIES = (
     for name in ("ListStock", "DecrementCopies")
 )
 APPLY = batch_pb2.DESCRIPTOR.services_by_name["BatchService"].methods_by_name["Apply"]
-VERIFY = ledger_pb2.DESCRIPTOR.services_by_name["LedgerService"].methods_by_name["VerifyNamespace"]
 
 
 class Listing:
@@ -88,7 +87,7 @@ async def test_a_caller_who_leaves_takes_no_turn_along() -> None:
     listing.gate.set()
 
 
-@pytest.mark.parametrize("method", [APPLY, VERIFY, DECREMENT_COPIES])
+@pytest.mark.parametrize("method", [APPLY, DECREMENT_COPIES])
 async def test_changes_and_what_may_take_minutes_take_no_turns(method: MethodDescriptor) -> None:
     listing = Listing(method)
 
@@ -98,7 +97,7 @@ async def test_changes_and_what_may_take_minutes_take_no_turns(method: MethodDes
     listing.gate.set()
 
 
-@pytest.mark.parametrize("method", [LIST_STOCK, APPLY, VERIFY])
+@pytest.mark.parametrize("method", [LIST_STOCK, APPLY])
 async def test_where_callers_have_too_much_to_read_nothing_more_is_begun_until_they_have(
     method: MethodDescriptor,
 ) -> None:

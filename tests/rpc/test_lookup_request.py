@@ -2,7 +2,7 @@
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_ATOMIC, BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import DeleteCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest
 from tallykeeper.v1.ledger_pb2 import LookupRequestRequest, LookupRequestResponse, RequestOutcome
@@ -22,7 +22,7 @@ def look_up(call: Caller, namespace: str) -> LookupRequestResponse:
 def test_an_id_that_never_came_is_unknown(call: Caller, namespace: str) -> None:
     call(IncrementRequest(namespace=namespace, request_id="r11", counter="v"))
 
-    assert look_up(call, namespace) == LookupRequestResponse(outcome=RequestOutcome.REQUEST_OUTCOME_UNKNOWN)
+    assert look_up(call, namespace) == LookupRequestResponse(outcome=RequestOutcome.REQUEST_OUTCOME_UNKNOWN, revision=1)
 
 
 def test_an_id_of_another_namespace_is_unknown(call: Caller, namespace: str) -> None:
@@ -43,7 +43,8 @@ def test_a_mutation_was_applied(call: Caller, namespace: str) -> None:
 
     assert look_up(call, namespace) == LookupRequestResponse(
         outcome=RequestOutcome.REQUEST_OUTCOME_APPLIED,
-        revision=reply.revision,
+        applied_revision=reply.revision,
+        revision=2,
         commit_time=reply.commit_time,
         applied_count=1,
     )
@@ -64,19 +65,24 @@ def test_a_mutation_was_refused(call: Caller, failure: FailingCall, namespace: s
 
 
 def test_a_batch_was_applied(call: Caller, namespace: str) -> None:
-    reply = call(ApplyRequest(namespace=namespace, request_id="r1", operations=[COUNTED] * 3, atomic=True))
+    reply = call(ApplyRequest(namespace=namespace, request_id="r1", operations=[COUNTED] * 3, mode=BATCH_MODE_ATOMIC))
 
     assert look_up(call, namespace) == LookupRequestResponse(
-        outcome=RequestOutcome.REQUEST_OUTCOME_APPLIED, revision=3, commit_time=reply.commit_time, applied_count=3
+        outcome=RequestOutcome.REQUEST_OUTCOME_APPLIED,
+        applied_revision=3,
+        revision=3,
+        commit_time=reply.commit_time,
+        applied_count=3,
     )
 
 
 def test_a_batch_of_several_steps_was_applied(call: Caller, namespace: str) -> None:
     operations = [*[COUNTED] * 999, REFUSED]
-    reply = call(ApplyRequest(namespace=namespace, request_id="r1", operations=operations))
+    reply = call(ApplyRequest(namespace=namespace, request_id="r1", operations=operations, mode=BATCH_MODE_INDEPENDENT))
 
     assert look_up(call, namespace) == LookupRequestResponse(
         outcome=RequestOutcome.REQUEST_OUTCOME_APPLIED,
+        applied_revision=999,
         revision=999,
         commit_time=reply.commit_time,
         refusal_reason="ITEM_NOT_FOUND",
@@ -85,21 +91,25 @@ def test_a_batch_of_several_steps_was_applied(call: Caller, namespace: str) -> N
     )
 
 
-def test_an_atomic_batch_was_refused(call: Caller, namespace: str) -> None:
+def test_an_atomic_batch_was_refused(call: Caller, failure: FailingCall, namespace: str) -> None:
     gone = Operation(delete_counter=DeleteCounterRequest(counter="w"))
     operations = [COUNTED, REFUSED, gone, COUNTED]
-    reply = call(ApplyRequest(namespace=namespace, request_id="r1", operations=operations, atomic=True))
+    failure(ApplyRequest(namespace=namespace, request_id="r1", operations=operations, mode=BATCH_MODE_ATOMIC))
 
-    assert look_up(call, namespace) == LookupRequestResponse(
+    found = look_up(call, namespace)
+
+    assert found == LookupRequestResponse(
         outcome=RequestOutcome.REQUEST_OUTCOME_REFUSED,
-        commit_time=reply.commit_time,
+        commit_time=found.commit_time,
         refusal_reason="ITEM_NOT_FOUND",
         refused_count=2,
     )
 
 
 def test_an_independent_batch_in_which_everything_failed_was_refused(call: Caller, namespace: str) -> None:
-    reply = call(ApplyRequest(namespace=namespace, request_id="r1", operations=[REFUSED] * 2))
+    reply = call(
+        ApplyRequest(namespace=namespace, request_id="r1", operations=[REFUSED] * 2, mode=BATCH_MODE_INDEPENDENT)
+    )
 
     assert look_up(call, namespace) == LookupRequestResponse(
         outcome=RequestOutcome.REQUEST_OUTCOME_REFUSED,

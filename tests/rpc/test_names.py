@@ -31,8 +31,7 @@ NAMES = [
     "}:{",
     "{",
     "tk:{other}:revision",
-    " ",
-    " a  b ",
+    "a  b",
     '"quoted"',
     "it's",
     "back\\slash",
@@ -49,7 +48,8 @@ NAMES = [
     "ünï",
     "名前",
     "😀",
-    "\u00a0",
+    "a\u00a0b",
+    "\u200b",
     "\u202eabc",
     "n" * 128,
     "é" * 64,
@@ -87,11 +87,38 @@ def test_an_item_may_have_any_name(call: Caller, failure: FailingCall, namespace
 
 
 def test_names_that_differ_in_any_byte_are_apart(call: Caller, namespace: str) -> None:
-    names = ["a", "A", "a ", " a", "é", "e\u0301"]
+    names = ["a", "A", "a b", "a  b", "é", "e", "\u0431", "b"]
 
     values = [call(IncrementRequest(namespace=namespace, counter=name)).counter.value for name in names]
 
     assert values == [1] * len(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "flaw"),
+    [
+        ("cafe\u0301", "'cafe\\u0301' is not in Unicode NFC; send 'caf\u00e9'"),
+        ("\u212b", "'\\u212b' is not in Unicode NFC; send '\u00c5'"),
+        (" dune", "' dune' begins or ends with white space; send it without"),
+        ("dune\u00a0", "'dune\\xa0' begins or ends with white space; send it without"),
+    ],
+)
+def test_a_name_that_another_looks_like_is_refused_with_the_form_to_send(
+    failure: FailingCall, namespace: str, name: str, flaw: str
+) -> None:
+    request = IncrementRequest(namespace=namespace, counter=name, request_id="once")
+
+    assert failure(request).violations == {"counter": flaw}
+    assert failure(IncrementCopiesRequest(namespace=namespace, item=name)).violations == {"item": flaw}
+
+
+def test_a_prefix_may_end_with_white_space(call: Caller, namespace: str) -> None:
+    for name in ("dune messiah", "dunes"):
+        call(IncrementRequest(namespace=namespace, counter=name))
+
+    listed = call(ListCountersRequest(namespace=namespace, prefix="dune ")).counters
+
+    assert [counter.counter for counter in listed] == ["dune messiah"]
 
 
 def test_a_counter_and_an_item_of_one_name_are_apart(call: Caller, namespace: str) -> None:

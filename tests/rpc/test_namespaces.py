@@ -8,8 +8,8 @@ from tallykeeper.v1.inventory_pb2 import DeleteStockRequest, SetStockRequest
 from tallykeeper.v1.namespace_pb2 import (
     DURABILITY_FSYNC,
     GetNamespaceRequest,
-    GetNamespaceResponse,
     ListNamespacesRequest,
+    Namespace,
 )
 from tallykeeper.v1.reservation_pb2 import ReleaseRequest, ReserveRequest, StockLine
 from tests.calling import Caller
@@ -22,7 +22,7 @@ def names(call: Caller, request: ListNamespacesRequest) -> list[str]:
     found: list[str] = []
     for page in call.pages(request):
         assert len(page.namespaces) <= (request.page_size or 100)
-        found += page.namespaces
+        found += [each.namespace for each in page.namespaces]
     return found
 
 
@@ -62,7 +62,7 @@ def test_one_that_was_only_looked_at_is_not_listed(call: Caller, namespace: str)
 
 
 def test_a_namespace_that_was_never_changed_holds_nothing(call: Caller, namespace: str) -> None:
-    assert call(GetNamespaceRequest(namespace=namespace)) == GetNamespaceResponse(
+    assert call(GetNamespaceRequest(namespace=namespace)).namespace == Namespace(
         namespace=namespace,
         oldest_revision=1,
         request_retention=Duration(seconds=DAY_SECONDS),
@@ -78,18 +78,19 @@ def test_it_counts_what_there_is(call: Caller, namespace: str) -> None:
         call(IncrementRequest(namespace=namespace, counter=counter))
     for location in ("main", "annex"):
         call(SetStockRequest(namespace=namespace, item="dune", location=location, on_hand=5))
-    call(SetStockRequest(namespace=namespace, item="emma"))
+    call(SetStockRequest(namespace=namespace, item="emma", on_hand=0))
     for reservation_id in ("x", "y", "z"):
         call(ReserveRequest(namespace=namespace, reservation_id=reservation_id, lines=[StockLine(item="dune")]))
     call(DeleteCounterRequest(namespace=namespace, counter="b"))
     call(DeleteStockRequest(namespace=namespace, item="emma"))
     call(ReleaseRequest(namespace=namespace, reservation_id="y"))
 
-    found = call(GetNamespaceRequest(namespace=namespace))
+    found = call(GetNamespaceRequest(namespace=namespace)).namespace
 
+    assert list(call(ListNamespacesRequest(prefix=namespace)).namespaces) == [found]
     assert (found.revision, found.oldest_revision) == (12, 1)
     assert (found.counter_count, found.stock_level_count, found.active_reservation_count) == (2, 2, 2)
 
 
 def test_an_empty_name_means_the_default(call: Caller) -> None:
-    assert call(GetNamespaceRequest()).namespace == "default"
+    assert call(GetNamespaceRequest()).namespace.namespace == "default"

@@ -1,22 +1,29 @@
 """Page tokens: good for the listing that gave them, and for no other."""
 
 import base64
+from contextlib import closing
 from typing import Any
 
 import pytest
+import redis
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest, ListCountersRequest
 from tallykeeper.v1.inventory_pb2 import DeleteStockRequest, IncrementCopiesRequest, ListStockRequest, SetStockRequest
 from tallykeeper.v1.ledger_pb2 import ListEntriesRequest, OperationKind
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
 from tallykeeper.v1.reservation_pb2 import ListReservationsRequest, ReservationState, ReserveRequest, StockLine
-from tallykeeper_server.rpc import pages
+from tallykeeper_server.rpc.pages import PageTokens
+from tallykeeper_server.settings import Settings
+from tallykeeper_server.store import keys
 from tests.calling import REQUEST_TYPES, Caller, Failure
 from tests.rpc.bad_values import set_field
 from tests.rpc.conftest import FailingCall
+from tests.serving import ThreadedServer
 
 GARBAGE = ["x", "abcd", "!!!!", "名", " ", "\n", "AAAAAAAAAAAAAAAA", "=" * 8, "a" * 10_000]
 OTHER_FILTERS: dict[type[Message], dict[str, object]] = {
@@ -144,14 +151,90 @@ def test_a_token_that_was_changed_is_refused(
 @pytest.mark.parametrize(
     ("listing_type", "place"), [(each, place) for each, places in NO_PLACES.items() for place in places]
 )
-def test_a_token_that_someone_else_sealed_is_refused(
-    failure: FailingCall, listed: str, monkeypatch: pytest.MonkeyPatch, listing_type: type[Message], place: str
+def test_a_place_that_this_server_does_not_understand_is_refused(
+    call: Caller, listed: str, monkeypatch: pytest.MonkeyPatch, listing_type: type[Message], place: str
 ) -> None:
-    monkeypatch.setattr(pages, "_seal", lambda *_: b"anything")  # as if they had worked it out, which is not hard
+    sealed = PageTokens.seal
+
+    async def seal(tokens: PageTokens, _: str, *listing: str, deadline: float) -> str:
+        return await sealed(tokens, place, *listing, deadline=deadline)
+
     request = listing(listing_type, listed)
-    request.page_token = base64.urlsafe_b64encode(b"anything" + place.encode()).decode()
+    with monkeypatch.context() as patch:
+        patch.setattr(PageTokens, "seal", seal)  # as a server of another version might
+        request.page_token = token_of(call, listing_type, listed)
+
+    with pytest.raises(Failure) as raised:
+        call(request)
+    assert_token_refused(raised.value)
+
+
+@pytest.mark.parametrize("listing_type", LISTINGS)
+def test_a_token_tells_nothing_of_what_is_in_it(call: Caller, listed: str, listing_type: type[Message]) -> None:
+    raw = base64.urlsafe_b64decode(token_of(call, listing_type, listed))
+
+    assert not [text for text in (b"a1", b"main", b"ACTIVE", listed.encode()) if text in raw]
+
+
+@pytest.mark.parametrize("listing_type", LISTINGS)
+def test_a_token_that_a_key_of_ones_own_sealed_is_refused(
+    failure: FailingCall, listed: str, listing_type: type[Message]
+) -> None:
+    request = listing(listing_type, listed)
+    request.page_token = base64.urlsafe_b64encode(AESSIV(bytes(64)).encrypt(b"a1", [])).decode()
 
     assert_token_refused(failure(request))
+
+
+def test_a_token_is_good_at_every_server_of_the_store_and_after_a_restart(own_store: str, namespace: str) -> None:
+    settings = Settings(listen="127.0.0.1:0", store=own_store)
+    request = ListCountersRequest(namespace=namespace, page_size=1)
+    with ThreadedServer(settings) as one, ThreadedServer(settings) as other:
+        with closing(Caller(one.target)) as call:
+            for name in ("a1", "a2"):
+                call(IncrementRequest(namespace=namespace, counter=name))
+            request.page_token = token_of(call, ListCountersRequest, namespace)
+        with closing(Caller(other.target)) as call:
+            assert [counter.counter for counter in call(request).counters] == ["a2"]
+    with ThreadedServer(settings) as later, closing(Caller(later.target)) as call:
+        assert [counter.counter for counter in call(request).counters] == ["a2"]
+
+
+def test_a_key_that_no_server_wrote_is_a_defect_and_is_not_used(own_store: str, namespace: str) -> None:
+    with redis.Redis.from_url(own_store) as connection:
+        connection.set(keys.page_token_key(), "short")
+    with (
+        ThreadedServer(Settings(listen="127.0.0.1:0", store=own_store)) as server,
+        closing(Caller(server.target)) as call,
+    ):
+        for name in ("a1", "a2"):
+            call(IncrementRequest(namespace=namespace, counter=name))
+        with pytest.raises(Failure) as raised:
+            call(ListCountersRequest(namespace=namespace, page_size=1))
+
+        assert raised.value.reason == "INTERNAL"
+        assert len(call(ListCountersRequest(namespace=namespace)).counters) == 2
+
+
+@pytest.mark.parametrize("page_size", [1_001, 2**31 - 1])
+@pytest.mark.parametrize("listing_type", LISTINGS)
+def test_a_page_size_above_the_maximum_is_reduced(
+    call: Caller, listed: str, listing_type: type[Message], page_size: int
+) -> None:
+    largest, larger = listing(listing_type, listed), listing(listing_type, listed)
+    largest.page_size, larger.page_size = 1_000, page_size
+
+    assert call(larger) == call(largest)
+
+
+def test_the_largest_page_has_a_thousand(call: Caller, namespace: str) -> None:
+    operations = [Operation(increment=IncrementRequest(counter=f"c{number}")) for number in range(1_000)]
+    call(ApplyRequest(namespace=namespace, operations=operations, mode=BATCH_MODE_INDEPENDENT))
+    call(IncrementRequest(namespace=namespace, counter="one more"))
+
+    page = call(ListCountersRequest(namespace=namespace, page_size=5_000))
+
+    assert (len(page.counters), bool(page.next_page_token)) == (1_000, True)
 
 
 @pytest.mark.parametrize("listing_type", LISTINGS)
@@ -180,7 +263,7 @@ def test_a_token_outlives_the_name_that_it_points_to(call: Caller, namespace: st
     for item in ("a1", "a2"):
         call(IncrementCopiesRequest(namespace=namespace, item=item))
     token = token_of(call, ListStockRequest, namespace)
-    call(SetStockRequest(namespace=namespace, item="a1"))
+    call(SetStockRequest(namespace=namespace, item="a1", on_hand=0))
     call(DeleteStockRequest(namespace=namespace, item="a1"))
 
     page = call(ListStockRequest(namespace=namespace, location="main", page_size=500, page_token=token))

@@ -8,7 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from grpc import StatusCode
 
-from tallykeeper.v1.batch_pb2 import Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_ATOMIC, Operation
 from tallykeeper.v1.counter_pb2 import (
     DeleteCounterRequest,
     GetCounterRequest,
@@ -40,7 +40,6 @@ OTHER_VALUES: dict[str, object] = {
     "expected_value": 7,
     "min": -7,
     "max": 7,
-    "expire_after": Duration(seconds=7),
     "copies": 7,
     "shortage_policy": ShortagePolicy.SHORTAGE_POLICY_TAKE_AVAILABLE,
     "on_hand": 7,
@@ -57,7 +56,7 @@ OTHER_VALUES: dict[str, object] = {
     "ttl": Duration(seconds=7),
     "holder": "another",
     "operations": [Operation(increment=IncrementRequest(counter="another"))],
-    "atomic": True,
+    "mode": BATCH_MODE_ATOMIC,
 }
 
 BODY_FIELDS = [

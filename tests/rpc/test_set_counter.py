@@ -22,10 +22,23 @@ def test_it_replaces_the_value_and_keeps_the_bounds(call: Caller, namespace: str
     assert reply.counter == Counter(counter="seats", value=10, min=0, max=10)
 
 
-def test_an_absent_value_is_zero(call: Caller, namespace: str) -> None:
+def test_a_forgotten_value_is_refused_and_changes_nothing(
+    call: Caller, failure: FailingCall, namespace: str, contents: Contents
+) -> None:
+    call(SetCounterRequest(namespace=namespace, counter="visits", value=4))
+    before = contents()
+
+    forgotten = failure(SetCounterRequest(namespace=namespace, counter="visits", request_id="once"))
+
+    assert (forgotten.code, forgotten.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert forgotten.violations == {"value": "is absent; give it a value, which may be 0"}
+    assert contents() == before
+
+
+def test_zero_is_a_value_like_any_other(call: Caller, namespace: str) -> None:
     call(SetCounterRequest(namespace=namespace, counter="visits", value=4))
 
-    assert call(SetCounterRequest(namespace=namespace, counter="visits")).counter.value == 0
+    assert call(SetCounterRequest(namespace=namespace, counter="visits", value=0)).counter.value == 0
 
 
 def test_it_sets_when_the_value_is_as_expected(call: Caller, namespace: str) -> None:

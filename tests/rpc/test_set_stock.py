@@ -2,6 +2,7 @@
 
 from grpc import StatusCode
 
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.inventory_pb2 import (
     ConfigureStockRequest,
     DecrementCopiesRequest,
@@ -21,10 +22,26 @@ def test_it_creates_the_level(call: Caller, namespace: str) -> None:
     assert call(GetStockRequest(namespace=namespace, item="dune")).stock_level == reply.stock_level
 
 
-def test_an_absent_number_is_zero(call: Caller, namespace: str) -> None:
+def test_a_forgotten_number_is_refused_and_changes_nothing(
+    call: Caller, failure: FailingCall, namespace: str, contents: Contents
+) -> None:
+    call(SetStockRequest(namespace=namespace, item="dune", on_hand=7))
+    before = contents()
+    forgotten = SetStockRequest(item="dune")
+    batch = ApplyRequest(namespace=namespace, operations=[Operation(set_stock=forgotten)], mode=BATCH_MODE_INDEPENDENT)
+
+    alone = failure(SetStockRequest(namespace=namespace, item="dune", request_id="once"))
+
+    flaw = "is absent; give it a value, which may be 0"
+    assert (alone.code, alone.violations) == (StatusCode.INVALID_ARGUMENT, {"on_hand": flaw})
+    assert failure(batch).violations == {"operations[0].set_stock.on_hand": flaw}
+    assert contents() == before
+
+
+def test_zero_is_a_number_like_any_other(call: Caller, namespace: str) -> None:
     call(SetStockRequest(namespace=namespace, item="dune", on_hand=7))
 
-    reply = call(SetStockRequest(namespace=namespace, item="dune"))
+    reply = call(SetStockRequest(namespace=namespace, item="dune", on_hand=0))
 
     assert reply.stock_level == StockLevel(item="dune", location="main")
 

@@ -7,7 +7,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import ConfigureStockRequest
 from tallykeeper.v1.ledger_pb2 import ListEntriesRequest, WatchRequest
@@ -32,10 +32,12 @@ def large(call: Caller, namespace: str) -> str:
         Operation(configure_stock=ConfigureStockRequest(item=item, location=LOCATION, backorder_limit=1_000))
         for item in ITEMS
     ]
-    call(ApplyRequest(namespace=namespace, operations=levels))
+    call(ApplyRequest(namespace=namespace, operations=levels, mode=BATCH_MODE_INDEPENDENT))
     held = Operation(reserve=ReserveRequest(lines=[StockLine(item=item, location=LOCATION) for item in ITEMS]))
     for _ in range(BATCHES):
-        call(ApplyRequest(namespace=namespace, operations=[held] * RESERVATIONS_OF_A_BATCH))
+        call(
+            ApplyRequest(namespace=namespace, operations=[held] * RESERVATIONS_OF_A_BATCH, mode=BATCH_MODE_INDEPENDENT)
+        )
     return namespace
 
 
@@ -85,7 +87,7 @@ def _largest_batch(namespace: str, *, copies: int) -> ApplyRequest:
     for number in range(limits.BATCH_OPERATIONS_MAX):
         held.reservation_id = f"{number:0{limits.NAME_BYTES_MAX}}"
         operations.append(Operation(reserve=held))
-    return ApplyRequest(namespace=namespace, request_id="r" * 64, operations=operations)
+    return ApplyRequest(namespace=namespace, request_id="r" * 64, operations=operations, mode=BATCH_MODE_INDEPENDENT)
 
 
 def test_the_largest_batch_is_smaller_than_the_largest_request() -> None:
@@ -100,7 +102,7 @@ def test_the_largest_batch_is_applied(call: Caller, namespace: str) -> None:
         Operation(configure_stock=ConfigureStockRequest(item=item, location=LOCATION, backorder_limit=1_000))
         for item in ITEMS[:10]
     ]
-    call(ApplyRequest(namespace=namespace, operations=levels))
+    call(ApplyRequest(namespace=namespace, operations=levels, mode=BATCH_MODE_INDEPENDENT))
 
     reply = call(_largest_batch(namespace, copies=1))
 

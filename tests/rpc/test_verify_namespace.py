@@ -13,9 +13,17 @@ from tallykeeper.v1.counter_pb2 import (
     IncrementRequest,
 )
 from tallykeeper.v1.inventory_pb2 import ConfigureStockRequest, DecrementCopiesRequest, SetStockRequest
-from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest, VerifyNamespaceResponse
+from tallykeeper.v1.ledger_pb2 import (
+    DIFFERENCE_KIND_COUNTER,
+    DIFFERENCE_KIND_LEDGER,
+    DIFFERENCE_KIND_RESERVATION,
+    DIFFERENCE_KIND_STOCK,
+    VerifyNamespaceRequest,
+    VerifyResult,
+)
 from tallykeeper.v1.reservation_pb2 import CommitRequest, ReserveRequest, StockLine
 from tests.calling import Caller, Failure
+from tests.rpc.conftest import FailingCall
 from tests.serving import wait_until
 
 
@@ -36,28 +44,27 @@ def changed(call: Caller, namespace: str) -> str:
     return namespace
 
 
-def verify(call: Caller, namespace: str) -> VerifyNamespaceResponse:
+def verify(call: Caller, namespace: str) -> VerifyResult:
     """Return what the verification finds."""
-    response: VerifyNamespaceResponse = call(VerifyNamespaceRequest(namespace=namespace))
-    return response
+    return call.verify(namespace)
 
 
 def test_what_nobody_tampered_with_is_clean(call: Caller, changed: str) -> None:
     report = verify(call, changed)
 
     assert (report.clean, list(report.differences), report.difference_count) == (True, [], 0)
-    assert (report.from_revision, report.to_revision) == (1, 10)
+    assert (report.from_revision, report.revision) == (1, 10)
     assert (report.levels_unchecked, report.reservations_checked) == (0, 2)
     assert report.levels_checked >= 3
 
 
 def test_a_namespace_without_changes_is_clean(call: Caller, namespace: str) -> None:
-    assert verify(call, namespace) == VerifyNamespaceResponse(clean=True, from_revision=1)
+    assert verify(call, namespace) == VerifyResult(clean=True, from_revision=1)
 
 
 def test_a_counter_that_has_expired_is_clean(call: Caller, changed: str) -> None:
     life = Duration(nanos=1_000_000)
-    call(ConfigureCounterRequest(namespace=changed, counter="visits", expire_after=life))
+    call(ConfigureCounterRequest(namespace=changed, counter="visits", ttl=life))
     wait_until(lambda: _is_gone(call, changed), what="the counter expires")
 
     assert verify(call, changed).clean
@@ -74,17 +81,17 @@ def _is_gone(call: Caller, namespace: str) -> bool:
 @pytest.mark.parametrize(
     ("key", "value", "difference"),
     [
-        ("counter:visits", "4", ("counter", "visits", "")),
-        ("counter:visits", None, ("counter", "visits", "")),
-        ("counter:gone", "1", ("counter", "gone", "")),
-        ("stock:main:dune", "8 1 1 0 0", ("stock", "dune", "main")),
-        ("stock:main:dune", "6 0 1 0 0", ("stock", "dune", "main")),
-        ("stock:annex:dune", None, ("stock", "dune", "annex")),
-        ("reservation:open", None, ("reservation", "open", "")),
+        ("counter:visits", "4", (DIFFERENCE_KIND_COUNTER, "visits", "")),
+        ("counter:visits", None, (DIFFERENCE_KIND_COUNTER, "visits", "")),
+        ("counter:gone", "1", (DIFFERENCE_KIND_COUNTER, "gone", "")),
+        ("stock:main:dune", "8 1 1 0 0", (DIFFERENCE_KIND_STOCK, "dune", "main")),
+        ("stock:main:dune", "6 0 1 0 0", (DIFFERENCE_KIND_STOCK, "dune", "main")),
+        ("stock:annex:dune", None, (DIFFERENCE_KIND_STOCK, "dune", "annex")),
+        ("reservation:open", None, (DIFFERENCE_KIND_RESERVATION, "open", "")),
     ],
 )
 def test_what_was_tampered_with_is_a_difference(
-    call: Caller, changed: str, raw_store: redis.Redis, *, key: str, value: str | None, difference: tuple[str, str, str]
+    call: Caller, changed: str, raw_store: redis.Redis, *, key: str, value: str | None, difference: tuple[int, str, str]
 ) -> None:
     path = f"tk:{{{changed}}}:{key}"
     if value is None:
@@ -110,7 +117,7 @@ def test_an_entry_that_is_missing_is_a_difference(call: Caller, changed: str, ra
     report = verify(call, changed)
 
     assert not report.clean
-    assert "ledger" in {difference.kind for difference in report.differences}
+    assert DIFFERENCE_KIND_LEDGER in {difference.kind for difference in report.differences}
 
 
 def test_of_many_differences_the_first_thousand_are_told_and_all_are_counted(
@@ -124,3 +131,15 @@ def test_of_many_differences_the_first_thousand_are_told_and_all_are_counted(
     report = verify(call, namespace)
 
     assert (len(report.differences), report.difference_count) == (1_000, 1_001)
+
+
+def test_it_tells_its_progress_and_then_its_result(call: Caller, changed: str) -> None:
+    with call.stream(VerifyNamespaceRequest(namespace=changed)) as responses:
+        first, *_, last = responses
+
+    assert first.WhichOneof("response") == "progress"
+    assert last.result == verify(call, changed)
+
+
+def test_an_invalid_namespace_is_refused_before_anything_is_sent(failure: FailingCall) -> None:
+    assert failure(VerifyNamespaceRequest(namespace="a b")).violations.keys() == {"namespace"}

@@ -17,6 +17,7 @@ from tallykeeper.v1.ledger_pb2 import Entry, ListEntriesRequest, WatchRequest, W
 from tallykeeper.v1.reservation_pb2 import ReleaseRequest, ReserveRequest, StockLine
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.store.embedded import find_binary
+from tests.batches import mode_of
 from tests.calling import Caller, Failure
 from tests.serving import ThreadedServer, store_process, wait_until
 from tests.times import await_time, later
@@ -98,7 +99,7 @@ def test_it_sends_nothing_of_another_namespace(call: Caller, namespace: str) -> 
         count(call, namespace, "own")
         entries = through(responses, 1)
 
-    assert [entry.lines[0].counter for entry in entries] == ["own"]
+    assert [entry.lines[0].counter.counter for entry in entries] == ["own"]
 
 
 @pytest.mark.parametrize("atomic", [False, True])
@@ -106,7 +107,7 @@ def test_a_large_batch_is_sent_entry_by_entry(call: Caller, namespace: str, *, a
     operations = [Operation(increment=IncrementRequest(counter="visits"))] * 1_000
 
     with call.stream(WatchRequest(namespace=namespace, after_revision=0)) as responses:
-        call(ApplyRequest(namespace=namespace, operations=operations, atomic=atomic))
+        call(ApplyRequest(namespace=namespace, operations=operations, mode=mode_of(atomic=atomic)))
         entries = through(responses, 1_000)
 
     assert [entry.revision for entry in entries] == list(range(1, 1_001))
@@ -173,7 +174,7 @@ def test_it_sends_only_the_levels_that_are_watched(call: Caller, namespace: str)
         count(call, namespace, counter)
     for item in ("dune", "emma"):
         for location in ("main", "annex"):
-            call(SetStockRequest(namespace=namespace, item=item, location=location))
+            call(SetStockRequest(namespace=namespace, item=item, location=location, on_hand=0))
     request = WatchRequest(
         namespace=namespace, include_levels=True, items=["dune", "none"], counters=["b"], locations=["annex"]
     )

@@ -33,6 +33,7 @@ def valid_requests(namespace: str) -> dict[type[Message], Message]:
         batch_pb2.ApplyRequest(
             namespace=namespace,
             operations=[batch_pb2.Operation(increment=counter_pb2.IncrementRequest(counter="visits", delta=2))],
+            mode=batch_pb2.BATCH_MODE_INDEPENDENT,
         ),
         ledger_pb2.ListEntriesRequest(namespace=namespace),
         ledger_pb2.WatchRequest(namespace=namespace, after_revision=0),

@@ -14,7 +14,6 @@ import pytest
 import redis
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
-from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest
 from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
 from tests.calling import Caller
 from tests.server.data_dirs import (
@@ -40,7 +39,7 @@ def restored(place: Path) -> int:
     """Return what a server on a copy counts, having verified it."""
     with ServerProcess("--data-dir", str(place)) as server:
         call = Caller(server.target)
-        assert not call(VerifyNamespaceRequest()).differences
+        assert not call.verify().differences
         value = int(call(GetCounterRequest(counter="visits")).counter.value)
         call.close()
     return value

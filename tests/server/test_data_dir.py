@@ -15,7 +15,6 @@ import pytest
 import redis
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest
 from tallykeeper_server.store.data_format import DATA_FORMAT
 from tallykeeper_server.store.embedded import find_binary
 from tests.calling import Caller, Failure
@@ -544,7 +543,7 @@ def test_a_disk_that_fills_up_and_is_emptied_needs_nobody(tmp_path: Path) -> Non
         filler.unlink()
         wait_until(succeeds, what="a change is made")
         assert value_of(server) == 1
-        assert not call(VerifyNamespaceRequest()).differences
+        assert not call.verify().differences
         call.close()
 
     assert not any("Traceback" in line for line in server.lines)

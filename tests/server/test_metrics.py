@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
+from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest, IncrementCopiesRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
@@ -86,7 +86,11 @@ def test_refusals_are_counted_by_reason_those_within_batches_too(
         grows(scraper, 2, "refusals_total", reason="INSUFFICIENT_STOCK"),
         grows(scraper, 1, "calls_total", service="tallykeeper.v1.BatchService", method="Apply", code="OK"),
     ):
-        call(ApplyRequest(namespace=namespace, operations=[Operation(decrement_copies=short)] * 2))
+        call(
+            ApplyRequest(
+                namespace=namespace, operations=[Operation(decrement_copies=short)] * 2, mode=BATCH_MODE_INDEPENDENT
+            )
+        )
 
 
 def test_replays_are_counted(call: Caller, scraper: Scraper, namespace: str) -> None:
@@ -106,7 +110,7 @@ def test_scripts_are_counted_with_their_mutations_and_their_time(
         stack.enter_context(grows(scraper, 1, "script_mutations_bucket", le="8.0"))
         stack.enter_context(grows(scraper, 0, "script_mutations_bucket", le="4.0"))
 
-        call(ApplyRequest(namespace=namespace, operations=operations))
+        call(ApplyRequest(namespace=namespace, operations=operations, mode=BATCH_MODE_INDEPENDENT))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +193,7 @@ def test_a_stream_is_counted_at_its_end_and_has_no_duration(call: Caller, scrape
 def test_a_stream_that_its_caller_leaves_unread_is_counted(call: Caller, scraper: Scraper, namespace: str) -> None:
     operations = [Operation(increment=IncrementRequest(counter="v", reference="x" * 256))] * 1_000
     for _ in range(3):
-        call(ApplyRequest(namespace=namespace, operations=operations))
+        call(ApplyRequest(namespace=namespace, operations=operations, mode=BATCH_MODE_INDEPENDENT))
     given = scraper.value("watch_entries_total")
 
     with (

@@ -27,7 +27,7 @@ def old_data(tmp_path: Path) -> Path:
     with ServerProcess("--data-dir", str(data_dir), "--sweep-seconds", "3600") as server:
         call = Caller(server.target)
         call(IncrementRequest(namespace=NAMESPACE, counter="visits", request_id="middle"))
-        call(ConfigureCounterRequest(namespace=NAMESPACE, counter="brief", expire_after=Duration(seconds=86_400)))
+        call(ConfigureCounterRequest(namespace=NAMESPACE, counter="brief", ttl=Duration(seconds=86_400)))
         call(SetStockRequest(namespace=NAMESPACE, item="dune", on_hand=3))
         line, ttl = StockLine(item="dune", copies=1), Duration(nanos=1_000_000)
         call(ReserveRequest(namespace=NAMESPACE, reservation_id="basket", lines=[line], ttl=ttl))
@@ -52,7 +52,7 @@ def test_data_of_format_1_keeps_its_promises(old_data: Path) -> None:
             call(IncrementRequest(namespace=NAMESPACE, counter="visits", request_id=name)).replayed
             for name in ("oldest", "middle", "newest")
         ]
-        listed = list(call(ListNamespacesRequest()).namespaces)
+        listed = [each.namespace for each in call(ListNamespacesRequest()).namespaces]
         lives = {store.pttl(key) for key in store.keys(f"{PREFIX}*")}
         open_count = store.get("tk:open-reservations")
         store.close()

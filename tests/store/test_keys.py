@@ -27,6 +27,7 @@ def test_the_keys_of_a_home() -> None:
     assert keys.namespaces("") == "tk:namespaces"
     assert keys.agenda("") == "tk:agenda"
     assert keys.open_reservations("") == "tk:open-reservations"
+    assert keys.page_token_key() == "tk:page-token-key"
     assert keys.namespaces("7") == "tk:namespaces:{7}"
     assert keys.agenda("7") == "tk:agenda:{7}"
     assert keys.open_reservations("7") == "tk:open-reservations:{7}"

@@ -21,6 +21,7 @@ from tallykeeper_server.domain.queries import (
     ListNames,
     NamespaceCounts,
     Query,
+    ReadLevels,
 )
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store.redis_store import RedisStore
@@ -48,8 +49,8 @@ def test_a_level_that_the_script_did_not_write_is_read_as_damaged(
         answers(store_url, GetLevels(namespace, (good,)), GetLevels(namespace, (bad,)))
     )
 
-    assert good_answer == [Counter(good, 7)]
-    (damaged,) = cast("list[object]", bad_answer)
+    assert good_answer == ReadLevels(0, [Counter(good, 7)])
+    (damaged,) = cast("ReadLevels", bad_answer).levels
     assert isinstance(damaged, DamagedLevel)
     assert damaged.name == bad
     assert damaged.damage
@@ -65,7 +66,7 @@ def test_an_index_of_another_type_fails_its_own_query_alone(
     )
 
     assert isinstance(listed, DefectError)
-    assert read == [None]
+    assert read == ReadLevels(0, [None])
 
 
 def test_a_script_that_the_store_does_not_have_is_brought_along(
@@ -91,7 +92,7 @@ def test_a_script_that_the_store_does_not_have_is_brought_along(
     assert isinstance(reservations, FoundReservations)
     assert isinstance(counts, NamespaceCounts)
     assert (reservations.reservations, counts.stock_levels) == ((), 1)
-    assert named == [None]
+    assert named == ReadLevels(0, [None])
 
 
 def test_what_an_index_has_and_the_store_has_not_is_passed_over(

@@ -17,7 +17,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import GetItemRequest, SetStockRequest
-from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_EXPIRE, VerifyNamespaceRequest, WatchRequest
+from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_EXPIRE, WatchRequest
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
 from tallykeeper_server.settings import Settings
@@ -71,7 +71,7 @@ async def test_namespaces_are_spread_and_each_is_in_one_place(
         listed = await call(ListNamespacesRequest(page_size=1_000))
 
     assert values == [EACH] * NAMESPACES
-    assert set(names) <= set(listed.namespaces)
+    assert set(names) <= {each.namespace for each in listed.namespaces}
     primaries = [node for node in cluster.nodes if is_primary(node)]
     homes = [[node for node in primaries if node.ask("KEYS", f"tk:{{{name}}}:*")] for name in names]
     assert {len(nodes) for nodes in homes} == {1}
@@ -107,7 +107,7 @@ def test_a_call_waits_while_its_slot_is_half_moved(
     moving.join()
 
     assert count > 1
-    assert not cluster_call(VerifyNamespaceRequest(namespace=namespace)).differences
+    assert not cluster_call.verify(namespace).differences
     assert [entry.revision for entry in entries_of(cluster_call, namespace)] == list(range(1, 31 + count))
 
 
@@ -173,7 +173,7 @@ def test_readiness_is_of_the_whole_cluster_and_a_lost_primary_is_found_again(
 
     assert value in {1, 2}
     assert time.monotonic() < began_at + 5
-    assert not cluster_call(VerifyNamespaceRequest(namespace=namespace)).differences
+    assert not cluster_call.verify(namespace).differences
 
 
 def test_a_node_of_a_cluster_and_one_that_is_none_must_be_named_as_what_they_are(

@@ -9,7 +9,7 @@ import pytest
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest, SetStockRequest
-from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest, WatchRequest
+from tallykeeper.v1.ledger_pb2 import WatchRequest
 from tests.calling import Caller
 from tests.server.starting import refused_start
 from tests.serving import ServerProcess
@@ -32,7 +32,7 @@ def test_callers_and_watchers_follow_the_primary(
         assert left == [9, 9]
         assert time.monotonic() < began_at + 5
         assert _revisions(responses, 1) == [2]
-    assert not pair_call(VerifyNamespaceRequest(namespace=namespace)).differences
+    assert not pair_call.verify(namespace).differences
 
 
 def test_a_sentinel_out_of_reach_is_passed_over(pair: WatchedPair, namespace: str) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from tallykeeper.v1.counter_pb2 import Counter
 from tallykeeper.v1.inventory_pb2 import LineAvailability, StockLevel
 from tallykeeper.v1.ledger_pb2 import Difference, Entry, LookupRequestResponse
-from tallykeeper.v1.namespace_pb2 import GetNamespaceResponse
+from tallykeeper.v1.namespace_pb2 import Namespace
 from tallykeeper.v1.reservation_pb2 import Reservation
 from tallykeeper_client.commands import words
 from tallykeeper_client.commands.tables import Column
@@ -60,7 +60,7 @@ ENTRY: Final = (
 
 LOOKUP: Final = (
     Column[LookupRequestResponse]("outcome", lambda found: words.outcome_word(found.outcome)),
-    Column[LookupRequestResponse]("revision", lambda found: found.revision or "", number=True),
+    Column[LookupRequestResponse]("revision", lambda found: found.applied_revision or "", number=True),
     Column[LookupRequestResponse]("time", lambda found: words.moment(found.commit_time)),
     Column[LookupRequestResponse]("applied", lambda found: found.applied_count, number=True),
     Column[LookupRequestResponse]("refused", lambda found: found.refused_count, number=True),
@@ -68,7 +68,7 @@ LOOKUP: Final = (
 )
 
 DIFFERENCE: Final = (
-    Column[Difference]("kind", lambda difference: difference.kind),
+    Column[Difference]("kind", lambda difference: words.difference_word(difference.kind)),
     Column[Difference]("name", lambda difference: difference.name),
     Column[Difference]("location", lambda difference: difference.location),
     Column[Difference]("revision", lambda difference: difference.revision, number=True),
@@ -77,15 +77,24 @@ DIFFERENCE: Final = (
 )
 
 NAMESPACE: Final = (
-    Column[GetNamespaceResponse]("namespace", lambda found: found.namespace),
-    Column[GetNamespaceResponse]("revision", lambda found: found.revision),
-    Column[GetNamespaceResponse]("oldest revision", lambda found: found.oldest_revision),
-    Column[GetNamespaceResponse]("stock levels", lambda found: found.stock_level_count),
-    Column[GetNamespaceResponse]("counters", lambda found: found.counter_count),
-    Column[GetNamespaceResponse]("active reservations", lambda found: found.active_reservation_count),
-    Column[GetNamespaceResponse]("durability", lambda found: words.durability_word(found.durability)),
-    Column[GetNamespaceResponse]("revisions kept", lambda found: found.ledger_revisions_max or "all"),
-    Column[GetNamespaceResponse]("request ids kept", lambda found: found.request_retention.ToTimedelta()),
-    Column[GetNamespaceResponse]("reservations kept", lambda found: found.reservation_retention.ToTimedelta()),
-    Column[GetNamespaceResponse]("reservations live", lambda found: found.reservation_lifetime_max.ToTimedelta()),
+    Column[Namespace]("namespace", lambda found: found.namespace),
+    Column[Namespace]("revision", lambda found: found.revision),
+    Column[Namespace]("oldest revision", lambda found: found.oldest_revision),
+    Column[Namespace]("stock levels", lambda found: found.stock_level_count),
+    Column[Namespace]("counters", lambda found: found.counter_count),
+    Column[Namespace]("active reservations", lambda found: found.active_reservation_count),
+    Column[Namespace]("durability", lambda found: words.durability_word(found.durability)),
+    Column[Namespace]("revisions kept", lambda found: found.ledger_revisions_max or "all"),
+    Column[Namespace]("request ids kept", lambda found: found.request_retention.ToTimedelta()),
+    Column[Namespace]("reservations kept", lambda found: found.reservation_retention.ToTimedelta()),
+    Column[Namespace]("reservations live", lambda found: found.reservation_lifetime_max.ToTimedelta()),
+)
+
+NAMESPACES: Final = (
+    Column[Namespace]("namespace", lambda found: found.namespace),
+    Column[Namespace]("revision", lambda found: found.revision, number=True),
+    Column[Namespace]("stock levels", lambda found: found.stock_level_count, number=True),
+    Column[Namespace]("counters", lambda found: found.counter_count, number=True),
+    Column[Namespace]("active reservations", lambda found: found.active_reservation_count, number=True),
+    Column[Namespace]("damage", lambda found: found.damage),
 )

@@ -82,9 +82,9 @@ def set_counter(session: Session, *, counter: str, value: int, expected_value: i
 @click.argument("counter")
 @click.option("--min", type=INTEGER, help="The least value that it may take.")
 @click.option("--max", type=INTEGER, help="The greatest value that it may take.")
-@click.option("--expire-after", type=LENGTH, help="How long it lives from now on, such as 90s, 1h30m or 30d.")
+@click.option("--ttl", type=LENGTH, help="The time to live from now, such as 90s, 1h30m or 30d.")
 @click.option(
-    "--clear", type=click.Choice(["min", "max", "expire_after"]), multiple=True, help="What to clear; may be repeated."
+    "--clear", type=click.Choice(["min", "max", "ttl"]), multiple=True, help="What to clear; may be repeated."
 )
 @mutates
 def configure(session: Session, *, counter: str, clear: Sequence[str], **given: int | timedelta | None) -> None:

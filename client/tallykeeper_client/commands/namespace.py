@@ -1,6 +1,5 @@
 """``tallykeeper namespace``: tells which namespaces there are, and what is in them."""
 
-import json
 from typing import Final
 
 import click
@@ -8,7 +7,6 @@ from click.core import ParameterSource
 
 from tallykeeper_client.commands import columns
 from tallykeeper_client.commands.session import Session, noun, reads
-from tallykeeper_client.commands.streams import check_output
 
 namespace: Final = noun("namespace", "Look at namespaces.")
 
@@ -21,9 +19,7 @@ def list_namespaces(session: Session, *, prefix: str) -> None:
 
     Those that were ever changed and begin with PREFIX, or all.
     """
-    for name in session.client.iterate_namespaces(prefix, page_size=1000):
-        click.echo(json.dumps({"namespace": name}) if session.output.as_json else name)
-        check_output()
+    session.output.show(columns.NAMESPACES, session.client.iterate_namespaces(prefix, page_size=1000))
 
 
 @namespace.command("get")
@@ -39,4 +35,4 @@ def get(session: Session, *, name: str | None) -> None:
     if name not in {None, named} and context.get_parameter_source("namespace") is ParameterSource.COMMANDLINE:
         message = f"{name!r} and --namespace {named!r} are two namespaces; name one"
         raise click.UsageError(message)
-    session.output.show_one(columns.NAMESPACE, session.client.get_namespace(namespace=name))
+    session.output.show_one(columns.NAMESPACE, session.client.get_namespace(namespace=name).namespace)

@@ -17,7 +17,7 @@ from tallykeeper_client import operations
 from tallykeeper_client.call import UNCHANGED, MutationOptions
 from tallykeeper_client.client import Client
 from tallykeeper_client.commands.stock_file import BadRow, Row
-from tallykeeper_client.errors import Overloaded
+from tallykeeper_client.errors import BatchRefused, Overloaded
 
 OPERATIONS_MAX: Final = 500
 """The maximum number of operations in a batch: half of the contract's, so that others are soon served."""
@@ -133,6 +133,8 @@ class Sent:
     batch: Batch
     answer: ApplyResponse
     before: Mapping[Level, StockLevel]
+    refusal: BatchRefused | None = None
+    """The error of an atomic batch of which operations failed; nothing was changed, and the answer is empty."""
 
 
 def batches(rows: Iterable[Row | BadRow], plan: Plan, *, rows_max: int) -> Iterator[Batch]:
@@ -153,9 +155,12 @@ def send(client: Client, batch: Batch, *, import_id: str, atomic: bool, options:
         return Sent(batch, ApplyResponse(), {})
     under: MutationOptions = {**options, "request_id": f"{import_id}-{batch.first_row}"}
     for attempt in range(_OVERLOADED_MAX + 1):
+        before: Mapping[Level, StockLevel] = {}
         try:
             before = _levels(client, batch)
             return Sent(batch, client.apply(batch.operations, atomic=atomic, **under), before)
+        except BatchRefused as refusal:
+            return Sent(batch, ApplyResponse(), before, refusal)
         except Overloaded as error:
             if attempt == _OVERLOADED_MAX:
                 raise

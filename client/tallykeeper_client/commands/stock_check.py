@@ -133,7 +133,7 @@ class FileCheck:
         timeout = _DRY_RUN_TIMEOUT_SECONDS if self.chosen.dry_run else None
         must = self.chosen.compare_names or self.chosen.strict or self.chosen.existing_only
         try:
-            count = client.get_namespace(timeout_seconds=timeout).stock_level_count
+            count = client.get_namespace(timeout_seconds=timeout).namespace.stock_level_count
             if must or count <= max(_LEVELS_COMPARED_MAX, _LEVELS_PER_ROW * self.survey.row_count):
                 self.survey.read_existing(client.iterate_stock(any_location=True, page_size=1000) if count else ())
             else:

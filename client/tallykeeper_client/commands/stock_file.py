@@ -139,6 +139,7 @@ class _Check:
         item = self._cells[column].strip()
         if column == SAFE_ITEM:
             item = item.removeprefix(PROTECTION)
+        written, item = item, unicodedata.normalize("NFC", item)
         if not item:
             self._note(column, "is empty; 1 to 128 bytes are allowed")
         elif UNDECODABLE in item:
@@ -147,8 +148,10 @@ class _Check:
             self._note(column, f"{shown(item)} has {len(item.encode())} bytes; 1 to {_ITEM_BYTES_MAX} are allowed")
         elif _NOT_IN_ITEMS.search(item):
             self._note(column, f"{shown(item)} has a control character; none is allowed")
+        elif item != item.strip():
+            self._note(column, f"{shown(item)} begins or ends with white space; write it without")
         else:
-            self._doubt(column, item)
+            self._doubt(column, item, written)
         return item
 
     def location(self) -> str:
@@ -171,8 +174,8 @@ class _Check:
         self._note(column, f"{shown(text)} is not a whole number {allowed}{hint}")
         return 0
 
-    def _doubt(self, column: str, item: str) -> None:
-        """Note what is allowed and hardly meant."""
+    def _doubt(self, column: str, item: str, written: str) -> None:
+        """Note what is allowed and hardly meant; ``written`` is the item as the file has it."""
         if _SHORTENED.fullmatch(item):
             self._warn(column, f"{shown(item)} looks like a long number that a spreadsheet has shortened")
         if item.isascii():
@@ -181,8 +184,8 @@ class _Check:
         if unseen:
             named = ", ".join(dict.fromkeys(f"U+{ord(sign):04X}" for sign in unseen))
             self._warn(column, f"{item!r} has characters that nobody sees: {named}")
-        elif unicodedata.normalize("NFC", item) != item:
-            self._warn(column, f"{shown(item)} has composed characters in parts (not NFC)")
+        elif written != item:
+            self._warn(column, f"{written!a} is not in Unicode NFC; it is imported as {shown(item)}")
 
     def _note(self, column: str, what: str) -> None:
         self.flaws.append(f"line {self._line}, column {column}: {what}")

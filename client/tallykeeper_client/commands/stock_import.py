@@ -29,7 +29,7 @@ from tallykeeper_client.commands.stock_progress import progress_of
 from tallykeeper_client.commands.stock_source import open_source
 from tallykeeper_client.commands.stock_tally import Counting, Rejected, Tally
 from tallykeeper_client.commands.streams import OutputLostError
-from tallykeeper_client.errors import RequestIdReused, TallykeeperError
+from tallykeeper_client.errors import BatchRefused, RequestIdReused, TallykeeperError
 
 _REASON: Final = "import"
 _REQUEST_ID_MAX: Final = 48
@@ -94,7 +94,7 @@ class _Import:
             raise click.UsageError(message)
         import_id = ImportId.resumed(self.chosen.resume, digest, options)
         if self.chosen.adds:
-            kept = self.session.client.get_namespace().request_retention.ToTimedelta()
+            kept = self.session.client.get_namespace().namespace.request_retention.ToTimedelta()
             if import_id.age_seconds >= kept.total_seconds():
                 message = f"--resume {import_id}: the import began more than {kept} ago, and its rows could count twice"
                 raise click.UsageError(message)
@@ -186,10 +186,18 @@ class _Import:
         """Count what becomes of the rows, and show on a terminal how far the import is."""
         with closing(answers), progress_of(self.check.console, self.check.survey.row_count) as advance:
             for answer in answers:
-                applied = not (self.chosen.atomic and answer.answer.failed_count)
-                for rejected in counting.count(answer, applied=applied):
+                for rejected in counting.count(answer):
                     self.check.reject(rejected)
+                if answer.refusal:
+                    self._note_unlisted(answer.refusal)
                 advance(counting.tally.rows)
+
+    def _note_unlisted(self, refusal: BatchRefused) -> None:
+        unlisted = refusal.failed_count - len(refusal.operations)
+        if unlisted:
+            click.echo(
+                f"{unlisted} more operations fail; the server lists the first {len(refusal.operations)}", err=True
+            )
 
     def _stopped(self, error: TallykeeperError, tally: Tally, import_id: str) -> click.ClickException:
         what = told_with_reason(error)

@@ -74,10 +74,10 @@ def _catch_up(client: Client, database: sqlite3.Connection, selection: Selection
                     if entry.revision > revision:
                         return
                     for line in entry.lines:
-                        if line.HasField("stock_after"):
-                            _put(database, selection, [line.stock_after])
-                        elif line.item:
-                            _take_out(database, line.item, line.location)
+                        if line.stock.HasField("after"):
+                            _put(database, selection, [line.stock.after])
+                        elif line.HasField("stock"):
+                            _take_out(database, line.stock.item, line.stock.location)
                 if response.revision >= revision:
                     return
     except (RevisionTrimmed, RevisionsLost) as error:

@@ -65,11 +65,12 @@ class Counting:
         self._overridden_lines = overridden_lines
         self._next_overridden = next(overridden_lines, None)
 
-    def count(self, sent: Sent, *, applied: bool = True) -> Iterator[Rejected]:
+    def count(self, sent: Sent) -> Iterator[Rejected]:
         """Count the rows of a batch, and yield those that are not in.
 
-        ``applied`` is False for an atomic batch that was refused: its rows that are right count as refused, too.
+        If an atomic batch was refused, its rows that are right count as refused, too.
         """
+        failed = {each.index: each.error for each in sent.refusal.operations} if sent.refusal else {}
         for bad in sent.batch.left_out:
             if bad.absent:
                 self.tally.refused += 1
@@ -79,13 +80,14 @@ class Counting:
         at = 0
         for row, count in sent.batch.rows:
             results = sent.answer.results[at : at + count]
-            at += count
             errors = [error for result in results if (error := error_of_result(result))]
+            errors += [failed[index] for index in range(at, at + count) if index in failed]
+            at += count
             overridden = self._is_overridden(row.line)
             if errors:
                 self.tally.refused += 1
                 yield Rejected(row.line, [f"line {row.line}: {told_with_reason(errors[0])}"], row.cells)
-            elif not applied:
+            elif sent.refusal:
                 self.tally.refused += 1
             elif any(_replayed(result) for result in results):
                 self.tally.replayed += 1

@@ -6,7 +6,15 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallykeeper.v1.inventory_pb2 import LineAvailability
-from tallykeeper.v1.ledger_pb2 import Entry, EntryLine, OperationKind, RequestOutcome, ThresholdCrossing
+from tallykeeper.v1.ledger_pb2 import (
+    DifferenceKind,
+    Entry,
+    EntryLine,
+    OperationKind,
+    RequestOutcome,
+    StockChange,
+    ThresholdCrossing,
+)
 from tallykeeper.v1.namespace_pb2 import Durability
 from tallykeeper.v1.reservation_pb2 import Reservation, ReservationLine, ReservationState
 
@@ -76,21 +84,30 @@ def moment(time: Timestamp) -> str:
     return time.ToJsonString() if time.seconds else ""
 
 
+def difference_word(kind: int) -> str:
+    """Name the kind of a difference, as in ``damaged entry``."""
+    return DifferenceKind.Name(kind).removeprefix("DIFFERENCE_KIND_").lower().replace("_", " ")
+
+
 def _change(line: EntryLine) -> str:
-    if line.counter:
-        return f"{line.counter}: " + (
-            f"{line.change:+} = {line.counter_after.value}" if line.HasField("counter_after") else "deleted"
-        )
-    return f"{line.item}@{line.location}: " + ", ".join(_stock_changes(line))
+    match line.WhichOneof("change"):
+        case "counter":
+            changed = line.counter
+            after = f"{changed.value_change:+} = {changed.after.value}" if changed.HasField("after") else "deleted"
+            return f"{changed.counter}: {after}"
+        case "stock":
+            return f"{line.stock.item}@{line.stock.location}: " + ", ".join(_stock_changes(line.stock))
+        case _:
+            return "a kind of change that this client does not know"
 
 
-def _stock_changes(line: EntryLine) -> Iterator[str]:
-    if not line.HasField("stock_after"):
+def _stock_changes(change: StockChange) -> Iterator[str]:
+    if not change.HasField("after"):
         yield "deleted"
         return
-    after = line.stock_after
-    yield f"on_hand {line.change:+} = {after.on_hand}" if line.change else f"on_hand {after.on_hand}"
-    if line.reserved_change:
-        yield f"reserved {line.reserved_change:+} = {after.reserved}"
-    for crossing in line.crossings:
+    after, moved = change.after, change.on_hand_change
+    yield f"on_hand {moved:+} = {after.on_hand}" if moved else f"on_hand {after.on_hand}"
+    if change.reserved_change:
+        yield f"reserved {change.reserved_change:+} = {after.reserved}"
+    for crossing in change.crossings:
         yield ThresholdCrossing.Name(crossing).removeprefix("THRESHOLD_CROSSING_").lower().replace("_", " ")

@@ -3,7 +3,7 @@
 -- keys       counter
 -- arguments  min:          -(2^53-1) .. 2^53-1, "-" to clear it, "=" to leave it
 --            max:          the same
---            expire after: milliseconds from now, 1 or more, "-" to clear it, "=" to leave it
+--            ttl:          milliseconds from now, 1 or more, "-" to clear it, "=" to leave it
 -- statuses   OK                      the counter after
 --            COUNTER_BOUND_EXCEEDED  value (what it has now), min, max (the new ones that are set)
 operations.counter_configure = function(levels, arguments, offset, now)
@@ -17,8 +17,8 @@ operations.counter_configure = function(levels, arguments, offset, now)
     after.max = optional_from(arguments[offset + 1])
   end
   if arguments[offset + 2] ~= '=' then
-    local expire_after = optional_from(arguments[offset + 2])
-    after.expire_at = expire_after and now + expire_after
+    local ttl_ms = optional_from(arguments[offset + 2])
+    after.expire_at = ttl_ms and now + ttl_ms
   end
 
   local exceeded = counter.bound_exceeded(after, after.value)

@@ -5,7 +5,7 @@
 -- arguments  delta:        -(2^53-1) .. 2^53-1
 --            min:          -(2^53-1) .. 2^53-1, or "-" for none
 --            max:          the same
---            expire after: milliseconds from now, 1 or more, or "-" for never
+--            ttl:          milliseconds from now, 1 or more, or "-" for never
 -- statuses   OK                      the counter after
 --            COUNTER_BOUND_EXCEEDED  value (what it has now), min, max (those that are set or would be), delta
 --            VALUE_OVERFLOW          value (what it has now), delta
@@ -16,8 +16,8 @@ operations.counter_increment = function(levels, arguments, offset, now)
     if arguments[offset - 1] > 1 then
       before.min = optional_from(arguments[offset + 1])
       before.max = optional_from(arguments[offset + 2])
-      local expire_after = optional_from(arguments[offset + 3])
-      before.expire_at = expire_after and now + expire_after
+      local ttl_ms = optional_from(arguments[offset + 3])
+      before.expire_at = ttl_ms and now + ttl_ms
     end
   end
   local delta = integer_from(arguments[offset])

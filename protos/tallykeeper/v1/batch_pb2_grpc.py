@@ -47,19 +47,21 @@ class BatchServiceServicer:
     """
 
     def Apply(self, request, context):
-        """Applies up to 1,000 operations of any kind in order, each seeing those before it.
+        """Applies up to 1,000 operations of any kind in order. Each operation sees those before it.
 
-        Atomic: all of them or none, in one step. If some fail, none is applied, and each that failed has an error in
-        its result; the others are not_applied.
+        ATOMIC: the server applies all operations or none, in one step. If an operation fails, the call fails, and nothing
+        was changed. The refusal is recorded under the request_id, as any other.
 
-        Independent: each for itself, with a result for each. A large batch is applied in several steps, between which
-        other callers may come. If it is cut short (by a deadline, a crash), a repeat with the same request_id gets the
-        results of what was applied and applies the rest.
+        INDEPENDENT: the server applies each operation for itself, and the call succeeds with a result for each. A large
+        batch is applied in several steps, and other callers may come between them. If a batch is cut short, by a deadline
+        or a crash, a repeat with the same request_id gets the results of the steps that were applied and applies the rest.
 
-        The call succeeds in both cases; look at failed_count, or at each result.
+        INVALID_ARGUMENT  BATCH_TOO_LARGE (operations, operations_max, lines, lines_max): the batch has more than 1,000
+        operations, or more than 10,000 lines in all of them together. Nothing was changed.
 
-        INVALID_ARGUMENT  BATCH_TOO_LARGE (operations, operations_max, lines, lines_max): more than 1,000 operations, or
-        more than 10,000 lines in all of them together. Nothing was changed.
+        An ATOMIC batch with an operation that fails has the code of the first operation that failed, and the reason
+        BATCH_REFUSED (failed_count, index, operation_reason): the number of operations that failed, and the index and the
+        reason of the first one. A BatchRefused in the details lists more of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

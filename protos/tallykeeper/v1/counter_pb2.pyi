@@ -98,7 +98,7 @@ class SetCounterResponse(_message.Message):
     def __init__(self, counter: _Optional[_Union[Counter, _Mapping]] = ..., revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
 
 class ConfigureCounterRequest(_message.Message):
-    __slots__ = ("namespace", "request_id", "reason", "reference", "counter", "min", "max", "expire_after", "update_mask")
+    __slots__ = ("namespace", "request_id", "reason", "reference", "counter", "min", "max", "ttl", "update_mask")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -106,7 +106,7 @@ class ConfigureCounterRequest(_message.Message):
     COUNTER_FIELD_NUMBER: _ClassVar[int]
     MIN_FIELD_NUMBER: _ClassVar[int]
     MAX_FIELD_NUMBER: _ClassVar[int]
-    EXPIRE_AFTER_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
     UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     request_id: str
@@ -115,9 +115,9 @@ class ConfigureCounterRequest(_message.Message):
     counter: str
     min: int
     max: int
-    expire_after: _duration_pb2.Duration
+    ttl: _duration_pb2.Duration
     update_mask: _field_mask_pb2.FieldMask
-    def __init__(self, namespace: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., counter: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., expire_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+    def __init__(self, namespace: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., counter: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
 
 class ConfigureCounterResponse(_message.Message):
     __slots__ = ("counter", "revision", "commit_time", "replayed")
@@ -168,10 +168,12 @@ class GetCounterRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., counter: _Optional[str] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class GetCounterResponse(_message.Message):
-    __slots__ = ("counter",)
+    __slots__ = ("counter", "revision")
     COUNTER_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     counter: Counter
-    def __init__(self, counter: _Optional[_Union[Counter, _Mapping]] = ...) -> None: ...
+    revision: int
+    def __init__(self, counter: _Optional[_Union[Counter, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class BatchGetCountersRequest(_message.Message):
     __slots__ = ("namespace", "counters", "min_revision")
@@ -184,12 +186,14 @@ class BatchGetCountersRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., counters: _Optional[_Iterable[str]] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class BatchGetCountersResponse(_message.Message):
-    __slots__ = ("counters", "missing")
+    __slots__ = ("counters", "missing", "revision")
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     counters: _containers.RepeatedCompositeFieldContainer[Counter]
     missing: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., missing: _Optional[_Iterable[str]] = ...) -> None: ...
+    revision: int
+    def __init__(self, counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., missing: _Optional[_Iterable[str]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class ListCountersRequest(_message.Message):
     __slots__ = ("namespace", "prefix", "page_size", "page_token")
@@ -204,9 +208,11 @@ class ListCountersRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., prefix: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListCountersResponse(_message.Message):
-    __slots__ = ("counters", "next_page_token")
+    __slots__ = ("counters", "next_page_token", "revision")
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     counters: _containers.RepeatedCompositeFieldContainer[Counter]
     next_page_token: str
-    def __init__(self, counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    revision: int
+    def __init__(self, counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...

@@ -81,16 +81,17 @@ class CounterServiceServicer:
         the time to live that create gives. A limit for each minute or day is one call: put the window into the
         counter's name, and its length and the limit into create.
 
-        OUT_OF_RANGE  COUNTER_BOUND_EXCEEDED (value, delta, min, max): the sum would leave the counter's own
-        bounds, or those that create gives to a new counter, which is not created then. VALUE_OVERFLOW (value, delta): it would leave -(2^53-1) .. 2^53-1.
+        OUT_OF_RANGE  COUNTER_BOUND_EXCEEDED (value, delta, min, max): the sum would leave the counter's bounds, or the
+        bounds that create gives to a new counter, which is then not created. VALUE_OVERFLOW (value,
+        delta): the sum would leave -(2^53-1) .. 2^53-1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetCounter(self, request, context):
-        """Sets a counter to a value, if it has the expected one where that is given. A counter that does not
-        exist counts as 0 and is created.
+        """Sets a counter to a value, if it has the expected_value or none is given. A counter that does not exist counts as 0
+        and is created.
 
         ABORTED       VALUE_CHANGED (actual, expected): the counter does not have the expected value.
         OUT_OF_RANGE  COUNTER_BOUND_EXCEEDED (value, min, max): the new value is outside the counter's bounds.
@@ -119,7 +120,7 @@ class CounterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetCounter(self, request, context):
-        """Reads one counter. It sees every change that was acknowledged before it was called.
+        """Reads a counter. It sees every change that was acknowledged before it was called.
 
         NOT_FOUND  COUNTER_NOT_FOUND (counter).
         """

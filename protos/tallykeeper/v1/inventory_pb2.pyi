@@ -261,10 +261,12 @@ class GetStockRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., item: _Optional[str] = ..., location: _Optional[str] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class GetStockResponse(_message.Message):
-    __slots__ = ("stock_level",)
+    __slots__ = ("stock_level", "revision")
     STOCK_LEVEL_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     stock_level: StockLevel
-    def __init__(self, stock_level: _Optional[_Union[StockLevel, _Mapping]] = ...) -> None: ...
+    revision: int
+    def __init__(self, stock_level: _Optional[_Union[StockLevel, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class BatchGetStockRequest(_message.Message):
     __slots__ = ("namespace", "keys", "min_revision")
@@ -277,12 +279,14 @@ class BatchGetStockRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., keys: _Optional[_Iterable[_Union[StockKey, _Mapping]]] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class BatchGetStockResponse(_message.Message):
-    __slots__ = ("stock_levels", "missing")
+    __slots__ = ("stock_levels", "missing", "revision")
     STOCK_LEVELS_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     stock_levels: _containers.RepeatedCompositeFieldContainer[StockLevel]
     missing: _containers.RepeatedCompositeFieldContainer[StockKey]
-    def __init__(self, stock_levels: _Optional[_Iterable[_Union[StockLevel, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[StockKey, _Mapping]]] = ...) -> None: ...
+    revision: int
+    def __init__(self, stock_levels: _Optional[_Iterable[_Union[StockLevel, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[StockKey, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class GetItemRequest(_message.Message):
     __slots__ = ("namespace", "item", "min_revision")
@@ -295,16 +299,18 @@ class GetItemRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., item: _Optional[str] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class GetItemResponse(_message.Message):
-    __slots__ = ("stock_levels", "total_on_hand", "total_reserved", "total_available")
+    __slots__ = ("stock_levels", "total_on_hand", "total_reserved", "total_available", "revision")
     STOCK_LEVELS_FIELD_NUMBER: _ClassVar[int]
     TOTAL_ON_HAND_FIELD_NUMBER: _ClassVar[int]
     TOTAL_RESERVED_FIELD_NUMBER: _ClassVar[int]
     TOTAL_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     stock_levels: _containers.RepeatedCompositeFieldContainer[StockLevel]
     total_on_hand: int
     total_reserved: int
     total_available: int
-    def __init__(self, stock_levels: _Optional[_Iterable[_Union[StockLevel, _Mapping]]] = ..., total_on_hand: _Optional[int] = ..., total_reserved: _Optional[int] = ..., total_available: _Optional[int] = ...) -> None: ...
+    revision: int
+    def __init__(self, stock_levels: _Optional[_Iterable[_Union[StockLevel, _Mapping]]] = ..., total_on_hand: _Optional[int] = ..., total_reserved: _Optional[int] = ..., total_available: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class ListStockRequest(_message.Message):
     __slots__ = ("namespace", "item_prefix", "location", "page_size", "page_token", "any_location")
@@ -323,12 +329,14 @@ class ListStockRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., item_prefix: _Optional[str] = ..., location: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., any_location: _Optional[bool] = ...) -> None: ...
 
 class ListStockResponse(_message.Message):
-    __slots__ = ("stock_levels", "next_page_token")
+    __slots__ = ("stock_levels", "next_page_token", "revision")
     STOCK_LEVELS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     stock_levels: _containers.RepeatedCompositeFieldContainer[StockLevel]
     next_page_token: str
-    def __init__(self, stock_levels: _Optional[_Iterable[_Union[StockLevel, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    revision: int
+    def __init__(self, stock_levels: _Optional[_Iterable[_Union[StockLevel, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class CheckAvailabilityRequest(_message.Message):
     __slots__ = ("namespace", "lines", "min_revision")
@@ -353,12 +361,14 @@ class AvailabilityLine(_message.Message):
     def __init__(self, item: _Optional[str] = ..., location: _Optional[str] = ..., copies: _Optional[int] = ..., any_location: _Optional[bool] = ...) -> None: ...
 
 class CheckAvailabilityResponse(_message.Message):
-    __slots__ = ("lines", "sufficient")
+    __slots__ = ("lines", "sufficient", "revision")
     LINES_FIELD_NUMBER: _ClassVar[int]
     SUFFICIENT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     lines: _containers.RepeatedCompositeFieldContainer[LineAvailability]
     sufficient: bool
-    def __init__(self, lines: _Optional[_Iterable[_Union[LineAvailability, _Mapping]]] = ..., sufficient: _Optional[bool] = ...) -> None: ...
+    revision: int
+    def __init__(self, lines: _Optional[_Iterable[_Union[LineAvailability, _Mapping]]] = ..., sufficient: _Optional[bool] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class LineAvailability(_message.Message):
     __slots__ = ("item", "location", "requested", "available", "backorder_limit", "sufficient", "locations")

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class InventoryServiceStub:
-    """Stock: how many copies of an item there are at a location, and how many may be taken.
+    """Stock: the copies of each item at each location, and the number of them that may be taken.
     """
 
     def __init__(self, channel):
@@ -93,7 +93,7 @@ class InventoryServiceStub:
 
 
 class InventoryServiceServicer:
-    """Stock: how many copies of an item there are at a location, and how many may be taken.
+    """Stock: the copies of each item at each location, and the number of them that may be taken.
     """
 
     def DecrementCopies(self, request, context):
@@ -101,7 +101,7 @@ class InventoryServiceServicer:
 
         NOT_FOUND            ITEM_NOT_FOUND (item, location): there is no such stock level.
         FAILED_PRECONDITION  INSUFFICIENT_STOCK (item, location, requested, available, backorder_limit): fewer
-        copies may be taken than were asked for, and the policy is REJECT. A
+        copies may be taken than requested, and the policy is REJECT. A
         google.rpc.PreconditionFailure names the level.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -118,13 +118,12 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetStock(self, request, context):
-        """Sets how many copies are on hand, as after a stock-taking, if there are as many as expected where that
-        is given. A level that does not exist counts as 0 and is created. Fewer than 0 are on hand where copies were
-        taken on backorder.
+        """Sets the number of copies on hand, as after a stock-taking, if it is the expected_on_hand or none is given. A level
+        that does not exist counts as 0 and is created. The number is below 0 where copies were taken on backorder.
 
         ABORTED              VALUE_CHANGED (actual, expected): on_hand is not what was expected.
         FAILED_PRECONDITION  STOCK_BELOW_RESERVED (item, location, on_hand, reserved, backorder_limit): on_hand +
-        backorder_limit would be less than what reservations hold, which may be nothing, and
+        backorder_limit would be less than the reserved copies, which may be 0, and
         allow_below_reserved is not set. A google.rpc.PreconditionFailure names the level.
         OUT_OF_RANGE         VALUE_OVERFLOW (on_hand, reserved, safety_stock): available would fall below -(2^53-1).
         """
@@ -133,13 +132,13 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MoveCopies(self, request, context):
-        """Moves copies of an item from one location to another, in one change. Creates the level there if it does not
-        exist. As many may be moved as are available; backorder_limit does not count.
+        """Moves copies of an item from one location to another, in one change. Creates the level at
+        the other location if it does not exist. Only available copies can be moved; backorder_limit does not count.
 
-        NOT_FOUND            ITEM_NOT_FOUND (item, location): there is no level to move from.
+        NOT_FOUND            ITEM_NOT_FOUND (item, location): there is no level at from_location.
         FAILED_PRECONDITION  INSUFFICIENT_STOCK (item, location, requested, available, backorder_limit, which is 0): fewer
         copies are available. A google.rpc.PreconditionFailure names the level.
-        OUT_OF_RANGE         VALUE_OVERFLOW (on_hand, copies): on_hand would exceed 2^53-1 where they go.
+        OUT_OF_RANGE         VALUE_OVERFLOW (on_hand, copies): on_hand would exceed 2^53-1 at to_location.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,7 +166,7 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetStock(self, request, context):
-        """Reads one stock level. It sees every change that was acknowledged before it was called.
+        """Reads a stock level. It sees every change that was acknowledged before it was called.
 
         NOT_FOUND  ITEM_NOT_FOUND (item, location).
         """
@@ -203,7 +202,7 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckAvailability(self, request, context):
-        """Tells for each line what is available, for all lines at the same moment and for everyone: nothing is held by it.
+        """Reads for each line the number of available copies, for all lines at the same moment. It reserves nothing.
 
         INVALID_ARGUMENT  INVALID_FIELD: the items of several lines with any_location have more than 10,000 locations
         together.
@@ -280,7 +279,7 @@ def add_InventoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InventoryService:
-    """Stock: how many copies of an item there are at a location, and how many may be taken.
+    """Stock: the copies of each item at each location, and the number of them that may be taken.
     """
 
     @staticmethod

@@ -46,6 +46,15 @@ class RequestOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REQUEST_OUTCOME_APPLIED: _ClassVar[RequestOutcome]
     REQUEST_OUTCOME_REFUSED: _ClassVar[RequestOutcome]
     REQUEST_OUTCOME_INCOMPLETE: _ClassVar[RequestOutcome]
+
+class DifferenceKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DIFFERENCE_KIND_UNSPECIFIED: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_STOCK: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_COUNTER: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_RESERVATION: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_LEDGER: _ClassVar[DifferenceKind]
+    DIFFERENCE_KIND_DAMAGED_ENTRY: _ClassVar[DifferenceKind]
 OPERATION_KIND_UNSPECIFIED: OperationKind
 OPERATION_KIND_INCREMENT: OperationKind
 OPERATION_KIND_SET_COUNTER: OperationKind
@@ -71,6 +80,12 @@ REQUEST_OUTCOME_UNKNOWN: RequestOutcome
 REQUEST_OUTCOME_APPLIED: RequestOutcome
 REQUEST_OUTCOME_REFUSED: RequestOutcome
 REQUEST_OUTCOME_INCOMPLETE: RequestOutcome
+DIFFERENCE_KIND_UNSPECIFIED: DifferenceKind
+DIFFERENCE_KIND_STOCK: DifferenceKind
+DIFFERENCE_KIND_COUNTER: DifferenceKind
+DIFFERENCE_KIND_RESERVATION: DifferenceKind
+DIFFERENCE_KIND_LEDGER: DifferenceKind
+DIFFERENCE_KIND_DAMAGED_ENTRY: DifferenceKind
 
 class Entry(_message.Message):
     __slots__ = ("revision", "commit_time", "operation", "request_id", "reason", "reference", "identity", "lines", "reservation", "damage", "missing_from")
@@ -99,24 +114,38 @@ class Entry(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., operation: _Optional[_Union[OperationKind, str]] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., identity: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[EntryLine, _Mapping]]] = ..., reservation: _Optional[_Union[EntryReservation, _Mapping]] = ..., damage: _Optional[str] = ..., missing_from: _Optional[int] = ...) -> None: ...
 
 class EntryLine(_message.Message):
-    __slots__ = ("counter", "item", "location", "change", "reserved_change", "crossings", "counter_after", "stock_after")
+    __slots__ = ("counter", "stock")
     COUNTER_FIELD_NUMBER: _ClassVar[int]
+    STOCK_FIELD_NUMBER: _ClassVar[int]
+    counter: CounterChange
+    stock: StockChange
+    def __init__(self, counter: _Optional[_Union[CounterChange, _Mapping]] = ..., stock: _Optional[_Union[StockChange, _Mapping]] = ...) -> None: ...
+
+class CounterChange(_message.Message):
+    __slots__ = ("counter", "value_change", "after")
+    COUNTER_FIELD_NUMBER: _ClassVar[int]
+    VALUE_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    counter: str
+    value_change: int
+    after: _counter_pb2.Counter
+    def __init__(self, counter: _Optional[str] = ..., value_change: _Optional[int] = ..., after: _Optional[_Union[_counter_pb2.Counter, _Mapping]] = ...) -> None: ...
+
+class StockChange(_message.Message):
+    __slots__ = ("item", "location", "on_hand_change", "reserved_change", "crossings", "after")
     ITEM_FIELD_NUMBER: _ClassVar[int]
     LOCATION_FIELD_NUMBER: _ClassVar[int]
-    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    ON_HAND_CHANGE_FIELD_NUMBER: _ClassVar[int]
     RESERVED_CHANGE_FIELD_NUMBER: _ClassVar[int]
     CROSSINGS_FIELD_NUMBER: _ClassVar[int]
-    COUNTER_AFTER_FIELD_NUMBER: _ClassVar[int]
-    STOCK_AFTER_FIELD_NUMBER: _ClassVar[int]
-    counter: str
+    AFTER_FIELD_NUMBER: _ClassVar[int]
     item: str
     location: str
-    change: int
+    on_hand_change: int
     reserved_change: int
     crossings: _containers.RepeatedScalarFieldContainer[ThresholdCrossing]
-    counter_after: _counter_pb2.Counter
-    stock_after: _inventory_pb2.StockLevel
-    def __init__(self, counter: _Optional[str] = ..., item: _Optional[str] = ..., location: _Optional[str] = ..., change: _Optional[int] = ..., reserved_change: _Optional[int] = ..., crossings: _Optional[_Iterable[_Union[ThresholdCrossing, str]]] = ..., counter_after: _Optional[_Union[_counter_pb2.Counter, _Mapping]] = ..., stock_after: _Optional[_Union[_inventory_pb2.StockLevel, _Mapping]] = ...) -> None: ...
+    after: _inventory_pb2.StockLevel
+    def __init__(self, item: _Optional[str] = ..., location: _Optional[str] = ..., on_hand_change: _Optional[int] = ..., reserved_change: _Optional[int] = ..., crossings: _Optional[_Iterable[_Union[ThresholdCrossing, str]]] = ..., after: _Optional[_Union[_inventory_pb2.StockLevel, _Mapping]] = ...) -> None: ...
 
 class EntryReservation(_message.Message):
     __slots__ = ("reservation_id", "state", "holder", "expire_time")
@@ -161,12 +190,14 @@ class ListEntriesRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., item: _Optional[str] = ..., counter: _Optional[str] = ..., location: _Optional[str] = ..., reservation_id: _Optional[str] = ..., operation: _Optional[_Union[OperationKind, str]] = ..., reference: _Optional[str] = ..., request_id: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., newest_first: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListEntriesResponse(_message.Message):
-    __slots__ = ("entries", "next_page_token")
+    __slots__ = ("entries", "next_page_token", "revision")
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     entries: _containers.RepeatedCompositeFieldContainer[Entry]
     next_page_token: str
-    def __init__(self, entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    revision: int
+    def __init__(self, entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("namespace", "items", "counters", "reservation_ids", "locations", "after_revision", "include_levels")
@@ -207,20 +238,22 @@ class LookupRequestRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class LookupRequestResponse(_message.Message):
-    __slots__ = ("outcome", "revision", "commit_time", "refusal_reason", "applied_count", "refused_count")
+    __slots__ = ("outcome", "applied_revision", "commit_time", "refusal_reason", "applied_count", "refused_count", "revision")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
-    REVISION_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_REVISION_FIELD_NUMBER: _ClassVar[int]
     COMMIT_TIME_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_REASON_FIELD_NUMBER: _ClassVar[int]
     APPLIED_COUNT_FIELD_NUMBER: _ClassVar[int]
     REFUSED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     outcome: RequestOutcome
-    revision: int
+    applied_revision: int
     commit_time: _timestamp_pb2.Timestamp
     refusal_reason: str
     applied_count: int
     refused_count: int
-    def __init__(self, outcome: _Optional[_Union[RequestOutcome, str]] = ..., revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refusal_reason: _Optional[str] = ..., applied_count: _Optional[int] = ..., refused_count: _Optional[int] = ...) -> None: ...
+    revision: int
+    def __init__(self, outcome: _Optional[_Union[RequestOutcome, str]] = ..., applied_revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refusal_reason: _Optional[str] = ..., applied_count: _Optional[int] = ..., refused_count: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class VerifyNamespaceRequest(_message.Message):
     __slots__ = ("namespace",)
@@ -229,12 +262,36 @@ class VerifyNamespaceRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ...) -> None: ...
 
 class VerifyNamespaceResponse(_message.Message):
-    __slots__ = ("clean", "differences", "difference_count", "from_revision", "to_revision", "levels_checked", "levels_unchecked", "reservations_checked")
+    __slots__ = ("progress", "result")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    progress: VerifyProgress
+    result: VerifyResult
+    def __init__(self, progress: _Optional[_Union[VerifyProgress, _Mapping]] = ..., result: _Optional[_Union[VerifyResult, _Mapping]] = ...) -> None: ...
+
+class VerifyProgress(_message.Message):
+    __slots__ = ("revisions_replayed", "revisions_total", "reservations_checked", "reservations_total", "levels_checked", "levels_total")
+    REVISIONS_REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    REVISIONS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    RESERVATIONS_CHECKED_FIELD_NUMBER: _ClassVar[int]
+    RESERVATIONS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    LEVELS_CHECKED_FIELD_NUMBER: _ClassVar[int]
+    LEVELS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    revisions_replayed: int
+    revisions_total: int
+    reservations_checked: int
+    reservations_total: int
+    levels_checked: int
+    levels_total: int
+    def __init__(self, revisions_replayed: _Optional[int] = ..., revisions_total: _Optional[int] = ..., reservations_checked: _Optional[int] = ..., reservations_total: _Optional[int] = ..., levels_checked: _Optional[int] = ..., levels_total: _Optional[int] = ...) -> None: ...
+
+class VerifyResult(_message.Message):
+    __slots__ = ("clean", "differences", "difference_count", "from_revision", "revision", "levels_checked", "levels_unchecked", "reservations_checked")
     CLEAN_FIELD_NUMBER: _ClassVar[int]
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
     DIFFERENCE_COUNT_FIELD_NUMBER: _ClassVar[int]
     FROM_REVISION_FIELD_NUMBER: _ClassVar[int]
-    TO_REVISION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     LEVELS_CHECKED_FIELD_NUMBER: _ClassVar[int]
     LEVELS_UNCHECKED_FIELD_NUMBER: _ClassVar[int]
     RESERVATIONS_CHECKED_FIELD_NUMBER: _ClassVar[int]
@@ -242,11 +299,11 @@ class VerifyNamespaceResponse(_message.Message):
     differences: _containers.RepeatedCompositeFieldContainer[Difference]
     difference_count: int
     from_revision: int
-    to_revision: int
+    revision: int
     levels_checked: int
     levels_unchecked: int
     reservations_checked: int
-    def __init__(self, clean: _Optional[bool] = ..., differences: _Optional[_Iterable[_Union[Difference, _Mapping]]] = ..., difference_count: _Optional[int] = ..., from_revision: _Optional[int] = ..., to_revision: _Optional[int] = ..., levels_checked: _Optional[int] = ..., levels_unchecked: _Optional[int] = ..., reservations_checked: _Optional[int] = ...) -> None: ...
+    def __init__(self, clean: _Optional[bool] = ..., differences: _Optional[_Iterable[_Union[Difference, _Mapping]]] = ..., difference_count: _Optional[int] = ..., from_revision: _Optional[int] = ..., revision: _Optional[int] = ..., levels_checked: _Optional[int] = ..., levels_unchecked: _Optional[int] = ..., reservations_checked: _Optional[int] = ...) -> None: ...
 
 class Difference(_message.Message):
     __slots__ = ("kind", "name", "location", "revision", "expected", "actual")
@@ -256,10 +313,10 @@ class Difference(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_FIELD_NUMBER: _ClassVar[int]
     ACTUAL_FIELD_NUMBER: _ClassVar[int]
-    kind: str
+    kind: DifferenceKind
     name: str
     location: str
     revision: int
     expected: str
     actual: str
-    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., location: _Optional[str] = ..., revision: _Optional[int] = ..., expected: _Optional[str] = ..., actual: _Optional[str] = ...) -> None: ...
+    def __init__(self, kind: _Optional[_Union[DifferenceKind, str]] = ..., name: _Optional[str] = ..., location: _Optional[str] = ..., revision: _Optional[int] = ..., expected: _Optional[str] = ..., actual: _Optional[str] = ...) -> None: ...

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class LedgerServiceStub:
     """Reads a namespace's history. Each mutation that was applied has one entry, under its revision: 1, 2, 3 … with no
-    gap. The oldest entries are dropped when there are more than the server keeps (about 1,000,000 unless set).
+    gap. The server drops the oldest entries if there are more than it keeps (about 1,000,000 by default).
     """
 
     def __init__(self, channel):
@@ -51,7 +51,7 @@ class LedgerServiceStub:
                 request_serializer=tallykeeper_dot_v1_dot_ledger__pb2.LookupRequestRequest.SerializeToString,
                 response_deserializer=tallykeeper_dot_v1_dot_ledger__pb2.LookupRequestResponse.FromString,
                 _registered_method=True)
-        self.VerifyNamespace = channel.unary_unary(
+        self.VerifyNamespace = channel.unary_stream(
                 '/tallykeeper.v1.LedgerService/VerifyNamespace',
                 request_serializer=tallykeeper_dot_v1_dot_ledger__pb2.VerifyNamespaceRequest.SerializeToString,
                 response_deserializer=tallykeeper_dot_v1_dot_ledger__pb2.VerifyNamespaceResponse.FromString,
@@ -60,7 +60,7 @@ class LedgerServiceStub:
 
 class LedgerServiceServicer:
     """Reads a namespace's history. Each mutation that was applied has one entry, under its revision: 1, 2, 3 … with no
-    gap. The oldest entries are dropped when there are more than the server keeps (about 1,000,000 unless set).
+    gap. The server drops the oldest entries if there are more than it keeps (about 1,000,000 by default).
     """
 
     def ListEntries(self, request, context):
@@ -73,17 +73,17 @@ class LedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Watch(self, request, context):
-        """Follows the ledger: sends the entries after a revision as they are made, in order, with no gap and no repeat,
-        until the caller ends it. Each response says through which revision everything has been sent; a caller that was
-        cut off begins again after the last one that it got.
+        """Follows the ledger: sends the entries after a revision as they are made, in order, with no gap and no repeat, until
+        the caller ends the stream. Each response has the revision up to which everything has been sent. A caller that was
+        cut off begins again after the last revision that it received.
 
         OUT_OF_RANGE        REVISION_TRIMMED (after_revision, oldest): entries after the revision have been dropped;
-        oldest is the first there is. REVISION_AHEAD (after_revision, revision): the namespace
-        has not come so far, or has lost changes with its store.
+        oldest is the first that is kept. REVISION_AHEAD (after_revision, revision): the namespace
+        has not reached the revision, or has lost changes with its store.
         DATA_LOSS           REVISIONS_LOST (revision): the store lost entries that this watch may have sent, up to
-        revision, the last. Others have their revisions now: read the levels and begin anew.
+        revision. Other entries have these revisions now: read the levels and begin again.
         RESOURCE_EXHAUSTED  WATCHER_TOO_SLOW (revision): the caller does not read as fast as changes come. Begin again
-        after revision, the last that was sent. TOO_MANY_WATCHES: the server has no room for another.
+        after revision, the last that was sent. TOO_MANY_WATCHES: the server has no room for it.
         UNAVAILABLE         SHUTTING_DOWN (revision): the server stops; begin again after revision.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -91,15 +91,17 @@ class LedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LookupRequest(self, request, context):
-        """Tells what became of a request id, as long as it is remembered.
+        """Looks up the outcome of a request by its request_id, as long as that is remembered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyNamespace(self, request, context):
-        """Replays the ledger and compares what comes out with the levels and the reservations that there are, while
-        changes go on. It reads all of the namespace; give it a deadline of minutes if there is much.
+        """Replays the ledger and compares the outcome with the levels and reservations that there are. Changes may go on.
+
+        The stream has a VerifyProgress at once and about every half second, and a VerifyResult at the end. The server
+        reads the whole namespace, so a large one takes minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,7 +125,7 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     request_deserializer=tallykeeper_dot_v1_dot_ledger__pb2.LookupRequestRequest.FromString,
                     response_serializer=tallykeeper_dot_v1_dot_ledger__pb2.LookupRequestResponse.SerializeToString,
             ),
-            'VerifyNamespace': grpc.unary_unary_rpc_method_handler(
+            'VerifyNamespace': grpc.unary_stream_rpc_method_handler(
                     servicer.VerifyNamespace,
                     request_deserializer=tallykeeper_dot_v1_dot_ledger__pb2.VerifyNamespaceRequest.FromString,
                     response_serializer=tallykeeper_dot_v1_dot_ledger__pb2.VerifyNamespaceResponse.SerializeToString,
@@ -138,7 +140,7 @@ def add_LedgerServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class LedgerService:
     """Reads a namespace's history. Each mutation that was applied has one entry, under its revision: 1, 2, 3 … with no
-    gap. The oldest entries are dropped when there are more than the server keeps (about 1,000,000 unless set).
+    gap. The server drops the oldest entries if there are more than it keeps (about 1,000,000 by default).
     """
 
     @staticmethod
@@ -233,7 +235,7 @@ class LedgerService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/tallykeeper.v1.LedgerService/VerifyNamespace',

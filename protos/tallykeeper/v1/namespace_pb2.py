@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etallykeeper/v1/namespace.proto\x12\x0etallykeeper.v1\x1a\x1egoogle/protobuf/duration.proto\"N\n\x15ListNamespacesRequest\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"E\n\x16ListNamespacesResponse\x12\x12\n\nnamespaces\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x13GetNamespaceRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"\xa3\x03\n\x14GetNamespaceResponse\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x17\n\x0foldest_revision\x18\x03 \x01(\x03\x12\x19\n\x11stock_level_count\x18\x04 \x01(\x03\x12\x15\n\rcounter_count\x18\x05 \x01(\x03\x12 \n\x18\x61\x63tive_reservation_count\x18\x06 \x01(\x03\x12\x34\n\x11request_retention\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1c\n\x14ledger_revisions_max\x18\x08 \x01(\x03\x12\x38\n\x15reservation_retention\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12;\n\x18reservation_lifetime_max\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ndurability\x18\x0b \x01(\x0e\x32\x1a.tallykeeper.v1.Durability*p\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44URABILITY_FSYNC\x10\x01\x12\x19\n\x15\x44URABILITY_REPLICATED\x10\x02\x12\x15\n\x11\x44URABILITY_MEMORY\x10\x03\x32\xce\x01\n\x10NamespaceService\x12_\n\x0eListNamespaces\x12%.tallykeeper.v1.ListNamespacesRequest\x1a&.tallykeeper.v1.ListNamespacesResponse\x12Y\n\x0cGetNamespace\x12#.tallykeeper.v1.GetNamespaceRequest\x1a$.tallykeeper.v1.GetNamespaceResponseB\xa7\x01\n\x11io.tallykeeper.v1B\x0eNamespaceProtoP\x01ZFgithub.com/tallykeeper/tallykeeper/gen/go/tallykeeper/v1;tallykeeperv1\xa2\x02\x03TKX\xaa\x02\x0eTallykeeper.V1\xca\x02\x0eTallykeeper\\V1\xea\x02\x0fTallykeeper::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etallykeeper/v1/namespace.proto\x12\x0etallykeeper.v1\x1a\x1egoogle/protobuf/duration.proto\"N\n\x15ListNamespacesRequest\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x16ListNamespacesResponse\x12-\n\nnamespaces\x18\x01 \x03(\x0b\x32\x19.tallykeeper.v1.Namespace\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x13GetNamespaceRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"V\n\x14GetNamespaceResponse\x12,\n\tnamespace\x18\x01 \x01(\x0b\x32\x19.tallykeeper.v1.Namespace\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\xb8\x03\n\tNamespace\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x17\n\x0foldest_revision\x18\x03 \x01(\x03\x12\x19\n\x11stock_level_count\x18\x04 \x01(\x03\x12\x15\n\rcounter_count\x18\x05 \x01(\x03\x12 \n\x18\x61\x63tive_reservation_count\x18\x06 \x01(\x03\x12\x34\n\x11request_retention\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1c\n\x14ledger_revisions_max\x18\x08 \x01(\x03\x12\x38\n\x15reservation_retention\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12;\n\x18reservation_lifetime_max\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ndurability\x18\x0b \x01(\x0e\x32\x1a.tallykeeper.v1.Durability\x12\x13\n\x06\x64\x61mage\x18\x0c \x01(\tH\x00\x88\x01\x01\x42\t\n\x07_damage*p\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44URABILITY_FSYNC\x10\x01\x12\x19\n\x15\x44URABILITY_REPLICATED\x10\x02\x12\x15\n\x11\x44URABILITY_MEMORY\x10\x03\x32\xce\x01\n\x10NamespaceService\x12_\n\x0eListNamespaces\x12%.tallykeeper.v1.ListNamespacesRequest\x1a&.tallykeeper.v1.ListNamespacesResponse\x12Y\n\x0cGetNamespace\x12#.tallykeeper.v1.GetNamespaceRequest\x1a$.tallykeeper.v1.GetNamespaceResponseB\xa7\x01\n\x11io.tallykeeper.v1B\x0eNamespaceProtoP\x01ZFgithub.com/tallykeeper/tallykeeper/gen/go/tallykeeper/v1;tallykeeperv1\xa2\x02\x03TKX\xaa\x02\x0eTallykeeper.V1\xca\x02\x0eTallykeeper\\V1\xea\x02\x0fTallykeeper::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,16 +33,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tallykeeper.v1.namespace_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021io.tallykeeper.v1B\016NamespaceProtoP\001ZFgithub.com/tallykeeper/tallykeeper/gen/go/tallykeeper/v1;tallykeeperv1\242\002\003TKX\252\002\016Tallykeeper.V1\312\002\016Tallykeeper\\V1\352\002\017Tallykeeper::V1'
-  _globals['_DURABILITY']._serialized_start=697
-  _globals['_DURABILITY']._serialized_end=809
+  _globals['_DURABILITY']._serialized_start=833
+  _globals['_DURABILITY']._serialized_end=945
   _globals['_LISTNAMESPACESREQUEST']._serialized_start=82
   _globals['_LISTNAMESPACESREQUEST']._serialized_end=160
   _globals['_LISTNAMESPACESRESPONSE']._serialized_start=162
-  _globals['_LISTNAMESPACESRESPONSE']._serialized_end=231
-  _globals['_GETNAMESPACEREQUEST']._serialized_start=233
-  _globals['_GETNAMESPACEREQUEST']._serialized_end=273
-  _globals['_GETNAMESPACERESPONSE']._serialized_start=276
-  _globals['_GETNAMESPACERESPONSE']._serialized_end=695
-  _globals['_NAMESPACESERVICE']._serialized_start=812
-  _globals['_NAMESPACESERVICE']._serialized_end=1018
+  _globals['_LISTNAMESPACESRESPONSE']._serialized_end=258
+  _globals['_GETNAMESPACEREQUEST']._serialized_start=260
+  _globals['_GETNAMESPACEREQUEST']._serialized_end=300
+  _globals['_GETNAMESPACERESPONSE']._serialized_start=302
+  _globals['_GETNAMESPACERESPONSE']._serialized_end=388
+  _globals['_NAMESPACE']._serialized_start=391
+  _globals['_NAMESPACE']._serialized_end=831
+  _globals['_NAMESPACESERVICE']._serialized_start=948
+  _globals['_NAMESPACESERVICE']._serialized_end=1154
 # @@protoc_insertion_point(module_scope)

@@ -35,9 +35,9 @@ class ListNamespacesResponse(_message.Message):
     __slots__ = ("namespaces", "next_page_token")
     NAMESPACES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
-    namespaces: _containers.RepeatedScalarFieldContainer[str]
+    namespaces: _containers.RepeatedCompositeFieldContainer[Namespace]
     next_page_token: str
-    def __init__(self, namespaces: _Optional[_Iterable[str]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, namespaces: _Optional[_Iterable[_Union[Namespace, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class GetNamespaceRequest(_message.Message):
     __slots__ = ("namespace",)
@@ -46,7 +46,15 @@ class GetNamespaceRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ...) -> None: ...
 
 class GetNamespaceResponse(_message.Message):
-    __slots__ = ("namespace", "revision", "oldest_revision", "stock_level_count", "counter_count", "active_reservation_count", "request_retention", "ledger_revisions_max", "reservation_retention", "reservation_lifetime_max", "durability")
+    __slots__ = ("namespace", "revision")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    namespace: Namespace
+    revision: int
+    def __init__(self, namespace: _Optional[_Union[Namespace, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class Namespace(_message.Message):
+    __slots__ = ("namespace", "revision", "oldest_revision", "stock_level_count", "counter_count", "active_reservation_count", "request_retention", "ledger_revisions_max", "reservation_retention", "reservation_lifetime_max", "durability", "damage")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     OLDEST_REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +66,7 @@ class GetNamespaceResponse(_message.Message):
     RESERVATION_RETENTION_FIELD_NUMBER: _ClassVar[int]
     RESERVATION_LIFETIME_MAX_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    DAMAGE_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     revision: int
     oldest_revision: int
@@ -69,4 +78,5 @@ class GetNamespaceResponse(_message.Message):
     reservation_retention: _duration_pb2.Duration
     reservation_lifetime_max: _duration_pb2.Duration
     durability: Durability
-    def __init__(self, namespace: _Optional[str] = ..., revision: _Optional[int] = ..., oldest_revision: _Optional[int] = ..., stock_level_count: _Optional[int] = ..., counter_count: _Optional[int] = ..., active_reservation_count: _Optional[int] = ..., request_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., ledger_revisions_max: _Optional[int] = ..., reservation_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., reservation_lifetime_max: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
+    damage: str
+    def __init__(self, namespace: _Optional[str] = ..., revision: _Optional[int] = ..., oldest_revision: _Optional[int] = ..., stock_level_count: _Optional[int] = ..., counter_count: _Optional[int] = ..., active_reservation_count: _Optional[int] = ..., request_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., ledger_revisions_max: _Optional[int] = ..., reservation_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., reservation_lifetime_max: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., durability: _Optional[_Union[Durability, str]] = ..., damage: _Optional[str] = ...) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class NamespaceServiceStub:
-    """Looks at namespaces. They come into being with their first change.
+    """Reads namespaces. A namespace comes into being with its first change.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class NamespaceServiceStub:
 
 
 class NamespaceServiceServicer:
-    """Looks at namespaces. They come into being with their first change.
+    """Reads namespaces. A namespace comes into being with its first change.
     """
 
     def ListNamespaces(self, request, context):
@@ -61,8 +61,8 @@ class NamespaceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetNamespace(self, request, context):
-        """Tells what a namespace holds at one moment, and how it is kept. One that was never changed has revision 0 and holds
-        nothing.
+        """Reads the contents of a namespace at one moment, and its settings. A namespace that was never changed has revision
+        0 and holds nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,7 +90,7 @@ def add_NamespaceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NamespaceService:
-    """Looks at namespaces. They come into being with their first change.
+    """Reads namespaces. A namespace comes into being with its first change.
     """
 
     @staticmethod

@@ -191,10 +191,12 @@ class GetReservationRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., reservation_id: _Optional[str] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class GetReservationResponse(_message.Message):
-    __slots__ = ("reservation",)
+    __slots__ = ("reservation", "revision")
     RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     reservation: Reservation
-    def __init__(self, reservation: _Optional[_Union[Reservation, _Mapping]] = ...) -> None: ...
+    revision: int
+    def __init__(self, reservation: _Optional[_Union[Reservation, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class ListReservationsRequest(_message.Message):
     __slots__ = ("namespace", "holder", "item", "state", "page_size", "page_token")
@@ -213,9 +215,11 @@ class ListReservationsRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., holder: _Optional[str] = ..., item: _Optional[str] = ..., state: _Optional[_Union[ReservationState, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListReservationsResponse(_message.Message):
-    __slots__ = ("reservations", "next_page_token")
+    __slots__ = ("reservations", "next_page_token", "revision")
     RESERVATIONS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     reservations: _containers.RepeatedCompositeFieldContainer[Reservation]
     next_page_token: str
-    def __init__(self, reservations: _Optional[_Iterable[_Union[Reservation, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    revision: int
+    def __init__(self, reservations: _Optional[_Iterable[_Union[Reservation, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...

@@ -26,12 +26,12 @@ if _version_not_supported:
 
 
 class ReservationServiceStub:
-    """Holds copies of up to 100 items at once: a basket, a pick list, a loan that waits to be fetched.
+    """Reserves copies of up to 100 items at once: a basket, a pick list, a loan that waits to be fetched.
 
-    A reservation is ACTIVE until it is committed, released, or its time is up, whichever is first, and is then
-    never anything else. While it is active its copies are reserved and nobody else can take them. One whose time is
-    up can no longer be committed, and what it held can be taken, from that moment on; the levels and the ledger
-    show it a second or two later at most.
+    A reservation is ACTIVE until it is committed or released, or until its time is up, whichever comes first. It then
+    keeps that state. While it is active its copies are reserved, and nobody else can take them. From the moment at which
+    its time is up, it can no longer be committed, and its copies can be taken. The levels and the ledger show that at
+    most two seconds later.
     """
 
     def __init__(self, channel):
@@ -73,22 +73,22 @@ class ReservationServiceStub:
 
 
 class ReservationServiceServicer:
-    """Holds copies of up to 100 items at once: a basket, a pick list, a loan that waits to be fetched.
+    """Reserves copies of up to 100 items at once: a basket, a pick list, a loan that waits to be fetched.
 
-    A reservation is ACTIVE until it is committed, released, or its time is up, whichever is first, and is then
-    never anything else. While it is active its copies are reserved and nobody else can take them. One whose time is
-    up can no longer be committed, and what it held can be taken, from that moment on; the levels and the ledger
-    show it a second or two later at most.
+    A reservation is ACTIVE until it is committed or released, or until its time is up, whichever comes first. It then
+    keeps that state. While it is active its copies are reserved, and nobody else can take them. From the moment at which
+    its time is up, it can no longer be committed, and its copies can be taken. The levels and the ledger show that at
+    most two seconds later.
     """
 
     def Reserve(self, request, context):
-        """Holds copies, of all lines or of none. As many may be held as may be taken: available + backorder_limit.
+        """Reserves copies, of all lines or of none. Up to available + backorder_limit copies of a level may be reserved.
 
         FAILED_PRECONDITION  INSUFFICIENT_STOCK (item, location, requested, available, backorder_limit): there are
-        not enough copies for some lines, or no such levels, which counts as 0 available. The
-        metadata is of the first of them; lines says how many they are, and the others follow as
-        item_2, location_2, requested_2 and so on, up to 20. A google.rpc.PreconditionFailure has
-        a violation for each.
+        not enough copies for some lines. A level that does not exist has 0 available. The metadata
+        has the values of the first short line. Its value lines counts the short lines, and the
+        others follow as item_2, location_2, requested_2 and so on, up to 20. A
+        google.rpc.PreconditionFailure has a violation for each.
         ALREADY_EXISTS       RESERVATION_EXISTS (reservation_id): another reservation has this id.
         OUT_OF_RANGE         VALUE_OVERFLOW (item, location, reserved, copies): reserved would exceed 2^53-1.
         """
@@ -97,20 +97,19 @@ class ReservationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Commit(self, request, context):
-        """Takes what is reserved, all of it or the copies that the lines name. The rest is given back in the same
-        change.
+        """Takes the reserved copies: all of them, or those that the lines name. The others are given back in the same change.
 
         NOT_FOUND            RESERVATION_NOT_FOUND (reservation_id).
         FAILED_PRECONDITION  RESERVATION_COMMITTED, RESERVATION_RELEASED, RESERVATION_EXPIRED (reservation_id): it is
         no longer active. COMMIT_EXCEEDS_RESERVED (item, location, requested, reserved): lines name
-        more copies than are reserved; told of each as INSUFFICIENT_STOCK is by Reserve.
+        more copies than are reserved. The metadata lists them as that of INSUFFICIENT_STOCK does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Release(self, request, context):
-        """Gives back what is reserved.
+        """Gives the reserved copies back.
 
         NOT_FOUND            RESERVATION_NOT_FOUND (reservation_id).
         FAILED_PRECONDITION  RESERVATION_COMMITTED, RESERVATION_RELEASED, RESERVATION_EXPIRED (reservation_id).
@@ -120,19 +119,20 @@ class ReservationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Extend(self, request, context):
-        """Gives an active reservation more time: it ends a ttl from now, or later if it would have anyway.
+        """Gives an active reservation more time. It expires one ttl from now, or later if its time was later already.
 
         NOT_FOUND            RESERVATION_NOT_FOUND (reservation_id).
         FAILED_PRECONDITION  RESERVATION_COMMITTED, RESERVATION_RELEASED, RESERVATION_EXPIRED (reservation_id).
-        OUT_OF_RANGE         RESERVATION_LIFETIME_EXCEEDED (reservation_id, lifetime_ms, lifetime_ms_max): it would
-        live longer, from its beginning, than the server allows (30 days unless set otherwise).
+        OUT_OF_RANGE         RESERVATION_LIFETIME_EXCEEDED (reservation_id, lifetime_ms, lifetime_ms_max): the
+        reservation would live longer, from its beginning, than the server allows (30 days by
+        default).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetReservation(self, request, context):
-        """Reads one reservation. One that has ended is kept for a while (7 days unless set otherwise).
+        """Reads a reservation. A reservation that has ended is kept for a while (7 days by default).
 
         NOT_FOUND  RESERVATION_NOT_FOUND (reservation_id).
         """
@@ -141,9 +141,9 @@ class ReservationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListReservations(self, request, context):
-        """Lists reservations: active ones first, then those expired, committed and released, each in the order of their
-        ids' bytes. Each page is as the reservations are at one moment. One that ends while its list is paged through may be
-        listed twice, and is never left out.
+        """Lists reservations: the active ones first, then the expired, the committed and the released ones, each in the order
+        of their ids' bytes. Each page is as the reservations are at one moment. A reservation that ends between two pages
+        may be listed twice, and is never left out.
 
         INVALID_ARGUMENT  PAGE_TOKEN_INVALID: the token is not one of this listing.
         """
@@ -193,12 +193,12 @@ def add_ReservationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ReservationService:
-    """Holds copies of up to 100 items at once: a basket, a pick list, a loan that waits to be fetched.
+    """Reserves copies of up to 100 items at once: a basket, a pick list, a loan that waits to be fetched.
 
-    A reservation is ACTIVE until it is committed, released, or its time is up, whichever is first, and is then
-    never anything else. While it is active its copies are reserved and nobody else can take them. One whose time is
-    up can no longer be committed, and what it held can be taken, from that moment on; the levels and the ledger
-    show it a second or two later at most.
+    A reservation is ACTIVE until it is committed or released, or until its time is up, whichever comes first. It then
+    keeps that state. While it is active its copies are reserved, and nobody else can take them. From the moment at which
+    its time is up, it can no longer be committed, and its copies can be taken. The levels and the ledger show that at
+    most two seconds later.
     """
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from tallykeeper_server.domain.entries import Entry, EntryLine
@@ -21,12 +22,21 @@ CountedName: TypeAlias = CounterName | StockName
 Counted: TypeAlias = Counter | StockLevel
 
 
+class DifferenceKind(Enum):
+    """The kind of thing that differs from what the ledger says."""
+
+    STOCK = "stock"
+    COUNTER = "counter"
+    RESERVATION = "reservation"
+    LEDGER = "ledger"
+    DAMAGED_ENTRY = "damaged entry"
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One thing that is not what the ledger says, in words."""
 
-    kind: str
-    """stock, counter, reservation, ledger, or damaged_entry."""
+    kind: DifferenceKind
     name: str
     location: str
     revision: int
@@ -76,11 +86,11 @@ class Audit:
         """Take the next entry."""
         expected, self.revision = self.revision + 1, max(self.revision, entry.revision)
         if entry.first_revision != expected:
-            self._differ("ledger", "", f"revision {expected}", f"revision {entry.first_revision}")
+            self._differ(DifferenceKind.LEDGER, "", f"revision {expected}", f"revision {entry.first_revision}")
         if entry.stream_id:
-            self._differ("damaged_entry", entry.stream_id, "an entry that the server wrote", entry.damage)
+            self._differ(DifferenceKind.DAMAGED_ENTRY, entry.stream_id, "an entry that the server wrote", entry.damage)
         elif entry.damage:
-            self._differ("ledger", "", f"revision {expected}", entry.damage)
+            self._differ(DifferenceKind.LEDGER, "", f"revision {expected}", entry.damage)
         for line in entry.lines:
             self._check_line(line, entry)
             self._levels[line.name] = line.after
@@ -90,17 +100,17 @@ class Audit:
     def find_stray(self, stream_id: str) -> None:
         """Note that the ledger's stream has an entry which no script has written, and which stops all changes."""
         words = "an ID that the server does not give; the namespace cannot be changed until the entry is deleted"
-        self._differ("damaged_entry", stream_id, "no entry", words)
+        self._differ(DifferenceKind.DAMAGED_ENTRY, stream_id, "no entry", words)
 
     def miss(self, revision: int) -> None:
         """Note that there are no entries up to a revision which there should be."""
         last, self.revision = self.revision, revision
-        self._differ("ledger", "", f"entries up to revision {revision}", f"none after {last}")
+        self._differ(DifferenceKind.LEDGER, "", f"entries up to revision {revision}", f"none after {last}")
 
     def overtaken(self) -> None:
         """Note that entries were dropped faster than they could be replayed."""
         words = "dropped before they could be replayed: the ledger is too short for so many changes"
-        self._differ("ledger", "", f"entries after revision {self.revision}", words)
+        self._differ(DifferenceKind.LEDGER, "", f"entries after revision {self.revision}", words)
 
     def compare_level(self, name: CountedName, actual: Counted | DamagedLevel | None, *, now_ms: int) -> None:
         """Compare what the store has under a name with what the ledger says last."""
@@ -130,7 +140,7 @@ class Audit:
         if isinstance(actual, DamagedLevel):
             self.reservations_checked += 1
             known = _state_of(hold.reservation, hold.copies) if hold else "a reservation that the server wrote"
-            self._differ("reservation", name.reservation_id, known, _damage_of(actual))
+            self._differ(DifferenceKind.RESERVATION, name.reservation_id, known, _damage_of(actual))
             return
         if hold is None and self.from_revision > 1:
             if actual is not None and actual.state is ReservationState.ACTIVE:
@@ -142,7 +152,7 @@ class Audit:
         self.reservations_checked += 1
         told = (_state_of(expected, hold.copies if hold else {}), _state_of(actual, _copies_of(actual)))
         if told[0] != told[1]:
-            self._differ("reservation", name.reservation_id, *told)
+            self._differ(DifferenceKind.RESERVATION, name.reservation_id, *told)
 
     def _check_line(self, line: EntryLine, entry: Entry) -> None:
         """Check that a line goes on from what the ledger told before."""
@@ -194,14 +204,14 @@ class Audit:
 
     def _differ_about(self, name: CountedName, expected: str, actual: str) -> None:
         if isinstance(name, CounterName):
-            self._differ("counter", name.counter, expected, actual)
+            self._differ(DifferenceKind.COUNTER, name.counter, expected, actual)
         else:
-            self._differ("stock", name.item, expected, actual, location=name.location)
+            self._differ(DifferenceKind.STOCK, name.item, expected, actual, location=name.location)
 
     def _differ_of(self, reservation: Reservation, expected: str, actual: str) -> None:
-        self._differ("reservation", reservation.name.reservation_id, expected, actual)
+        self._differ(DifferenceKind.RESERVATION, reservation.name.reservation_id, expected, actual)
 
-    def _differ(self, kind: str, name: str, expected: str, actual: str, *, location: str = "") -> None:
+    def _differ(self, kind: DifferenceKind, name: str, expected: str, actual: str, *, location: str = "") -> None:
         self.difference_count += 1
         if len(self.differences) < DIFFERENCES_MAX:
             self.differences.append(Difference(kind, name, location, self.revision, expected, actual))

@@ -40,6 +40,25 @@ class RefusedLine:
     facts: Mapping[str, str]
 
 
+class BatchRefusedError(TallyError):
+    """An atomic batch of which operations were refused. Nothing was changed.
+
+    ``failed`` holds the first operations that failed, each as its index and its error; ``failed_count`` counts all.
+    """
+
+    reason = "BATCH_REFUSED"
+
+    def __init__(self, failed: Sequence[tuple[int, RefusedError]], failed_count: int, operations: int) -> None:
+        index, first = failed[0]
+        others = f"; {failed_count} of its {operations} operations fail" if failed_count > 1 else ""
+        super().__init__(
+            f"the batch was refused and nothing was changed: operations[{index}]: {first.message}{others}",
+            {"failed_count": str(failed_count), "index": str(index), "operation_reason": first.reason},
+        )
+        self.failed = tuple(failed)
+        self.failed_count = failed_count
+
+
 class InvalidFieldError(TallyError):
     """Fields of the request that break a rule, each with the rule: the first 20, and how many there are."""
 
@@ -151,9 +170,14 @@ class RequestTooLargeError(TallyError):
 
 
 class RetryLaterError(TallyError):
-    """A failure that may pass. ``retry_after_seconds`` says when it is worth another try."""
+    """A failure that may pass. ``retry_after_seconds`` says when it is worth another try.
+
+    ``is_safe_to_repeat`` is false if the call may have changed something and has no request id: a repeat might then
+    change it twice.
+    """
 
     retry_after_seconds = 0.1
+    is_safe_to_repeat = True
 
 
 class OverloadedError(RetryLaterError):
@@ -192,18 +216,30 @@ class OutcomeUnknownError(RetryLaterError):
 
     reason = "OUTCOME_UNKNOWN"
 
+    def __init__(self, message: str, *, is_safe_to_repeat: bool = True) -> None:
+        super().__init__(message)
+        self.is_safe_to_repeat = is_safe_to_repeat
+
 
 class NotDurableYetError(RetryLaterError):
-    """The change was made, or had been, but is not yet as durable as its namespace asks. A repeat waits again."""
+    """The change was made, or had been, but is not yet as durable as its namespace asks.
+
+    A repeat with the same request id waits again. Without a request id, a repeat makes the change a second time.
+    """
 
     reason = "NOT_DURABLE_YET"
 
-    def __init__(self, durability: str, reached: str) -> None:
+    def __init__(self, durability: str, reached: str, *, is_safe_to_repeat: bool) -> None:
+        remedy = (
+            "send it again with the same request id to wait for that"
+            if is_safe_to_repeat
+            else "it has no request id, so do not send it again: that would make it twice"
+        )
         super().__init__(
-            f"the change was made, but is not durable yet at level {durability}: {reached}; send it again with the same"
-            " request id to wait for that",
+            f"the change was made, but is not durable yet at level {durability}: {reached}; {remedy}",
             {"durability": durability},
         )
+        self.is_safe_to_repeat = is_safe_to_repeat
 
 
 class DeadlineExceededError(TallyError):

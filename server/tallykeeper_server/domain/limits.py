@@ -24,12 +24,15 @@ BATCH_GET_NAMES_MAX: Final = 1_000
 """The most levels that one batch read may name."""
 
 PAGE_SIZE_MAX: Final = 1_000
+"""The largest page. A request for a larger one gets this."""
 PAGE_SIZE_DEFAULT: Final = 100
+PAGE_TOKEN_KEY_BYTES: Final = 64
+"""The length of the key that seals page tokens: two keys of AES-256, as AES-SIV takes them."""
 
 ITEM_LOCATIONS_MAX: Final = 10_000
 """The most locations of one item that are read at once."""
 
-EXPIRE_AFTER_MS_MAX: Final = 3_650 * 24 * 60 * 60 * 1_000
+COUNTER_TTL_MS_MAX: Final = 3_650 * 24 * 60 * 60 * 1_000
 """The longest life of a counter that expires: 3,650 days, in milliseconds."""
 
 DEFAULT_NAMESPACE: Final = "default"

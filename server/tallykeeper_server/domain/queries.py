@@ -25,13 +25,23 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class GetLevels(Query[Sequence[ReadLevel | None]]):
-    """Levels by name, as they are at one moment. The answer has None for each that does not exist."""
+class GetLevels(Query["ReadLevels"]):
+    """Levels by name, as they are at one moment."""
 
     namespace: str
     names: tuple[LevelName, ...]
     min_revision: int = 0
     """The revision that the namespace must have reached, else RevisionAheadError is the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLevels:
+    """The answer to a GetLevels."""
+
+    revision: int
+    """The namespace's, at that moment."""
+    levels: Sequence[ReadLevel | None]
+    """The levels in the order of their names; None for each that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +159,8 @@ class FindReservations(Query["FoundReservations"]):
 class FoundReservations:
     """The answer to a FindReservations: each in the state that it was in at that moment."""
 
+    revision: int
+    """The namespace's, at that moment."""
     reservations: tuple[Reservation | DamagedLevel, ...]
     after: ListedReservation | None
     """The place after which the next page begins; None if this is the last."""
@@ -183,6 +195,17 @@ class ListNamespaces(Query[Sequence[str]]):
 
 
 @dataclass(frozen=True, slots=True)
+class PageTokenKey(Query[bytes | None]):
+    """The key that seals page tokens, which the store keeps for all of its servers; None if it keeps none.
+
+    It is the one query that may change something, and only what no caller sees: the store keeps the ``proposal``, if
+    there is one, unless it keeps a key already.
+    """
+
+    proposal: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CountNamespace(Query["NamespaceCounts"]):
     """What a namespace holds at one moment: revision, oldest revision, stock levels, counters, active reservations.
 
@@ -204,7 +227,7 @@ class NamespaceCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class LookupRequest(Query["RequestRecord | None"]):
+class LookupRequest(Query["FoundRecord"]):
     """What is recorded under a request id, of one part of it."""
 
     namespace: str
@@ -213,8 +236,18 @@ class LookupRequest(Query["RequestRecord | None"]):
 
 
 @dataclass(frozen=True, slots=True)
+class FoundRecord:
+    """The answer to a LookupRequest."""
+
+    revision: int
+    """The namespace's, at that moment."""
+    record: "RequestRecord | None"
+    """None if nothing is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """The answer to a LookupRequest, or None if nothing is recorded."""
+    """The record of one part of a request."""
 
     outcomes: tuple["RecordedOutcome", ...]
     total: int

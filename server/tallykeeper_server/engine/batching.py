@@ -43,8 +43,10 @@ def bundles_of(batch: Batch) -> Iterator[Bundle]:
 
 
 @contextmanager
-def after_steps(outcomes: Sequence[Outcome]) -> Iterator[None]:
+def after_steps(outcomes: Sequence[Outcome], *, is_safe_to_repeat: bool) -> Iterator[None]:
     """Say truly what an error of a later step means, when earlier ones have been applied already.
+
+    ``is_safe_to_repeat`` says that the batch has a request id, so that a repeat applies only the rest.
 
     :raises OutcomeUnknownError: in place of an error that says that nothing happened.
     """
@@ -56,5 +58,10 @@ def after_steps(outcomes: Sequence[Outcome]) -> Iterator[None]:
         told = f"the first {len(outcomes)} operations were dealt with, and then: {error.message}"
         if isinstance(error, DeadlineExceededError):
             raise DeadlineExceededError(told) from error
-        message = f"{told}; send the batch again with the same request id for the rest"
-        raise OutcomeUnknownError(message) from error
+        remedy = (
+            "send the batch again with the same request id for the rest"
+            if is_safe_to_repeat
+            else "it has no request id, so a repeat would apply the first operations twice"
+        )
+        message = f"{told}; {remedy}"
+        raise OutcomeUnknownError(message, is_safe_to_repeat=is_safe_to_repeat) from error

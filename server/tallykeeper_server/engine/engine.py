@@ -102,7 +102,7 @@ class Engine:
         """
         outcomes: list[Outcome] = []
         for bundle in bundles_of(batch):
-            with after_steps(outcomes):
+            with after_steps(outcomes, is_safe_to_repeat=bool(batch.request_id)):
                 done = await self._bundles.submit(
                     bundle, deadline=deadline, may_resend=bool(bundle.request_id), is_begun=bundle.part > 0
                 )

@@ -207,7 +207,7 @@ class Lane(Generic[Item, Result]):
                 batch.append(call)
                 room -= call.weight
             elif call.maybe_applied:
-                call.fail(_outcome_unknown())
+                call.fail(_outcome_unknown(is_safe_to_repeat=call.may_resend))
             else:
                 call.fail(DeadlineExceededError("the deadline passed before the call was sent to the store"))
         return batch
@@ -269,13 +269,18 @@ class Lane(Generic[Item, Result]):
                 self._waiting.appendleft(call)
                 self._count(call.weight)
             elif call.maybe_applied:
-                call.fail(_outcome_unknown())
+                call.fail(_outcome_unknown(is_safe_to_repeat=call.may_resend))
             else:
                 call.fail(error)
 
 
-def _outcome_unknown() -> OutcomeUnknownError:
-    return OutcomeUnknownError(
-        "the store was lost before it answered: the change may have been made; "
+def _outcome_unknown(*, is_safe_to_repeat: bool) -> OutcomeUnknownError:
+    remedy = (
         "send it again with the same request id to find out"
+        if is_safe_to_repeat
+        else "it has no request id, so read the current values before you send it again"
+    )
+    return OutcomeUnknownError(
+        f"the store was lost before it answered: the change may have been made; {remedy}",
+        is_safe_to_repeat=is_safe_to_repeat,
     )

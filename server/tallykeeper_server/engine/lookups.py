@@ -24,8 +24,10 @@ class FoundRequest:
     """What is known of a request id."""
 
     fate: RequestFate = RequestFate.UNKNOWN
-    revision: int = 0
-    """The last that it made; 0 if it made none."""
+    revision: int
+    """The namespace's, at which this is true."""
+    applied_revision: int = 0
+    """The last revision that the request made; 0 if it made none."""
     commit_time_ms: int | None = None
     refusal_reason: str = ""
     """Why the first of its mutations that were refused was."""
@@ -39,23 +41,26 @@ async def look_up_request(engine: Engine, namespace: str, request_id: str, *, de
     :raises TallyError: as Engine.ask says.
     """
     first = await engine.ask(LookupRequest(namespace, request_id, 0), deadline=deadline)
-    if first is None:
-        return FoundRequest()
-    outcomes = list(first.outcomes)
-    parts = range(1, parts_of(first.total) if first.total > len(outcomes) else 1)
+    if first.record is None:
+        return FoundRequest(revision=first.revision)
+    outcomes, total = list(first.record.outcomes), first.record.total
+    parts = range(1, parts_of(total) if total > len(outcomes) else 1)
     queries = [LookupRequest(namespace, request_id, part) for part in parts]
-    for record in await asyncio.gather(*(engine.ask(query, deadline=deadline) for query in queries)):
-        outcomes += record.outcomes if record else ()
-    return _found(outcomes, complete=len(outcomes) >= first.total)
+    others = await asyncio.gather(*(engine.ask(query, deadline=deadline) for query in queries))
+    for other in others:
+        outcomes += other.record.outcomes if other.record else ()
+    revision = max(found.revision for found in (first, *others))
+    return _found(revision, outcomes, complete=len(outcomes) >= total)
 
 
-def _found(outcomes: list[RecordedOutcome], *, complete: bool) -> FoundRequest:
+def _found(revision: int, outcomes: list[RecordedOutcome], *, complete: bool) -> FoundRequest:
     applied = [outcome for outcome in outcomes if outcome.status == "OK"]
     refused = [outcome for outcome in outcomes if outcome.status not in {"OK", "NOT_APPLIED"}]
     fate = RequestFate.APPLIED if applied else RequestFate.REFUSED
     return FoundRequest(
         fate=fate if complete else RequestFate.INCOMPLETE,
-        revision=applied[-1].revision if applied else 0,
+        revision=revision,
+        applied_revision=applied[-1].revision if applied else 0,
         commit_time_ms=outcomes[-1].commit_time_ms,
         refusal_reason=refused[0].status if refused else "",
         applied_count=len(applied),

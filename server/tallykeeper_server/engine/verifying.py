@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Final, Protocol, TypeVar, cast
 
@@ -28,6 +28,18 @@ _RUNS_MAX: Final = 5
 Name = TypeVar("Name", bound=LevelName)
 
 
+@dataclass(slots=True)
+class Progress:
+    """The progress of a verification, which writes it while it runs. A total is 0 until its part begins."""
+
+    revisions_replayed: int = 0
+    revisions_total: int = 0
+    reservations_checked: int = 0
+    reservations_total: int = 0
+    levels_checked: int = 0
+    levels_total: int = 0
+
+
 class AuditSource(Protocol):
     """What an audit reads. Its calls raise TallyError if they fail."""
 
@@ -47,7 +59,7 @@ class AuditSource(Protocol):
         """Return some reservations' places."""
 
 
-async def verify(source: AuditSource, namespace: str) -> Audit:
+async def verify(source: AuditSource, namespace: str, progress: Progress | None = None) -> Audit:
     """Replay a namespace's ledger and compare it with what there is.
 
     Levels are read in portions, each as it is at one revision, and the replay goes on to exactly that revision before
@@ -56,11 +68,12 @@ async def verify(source: AuditSource, namespace: str) -> Audit:
 
     A ledger that is as long as it may be loses its oldest entries with each change. When some are lost before they
     have been replayed, it begins again with the oldest that is left; when that happens again and again, it says so in
-    one difference and ends there.
+    one difference and ends there. The ``progress`` then begins again as well.
 
     :raises TallyError: what is needed cannot be read.
     """
-    runs = [_Verification(source, namespace) for _ in range(_RUNS_MAX)]
+    progress = progress or Progress()
+    runs = [_Verification(source, namespace, progress) for _ in range(_RUNS_MAX)]
     for run in runs:
         with suppress(_OvertakenError):
             await run.whole()
@@ -75,8 +88,9 @@ class _OvertakenError(Exception):
 
 
 class _Verification:
-    def __init__(self, source: AuditSource, namespace: str) -> None:
+    def __init__(self, source: AuditSource, namespace: str, progress: Progress) -> None:
         self.audit = Audit()
+        self._progress = progress
         self._source = source
         self._namespace = namespace
         self._ahead: deque[Entry] = deque()
@@ -98,23 +112,33 @@ class _Verification:
         if oldest is None and revision > 0:
             self.audit.miss(revision)
         self.audit.begin(oldest or revision + 1)
+        progress = self._progress
+        progress.revisions_replayed, progress.revisions_total = 0, revision - self.audit.revision
+        progress.reservations_checked = progress.reservations_total = 0
+        progress.levels_checked = progress.levels_total = 0
         await self._replay_to(revision)
 
     async def _compare_reservations(self) -> None:
         """Compare the reservations that there are, and those that the ledger tells of."""
         listed = [name async for name in self._listed_reservations()]
-        for names in _chunks(list(dict.fromkeys(chain(listed, self.audit.reservations)))):
+        every = list(dict.fromkeys(chain(listed, self.audit.reservations)))
+        self._progress.reservations_total = len(every)
+        for names in _chunks(every):
             snapshot = await self._snapshot(names)
             for name, level in zip(names, snapshot.levels, strict=True):
                 self.audit.compare_reservation(name, cast("Reservation | DamagedLevel | None", level))
+            self._progress.reservations_checked += len(names)
 
     async def _compare_levels(self) -> None:
         """Compare the levels that there are, and those that the ledger tells of."""
         listed = [name for kind in (Kind.STOCK, Kind.COUNTER) async for name in self._listed_names(kind)]
-        for names in _chunks(list(dict.fromkeys(chain(listed, self.audit.names)))):
+        every = list(dict.fromkeys(chain(listed, self.audit.names)))
+        self._progress.levels_total = len(every)
+        for names in _chunks(every):
             snapshot = await self._snapshot(names)
             for name, level in zip(names, snapshot.levels, strict=True):
                 self.audit.compare_level(name, cast("Counted | DamagedLevel | None", level), now_ms=snapshot.time_ms)
+            self._progress.levels_checked += len(names)
 
     async def _snapshot(self, names: Sequence[LevelName]) -> SnapshotAnswer:
         """Read some levels, and replay the ledger to the revision at which they are so."""
@@ -129,7 +153,10 @@ class _Verification:
             if not self._ahead or self._ahead[0].revision > revision:
                 self.audit.miss(revision)
                 return
-            self.audit.apply(self._ahead.popleft())
+            entry = self._ahead.popleft()
+            self.audit.apply(entry)
+            self._progress.revisions_replayed += entry.revision - entry.first_revision + 1
+            self._progress.revisions_total = max(self._progress.revisions_total, self._progress.revisions_replayed)
 
     async def _read_on(self) -> None:
         following = self.audit.revision + 1

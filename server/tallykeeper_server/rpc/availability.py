@@ -33,9 +33,9 @@ def _wanted_line(line: inventory_pb2.AvailabilityLine, fields: Fields) -> Wanted
 
 
 def availability_of(
-    wanted: Sequence[WantedLine], levels: Sequence[StockLevel]
+    wanted: Sequence[WantedLine], levels: Sequence[StockLevel], revision: int
 ) -> inventory_pb2.CheckAvailabilityResponse:
-    """Return the answer, given the levels of all that is asked for.
+    """Return the answer, given the levels of all that is asked for and the revision at which they were read.
 
     :raises RefusedError: a total is outside the range of numbers.
     """
@@ -43,7 +43,8 @@ def availability_of(
     for line in wanted:
         together[line.item, line.location] += line.copies
     answers = [_answer(line, levels, together[line.item, line.location]) for line in wanted]
-    return inventory_pb2.CheckAvailabilityResponse(lines=answers, sufficient=all(line.sufficient for line in answers))
+    sufficient = all(line.sufficient for line in answers)
+    return inventory_pb2.CheckAvailabilityResponse(lines=answers, sufficient=sufficient, revision=revision)
 
 
 def _answer(line: WantedLine, levels: Sequence[StockLevel], together: int) -> inventory_pb2.LineAvailability:

@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple, Self, TypeAlias, cast
 
 from tallykeeper.v1 import batch_pb2
 from tallykeeper_server.domain import limits
-from tallykeeper_server.domain.errors import BatchTooLargeError, InvalidFieldError
-from tallykeeper_server.domain.mutations import Applied, Mutation, NotApplied, Outcome, Refused
+from tallykeeper_server.domain.errors import BatchRefusedError, BatchTooLargeError, InvalidFieldError
+from tallykeeper_server.domain.mutations import Applied, Mutation, Outcome, Refused
 from tallykeeper_server.domain.refusals import refusal_of
 from tallykeeper_server.engine.batching import Batch
 from tallykeeper_server.engine.engine import Engine
@@ -18,7 +18,7 @@ from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import timestamp_of
 from tallykeeper_server.rpc.mutating import Change
 from tallykeeper_server.rpc.reservation_changes import ReservationChanges
-from tallykeeper_server.rpc.statuses import CODES
+from tallykeeper_server.rpc.statuses import operation_status
 from tallykeeper_server.rpc.stock_changes import (
     CONFIGURE_STOCK,
     DECREMENT_COPIES,
@@ -29,6 +29,8 @@ from tallykeeper_server.rpc.stock_changes import (
 )
 
 _WITH_LINES: Final = frozenset({"reserve", "commit"})
+_FAILED_OPERATIONS_MAX: Final = 20
+"""The number of failed operations that the error of an atomic batch lists at most."""
 _NO_MUTATION: Final = Mutation(operation="", levels=())
 
 Changes: TypeAlias = Mapping[str, Change[Any, Any]]
@@ -90,16 +92,21 @@ class BatchServicer:
         fields.text("reason", request.reason, limits.REASON_BYTES_MAX)
         fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX)
         fields.count("operations", len(operations), limits.BATCH_OPERATIONS_MAX)
+        mode = fields.enum("mode", request.mode, batch_pb2.BatchMode)
+        if not mode:
+            fields.refuse("mode", "is absent; choose BATCH_MODE_ATOMIC or BATCH_MODE_INDEPENDENT")
         mutations = self._mutations_of(request, operations, fields)
         fields.check()
         batch = Batch(
             namespace=namespace,
             mutations=tuple(mutations),
             request_id=request_id,
-            atomic=request.atomic,
+            atomic=mode == batch_pb2.BATCH_MODE_ATOMIC,
             identity=call.caller.identity,
         )
         outcomes = await self._engine.apply_batch(batch, deadline=call.deadline)
+        if batch.atomic:
+            self._check_none_refused(mutations, outcomes)
         return self._answer(operations, mutations, outcomes)
 
     def _mutations_of(
@@ -134,6 +141,20 @@ class BatchServicer:
         origin = (namespace, request_id, place)
         return self._changes[field].mutation_of(request, fields, origin, reason=reason, reference=reference)
 
+    def _check_none_refused(self, mutations: Sequence[Mutation], outcomes: Sequence[Outcome]) -> None:
+        """Return if an atomic batch was applied.
+
+        :raises BatchRefusedError: operations of it were refused.
+        """
+        refused = [(index, outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, Refused)]
+        for _, outcome in refused:
+            self._refusals.add(outcome.reason)
+        if refused:
+            listed = [
+                (index, refusal_of(mutations[index], outcome)) for index, outcome in refused[:_FAILED_OPERATIONS_MAX]
+            ]
+            raise BatchRefusedError(listed, len(refused), len(outcomes))
+
     def _answer(
         self, operations: Sequence[_Operation], mutations: Sequence[Mutation], outcomes: Sequence[Outcome]
     ) -> batch_pb2.ApplyResponse:
@@ -144,24 +165,16 @@ class BatchServicer:
             if isinstance(outcome, Applied):
                 changes[field].answer(getattr(result, field), outcome)
                 revision = outcome.revision
-            elif isinstance(outcome, Refused):
-                result.error.CopyFrom(_error_of(mutation, outcome))
-                self._refusals.add(result.error.reason)
-                response.failed_count += 1
             else:
-                result.not_applied.SetInParent()
-        definite = cast("Sequence[Applied | Refused | NotApplied]", outcomes)
-        response.applied = revision > 0
+                refused = cast("Refused", outcome)
+                result.error.CopyFrom(operation_status(refusal_of(mutation, refused)))
+                self._refusals.add(refused.reason)
+                response.failed_count += 1
+        definite = cast("Sequence[Applied | Refused]", outcomes)
         response.revision = revision
         response.commit_time.CopyFrom(timestamp_of(definite[-1].commit_time_ms))
         response.replayed = all(outcome.replayed for outcome in definite)
         return response
-
-
-def _error_of(mutation: Mutation, refused: Refused) -> batch_pb2.OperationError:
-    error = refusal_of(mutation, refused)
-    code: int = CODES[error.reason]
-    return batch_pb2.OperationError(code=code, reason=error.reason, message=error.message, metadata=error.facts)
 
 
 def _path_of(place: int, field: str) -> str:

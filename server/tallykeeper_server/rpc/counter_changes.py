@@ -11,7 +11,7 @@ from tallykeeper_server.rpc.level_messages import fill_counter
 from tallykeeper_server.rpc.level_names import counter_name
 from tallykeeper_server.rpc.mutating import Body, Change, Origin
 
-_CONFIGURABLE: Final = ("min", "max", "expire_after")
+_CONFIGURABLE: Final = ("min", "max", "ttl")
 _LEAVE: Final = "="
 _CLEAR: Final = "-"
 
@@ -28,7 +28,7 @@ def _read_increment(request: counter_pb2.IncrementRequest, fields: Fields, _: Or
 def _read_new(new: counter_pb2.NewCounter, fields: Fields) -> tuple[int | str, int | str, int | str]:
     least = fields.integer("min", new.min) if new.HasField("min") else _CLEAR
     most = fields.integer("max", new.max) if new.HasField("max") else _CLEAR
-    ttl_ms = fields.duration_ms("ttl", new.ttl, limits.EXPIRE_AFTER_MS_MAX) if new.HasField("ttl") else _CLEAR
+    ttl_ms = fields.duration_ms("ttl", new.ttl, limits.COUNTER_TTL_MS_MAX) if new.HasField("ttl") else _CLEAR
     if new.HasField("min") and new.HasField("max") and new.min > new.max:
         fields.refuse("max", f"{new.max} is below min, {new.min}")
     return least, most, ttl_ms
@@ -37,6 +37,8 @@ def _read_new(new: counter_pb2.NewCounter, fields: Fields) -> tuple[int | str, i
 def _read_set(request: counter_pb2.SetCounterRequest, fields: Fields, _: Origin) -> Body:
     name = counter_name(request, fields)
     value = fields.integer("value", request.value)
+    if not value:
+        fields.given("value", request)
     expected: int | str = _CLEAR
     if request.HasField("expected_value"):
         expected = fields.integer("expected_value", request.expected_value)
@@ -50,8 +52,8 @@ def _read_configure(request: counter_pb2.ConfigureCounterRequest, fields: Fields
         present["min"] = fields.integer("min", request.min)
     if request.HasField("max"):
         present["max"] = fields.integer("max", request.max)
-    if request.HasField("expire_after"):
-        present["expire_after"] = fields.duration_ms("expire_after", request.expire_after, limits.EXPIRE_AFTER_MS_MAX)
+    if request.HasField("ttl"):
+        present["ttl"] = fields.duration_ms("ttl", request.ttl, limits.COUNTER_TTL_MS_MAX)
     if "min" in present and "max" in present and present["min"] > present["max"]:
         fields.refuse("max", f"{request.max} is below min, {request.min}")
     named = fields.update_mask(request, request.update_mask, _CONFIGURABLE)

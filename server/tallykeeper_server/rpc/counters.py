@@ -15,7 +15,7 @@ from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import counter_message, counter_messages
 from tallykeeper_server.rpc.level_names import counter_name
 from tallykeeper_server.rpc.mutating import apply
-from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
+from tallykeeper_server.rpc.pages import PageTokens
 
 
 class CounterServicer:
@@ -23,6 +23,7 @@ class CounterServicer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._tokens = PageTokens(engine)
 
     def Increment(self, request: counter_pb2.IncrementRequest, call: Call) -> Awaitable[counter_pb2.IncrementResponse]:
         """Add a signed number to a counter."""
@@ -52,12 +53,13 @@ class CounterServicer:
         name = counter_name(request, fields)
         query = GetLevels(fields.namespace(request.namespace), (name,), fields.min_revision(request.min_revision))
         fields.check()
-        (level,) = await self._engine.ask(query, deadline=call.deadline)
+        read = await self._engine.ask(query, deadline=call.deadline)
+        (level,) = read.levels
         if level is None:
             raise not_found(name)
         if isinstance(level, DamagedLevel):
             raise damaged(level)
-        return counter_pb2.GetCounterResponse(counter=counter_message(cast("Counter", level)))
+        return counter_pb2.GetCounterResponse(counter=counter_message(cast("Counter", level)), revision=read.revision)
 
     async def BatchGetCounters(
         self, request: counter_pb2.BatchGetCountersRequest, call: Call
@@ -68,10 +70,11 @@ class CounterServicer:
         names = tuple(map(CounterName, fields.names("counters", request.counters, limits.BATCH_GET_NAMES_MAX)))
         query = GetLevels(fields.namespace(request.namespace), names, fields.min_revision(request.min_revision))
         fields.check()
-        levels = await self._engine.ask(query, deadline=call.deadline)
+        read = await self._engine.ask(query, deadline=call.deadline)
         return counter_pb2.BatchGetCountersResponse(
-            counters=counter_messages(levels),
-            missing=[name.counter for name, level in zip(names, levels, strict=True) if level is None],
+            counters=counter_messages(read.levels),
+            missing=[name.counter for name, level in zip(names, read.levels, strict=True) if level is None],
+            revision=read.revision,
         )
 
     async def ListCounters(
@@ -80,15 +83,19 @@ class CounterServicer:
         """List counters by prefix, a page at a time."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
-        prefix = fields.text("prefix", request.prefix, limits.NAME_BYTES_MAX)
+        prefix = fields.prefix("prefix", request.prefix)
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("counters", namespace, prefix)
-        after = open_page_token(request.page_token, CounterName, *listing)
+        after = await self._tokens.open(request.page_token, CounterName, *listing, deadline=call.deadline)
         wanted = LevelRange(kind=Kind.COUNTER, prefix=prefix, after=after)
         query = FindLevels(namespace=namespace, ranges=(wanted,), levels_max=page_size)
         found = await self._engine.ask(query, deadline=call.deadline)
+        token = ""
+        if found.after:
+            token = await self._tokens.seal(found.after.text, *listing, deadline=call.deadline)
         return counter_pb2.ListCountersResponse(
             counters=counter_messages(found.levels),
-            next_page_token=seal_page_token(found.after.text, *listing) if found.after else "",
+            next_page_token=token,
+            revision=found.revision,
         )

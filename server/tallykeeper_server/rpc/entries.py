@@ -54,18 +54,24 @@ def entry_message(entry: Entry) -> ledger_pb2.Entry:
 
 
 def _line_message(line: EntryLine) -> ledger_pb2.EntryLine:
-    message = ledger_pb2.EntryLine(
-        change=line.change,
-        reserved_change=line.reserved_change,
-        crossings=[_CROSSINGS[crossing] for crossing in line.crossings],
-        counter_after=counter_message(line.after) if isinstance(line.after, Counter) else None,
-        stock_after=stock_message(line.after) if isinstance(line.after, StockLevel) else None,
-    )
     if isinstance(line.name, CounterName):
-        message.counter = line.name.counter
-    else:
-        message.item, message.location = line.name.item, line.name.location
-    return message
+        return ledger_pb2.EntryLine(
+            counter=ledger_pb2.CounterChange(
+                counter=line.name.counter,
+                value_change=line.change,
+                after=counter_message(line.after) if isinstance(line.after, Counter) else None,
+            )
+        )
+    return ledger_pb2.EntryLine(
+        stock=ledger_pb2.StockChange(
+            item=line.name.item,
+            location=line.name.location,
+            on_hand_change=line.change,
+            reserved_change=line.reserved_change,
+            crossings=[_CROSSINGS[crossing] for crossing in line.crossings],
+            after=stock_message(line.after) if isinstance(line.after, StockLevel) else None,
+        )
+    )
 
 
 def _reservation_message(reservation: Reservation) -> ledger_pb2.EntryReservation:

@@ -1,6 +1,7 @@
 """The rules for every field of every request, and one error that names all fields that break one."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, Protocol
 
@@ -84,21 +85,36 @@ class Fields:
         return None
 
     def name(self, field: str, value: str) -> str:
-        """An item or a counter: 1 to 128 bytes."""
+        """An item, a counter or a reservation id: 1 to 128 bytes, as ``optional_name`` says."""
         if not value:
             self.refuse(field, "must not be empty")
-        return self.text(field, value, limits.NAME_BYTES_MAX)
+        return self.optional_name(field, value)
+
+    def optional_name(self, field: str, value: str, bytes_max: int = limits.NAME_BYTES_MAX) -> str:
+        """A name, or the empty text for none: in Unicode NFC, without white space at its ends.
+
+        Two names that look alike are then one name, however they were typed.
+        """
+        if flaw := _flaw_of_text(value, bytes_max) or _flaw_of_ends(value) or _flaw_of_form(value):
+            self.refuse(field, flaw)
+        return value
+
+    def prefix(self, field: str, value: str) -> str:
+        """The beginning of a name, or the empty text: in Unicode NFC. It may end where a word of the name ends."""
+        if flaw := _flaw_of_text(value, limits.NAME_BYTES_MAX) or _flaw_of_form(value):
+            self.refuse(field, flaw)
+        return value
 
     def text(self, field: str, value: str, bytes_max: int) -> str:
-        """A text of at most so many bytes of UTF-8, without control characters."""
-        if not value:
-            return value
-        size_bytes = len(value) if value.isascii() else len(value.encode())
-        if size_bytes > bytes_max:
-            self.refuse(field, f"{_shown(value)} has {size_bytes} bytes; at most {bytes_max} are allowed")
-        elif not value.isprintable() and _CONTROL.search(value):
-            self.refuse(field, f"{_shown(value)} has a control character; none is allowed")
+        """A text of at most ``bytes_max`` bytes of UTF-8, without control characters."""
+        if flaw := _flaw_of_text(value, bytes_max):
+            self.refuse(field, flaw)
         return value
+
+    def given(self, field: str, request: Message) -> None:
+        """A field that has no default, so that a caller who forgets it changes nothing."""
+        if not request.HasField(field):
+            self.refuse(field, "is absent; give it a value, which may be 0")
 
     def request_id(self, value: str) -> str:
         """A request id, or the empty text for none."""
@@ -159,10 +175,10 @@ class Fields:
         return milliseconds
 
     def page_size(self, value: int) -> int:
-        """A page size; 100 when 0."""
-        if not 0 <= value <= limits.PAGE_SIZE_MAX:
-            self.refuse("page_size", f"{value} is out of range; 1 .. {limits.PAGE_SIZE_MAX}, or 0, is allowed")
-        return value or limits.PAGE_SIZE_DEFAULT
+        """A page size: 100 when 0, and the maximum when it is above that (AIP-158)."""
+        if value < 0:
+            self.refuse("page_size", f"{value} is below 0; 0 or more is allowed")
+        return min(value, limits.PAGE_SIZE_MAX) or limits.PAGE_SIZE_DEFAULT
 
     def count(self, field: str, value: int, most: int) -> None:
         """How many elements a repeated field has: at least one. If it is wrong, they need not be looked at.
@@ -191,6 +207,30 @@ class Fields:
         if value and not _PLACE.fullmatch(value):
             self.refuse(field, f"{_shown(value)} must match {_PLACE.pattern}")
         return value or default
+
+
+def _flaw_of_text(value: str, bytes_max: int) -> str:
+    if not value:
+        return ""
+    size_bytes = len(value) if value.isascii() else len(value.encode())
+    if size_bytes > bytes_max:
+        return f"{_shown(value)} has {size_bytes} bytes; at most {bytes_max} are allowed"
+    if not value.isprintable() and _CONTROL.search(value):
+        return f"{_shown(value)} has a control character; none is allowed"
+    return ""
+
+
+def _flaw_of_ends(value: str) -> str:
+    if value and (value[0].isspace() or value[-1].isspace()):
+        return f"{_shown(value)} begins or ends with white space; send it without"
+    return ""
+
+
+def _flaw_of_form(value: str) -> str:
+    if unicodedata.is_normalized("NFC", value):
+        return ""
+    normalized = unicodedata.normalize("NFC", value)
+    return f"{ascii(value)[:_SHOWN_CHARACTERS_MAX]} is not in Unicode NFC; send {_shown(normalized)}"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import stock_message, stock_messages
 from tallykeeper_server.rpc.level_names import stock_name
 from tallykeeper_server.rpc.mutating import apply
-from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
+from tallykeeper_server.rpc.pages import PageTokens
 
 
 class InventoryServicer:
@@ -25,6 +25,7 @@ class InventoryServicer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._tokens = PageTokens(engine)
 
     def DecrementCopies(
         self, request: inventory_pb2.DecrementCopiesRequest, call: Call
@@ -66,12 +67,15 @@ class InventoryServicer:
         name = stock_name(request, fields)
         query = GetLevels(fields.namespace(request.namespace), (name,), fields.min_revision(request.min_revision))
         fields.check()
-        (level,) = await self._engine.ask(query, deadline=call.deadline)
+        read = await self._engine.ask(query, deadline=call.deadline)
+        (level,) = read.levels
         if level is None:
             raise not_found(name)
         if isinstance(level, DamagedLevel):
             raise damaged(level)
-        return inventory_pb2.GetStockResponse(stock_level=stock_message(cast("StockLevel", level)))
+        return inventory_pb2.GetStockResponse(
+            stock_level=stock_message(cast("StockLevel", level)), revision=read.revision
+        )
 
     async def BatchGetStock(
         self, request: inventory_pb2.BatchGetStockRequest, call: Call
@@ -82,14 +86,15 @@ class InventoryServicer:
         names = tuple(stock_name(key, fields.within(f"keys[{place}].")) for place, key in enumerate(request.keys))
         query = GetLevels(fields.namespace(request.namespace), names, fields.min_revision(request.min_revision))
         fields.check()
-        levels = await self._engine.ask(query, deadline=call.deadline)
+        read = await self._engine.ask(query, deadline=call.deadline)
         return inventory_pb2.BatchGetStockResponse(
-            stock_levels=stock_messages(levels),
+            stock_levels=stock_messages(read.levels),
             missing=[
                 inventory_pb2.StockKey(item=name.item, location=name.location)
-                for name, level in zip(names, levels, strict=True)
+                for name, level in zip(names, read.levels, strict=True)
                 if level is None
             ],
+            revision=read.revision,
         )
 
     async def GetItem(self, request: inventory_pb2.GetItemRequest, call: Call) -> inventory_pb2.GetItemResponse:
@@ -115,25 +120,29 @@ class InventoryServicer:
         }
         if any(abs(total) > limits.INTEGER_MAX for total in totals.values()):
             raise total_overflow(item)
-        return inventory_pb2.GetItemResponse(stock_levels=stock_levels, **totals)
+        return inventory_pb2.GetItemResponse(stock_levels=stock_levels, revision=found.revision, **totals)
 
     async def ListStock(self, request: inventory_pb2.ListStockRequest, call: Call) -> inventory_pb2.ListStockResponse:
         """List levels at a location, or at all, by item prefix, a page at a time."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
-        prefix = fields.text("item_prefix", request.item_prefix, limits.NAME_BYTES_MAX)
+        prefix = fields.prefix("item_prefix", request.item_prefix)
         location = fields.location_or_any(request.location, any_location=request.any_location)
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("stock", namespace, prefix, location or "")
-        after = open_page_token(request.page_token, _place_of, *listing)
+        after = await self._tokens.open(request.page_token, _place_of, *listing, deadline=call.deadline)
         wanted = LevelRange(kind=Kind.STOCK, prefix=prefix, after=after, location=location)
         query = FindLevels(namespace=namespace, ranges=(wanted,), levels_max=page_size)
         found = await self._engine.ask(query, deadline=call.deadline)
         last = cast("StockName | None", found.after)
+        token = ""
+        if last:
+            token = await self._tokens.seal(f"{last.item}\0{last.location}", *listing, deadline=call.deadline)
         return inventory_pb2.ListStockResponse(
             stock_levels=stock_messages(found.levels),
-            next_page_token=seal_page_token(f"{last.item}\0{last.location}", *listing) if last else "",
+            next_page_token=token,
+            revision=found.revision,
         )
 
     async def CheckAvailability(
@@ -162,7 +171,7 @@ class InventoryServicer:
             if isinstance(level, DamagedLevel):
                 raise damaged(level)
         once = {level.name: level for level in cast("tuple[StockLevel, ...]", found.levels)}
-        return availability_of(wanted, list(once.values()))
+        return availability_of(wanted, list(once.values()), found.revision)
 
 
 def _place_of(text: str) -> StockName:

@@ -1,5 +1,6 @@
 """LedgerService on the wire."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -7,14 +8,14 @@ from typing import Final
 
 from tallykeeper.v1 import ledger_pb2
 from tallykeeper_server.domain import limits
-from tallykeeper_server.domain.audit import Difference
+from tallykeeper_server.domain.audit import Audit, Difference, DifferenceKind
 from tallykeeper_server.domain.entries import Entry, first_entries_size
 from tallykeeper_server.domain.levels import CounterName, ReadLevel
-from tallykeeper_server.domain.queries import ReadLedger
+from tallykeeper_server.domain.queries import ReadLedger, Snapshot
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lookups import RequestFate, look_up_request
 from tallykeeper_server.engine.source import EngineSource
-from tallykeeper_server.engine.verifying import verify
+from tallykeeper_server.engine.verifying import Progress, verify
 from tallykeeper_server.engine.watched_levels import read_watched_levels
 from tallykeeper_server.engine.watching import WatchHub
 from tallykeeper_server.rpc.calls import Call
@@ -22,11 +23,12 @@ from tallykeeper_server.rpc.entries import KIND_OF_OPERATION, entry_message
 from tallykeeper_server.rpc.entry_filters import ListFilter, WatchFilter
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import counter_messages, stock_messages, timestamp_of
-from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
+from tallykeeper_server.rpc.pages import PageTokens
 
 _LIST_SCANS_MAX: Final = 20
 _LIST_SCAN_SCRIPTS: Final = 256
 """One page of a listing reads as many times so many scripts' entries at most before it is returned short."""
+_PROGRESS_SECONDS: Final = 0.5
 _REVISION_DIGITS_MAX: Final = 16
 _REVISION: Final = re.compile(rf"[0-9]{{1,{_REVISION_DIGITS_MAX}}}")
 _OUTCOMES: Final = {
@@ -35,6 +37,13 @@ _OUTCOMES: Final = {
     RequestFate.REFUSED: ledger_pb2.REQUEST_OUTCOME_REFUSED,
     RequestFate.INCOMPLETE: ledger_pb2.REQUEST_OUTCOME_INCOMPLETE,
 }
+_DIFFERENCES: Final = {
+    DifferenceKind.STOCK: ledger_pb2.DIFFERENCE_KIND_STOCK,
+    DifferenceKind.COUNTER: ledger_pb2.DIFFERENCE_KIND_COUNTER,
+    DifferenceKind.RESERVATION: ledger_pb2.DIFFERENCE_KIND_RESERVATION,
+    DifferenceKind.LEDGER: ledger_pb2.DIFFERENCE_KIND_LEDGER,
+    DifferenceKind.DAMAGED_ENTRY: ledger_pb2.DIFFERENCE_KIND_DAMAGED_ENTRY,
+}
 
 
 class LedgerServicer:
@@ -42,6 +51,7 @@ class LedgerServicer:
 
     def __init__(self, engine: Engine, source: EngineSource, hub: WatchHub) -> None:
         self._engine = engine
+        self._tokens = PageTokens(engine)
         self._source = source
         self._hub = hub
 
@@ -53,17 +63,20 @@ class LedgerServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("entries", namespace, str(request.newest_first), repr(wanted))
-        place = open_page_token(request.page_token, _place_of, *listing)
+        place = await self._tokens.open(request.page_token, _place_of, *listing, deadline=call.deadline)
 
+        revision = (await self._engine.ask(Snapshot(namespace, ()), deadline=call.deadline)).revision
         page: list[Entry] = []
         more = True
         for _ in range(_LIST_SCANS_MAX):
             query = _page_query(namespace, place, newest_first=request.newest_first)
-            entries = await self._engine.ask(query, deadline=call.deadline)
-            more = bool(entries) and not (request.newest_first and entries[-1].first_revision == 1)
-            page += filter(wanted.passes, entries)
-            if entries:
-                place = _end_of(entries[-1], newest_first=request.newest_first)
+            read = await self._engine.ask(query, deadline=call.deadline)
+            more = bool(read) and not (request.newest_first and read[-1].first_revision == 1)
+            page += filter(wanted.passes, read)
+            if read:
+                # The ledger goes on while it is read: the page is true at the newest of the revisions that were seen.
+                revision = max(revision, read[0].revision, read[-1].revision)
+                place = _end_of(read[-1], newest_first=request.newest_first)
             size = min(page_size, first_entries_size(page))
             if len(page) > size:
                 more, place = True, _end_of(page[size - 1], newest_first=request.newest_first)
@@ -71,9 +84,9 @@ class LedgerServicer:
                 break
             if not more or len(page) == page_size:
                 break
+        token = await self._tokens.seal(str(place), *listing, deadline=call.deadline) if more else ""
         return ledger_pb2.ListEntriesResponse(
-            entries=map(entry_message, page),
-            next_page_token=seal_page_token(str(place), *listing) if more else "",
+            entries=map(entry_message, page), next_page_token=token, revision=revision
         )
 
     async def Watch(self, request: ledger_pb2.WatchRequest, call: Call) -> AsyncIterator[ledger_pb2.WatchResponse]:
@@ -110,6 +123,7 @@ class LedgerServicer:
         time_ms = found.commit_time_ms
         return ledger_pb2.LookupRequestResponse(
             outcome=_OUTCOMES[found.fate],
+            applied_revision=found.applied_revision,
             revision=found.revision,
             commit_time=None if time_ms is None else timestamp_of(time_ms),
             refusal_reason=found.refusal_reason,
@@ -119,22 +133,22 @@ class LedgerServicer:
 
     async def VerifyNamespace(
         self, request: ledger_pb2.VerifyNamespaceRequest, call: Call
-    ) -> ledger_pb2.VerifyNamespaceResponse:
+    ) -> AsyncIterator[ledger_pb2.VerifyNamespaceResponse]:
         """Compare the ledger with what there is."""
+        del call  # the stream ends with its caller's deadline, and each query of it has a deadline of its own
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         fields.check()
-        found = await verify(self._source.until(call.deadline), namespace)
-        return ledger_pb2.VerifyNamespaceResponse(
-            clean=not found.difference_count,
-            differences=map(_difference_message, found.differences),
-            difference_count=found.difference_count,
-            from_revision=found.from_revision,
-            to_revision=found.revision,
-            levels_checked=found.levels_checked,
-            levels_unchecked=found.levels_unchecked,
-            reservations_checked=found.reservations_checked,
-        )
+        progress = Progress()
+        work = asyncio.create_task(verify(self._source, namespace, progress))
+        try:
+            while not work.done():
+                yield ledger_pb2.VerifyNamespaceResponse(progress=_progress_message(progress))
+                await asyncio.wait([work], timeout=_PROGRESS_SECONDS)
+            yield ledger_pb2.VerifyNamespaceResponse(result=_result_message(await work))
+        finally:
+            work.cancel()
+            await asyncio.wait([work])
 
 
 def _place_of(text: str) -> int:
@@ -163,10 +177,10 @@ def _list_filter(request: ledger_pb2.ListEntriesRequest, fields: Fields) -> List
     kind = fields.enum("operation", request.operation, ledger_pb2.OperationKind)
     start, end = request.HasField("start_time"), request.HasField("end_time")
     return ListFilter(
-        item=fields.text("item", request.item, limits.NAME_BYTES_MAX),
-        counter=fields.text("counter", request.counter, limits.NAME_BYTES_MAX),
+        item=fields.optional_name("item", request.item),
+        counter=fields.optional_name("counter", request.counter),
         location=request.location and fields.location(request.location),
-        reservation_id=fields.text("reservation_id", request.reservation_id, limits.NAME_BYTES_MAX),
+        reservation_id=fields.optional_name("reservation_id", request.reservation_id),
         operations=[operation for operation, number in KIND_OF_OPERATION.items() if number == kind],
         reference=fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX),
         request_id=fields.request_id(request.request_id),
@@ -195,9 +209,33 @@ def _levels_message(revision: int, levels: Sequence[ReadLevel]) -> ledger_pb2.Wa
     )
 
 
+def _progress_message(progress: Progress) -> ledger_pb2.VerifyProgress:
+    return ledger_pb2.VerifyProgress(
+        revisions_replayed=progress.revisions_replayed,
+        revisions_total=progress.revisions_total,
+        reservations_checked=progress.reservations_checked,
+        reservations_total=progress.reservations_total,
+        levels_checked=progress.levels_checked,
+        levels_total=progress.levels_total,
+    )
+
+
+def _result_message(found: Audit) -> ledger_pb2.VerifyResult:
+    return ledger_pb2.VerifyResult(
+        clean=not found.difference_count,
+        differences=map(_difference_message, found.differences),
+        difference_count=found.difference_count,
+        from_revision=found.from_revision,
+        revision=found.revision,
+        levels_checked=found.levels_checked,
+        levels_unchecked=found.levels_unchecked,
+        reservations_checked=found.reservations_checked,
+    )
+
+
 def _difference_message(difference: Difference) -> ledger_pb2.Difference:
     return ledger_pb2.Difference(
-        kind=difference.kind,
+        kind=_DIFFERENCES[difference.kind],
         name=difference.name,
         location=difference.location,
         revision=difference.revision,

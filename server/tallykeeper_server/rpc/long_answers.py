@@ -17,8 +17,8 @@ Method: TypeAlias = Callable[[Any, Call], Coroutine[Any, Any, Message]]
 READS_MAX: Final = 64
 """How many reads of this kind are under way at once, others wait: a page of 1,000 levels takes 600 KiB in the making,
 and more at once make none of them sooner."""
-_WITHOUT_TURNS: Final = frozenset({"BatchService.Apply", "LedgerService.VerifyNamespace"})
-"""Of the methods that answer at length, the one that changes something, and the one that may take minutes."""
+_WITHOUT_TURNS: Final = frozenset({"BatchService.Apply"})
+"""Of the methods that answer at length, the one that changes something."""
 
 
 class LongAnswers:

@@ -1,49 +1,73 @@
-"""Page tokens: where a listing goes on, sealed together with what it lists."""
+"""Page tokens: where a listing goes on, sealed together with what it lists.
+
+A token is sealed with AES-SIV (RFC 5297), which needs no nonce: the same place in a listing gives the same token. The
+store keeps the key, so a token is good at every server of the store, and after each restart.
+"""
 
 import base64
 import binascii
-import hashlib
+import secrets
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from tallykeeper_server.domain.errors import PageTokenInvalidError
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-_SEAL_BYTES: Final = 8
+from tallykeeper_server.domain.errors import PageTokenInvalidError
+from tallykeeper_server.domain.limits import PAGE_TOKEN_KEY_BYTES
+from tallykeeper_server.domain.queries import PageTokenKey
+from tallykeeper_server.engine.engine import Engine
+
+_FORM: Final = b"tallykeeper page token 1"
+"""A part of what is sealed. A new form of tokens gets a new number, so that no server misreads a token."""
 
 Place = TypeVar("Place")
 
 
-def seal_page_token(after: str, *listing: str) -> str:
-    """Return the token of the page that follows the name ``after`` in a listing."""
-    return base64.urlsafe_b64encode(_seal(after, listing) + after.encode()).decode()
+class PageTokens:
+    """Seals and opens page tokens with the key that the store keeps. It reads the key once, with the first token."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._cipher: AESSIV | None = None
+
+    async def seal(self, after: str, *listing: str, deadline: float) -> str:
+        """Return the token of the page that follows the name ``after`` in a listing.
+
+        :raises TallyError: as Engine.ask says; the store could not be asked for the key.
+        """
+        cipher = await self._with_key(deadline)
+        return base64.urlsafe_b64encode(cipher.encrypt(after.encode(), _associated(listing))).decode()
+
+    async def open(self, token: str, place_of: Callable[[str], Place], *listing: str, deadline: float) -> Place | None:
+        """Return the place after which a token's page begins; None if it is the first.
+
+        ``place_of`` makes a place of a name. It raises ValueError for a name that this server does not understand.
+
+        :raises PageTokenInvalidError: no server of this store made the token for this listing.
+        :raises TallyError: as Engine.ask says; the store could not be asked for the key.
+        """
+        if not token:
+            return None
+        cipher = await self._with_key(deadline)
+        try:
+            sealed = base64.b64decode(token, altchars=b"-_", validate=True)
+            return place_of(cipher.decrypt(sealed, _associated(listing)).decode())
+        except (binascii.Error, ValueError, InvalidTag) as error:
+            raise PageTokenInvalidError(
+                [("page_token", "is not a next_page_token of this listing; begin again with an empty one")]
+            ) from error
+
+    async def _with_key(self, deadline: float) -> AESSIV:
+        if self._cipher is None:
+            key = await self._engine.ask(PageTokenKey(), deadline=deadline)
+            if key is None:
+                proposal = PageTokenKey(secrets.token_bytes(PAGE_TOKEN_KEY_BYTES))
+                key = await self._engine.ask(proposal, deadline=deadline)
+            self._cipher = AESSIV(key or b"")
+        return self._cipher
 
 
-def open_page_token(token: str, place_of: Callable[[str], Place], *listing: str) -> Place | None:
-    """Return the place after which a token's page begins; None if it is the first.
-
-    ``place_of`` makes a place of a name, or raises ValueError: anyone can seal what is none.
-
-    :raises PageTokenInvalidError: the token was not made for this listing.
-    """
-    if not token:
-        return None
-    try:
-        raw = base64.b64decode(token, altchars=b"-_", validate=True)
-        after = raw[_SEAL_BYTES:].decode()
-        place = place_of(after)
-    except (binascii.Error, ValueError) as error:
-        raise _invalid() from error
-    if raw[:_SEAL_BYTES] != _seal(after, listing):
-        raise _invalid()
-    return place
-
-
-def _seal(after: str, listing: tuple[str, ...]) -> bytes:
-    """Return a checksum over the place and what is listed. It guards against mistakes, not against forgery."""
-    return hashlib.blake2b("\0".join((after, *listing)).encode(), digest_size=_SEAL_BYTES).digest()
-
-
-def _invalid() -> PageTokenInvalidError:
-    return PageTokenInvalidError(
-        [("page_token", "is not a next_page_token of this listing; begin again with an empty one")]
-    )
+def _associated(listing: tuple[str, ...]) -> list[bytes]:
+    """Return what a token belongs to. AES-SIV keeps the parts apart, so that no two listings look alike."""
+    return [_FORM, *(part.encode() for part in listing)]

@@ -41,11 +41,11 @@ class ReservationChanges:
         self.extend: Final = Change("reservation_extend", self._read_extend, ExtendResponse, _fill)
 
     def _read_reserve(self, request: ReserveRequest, fields: Fields, origin: Origin) -> Body:
-        reservation_id = fields.text("reservation_id", request.reservation_id, limits.NAME_BYTES_MAX)
+        reservation_id = fields.optional_name("reservation_id", request.reservation_id)
         fields.count("lines", len(request.lines), limits.RESERVATION_LINES_MAX)
         lines = _summed(request.lines, fields)
         ttl_ms = self._ttl_ms(request, fields)
-        holder = fields.text("holder", request.holder, limits.HOLDER_BYTES_MAX)
+        holder = fields.optional_name("holder", request.holder, limits.HOLDER_BYTES_MAX)
         name = ReservationName(reservation_id or _chosen_id(origin))
         return (name, *lines), (ttl_ms, holder, *lines.values())
 

@@ -14,7 +14,7 @@ from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import STATE_OF_MESSAGE, reservation_message
 from tallykeeper_server.rpc.level_names import reservation_name
 from tallykeeper_server.rpc.mutating import apply
-from tallykeeper_server.rpc.pages import open_page_token, seal_page_token
+from tallykeeper_server.rpc.pages import PageTokens
 from tallykeeper_server.rpc.reservation_changes import ReservationChanges
 
 
@@ -23,6 +23,7 @@ class ReservationServicer:
 
     def __init__(self, engine: Engine, changes: ReservationChanges) -> None:
         self._engine = engine
+        self._tokens = PageTokens(engine)
         self._changes = changes
 
     def Reserve(
@@ -63,7 +64,7 @@ class ReservationServicer:
         reservation = cast("Reservation | DamagedLevel", found.levels[0])
         if isinstance(reservation, DamagedLevel):
             raise damaged(reservation)
-        return reservation_pb2.GetReservationResponse(reservation=_message_of(reservation))
+        return reservation_pb2.GetReservationResponse(reservation=_message_of(reservation), revision=found.revision)
 
     async def ListReservations(
         self, request: reservation_pb2.ListReservationsRequest, call: Call
@@ -71,13 +72,13 @@ class ReservationServicer:
         """List reservations by holder, item and state, a page at a time."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
-        holder = fields.text("holder", request.holder, limits.HOLDER_BYTES_MAX)
-        item = fields.text("item", request.item, limits.NAME_BYTES_MAX)
+        holder = fields.optional_name("holder", request.holder, limits.HOLDER_BYTES_MAX)
+        item = fields.optional_name("item", request.item)
         fields.enum("state", request.state, reservation_pb2.ReservationState)
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("reservations", namespace, holder, item, str(request.state))
-        after = open_page_token(request.page_token, _place_of, *listing)
+        after = await self._tokens.open(request.page_token, _place_of, *listing, deadline=call.deadline)
         query = FindReservations(
             namespace=namespace,
             state=STATE_OF_MESSAGE.get(request.state),
@@ -88,9 +89,14 @@ class ReservationServicer:
         )
         found = await self._engine.ask(query, deadline=call.deadline)
         last = found.after
+        token = ""
+        if last:
+            place = f"{last.state.name}\0{last.reservation_id}"
+            token = await self._tokens.seal(place, *listing, deadline=call.deadline)
         return reservation_pb2.ListReservationsResponse(
             reservations=map(_message_of, found.reservations),
-            next_page_token=seal_page_token(f"{last.state.name}\0{last.reservation_id}", *listing) if last else "",
+            next_page_token=token,
+            revision=found.revision,
         )
 
 

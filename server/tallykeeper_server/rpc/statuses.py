@@ -1,6 +1,6 @@
 """What each error is on the wire. One table, one place."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from google.protobuf.any_pb2 import Any
@@ -9,7 +9,9 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
 from google.rpc.status_pb2 import Status
 
+from tallykeeper.v1 import batch_pb2
 from tallykeeper_server.domain.errors import (
+    BatchRefusedError,
     InvalidFieldError,
     OverloadedError,
     RefusedError,
@@ -20,13 +22,17 @@ from tallykeeper_server.domain.errors import (
 )
 from tallykeeper_server.transport.status import Code, MessageTooLargeError, NoRoomError, StatusError
 
-DOMAIN: Final = "tallykeeper"
+DOMAIN: Final = "tallykeeper.io"
+
+_FAILED_OPERATIONS_BYTES_MAX: Final = 3_600
+"""The size of the list of failed operations in an error: it travels as base64, and gRPC's trailers hold 8 KiB."""
 
 CODES: Final = {
     "INVALID_FIELD": Code.INVALID_ARGUMENT,
     "PAGE_TOKEN_INVALID": Code.INVALID_ARGUMENT,
     "REQUEST_ID_REUSED": Code.INVALID_ARGUMENT,
     "BATCH_TOO_LARGE": Code.INVALID_ARGUMENT,
+    "BATCH_REFUSED": Code.FAILED_PRECONDITION,  # or the code of another operation that failed first
     "COUNTER_NOT_FOUND": Code.NOT_FOUND,
     "ITEM_NOT_FOUND": Code.NOT_FOUND,
     "RESERVATION_NOT_FOUND": Code.NOT_FOUND,
@@ -74,12 +80,8 @@ def status_of(error: TallyError) -> StatusError:
 
     The details travel as google.rpc.Status in ``grpc-status-details-bin``, as gRPC's richer error model says.
     """
-    code = CODES[error.reason]
-    status = Status(code=code, message=error.message)
-    for detail in _details_of(error, code):
-        packed = Any()
-        packed.Pack(detail)
-        status.details.append(packed)
+    code = _code_of(error)
+    status = Status(code=code, message=error.message, details=_packed(_details_of(error, code)))
     trailers: Trailers = (("grpc-status-details-bin", status.SerializeToString()),)
     if isinstance(error, RetryLaterError) and code is Code.RESOURCE_EXHAUSTED:
         # Not when the store is away: the pushback would replace a client's growing backoff, and its attempts would
@@ -88,6 +90,53 @@ def status_of(error: TallyError) -> StatusError:
     elif isinstance(error, RequestTooLargeError):
         trailers += ((_PUSHBACK, "-1"),)
     return StatusError(code, error.message, trailers)
+
+
+def _code_of(error: TallyError) -> Code:
+    """Return an error's code: that of its reason, or UNKNOWN where a repeat might make a change twice.
+
+    Retry policies repeat UNAVAILABLE, and no policy repeats UNKNOWN.
+    """
+    if isinstance(error, RetryLaterError) and not error.is_safe_to_repeat:
+        return Code.UNKNOWN
+    if isinstance(error, BatchRefusedError):
+        _, first = error.failed[0]
+        return CODES[first.reason]
+    return CODES[error.reason]
+
+
+def operation_status(error: RefusedError) -> batch_pb2.Status:
+    """Return the error of an operation as a message with all details that its own RPC's error would have."""
+    code = CODES[error.reason]
+    return batch_pb2.Status(code=code, message=error.message, details=_packed(_details_of(error, code)))
+
+
+def _batch_refused(error: BatchRefusedError) -> batch_pb2.BatchRefused:
+    """Return the detail that lists as many failed operations as the trailers have room for, and at least one."""
+    detail = batch_pb2.BatchRefused(failed_count=error.failed_count)
+    size = len(error.message.encode())
+    for index, refused in error.failed:
+        status = batch_pb2.Status(
+            code=CODES[refused.reason], message=refused.message, details=_packed([_info_of(refused)])
+        )
+        size += status.ByteSize()
+        if detail.operations and size > _FAILED_OPERATIONS_BYTES_MAX:
+            break
+        detail.operations.append(batch_pb2.FailedOperation(index=index, error=status))
+    return detail
+
+
+def _packed(details: Iterable[Message]) -> list[Any]:
+    """Return details, each packed with its type."""
+    packed = []
+    for detail in details:
+        packed.append(Any())
+        packed[-1].Pack(detail)
+    return packed
+
+
+def _info_of(error: TallyError) -> ErrorInfo:
+    return ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.facts)
 
 
 def explained(refusal: StatusError) -> StatusError:
@@ -102,7 +151,9 @@ def explained(refusal: StatusError) -> StatusError:
 
 
 def _details_of(error: TallyError, code: Code) -> Iterator[Message]:
-    yield ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.facts)
+    yield _info_of(error)
+    if isinstance(error, BatchRefusedError):
+        yield _batch_refused(error)
     if error.reason == "REQUEST_ID_REUSED":
         yield BadRequest(field_violations=[BadRequest.FieldViolation(field="request_id", description=error.message)])
     if isinstance(error, InvalidFieldError):
@@ -120,7 +171,7 @@ def _details_of(error: TallyError, code: Code) -> Iterator[Message]:
                 for line in error.lines or (RefusedLine(error.message, error.facts),)
             ]
         )
-    if isinstance(error, RetryLaterError):
+    if isinstance(error, RetryLaterError) and error.is_safe_to_repeat:
         delay = Duration()
         delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
         yield RetryInfo(retry_delay=delay)

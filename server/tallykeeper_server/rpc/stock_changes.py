@@ -33,6 +33,8 @@ def _read_increment(request: inventory_pb2.IncrementCopiesRequest, fields: Field
 def _read_set(request: inventory_pb2.SetStockRequest, fields: Fields, _: Origin) -> Body:
     name = stock_name(request, fields)
     on_hand = fields.integer("on_hand", request.on_hand)
+    if not on_hand:
+        fields.given("on_hand", request)
     expected: int | str = _ANY
     if request.HasField("expected_on_hand"):
         expected = fields.integer("expected_on_hand", request.expected_on_hand)

@@ -19,8 +19,8 @@ from tallykeeper_server.domain.queries import (
     ListReservations,
 )
 
-BEGINNINGS: Final = ("tk:{", "tk:namespaces", "tk:agenda", "tk:open-reservations")
-"""The beginnings of all keys: of each namespace's, and of those of a home."""
+BEGINNINGS: Final = ("tk:{", "tk:namespaces", "tk:agenda", "tk:open-reservations", "tk:page-token-key")
+"""The beginnings of all keys: of each namespace's, of those of a home, and of the one for page tokens."""
 REVISIONS_AND_BUCKETS: Final = "tk:{*}:re*"
 """A pattern, as SCAN takes it, of the keys that ``namespace_and_bucket`` is for, and of reservations."""
 REQUEST_BUCKETS: Final = 3
@@ -49,6 +49,11 @@ def agenda(home: str) -> str:
 def open_reservations(home: str) -> str:
     """Return the key of the number of active reservations of all namespaces that have a home."""
     return _shared("tk:open-reservations", home)
+
+
+def page_token_key() -> str:
+    """Return the key of the secret that seals page tokens. The store has one, wherever its namespaces are."""
+    return "tk:page-token-key"
 
 
 def _shared(name: str, home: str) -> str:

@@ -25,6 +25,7 @@ from tallykeeper_server.domain.queries import (
     FindReservations,
     FindStrayEntry,
     FoundLevels,
+    FoundRecord,
     FoundReservations,
     GetLevels,
     Kind,
@@ -32,8 +33,10 @@ from tallykeeper_server.domain.queries import (
     ListReservations,
     LookupRequest,
     NamespaceCounts,
+    PageTokenKey,
     Query,
     ReadLedger,
+    ReadLevels,
     RecordedOutcome,
     RequestRecord,
     Snapshot,
@@ -78,6 +81,8 @@ class OverNow:
 
 def routing_key(query: Query[object]) -> str:
     """Return a key that is where a query is to be answered."""
+    if isinstance(query, PageTokenKey):
+        return keys.page_token_key()
     namespace: str = getattr(query, "namespace", "")
     return keys.prefix(namespace)
 
@@ -99,25 +104,24 @@ def answer_of(reading: Reading, replies: Sequence[Reply]) -> object:
 
 
 def _get_levels(query: GetLevels, clock: AgreedClock) -> Reading:
-    if not (query.names or query.min_revision):
-        return Reading([], lambda _: [])
     namespace = query.namespace
     levels = (keys.level(namespace, name) for name in query.names)
     get: Command = ("MGET", keys.revision(namespace), keys.clock(namespace), *levels)
     has_time = not all(isinstance(name, StockName) for name in query.names)
 
-    def answer(replies: list[Any]) -> list[ReadLevel | None] | RevisionAheadError | OverNow:
+    def answer(replies: list[Any]) -> ReadLevels | RevisionAheadError | OverNow:
         revision_text, clock_text, *texts = replies[-1]
         revision = int(revision_text or 0)
         if revision < query.min_revision:
             return RevisionAheadError(query.min_revision, revision, field="min_revision")
         stored = _levels(query.names, texts)
         if not has_time:
-            return stored
+            return ReadLevels(revision, stored)
         namespace_ms = keys.time_of_clock(clock_text)
         now_ms = clock.now_ms(time_ms_of(replies[0]), namespace=namespace, namespace_ms=namespace_ms)
         levels = _as_of(now_ms, stored)
-        return levels if levels == stored else OverNow(namespace, levels)
+        read = ReadLevels(revision, levels)
+        return read if levels == stored else OverNow(namespace, read)
 
     return Reading([("TIME",), get] if has_time else [get], answer)
 
@@ -183,12 +187,13 @@ def _find_reservations(query: FindReservations, clock: AgreedClock) -> Reading:
 
 
 def _found_reservations(namespace: str, reply: list[Any]) -> FoundReservations | OverNow:
-    _, time_ms, after, places, texts = reply
+    revision_text, time_ms, after, places, texts = reply
     names = [ReservationName(keys.listed_reservation_of(place).reservation_id) for place in places]
     stored = _levels(names, texts)
     levels = _as_of(time_ms, stored)
     last = None if after is None else keys.listed_reservation_of(after)
-    found = FoundReservations(cast("tuple[Reservation | DamagedLevel, ...]", tuple(levels)), last)
+    reservations = cast("tuple[Reservation | DamagedLevel, ...]", tuple(levels))
+    found = FoundReservations(int(revision_text or 0), reservations, last)
     return found if levels == stored else OverNow(namespace, found)
 
 
@@ -272,17 +277,35 @@ def _count_namespace(query: CountNamespace, clock: AgreedClock) -> Reading:
     return Reading([command], answer)
 
 
+def _page_token_key(query: PageTokenKey, _: AgreedClock) -> Reading:
+    key = keys.page_token_key()
+    commands: list[Command] = [("GET", key)]
+    if query.proposal is not None:
+        commands.insert(0, ("SET", key, query.proposal, "NX"))
+
+    def answer(replies: list[Any]) -> bytes | None:
+        kept = cast("bytes | None", replies[-1])
+        if kept is not None and len(kept) != limits.PAGE_TOKEN_KEY_BYTES:
+            message = f"{key} has {len(kept)} bytes and not {limits.PAGE_TOKEN_KEY_BYTES}; delete it"
+            raise ValueError(message)
+        return kept
+
+    return Reading(commands, answer)
+
+
 def _lookup_request(query: LookupRequest, _: AgreedClock) -> Reading:
+    namespace = query.namespace
+    buckets = (keys.request_bucket(namespace, bucket) for bucket in range(keys.REQUEST_BUCKETS))
     field = keys.request_record(query.request_id, query.part)
-    buckets = [keys.request_bucket(query.namespace, bucket) for bucket in range(keys.REQUEST_BUCKETS)]
-    # A record that is moved into another bucket meanwhile is met there by the second look.
-    return Reading([("HGET", bucket, field) for bucket in (*buckets, *buckets[:-1])], _record)
+    command = script_command("request", (keys.revision(namespace), *buckets), (field,))
+    return Reading([command], lambda replies: _found_record(*replies[0]))
 
 
-def _record(replies: list[Any]) -> RequestRecord | None:
-    record = next((reply for reply in replies if reply is not None), None)
-    if record is None:
-        return None
+def _found_record(revision_text: bytes | None, record: bytes | None) -> FoundRecord:
+    return FoundRecord(int(revision_text or 0), None if record is None else _record(record))
+
+
+def _record(record: bytes) -> RequestRecord:
     outcomes = record[FINGERPRINT_BYTES:].decode().split(OUTCOMES_JOINED_BY)
     total = int(outcomes.pop().removeprefix(NOTE)) if outcomes[-1].startswith(NOTE) else 0
     return RequestRecord(tuple(map(_recorded_outcome, outcomes)), total)
@@ -306,6 +329,7 @@ _READINGS: Final[dict[type, Callable[[Any, AgreedClock], Reading]]] = {
     ListReservations: _list_reservations,
     ReadLedger: _read_ledger,
     FindStrayEntry: _find_stray_entry,
+    PageTokenKey: _page_token_key,
     CountNamespace: _count_namespace,
     LookupRequest: _lookup_request,
 }

@@ -221,9 +221,11 @@ class RedisStore:
         self._meter.replays.add(sum([isinstance(each, list) and _is_replay(each[0]) for each in ran.results]))
         if ran.missing is None:
             return list(ran.results)
-        error = NotDurableYetError(durability, ran.missing)
+        missing = ran.missing
         return [
-            error if isinstance(each, list) and (bundle.request_id or _has_changed(each)) else each
+            NotDurableYetError(durability, missing, is_safe_to_repeat=bool(bundle.request_id))
+            if isinstance(each, list) and (bundle.request_id or _has_changed(each))
+            else each
             for bundle, each in zip(bundles, ran.results, strict=True)
         ]
 

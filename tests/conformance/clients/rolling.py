@@ -173,7 +173,7 @@ def _truth(client: Client, namespace: str) -> Truth:
     return Truth(
         counter=counters[0].value if counters else 0,
         on_hand=stock[0].on_hand if stock else 0,
-        revision=found.to_revision,
+        revision=found.revision,
         differences=[f"{one.kind} {one.name}: {one.actual}, not {one.expected}" for one in found.differences],
     )
 
