@@ -154,7 +154,9 @@ def test_a_lane_that_is_full_refuses_at_once(
         start: grpc.UnaryUnaryMultiCallable[bytes, bytes] = call.channel.unary_unary(
             "/tallykeeper.v1.CounterService/Increment"
         )
-        waiting = [start.future(request.SerializeToString(), timeout=20.0) for _ in range(4)]
+        waiting = [start.future(request.SerializeToString(), timeout=20.0)]
+        failure_of_call(call, IncrementRequest())  # once this is refused, the first is under way
+        waiting += [start.future(request.SerializeToString(), timeout=20.0) for _ in range(3)]
         wait_until(lambda: any(each.done() for each in waiting), what="one too many is refused")
         refused = failure_of_call(call, request)
 
