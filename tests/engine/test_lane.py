@@ -117,7 +117,7 @@ async def test_a_second_batch_is_under_way_as_soon_as_enough_wait_for_it() -> No
 
     store.release()
     assert await asyncio.gather(*futures) == [10 * item for item in range(11)]
-    assert [len(batch) for batch in store.batches] == [1, 3, 7]
+    assert [len(batch) for batch in store.batches] == [1, 3, 5, 2]  # halves of what was under way or waiting
 
 
 async def test_full_batches_are_under_way_beside_others_up_to_four() -> None:
@@ -130,36 +130,28 @@ async def test_full_batches_are_under_way_beside_others_up_to_four() -> None:
     futures += submit(lane, *range(1, 20))
     await let_lanes_send()
 
-    assert [len(batch) for batch in store.batches] == [1, 4, 4, 4]
+    assert [len(batch) for batch in store.batches] == [1, 2, 4, 4]
 
     store.release()
     assert await asyncio.gather(*futures) == [10 * item for item in range(20)]
-    assert [len(batch) for batch in store.batches] == [1, 4, 4, 4, 4, 3]
+    assert [len(batch) for batch in store.batches] == [1, 2, 4, 4, 4, 4, 1]
 
 
-async def test_a_second_batch_is_at_least_half_of_those_lately_under_way() -> None:
+async def test_a_batch_is_half_of_what_was_lately_waiting_or_under_way() -> None:
     store = PlayedStore()
-    limits = LaneLimits(batch_items_max=20, waiting_items_max=40, pause_seconds=0.0, second_items_min=1)
+    limits = LaneLimits(batch_items_max=20, waiting_items_max=40, pause_seconds=0.0, second_items_min=2)
     lane = Lane(store.send, limits)
     store.hold()
     futures = submit(lane, 0)
     await let_lanes_send()
-    futures += submit(lane, 1)
+    futures += submit(lane, *range(1, 8))
     await let_lanes_send()
-    futures += submit(lane, *range(2, 10))  # two batches are under way, so these wait: ten calls in all
-    store.release()
-    await asyncio.gather(*futures)
-    store.hold()
-    futures = submit(lane, 0)
-    await let_lanes_send()
-    count = len(store.batches)
-    for item in range(1, 5):
-        futures += submit(lane, item)
-        await let_lanes_send()
-        assert len(store.batches) == count + (item == 4)  # half of the eight that were served last
+    assert [len(batch) for batch in store.batches] == [1, 2]
 
     store.release()
     await asyncio.gather(*futures)
+
+    assert [len(batch) for batch in store.batches] == [1, 2, 4, 1]
 
 
 async def test_the_pause_ends_though_nobody_comes() -> None:

@@ -92,7 +92,9 @@ def test_a_full_lane_is_counted_as_a_refusal(own_store: str, stack: ExitStack) -
 
     with stopped(own_store):
         futures = [increment.future(raw, timeout=60.0)]
-        scraper.wait_for(1, "lane_batch_calls_count", lane="mutations")  # it is under way, and the lane has room for one
+        scraper.wait_for(
+            1, "lane_batch_calls_count", lane="mutations"
+        )  # it is under way, and the lane has room for one
         futures += [increment.future(raw, timeout=60.0) for _ in range(4)]
         scraper.wait_for(3, "refusals_total", reason="OVERLOADED")
         scraper.wait_for(3, "calls_total", **INCREMENT, code="RESOURCE_EXHAUSTED")

@@ -26,6 +26,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _BATCHES_MAX: Final = 4
+_SHARES: Final = 2
+"""The batches that share the company; more are sent if they are full."""
 _RETRY_FIRST_SECONDS: Final = 0.05
 _RETRY_MAX_SECONDS: Final = 0.5
 
@@ -73,13 +75,13 @@ class Lane(Generic[Item, Result]):
     """Sends what waits as one batch, in the order in which it came.
 
     A lane decides once in each turn of the event loop, when all calls of the turn have arrived. An idle lane then
-    sends. A busy one gathers until the reply has arrived, and then, under load, a little longer: until as many calls
-    wait as were lately under way, or the pause is over since the batch before was sent. Callers that wait for their
-    replies before they call again are so served together. A caller alone never waits.
+    sends. A busy one gathers until the reply has arrived, and then, under load, a little longer: until its share waits,
+    or the pause is over since the batch before was sent. Callers that wait for their replies before they call again are
+    so served together. A caller alone never waits.
 
-    A second batch may be under way: it is sent as soon as half as many calls wait as were lately under way, and no
-    fewer than is worth a batch. So what sends and what carries out are busy at the same time. Two more may be, if they
-    are full: then nothing is won by waiting, and what carries out has enough to do while large calls are read.
+    The share is what was lately waiting or under way or, if that is worth two batches, half of it. Then two batches are
+    under way: the store carries out one while Python answers and reads the calls of the other. Two more may be under
+    way if they are full: then nothing is won by waiting, and the store has enough to do while large calls are read.
     """
 
     def __init__(
@@ -109,11 +111,10 @@ class Lane(Generic[Item, Result]):
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[LaneCall[Item, Result]] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
-        self._calls_under_way = 0
+        self._load_under_way = 0
         self._timer: asyncio.TimerHandle | None = None
         self._decides = False
-        self._company = 1
-        self._second_load = limits.second_items_min
+        self._share = 1
         self._replied_at = 0.0
         self._sent_at = 0.0
         self._retry_seconds = 0.0
@@ -167,13 +168,13 @@ class Lane(Generic[Item, Result]):
     def _is_due(self) -> bool:
         """Tell whether to send a batch now; if not, and no reply is awaited, set a timer."""
         if self._under_way:
-            enough = self._second_load if len(self._under_way) == 1 else self._limits.batch_items_max
+            limits = self._limits
+            enough = max(self._share, limits.second_items_min) if len(self._under_way) == 1 else limits.batch_items_max
             return self._load >= enough and len(self._under_way) < _BATCHES_MAX and not self._retry_seconds
         send_at = self._replied_at + self._retry_seconds
         if not self._retry_seconds:
             send_at = self._sent_at + self._limits.pause_seconds
-            company = min(self._company, self._limits.batch_items_max)
-            if len(self._waiting) >= company or self._loop.time() >= send_at:
+            if self._load >= self._share or self._loop.time() >= send_at:
                 return True
         self._send_at(send_at)
         return False
@@ -190,13 +191,16 @@ class Lane(Generic[Item, Result]):
         if batch:
             self._note(batch)
             self._sent_at = self._loop.time()
-            self._calls_under_way += len(batch)
-            self._under_way.add(self._loop.create_task(self._run(batch)))
+            load = sum([call.weight for call in batch])
+            self._load_under_way += load
+            self._under_way.add(self._loop.create_task(self._run(batch, load)))
 
     def _take(self) -> list[LaneCall[Item, Result]]:
         """Take the next batch, without the calls that nobody waits for any more."""
         batch: list[LaneCall[Item, Result]] = []
         room = self._limits.batch_items_max
+        if len(self._under_way) < _SHARES:
+            room = min(max(self._share, self._limits.second_items_min), room)
         now = self._loop.time()
         while self._waiting and (not batch or self._waiting[0].weight <= room):
             call = self._waiting.popleft()
@@ -218,7 +222,7 @@ class Lane(Generic[Item, Result]):
         for call in batch:
             self._meter.waits.observe(now - call.waiting_since)
 
-    async def _run(self, batch: list[LaneCall[Item, Result]]) -> None:
+    async def _run(self, batch: list[LaneCall[Item, Result]], load: int) -> None:
         try:
             results = await self._send([call.item for call in batch])
         except (StoreUnavailableError, OutcomeUnknownError) as error:
@@ -229,7 +233,7 @@ class Lane(Generic[Item, Result]):
         else:
             self._settle(batch, results)
         finally:
-            self._note_reply(len(batch))
+            self._note_reply(load)
 
     def _settle(self, batch: list[LaneCall[Item, Result]], results: Sequence[Result | Exception]) -> None:
         """Give each call its result; those for which the store was lost are kept or fail, as in _after_loss."""
@@ -246,12 +250,15 @@ class Lane(Generic[Item, Result]):
         else:
             self._retry_seconds = 0.0
 
-    def _note_reply(self, calls: int) -> None:
+    def _note_reply(self, load: int) -> None:
         """Note that the batch of this task has been dealt with, and send what waits."""
         self._replied_at = self._loop.time()
-        self._company = self._calls_under_way + len(self._waiting)
-        self._second_load = max(min(self._company // 2, self._limits.batch_items_max), self._limits.second_items_min)
-        self._calls_under_way -= calls
+        company = self._load_under_way + self._load
+        limits = self._limits
+        if company >= _SHARES * limits.second_items_min:
+            company //= _SHARES
+        self._share = max(1, min(company, limits.batch_items_max))
+        self._load_under_way -= load
         self._under_way.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         self._send_or_wait()
 
