@@ -254,7 +254,7 @@ def _transport_limits(settings: Settings) -> TransportLimits:
         connections_per_address_max=settings.connections_per_address_max,
         handshake_seconds=settings.handshake_seconds,
         streams_per_connection_max=settings.streams_max,
-        streams_max=settings.waiting_mutations_max,
+        streams_max=settings.calls_max,
         header_list_bytes_max=settings.header_list_bytes_max,
         message_bytes_max=settings.message_bytes_max,
         waiting_request_bytes_per_connection_max=settings.request_bytes_per_connection_max,

@@ -219,6 +219,12 @@ class Settings:
     streams_max: int = _setting(
         512, _COUNT, "The most calls at once on one connection, watches included; clients wait with more."
     )
+    calls_max: int = _setting(
+        1_024,
+        _COUNT,
+        "The most calls at once on all connections to a worker; each connection has its share, at least 16. Watches are"
+        " not counted.",
+    )
     handshake_seconds: float = _setting(
         10.0, _SECONDS, "How long a new connection may take for TLS and its first frames."
     )

@@ -42,6 +42,7 @@ VALUES: dict[str, tuple[str, str, object]] = {
     "connections_max": ("13", "13", 13),
     "connections_per_address_max": ("14", "14", 14),
     "streams_max": ("12", "12", 12),
+    "calls_max": ("19", "19", 19),
     "handshake_seconds": ("3.25", "3.25", 3.25),
     "idle_seconds": ("4.25", "4.25", 4.25),
     "keepalive_seconds": ("5.25", "5.25", 5.25),
