@@ -265,7 +265,7 @@ def _transport_limits(settings: Settings) -> TransportLimits:
         resets_per_second=settings.resets_per_second_max,
         pings_per_second=settings.pings_per_second_max,
         control_frames_per_second=settings.control_frames_per_second_max,
-        oversized_messages_per_second=settings.oversized_messages_per_second_max,
+        bad_compressions_per_second=settings.bad_compressions_per_second_max,
         idle_seconds=settings.idle_seconds,
         keepalive_seconds=settings.keepalive_seconds,
         keepalive_timeout_seconds=settings.keepalive_timeout_seconds,

@@ -249,7 +249,7 @@ class Settings:
     stalled_seconds: float = _setting(
         60.0, _SECONDS, "How long a client may read nothing of the answers that wait for it, until it is disconnected."
     )
-    resets_per_second_max: int = _setting(2_000, _COUNT, "The most calls that a connection may reset in a second.")
+    resets_per_second_max: int = _setting(1_000, _COUNT, "The most calls that a connection may reset in a second.")
     pings_per_second_max: int = _setting(
         20,
         _COUNT,
@@ -258,8 +258,8 @@ class Settings:
     control_frames_per_second_max: int = _setting(
         2_000, _COUNT, "The same for SETTINGS, empty DATA and unknown frames."
     )
-    oversized_messages_per_second_max: int = _setting(
-        10, _COUNT, "The most compressed requests in a second that are too large when they are decompressed."
+    bad_compressions_per_second_max: int = _setting(
+        10, _COUNT, "The most compressed requests in a second that are too large when they are decompressed, or broken."
     )
     header_list_bytes_max: int = _setting(
         16 << 10, click.IntRange(4 << 10, 1 << 20), "The largest metadata of a call, in bytes, with 32 for each field."

@@ -138,4 +138,4 @@ def test_a_compressed_request_that_is_too_large_is_refused_before_it_is_decompre
         compressing(request)
 
     assert caught.value.reason == "REQUEST_TOO_LARGE"
-    assert caught.value.metadata == {"size": str(limit + 1), "limit": str(limit)}
+    assert caught.value.metadata == {"size": str(request.ByteSize()), "limit": str(limit)}

@@ -53,7 +53,7 @@ VALUES: dict[str, tuple[str, str, object]] = {
     "resets_per_second_max": ("15", "15", 15),
     "pings_per_second_max": ("16", "16", 16),
     "control_frames_per_second_max": ("17", "17", 17),
-    "oversized_messages_per_second_max": ("18", "18", 18),
+    "bad_compressions_per_second_max": ("18", "18", 18),
     "header_list_bytes_max": ("5000", "5000", 5_000),
     "worker_answer_seconds": ("8.25", "8.25", 8.25),
     "message_bytes_max": ("5000", "5000", 5_000),

@@ -173,20 +173,24 @@ async def test_rapid_resets_end_the_connection() -> None:
                 peer.send(call(_WAIT, b"", stream=stream), frame(RESET, _CANCEL, stream=stream))
             assert (await peer.goaway())[1:] == (ENHANCE_YOUR_CALM, "too_many_resets")
             assert await peer.closed()
+            assert len(served.handlers.calls) < 500, "calls that the same read resets do not begin"
         await until(lambda: served.server.connections == 0)
         await assert_serves(served)
 
 
-async def test_compression_bombs_are_refused_and_end_the_connection() -> None:
-    limits = TransportLimits(message_bytes_max=100_000, oversized_messages_per_second=3)
+@pytest.mark.parametrize("is_honest", [True, False])
+async def test_compression_bombs_are_refused_and_end_the_connection(*, is_honest: bool) -> None:
+    limits = TransportLimits(message_bytes_max=100_000, bad_compressions_per_second=3)
     bomb = gzip.compress(bytes(10_000_000))
+    if not is_honest:
+        bomb = bomb[:-4] + (1_000).to_bytes(4, "little")
     prefix = b"\1" + len(bomb).to_bytes(4, "big")
     async with serving(limits=limits) as served, raw_peer(served.address) as peer:
         peer.greet()
         for stream in range(1, 8, 2):
             peer.send(call(_UNARY, bomb, stream=stream, prefix=prefix, grpc_encoding="gzip"))
         assert (await peer.of(HEADERS, stream=1)).ends_stream
-        assert (await peer.goaway())[1:] == (ENHANCE_YOUR_CALM, "too_many_oversized_messages")
+        assert (await peer.goaway())[1:] == (ENHANCE_YOUR_CALM, "too_many_bad_compressions")
         assert await peer.closed()
         assert not served.handlers.calls
         await assert_serves(served)

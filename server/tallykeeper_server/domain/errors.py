@@ -160,12 +160,11 @@ class RequestTooLargeError(TallyError):
 
     reason = "REQUEST_TOO_LARGE"
 
-    def __init__(self, *, size: int | None, limit: int) -> None:
-        """``size``: the bytes of the request; None if it is compressed, and known only to be above the ``limit``."""
-        shown = f"more than {limit}" if size is None else str(size)
+    def __init__(self, *, size: int, limit: int) -> None:
+        """``size``: the bytes of the request when it is decompressed; ``limit``: the bytes that the server takes."""
         super().__init__(
-            f"the request has {shown} bytes, and the server takes {limit} (--message-bytes-max)",
-            {"size": str(limit + 1 if size is None else size), "limit": str(limit)},
+            f"the request has {size} bytes, and the server takes {limit} (--message-bytes-max)",
+            {"size": str(size), "limit": str(limit)},
         )
 
 

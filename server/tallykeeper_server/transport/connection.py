@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, cast
 
 from tallykeeper_server.transport.budget import Budget
@@ -39,6 +39,10 @@ _ALIVE_PING: Final = b"keepaliv"
 _DRAIN_SECONDS: Final = 2.0
 """The time for which new streams are accepted after the first GOAWAY if its PING is not answered."""
 _STOPPING: Final = StatusError(Code.UNAVAILABLE, "the server stops")
+
+_MANY_EVENTS: Final = 200
+"""The number of events of a read from which on it is looked for calls that the same read resets: they never begin."""
+_NONE: Final[frozenset[int]] = frozenset()
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +91,7 @@ class Connection(asyncio.Protocol):
         self._refuses = False
         self._flushing = False
         self._read_bytes = 0
+        self._reset_already = _NONE
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
             RequestReceived: self._on_request,
             DataReceived: self._on_data,
@@ -124,6 +129,7 @@ class Connection(asyncio.Protocol):
         if not events:
             self._count(self._offences.control)
         handlers = self._handlers
+        self._reset_already = _resets_of(events) if len(events) > _MANY_EVENTS else _NONE
         for event in events:
             handler = handlers.get(type(event))
             if handler is not None:
@@ -159,6 +165,8 @@ class Connection(asyncio.Protocol):
 
     def _on_request(self, event: RequestReceived) -> None:
         headers, stream_id = event.headers, event.stream_id
+        if stream_id in self._reset_already:
+            return
         fields = dict(headers)
         refusal = http_refusal(fields)
         if refusal is not None:
@@ -234,9 +242,9 @@ class Connection(asyncio.Protocol):
             self._flushing = True
             self.shared.loop.call_soon(self.flush)
 
-    def count_oversized(self) -> None:
-        """Count a compressed message that was too large, and end the connection if there were too many."""
-        self._count(self._offences.oversized)
+    def count_bad_compression(self) -> None:
+        """Count a compressed message that was too large or broken, and end the connection if there were too many."""
+        self._count(self._offences.compressions)
 
     def hold(self, change: int) -> None:
         """Count bytes of requests that are held; a negative number gives them back."""
@@ -381,3 +389,7 @@ class Connection(asyncio.Protocol):
         for exchange in exchanges.values():
             exchange.closed()
         self._outflow.close()
+
+
+def _resets_of(events: Sequence[Event]) -> frozenset[int]:
+    return frozenset([event.stream_id for event in events if type(event) is StreamReset])

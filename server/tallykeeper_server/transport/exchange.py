@@ -49,8 +49,8 @@ class Outlet(Protocol):
     def taken(self, exchange: "Exchange", unacknowledged: int) -> None:
         """Ask the peer for as many more bytes as a call has taken."""
 
-    def count_oversized(self) -> None:
-        """Count a compressed message that was too large, and end the connection if there were too many."""
+    def count_bad_compression(self) -> None:
+        """Count a compressed message that was too large or broken, and end the connection if there were too many."""
 
     def hold(self, change: int) -> None:
         """Count bytes of requests that are held; a negative number gives them back."""
@@ -143,8 +143,8 @@ class Exchange(Call):
                 self._requests.end(refusal)
             self.fail(refusal)
             self._cancel_task()
-            if isinstance(error, MessageTooLargeError) and error.size is None:
-                self._outlet.count_oversized()
+            if self._gzip_requests:
+                self._outlet.count_bad_compression()
 
     def _receive_part(self, data: bytes) -> None:
         unframer = self._unframer

@@ -13,6 +13,8 @@ from tallykeeper_server.transport.status import Code, MessageTooLargeError, Stat
 PREFIX_BYTES: Final = 5
 _PLAIN, _COMPRESSED = 0, 1
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_SIZE_BYTES: Final = 4
 _GZIP_LEVEL: Final = 1
 """The fastest: a server that answers in microseconds gains little from a smaller answer."""
 
@@ -93,18 +95,22 @@ def framed_gzip(message: bytes) -> bytes:
 def unzipped(body: bytes, bytes_max: int) -> bytes:
     """Return the bytes that gzip holds.
 
-    :raises StatusError: it holds more than ``bytes_max``, which is found out without taking more memory than that, or
-        it is not gzip.
+    :raises StatusError: it holds more than ``bytes_max``, which its end says (RFC 1952, ISIZE), or more than its end
+        says, which is found out without decompressing more, or it is not gzip.
     """
+    size = int.from_bytes(body[-_SIZE_BYTES:], "little")
+    if body.startswith(_GZIP_MAGIC) and size > bytes_max:
+        failure = f"a message has {size} bytes when it is decompressed, and {bytes_max} are allowed"
+        raise MessageTooLargeError(failure, size=size, limit=bytes_max)
     unzip = zlib.decompressobj(_GZIP_WINDOW)
     try:
-        message = unzip.decompress(body, bytes_max + 1)
+        message = unzip.decompress(body, min(size, bytes_max) + 1)
     except zlib.error as error:
         failure = "a message cannot be decompressed: it is not gzip"
         raise StatusError(Code.INTERNAL, failure) from error
-    if len(message) > bytes_max:
-        failure = f"a message is larger than {bytes_max} bytes when it is decompressed"
-        raise MessageTooLargeError(failure, size=None, limit=bytes_max)
+    if len(message) > size:
+        failure = f"a message cannot be decompressed: it has more than the {size} bytes that its gzip data says"
+        raise StatusError(Code.INTERNAL, failure)
     if not unzip.eof:
         failure = "a message cannot be decompressed: its gzip data ends too early"
         raise StatusError(Code.INTERNAL, failure)

@@ -38,15 +38,15 @@ class TransportLimits:
     """The time that responses may wait on a connection whose peer reads nothing, until it is ended."""
     write_buffer_bytes: int = 64 << 10
     """Bytes that a streaming response puts in line before it waits for the peer to read."""
-    resets_per_second: int = 2_000
+    resets_per_second: int = 1_000
     """Streams that a peer resets. A client whose calls all reach their deadline together resets all that it has."""
     pings_per_second: int = 20
     """PINGs since the last response. Between responses clients measure the path with PINGs, and these are free."""
     control_frames_per_second: int = 2_000
     """SETTINGS, empty DATA, and reads that bring no event: each costs work and none brings a call."""
-    oversized_messages_per_second: int = 10
-    """Compressed messages that are above message_bytes_max when they are decompressed. Each costs the milliseconds that
-    it takes to decompress as many bytes."""
+    bad_compressions_per_second: int = 10
+    """Compressed messages that are too large when they are decompressed, or broken. Each may cost the milliseconds that
+    it takes to decompress message_bytes_max."""
     idle_seconds: float = 3_600.0
     """Without a call under way. Clients connect again when they need to."""
     keepalive_seconds: float = 60.0

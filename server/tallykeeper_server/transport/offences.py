@@ -17,11 +17,11 @@ class Offence:
 class Offences:
     """The rates of one connection. A peer above any of them is sent ENHANCE_YOUR_CALM and disconnected."""
 
-    __slots__ = ("control", "oversized", "pings", "resets")
+    __slots__ = ("compressions", "control", "pings", "resets")
 
     def __init__(self, limits: TransportLimits) -> None:
         self.resets = Offence(Rate(limits.resets_per_second), "too_many_resets")
         # gRFC A8: clients that read this text ask less often from then on.
         self.pings = Offence(Rate(limits.pings_per_second), "too_many_pings")
-        self.oversized = Offence(Rate(limits.oversized_messages_per_second), "too_many_oversized_messages")
+        self.compressions = Offence(Rate(limits.bad_compressions_per_second), "too_many_bad_compressions")
         self.control = Offence(Rate(limits.control_frames_per_second), "too_many_control_frames")

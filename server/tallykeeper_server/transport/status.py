@@ -65,8 +65,8 @@ class NoRoomError(StatusError):
 class MessageTooLargeError(StatusError):
     """A request message has more bytes than the limit. Its pushback says that no retry makes sense (gRFC A6)."""
 
-    def __init__(self, message: str, *, size: int | None, limit: int) -> None:
-        """``size``: the bytes of the message, where they are known; ``limit``: the bytes that are allowed."""
+    def __init__(self, message: str, *, size: int, limit: int) -> None:
+        """``size``: the bytes of the message when it is decompressed; ``limit``: the bytes that are allowed."""
         super().__init__(Code.RESOURCE_EXHAUSTED, message, ((_PUSHBACK, _NEVER),))
         self.size = size
         self.limit = limit
