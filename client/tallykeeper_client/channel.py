@@ -23,8 +23,8 @@ _RETRY_POLICY: Final = {
     "initialBackoff": "0.25s",
     "backoffMultiplier": 3,
     "maxBackoff": "4s",
-    # A server that shuts down answers CANCELLED to what it has received and not begun (14 of 20 calls in flight
-    # when grpc.aio 1.85 stopped). What the caller itself cancels is never sent again.
+    # The server never ends a call with CANCELLED, but a proxy that drains resets its calls, which gRPC shows as
+    # CANCELLED. A call that the caller itself cancels is never sent again.
     "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
 }
 
