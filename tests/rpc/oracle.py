@@ -1,12 +1,13 @@
 """The oracle: a client sees no difference between the transport and gRPC's own Python server.
 
 The handlers run once, behind the transport. What each replied, failed with or streamed is kept under an id that the
-client sends, and methods behind grpc.aio's server give the same to a second call with that id. So the comparison covers
-all that lies between the handlers and the client: code, message, trailers, initial metadata and responses.
+client sends. A second call brings that outcome to methods behind grpc.aio's server, which give it back. So the
+comparison covers all that lies between the handlers and the client: code, message, trailers, initial metadata and
+responses.
 """
 
-import asyncio
-import threading
+import subprocess
+import sys
 import uuid
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
@@ -21,9 +22,9 @@ from tallykeeper_server import app
 from tallykeeper_server.transport.call import Call
 from tallykeeper_server.transport.methods import Method, direct, response_stream
 from tallykeeper_server.transport.status import StatusError
-from tests.calling import METHODS, OWN_CONNECTION
+from tests.calling import OWN_CONNECTION
+from tests.rpc.oracle_server import packed
 from tests.serving import PATIENCE_SECONDS
-from tests.support.grpc_aio_server import aio_servers
 
 _ID: Final = "x-oracle-id"
 _KEPT_MAX: Final = 10_000
@@ -114,63 +115,24 @@ def recording() -> Iterator[None]:
         yield
 
 
-def _outcome_of(call: Call) -> Outcome:
-    outcome = OUTCOMES.of(call.values(_ID.encode())[0])
-    assert outcome is not None
-    return outcome
-
-
-def _answer(_: bytes, call: Call) -> None:
-    outcome = _outcome_of(call)
-    if outcome.error is None:
-        call.reply(outcome.responses[0])
-    else:
-        call.fail(outcome.error)
-
-
-async def _stream(_: bytes, call: Call) -> AsyncGenerator[bytes, None]:
-    outcome = _outcome_of(call)
-    for response in outcome.responses:
-        yield response
-    if outcome.error is not None:
-        raise outcome.error
-
-
-def _replaying_methods() -> list[Method]:
-    return [
-        response_stream(path, _stream) if method.server_streaming else direct(path, _answer)
-        for method in METHODS.values()
-        for path in [f"/{method.containing_service.full_name}/{method.name}"]
-    ]
-
-
 class Oracle:
-    """grpc.aio's server, in a thread of its own, with the outcomes that were kept."""
+    """grpc.aio's server, in a process of its own, so that it does not wait for the test's own threads."""
 
     def __init__(self) -> None:
         self.compared = 0
         """The number of calls that were compared."""
-        self._target = ""
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
-        self._thread.start()
-        assert self._started.wait(PATIENCE_SECONDS)
-        self._channel: Any = grpc.insecure_channel(self._target, OWN_CONNECTION)
-
-    async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        (server,) = aio_servers(_replaying_methods())
-        self._target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-        await server.start()
-        self._started.set()
-        await self._stop.wait()
-        await server.stop(None)
+        command = [sys.executable, "-m", "tests.rpc.oracle_server"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        # gRPC refuses some calls at random whose trailers are near its limit: here only the other call may be refused.
+        limits = {"max_receive_message_length": -1, "max_metadata_size": 1 << 16, "absolute_max_metadata_size": 1 << 16}
+        options = (*OWN_CONNECTION, *((f"grpc.{name}", limit) for name, limit in limits.items()))
+        self._channel: Any = grpc.insecure_channel(f"127.0.0.1:{self._process.stdout.readline().strip()}", options)
 
     def close(self) -> None:
         """End."""
         self._channel.close()
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(PATIENCE_SECONDS)
+        self._process.communicate(timeout=PATIENCE_SECONDS)
 
     def compare(self, path: str, number: str, seen: Any, *, streams: bool) -> None:  # noqa: ANN401  # a call of gRPC's
         """Check that a call, which has ended, looks as gRPC's own server makes it look.
@@ -180,12 +142,12 @@ class Oracle:
         outcome = OUTCOMES.of(number)
         if outcome is None:
             return
-        about: dict[str, Any] = {"timeout": PATIENCE_SECONDS, "metadata": ((_ID, number),)}
+        raw = packed(outcome.responses, outcome.error)
         if streams:
-            again = self._channel.unary_stream(path)(b"", **about)
+            again = self._channel.unary_stream(path)(raw, timeout=PATIENCE_SECONDS)
             responses = _drained(again)
         else:
-            again = self._channel.unary_unary(path).future(b"", **about)
+            again = self._channel.unary_unary(path).future(raw, timeout=PATIENCE_SECONDS)
             again.exception()
             responses = [] if again.exception() else [again.result()]
         assert _described(seen) == _described(again), path
