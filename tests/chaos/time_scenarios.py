@@ -30,6 +30,9 @@ _STEPS_MS: Final = (10, 50, 1_000, 20_000, 60_000, 3_600_000, _DAY_MS, 40 * _DAY
 _ANY_CLOCK_SECONDS: Final = 50 * 86_400.0
 _RETENTION_SECONDS: Final = 40
 """A request bucket is current for half of it: so buckets change while a round goes on."""
+_RESERVATION_RETENTION_SECONDS: Final = 3_650 * 86_400
+"""Longer than any step. The store's clock and the server's may both be 40 days ahead at once, and then it is true that
+a reservation which ended more than 7 days ago is forgotten; but the judge knows no forgetting."""
 _PATIENCE_SECONDS: Final = 3.0
 _TTL_SECONDS: Final = 1.0
 _EXPIRED_WITHIN_SECONDS: Final = 2.0
@@ -52,6 +55,7 @@ async def clocks(stage: Stage) -> None:
         stage.server(
             *("--store", proxy.url, "--durability", "replicated"),
             *("--request-retention-seconds", str(_RETENTION_SECONDS)),
+            *("--reservation-retention-seconds", str(_RESERVATION_RETENTION_SECONDS)),
             environment=workers.environment(library),
         ) as server,
     ):
