@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tallykeeper_client.client import Client
 from tallykeeper_client.commands.connecting import Connection, connects
+from tallykeeper_client.commands.exit_codes import EXIT_UNKNOWN
 from tallykeeper_client.commands.failures import told
 from tallykeeper_client.demo_baskets import fill_baskets
 from tallykeeper_client.demo_story import Step, live_through
@@ -28,7 +29,7 @@ def demo(connection: Connection) -> None:
 
     It has two acts: a day of sales, and an evening of baskets, which a watcher tells as it happens.
 
-    Exits with 0 if every step came out as the story tells it, and with 1 if one did not.
+    Exits with 0 if every step came out as the story tells it, and with 1 if one did not, or 3 if no server answers.
     """
     namespace = f"demo-{secrets.token_hex(4)}"
     with connection.client(namespace=namespace) as client:
@@ -42,6 +43,12 @@ def demo(connection: Connection) -> None:
             _say_where_it_is(client)
 
 
+class _NobodyError(click.ClickException):
+    """No server answers."""
+
+    exit_code = EXIT_UNKNOWN
+
+
 def _connect(client: Client) -> None:
     try:
         client.wait_until_ready(timeout_seconds=_CONNECT_SECONDS)
@@ -50,7 +57,7 @@ def _connect(client: Client) -> None:
             f"no server answers at {client.target}; start one in another terminal with 'make run' or"
             " 'tallykeeper serve', and try again"
         )
-        raise click.ClickException(message) from error
+        raise _NobodyError(message) from error
 
 
 def _play(title: str, steps: Iterator[Step]) -> None:

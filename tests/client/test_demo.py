@@ -80,7 +80,7 @@ async def test_a_call_that_fails_ends_the_story_and_is_named(
 def test_without_a_server_one_line_says_how_to_start_one(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
     began = time.monotonic()
 
-    assert cli.main(["demo", "--target", nobody]) == 1
+    assert cli.main(["demo", "--target", nobody]) == 3
 
     assert time.monotonic() - began < 3
     captured = capsys.readouterr()
