@@ -34,7 +34,7 @@ class Latencies:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of the generator saw."""
+    """The figures of one run of the generator."""
 
     seconds: float
     cpu_seconds: float

@@ -41,7 +41,7 @@ def cost_of(series: Series) -> CallCost:
 
 
 def growth(results: Results, store: str) -> dict[str, float | None]:
-    """Return what the model says of a store, and what one and two workers did, as numbers for the report."""
+    """Return the model's rates for a store and the measured rates of one and two workers, for the report."""
     one = results.find(store, ONE, IN_FLIGHT)
     if one is None:
         return {}

@@ -226,6 +226,25 @@ async def test_floods_of_control_frames_end_the_connection(flood: str) -> None:
         assert await peer.closed()
 
 
+async def test_a_silent_peer_that_does_not_answer_a_ping_is_disconnected() -> None:
+    limits = TransportLimits(keepalive_seconds=_SOON, keepalive_timeout_seconds=_SOON, check_seconds=_SOON)
+    async with serving(limits=limits) as served:
+        async with raw_peer(served.address) as peer:
+            await peer.greet().of(PING)
+            assert await peer.closed()
+        await until(lambda: served.server.connections == 0)
+
+
+async def test_a_silent_peer_that_answers_pings_stays() -> None:
+    limits = TransportLimits(keepalive_seconds=_SOON, keepalive_timeout_seconds=10.0, check_seconds=_SOON)
+    async with serving(limits=limits) as served, raw_peer(served.address) as peer:
+        peer.greet()
+        for _ in range(3):
+            peer.send(frame(PING, (await peer.of(PING)).payload, flags=ACK))
+        peer.send(call(_UNARY, b"x"))
+        assert (await peer.of(DATA, stream=1)).payload == b"\0\0\0\0\1x"
+
+
 async def test_an_idle_connection_is_closed_politely() -> None:
     limits = TransportLimits(idle_seconds=0.1, check_seconds=_SOON)
     async with serving(limits=limits) as served, raw_peer(served.address) as peer:

@@ -95,7 +95,7 @@ local BUNDLE_IDENTITY, BUNDLE_PARTS, BUNDLE_MUTATIONS, VALUES_OF_BUNDLE = 5, 6, 
 local LEVEL_KEY, LEVEL_TEXT, LEVEL_KIND, LEVEL_NAME, LEVEL_VALUE, LEVEL_BEFORE, LEVEL_CHANGED_IN = 1, 2, 3, 4, 5, 6, 7
 local VALUES_OF_LEVEL = 7
 
--- A table constructor with nil makes room for so many values: then the table does not grow in a call with one change.
+-- A table constructor makes room for each nil in it, so that the table does not grow in a call with one change.
 
 -- The id under which the record of one part of a request is kept.
 local function record_id_of(request_id, part)

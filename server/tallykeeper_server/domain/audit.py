@@ -150,9 +150,9 @@ class Audit:
         if actual is None and (expected is None or expected.state is not ReservationState.ACTIVE):
             return  # it has ended, and is kept for a while only
         self.reservations_checked += 1
-        told = (_state_of(expected, hold.copies if hold else {}), _state_of(actual, _copies_of(actual)))
-        if told[0] != told[1]:
-            self._differ(DifferenceKind.RESERVATION, name.reservation_id, *told)
+        by_ledger, by_store = _state_of(expected, hold.copies if hold else {}), _state_of(actual, _copies_of(actual))
+        if by_ledger != by_store:
+            self._differ(DifferenceKind.RESERVATION, name.reservation_id, by_ledger, by_store)
 
     def _check_line(self, line: EntryLine, entry: Entry) -> None:
         """Check that a line goes on from what the ledger told before."""

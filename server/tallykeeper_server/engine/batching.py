@@ -55,13 +55,13 @@ def after_steps(outcomes: Sequence[Outcome], *, is_safe_to_repeat: bool) -> Iter
     except TallyError as error:
         if not outcomes or error.reason == "INTERNAL":
             raise
-        told = f"the first {len(outcomes)} operations were dealt with, and then: {error.message}"
+        reported = f"the first {len(outcomes)} operations were dealt with, and then: {error.message}"
         if isinstance(error, DeadlineExceededError):
-            raise DeadlineExceededError(told) from error
+            raise DeadlineExceededError(reported) from error
         remedy = (
             "send the batch again with the same request id for the rest"
             if is_safe_to_repeat
             else "it has no request id, so a repeat would apply the first operations twice"
         )
-        message = f"{told}; {remedy}"
+        message = f"{reported}; {remedy}"
         raise OutcomeUnknownError(message, is_safe_to_repeat=is_safe_to_repeat) from error

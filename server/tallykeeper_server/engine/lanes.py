@@ -27,7 +27,7 @@ class Lanes(Generic[Item, Result]):
         self._lane_of = lane_of
         self._make = make
         self.backlog = Backlog(waiting_items_max)
-        """What waits, in all lanes."""
+        """The calls that wait, in all lanes."""
         self._lanes: dict[Hashable, Lane[Item, Result]] = {}
 
     def submit(

@@ -1,7 +1,7 @@
 """A call as the servicers see it, and as this layer sees the transport's."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from tallykeeper_server.access.roles import ANYBODY, Caller
 from tallykeeper_server.transport.call import Cancellable
@@ -43,10 +43,10 @@ class Context(Credentialed, Protocol):
         """Answer with a failure."""
 
 
-AUTHORIZATION = b"authorization"
+_AUTHORIZATION: Final = b"authorization"
 
 
 def credentials_of(call: Credentialed) -> tuple[Sequence[str], bytes | None]:
     """Return the values of ``authorization`` and, if there is none, the caller's certificate."""
-    authorizations = call.values(AUTHORIZATION)
+    authorizations = call.values(_AUTHORIZATION)
     return authorizations, None if authorizations else call.certificate

@@ -1,6 +1,5 @@
 """CounterService on the wire."""
 
-from collections.abc import Awaitable
 from typing import cast
 
 from tallykeeper.v1 import counter_pb2
@@ -9,6 +8,7 @@ from tallykeeper_server.domain.levels import Counter, CounterName, DamagedLevel
 from tallykeeper_server.domain.queries import FindLevels, GetLevels, Kind, LevelRange
 from tallykeeper_server.domain.refusals import damaged, not_found
 from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.rpc import counter_changes as changes
 from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.fields import Fields
@@ -25,25 +25,23 @@ class CounterServicer:
         self._engine = engine
         self._tokens = PageTokens(engine)
 
-    def Increment(self, request: counter_pb2.IncrementRequest, call: Call) -> Awaitable[counter_pb2.IncrementResponse]:
+    def Increment(self, request: counter_pb2.IncrementRequest, call: Call) -> Pending[counter_pb2.IncrementResponse]:
         """Add a signed number to a counter."""
         return apply(self._engine, changes.INCREMENT, request, call)
 
-    def SetCounter(
-        self, request: counter_pb2.SetCounterRequest, call: Call
-    ) -> Awaitable[counter_pb2.SetCounterResponse]:
+    def SetCounter(self, request: counter_pb2.SetCounterRequest, call: Call) -> Pending[counter_pb2.SetCounterResponse]:
         """Set a counter to a value."""
         return apply(self._engine, changes.SET_COUNTER, request, call)
 
     def ConfigureCounter(
         self, request: counter_pb2.ConfigureCounterRequest, call: Call
-    ) -> Awaitable[counter_pb2.ConfigureCounterResponse]:
+    ) -> Pending[counter_pb2.ConfigureCounterResponse]:
         """Set or clear a counter's bounds and expiry."""
         return apply(self._engine, changes.CONFIGURE_COUNTER, request, call)
 
     def DeleteCounter(
         self, request: counter_pb2.DeleteCounterRequest, call: Call
-    ) -> Awaitable[counter_pb2.DeleteCounterResponse]:
+    ) -> Pending[counter_pb2.DeleteCounterResponse]:
         """Delete a counter."""
         return apply(self._engine, changes.DELETE_COUNTER, request, call)
 

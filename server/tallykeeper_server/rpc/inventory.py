@@ -1,6 +1,5 @@
 """InventoryService on the wire."""
 
-from collections.abc import Awaitable
 from typing import cast
 
 from tallykeeper.v1 import inventory_pb2
@@ -10,6 +9,7 @@ from tallykeeper_server.domain.levels import DamagedLevel, StockLevel, StockName
 from tallykeeper_server.domain.queries import FindLevels, GetLevels, Kind, LevelRange
 from tallykeeper_server.domain.refusals import damaged, item_not_found, not_found, total_overflow
 from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.rpc import stock_changes as changes
 from tallykeeper_server.rpc.availability import availability_of, wanted_lines
 from tallykeeper_server.rpc.calls import Call
@@ -29,35 +29,35 @@ class InventoryServicer:
 
     def DecrementCopies(
         self, request: inventory_pb2.DecrementCopiesRequest, call: Call
-    ) -> Awaitable[inventory_pb2.DecrementCopiesResponse]:
+    ) -> Pending[inventory_pb2.DecrementCopiesResponse]:
         """Take copies."""
         return apply(self._engine, changes.DECREMENT_COPIES, request, call)
 
     def IncrementCopies(
         self, request: inventory_pb2.IncrementCopiesRequest, call: Call
-    ) -> Awaitable[inventory_pb2.IncrementCopiesResponse]:
+    ) -> Pending[inventory_pb2.IncrementCopiesResponse]:
         """Add copies."""
         return apply(self._engine, changes.INCREMENT_COPIES, request, call)
 
-    def SetStock(self, request: inventory_pb2.SetStockRequest, call: Call) -> Awaitable[inventory_pb2.SetStockResponse]:
+    def SetStock(self, request: inventory_pb2.SetStockRequest, call: Call) -> Pending[inventory_pb2.SetStockResponse]:
         """Set the copies on hand."""
         return apply(self._engine, changes.SET_STOCK, request, call)
 
     def MoveCopies(
         self, request: inventory_pb2.MoveCopiesRequest, call: Call
-    ) -> Awaitable[inventory_pb2.MoveCopiesResponse]:
+    ) -> Pending[inventory_pb2.MoveCopiesResponse]:
         """Move copies from one location to another."""
         return apply(self._engine, changes.MOVE_COPIES, request, call)
 
     def ConfigureStock(
         self, request: inventory_pb2.ConfigureStockRequest, call: Call
-    ) -> Awaitable[inventory_pb2.ConfigureStockResponse]:
+    ) -> Pending[inventory_pb2.ConfigureStockResponse]:
         """Set a level's safety stock, backorder limit and low-stock threshold."""
         return apply(self._engine, changes.CONFIGURE_STOCK, request, call)
 
     def DeleteStock(
         self, request: inventory_pb2.DeleteStockRequest, call: Call
-    ) -> Awaitable[inventory_pb2.DeleteStockResponse]:
+    ) -> Pending[inventory_pb2.DeleteStockResponse]:
         """Delete an empty level."""
         return apply(self._engine, changes.DELETE_STOCK, request, call)
 

@@ -33,7 +33,7 @@ _ABANDONED: Final = StatusError(Code.UNAVAILABLE, "the server stops")
 """For a call whose work was cancelled. Nobody reads it unless the server itself has cancelled."""
 
 Answer: TypeAlias = Pending[Message] | Coroutine[Any, Any, Message]
-"""What a servicer's unary method returns."""
+"""The return value of a servicer's unary method."""
 
 log = structlog.get_logger()
 

@@ -69,5 +69,5 @@ class PageTokens:
 
 
 def _associated(listing: tuple[str, ...]) -> list[bytes]:
-    """Return what a token belongs to. AES-SIV keeps the parts apart, so that no two listings look alike."""
+    """Return the parts of a token's listing. AES-SIV keeps them apart, so no two listings look alike."""
     return [_FORM, *(part.encode() for part in listing)]

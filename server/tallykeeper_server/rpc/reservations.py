@@ -1,6 +1,5 @@
 """ReservationService on the wire."""
 
-from collections.abc import Awaitable
 from typing import cast
 
 from tallykeeper.v1 import reservation_pb2
@@ -9,6 +8,7 @@ from tallykeeper_server.domain.levels import DamagedLevel, Reservation, Reservat
 from tallykeeper_server.domain.queries import FindLevels, FindReservations, ListedReservation
 from tallykeeper_server.domain.refusals import damaged, not_found
 from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.fields import Fields
 from tallykeeper_server.rpc.level_messages import STATE_OF_MESSAGE, reservation_message
@@ -26,23 +26,19 @@ class ReservationServicer:
         self._tokens = PageTokens(engine)
         self._changes = changes
 
-    def Reserve(
-        self, request: reservation_pb2.ReserveRequest, call: Call
-    ) -> Awaitable[reservation_pb2.ReserveResponse]:
+    def Reserve(self, request: reservation_pb2.ReserveRequest, call: Call) -> Pending[reservation_pb2.ReserveResponse]:
         """Hold copies."""
         return apply(self._engine, self._changes.reserve, request, call)
 
-    def Commit(self, request: reservation_pb2.CommitRequest, call: Call) -> Awaitable[reservation_pb2.CommitResponse]:
+    def Commit(self, request: reservation_pb2.CommitRequest, call: Call) -> Pending[reservation_pb2.CommitResponse]:
         """Take what is reserved."""
         return apply(self._engine, self._changes.commit, request, call)
 
-    def Release(
-        self, request: reservation_pb2.ReleaseRequest, call: Call
-    ) -> Awaitable[reservation_pb2.ReleaseResponse]:
+    def Release(self, request: reservation_pb2.ReleaseRequest, call: Call) -> Pending[reservation_pb2.ReleaseResponse]:
         """Give back what is reserved."""
         return apply(self._engine, self._changes.release, request, call)
 
-    def Extend(self, request: reservation_pb2.ExtendRequest, call: Call) -> Awaitable[reservation_pb2.ExtendResponse]:
+    def Extend(self, request: reservation_pb2.ExtendRequest, call: Call) -> Pending[reservation_pb2.ExtendResponse]:
         """Give a reservation more time."""
         return apply(self._engine, self._changes.extend, request, call)
 
