@@ -46,6 +46,8 @@ class Failure(Exception):  # noqa: N818  # what a call ended in, compared as a v
     preconditions: tuple[tuple[str, str], ...]
     retry_delay_seconds: float | None
     pushback_ms: int | None
+    shortages: tuple[tuple[str, str, int, int], ...]
+    """The lines that ask for too many copies: item, location, copies requested, and copies available or reserved."""
     failed: tuple[tuple[int, str, dict[str, str]], ...]
     """The operations that a refused batch lists: the index, the reason and the metadata of each."""
     trailer_bytes: int
@@ -182,9 +184,9 @@ def failure_of(error: Any) -> Failure:  # noqa: ANN401  # grpc's errors are call
         error_details_pb2.BadRequest(),
         error_details_pb2.PreconditionFailure(),
     )
-    retry, refused = error_details_pb2.RetryInfo(), batch_pb2.BatchRefused()
+    retry, refused, shortages = error_details_pb2.RetryInfo(), batch_pb2.BatchRefused(), inventory_pb2.Shortages()
     for detail in status.details:
-        for message in (info, bad, precondition, retry, refused):
+        for message in (info, bad, precondition, retry, refused, shortages):
             detail.Unpack(message)
     if status.details:
         assert info.domain == "tallykeeper.io"
@@ -197,6 +199,9 @@ def failure_of(error: Any) -> Failure:  # noqa: ANN401  # grpc's errors are call
         preconditions=tuple((violation.type, violation.subject) for violation in precondition.violations),
         retry_delay_seconds=retry.retry_delay.ToMilliseconds() / 1000 if retry.HasField("retry_delay") else None,
         pushback_ms=int(trailers["grpc-retry-pushback-ms"]) if "grpc-retry-pushback-ms" in trailers else None,
+        shortages=tuple(
+            (each.item, each.location, each.requested, each.available + each.reserved) for each in shortages.shortages
+        ),
         failed=tuple((each.index, *reason_of(each.error)) for each in refused.operations),
         trailer_bytes=len(quote(error.details() or "")) + sum(map(_wire_bytes, trailers.items())),
     )

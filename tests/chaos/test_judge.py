@@ -65,7 +65,7 @@ class Told3:
 
 
 def failure(reason: str) -> Failure:
-    return Failure(grpc.StatusCode.OUT_OF_RANGE, "", reason, {}, {}, (), None, None, (), 0)
+    return Failure(grpc.StatusCode.OUT_OF_RANGE, "", reason, {}, {}, (), None, None, (), (), 0)
 
 
 def test_what_is_right_passes() -> None:

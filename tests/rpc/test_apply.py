@@ -21,6 +21,7 @@ from tallykeeper.v1.inventory_pb2 import (
     GetStockRequest,
     IncrementCopiesRequest,
     SetStockRequest,
+    Shortages,
 )
 from tallykeeper.v1.ledger_pb2 import ListEntriesRequest
 from tallykeeper.v1.reservation_pb2 import CommitRequest, GetReservationRequest, ReserveRequest, StockLine
@@ -173,10 +174,10 @@ def test_an_operations_error_is_a_google_rpc_status(call: Caller, failure: Faili
 
     error = reply.results[0].error
     status = Status.FromString(error.SerializeToString())
-    info, precondition = ErrorInfo(), PreconditionFailure()
-    assert [detail.Unpack(each) for detail, each in zip(status.details, (info, precondition), strict=True)] == [
-        True
-    ] * 2
+    info, precondition, shortages = ErrorInfo(), PreconditionFailure(), Shortages()
+    assert [
+        detail.Unpack(each) for detail, each in zip(status.details, (info, precondition, shortages), strict=True)
+    ] == [True] * 3
     assert (status.code, status.message) == (alone.code.value[0], alone.message)
     assert (info.reason, dict(info.metadata)) == (alone.reason, alone.metadata)
     assert tuple((each.type, each.subject) for each in precondition.violations) == alone.preconditions

@@ -63,6 +63,7 @@ def test_it_refuses_more_than_are_available(
         "backorder_limit": "0",
     }
     assert refused.preconditions == (("INSUFFICIENT_STOCK", "dune at main"),)
+    assert [(item, location) for item, location, _, _ in refused.shortages] == [("dune", "main")]
     assert contents() == before
 
 

@@ -135,6 +135,11 @@ def test_of_a_hundred_lines_it_reports_the_three_that_are_short_and_changes_noth
     assert refused.preconditions == tuple(
         ("INSUFFICIENT_STOCK", subject) for subject in ("item-07 at main", "item-50 at main", "item-99 at annex")
     )
+    assert refused.shortages == (
+        ("item-07", "main", 2, 1),
+        ("item-50", "main", 2, 1),
+        ("item-99", "annex", 2, 0),
+    )
     assert contents() == before
 
 
@@ -147,6 +152,7 @@ def test_of_many_short_lines_the_first_are_told_and_all_are_counted(failure: Fai
     assert {name: value for name, value in refused.metadata.items() if name.startswith("item_")} == told
     assert (refused.metadata["item"], refused.metadata["lines"]) == ("item-00", "25")
     assert len(refused.preconditions) == TOLD_MAX
+    assert len(refused.shortages) == TOLD_MAX
 
 
 @pytest.mark.parametrize("character", ["n", "é", "名", "\U000e0001", '"', "\\"])

@@ -397,3 +397,27 @@ class LocationAvailability(_message.Message):
     available: int
     backorder_limit: int
     def __init__(self, location: _Optional[str] = ..., available: _Optional[int] = ..., backorder_limit: _Optional[int] = ...) -> None: ...
+
+class Shortages(_message.Message):
+    __slots__ = ("shortages", "count")
+    SHORTAGES_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    shortages: _containers.RepeatedCompositeFieldContainer[Shortage]
+    count: int
+    def __init__(self, shortages: _Optional[_Iterable[_Union[Shortage, _Mapping]]] = ..., count: _Optional[int] = ...) -> None: ...
+
+class Shortage(_message.Message):
+    __slots__ = ("item", "location", "requested", "available", "backorder_limit", "reserved")
+    ITEM_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    BACKORDER_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    item: str
+    location: str
+    requested: int
+    available: int
+    backorder_limit: int
+    reserved: int
+    def __init__(self, item: _Optional[str] = ..., location: _Optional[str] = ..., requested: _Optional[int] = ..., available: _Optional[int] = ..., backorder_limit: _Optional[int] = ..., reserved: _Optional[int] = ...) -> None: ...

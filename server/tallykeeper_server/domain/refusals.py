@@ -9,7 +9,7 @@ from tallykeeper_server.domain.levels import CounterName, DamagedLevel, LevelNam
 from tallykeeper_server.domain.mutations import Mutation, Refused
 
 _LINES_TOLD_MAX: Final = 20
-_LINES_BYTES_MAX: Final = 4_400
+_LINES_BYTES_MAX: Final = 4_500
 """How long the lines in an error may be together: they travel as base64, and gRPC's trailers hold 8 KiB."""
 _LINES_IN_MESSAGE_MAX: Final = 3
 _MESSAGE_BYTES_MAX: Final = 400
@@ -113,10 +113,10 @@ def _line_of(mutation: Mutation, reason: str, facts: Mapping[str, str]) -> Refus
 
 
 def _size_of(line: RefusedLine) -> int:
-    """Return about how long a line is in an error: its values with their names, once more what it is about, and why."""
+    """Return the approximate size in bytes of a line in an error: its metadata, its sentence, and twice its level."""
     facts = sum(len(name) + len(value.encode()) + _OVERHEAD_BYTES for name, value in line.facts.items())
-    about = sum(len(line.facts.get(name, "").encode()) for name in ("item", "location"))
-    return facts + about + len(line.sentence.encode())
+    level = sum(len(line.facts.get(name, "").encode()) for name in ("item", "location"))
+    return facts + 2 * (level + _OVERHEAD_BYTES) + len(line.sentence.encode())
 
 
 def _message_of(told: Sequence[RefusedLine], count: int) -> str:

@@ -1,6 +1,6 @@
 """What each error is on the wire. One table, one place."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from google.protobuf.any_pb2 import Any
@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from tallykeeper.v1 import batch_pb2
+from tallykeeper.v1 import batch_pb2, inventory_pb2
 from tallykeeper_server.domain.errors import (
     BatchRefusedError,
     InvalidFieldError,
@@ -69,6 +69,10 @@ CODES: Final = {
     "DEADLINE_EXCEEDED": Code.DEADLINE_EXCEEDED,
     "INTERNAL": Code.INTERNAL,
 }
+
+SHORTAGE_REASONS: Final = frozenset({"INSUFFICIENT_STOCK", "COMMIT_EXCEEDS_RESERVED"})
+"""The reasons whose errors carry a tallykeeper.v1.Shortages."""
+_SHORTAGE_NUMBERS: Final = ("requested", "available", "backorder_limit", "reserved")
 
 Trailers: TypeAlias = tuple[tuple[str, str | bytes], ...]
 _PUSHBACK: Final = "grpc-retry-pushback-ms"
@@ -168,13 +172,30 @@ def _details_of(error: TallyError, code: Code) -> Iterator[Message]:
                 PreconditionFailure.Violation(
                     type=error.reason, subject=_subject_of(line.facts), description=line.sentence
                 )
-                for line in error.lines or (RefusedLine(error.message, error.facts),)
+                for line in _lines_of(error)
             ]
         )
+    if error.reason in SHORTAGE_REASONS and isinstance(error, RefusedError):
+        yield _shortages_of(error)
     if isinstance(error, RetryLaterError) and error.is_safe_to_repeat:
         delay = Duration()
         delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
         yield RetryInfo(retry_delay=delay)
+
+
+def _lines_of(error: RefusedError) -> Sequence[RefusedLine]:
+    """Return the lines that were refused; a mutation of one level has one."""
+    return error.lines or (RefusedLine(error.message, error.facts),)
+
+
+def _shortages_of(error: RefusedError) -> inventory_pb2.Shortages:
+    """Return the lines that ask for too many copies, with their numbers as numbers."""
+    lines = _lines_of(error)
+    detail = inventory_pb2.Shortages(count=int(error.facts.get("lines", len(lines))))
+    for line in lines:
+        numbers = {name: int(line.facts[name]) for name in _SHORTAGE_NUMBERS if name in line.facts}
+        detail.shortages.add(item=line.facts["item"], location=line.facts["location"], **numbers)
+    return detail
 
 
 def _subject_of(facts: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ import (
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
-	api "github.com/tallykeeper/tallykeeper/gen/go/tallykeeper/v1"
+	api "github.com/tallykeeper/tallykeeper/client/go/tallykeeperv1"
 )
 
 const (
