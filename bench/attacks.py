@@ -24,7 +24,6 @@ from typing import Final
 
 from bench.processes import python
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest, ListStockRequest, SetStockRequest
-from tests.calling import AsyncCaller, Caller
 from tests.fuzz.frames import (
     CONTINUATION,
     DATA,
@@ -38,7 +37,8 @@ from tests.fuzz.frames import (
     frame,
     opening,
 )
-from tests.serving import ServerProcess
+from tests.support.client import AsyncCaller, Caller
+from tests.support.server import ServerProcess
 from tests.transport.raw import RawPeer, raw_peer
 
 _NAMESPACE: Final = "attacked"

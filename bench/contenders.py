@@ -16,7 +16,7 @@ from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Opera
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest
 from tallykeeper_client import Client, operations
-from tallykeeper_server.authority import make_certificates
+from tallykeeper_server.cli.certificate_authority import make_certificates
 
 ITEMS: Final = 1_000
 STOCK: Final = 10**12

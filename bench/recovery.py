@@ -21,7 +21,7 @@ from typing import Final
 import redis
 
 from tallykeeper_client import AsyncClient, operations
-from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
+from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
 
 _SIZES: Final = (100_000, 1_000_000)
 _BATCH: Final = 1_000

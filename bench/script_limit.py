@@ -20,7 +20,7 @@ from tallykeeper_server.domain.levels import ReservationName, StockName
 from tallykeeper_server.domain.mutations import Bundle, Mutation, fingerprint_of
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store.agreed_clock import ScriptTimes
-from tallykeeper_server.store.batch import CallTerms, script_call
+from tallykeeper_server.store.script_codec import CallTerms, script_call
 
 MUTATIONS_PER_SCRIPT: Final = 128
 LINES_PER_MUTATION: Final = 1_000

@@ -11,7 +11,7 @@ from typing import Final
 import redis
 
 from bench.processes import Process
-from tallykeeper_server.store.embedded import STORE_ENVIRONMENT, find_binary
+from tallykeeper_server.store.embedded.valkey import STORE_ENVIRONMENT, find_binary
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from typing import Final
 import pytest
 import redis
 
-from tallykeeper_server.logs import configure_logs
+from tallykeeper_server.runtime.logs import configure_logs
 from tallykeeper_server.settings import Settings
-from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
-from tests.calling import Caller
+from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
 from tests.rpc.oracle import recording
-from tests.serving import ThreadedServer, store_process
+from tests.support.client import Caller
+from tests.support.server import ThreadedServer, store_process
 
 _REDIS_ON_PATH = shutil.which("redis-server")
 _TESTS: Final = Path(__file__).parent

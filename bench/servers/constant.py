@@ -15,7 +15,7 @@ import grpc
 import grpc.aio
 
 from tallykeeper.v1 import counter_pb2, inventory_pb2
-from tallykeeper_server.lifetime import run, tune_garbage_collector
+from tallykeeper_server.runtime.lifecycle import run, tune_garbage_collector
 from tallykeeper_server.transport.call import Call
 from tallykeeper_server.transport.methods import DirectHandler, Method, direct
 from tallykeeper_server.transport.server import TransportServer

@@ -11,9 +11,9 @@ from typing import Any
 from unittest.mock import patch
 
 from bench.servers.constant import LISTENERS
-from tallykeeper_server import app
-from tallykeeper_server.lifetime import run, tune_garbage_collector
+from tallykeeper_server.app import server
 from tallykeeper_server.metrics.registry import Metrics
+from tallykeeper_server.runtime.lifecycle import run, tune_garbage_collector
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.transport.methods import Method
 from tallykeeper_server.transport.server import TransportServer
@@ -31,8 +31,8 @@ async def tallykeeper_methods(store_url: str) -> AsyncIterator[Sequence[Method]]
             super().__init__(offered, **options)
 
     settings = Settings(store=store_url, listen="127.0.0.1:0")
-    with patch.object(app, "TransportServer", Transport):
-        async with app.serving(settings, store_url, Metrics()):
+    with patch.object(server, "TransportServer", Transport):
+        async with server.serving(settings, store_url, Metrics()):
             yield offered
 
 

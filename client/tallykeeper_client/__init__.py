@@ -40,9 +40,10 @@ from tallykeeper.v1.ledger_pb2 import (
 )
 from tallykeeper.v1.reservation_pb2 import Reservation, ReservationLine, ReservationState, StockLine
 from tallykeeper_client import operations
-from tallykeeper_client.aio_client import AsyncClient
-from tallykeeper_client.batching import Batch
-from tallykeeper_client.call import UNCHANGED, Unchanged
+from tallykeeper_client._calls.base import UNCHANGED, Unchanged
+from tallykeeper_client._status_details import FieldViolation, PreconditionViolation
+from tallykeeper_client.async_client import AsyncClient
+from tallykeeper_client.batch import Batch
 from tallykeeper_client.client import Client
 from tallykeeper_client.errors import (
     BatchRefused,
@@ -75,7 +76,6 @@ from tallykeeper_client.errors import (
     Unavailable,
     WatcherTooSlow,
 )
-from tallykeeper_client.failure import FieldViolation, PreconditionViolation
 from tallykeeper_client.reasons import error_of_result
 from tallykeeper_client.refusals import (
     CommitExceedsReserved,

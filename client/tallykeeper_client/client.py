@@ -9,20 +9,12 @@ from typing import Any, Concatenate, ParamSpec, Self
 import grpc
 
 from tallykeeper.v1.ledger_pb2 import Entry, VerifyNamespaceResponse, VerifyResult, WatchResponse
-from tallykeeper_client import (
-    batch_calls,
-    counter_calls,
-    inventory_calls,
-    ledger_calls,
-    namespace_calls,
-    pages,
-    reservation_calls,
-)
-from tallykeeper_client.call import Call, Defaults, ResponseT, document
-from tallykeeper_client.channel import TIMEOUT_SECONDS_DEFAULT, channel_options, metadata_of
+from tallykeeper_client._calls import batches, counters, inventory, ledger, namespaces, pages, reservations
+from tallykeeper_client._calls.base import Call, Defaults, ResponseT, document
+from tallykeeper_client._channel import TIMEOUT_SECONDS_DEFAULT, channel_options, metadata_of
+from tallykeeper_client._status_details import read_failure, unreachable
+from tallykeeper_client._watch_retry import Following, ended
 from tallykeeper_client.errors import TallykeeperError, Unavailable
-from tallykeeper_client.failure import read_failure, unreachable
-from tallykeeper_client.following import Following, ended
 from tallykeeper_client.reasons import error_of
 
 _P = ParamSpec("_P")
@@ -148,44 +140,44 @@ class Client:
             grpc.secure_channel(target, credentials, options) if credentials else grpc.insecure_channel(target, options)
         )
 
-    increment = _method(counter_calls.increment)
-    set_counter = _method(counter_calls.set_counter)
-    configure_counter = _method(counter_calls.configure_counter)
-    delete_counter = _method(counter_calls.delete_counter)
-    get_counter = _method(counter_calls.get_counter)
-    batch_get_counters = _method(counter_calls.batch_get_counters)
-    list_counters = _method(counter_calls.list_counters)
+    increment = _method(counters.increment)
+    set_counter = _method(counters.set_counter)
+    configure_counter = _method(counters.configure_counter)
+    delete_counter = _method(counters.delete_counter)
+    get_counter = _method(counters.get_counter)
+    batch_get_counters = _method(counters.batch_get_counters)
+    list_counters = _method(counters.list_counters)
 
-    decrement_copies = _method(inventory_calls.decrement_copies)
-    increment_copies = _method(inventory_calls.increment_copies)
-    set_stock = _method(inventory_calls.set_stock)
-    move_copies = _method(inventory_calls.move_copies)
-    configure_stock = _method(inventory_calls.configure_stock)
-    delete_stock = _method(inventory_calls.delete_stock)
-    get_stock = _method(inventory_calls.get_stock)
-    batch_get_stock = _method(inventory_calls.batch_get_stock)
-    get_item = _method(inventory_calls.get_item)
-    list_stock = _method(inventory_calls.list_stock)
-    check_availability = _method(inventory_calls.check_availability)
+    decrement_copies = _method(inventory.decrement_copies)
+    increment_copies = _method(inventory.increment_copies)
+    set_stock = _method(inventory.set_stock)
+    move_copies = _method(inventory.move_copies)
+    configure_stock = _method(inventory.configure_stock)
+    delete_stock = _method(inventory.delete_stock)
+    get_stock = _method(inventory.get_stock)
+    batch_get_stock = _method(inventory.batch_get_stock)
+    get_item = _method(inventory.get_item)
+    list_stock = _method(inventory.list_stock)
+    check_availability = _method(inventory.check_availability)
 
-    reserve = _method(reservation_calls.reserve)
-    commit = _method(reservation_calls.commit)
-    release = _method(reservation_calls.release)
-    extend = _method(reservation_calls.extend)
-    get_reservation = _method(reservation_calls.get_reservation)
-    list_reservations = _method(reservation_calls.list_reservations)
+    reserve = _method(reservations.reserve)
+    commit = _method(reservations.commit)
+    release = _method(reservations.release)
+    extend = _method(reservations.extend)
+    get_reservation = _method(reservations.get_reservation)
+    list_reservations = _method(reservations.list_reservations)
 
-    apply = _method(batch_calls.apply)
+    apply = _method(batches.apply)
 
-    list_entries = _method(ledger_calls.list_entries)
-    lookup_request = _method(ledger_calls.lookup_request)
-    verify_namespace = _verify(ledger_calls.verify_namespace)
-    verify_responses = _verify_responses(ledger_calls.verify_responses)
-    watch = _watch(ledger_calls.watch)
-    watch_responses = _watch_responses(ledger_calls.watch_responses)
+    list_entries = _method(ledger.list_entries)
+    lookup_request = _method(ledger.lookup_request)
+    verify_namespace = _verify(ledger.verify_namespace)
+    verify_responses = _verify_responses(ledger.verify_responses)
+    watch = _watch(ledger.watch)
+    watch_responses = _watch_responses(ledger.watch_responses)
 
-    list_namespaces = _method(namespace_calls.list_namespaces)
-    get_namespace = _method(namespace_calls.get_namespace)
+    list_namespaces = _method(namespaces.list_namespaces)
+    get_namespace = _method(namespaces.get_namespace)
 
     iterate_counters = _iterator(pages.COUNTERS)
     iterate_stock = _iterator(pages.STOCK)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from tallykeeper_client.failure import Failure, FieldViolation
+from tallykeeper_client._status_details import Failure, FieldViolation
 
 
 class TallykeeperError(Exception):

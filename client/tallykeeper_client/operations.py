@@ -11,8 +11,8 @@ from typing import Any, Concatenate, Final, ParamSpec, cast
 from google.protobuf.message import Message
 
 from tallykeeper.v1.batch_pb2 import Operation
-from tallykeeper_client import counter_calls, inventory_calls, reservation_calls
-from tallykeeper_client.call import Call, Defaults, document
+from tallykeeper_client._calls import counters, inventory, reservations
+from tallykeeper_client._calls.base import Call, Defaults, document
 
 _P = ParamSpec("_P")
 
@@ -38,19 +38,19 @@ def _operation(build: Callable[Concatenate[Defaults, _P], Call[Any]]) -> Callabl
     return operation
 
 
-increment = _operation(counter_calls.increment)
-set_counter = _operation(counter_calls.set_counter)
-configure_counter = _operation(counter_calls.configure_counter)
-delete_counter = _operation(counter_calls.delete_counter)
+increment = _operation(counters.increment)
+set_counter = _operation(counters.set_counter)
+configure_counter = _operation(counters.configure_counter)
+delete_counter = _operation(counters.delete_counter)
 
-decrement_copies = _operation(inventory_calls.decrement_copies)
-increment_copies = _operation(inventory_calls.increment_copies)
-set_stock = _operation(inventory_calls.set_stock)
-move_copies = _operation(inventory_calls.move_copies)
-configure_stock = _operation(inventory_calls.configure_stock)
-delete_stock = _operation(inventory_calls.delete_stock)
+decrement_copies = _operation(inventory.decrement_copies)
+increment_copies = _operation(inventory.increment_copies)
+set_stock = _operation(inventory.set_stock)
+move_copies = _operation(inventory.move_copies)
+configure_stock = _operation(inventory.configure_stock)
+delete_stock = _operation(inventory.delete_stock)
 
-reserve = _operation(reservation_calls.reserve)
-commit = _operation(reservation_calls.commit)
-release = _operation(reservation_calls.release)
-extend = _operation(reservation_calls.extend)
+reserve = _operation(reservations.reserve)
+commit = _operation(reservations.commit)
+release = _operation(reservations.release)
+extend = _operation(reservations.extend)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tallykeeper.v1.batch_pb2 import OperationResult
+from tallykeeper_client._status_details import Failure, operation_failure
 from tallykeeper_client.errors import (
     BatchRefused,
     BatchTooLarge,
@@ -35,7 +36,6 @@ from tallykeeper_client.errors import (
     Unavailable,
     WatcherTooSlow,
 )
-from tallykeeper_client.failure import Failure, operation_failure
 from tallykeeper_client.refusals import (
     CommitExceedsReserved,
     CounterBoundExceeded,

@@ -7,8 +7,8 @@ All of them are `TallykeeperError`, and nothing was changed when one is raised.
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from tallykeeper_client._status_details import Failure, PreconditionViolation
 from tallykeeper_client.errors import TallykeeperError
-from tallykeeper_client.failure import Failure, PreconditionViolation
 
 _LINES_TOLD_MAX: Final = 20
 """Of how many lines the contract tells the values; of more it tells the number."""

@@ -15,7 +15,7 @@ import click
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.limits import INTEGER_MAX, PLACE_PATTERN
-from tallykeeper_server.store.store_url import SCHEMES, parsed_store_url
+from tallykeeper_server.store.nodes.store_url import SCHEMES, parsed_store_url
 
 ENVIRONMENT_PREFIX: Final = "TALLYKEEPER_"
 _DURABILITIES: Final = tuple(level.value for level in Durability)

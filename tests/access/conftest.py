@@ -9,11 +9,11 @@ import pytest
 
 from tallykeeper_client.tls import tls_credentials
 from tallykeeper_server.access.credentials import new_api_key
-from tallykeeper_server.authority import make_certificates
+from tallykeeper_server.cli.certificate_authority import make_certificates
 from tallykeeper_server.settings import Settings
 from tests.access.tokens import AUDIENCE, ISSUER, write_key_set
-from tests.calling import OWN_CONNECTION, Caller
-from tests.serving import ThreadedServer
+from tests.support.client import OWN_CONNECTION, Caller
+from tests.support.server import ThreadedServer
 
 ROLES = {"reader": "read", "writer": "write", "administrator": "administer"}
 

@@ -8,7 +8,7 @@ from tallykeeper_server.access.access_file import AccessFileError, read_access_f
 from tallykeeper_server.access.credentials import Authenticator
 from tallykeeper_server.access.errors import CredentialInvalidError
 from tallykeeper_server.access.roles import Grant, Rights, Role
-from tallykeeper_server.access_cli import access
+from tallykeeper_server.cli.access import access
 from tests.access import tokens
 from tests.access.tokens import write_key_set
 

@@ -24,7 +24,7 @@ from tallykeeper_server.access.credentials import Authenticator
 from tallykeeper_server.access.errors import CredentialInvalidError, CredentialMissingError
 from tallykeeper_server.access.policy import AccessPolicy
 from tests.access.conftest import Place
-from tests.calling import OWN_CONNECTION, Caller, Failure
+from tests.support.client import OWN_CONNECTION, Caller, Failure
 
 _KEY = ec.generate_private_key(ec.SECP256R1())
 WEB = "spiffe://shop/web"

@@ -14,12 +14,12 @@ from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
 from tallykeeper_server.access.policy import AccessPolicy, Rate
 from tallykeeper_server.access.rate_limits import RateLimitedError, RateLimits
-from tallykeeper_server.authority import make_certificates
+from tallykeeper_server.cli.certificate_authority import make_certificates
 from tests.access.conftest import Place
 from tests.access.tokens import token, write_key_set
-from tests.calling import Caller, Failure
 from tests.server.starting import refused_start
-from tests.serving import ServerProcess, ThreadedServer, wait_until
+from tests.support.client import Caller, Failure
+from tests.support.server import ServerProcess, ThreadedServer, wait_until
 
 Make = Callable[..., Caller]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tallykeeper_server.authority import make_certificates
-from tallykeeper_server.store.connection import Connection
+from tallykeeper_server.cli.certificate_authority import make_certificates
+from tallykeeper_server.store.nodes.connection import Connection
 
 
 @contextmanager

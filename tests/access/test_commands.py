@@ -10,7 +10,7 @@ import pytest
 
 from tallykeeper_server.access.access_file import read_access_file
 from tests.access.conftest import Place
-from tests.serving import TALLYKEEPER
+from tests.support.server import TALLYKEEPER
 
 
 def run(

@@ -6,7 +6,7 @@ import pytest
 
 from tallykeeper_server.settings import Settings, SettingsError
 from tests.server.starting import wrong_setting
-from tests.serving import ServerProcess
+from tests.support.server import ServerProcess
 
 PEM = Path("server.pem")
 NETWORK = ("0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[::ffff:192.0.2.1]:1")  # refused

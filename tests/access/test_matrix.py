@@ -10,8 +10,8 @@ from grpc_health.v1 import health_pb2
 from tallykeeper.v1 import batch_pb2, counter_pb2, ledger_pb2, namespace_pb2
 from tests.access.conftest import Place
 from tests.access.tokens import bad_tokens, other_algorithm_token, token
-from tests.calling import REQUEST_TYPES, Caller, Failure
 from tests.rpc.valid_requests import preparation, valid_requests
+from tests.support.client import REQUEST_TYPES, Caller, Failure
 
 READ: Final = frozenset(
     {"GetCounter", "BatchGetCounters", "ListCounters", "GetStock", "BatchGetStock", "GetItem", "ListStock"}

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from tests.serving import PATIENCE_SECONDS, TALLYKEEPER, free_ports
+from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, free_ports
 
 ROOT: Final = Path(__file__).parents[2]
 LINES_MAX: Final = 10

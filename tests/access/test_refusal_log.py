@@ -10,8 +10,8 @@ from tallykeeper_server.access.errors import CredentialInvalidError, Fault
 from tallykeeper_server.access.gate import RefusalLog
 from tests.access.conftest import Place, make_place
 from tests.access.tokens import AUDIENCE, bad_tokens, token
-from tests.calling import OWN_CONNECTION, Caller, Failure
-from tests.serving import ServerProcess, wait_until
+from tests.support.client import OWN_CONNECTION, Caller, Failure
+from tests.support.server import ServerProcess, wait_until
 
 CAUSES = {
     "another audience": ("the token is for another audience", True),

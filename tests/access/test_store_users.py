@@ -15,14 +15,14 @@ from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import SetStockRequest
 from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_EXPIRE, ListEntriesRequest, WatchRequest
 from tallykeeper.v1.reservation_pb2 import CommitRequest, ReserveRequest, StockLine
-from tallykeeper_server.authority import make_certificates
+from tallykeeper_server.cli.certificate_authority import make_certificates
 from tallykeeper_server.settings import Settings
-from tallykeeper_server.store.embedded import find_binary
-from tests.calling import REQUEST_TYPES, Caller
-from tests.entries import entries_of
+from tallykeeper_server.store.embedded.valkey import find_binary
 from tests.rpc.valid_requests import preparation, valid_requests
-from tests.serving import PATIENCE_SECONDS, ThreadedServer, free_ports, store_process, wait_until
-from tests.store_users import PASSWORD, user_line
+from tests.support.client import REQUEST_TYPES, Caller
+from tests.support.ledger import entries_of
+from tests.support.server import PATIENCE_SECONDS, ThreadedServer, free_ports, store_process, wait_until
+from tests.support.store_users import PASSWORD, user_line
 
 
 def commands_of(line: str) -> set[str]:

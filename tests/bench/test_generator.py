@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.generator import ITEM, REQUEST_ID, Generator, Load, Request
-from tallykeeper_server.authority import make_certificates
+from tallykeeper_server.cli.certificate_authority import make_certificates
 from tallykeeper_server.transport.call import Call
 from tallykeeper_server.transport.limits import TransportLimits
 from tallykeeper_server.transport.methods import direct

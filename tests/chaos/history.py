@@ -10,7 +10,7 @@ from typing import Any, Final
 import grpc
 from google.protobuf.message import Message
 
-from tests.calling import Failure
+from tests.support.client import Failure
 
 NOTHING_HAPPENED: Final = frozenset({"STORE_UNAVAILABLE", "OVERLOADED", "STORE_OUT_OF_MEMORY"})
 """With these the server says that the attempt changed nothing."""

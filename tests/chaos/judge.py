@@ -17,7 +17,6 @@ from tallykeeper.v1.batch_pb2 import ApplyRequest, ApplyResponse
 from tallykeeper.v1.counter_pb2 import ListCountersRequest, ListCountersResponse
 from tallykeeper.v1.inventory_pb2 import ListStockRequest, ListStockResponse
 from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_EXPIRE, Entry
-from tests.calling import Failure, reason_of, simplify
 from tests.chaos.history import Attempt, History, Read, Told, Wish
 from tests.model import listings, reads
 from tests.model.bodies import body_of
@@ -25,6 +24,7 @@ from tests.model.model import Answer, Chosen, Model
 from tests.model.refusal import Refusal
 from tests.model.reservation import ACTIVE
 from tests.model.rules import RULES
+from tests.support.client import Failure, reason_of, simplify
 
 CLOCK_SLACK_SECONDS: Final = 600.0
 """A round is shorter than that, and both clocks are this machine's."""

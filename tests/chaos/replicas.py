@@ -12,7 +12,7 @@ import redis
 from tests.chaos.relay import CHUNK_BYTES, Relay
 from tests.chaos.stage import Stage
 from tests.chaos.stores import DURABLE, Node
-from tests.serving import free_ports, wait_until
+from tests.support.server import free_ports, wait_until
 
 _STEP_MS: Final = 100
 

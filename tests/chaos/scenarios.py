@@ -11,16 +11,16 @@ from typing import Any, Final
 import redis
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
-from tests.calling import AsyncCaller
+from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
 from tests.chaos.judge import Violation
 from tests.chaos.proxy import Fault, Proxy
 from tests.chaos.replicas import Pair, pair_of
 from tests.chaos.stage import Stage
 from tests.chaos.stores import Clock, Node, shim
 from tests.chaos.time_scenarios import births, clocks, parts
-from tests.moving import Attack
-from tests.serving import ServerProcess, answers, wait_until
+from tests.support.client import AsyncCaller
+from tests.support.server import ServerProcess, answers, wait_until
+from tests.support.slot_moves import Attack
 from tests.topology.clusters import ClusterOfNodes, slot_of_namespace
 from tests.topology.sentinels import WatchedPair
 

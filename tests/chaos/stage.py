@@ -11,13 +11,13 @@ from random import Random
 from typing import Final, TypedDict, Unpack
 
 from tallykeeper.v1.ledger_pb2 import Entry
-from tests.calling import Caller, Failure
 from tests.chaos.history import History
 from tests.chaos.judge import Violation, judge
 from tests.chaos.report import Outcome
 from tests.chaos.workload import Callers
-from tests.entries import entries_of
-from tests.serving import ServerProcess
+from tests.support.client import Caller, Failure
+from tests.support.ledger import entries_of
+from tests.support.server import ServerProcess
 
 RECOVERY_SECONDS_MAX: Final = 5.0
 _PATIENCE_SECONDS: Final = 30.0

@@ -15,8 +15,8 @@ from typing import Final
 
 import redis
 
-from tallykeeper_server.store.embedded import find_binary
-from tests.serving import PATIENCE_SECONDS, answers, wait_until
+from tallykeeper_server.store.embedded.valkey import find_binary
+from tests.support.server import PATIENCE_SECONDS, answers, wait_until
 
 _SHIM: Final = Path(__file__).with_name("shim.c")
 DURABLE: Final = ("--appendonly", "yes", "--appendfsync", "always")

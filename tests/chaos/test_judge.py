@@ -16,10 +16,10 @@ from tallykeeper.v1.counter_pb2 import (
 )
 from tallykeeper.v1.inventory_pb2 import GetItemRequest
 from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_INCREMENT, Entry
-from tests.calling import Failure
 from tests.chaos.history import Attempt, History, Read, Told, Wish
 from tests.chaos.judge import judge
-from tests.entries import counter_line
+from tests.support.client import Failure
+from tests.support.ledger import counter_line
 
 
 class Told3:

@@ -16,14 +16,14 @@ from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import SetStockRequest
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
-from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
-from tests.calling import AsyncCaller, Failure
+from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
 from tests.chaos.judge import Violation
 from tests.chaos.proxy import Fault, Proxy
 from tests.chaos.replicas import Pair, pair_of
 from tests.chaos.stage import Stage
 from tests.chaos.stores import Clock, Node, shim
-from tests.serving import PATIENCE_SECONDS, answers, wait_until
+from tests.support.client import AsyncCaller, Failure
+from tests.support.server import PATIENCE_SECONDS, answers, wait_until
 
 _DAY_MS: Final = 86_400_000
 _STEPS_MS: Final = (10, 50, 1_000, 20_000, 60_000, 3_600_000, _DAY_MS, 40 * _DAY_MS)

@@ -24,9 +24,9 @@ from tallykeeper.v1.inventory_pb2 import (
     ShortagePolicy,
 )
 from tallykeeper.v1.reservation_pb2 import CommitRequest, ExtendRequest, ReleaseRequest, ReserveRequest, StockLine
-from tests.batches import mode_of
-from tests.calling import OWN_CONNECTION, AsyncCaller
 from tests.chaos.history import History, Told, Wish, pause
+from tests.support.batches import mode_of
+from tests.support.client import OWN_CONNECTION, AsyncCaller
 
 ITEMS: Final = tuple(f"item-{number}" for number in range(8))
 COUNTERS: Final = ("visits", "orders", "big")

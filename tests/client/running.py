@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from google.protobuf.message import Message
 
-from tallykeeper_client import cli
+from tallykeeper_cli.main import main
 from tests.client.scripted_server import ScriptedServer, Stream
 
 
@@ -28,7 +28,7 @@ class Case:
 async def run(server: ScriptedServer | str, *arguments: str) -> int:
     """Run a command on a server, with the server in this event loop, and return its exit code."""
     target = server if isinstance(server, str) else server.target
-    return await asyncio.to_thread(cli.main, [*arguments, "--target", target])
+    return await asyncio.to_thread(main, [*arguments, "--target", target])
 
 
 async def check(case: Case, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:

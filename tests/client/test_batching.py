@@ -20,11 +20,11 @@ from tallykeeper_client import (
     OutcomeUnknown,
     RequestIdReused,
     StockLine,
-    batching,
 )
+from tallykeeper_client import batch as batch_module
 from tests.client.scripted_server import Refusal, ScriptedServer
 from tests.client.trailers import operation_error
-from tests.serving import ThreadedServer
+from tests.support.server import ThreadedServer
 
 SHORT = {"item": "dune", "location": "main", "requested": "3", "available": "2", "backorder_limit": "0"}
 
@@ -173,7 +173,7 @@ async def test_what_is_unknown_after_all_retries_is_raised_to_each_caller(
 
 async def test_a_request_has_no_more_than_a_server_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("OPERATIONS_MAX", 3), ("LINES_MAX", 5), ("BYTES_MAX", 200)):
-        monkeypatch.setattr(batching, name, value)
+        monkeypatch.setattr(batch_module, name, value)
     lines = [StockLine(item="dune")] * 3
     sent: list[int] = []
 

@@ -18,15 +18,9 @@ from tallykeeper_client import (
     ShortagePolicy,
     StockKey,
     StockLine,
-    batch_calls,
-    ledger_calls,
-    namespace_calls,
-    pages,
 )
-from tallykeeper_client import counter_calls as counters
-from tallykeeper_client import inventory_calls as inventory
-from tallykeeper_client import reservation_calls as reservations
-from tallykeeper_client.call import Defaults
+from tallykeeper_client._calls import batches, counters, inventory, ledger, namespaces, pages, reservations
+from tallykeeper_client._calls.base import Defaults
 
 DEFAULTS = Defaults(namespace="shop", timeout_seconds=3.0, new_request_id=lambda: "fresh")
 RPCS = [
@@ -36,7 +30,7 @@ RPCS = [
     for method in service.methods
 ]
 UNARY_RPCS = [rpc for rpc in RPCS if not rpc.server_streaming]
-BUILDERS = (counters, inventory, reservations, batch_calls, ledger_calls, namespace_calls)
+BUILDERS = (counters, inventory, reservations, batches, ledger, namespaces)
 
 
 def _method_name(rpc: MethodDescriptor) -> str:
@@ -271,15 +265,15 @@ def test_list_entries_carries_every_filter() -> None:
         "page_token": "there",
     }
 
-    call = ledger_calls.list_entries(DEFAULTS, **filters)  # type: ignore[arg-type]
+    call = ledger.list_entries(DEFAULTS, **filters)  # type: ignore[arg-type]
 
     assert call.request == ledger_pb2.ListEntriesRequest(namespace="shop", **filters)  # type: ignore[arg-type]
     assert call.request_id == ""
 
 
 def test_watch_says_from_where_only_if_it_is_told() -> None:
-    now = ledger_calls.watch(DEFAULTS, items=["dune"], counters=["c"], reservation_ids=["r"], locations=["annex"])
-    beginning = ledger_calls.watch(DEFAULTS, after_revision=0)
+    now = ledger.watch(DEFAULTS, items=["dune"], counters=["c"], reservation_ids=["r"], locations=["annex"])
+    beginning = ledger.watch(DEFAULTS, after_revision=0)
 
     assert now.request == ledger_pb2.WatchRequest(
         namespace="shop", items=["dune"], counters=["c"], reservation_ids=["r"], locations=["annex"]
@@ -288,9 +282,9 @@ def test_watch_says_from_where_only_if_it_is_told() -> None:
 
 
 def test_a_verification_has_minutes_unless_told_otherwise() -> None:
-    assert ledger_calls.verify_namespace(DEFAULTS).timeout_seconds == 600.0
-    assert ledger_calls.verify_namespace(DEFAULTS, timeout_seconds=None).timeout_seconds == 600.0
-    assert ledger_calls.verify_namespace(DEFAULTS, timeout_seconds=5.0).timeout_seconds == 5.0
+    assert ledger.verify_namespace(DEFAULTS).timeout_seconds == 600.0
+    assert ledger.verify_namespace(DEFAULTS, timeout_seconds=None).timeout_seconds == 600.0
+    assert ledger.verify_namespace(DEFAULTS, timeout_seconds=5.0).timeout_seconds == 5.0
 
 
 def test_what_cannot_be_sent_is_refused_before_it_is() -> None:

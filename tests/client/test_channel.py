@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from tallykeeper_client import AsyncClient, Client, Unavailable
-from tallykeeper_client.channel import CHANNEL_OPTIONS, TIMEOUT_SECONDS_DEFAULT
+from tallykeeper_client._channel import CHANNEL_OPTIONS, TIMEOUT_SECONDS_DEFAULT
 
 RESTART_SECONDS_MAX = 5.0
 JITTER = 0.2

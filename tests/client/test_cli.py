@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, EntryPoints, version
 import click
 import pytest
 
-from tallykeeper_client import cli
+from tallykeeper_cli import main as command_line
 
 
 @click.command
@@ -50,7 +50,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> None:
         }.items()
     )
 
-    monkeypatch.setattr(cli, "entry_points", installed.select)
+    monkeypatch.setattr(command_line, "entry_points", installed.select)
 
 
 @pytest.mark.usefixtures("commands")
@@ -71,7 +71,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_error_is_one_line_and_its_exit_code(
     capsys: pytest.CaptureFixture[str], *, arguments: list[str], exit_code: int, line: str
 ) -> None:
-    assert cli.main(arguments) == exit_code
+    assert command_line.main(arguments) == exit_code
 
     captured = capsys.readouterr()
     assert captured.err == f"{line}\n"
@@ -80,7 +80,7 @@ def test_an_error_is_one_line_and_its_exit_code(
 
 @pytest.mark.usefixtures("commands")
 def test_an_interrupt_ends_calmly(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["interrupt"]) == 130
+    assert command_line.main(["interrupt"]) == 130
 
     assert capsys.readouterr().err.strip() == ""
 
@@ -88,13 +88,13 @@ def test_an_interrupt_ends_calmly(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.usefixtures("commands")
 @pytest.mark.parametrize(("arguments", "exit_code"), [(["probe"], 0), (["probe", "--port", "7"], 7)])
 def test_a_command_may_return_its_exit_code(arguments: list[str], exit_code: int) -> None:
-    assert cli.main(arguments) == exit_code
+    assert command_line.main(arguments) == exit_code
 
 
 @pytest.mark.usefixtures("commands")
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
 def test_help_lists_the_installed_commands(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    assert cli.main(arguments) == 0
+    assert command_line.main(arguments) == 0
 
     out = capsys.readouterr().out
     assert "Usage: tallykeeper" in out
@@ -102,7 +102,7 @@ def test_help_lists_the_installed_commands(capsys: pytest.CaptureFixture[str], a
 
 
 def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["--version"]) == 0
+    assert command_line.main(["--version"]) == 0
 
     assert capsys.readouterr().out == f"tallykeeper {version('tallykeeper')}\n"
 
@@ -111,12 +111,12 @@ def test_the_installed_commands_are_those_of_client_and_server() -> None:
     nouns = ["counter", "ledger", "namespace", "reservation", "stock"]
     verbs = ["access", "backup", "certificates", "check-aof", "completion", "demo", "serve", "verify", "watch"]
 
-    assert cli.tallykeeper.list_commands(click.Context(cli.tallykeeper)) == sorted([*nouns, *verbs])
+    assert command_line.tallykeeper.list_commands(click.Context(command_line.tallykeeper)) == sorted([*nouns, *verbs])
 
 
 def test_the_module_runs_the_command_line() -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "tallykeeper_client", "nothing"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tallykeeper_cli", "nothing"], capture_output=True, text=True, check=False
     )
 
     assert ran.returncode == 2
@@ -128,12 +128,12 @@ def test_the_client_loads_nothing_of_the_server() -> None:
         [
             sys.executable,
             "-c",
-            "import sys, tallykeeper_client.demo, tallykeeper_client.commands.stock; print(*sys.modules)",
+            "import sys, tallykeeper_cli.demo.command, tallykeeper_cli.commands.stock; print(*sys.modules)",
         ],
         capture_output=True,
         text=True,
         check=True,
     )
 
-    assert "tallykeeper_client.demo" in ran.stdout
+    assert "tallykeeper_cli.demo.command" in ran.stdout
     assert "tallykeeper_server" not in ran.stdout

@@ -21,7 +21,7 @@ from tallykeeper_client import (
     ValueOverflow,
 )
 from tests.client.connecting import Connect
-from tests.serving import ThreadedServer
+from tests.support.server import ThreadedServer
 
 INTEGER_MAX = 2**53 - 1
 

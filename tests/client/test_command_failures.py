@@ -5,7 +5,7 @@ import re
 import grpc
 import pytest
 
-from tallykeeper_client import cli
+from tallykeeper_cli.main import main
 from tests.client.running import run
 from tests.client.scripted_server import Refusal, ScriptedServer
 from tests.client.trailers import trailers
@@ -116,7 +116,7 @@ async def test_a_fresh_request_id_is_told_when_it_is_needed(capsys: pytest.Captu
 def test_wrong_usage_is_one_line_and_sends_nothing(
     capsys: pytest.CaptureFixture[str], nobody: str, *, arguments: str, words: str
 ) -> None:
-    assert cli.main([*arguments.split(), "--target", nobody]) == 2
+    assert main([*arguments.split(), "--target", nobody]) == 2
 
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -125,13 +125,13 @@ def test_wrong_usage_is_one_line_and_sends_nothing(
 
 
 def test_what_is_not_unicode_is_wrong_usage(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
-    assert cli.main(["counter", "get", "\udcff", "--target", nobody]) == 2
+    assert main(["counter", "get", "\udcff", "--target", nobody]) == 2
 
     assert "is not Unicode text" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("noun", ["", "counter", "stock", "reservation", "ledger", "namespace", "watch", "verify"])
 def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str], noun: str) -> None:
-    assert cli.main([*noun.split(), "--help"]) == 0
+    assert main([*noun.split(), "--help"]) == 0
 
     assert "3    no answer" in capsys.readouterr().out

@@ -8,15 +8,16 @@ import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
 
-from tallykeeper_client import Client, cli
+from tallykeeper_cli.main import main
+from tallykeeper_client import Client
 from tests.client.scripted_server import Refusal, ScriptedServer
-from tests.serving import ThreadedServer
+from tests.support.server import ThreadedServer
 
 
 def test_the_story_comes_out_as_told_and_can_be_looked_up(
     capsys: pytest.CaptureFixture[str], server: ThreadedServer
 ) -> None:
-    assert cli.main(["demo", "--target", server.target]) == 0
+    assert main(["demo", "--target", server.target]) == 0
 
     out = capsys.readouterr().out
     assert "9 steps came out as told; in the last, 10 of 50 buyers served, 40 refused, 0 copies left.\n" in out
@@ -38,7 +39,7 @@ def test_each_run_begins_afresh(
 ) -> None:
     monkeypatch.setenv("TALLYKEEPER_TARGET", server.target)
 
-    assert [cli.main(["demo"]), cli.main(["demo"])] == [0, 0]
+    assert [main(["demo"]), main(["demo"])] == [0, 0]
 
     assert len(set(re.findall(r"demo-[0-9a-f]{8}", capsys.readouterr().out))) == 2
 
@@ -49,7 +50,7 @@ def test_the_table_is_as_wide_as_the_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
 
-    assert cli.main(["demo", "--target", server.target]) == 0
+    assert main(["demo", "--target", server.target]) == 0
 
     drawn = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.startswith(("┏", "│", "└"))]
     assert {len(line) for line in drawn} == {columns}
@@ -58,7 +59,7 @@ def test_the_table_is_as_wide_as_the_terminal(
 async def test_a_server_that_answers_wrongly_is_found_out(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:
-    assert await asyncio.to_thread(cli.main, ["demo", "--target", scripted.target]) == 1
+    assert await asyncio.to_thread(main, ["demo", "--target", scripted.target]) == 1
 
     captured = capsys.readouterr()
     assert "as told." not in captured.out
@@ -70,7 +71,7 @@ async def test_a_call_that_fails_ends_the_story_and_is_named(
 ) -> None:
     scripted.will_answer(Empty(), Refusal(grpc.StatusCode.PERMISSION_DENIED, "keep out"))
 
-    assert await asyncio.to_thread(cli.main, ["demo", "--target", scripted.target]) == 1
+    assert await asyncio.to_thread(main, ["demo", "--target", scripted.target]) == 1
 
     captured = capsys.readouterr()
     assert "The first visitor" in captured.out
@@ -80,7 +81,7 @@ async def test_a_call_that_fails_ends_the_story_and_is_named(
 def test_without_a_server_one_line_says_how_to_start_one(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
     began = time.monotonic()
 
-    assert cli.main(["demo", "--target", nobody]) == 3
+    assert main(["demo", "--target", nobody]) == 3
 
     assert time.monotonic() - began < 3
     captured = capsys.readouterr()

@@ -8,10 +8,11 @@ from google.protobuf.empty_pb2 import Empty
 
 from tallykeeper.v1.inventory_pb2 import GetStockResponse
 from tallykeeper.v1.namespace_pb2 import GetNamespaceResponse
-from tallykeeper_client import Client, Entry, TallykeeperError, WatchResponse, demo_baskets
-from tallykeeper_client.demo_baskets import fill_baskets
-from tallykeeper_client.demo_story import Step
-from tallykeeper_client.demo_watcher import Watcher
+from tallykeeper_cli.demo import baskets
+from tallykeeper_cli.demo.baskets import fill_baskets
+from tallykeeper_cli.demo.sales import Step
+from tallykeeper_cli.demo.watcher import Watcher
+from tallykeeper_client import Client, Entry, TallykeeperError, WatchResponse
 from tests.client.scripted_server import Refusal, ScriptedServer, Stream
 
 EXPIRED = Stream(WatchResponse(entries=[Entry(operation="OPERATION_KIND_EXPIRE")], revision=9))
@@ -33,7 +34,7 @@ async def test_a_server_that_answers_wrongly_is_found_out_at_every_step(scripted
 async def test_a_basket_that_does_not_expire_is_not_waited_for_forever(
     monkeypatch: pytest.MonkeyPatch, scripted: ScriptedServer
 ) -> None:
-    monkeypatch.setattr(demo_baskets, "_EXPIRY_SECONDS_MAX", 0.1)
+    monkeypatch.setattr(baskets, "_EXPIRY_SECONDS_MAX", 0.1)
     scripted.will_answer(*[GetStockResponse()] * 10, Stream())
 
     with pytest.raises(TimeoutError):

@@ -13,11 +13,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from tallykeeper_client import cli
-from tallykeeper_client.commands.connecting import Connection
-from tallykeeper_client.commands.reaching import cause_of
-from tallykeeper_server.authority import make_certificates
-from tests.serving import ThreadedServer, free_ports
+from tallykeeper_cli.main import main
+from tallykeeper_cli.terminal.connection_options import Connection
+from tallykeeper_cli.terminal.unreachable import cause_of
+from tallykeeper_server.cli.certificate_authority import make_certificates
+from tests.support.server import ThreadedServer, free_ports
 
 Serve = Callable[[socket.socket], None]
 
@@ -227,7 +227,7 @@ def test_a_command_reports_the_cause_in_one_line(
     port = server.target.rpartition(":")[2]
     secured = ("--target", f"localhost:{port}", "--ca", str(certificates / "ca.pem"), "--timeout", "1")
 
-    assert cli.main(["counter", "increment", "visits", *secured]) == 3
+    assert main(["counter", "increment", "visits", *secured]) == 3
 
     assert capsys.readouterr().err == (
         f"tallykeeper: no Tallykeeper server answers at localhost:{port}: the server there does not speak TLS; "
@@ -250,6 +250,6 @@ def test_a_file_that_is_not_what_it_must_be_is_named(
     (tmp_path / "empty").touch()
     arguments = [part for option, name in files.items() for part in (option, str(tmp_path / name))]
 
-    assert cli.main(["counter", "list", *arguments]) == 2
+    assert main(["counter", "list", *arguments]) == 2
 
     assert words in capsys.readouterr().err

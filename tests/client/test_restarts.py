@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tallykeeper_client import AsyncClient
-from tests.serving import ServerProcess
+from tests.support.server import ServerProcess
 
 CALLERS = 20
 

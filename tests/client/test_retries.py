@@ -8,7 +8,7 @@ import pytest
 
 from tallykeeper.v1.counter_pb2 import Counter, IncrementRequest, IncrementResponse
 from tallykeeper_client import AsyncClient, DeadlineExceeded, TallykeeperError, Unavailable
-from tallykeeper_client.channel import ATTEMPTS_MAX
+from tallykeeper_client._channel import ATTEMPTS_MAX
 from tests.client.connecting import Connect
 from tests.client.scripted_server import Refusal, ScriptedServer
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tallykeeper.v1.inventory_pb2 import StockLevel
-from tallykeeper_client import Client, cli, operations
-from tallykeeper_client.commands.stock_snapshot import Selection, snapshot
-from tests.serving import ThreadedServer
+from tallykeeper_cli.main import main
+from tallykeeper_cli.stock_csv.snapshot import Selection, snapshot
+from tallykeeper_client import Client, operations
+from tests.support.server import ThreadedServer
 
 HEADER = "item,location,on_hand,safety_stock,backorder_limit,low_stock_threshold\n"
 DUNE = HEADER + "dune,main,5,0,0,0\n"
@@ -32,12 +33,12 @@ def client(monkeypatch: pytest.MonkeyPatch, server: ThreadedServer, namespace: s
 
 def _export_in_a_process(started: threading.Barrier, path: Path) -> None:
     started.wait(10)
-    command = [sys.executable, "-m", "tallykeeper_client", "stock", "export", str(path)]
+    command = [sys.executable, "-m", "tallykeeper_cli", "stock", "export", str(path)]
     assert subprocess.run(command, check=False, timeout=60).returncode == 0
 
 
 def _export(path: Path | str, *options: str) -> int:
-    return cli.main(["stock", "export", str(path), *options])
+    return main(["stock", "export", str(path), *options])
 
 
 @pytest.mark.usefixtures("client")
@@ -124,7 +125,7 @@ def test_backorders_are_written_and_read_again(client: Client, tmp_path: Path) -
 
     assert _export(path) == 0
     for _ in range(2):
-        assert cli.main(["stock", "import", str(path), "--namespace", other]) == 0
+        assert main(["stock", "import", str(path), "--namespace", other]) == 0
 
     levels, copied = (list(client.iterate_stock(any_location=True, namespace=each)) for each in (None, other))
     assert copied == levels
@@ -137,7 +138,7 @@ def test_safe_names_are_protected_and_read_again(client: Client, tmp_path: Path)
     path, other = tmp_path / "safe.csv", f"{client.namespace}-other"
 
     assert _export(path, "--safe") == 0
-    assert cli.main(["stock", "import", str(path), "--namespace", other]) == 0
+    assert main(["stock", "import", str(path), "--namespace", other]) == 0
 
     first_cells = [line.partition(",")[0].strip('"') for line in path.read_text().splitlines()]
     assert first_cells[0] == "safe_item"

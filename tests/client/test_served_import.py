@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tallykeeper_client import Client, cli
-from tests.serving import ThreadedServer
+from tallykeeper_cli.main import main
+from tallykeeper_client import Client
+from tests.support.server import ThreadedServer
 
 HEADER = "item,location,on_hand,safety_stock,backorder_limit,low_stock_threshold\n"
 
@@ -43,12 +44,12 @@ def test_what_is_imported_is_exported_and_to_resume_it_changes_nothing(
     *,
     form: tuple[str, ...],
 ) -> None:
-    assert cli.main(["stock", "import", str(stock_file), *form]) == 0
+    assert main(["stock", "import", str(stock_file), *form]) == 0
     after_first = _revision(server, namespace)
     resume = re.findall(r"--resume import-[0-9a-f-]+", capsys.readouterr().err)[0].split()
-    assert cli.main(["stock", "import", str(stock_file), *form, *resume]) == 0
+    assert main(["stock", "import", str(stock_file), *form, *resume]) == 0
 
-    assert cli.main(["stock", "export", str(tmp_path / "out.csv")]) == 0
+    assert main(["stock", "export", str(tmp_path / "out.csv")]) == 0
 
     assert _revision(server, namespace) == after_first
     assert (tmp_path / "out.csv").read_text() == stock_file.read_text()
@@ -69,9 +70,9 @@ def test_an_export_has_all_locations_and_makes_another_namespace_the_same(
 ) -> None:
     exported, copy = tmp_path / "out.csv", f"{namespace}-copy"
 
-    assert cli.main(["stock", "import", str(scattered_file)]) == 0
-    assert cli.main(["stock", "export", str(exported)]) == 0
-    assert cli.main(["stock", "import", str(exported), "--namespace", copy]) == 0
+    assert main(["stock", "import", str(scattered_file)]) == 0
+    assert main(["stock", "export", str(exported)]) == 0
+    assert main(["stock", "import", str(exported), "--namespace", copy]) == 0
 
     assert exported.read_text() == scattered_file.read_text()
     with Client(server.target) as client:
@@ -83,21 +84,21 @@ def test_an_export_has_all_locations_and_makes_another_namespace_the_same(
 
 
 def test_an_export_of_one_location_has_that_one(tmp_path: Path, scattered_file: Path) -> None:
-    cli.main(["stock", "import", str(scattered_file)])
+    main(["stock", "import", str(scattered_file)])
 
-    assert cli.main(["stock", "export", str(tmp_path / "out.csv"), "--location", "loc-1"]) == 0
+    assert main(["stock", "export", str(tmp_path / "out.csv"), "--location", "loc-1"]) == 0
 
     rows = scattered_file.read_text().splitlines(keepends=True)
     assert (tmp_path / "out.csv").read_text() == HEADER + "".join(rows[2::3])
 
 
 def test_each_row_is_counted_by_what_has_become_of_it(capsys: pytest.CaptureFixture[str], stock_file: Path) -> None:
-    cli.main(["stock", "import", str(stock_file)])
-    cli.main(["stock", "set", "item-00007", "99"])
-    cli.main(["stock", "configure", "item-00008", "--backorder-limit", "3"])
-    cli.main(["stock", "delete", "item-00000"])
+    main(["stock", "import", str(stock_file)])
+    main(["stock", "set", "item-00007", "99"])
+    main(["stock", "configure", "item-00008", "--backorder-limit", "3"])
+    main(["stock", "delete", "item-00000"])
     capsys.readouterr()
-    cli.main(["stock", "import", str(stock_file)])
+    main(["stock", "import", str(stock_file)])
 
     assert capsys.readouterr().out == (
         "1500 rows: 1 new, 2 changed, 1497 unchanged, 0 overridden by a later row, 0 refused, 0 bad\n"
@@ -110,14 +111,14 @@ def test_the_same_content_is_imported_as_often_as_it_is_asked_for(
     other = tmp_path / "other.csv"
     other.write_text("item,on_hand\nitem-00007,3\n")
     for path in (stock_file, other, stock_file):
-        assert cli.main(["stock", "import", str(path)]) == 0
+        assert main(["stock", "import", str(path)]) == 0
     note = tmp_path / "note.csv"
     note.write_text("item,on_hand\nemma,10\n")
     for _ in range(2):
-        assert cli.main(["stock", "import", str(note), "--add"]) == 0
+        assert main(["stock", "import", str(note), "--add"]) == 0
     capsys.readouterr()
 
-    cli.main(["stock", "get", "item-00007", "emma", "--json"])
+    main(["stock", "get", "item-00007", "emma", "--json"])
 
     assert [json.loads(line)["on_hand"] for line in capsys.readouterr().out.splitlines()] == ["7", "20"]
 
@@ -127,18 +128,18 @@ def test_a_row_that_the_server_refuses_is_named_and_the_others_go_in(
 ) -> None:
     path = tmp_path / "stock.csv"
     path.write_text("item,on_hand\ndune,1\nemma,5\n")
-    cli.main(["stock", "set", "dune", "3"])
-    cli.main(["reservation", "reserve", "dune=2"])
+    main(["stock", "set", "dune", "3"])
+    main(["reservation", "reserve", "dune=2"])
     capsys.readouterr()
 
-    assert cli.main(["stock", "import", str(path)]) == 1
+    assert main(["stock", "import", str(path)]) == 1
 
     captured = capsys.readouterr()
     assert captured.err.splitlines()[1].startswith("line 2: ")
     assert "[STOCK_BELOW_RESERVED]" in captured.err
     assert captured.out == "2 rows: 1 new, 0 changed, 0 unchanged, 0 overridden by a later row, 1 refused, 0 bad\n"
 
-    assert cli.main(["stock", "import", str(path), "--allow-below-reserved"]) == 0
+    assert main(["stock", "import", str(path), "--allow-below-reserved"]) == 0
     assert "0 new, 1 changed, 1 unchanged" in capsys.readouterr().out
 
 
@@ -146,22 +147,22 @@ def test_the_later_row_of_a_file_has_the_last_word(capsys: pytest.CaptureFixture
     path = tmp_path / "stock.csv"
     path.write_text("item,on_hand\n" + "".join(f"item-{number % 600},{number}\n" for number in range(3000)))
 
-    assert cli.main(["stock", "import", str(path)]) == 0
+    assert main(["stock", "import", str(path)]) == 0
     assert "2400 overridden by a later row" in capsys.readouterr().out
-    cli.main(["stock", "get", "item-0", "item-599", "--json"])
+    main(["stock", "get", "item-0", "item-599", "--json"])
 
     assert [json.loads(line)["on_hand"] for line in capsys.readouterr().out.splitlines()] == ["2400", "2999"]
 
 
 def test_commands_work_together(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["stock", "increment", "dune", "--copies", "3"]) == 0
-    assert cli.main(["reservation", "reserve", "dune=2", "--id", "b"]) == 0
-    assert cli.main(["reservation", "reserve", "dune=2"]) == 1
-    assert cli.main(["reservation", "commit", "b"]) == 0
-    assert cli.main(["verify"]) == 0
+    assert main(["stock", "increment", "dune", "--copies", "3"]) == 0
+    assert main(["reservation", "reserve", "dune=2", "--id", "b"]) == 0
+    assert main(["reservation", "reserve", "dune=2"]) == 1
+    assert main(["reservation", "commit", "b"]) == 0
+    assert main(["verify"]) == 0
     capsys.readouterr()
 
-    assert cli.main(["ledger", "list", "--item", "dune", "--json"]) == 0
+    assert main(["ledger", "list", "--item", "dune", "--json"]) == 0
 
     kinds = [json.loads(line)["operation"] for line in capsys.readouterr().out.splitlines()]
     assert kinds == ["OPERATION_KIND_INCREMENT_COPIES", "OPERATION_KIND_RESERVE", "OPERATION_KIND_COMMIT"]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tallykeeper_client import Client, cli
-from tests.serving import ThreadedServer
+from tallykeeper_cli.main import main
+from tallykeeper_client import Client
+from tests.support.server import ThreadedServer
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ BAD = "item,on_hand\ndune,5\nemma,many\nmoby,7\n"
 def test_adding_sends_nothing_if_a_row_is_bad(
     capsys: pytest.CaptureFixture[str], client: Client, tmp_path: Path
 ) -> None:
-    assert cli.main(["stock", "import", _file(tmp_path, BAD), "--add"]) == 1
+    assert main(["stock", "import", _file(tmp_path, BAD), "--add"]) == 1
 
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("line 3, column on_hand: 'many'")
@@ -44,14 +45,14 @@ def test_adding_sends_nothing_if_a_row_is_bad(
     assert _levels(client) == {}
 
     corrected = BAD.replace("many", "6").replace("\n", "\r\n")
-    assert cli.main(["stock", "import", _file(tmp_path, corrected), "--add"]) == 0
+    assert main(["stock", "import", _file(tmp_path, corrected), "--add"]) == 0
     assert _levels(client) == {"dune": 5, "emma": 6, "moby": 7}
 
 
 def test_rows_that_are_left_out_are_added_later_from_the_rejects(client: Client, tmp_path: Path) -> None:
     rejects = tmp_path / "rejects.csv"
 
-    assert cli.main(["stock", "import", _file(tmp_path, BAD), "--add", "--skip-bad", "--rejects", str(rejects)]) == 1
+    assert main(["stock", "import", _file(tmp_path, BAD), "--add", "--skip-bad", "--rejects", str(rejects)]) == 1
     assert _levels(client) == {"dune": 5, "moby": 7}
     header, row = csv.reader(io.StringIO(rejects.read_text()))
     assert header == ["item", "on_hand", "reason"]
@@ -59,25 +60,25 @@ def test_rows_that_are_left_out_are_added_later_from_the_rejects(client: Client,
     assert row[2].startswith("line 3, column on_hand: 'many' is not a whole number")
 
     rejects.write_text(rejects.read_text().replace("emma,many", "emma,6"))
-    assert cli.main(["stock", "import", str(rejects), "--add"]) == 0
+    assert main(["stock", "import", str(rejects), "--add"]) == 0
     assert _levels(client) == {"dune": 5, "emma": 6, "moby": 7}
 
 
 def test_refused_rows_are_among_the_rejects_and_a_later_run_tries_them_again(
     capsys: pytest.CaptureFixture[str], client: Client, tmp_path: Path
 ) -> None:
-    cli.main(["stock", "set", "dune", "5"])
-    cli.main(["reservation", "reserve", "dune=4", "--id", "basket"])
+    main(["stock", "set", "dune", "5"])
+    main(["reservation", "reserve", "dune=4", "--id", "basket"])
     path, rejects = _file(tmp_path, "item,on_hand,colour\ndune,2,red\n"), tmp_path / "rejects.csv"
     arguments = ["stock", "import", path, "--ignore-extra", "--rejects", str(rejects)]
 
-    assert cli.main(arguments) == 1
+    assert main(arguments) == 1
     assert "dune,2,red" in rejects.read_text()
     assert "[STOCK_BELOW_RESERVED]" in rejects.read_text()
-    cli.main(["reservation", "release", "basket"])
+    main(["reservation", "release", "basket"])
     capsys.readouterr()
 
-    assert cli.main(arguments) == 0
+    assert main(arguments) == 0
     assert rejects.read_text() == "item,on_hand,colour,reason\n"
     assert _levels(client) == {"dune": 2}
 
@@ -85,29 +86,29 @@ def test_refused_rows_are_among_the_rejects_and_a_later_run_tries_them_again(
 def test_an_atomic_import_is_all_or_nothing(capsys: pytest.CaptureFixture[str], client: Client, tmp_path: Path) -> None:
     path = _file(tmp_path, "item,on_hand,expected_on_hand\ndune,5,0\nemma,6,3\n")
 
-    assert cli.main(["stock", "import", path, "--atomic"]) == 1
+    assert main(["stock", "import", path, "--atomic"]) == 1
     captured = capsys.readouterr()
     assert "line 3: the value is 0 and not 3 as expected [VALUE_CHANGED]" in captured.err
     assert captured.out.endswith("2 refused, 0 bad; nothing was changed (--atomic)\n")
     assert _levels(client) == {}
 
     many = _file(tmp_path, "item,on_hand\n" + "".join(f"item-{number},1\n" for number in range(1001)))
-    assert cli.main(["stock", "import", many, "--atomic"]) == 2
+    assert main(["stock", "import", many, "--atomic"]) == 2
     assert "--atomic takes files of up to 1000 changes, and this one has 1001" in capsys.readouterr().err
-    assert cli.main(["stock", "import", _file(tmp_path, BAD), "--atomic"]) == 1
+    assert main(["stock", "import", _file(tmp_path, BAD), "--atomic"]) == 1
     assert _levels(client) == {}
 
 
 def test_only_items_that_exist_are_set_if_that_is_asked_for(
     capsys: pytest.CaptureFixture[str], client: Client, tmp_path: Path
 ) -> None:
-    cli.main(["stock", "set", "dune", "1"])
+    main(["stock", "set", "dune", "1"])
     path = _file(tmp_path, "item,location,on_hand\ndune,main,5\ndune,annex,5\ndnue,,5\n")
     capsys.readouterr()
 
-    assert cli.main(["stock", "import", path, "--existing-only", "--dry-run"]) == 1
+    assert main(["stock", "import", path, "--existing-only", "--dry-run"]) == 1
     assert "3 rows: 1 right, 0 bad, 2 of items that do not exist; nothing was sent" in capsys.readouterr().out
-    assert cli.main(["stock", "import", path, "--existing-only"]) == 1
+    assert main(["stock", "import", path, "--existing-only"]) == 1
 
     captured = capsys.readouterr()
     assert "line 3, column item: 'dune' does not exist at 'annex' (--existing-only)" in captured.err
@@ -116,10 +117,10 @@ def test_only_items_that_exist_are_set_if_that_is_asked_for(
 
 
 def test_a_row_with_an_expected_count_is_refused_if_it_is_another(client: Client, tmp_path: Path) -> None:
-    cli.main(["stock", "set", "dune", "3"])
+    main(["stock", "set", "dune", "3"])
     path = _file(tmp_path, "item,on_hand,expected_on_hand\ndune,5,4\nemma,6,\nmoby,7,0\n")
 
-    assert cli.main(["stock", "import", path]) == 1
+    assert main(["stock", "import", path]) == 1
 
     assert _levels(client) == {"dune": 3, "emma": 6, "moby": 7}
 
@@ -127,11 +128,11 @@ def test_a_row_with_an_expected_count_is_refused_if_it_is_another(client: Client
 def test_names_that_look_alike_are_a_warning_and_strictly_a_refusal(
     capsys: pytest.CaptureFixture[str], client: Client, tmp_path: Path
 ) -> None:
-    cli.main(["stock", "set", "Emma", "1"])
+    main(["stock", "set", "Emma", "1"])
     path = _file(tmp_path, "item,on_hand\nSKU123,5\n sku 123 ,6\nsku\u200b123,7\nemma,8\nEmma,9\n")
     capsys.readouterr()
 
-    assert cli.main(["stock", "import", path, "--strict"]) == 1
+    assert main(["stock", "import", path, "--strict"]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert _levels(client) == {"Emma": 1}
     assert [line.partition(": ")[2] for line in lines if line.startswith("warning: ")] == [
@@ -143,14 +144,14 @@ def test_names_that_look_alike_are_a_warning_and_strictly_a_refusal(
     ]
     assert lines[-1] == "tallykeeper: nothing was sent: there are 5 warnings (--strict)"
 
-    assert cli.main(["stock", "import", path]) == 0
+    assert main(["stock", "import", path]) == 0
     assert _levels(client) == {"Emma": 9, "SKU123": 5, "emma": 8, "sku 123": 6, "sku\u200b123": 7}
 
 
 def test_a_negative_row_takes_copies_when_it_is_added(client: Client, tmp_path: Path) -> None:
-    cli.main(["stock", "set", "dune", "5"])
+    main(["stock", "set", "dune", "5"])
 
-    assert cli.main(["stock", "import", _file(tmp_path, "item,on_hand\ndune,-2\n"), "--add"]) == 0
+    assert main(["stock", "import", _file(tmp_path, "item,on_hand\ndune,-2\n"), "--add"]) == 0
 
     assert _levels(client) == {"dune": 3}
 
@@ -161,7 +162,7 @@ def test_an_import_of_one_request_id_counts_once(
     path = _file(tmp_path, "item,on_hand\ndune,5\n")
 
     for _ in range(2):
-        assert cli.main(["stock", "import", path, "--add", "--request-id", "note-17", "--json"]) == 0
+        assert main(["stock", "import", path, "--add", "--request-id", "note-17", "--json"]) == 0
 
     captured = capsys.readouterr()
     assert [json.loads(line)["replayed"] for line in captured.out.splitlines()] == [0, 1]
@@ -178,10 +179,10 @@ def test_an_interrupted_import_says_how_to_continue(
     path = _file(tmp_path, "item,on_hand\ndune,5\n")
     with monkeypatch.context() as patched:
         patched.setattr(Client, "apply", interrupt)
-        assert cli.main(["stock", "import", path, "--add"]) == 130
+        assert main(["stock", "import", path, "--add"]) == 130
 
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("tallykeeper: stopped after line 1: interrupted; to continue, add --resume import-")
     resume = line.partition("add ")[2].partition(":")[0].split()
-    assert cli.main(["stock", "import", path, "--add", *resume]) == 0
+    assert main(["stock", "import", path, "--add", *resume]) == 0
     assert _levels(client) == {"dune": 5}

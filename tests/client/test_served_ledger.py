@@ -15,7 +15,7 @@ from tallykeeper_client import (
     StockLine,
 )
 from tests.client.connecting import Connect
-from tests.serving import ServerProcess, ThreadedServer
+from tests.support.server import ServerProcess, ThreadedServer
 
 
 @pytest.fixture

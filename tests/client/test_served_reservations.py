@@ -28,7 +28,7 @@ from tallykeeper_client import (
     operations,
 )
 from tests.client.connecting import Connect
-from tests.serving import ThreadedServer
+from tests.support.server import ThreadedServer
 
 BASKET = [StockLine(item="dune", copies=2), StockLine(item="emma", copies=1)]
 

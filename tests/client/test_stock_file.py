@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallykeeper_cli.stock_csv.export_command import write_levels
+from tallykeeper_cli.stock_csv.file_format import BadRow, Row, StockReader
+from tallykeeper_cli.stock_csv.header import Form, HeaderError
+from tallykeeper_cli.stock_csv.source_file import encoding_of, open_source
 from tallykeeper_client import StockLevel
-from tallykeeper_client.commands.stock_export import write_levels
-from tallykeeper_client.commands.stock_file import BadRow, Row, StockReader
-from tallykeeper_client.commands.stock_header import Form, HeaderError
-from tallykeeper_client.commands.stock_source import encoding_of, open_source
 
 THOUSANDS = "write thousands without a separator"
 

@@ -14,7 +14,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 
 from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest
-from tallykeeper_client import ApplyResponse, OperationResult, cli, operations
+from tallykeeper_cli.main import main
+from tallykeeper_client import ApplyResponse, OperationResult, operations
 from tests.client.running import run
 from tests.client.scripted_server import Refusal, ScriptedServer
 from tests.client.trailers import operation_error, trailers
@@ -309,14 +310,14 @@ def test_a_bad_first_line_is_wrong_usage(
     path = tmp_path / "stock.csv"
     path.write_text(text)
 
-    assert cli.main(["stock", "import", str(path)]) == 2
+    assert main(["stock", "import", str(path)]) == 2
 
     assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", ["-", "/dev/stdin"])
 def test_what_cannot_be_read_twice_is_copied(path: str, nobody: str) -> None:
-    command = [sys.executable, "-m", "tallykeeper_client", "stock", "import", path, "--dry-run", "--target", nobody]
+    command = [sys.executable, "-m", "tallykeeper_cli", "stock", "import", path, "--dry-run", "--target", nobody]
 
     ran = subprocess.run(command, input="item,on_hand\ndune,1\n", capture_output=True, text=True, check=False)
 

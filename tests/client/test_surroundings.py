@@ -14,9 +14,10 @@ from typing import Final, TextIO
 import click
 import pytest
 
-from tallykeeper_client import Client, StockLine, cli
-from tallykeeper_client.commands.exit_codes import EXIT_CODES
-from tests.serving import ThreadedServer
+from tallykeeper_cli import main as command_line
+from tallykeeper_cli.terminal.exit_codes import EXIT_CODES
+from tallykeeper_client import Client, StockLine
+from tests.support.server import ThreadedServer
 
 README: Final = Path(__file__).parents[2] / "README.md"
 
@@ -75,7 +76,7 @@ def _leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[str]
 
 
 def test_every_command_is_in_the_tables() -> None:
-    assert set(_leaves(cli.tallykeeper)) == CALLS.keys() | OTHERS
+    assert set(_leaves(command_line.tallykeeper)) == CALLS.keys() | OTHERS
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_an_answer_that_cannot_be_written_has_a_code_of_its_own_and_the_change_i
 
     with _full_disk() as out:
         monkeypatch.setattr(sys, "stdout", out)
-        assert cli.main(_command(name, tmp_path)) == 5
+        assert command_line.main(_command(name, tmp_path)) == 5
 
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1] == (
@@ -138,7 +139,7 @@ def test_a_reader_that_has_left_is_no_failure(
 
     with _pipe_without_a_reader() as out:
         monkeypatch.setattr(sys, "stdout", out)
-        assert cli.main(_command(name, tmp_path)) == 0
+        assert command_line.main(_command(name, tmp_path)) == 0
 
     assert len(capsys.readouterr().err.splitlines()) == (1 if name == "stock import" else 0)
 
@@ -151,7 +152,7 @@ def test_no_server_is_one_line_and_code_3(
     if name == "watch":
         pytest.skip("a watch waits for a server that is away")
 
-    assert cli.main([*_command(name, tmp_path), "--target", nobody, "--timeout", "0.2"]) == 3
+    assert command_line.main([*_command(name, tmp_path), "--target", nobody, "--timeout", "0.2"]) == 3
 
     (line,) = capsys.readouterr().err.splitlines()
     assert f"nobody listens at 127.0.0.1 port {nobody.rpartition(':')[2]} (connection refused)" in line
@@ -186,7 +187,7 @@ def test_a_server_of_another_kind_is_one_line_and_code_3(
 ) -> None:
     (tmp_path / "stock.csv").write_text("item,on_hand\ndune,7\n")
 
-    assert cli.main([*_command(name, tmp_path), "--target", http_server, "--timeout", "0.5"]) == 3
+    assert command_line.main([*_command(name, tmp_path), "--target", http_server, "--timeout", "0.5"]) == 3
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(
@@ -230,7 +231,7 @@ def test_a_file_or_a_folder_that_is_not_there_is_one_line(
 ) -> None:
     before = prepared.get_namespace().revision
 
-    assert cli.main(arguments.format(d=tmp_path).split()) == code
+    assert command_line.main(arguments.format(d=tmp_path).split()) == code
 
     captured = capsys.readouterr()
     (line,) = captured.err.splitlines()
@@ -240,7 +241,7 @@ def test_a_file_or_a_folder_that_is_not_there_is_one_line(
 
 
 def _run(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "tallykeeper_client", *arguments]
+    command = [sys.executable, "-m", "tallykeeper_cli", *arguments]
     return subprocess.run(command, check=False, encoding="utf-8", timeout=60, **options)  # type: ignore[call-overload,no-any-return]
 
 
@@ -269,7 +270,7 @@ def test_the_output_is_utf_8_whatever_the_locale_says(prepared: Client, encoding
     ],
 )
 def test_a_process_ends_as_quietly_as_its_command(*, redirection: str, code: int, errors: int) -> None:
-    line = f"{sys.executable} -m tallykeeper_client stock increment dune --copies 3 {redirection}"
+    line = f"{sys.executable} -m tallykeeper_cli stock increment dune --copies 3 {redirection}"
 
     ran = subprocess.run(["bash", "-c", line], check=False, capture_output=True, text=True, timeout=60)  # noqa: S607
 
@@ -288,14 +289,14 @@ def test_a_defect_is_one_line_and_has_a_code_of_its_own(
     assert prepared.target
     monkeypatch.setattr(Client, "iterate_counters", broken)
 
-    assert cli.main(["counter", "list"]) == 70
+    assert command_line.main(["counter", "list"]) == 70
 
     assert capsys.readouterr().err == (
         "tallykeeper: a defect of this program: RuntimeError: on no account (TALLYKEEPER_DEBUG=1 shows where)\n"
     )
     monkeypatch.setenv("TALLYKEEPER_DEBUG", "1")
     with pytest.raises(RuntimeError, match="on no"):
-        cli.main(["counter", "list"])
+        command_line.main(["counter", "list"])
 
 
 def test_the_readme_lists_the_exit_codes_of_the_help() -> None:

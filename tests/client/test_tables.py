@@ -5,10 +5,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from tallykeeper_cli.terminal import columns, descriptions
+from tallykeeper_cli.terminal.output import Output
 from tallykeeper_client import Counter, Entry, EntryLine, StockLevel
-from tallykeeper_client.commands import columns, words
-from tallykeeper_client.commands.tables import Output
-from tests.entries import counter_line, stock_line
+from tests.support.ledger import counter_line, stock_line
 
 
 def test_on_a_terminal_there_is_a_table_as_wide_as_it_at_most() -> None:
@@ -80,7 +80,7 @@ def test_a_long_list_is_shown_in_parts(capsys: pytest.CaptureFixture[str]) -> No
     ],
 )
 def test_an_entrys_line_is_told_in_words(line: EntryLine, told: str) -> None:
-    assert words.changes(Entry(lines=[line])) == told
+    assert descriptions.changes(Entry(lines=[line])) == told
 
 
 def test_an_entry_of_a_reservation_names_it_first() -> None:
@@ -89,4 +89,4 @@ def test_an_entry_of_a_reservation_names_it_first() -> None:
         reservation={"reservation_id": "basket-1", "state": "RESERVATION_STATE_EXPIRED"},
     )
 
-    assert words.changes(entry) == "basket-1 expired; c: +1 = 1"
+    assert descriptions.changes(entry) == "basket-1 expired; c: +1 = 1"

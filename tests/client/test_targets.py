@@ -2,10 +2,11 @@
 
 import pytest
 
-from tallykeeper_client import AsyncClient, Client, cli
-from tallykeeper_client.channel import channel_options
+from tallykeeper_cli.main import main
+from tallykeeper_client import AsyncClient, Client
+from tallykeeper_client._channel import channel_options
 from tallykeeper_client.target import Address, address_of, is_loopback
-from tests.serving import ThreadedServer
+from tests.support.server import ThreadedServer
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_a_command_reports_it_as_wrong_usage(
 ) -> None:
     monkeypatch.setenv("TALLYKEEPER_TARGET", "127.0.0.1:1")
 
-    assert cli.main(["counter", "list", "--target", target]) == 2
+    assert main(["counter", "list", "--target", target]) == 2
 
     errors = capsys.readouterr().err
     assert words in errors

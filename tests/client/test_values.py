@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import click
 import pytest
 
+from tallykeeper_cli.terminal.parameter_types import LENGTH, LINE, MOMENT
 from tallykeeper_client import StockLine
-from tallykeeper_client.commands.values import LENGTH, LINE, MOMENT
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,12 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallykeeper.v1.ledger_pb2 import WatchRequest
-from tallykeeper_client import Counter, Entry, StockLevel, WatchResponse, cli
+from tallykeeper_cli.main import main
+from tallykeeper_client import Counter, Entry, StockLevel, WatchResponse
 from tests.client.running import run
 from tests.client.scripted_server import Refusal, ScriptedServer, Stream
 from tests.client.trailers import trailers
-from tests.entries import stock_line
+from tests.support.ledger import stock_line
 
 SALE = Entry(
     revision=17,
@@ -38,7 +39,7 @@ TRIMMED = Refusal(
 async def _watching(scripted: ScriptedServer, *arguments: str) -> AsyncIterator[Process]:
     """Run ``tallykeeper watch`` in a process of its own, and see that it ends."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tallykeeper_client", "watch", "--target", scripted.target, *arguments,
+        sys.executable, "-m", "tallykeeper_cli", "watch", "--target", scripted.target, *arguments,
         stdout=PIPE, stderr=PIPE,
     )  # fmt: skip
     try:
@@ -82,7 +83,7 @@ async def test_a_reader_that_leaves_ends_it_quietly(scripted: ScriptedServer) ->
     scripted.will_answer(*many)
     read, write = os.pipe()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tallykeeper_client", "watch", "--target", scripted.target, stdout=write, stderr=PIPE
+        sys.executable, "-m", "tallykeeper_cli", "watch", "--target", scripted.target, stdout=write, stderr=PIPE
     )
     os.close(write)
     await asyncio.to_thread(os.read, read, 10)
@@ -135,7 +136,7 @@ async def test_levels_come_first_if_they_are_asked_for(
 
 @pytest.mark.parametrize(("shell", "word"), [("bash", "complete "), ("zsh", "compdef"), ("fish", "complete ")])
 def test_completion_prints_what_the_shell_needs(capsys: pytest.CaptureFixture[str], shell: str, word: str) -> None:
-    assert cli.main(["completion", shell]) == 0
+    assert main(["completion", shell]) == 0
 
     script = capsys.readouterr().out
     assert "_TALLYKEEPER_COMPLETE" in script
@@ -148,6 +149,6 @@ def test_commands_are_completed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setenv("COMP_CWORD", "2")
 
     with pytest.raises(SystemExit):
-        cli.main([])
+        main([])
 
     assert capsys.readouterr().out == "plain,import\n"

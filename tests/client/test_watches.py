@@ -22,11 +22,11 @@ from tallykeeper_client import (
     Unavailable,
     WatchResponse,
 )
-from tallykeeper_client.call import Defaults
+from tallykeeper_client._calls.base import Defaults
+from tallykeeper_client._calls.ledger import watch_responses
+from tallykeeper_client._status_details import Failure
+from tallykeeper_client._watch_retry import BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN, Following, ended
 from tallykeeper_client.errors import Overloaded
-from tallykeeper_client.failure import Failure
-from tallykeeper_client.following import BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN, Following, ended
-from tallykeeper_client.ledger_calls import watch_responses
 from tests.client.connecting import Connect
 from tests.client.scripted_server import Refusal, ScriptedServer, Stream
 from tests.client.trailers import trailers

@@ -11,7 +11,7 @@ from tallykeeper_server.domain.errors import (
 from tallykeeper_server.domain.levels import CounterName
 from tallykeeper_server.domain.limits import BATCH_PART_OPERATIONS
 from tallykeeper_server.domain.mutations import Applied, Mutation
-from tallykeeper_server.engine.batching import Batch, after_steps, bundles_of
+from tallykeeper_server.engine.batches import Batch, after_steps, bundles_of
 
 DONE = [Applied(revision=1, commit_time_ms=1, replayed=False, levels=())] * 3
 

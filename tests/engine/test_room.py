@@ -8,7 +8,7 @@ from tallykeeper_server.domain.levels import CounterName
 from tallykeeper_server.domain.limits import BATCH_PART_OPERATIONS
 from tallykeeper_server.domain.mutations import Applied, Bundle, Mutation, Outcome
 from tallykeeper_server.domain.queries import Query
-from tallykeeper_server.engine.batching import Batch
+from tallykeeper_server.engine.batches import Batch
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
 from tallykeeper_server.metrics.meters import CallMeters

@@ -30,7 +30,7 @@ from tallykeeper_server.domain.queries import (
     Snapshot,
     SnapshotAnswer,
 )
-from tallykeeper_server.engine.verifying import Progress, verify
+from tallykeeper_server.engine.verify import Progress, verify
 
 PAGE_SCRIPTS = 7
 RETENTION_MS = 40

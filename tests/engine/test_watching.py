@@ -23,7 +23,7 @@ from tallykeeper_server.domain.errors import (
     WatcherTooSlowError,
 )
 from tallykeeper_server.domain.queries import ReadLedger
-from tallykeeper_server.engine.watching import WatchBatch, WatchHub, WatchLimits
+from tallykeeper_server.engine.watch import WatchBatch, WatchHub, WatchLimits
 
 Watch = AsyncGenerator[WatchBatch, None]
 

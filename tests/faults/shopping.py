@@ -20,7 +20,7 @@ from tallykeeper.v1.reservation_pb2 import (
     ReserveRequest,
     StockLine,
 )
-from tests.calling import AsyncCaller, Failure
+from tests.support.client import AsyncCaller, Failure
 
 LONG: Final = Duration(seconds=3_600)
 LINES_MAX: Final = 3

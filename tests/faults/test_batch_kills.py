@@ -18,11 +18,11 @@ from tallykeeper.v1.ledger_pb2 import (
     LookupRequestResponse,
     RequestOutcome,
 )
-from tallykeeper_server.store.embedded import find_binary
-from tests.calling import Caller, Failure
-from tests.entries import entries_of
+from tallykeeper_server.store.embedded.valkey import find_binary
 from tests.faults.proxy import LossyProxy
-from tests.serving import ServerProcess, store_process, wait_until
+from tests.support.client import Caller, Failure
+from tests.support.ledger import entries_of
+from tests.support.server import ServerProcess, store_process, wait_until
 
 OPERATIONS = 1_000
 EVALSHA = b"EVALSHA"

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tallykeeper_server.store.connection import Connection, Reply
+from tallykeeper_server.store.nodes.connection import Connection, Reply
 from tests.faults.stopping import stopped
 
 

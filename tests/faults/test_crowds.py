@@ -15,9 +15,9 @@ from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Opera
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import ListStockRequest, SetStockRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
-from tests.calling import OWN_CONNECTION, AsyncCaller, Caller, Failure
 from tests.fuzz.frames import ACK, DATA, END_HEADERS, HEADERS, PREFACE, SETTINGS, call, frame, opening
-from tests.serving import ServerProcess, wait_until
+from tests.support.client import OWN_CONNECTION, AsyncCaller, Caller, Failure
+from tests.support.server import ServerProcess, wait_until
 
 CONNECTIONS: Final = 5_000
 GROWTH_MIB_MAX: Final = 200

@@ -32,13 +32,13 @@ from tallykeeper_server.domain.levels import CounterName
 from tallykeeper_server.domain.mutations import Bundle, Mutation
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.settings import Settings
-from tallykeeper_server.store.embedded import find_binary
+from tallykeeper_server.store.embedded.valkey import find_binary
 from tallykeeper_server.store.redis_store import RedisStore
-from tests.calling import Caller, Failure
-from tests.entries import entries_of
 from tests.faults.stopping import stopped
-from tests.replicas import Replicated, replicated_store
-from tests.serving import ServerProcess, ThreadedServer, store_process, wait_until
+from tests.support.client import Caller, Failure
+from tests.support.ledger import entries_of
+from tests.support.replicas import Replicated, replicated_store
+from tests.support.server import ServerProcess, ThreadedServer, store_process, wait_until
 
 Start: TypeAlias = Callable[..., Caller]
 """Starts a server on a store and returns what calls it."""

@@ -8,8 +8,8 @@ from typing import Final
 from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest
-from tests.calling import AsyncCaller, Failure
-from tests.serving import ServerProcess
+from tests.support.client import AsyncCaller, Failure
+from tests.support.server import ServerProcess
 
 KINDS: Final = 6
 AT_ONCE: Final = 66 * KINDS

@@ -19,13 +19,13 @@ from tallykeeper_server.domain.levels import CounterName, StockName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Mutation, fingerprint_of
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.settings import Settings
-from tallykeeper_server.store.embedded import find_binary
+from tallykeeper_server.store.embedded.valkey import find_binary
 from tallykeeper_server.store.redis_store import RedisStore
-from tests.calling import Caller, Failure
-from tests.entries import entries_of
 from tests.faults.proxy import LossyProxy
 from tests.faults.stopping import stopped
-from tests.serving import ThreadedServer, store_process, wait_until
+from tests.support.client import Caller, Failure
+from tests.support.ledger import entries_of
+from tests.support.server import ThreadedServer, store_process, wait_until
 
 EVALSHA = b"EVALSHA"
 

@@ -9,11 +9,11 @@ import pytest
 from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
-from tests.calling import Caller, Failure
 from tests.faults.proxy import LossyProxy
 from tests.faults.stopping import stopped
 from tests.server.scraping import ANY_PORT, COUNTERS, Scraper
-from tests.serving import ServerProcess
+from tests.support.client import Caller, Failure
+from tests.support.server import ServerProcess
 
 INCREMENT = {"service": COUNTERS, "method": "Increment"}
 

@@ -6,8 +6,8 @@ TALLYKEEPER_TEST_READS=100000 makes it longer; `make chaos ARGS="--scenario move
 import os
 from typing import Final
 
-from tests.moving import READINGS, Attack
-from tests.serving import ThreadedServer
+from tests.support.server import ThreadedServer
+from tests.support.slot_moves import READINGS, Attack
 
 READS: Final = int(os.environ.get("TALLYKEEPER_TEST_READS", "1500"))
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesResponse
 from tallykeeper_client import AsyncClient, InsufficientStock
-from tallykeeper_server.store.embedded import find_binary
-from tests.calling import Caller
-from tests.entries import entries_of
-from tests.serving import ServerProcess, ThreadedServer, store_process
+from tallykeeper_server.store.embedded.valkey import find_binary
+from tests.support.client import Caller
+from tests.support.ledger import entries_of
+from tests.support.server import ServerProcess, ThreadedServer, store_process
 
 
 async def test_a_thousand_buyers_get_five_hundred_copies(server: ThreadedServer, call: Caller, namespace: str) -> None:

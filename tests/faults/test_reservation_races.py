@@ -13,10 +13,10 @@ from tallykeeper.v1.inventory_pb2 import ListStockRequest, SetStockRequest
 from tallykeeper.v1.ledger_pb2 import Entry, OperationKind
 from tallykeeper.v1.namespace_pb2 import GetNamespaceRequest
 from tallykeeper.v1.reservation_pb2 import ListReservationsRequest, ReservationState
-from tests.calling import AsyncCaller, Caller
-from tests.entries import entries_of
 from tests.faults.shopping import Shop
-from tests.serving import ThreadedServer, wait_until
+from tests.support.client import AsyncCaller, Caller
+from tests.support.ledger import entries_of
+from tests.support.server import ThreadedServer, wait_until
 
 SECONDS: Final = float(os.environ.get("TALLYKEEPER_TEST_SECONDS", "3"))
 CUSTOMERS: Final = 200

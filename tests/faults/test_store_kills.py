@@ -10,10 +10,10 @@ import redis
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest
 from tallykeeper_client import AsyncClient
-from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
-from tests.calling import Caller
-from tests.entries import entries_of
-from tests.serving import ServerProcess, answers, wait_until
+from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
+from tests.support.client import Caller
+from tests.support.ledger import entries_of
+from tests.support.server import ServerProcess, answers, wait_until
 
 _KILLS = 10
 _CALLERS = 16

@@ -14,8 +14,8 @@ from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Opera
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import SetStockRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest, WatchResponse
-from tests.calling import AsyncCaller, Caller, Failure
-from tests.serving import ThreadedServer, wait_until
+from tests.support.client import AsyncCaller, Caller, Failure
+from tests.support.server import ThreadedServer, wait_until
 
 KILLS: Final = 50
 WRITERS: Final = 8

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
-from tallykeeper_client import AsyncClient, channel
-from tallykeeper_client.channel import CHANNEL_OPTIONS
-from tests.calling import OWN_CONNECTION, Caller
-from tests.entries import entries_of
-from tests.serving import ServerProcess, runs, wait_until
+from tallykeeper_client import AsyncClient, _channel
+from tallykeeper_client._channel import CHANNEL_OPTIONS
+from tests.support.client import OWN_CONNECTION, Caller
+from tests.support.ledger import entries_of
+from tests.support.server import ServerProcess, runs, wait_until
 
 WORKERS = 3
 CALLERS = 24
@@ -25,7 +25,7 @@ RELOADS = 3
 @pytest.fixture(autouse=True)
 def connections_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each client connect for itself, so that they are spread over the workers."""
-    monkeypatch.setattr(channel, "CHANNEL_OPTIONS", (*CHANNEL_OPTIONS, *OWN_CONNECTION))
+    monkeypatch.setattr(_channel, "CHANNEL_OPTIONS", (*CHANNEL_OPTIONS, *OWN_CONNECTION))
 
 
 class Load:

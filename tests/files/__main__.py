@@ -13,7 +13,7 @@ import click
 from tests.files.judging import faults, run_import
 from tests.files.killing import kill_and_resume
 from tests.files.spreadsheet import spreadsheet
-from tests.serving import ServerProcess
+from tests.support.server import ServerProcess
 
 _ROWS_OF_LARGE = (200_000, 100_000, 50_000, 20_000, 20_000)
 

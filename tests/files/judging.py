@@ -13,11 +13,11 @@ from typing import Final, TypeVar
 from tallykeeper_client import Client
 from tests.files.spreadsheet import Spreadsheet
 
-COMMAND: Final = (sys.executable, "-m", "tallykeeper_client", "stock", "import")
+COMMAND: Final = (sys.executable, "-m", "tallykeeper_cli", "stock", "import")
 KeyT = TypeVar("KeyT")
 _MEASURED: Final = """
 import pathlib, re, sys
-from tallykeeper_client.cli import main
+from tallykeeper_cli.main import main
 code = main()
 status = pathlib.Path("/proc/self/status")
 found = re.search("VmHWM:[^0-9]*([0-9]+)", status.read_text()) if status.exists() else None

@@ -10,7 +10,7 @@ from typing import Final
 
 from tallykeeper_client import Client
 from tests.files.judging import COMMAND, run_import
-from tests.serving import PATIENCE_SECONDS
+from tests.support.server import PATIENCE_SECONDS
 
 _RESUME: Final = re.compile(r"--resume (import-[0-9a-f-]+)")
 _KILLS_MAX: Final = 3

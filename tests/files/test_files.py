@@ -8,7 +8,7 @@ import pytest
 from tests.files.judging import Imported, faults, run_import
 from tests.files.killing import kill_and_resume
 from tests.files.spreadsheet import spreadsheet
-from tests.serving import ThreadedServer
+from tests.support.server import ThreadedServer
 
 SEEDS = range(12)
 

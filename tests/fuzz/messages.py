@@ -9,10 +9,10 @@ from google.protobuf.message import Message
 
 from tallykeeper.v1.inventory_pb2 import SetStockRequest
 from tallykeeper.v1.reservation_pb2 import CommitRequest, ExtendRequest, ReleaseRequest, ReserveRequest
-from tests.calling import REQUEST_TYPES
 from tests.fuzz.values import Values
 from tests.fuzz.wire import spoilt
 from tests.rpc.valid_requests import preparation, valid_requests
+from tests.support.client import REQUEST_TYPES
 
 _HUGE_BYTES: Final = 2**20 + 1_000
 _RARE: Final = frozenset({"VerifyNamespaceRequest"})

@@ -11,8 +11,8 @@ from grpc import StatusCode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.calling import REQUEST_TYPES, Caller, Failure
 from tests.fuzz.test_messages import ALLOWED
+from tests.support.client import REQUEST_TYPES, Caller, Failure
 
 EXAMPLES: Final = int(os.environ.get("TALLYKEEPER_TEST_FIELDS", "8"))
 DEPTH_MAX: Final = 3

@@ -14,11 +14,11 @@ import pytest
 import redis
 from grpc import StatusCode
 
-from tests.calling import REQUEST_TYPES, Caller
 from tests.fuzz.messages import Drawer
 from tests.fuzz.traffic import Ended, send_all
 from tests.fuzz.written import Written
-from tests.serving import ServerProcess
+from tests.support.client import REQUEST_TYPES, Caller
+from tests.support.server import ServerProcess
 
 MESSAGES: Final = int(os.environ.get("TALLYKEEPER_TEST_MESSAGES", "10000"))
 SEED: Final = int(os.environ.get("TALLYKEEPER_TEST_SEED", "1"))

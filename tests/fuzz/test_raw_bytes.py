@@ -12,7 +12,6 @@ from typing import Final
 import pytest
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
-from tests.calling import OWN_CONNECTION, Caller
 from tests.fuzz.frames import (
     ACK,
     CONTINUATION,
@@ -28,7 +27,8 @@ from tests.fuzz.frames import (
     opening,
 )
 from tests.fuzz.wire import spoilt
-from tests.serving import ServerProcess
+from tests.support.client import OWN_CONNECTION, Caller
+from tests.support.server import ServerProcess
 
 CONNECTIONS: Final = int(os.environ.get("TALLYKEEPER_TEST_CONNECTIONS", "6"))
 SEED: Final = int(os.environ.get("TALLYKEEPER_TEST_SEED", "1"))

@@ -11,8 +11,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
-from tests.calling import METHODS, OWN_CONNECTION
 from tests.fuzz.messages import Drawn
+from tests.support.client import METHODS, OWN_CONNECTION
 
 _IN_FLIGHT: Final = 64
 _TIMEOUT_SECONDS: Final = 60.0

@@ -11,10 +11,10 @@ import redis
 from tallykeeper_server.domain.levels import Counter, CounterName, Reservation, ReservationName, ReservationState
 from tallykeeper_server.domain.mutations import Applied, Bundle, Outcome, Refused
 from tallykeeper_server.domain.queries import FoundRecord, GetLevels, LookupRequest, ReadLevels, RequestRecord
-from tallykeeper_server.store.embedded import find_binary
+from tallykeeper_server.store.embedded.valkey import find_binary
 from tests.lua.clocked import BOUNDARY_MS, ClockedStore, Clocks
 from tests.lua.conftest import RETENTION, bundle, mutation
-from tests.serving import store_process
+from tests.support.server import store_process
 
 DAY_MS: Final = 86_400_000
 VISITS, BASKET = CounterName("visits"), ReservationName("basket")

@@ -10,7 +10,7 @@ import tallykeeper_lua
 from tallykeeper_server.domain.levels import CounterName, LevelName, StockName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Refused
 from tallykeeper_server.store.agreed_clock import ScriptTimes
-from tallykeeper_server.store.batch import CallTerms, outcomes_of, script_call
+from tallykeeper_server.store.script_codec import CallTerms, outcomes_of, script_call
 from tests.lua.conftest import RETENTION, Apply, ApplyAll, bundle, mutation
 
 DUNE = StockName("dune", "main")

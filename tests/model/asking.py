@@ -6,10 +6,10 @@ from google.protobuf.message import Message
 
 from tallykeeper.v1 import batch_pb2, ledger_pb2, reservation_pb2
 from tallykeeper.v1.ledger_pb2 import OperationKind
-from tests.calling import Caller, Failure, simplify
 from tests.model.model import Answer, Chosen
 from tests.model.refusal import Refusal
-from tests.serving import wait_until
+from tests.support.client import Caller, Failure, simplify
+from tests.support.server import wait_until
 
 
 class Asking:

@@ -18,7 +18,6 @@ from tallykeeper.v1 import (
     namespace_pb2,
     reservation_pb2,
 )
-from tests.calling import Caller
 from tests.model import listings, read_requests, requests
 from tests.model.asking import Asking, chosen_by
 from tests.model.model import Answer, Model
@@ -26,7 +25,8 @@ from tests.model.reads import read
 from tests.model.refusal import MAX, Refusal
 from tests.model.reservation import ACTIVE, Reservation
 from tests.model.stored import Stored
-from tests.serving import wait_until
+from tests.support.client import Caller
+from tests.support.server import wait_until
 
 SOON: Final = Duration(nanos=1_000_000)
 SWEPT_ONE_TIME_IN: Final = 12

@@ -9,10 +9,10 @@ from google.protobuf.message import Message
 from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
 from tallykeeper.v1.inventory_pb2 import StockLevel
 from tallykeeper.v1.ledger_pb2 import RequestOutcome
-from tests.calling import reason_of
 from tests.model.model import Answer, Model
 from tests.model.refusal import MAX, Refusal, refusal
 from tests.model.reservation import ACTIVE
+from tests.support.client import reason_of
 
 
 def read(model: Model, request: Message) -> Answer:

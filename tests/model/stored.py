@@ -5,7 +5,7 @@ from typing import cast
 import redis
 
 from tests.model.model import Model
-from tests.times import milliseconds_of
+from tests.support.clock import milliseconds_of
 
 
 class Stored:

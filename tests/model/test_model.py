@@ -12,8 +12,8 @@ import redis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.calling import Caller
 from tests.model.comparison import Comparison
+from tests.support.client import Caller
 
 EXAMPLES: Final = int(os.environ.get("TALLYKEEPER_TEST_EXAMPLES", "40"))
 EXAMPLES_OF_A_RUN: Final = 20

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import PATIENCE_SECONDS, ServerProcess
+from tests.support.server import PATIENCE_SECONDS, ServerProcess
 
 ROOT = Path(__file__).parents[2]
 ROOTS = ("protos", "lua", "server", "client")

@@ -18,8 +18,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tallykeeper.v1.batch_pb2 import Operation
 from tallykeeper.v1.inventory_pb2 import AvailabilityLine, StockKey
 from tallykeeper.v1.reservation_pb2 import StockLine
-from tests.calling import REQUEST_TYPES
 from tests.rpc.valid_requests import valid_requests
+from tests.support.client import REQUEST_TYPES
 
 MAX = 2**53 - 1
 LEAST_INT64, GREATEST_INT64 = -(2**63), 2**63 - 1

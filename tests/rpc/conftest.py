@@ -7,10 +7,10 @@ import pytest
 import redis
 from google.protobuf.message import Message
 
-from tests.calling import Caller, Failure
 from tests.rpc.oracle import ComparingChannel, Oracle
 from tests.rpc.valid_requests import preparation
-from tests.serving import ThreadedServer
+from tests.support.client import Caller, Failure
+from tests.support.server import ThreadedServer
 
 FailingCall = Callable[[Message], Failure]
 Contents = Callable[[], dict[bytes, bytes]]

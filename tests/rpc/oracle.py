@@ -18,13 +18,13 @@ from typing import Any, Final, cast
 import grpc
 import pytest
 
-from tallykeeper_server import app
+from tallykeeper_server.app import server
 from tallykeeper_server.transport.call import Call
 from tallykeeper_server.transport.methods import Method, direct, response_stream
 from tallykeeper_server.transport.status import StatusError
-from tests.calling import OWN_CONNECTION
 from tests.rpc.oracle_server import packed
-from tests.serving import PATIENCE_SECONDS
+from tests.support.client import OWN_CONNECTION
+from tests.support.server import PATIENCE_SECONDS
 
 _ID: Final = "x-oracle-id"
 _KEPT_MAX: Final = 10_000
@@ -110,8 +110,8 @@ OUTCOMES: Final = Outcomes()
 def recording() -> Iterator[None]:
     """Let servers that are made within this context keep outcomes."""
     with pytest.MonkeyPatch.context() as patch:
-        make: Callable[..., Iterable[Method]] = vars(app)["service_methods"]
-        patch.setattr(app, "service_methods", lambda *args, **named: [*map(OUTCOMES.record, make(*args, **named))])
+        make: Callable[..., Iterable[Method]] = vars(server)["service_methods"]
+        patch.setattr(server, "service_methods", lambda *args, **named: [*map(OUTCOMES.record, make(*args, **named))])
         yield
 
 

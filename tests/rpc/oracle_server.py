@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 from tallykeeper_server.transport.call import Call
 from tallykeeper_server.transport.methods import Method, direct, response_stream
 from tallykeeper_server.transport.status import StatusError
-from tests.calling import METHODS
+from tests.support.client import METHODS
 from tests.support.grpc_aio_server import aio_servers
 
 

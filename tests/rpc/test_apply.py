@@ -25,11 +25,11 @@ from tallykeeper.v1.inventory_pb2 import (
 )
 from tallykeeper.v1.ledger_pb2 import ListEntriesRequest
 from tallykeeper.v1.reservation_pb2 import CommitRequest, GetReservationRequest, ReserveRequest, StockLine
-from tests.batches import mode_of
-from tests.calling import Caller
 from tests.model.requests import operation
 from tests.rpc.conftest import Contents, FailingCall
 from tests.rpc.valid_requests import MUTATION_TYPES, valid_requests
+from tests.support.batches import mode_of
+from tests.support.client import Caller
 
 OPERATIONS_MAX = 1_000
 LINES_MAX = 10_000

@@ -21,8 +21,6 @@ from tallykeeper.v1.inventory_pb2 import (
 )
 from tallykeeper.v1.ledger_pb2 import WatchRequest
 from tallykeeper.v1.reservation_pb2 import CommitRequest, ReserveRequest, StockLine
-from tests.batches import mode_of
-from tests.calling import REQUEST_TYPES, Caller, Failure
 from tests.rpc.bad_values import (
     BAD_VALUES,
     MAX,
@@ -37,6 +35,8 @@ from tests.rpc.bad_values import (
 )
 from tests.rpc.conftest import Contents, FailingCall
 from tests.rpc.valid_requests import MUTATION_TYPES, valid_requests
+from tests.support.batches import mode_of
+from tests.support.client import REQUEST_TYPES, Caller, Failure
 
 VIOLATIONS_MAX = 20
 ANY_LOCATION_RULE = "'main' is given together with any_location; it must be empty then"

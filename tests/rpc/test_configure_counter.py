@@ -11,8 +11,8 @@ from tallykeeper.v1.counter_pb2 import (
     IncrementRequest,
     SetCounterRequest,
 )
-from tests.calling import Caller
 from tests.rpc.conftest import Contents, FailingCall
+from tests.support.client import Caller
 
 
 def test_it_creates_the_counter_with_the_value_zero(call: Caller, namespace: str) -> None:

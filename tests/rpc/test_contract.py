@@ -4,7 +4,7 @@ from typing import Any
 
 from tallykeeper.v1.ledger_pb2 import VerifyResult
 from tallykeeper.v1.namespace_pb2 import Namespace
-from tests.calling import METHODS, REQUEST_TYPES
+from tests.support.client import METHODS, REQUEST_TYPES
 
 
 def fields_of_requests() -> list[Any]:

@@ -17,9 +17,9 @@ from tallykeeper.v1.counter_pb2 import (
     ListCountersRequest,
     SetCounterRequest,
 )
-from tests.calling import Caller
 from tests.rpc.conftest import FailingCall
-from tests.serving import wait_until
+from tests.support.client import Caller
+from tests.support.server import wait_until
 
 SOON = Duration(nanos=1_000_000)
 

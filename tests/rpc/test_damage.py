@@ -39,7 +39,7 @@ from tallykeeper.v1.reservation_pb2 import (
 )
 from tallykeeper_server.domain.entries import OPERATIONS
 from tallykeeper_server.rpc.entries import KIND_OF_OPERATION
-from tests.calling import Caller, Failure
+from tests.support.client import Caller, Failure
 
 StreamEntry: TypeAlias = tuple[bytes, list[bytes]]
 Damage: TypeAlias = Callable[[list[bytes]], list[bytes]]

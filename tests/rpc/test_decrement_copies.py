@@ -11,8 +11,8 @@ from tallykeeper.v1.inventory_pb2 import (
     ShortagePolicy,
     StockLevel,
 )
-from tests.calling import Caller
 from tests.rpc.conftest import Contents, FailingCall
+from tests.support.client import Caller
 
 TAKE_AVAILABLE = ShortagePolicy.SHORTAGE_POLICY_TAKE_AVAILABLE
 

@@ -5,7 +5,7 @@ import redis
 from grpc import StatusCode
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
-from tests.calling import Caller, Failure
+from tests.support.client import Caller, Failure
 
 
 @pytest.mark.parametrize("key", ["revision", "counter:visits"])

@@ -11,8 +11,8 @@ from tallykeeper.v1.counter_pb2 import (
     ListCountersRequest,
     SetCounterRequest,
 )
-from tests.calling import Caller
 from tests.rpc.conftest import Contents, FailingCall
+from tests.support.client import Caller
 
 
 def test_it_returns_the_counter_as_it_was(call: Caller, failure: FailingCall, namespace: str) -> None:

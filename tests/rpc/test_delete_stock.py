@@ -14,8 +14,8 @@ from tallykeeper.v1.inventory_pb2 import (
     SetStockRequest,
     StockLevel,
 )
-from tests.calling import Caller
 from tests.rpc.conftest import Contents, FailingCall
+from tests.support.client import Caller
 
 
 def test_it_returns_the_level_as_it_was(call: Caller, namespace: str) -> None:

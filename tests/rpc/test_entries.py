@@ -37,10 +37,10 @@ from tallykeeper.v1.reservation_pb2 import (
     ReserveRequest,
     StockLine,
 )
-from tests.calling import Caller
-from tests.entries import counter_line, stock_line
 from tests.rpc.conftest import FailingCall
 from tests.rpc.valid_requests import MUTATION_TYPES, valid_requests
+from tests.support.client import Caller
+from tests.support.ledger import counter_line, stock_line
 
 MAX = 2**53 - 1
 LOW = ThresholdCrossing.THRESHOLD_CROSSING_LOW

@@ -36,11 +36,11 @@ from tallykeeper.v1.reservation_pb2 import (
     ReserveRequest,
     StockLine,
 )
-from tests.calling import Caller, Failure
-from tests.entries import stock_line
 from tests.rpc.conftest import FailingCall
-from tests.serving import wait_until
-from tests.times import await_time
+from tests.support.client import Caller, Failure
+from tests.support.clock import await_time
+from tests.support.ledger import stock_line
+from tests.support.server import wait_until
 
 EXPIRED = ReservationState.RESERVATION_STATE_EXPIRED
 EXPIRE = OperationKind.OPERATION_KIND_EXPIRE

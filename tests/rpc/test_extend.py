@@ -13,10 +13,10 @@ from tallykeeper.v1.reservation_pb2 import (
     ReserveRequest,
     StockLine,
 )
-from tests.calling import Caller
 from tests.rpc.conftest import Contents, FailingCall
-from tests.serving import wait_until
-from tests.times import later, milliseconds_of
+from tests.support.client import Caller
+from tests.support.clock import later, milliseconds_of
+from tests.support.server import wait_until
 
 DAY_SECONDS = 86_400
 LIFETIME_MS_MAX = 30 * DAY_SECONDS * 1_000

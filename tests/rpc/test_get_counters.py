@@ -3,8 +3,8 @@
 from grpc import StatusCode
 
 from tallykeeper.v1.counter_pb2 import BatchGetCountersRequest, Counter, GetCounterRequest, SetCounterRequest
-from tests.calling import Caller
 from tests.rpc.conftest import FailingCall
+from tests.support.client import Caller
 
 
 def test_a_counter_that_does_not_exist_is_not_found(failure: FailingCall, namespace: str) -> None:

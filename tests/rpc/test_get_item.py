@@ -11,8 +11,8 @@ from tallykeeper.v1.inventory_pb2 import (
     StockLevel,
 )
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
-from tests.calling import Caller
 from tests.rpc.conftest import FailingCall
+from tests.support.client import Caller
 
 MAX = 2**53 - 1
 

@@ -5,9 +5,9 @@ from grpc import StatusCode
 
 from tallykeeper.v1.inventory_pb2 import SetStockRequest
 from tallykeeper.v1.reservation_pb2 import GetReservationRequest, ReserveRequest, StockLine
-from tests.calling import Caller
 from tests.rpc.conftest import FailingCall
 from tests.rpc.test_names import NAMES
+from tests.support.client import Caller
 
 
 @pytest.mark.parametrize("name", NAMES)

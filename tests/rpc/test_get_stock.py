@@ -10,8 +10,8 @@ from tallykeeper.v1.inventory_pb2 import (
     StockKey,
     StockLevel,
 )
-from tests.calling import Caller
 from tests.rpc.conftest import FailingCall
+from tests.support.client import Caller
 
 
 def test_it_reads_a_whole_level(call: Caller, namespace: str) -> None:

@@ -11,9 +11,9 @@ from tallykeeper.v1.counter_pb2 import (
     IncrementRequest,
     NewCounter,
 )
-from tests.calling import Caller
 from tests.rpc.conftest import Contents, FailingCall
-from tests.serving import wait_until
+from tests.support.client import Caller
+from tests.support.server import wait_until
 
 
 def test_it_creates_the_counter_at_zero_and_adds(call: Caller, namespace: str) -> None:

@@ -8,7 +8,7 @@ from tallykeeper.v1.inventory_pb2 import (
     SetStockRequest,
     StockLevel,
 )
-from tests.calling import Caller
+from tests.support.client import Caller
 
 
 def test_it_creates_the_level(call: Caller, namespace: str) -> None:

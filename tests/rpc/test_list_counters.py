@@ -12,7 +12,7 @@ from tallykeeper.v1.counter_pb2 import (
     ListCountersResponse,
     SetCounterRequest,
 )
-from tests.calling import Caller
+from tests.support.client import Caller
 
 NAMES = ["B", "a", "a b", "a:b", "ab", "b", "e\u0335", "z", "é", "名", "😀"]
 

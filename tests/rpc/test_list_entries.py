@@ -7,8 +7,8 @@ from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import IncrementCopiesRequest, MoveCopiesRequest, SetStockRequest
 from tallykeeper.v1.ledger_pb2 import Entry, ListEntriesRequest, OperationKind
 from tallykeeper.v1.reservation_pb2 import CommitRequest, ExtendRequest, ReserveRequest, StockLine
-from tests.calling import Caller
-from tests.times import later
+from tests.support.client import Caller
+from tests.support.clock import later
 
 
 def entries(call: Caller, request: ListEntriesRequest) -> list[Entry]:

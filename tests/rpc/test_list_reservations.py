@@ -13,8 +13,8 @@ from tallykeeper.v1.reservation_pb2 import (
     ReserveRequest,
     StockLine,
 )
-from tests.calling import Caller
-from tests.serving import wait_until
+from tests.support.client import Caller
+from tests.support.server import wait_until
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tallykeeper.v1.inventory_pb2 import (
     SetStockRequest,
     StockLevel,
 )
-from tests.calling import Caller
+from tests.support.client import Caller
 
 ITEMS = ["B", "a", "a b", "a:b", "ab", "b", "e\u0335", "z", "é", "名", "😀"]
 PLACES = [

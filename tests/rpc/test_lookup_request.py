@@ -6,8 +6,8 @@ from tallykeeper.v1.batch_pb2 import BATCH_MODE_ATOMIC, BATCH_MODE_INDEPENDENT, 
 from tallykeeper.v1.counter_pb2 import DeleteCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest
 from tallykeeper.v1.ledger_pb2 import LookupRequestRequest, LookupRequestResponse, RequestOutcome
-from tests.calling import Caller
 from tests.rpc.conftest import FailingCall
+from tests.support.client import Caller
 
 COUNTED = Operation(increment=IncrementRequest(counter="v"))
 REFUSED = Operation(decrement_copies=DecrementCopiesRequest(item="dune"))

@@ -6,9 +6,9 @@ import pytest
 import redis
 from google.protobuf.message import Message
 
-from tests.calling import REQUEST_TYPES, Caller
 from tests.rpc.valid_requests import MUTATION_TYPES, preparation, valid_requests
-from tests.times import milliseconds_of
+from tests.support.client import REQUEST_TYPES, Caller
+from tests.support.clock import milliseconds_of
 
 
 def test_there_is_a_valid_request_of_each_type(namespace: str) -> None:

@@ -19,8 +19,8 @@ from tallykeeper.v1.inventory_pb2 import (
     ListStockRequest,
     StockKey,
 )
-from tests.calling import Caller
 from tests.rpc.conftest import FailingCall
+from tests.support.client import Caller
 
 NAMES = [
     ":",

@@ -12,7 +12,7 @@ from tallykeeper.v1.namespace_pb2 import (
     Namespace,
 )
 from tallykeeper.v1.reservation_pb2 import ReleaseRequest, ReserveRequest, StockLine
-from tests.calling import Caller
+from tests.support.client import Caller
 
 DAY_SECONDS = 86_400
 

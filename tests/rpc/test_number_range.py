@@ -12,8 +12,8 @@ from tallykeeper.v1.inventory_pb2 import (
     SetStockRequest,
     ShortagePolicy,
 )
-from tests.calling import Caller
 from tests.rpc.conftest import Contents, FailingCall
+from tests.support.client import Caller
 
 MAX = 2**53 - 1
 

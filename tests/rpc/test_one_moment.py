@@ -12,11 +12,11 @@ from tallykeeper.v1.counter_pb2 import BatchGetCountersRequest, GetCounterReques
 from tallykeeper.v1.inventory_pb2 import BatchGetStockRequest, GetStockRequest, StockKey
 from tallykeeper.v1.reservation_pb2 import GetReservationRequest
 from tallykeeper_server.store import keys
-from tallykeeper_server.store.connection import Command
-from tallykeeper_server.store.one_node import OneNode
-from tallykeeper_server.store.routes import Group, GroupReplies
-from tests.calling import Caller
-from tests.moving import READINGS, Reading, beginning, in_namespace, whole_step
+from tallykeeper_server.store.nodes.connection import Command
+from tallykeeper_server.store.nodes.one_node import OneNode
+from tallykeeper_server.store.nodes.routes import Group, GroupReplies
+from tests.support.client import Caller
+from tests.support.slot_moves import READINGS, Reading, beginning, in_namespace, whole_step
 
 BY_NAME = (
     GetCounterRequest(counter="meter-0"),

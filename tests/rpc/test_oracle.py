@@ -6,8 +6,8 @@ import pytest
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper_server.transport import status
-from tests.calling import Caller, Failure
 from tests.rpc.oracle import Oracle
+from tests.support.client import Caller, Failure
 
 
 def test_calls_that_succeed_and_that_fail_are_compared(

@@ -17,13 +17,13 @@ from tallykeeper.v1.inventory_pb2 import DeleteStockRequest, IncrementCopiesRequ
 from tallykeeper.v1.ledger_pb2 import ListEntriesRequest, OperationKind
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
 from tallykeeper.v1.reservation_pb2 import ListReservationsRequest, ReservationState, ReserveRequest, StockLine
-from tallykeeper_server.rpc.pages import PageTokens
+from tallykeeper_server.rpc.page_tokens import PageTokens
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.store import keys
-from tests.calling import REQUEST_TYPES, Caller, Failure
 from tests.rpc.bad_values import set_field
 from tests.rpc.conftest import FailingCall
-from tests.serving import ThreadedServer
+from tests.support.client import REQUEST_TYPES, Caller, Failure
+from tests.support.server import ThreadedServer
 
 GARBAGE = ["x", "abcd", "!!!!", "名", " ", "\n", "AAAAAAAAAAAAAAAA", "=" * 8, "a" * 10_000]
 OTHER_FILTERS: dict[type[Message], dict[str, object]] = {

@@ -7,10 +7,10 @@ from typing import Final
 import grpc
 import pytest
 
-from tests.calling import Caller
 from tests.rpc.conftest import Contents, FailingCall
 from tests.rpc.refusals import REFUSAL_NAMES, refusals
 from tests.rpc.valid_requests import MUTATION_TYPES
+from tests.support.client import Caller
 
 NEEDS_TIME: Final = {"RESERVATION_EXPIRED", "RESERVATION_LIFETIME_EXCEEDED"}
 """Tested where time is let pass."""

@@ -13,7 +13,7 @@ from tallykeeper.v1.reservation_pb2 import (
     ReserveRequest,
     StockLine,
 )
-from tests.calling import Caller
+from tests.support.client import Caller
 
 
 def hold(call: Caller, namespace: str) -> None:

@@ -23,10 +23,10 @@ from tallykeeper.v1.inventory_pb2 import (
     ShortagePolicy,
 )
 from tallykeeper.v1.reservation_pb2 import StockLine
-from tests.calling import Caller
 from tests.rpc.bad_values import set_field
 from tests.rpc.conftest import Contents, FailingCall
 from tests.rpc.valid_requests import MUTATION_TYPES, preparation, valid_requests
+from tests.support.client import Caller
 
 OTHER_VALUES: dict[str, object] = {
     "reason": "another",

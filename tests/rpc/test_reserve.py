@@ -22,9 +22,9 @@ from tallykeeper.v1.reservation_pb2 import (
     ReserveRequest,
     StockLine,
 )
-from tests.calling import Caller
 from tests.rpc.conftest import Contents, FailingCall
-from tests.times import later
+from tests.support.client import Caller
+from tests.support.clock import later
 
 TOLD_MAX = 20
 TRAILERS_BYTES_MAX = 8_192

@@ -32,9 +32,9 @@ from tallykeeper.v1.reservation_pb2 import (
     ReserveRequest,
     StockLine,
 )
-from tests.calling import AsyncCaller, Caller
-from tests.moving import in_namespace
-from tests.serving import ThreadedServer
+from tests.support.client import AsyncCaller, Caller
+from tests.support.server import ThreadedServer
+from tests.support.slot_moves import in_namespace
 
 ROUNDS: Final = 40
 

@@ -3,8 +3,8 @@
 from grpc import StatusCode
 
 from tallykeeper.v1.counter_pb2 import ConfigureCounterRequest, Counter, GetCounterRequest, SetCounterRequest
-from tests.calling import Caller
 from tests.rpc.conftest import Contents, FailingCall
+from tests.support.client import Caller
 
 
 def test_it_creates_the_counter(call: Caller, namespace: str) -> None:

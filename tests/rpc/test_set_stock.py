@@ -11,8 +11,8 @@ from tallykeeper.v1.inventory_pb2 import (
     StockLevel,
 )
 from tallykeeper.v1.reservation_pb2 import CommitRequest, ReserveRequest, StockLine
-from tests.calling import Caller
 from tests.rpc.conftest import Contents, FailingCall
+from tests.support.client import Caller
 
 
 def test_it_creates_the_level(call: Caller, namespace: str) -> None:

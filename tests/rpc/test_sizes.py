@@ -14,9 +14,9 @@ from tallykeeper.v1.ledger_pb2 import ListEntriesRequest, WatchRequest
 from tallykeeper.v1.reservation_pb2 import ListReservationsRequest, ReserveRequest, StockLine
 from tallykeeper_server.domain import limits
 from tallykeeper_server.settings import Settings
-from tests.calling import Caller, Failure
 from tests.rpc.conftest import Contents
-from tests.serving import ThreadedServer
+from tests.support.client import Caller, Failure
+from tests.support.server import ThreadedServer
 
 LOCATION: Final = "x" * 63
 ITEMS: Final = tuple(f"{'n' * 125}-{number:02}" for number in range(100))

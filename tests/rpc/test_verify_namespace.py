@@ -22,9 +22,9 @@ from tallykeeper.v1.ledger_pb2 import (
     VerifyResult,
 )
 from tallykeeper.v1.reservation_pb2 import CommitRequest, ReserveRequest, StockLine
-from tests.calling import Caller, Failure
 from tests.rpc.conftest import FailingCall
-from tests.serving import wait_until
+from tests.support.client import Caller, Failure
+from tests.support.server import wait_until
 
 
 @pytest.fixture

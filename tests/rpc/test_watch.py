@@ -16,11 +16,11 @@ from tallykeeper.v1.inventory_pb2 import IncrementCopiesRequest, MoveCopiesReque
 from tallykeeper.v1.ledger_pb2 import Entry, ListEntriesRequest, WatchRequest, WatchResponse
 from tallykeeper.v1.reservation_pb2 import ReleaseRequest, ReserveRequest, StockLine
 from tallykeeper_server.settings import Settings
-from tallykeeper_server.store.embedded import find_binary
-from tests.batches import mode_of
-from tests.calling import Caller, Failure
-from tests.serving import ThreadedServer, store_process, wait_until
-from tests.times import await_time, later
+from tallykeeper_server.store.embedded.valkey import find_binary
+from tests.support.batches import mode_of
+from tests.support.client import Caller, Failure
+from tests.support.clock import await_time, later
+from tests.support.server import ThreadedServer, store_process, wait_until
 
 
 def through(responses: Iterator[WatchResponse], revision: int) -> list[Entry]:

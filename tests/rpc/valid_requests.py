@@ -6,7 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
-from tests.calling import REQUEST_TYPES
+from tests.support.client import REQUEST_TYPES
 
 
 def preparation(namespace: str) -> Sequence[Message]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
-from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
-from tests.calling import Caller
-from tests.serving import PATIENCE_SECONDS, ServerProcess
+from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
+from tests.support.client import Caller
+from tests.support.server import PATIENCE_SECONDS, ServerProcess
 
 COUNTER = "visits"
 UNSHARE = (shutil.which("unshare") or "unshare", "--user", "--map-root-user")

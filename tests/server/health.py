@@ -6,7 +6,7 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health_pb2
 
-from tests.serving import PATIENCE_SECONDS
+from tests.support.server import PATIENCE_SECONDS
 
 SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING

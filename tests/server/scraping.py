@@ -5,7 +5,7 @@ from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.serving import PATIENCE_SECONDS, ServerProcess, wait_until
+from tests.support.server import PATIENCE_SECONDS, ServerProcess, wait_until
 
 ANY_PORT: Final = ("--metrics-listen", "127.0.0.1:0")
 COUNTERS: Final = "tallykeeper.v1.CounterService"

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.serving import PATIENCE_SECONDS, TALLYKEEPER
+from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER
 
 
 def run_serve(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -33,7 +33,7 @@ def refused_start(*arguments: str, environment: Mapping[str, str] | None = None)
 def sabotage(directory: Path, code: str) -> Mapping[str, str]:
     """Return an environment in which each worker runs this code before it begins."""
     (directory / "sitecustomize.py").write_text(
-        f"import os, sys\nif 'tallykeeper_server.worker' in sys.orig_argv:\n    {code}\n"
+        f"import os, sys\nif 'tallykeeper_server.workers.worker' in sys.orig_argv:\n    {code}\n"
     )
     return {**os.environ, "PYTHONPATH": str(directory)}
 

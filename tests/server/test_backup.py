@@ -14,8 +14,7 @@ import pytest
 import redis
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
-from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
-from tests.calling import Caller
+from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
 from tests.server.data_dirs import (
     UNSHARE,
     appended,
@@ -28,7 +27,8 @@ from tests.server.data_dirs import (
     store_socket,
 )
 from tests.server.starting import refused_start
-from tests.serving import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, wait_until
+from tests.support.client import Caller
+from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, wait_until
 
 
 def back_up(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from tallykeeper_server.settings import Settings
 from tests.fuzz.frames import ACK, GO_AWAY, PREFACE, SETTINGS, frame
-from tests.serving import PATIENCE_SECONDS, ThreadedServer
+from tests.support.server import PATIENCE_SECONDS, ThreadedServer
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tallykeeper_server.control import MESSAGE_BYTES_MAX, AnsweringEnd, Answers, AskingEnd, ControlClosedError
-from tests.serving import PATIENCE_SECONDS
+from tallykeeper_server.workers.control_channel import (
+    MESSAGE_BYTES_MAX,
+    AnsweringEnd,
+    Answers,
+    AskingEnd,
+    ControlClosedError,
+)
+from tests.support.server import PATIENCE_SECONDS
 
 
 @asynccontextmanager

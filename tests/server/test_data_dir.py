@@ -15,9 +15,8 @@ import pytest
 import redis
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tallykeeper_server.store.data_format import DATA_FORMAT
-from tallykeeper_server.store.embedded import find_binary
-from tests.calling import Caller, Failure
+from tallykeeper_server.store.embedded.data_format import DATA_FORMAT
+from tallykeeper_server.store.embedded.valkey import find_binary
 from tests.server.data_dirs import (
     UNSHARE,
     appended,
@@ -31,7 +30,8 @@ from tests.server.data_dirs import (
     value_of,
 )
 from tests.server.starting import refused_start
-from tests.serving import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, runs, store_process, wait_until
+from tests.support.client import Caller, Failure
+from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, runs, store_process, wait_until
 
 _HOLDER = """
 import fcntl, os, sys, time

@@ -11,10 +11,10 @@ import redis
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
-from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
-from tests.calling import Caller, failure_of
+from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
 from tests.server.health import NOT_SERVING, SERVING, health_of, health_updates
-from tests.serving import PATIENCE_SECONDS, ServerProcess, ThreadedServer, runs, store_process, wait_until
+from tests.support.client import Caller, failure_of
+from tests.support.server import PATIENCE_SECONDS, ServerProcess, ThreadedServer, runs, store_process, wait_until
 
 SERVICES = ("", "tallykeeper.v1.CounterService", "tallykeeper.v1.InventoryService")
 

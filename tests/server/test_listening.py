@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
-from tallykeeper_server.listening import kept_address
-from tallykeeper_server.starting import StartError
-from tests.calling import Caller
+from tallykeeper_server.app.listen_address import kept_address
+from tallykeeper_server.app.store_startup import StartError
 from tests.server.starting import refused_start
-from tests.serving import PATIENCE_SECONDS, ServerProcess
+from tests.support.client import Caller
+from tests.support.server import PATIENCE_SECONDS, ServerProcess
 
 
 def test_it_listens_on_a_unix_socket_and_leaves_none_behind(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import structlog
 
-from tallykeeper_server.logs import configure_logs
-from tallykeeper_server.stray_output import StrayLines
+from tallykeeper_server.runtime.logs import configure_logs
+from tallykeeper_server.runtime.stray_output import StrayLines
 from tests.fuzz.frames import GO_AWAY, PREFACE, SETTINGS, frame
-from tests.serving import ServerProcess, wait_until
+from tests.support.server import ServerProcess, wait_until
 
 FORGED = b'forged\n{"event": "forged"}\n\x1b[31m\xff'
 SABOTAGE = """
@@ -26,7 +26,7 @@ def noise():
     print("on stdout", flush=True)
     warnings.warn("a warning")
     raise RuntimeError("in a thread")
-if "serve" in sys.orig_argv or "tallykeeper_server.worker" in sys.orig_argv:
+if "serve" in sys.orig_argv or "tallykeeper_server.workers.worker" in sys.orig_argv:
     threading.Thread(target=noise, daemon=True).start()
 """
 
@@ -128,9 +128,9 @@ def test_what_python_and_others_write_is_logged_in_lines_of_json(server: ServerP
 def test_a_defect_that_ends_the_server_is_a_line_of_the_log(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\nif 'serve' in sys.orig_argv:\n"
-        "    import tallykeeper_server.app\n"
+        "    import tallykeeper_server.app.server\n"
         "    def broken(*_):\n        raise RuntimeError('broken')\n"
-        "    tallykeeper_server.app.serve = broken\n"
+        "    tallykeeper_server.app.server.serve = broken\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     server = ServerProcess("--data-dir", str(tmp_path / "data"), environment=environment)

@@ -8,9 +8,9 @@ import pytest
 import redis
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tallykeeper_server.store.embedded import find_binary
-from tests.calling import Caller, Failure
-from tests.serving import PATIENCE_SECONDS, TALLYKEEPER, store_process, wait_until
+from tallykeeper_server.store.embedded.valkey import find_binary
+from tests.support.client import Caller, Failure
+from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, store_process, wait_until
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])

@@ -13,9 +13,9 @@ from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest, IncrementCopiesRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
-from tests.calling import Caller, Failure
 from tests.server.scraping import ANY_PORT, COUNTERS, INVENTORY, Scraper
-from tests.serving import ServerProcess, wait_until
+from tests.support.client import Caller, Failure
+from tests.support.server import ServerProcess, wait_until
 
 LEDGER = "tallykeeper.v1.LedgerService"
 

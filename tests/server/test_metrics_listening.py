@@ -9,7 +9,7 @@ import pytest
 
 from tests.server.scraping import ANY_PORT, Scraper
 from tests.server.starting import refused_start
-from tests.serving import PATIENCE_SECONDS, ServerProcess
+from tests.support.server import PATIENCE_SECONDS, ServerProcess
 
 
 def test_there_are_no_metrics_unless_they_are_asked_for(tmp_path: Path) -> None:

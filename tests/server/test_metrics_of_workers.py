@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tests.calling import OWN_CONNECTION, Caller
 from tests.server.scraping import ANY_PORT, COUNTERS, Scraper
-from tests.serving import ServerProcess, wait_until
+from tests.support.client import OWN_CONNECTION, Caller
+from tests.support.server import ServerProcess, wait_until
 
 WORKERS = 3
 CONNECTIONS = 20

@@ -10,9 +10,9 @@ import grpc
 import pytest
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tests.calling import Caller, Failure
 from tests.server.starting import sabotage
-from tests.serving import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, runs, wait_until
+from tests.support.client import Caller, Failure
+from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, runs, wait_until
 
 IN_FORCE = "the settings are in force"
 

@@ -12,10 +12,10 @@ import pytest
 import redis
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
-from tests.calling import Caller
+from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
 from tests.server.starting import refused_start
-from tests.serving import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, store_process
+from tests.support.client import Caller
+from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, store_process
 
 
 @contextmanager

@@ -9,10 +9,10 @@ import pytest
 import redis
 
 from tallykeeper_server.settings import StoreAddress, without_password
-from tallykeeper_server.store.embedded import find_binary
-from tallykeeper_server.store.store_url import connection_parameters, parsed_store_url
+from tallykeeper_server.store.embedded.valkey import find_binary
+from tallykeeper_server.store.nodes.store_url import connection_parameters, parsed_store_url
 from tests.server.starting import refused_start, wrong_setting
-from tests.serving import ServerProcess, store_process
+from tests.support.server import ServerProcess, store_process
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any, Final
 
-from tallykeeper_server import app
+from tallykeeper_server.app import server
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.transport.limits import TransportLimits
 
@@ -37,7 +37,7 @@ FIXED: Final = {"stream_window_bytes", "write_buffer_bytes", "retry_after_ms", "
 def test_each_limit_has_the_value_of_its_setting() -> None:
     chosen: dict[str, Any] = {setting: 10_000 + number for number, setting in enumerate(SETTINGS.values())}
 
-    limits = asdict(vars(app)["_transport_limits"](Settings(**chosen)))
+    limits = asdict(vars(server)["_transport_limits"](Settings(**chosen)))
 
     assert {name: limits[name] for name in SETTINGS} == {name: chosen[setting] for name, setting in SETTINGS.items()}
     assert limits.keys() - SETTINGS.keys() == FIXED

@@ -11,9 +11,9 @@ from tallykeeper.v1.counter_pb2 import ConfigureCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import SetStockRequest
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
-from tallykeeper_server.store.embedded import EmbeddedStore, find_binary
-from tests.calling import Caller
-from tests.serving import ServerProcess, wait_until
+from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
+from tests.support.client import Caller
+from tests.support.server import ServerProcess, wait_until
 
 NAMESPACE: Final = "shop"
 PREFIX: Final = f"tk:{{{NAMESPACE}}}:"

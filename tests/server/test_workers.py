@@ -15,15 +15,15 @@ import pytest
 import redis
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
+from tallykeeper_server.app.store_startup import StartError
 from tallykeeper_server.settings import Settings
-from tallykeeper_server.starting import StartError
-from tallykeeper_server.store.embedded import find_binary
-from tallykeeper_server.worker_process import WorkerProcess
-from tests.calling import OWN_CONNECTION, Caller
-from tests.entries import entries_of
+from tallykeeper_server.store.embedded.valkey import find_binary
+from tallykeeper_server.workers.worker_process import WorkerProcess
 from tests.server.health import NOT_SERVING, SERVING, health_of, health_updates
 from tests.server.starting import refused_start, sabotage
-from tests.serving import PATIENCE_SECONDS, ServerProcess, runs, store_process, wait_until
+from tests.support.client import OWN_CONNECTION, Caller
+from tests.support.ledger import entries_of
+from tests.support.server import PATIENCE_SECONDS, ServerProcess, runs, store_process, wait_until
 
 CONNECTIONS = 20
 
@@ -299,7 +299,7 @@ def test_a_worker_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
 
 
 def test_the_supervisor_never_loads_grpc() -> None:
-    check = "import tallykeeper_server.supervisor, sys; sys.exit('grpc' in sys.modules)"
+    check = "import tallykeeper_server.workers.supervisor, sys; sys.exit('grpc' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
@@ -317,5 +317,5 @@ def test_no_password_is_on_a_command_line_of_a_worker(tmp_path: Path) -> None:
             told = [Path(f"/proc/{process_id}/cmdline").read_text() for process_id in server.worker_ids.values()]
 
     assert len(told) == 2
-    assert all("tallykeeper_server.worker" in line and "secret" not in line for line in told)
+    assert all("tallykeeper_server.workers.worker" in line and "secret" not in line for line in told)
     assert "secret" not in "".join(server.lines)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from redis.exceptions import InvalidResponse, ResponseError
 
-from tallykeeper_server.store.replies import Replies
+from tallykeeper_server.store.nodes.replies import Replies
 
 
 @pytest.fixture

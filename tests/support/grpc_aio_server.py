@@ -17,11 +17,11 @@ import grpc
 import grpc.aio
 
 from tallykeeper_server.transport.call import Call, Cancellable
-from tallykeeper_server.transport.exchange import DEFECT
+from tallykeeper_server.transport.http2.exchange import DEFECT
+from tallykeeper_server.transport.http2.server_state import Admit
 from tallykeeper_server.transport.metadata import decoded, encoded
 from tallykeeper_server.transport.methods import Method
 from tallykeeper_server.transport.peers import Certificate, Peer
-from tallykeeper_server.transport.shared import Admit
 from tallykeeper_server.transport.status import HeaderFields, StatusError
 
 Context: TypeAlias = Any

@@ -8,7 +8,7 @@ import redis
 from redis.crc import key_slot
 
 from tests.chaos.stores import Node
-from tests.serving import free_ports, wait_until
+from tests.support.server import free_ports, wait_until
 from tests.topology.nodes import FAILOVER_MS, has_replica, is_linked, is_primary, listening_node, text_of
 
 SLOTS: Final = 16_384

@@ -7,8 +7,8 @@ from typing import TypeVar
 import pytest
 
 from tallykeeper_server.settings import Settings
-from tests.calling import Caller
-from tests.serving import ThreadedServer
+from tests.support.client import Caller
+from tests.support.server import ThreadedServer
 from tests.topology.clusters import ClusterOfNodes
 from tests.topology.sentinels import WatchedPair
 

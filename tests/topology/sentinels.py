@@ -4,9 +4,9 @@ import subprocess
 from pathlib import Path
 from typing import Final, cast
 
-from tallykeeper_server.store.embedded import find_binary
+from tallykeeper_server.store.embedded.valkey import find_binary
 from tests.chaos.stores import Node
-from tests.serving import free_ports, wait_until
+from tests.support.server import free_ports, wait_until
 from tests.topology.nodes import FAILOVER_MS, has_replica, is_linked, is_primary, listening_node, text_of
 
 SERVICE: Final = "stocks"

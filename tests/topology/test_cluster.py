@@ -21,13 +21,13 @@ from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_EXPIRE, WatchRequest
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
 from tallykeeper_server.settings import Settings
-from tests.calling import AsyncCaller, Caller, Failure
-from tests.entries import entries_of
 from tests.model.comparison import Comparison
 from tests.model.test_model import SETTINGS
 from tests.server.starting import refused_start
-from tests.serving import ThreadedServer, free_ports, wait_until
-from tests.store_users import PASSWORD, user_line
+from tests.support.client import AsyncCaller, Caller, Failure
+from tests.support.ledger import entries_of
+from tests.support.server import ThreadedServer, free_ports, wait_until
+from tests.support.store_users import PASSWORD, user_line
 from tests.topology.clusters import ClusterOfNodes, slot_of_namespace
 from tests.topology.nodes import is_primary, listening_node
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple, TypeAlias
 import grpc.aio
 
 from tallykeeper_server.transport.call import Call
+from tallykeeper_server.transport.http2.server_state import Admit
 from tallykeeper_server.transport.limits import TransportLimits
 from tallykeeper_server.transport.methods import Method, direct, request_stream, response_stream, stream, unary
 from tallykeeper_server.transport.requests import Requests
 from tallykeeper_server.transport.server import TransportServer
-from tallykeeper_server.transport.shared import Admit
 from tallykeeper_server.transport.status import Code, StatusError
 from tallykeeper_server.transport.tls import ServerTls
 

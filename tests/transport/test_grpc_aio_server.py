@@ -11,8 +11,8 @@ import grpc.aio
 import pytest
 from cryptography import x509
 
-from tallykeeper_server.authority import make_certificates
-from tallykeeper_server.transport.shared import Admit
+from tallykeeper_server.cli.certificate_authority import make_certificates
+from tallykeeper_server.transport.http2.server_state import Admit
 from tallykeeper_server.transport.status import Code, StatusError
 from tests.support.grpc_aio_server import aio_servers
 from tests.transport.handlers import Channel, Handlers, connected, serving, until

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallykeeper_server.transport.deadlines import Deadlines
-from tallykeeper_server.transport.framing import Unframer, framed, framed_gzip, unzipped
+from tallykeeper_server.transport.http2.deadlines import Deadlines
+from tallykeeper_server.transport.http2.message_frames import Unframer, framed, framed_gzip, unzipped
+from tallykeeper_server.transport.http2.rates import Rate
 from tallykeeper_server.transport.metadata import decoded, encoded, percent_encoded
 from tallykeeper_server.transport.methods import direct
-from tallykeeper_server.transport.rates import Rate
 from tallykeeper_server.transport.server import TransportServer
 from tallykeeper_server.transport.sockets import address_of, listening_sockets
 from tallykeeper_server.transport.status import StatusError

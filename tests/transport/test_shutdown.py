@@ -14,9 +14,10 @@ import grpc
 import grpc.aio
 import pytest
 
-from tallykeeper_server.authority import make_certificates
-from tallykeeper_server.transport import greeting, server
-from tallykeeper_server.transport.http2 import Engine, ErrorCode
+from tallykeeper_server.cli.certificate_authority import make_certificates
+from tallykeeper_server.transport import server
+from tallykeeper_server.transport.http2 import handshake
+from tallykeeper_server.transport.http2.session import Engine, ErrorCode
 from tallykeeper_server.transport.limits import TransportLimits
 from tallykeeper_server.transport.sockets import listening_sockets
 from tallykeeper_server.transport.tls import ServerTls
@@ -207,7 +208,7 @@ async def _exhausted(monkeypatch: pytest.MonkeyPatch, *, pause_seconds: float) -
         return list(found)
 
     monkeypatch.setattr(server, "listening_sockets", sockets)
-    monkeypatch.setattr(greeting, "_ACCEPT_PAUSE_SECONDS", pause_seconds)
+    monkeypatch.setattr(handshake, "_ACCEPT_PAUSE_SECONDS", pause_seconds)
     async with serving() as served:
         yield served
 

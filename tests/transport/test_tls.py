@@ -10,7 +10,7 @@ import grpc.aio
 import pytest
 from cryptography import x509
 
-from tallykeeper_server.authority import make_certificates
+from tallykeeper_server.cli.certificate_authority import make_certificates
 from tallykeeper_server.transport.limits import TransportLimits
 from tallykeeper_server.transport.tls import ServerTls, TlsFilesError
 from tests.transport.handlers import DEADLINE_SECONDS, Channel, serving, until

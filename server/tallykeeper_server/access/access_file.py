@@ -13,10 +13,10 @@ from typing import Any, Final, NoReturn, TypeVar
 import jwt
 
 from tallykeeper_server.access import certificate_names
+from tallykeeper_server.access.file_stamps import FileStamp, stamp_of
 from tallykeeper_server.access.policy import ALGORITHMS, AccessPolicy, ApiKey, Issuer, Rate
 from tallykeeper_server.access.roles import EVERYWHERE, Grant, Role
 from tallykeeper_server.domain.limits import PLACE_CHARACTERS_MAX, PLACE_PATTERN
-from tallykeeper_server.file_stamps import FileStamp, stamp_of
 
 IDENTITY_BYTES_MAX: Final = 128
 KEY_ID_PATTERN: Final = r"[A-Za-z0-9-]{1,64}"

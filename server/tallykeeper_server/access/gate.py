@@ -11,11 +11,11 @@ import structlog
 from tallykeeper_server.access.access_file import AccessFileError, read_access_file
 from tallykeeper_server.access.credentials import Authenticator
 from tallykeeper_server.access.errors import CredentialRefusedError
+from tallykeeper_server.access.file_stamps import FileStamp, stamp_of
 from tallykeeper_server.access.policy import AccessPolicy
 from tallykeeper_server.access.rate_limits import RateLimits
 from tallykeeper_server.access.roles import Caller, Role
 from tallykeeper_server.domain.errors import TallyError
-from tallykeeper_server.file_stamps import FileStamp, stamp_of
 
 _REFUSALS_LOGGED_MAX: Final = 10
 """How many refusals are logged within a second: who sends bad credentials without end fills no disk."""

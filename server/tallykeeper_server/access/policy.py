@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tallykeeper_server.access.file_stamps import FileStamp
 from tallykeeper_server.access.roles import EVERYWHERE, Grant, Rights
-from tallykeeper_server.file_stamps import FileStamp
 
 ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}

@@ -8,7 +8,7 @@ from tallykeeper_server.domain.errors import DefectError
 from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Mutation, Outcome, Refused, fingerprint_of
 from tallykeeper_server.domain.queries import Query
 from tallykeeper_server.domain.refusals import refusal, refusal_of
-from tallykeeper_server.engine.batching import Batch, after_steps, bundles_of
+from tallykeeper_server.engine.batches import Batch, after_steps, bundles_of
 from tallykeeper_server.engine.lane import Backlog, Lane, LaneLimits
 from tallykeeper_server.engine.lane_call import LaneCall
 from tallykeeper_server.engine.lanes import Lanes

@@ -8,7 +8,7 @@ from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.errors import InvalidFieldError
 from tallykeeper_server.domain.levels import CounterName, ReadLevel, StockName
 from tallykeeper_server.domain.queries import FindLevels, Kind, LevelRange
-from tallykeeper_server.engine.source import EngineSource
+from tallykeeper_server.engine.namespace_reader import EngineSource
 
 
 class Watched(Protocol):

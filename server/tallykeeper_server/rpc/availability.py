@@ -8,7 +8,7 @@ from tallykeeper.v1 import inventory_pb2
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.levels import StockLevel
 from tallykeeper_server.domain.refusals import total_overflow
-from tallykeeper_server.rpc.fields import Fields
+from tallykeeper_server.rpc.validation import Fields
 
 
 @dataclass(frozen=True, slots=True)

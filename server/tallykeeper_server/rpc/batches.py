@@ -9,14 +9,13 @@ from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.errors import BatchRefusedError, BatchTooLargeError, InvalidFieldError
 from tallykeeper_server.domain.mutations import Applied, Mutation, Outcome, Refused
 from tallykeeper_server.domain.refusals import refusal_of
-from tallykeeper_server.engine.batching import Batch
+from tallykeeper_server.engine.batches import Batch
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.metrics.recorders import Counts
 from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.counter_changes import CONFIGURE_COUNTER, DELETE_COUNTER, INCREMENT, SET_COUNTER
-from tallykeeper_server.rpc.fields import Fields
-from tallykeeper_server.rpc.level_messages import timestamp_of
-from tallykeeper_server.rpc.mutating import Change
+from tallykeeper_server.rpc.messages import timestamp_of
+from tallykeeper_server.rpc.mutations import Change
 from tallykeeper_server.rpc.reservation_changes import ReservationChanges
 from tallykeeper_server.rpc.statuses import operation_status
 from tallykeeper_server.rpc.stock_changes import (
@@ -27,6 +26,7 @@ from tallykeeper_server.rpc.stock_changes import (
     MOVE_COPIES,
     SET_STOCK,
 )
+from tallykeeper_server.rpc.validation import Fields
 
 _WITH_LINES: Final = frozenset({"reserve", "commit"})
 _FAILED_OPERATIONS_MAX: Final = 20

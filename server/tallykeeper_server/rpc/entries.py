@@ -5,7 +5,7 @@ from typing import Final
 from tallykeeper.v1 import ledger_pb2
 from tallykeeper_server.domain.entries import Crossing, Entry, EntryLine
 from tallykeeper_server.domain.levels import Counter, CounterName, Reservation, StockLevel
-from tallykeeper_server.rpc.level_messages import (
+from tallykeeper_server.rpc.messages import (
     counter_message,
     reservation_state_message,
     stock_message,

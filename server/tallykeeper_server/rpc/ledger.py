@@ -14,16 +14,16 @@ from tallykeeper_server.domain.levels import CounterName, ReadLevel
 from tallykeeper_server.domain.queries import ReadLedger, Snapshot
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lookups import RequestFate, look_up_request
-from tallykeeper_server.engine.source import EngineSource
-from tallykeeper_server.engine.verifying import Progress, verify
+from tallykeeper_server.engine.namespace_reader import EngineSource
+from tallykeeper_server.engine.verify import Progress, verify
+from tallykeeper_server.engine.watch import WatchHub
 from tallykeeper_server.engine.watched_levels import read_watched_levels
-from tallykeeper_server.engine.watching import WatchHub
 from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.entries import KIND_OF_OPERATION, entry_message
 from tallykeeper_server.rpc.entry_filters import ListFilter, WatchFilter
-from tallykeeper_server.rpc.fields import Fields
-from tallykeeper_server.rpc.level_messages import counter_messages, stock_messages, timestamp_of
-from tallykeeper_server.rpc.pages import PageTokens
+from tallykeeper_server.rpc.messages import counter_messages, stock_messages, timestamp_of
+from tallykeeper_server.rpc.page_tokens import PageTokens
+from tallykeeper_server.rpc.validation import Fields
 
 _LIST_SCANS_MAX: Final = 20
 _LIST_SCAN_SCRIPTS: Final = 256

@@ -6,7 +6,7 @@ from typing import Final, Protocol, TypeVar
 
 from tallykeeper_server.domain.errors import InvalidFieldError
 from tallykeeper_server.domain.levels import CounterName, ReservationName, StockName
-from tallykeeper_server.rpc.fields import Fields
+from tallykeeper_server.rpc.validation import Fields
 
 _REMEMBERED_MAX: Final = 8_192
 """How many names of a kind are remembered: a name takes at most 1 KB."""

@@ -12,9 +12,9 @@ from tallykeeper_server.domain.queries import CountNamespace, ListNamespaces, Na
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc.calls import Call
-from tallykeeper_server.rpc.fields import Fields
-from tallykeeper_server.rpc.level_messages import duration_of
-from tallykeeper_server.rpc.pages import PageTokens
+from tallykeeper_server.rpc.messages import duration_of
+from tallykeeper_server.rpc.page_tokens import PageTokens
+from tallykeeper_server.rpc.validation import Fields
 
 _DURABILITIES: Final = {
     Durability.FSYNC: namespace_pb2.DURABILITY_FSYNC,

@@ -19,7 +19,7 @@ from tallykeeper_server.domain.entries import (
 )
 from tallykeeper_server.domain.levels import Counter, Reservation, ReservationName, StockLevel
 from tallykeeper_server.store import keys
-from tallykeeper_server.store.level_text import decode_level, integer_of, time_ms_of
+from tallykeeper_server.store.stored_text import decode_level, integer_of, time_ms_of
 
 StreamEntries: TypeAlias = Sequence[tuple[bytes, list[bytes]]]
 

@@ -5,9 +5,9 @@ from typing import Final, cast
 
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
-from tallykeeper_server.store.connection import Argument, Command, Reply, answered
+from tallykeeper_server.store.nodes.connection import Argument, Command, Reply, answered
+from tallykeeper_server.store.nodes.routes import Homes, Line, Routes
 from tallykeeper_server.store.read_scripts import lacks_script, script_command, with_sources
-from tallykeeper_server.store.routes import Homes, Line, Routes
 
 _HOMES_AT_ONCE: Final = 1_024
 """Homes that one script call reads. It takes about 0.5 ms of the node that has them."""

@@ -9,8 +9,8 @@ from redis.exceptions import NoScriptError
 
 import tallykeeper_lua
 from tallykeeper_server.domain.errors import TallyError
-from tallykeeper_server.store.connection import Argument, Command
-from tallykeeper_server.store.routes import Group, GroupReplies
+from tallykeeper_server.store.nodes.connection import Argument, Command
+from tallykeeper_server.store.nodes.routes import Group, GroupReplies
 
 _PACKER: Final = msgpack.Packer(use_bin_type=False)
 """Packs values as the scripts' cmsgpack unpacks them, which knows one type for texts and bytes."""

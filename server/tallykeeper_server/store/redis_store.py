@@ -19,16 +19,16 @@ from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, steady_seconds
-from tallykeeper_server.store.batch import Interrupted
-from tallykeeper_server.store.checks import StoreReport, check_store
 from tallykeeper_server.store.home_reader import HomeReader
-from tallykeeper_server.store.opening import open_routes
+from tallykeeper_server.store.ledger_tail import LedgerTail
+from tallykeeper_server.store.nodes.open_routes import open_routes
+from tallykeeper_server.store.nodes.routes import Group, GroupReplies, LineLimits
+from tallykeeper_server.store.promises import StoreReport, check_store
+from tallykeeper_server.store.queries import OverNow, answer_of, reading_of, routing_key
 from tallykeeper_server.store.read_scripts import lacks_script, with_sources
-from tallykeeper_server.store.reading import OverNow, answer_of, reading_of, routing_key
-from tallykeeper_server.store.routes import Group, GroupReplies, LineLimits
 from tallykeeper_server.store.script_calls import ScriptCalls
+from tallykeeper_server.store.script_codec import Interrupted
 from tallykeeper_server.store.sweeper import Sweeper
-from tallykeeper_server.store.tail import LedgerTail
 
 _LANES_REMEMBERED_MAX: Final = 10_000
 _SCRIPTS_AT_ONCE: Final = 4

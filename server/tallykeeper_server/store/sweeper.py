@@ -18,7 +18,7 @@ from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock
 from tallykeeper_server.store.home_reader import HomeReader
-from tallykeeper_server.store.routes import Routes
+from tallykeeper_server.store.nodes.routes import Routes
 from tallykeeper_server.store.script_calls import ScriptCalls
 
 _EXPIRED_AT_ONCE_MAX: Final = 20

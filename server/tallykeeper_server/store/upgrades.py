@@ -5,8 +5,8 @@ from typing import Final, TypeAlias, cast
 
 from tallykeeper_server.domain.queries import Kind
 from tallykeeper_server.store import keys
-from tallykeeper_server.store.connection import Connection
-from tallykeeper_server.store.data_format import DATA_FORMAT, FIRST_FORMAT
+from tallykeeper_server.store.embedded.data_format import DATA_FORMAT, FIRST_FORMAT
+from tallykeeper_server.store.nodes.connection import Connection
 
 _SCANNED_AT_ONCE: Final = 1_000
 _GENERATION: Final = 3

@@ -8,7 +8,7 @@ from typing import cast
 from redis.exceptions import RedisError
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
-from tallykeeper_server.store.connection import Command, Reply
+from tallykeeper_server.store.nodes.connection import Command, Reply
 
 
 def waiting_command(durability: Durability, policy: DurabilityPolicy, *, syncs_by_waiting: bool) -> Command | None:

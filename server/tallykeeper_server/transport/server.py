@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from tallykeeper_server.transport.connection import Connection
-from tallykeeper_server.transport.greeting import Listener
+from tallykeeper_server.transport.http2.connection import Connection
+from tallykeeper_server.transport.http2.handshake import Listener
+from tallykeeper_server.transport.http2.patience import enforce
+from tallykeeper_server.transport.http2.server_state import Admit, Explain, Shared
 from tallykeeper_server.transport.limits import TransportLimits
 from tallykeeper_server.transport.methods import Method
-from tallykeeper_server.transport.patience import enforce
-from tallykeeper_server.transport.shared import Admit, Explain, Shared
 from tallykeeper_server.transport.sockets import address_of, listening_sockets
 from tallykeeper_server.transport.tls import TlsContexts
 

@@ -12,7 +12,7 @@ from typing import IO, Final
 from tallykeeper.v1.inventory_pb2 import StockKey
 from tallykeeper_client import Client, tls_credentials
 from tests.conformance.clients.verdict import Report, Truth, problems
-from tests.serving import TALLYKEEPER, ServerProcess, wait_until
+from tests.support.server import TALLYKEEPER, ServerProcess, wait_until
 
 RESTARTS: Final = 3
 _WORKERS: Final = 2

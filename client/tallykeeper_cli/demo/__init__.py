@@ -1,0 +1,1 @@
+"""`tallykeeper demo`: three clients that sell, reserve and watch."""

@@ -1,0 +1,14 @@
+"""Further clients for the story, which reach the server as the first one does."""
+
+from tallykeeper_client.async_client import AsyncClient
+from tallykeeper_client.client import Client
+
+
+def another(client: Client) -> Client:
+    """Open a client like this one, on a channel of its own."""
+    return Client(client.target, namespace=client.namespace, credentials=client.credentials, token=client.token)
+
+
+def another_async(client: Client) -> AsyncClient:
+    """Open one for asyncio."""
+    return AsyncClient(client.target, namespace=client.namespace, credentials=client.credentials, token=client.token)

@@ -1,0 +1,1 @@
+"""Stock as CSV files: `tallykeeper stock import` and `tallykeeper stock export`."""

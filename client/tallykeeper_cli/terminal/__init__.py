@@ -1,0 +1,1 @@
+"""What the commands share: their options, their client, their output and their exit codes."""

@@ -1,0 +1,285 @@
+"""The client for asyncio: every call is awaited."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import aclosing, suppress
+from functools import partial
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self
+
+import grpc
+
+from tallykeeper.v1.ledger_pb2 import Entry, VerifyNamespaceResponse, VerifyResult, WatchResponse
+from tallykeeper_client._calls import batches, counters, inventory, ledger, namespaces, pages, reservations
+from tallykeeper_client._calls.base import Call, Defaults, ResponseT, document
+from tallykeeper_client._channel import TIMEOUT_SECONDS_DEFAULT, channel_options, metadata_of
+from tallykeeper_client._status_details import read_failure, unreachable
+from tallykeeper_client._watch_retry import Following, ended
+from tallykeeper_client.batch import Batch
+from tallykeeper_client.errors import TallykeeperError, Unavailable
+from tallykeeper_client.reasons import error_of
+
+_P = ParamSpec("_P")
+
+
+def _method(
+    build: Callable[Concatenate[Defaults, _P], Call[ResponseT]],
+) -> "Callable[Concatenate[AsyncClient, _P], Coroutine[Any, Any, ResponseT]]":
+    """Make a method that sends what ``build`` builds, and returns the response."""
+
+    async def method(self: "AsyncClient", /, *args: _P.args, **kwargs: _P.kwargs) -> ResponseT:
+        return await self._send(build(self._defaults, *args, **kwargs))
+
+    document(method, build)
+    return method
+
+
+def _iterator(
+    listing: pages.Listing[_P, pages.PageT, pages.EachT],
+) -> "Callable[Concatenate[AsyncClient, _P], AsyncIterator[pages.EachT]]":
+    """Make a method that goes through all pages of a listing."""
+
+    async def method(self: "AsyncClient", /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncIterator[pages.EachT]:
+        call, more = listing.build(self._defaults, *args, **kwargs), True
+        while more:
+            page = await self._send(call)
+            for each in listing.on_page(page):
+                yield each
+            more = pages.turn(call, page)
+
+    listing.document(method, AsyncIterator[listing.kind])  # type: ignore[name-defined]
+    return method
+
+
+def _watch_responses(
+    build: Callable[Concatenate[Defaults, _P], Call[WatchResponse]],
+) -> "Callable[Concatenate[AsyncClient, _P], AsyncGenerator[WatchResponse]]":
+    """Make a method that follows what ``build`` builds."""
+
+    def method(self: "AsyncClient", /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncGenerator[WatchResponse]:
+        return self._follow(build(self._defaults, *args, **kwargs))
+
+    document(method, build, returns=AsyncGenerator[WatchResponse])
+    return method
+
+
+def _watch(
+    build: Callable[Concatenate[Defaults, _P], Call[WatchResponse]],
+) -> "Callable[Concatenate[AsyncClient, _P], AsyncGenerator[Entry]]":
+    """Make a method that follows what ``build`` builds, and gives the entries alone."""
+
+    def method(self: "AsyncClient", /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncGenerator[Entry]:
+        return _entries(self._follow(build(self._defaults, *args, **kwargs)))
+
+    document(method, build, returns=AsyncGenerator[Entry])
+    return method
+
+
+def _verify_responses(
+    build: Callable[Concatenate[Defaults, _P], Call[VerifyNamespaceResponse]],
+) -> "Callable[Concatenate[AsyncClient, _P], AsyncGenerator[VerifyNamespaceResponse]]":
+    """Make a method that gives the responses to what ``build`` builds."""
+
+    def method(self: "AsyncClient", /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncGenerator[VerifyNamespaceResponse]:
+        return self._receive(build(self._defaults, *args, **kwargs))
+
+    document(method, build, returns=AsyncGenerator[VerifyNamespaceResponse])
+    return method
+
+
+def _verify(
+    build: Callable[Concatenate[Defaults, _P], Call[VerifyNamespaceResponse]],
+) -> "Callable[Concatenate[AsyncClient, _P], Coroutine[Any, Any, VerifyResult]]":
+    """Make a method that sends what ``build`` builds, and returns the result at the end of the stream."""
+
+    async def method(self: "AsyncClient", /, *args: _P.args, **kwargs: _P.kwargs) -> VerifyResult:
+        result = VerifyResult()
+        async for response in self._receive(build(self._defaults, *args, **kwargs)):
+            result = response.result
+        return result
+
+    document(method, build, returns=VerifyResult)
+    return method
+
+
+async def _entries(responses: AsyncGenerator[WatchResponse]) -> AsyncGenerator[Entry]:
+    async with aclosing(responses):
+        async for response in responses:
+            for entry in response.entries:
+                yield entry
+
+
+class AsyncClient:
+    """One channel to a Tallykeeper server, to be used in the event loop where it was made, and then closed.
+
+    Each method is an RPC by its own name, and raises a `TallykeeperError` when it fails. What cannot be sent
+    at all is a ValueError (a number beyond 64 bits, text that is not Unicode) or a TypeError.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        namespace: str = "default",
+        timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT,
+        credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
+    ) -> None:
+        """Open a channel to ``target``, as in ``127.0.0.1:50051``, which connects with the first call.
+
+        ``namespace`` and ``timeout_seconds`` (more than 0) hold for every call that names no other. Without
+        ``credentials`` the channel is not encrypted; `tls_credentials` reads some from files. The ``token``, an API
+        key or a JWT, tells the server who calls. Raises ValueError if the target is not ``HOST:PORT`` or another form
+        that gRPC knows, such as ``unix:path``.
+        """
+        options = channel_options(target)
+        self.target = target
+        self.namespace = namespace
+        self.credentials = credentials
+        self.token = token
+        self._metadata = metadata_of(token)
+        self._defaults = Defaults(namespace=namespace, timeout_seconds=timeout_seconds)
+        self._closed = asyncio.Event()
+        self._channel = (
+            grpc.aio.secure_channel(target, credentials, options)
+            if credentials
+            else grpc.aio.insecure_channel(target, options)
+        )
+
+    increment = _method(counters.increment)
+    set_counter = _method(counters.set_counter)
+    configure_counter = _method(counters.configure_counter)
+    delete_counter = _method(counters.delete_counter)
+    get_counter = _method(counters.get_counter)
+    batch_get_counters = _method(counters.batch_get_counters)
+    list_counters = _method(counters.list_counters)
+
+    decrement_copies = _method(inventory.decrement_copies)
+    increment_copies = _method(inventory.increment_copies)
+    set_stock = _method(inventory.set_stock)
+    move_copies = _method(inventory.move_copies)
+    configure_stock = _method(inventory.configure_stock)
+    delete_stock = _method(inventory.delete_stock)
+    get_stock = _method(inventory.get_stock)
+    batch_get_stock = _method(inventory.batch_get_stock)
+    get_item = _method(inventory.get_item)
+    list_stock = _method(inventory.list_stock)
+    check_availability = _method(inventory.check_availability)
+
+    reserve = _method(reservations.reserve)
+    commit = _method(reservations.commit)
+    release = _method(reservations.release)
+    extend = _method(reservations.extend)
+    get_reservation = _method(reservations.get_reservation)
+    list_reservations = _method(reservations.list_reservations)
+
+    apply = _method(batches.apply)
+
+    def batch(self) -> Batch:
+        """Return the methods of mutations that travel together, to be used within an ``async with``.
+
+        async with client.batch() as batch:
+            await asyncio.gather(*(batch.decrement_copies(item) for item in basket))
+        """
+        return Batch(partial(self.apply, atomic=False), self.namespace)
+
+    list_entries = _method(ledger.list_entries)
+    lookup_request = _method(ledger.lookup_request)
+    verify_namespace = _verify(ledger.verify_namespace)
+    verify_responses = _verify_responses(ledger.verify_responses)
+    watch = _watch(ledger.watch)
+    watch_responses = _watch_responses(ledger.watch_responses)
+
+    list_namespaces = _method(namespaces.list_namespaces)
+    get_namespace = _method(namespaces.get_namespace)
+
+    iterate_counters = _iterator(pages.COUNTERS)
+    iterate_stock = _iterator(pages.STOCK)
+    iterate_reservations = _iterator(pages.RESERVATIONS)
+    iterate_entries = _iterator(pages.ENTRIES)
+    iterate_namespaces = _iterator(pages.NAMESPACES)
+
+    async def wait_until_ready(self, *, timeout_seconds: float) -> None:
+        """Connect. Raises `Unavailable` if there is no connection after ``timeout_seconds``."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._channel.channel_ready()
+        except TimeoutError as error:
+            raise Unavailable(unreachable(self.target, timeout_seconds)) from error
+
+    async def close(self) -> None:
+        """Close the channel; calls that are under way are cancelled, and watches end."""
+        self._closed.set()
+        await self._channel.close(None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _send(self, call: Call[ResponseT]) -> ResponseT:
+        send = self._channel.unary_unary(
+            call.path,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.response.FromString,
+        )
+        try:
+            return await send(call.request, timeout=call.timeout_seconds, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise self._error_of(error, call) from error
+
+    async def _receive(self, call: Call[ResponseT]) -> AsyncGenerator[ResponseT]:
+        """Give the responses of a stream that ends within the call's timeout."""
+        begin = self._channel.unary_stream(
+            call.path,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.response.FromString,
+        )
+        stream = begin(call.request, timeout=call.timeout_seconds, metadata=self._metadata)
+        try:
+            async for response in stream:
+                yield response
+        except grpc.RpcError as error:
+            raise self._error_of(error, call) from error
+        finally:
+            stream.cancel()
+
+    async def _follow(self, call: Call[WatchResponse]) -> AsyncGenerator[WatchResponse]:
+        """Give a watch's responses through all its connections, until it fails for good or the client is closed."""
+        following = Following(call)
+        begin = self._channel.unary_stream(
+            call.path,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.response.FromString,
+        )
+        while not self._closed.is_set():
+            cause: grpc.RpcError | None = None
+            stream = begin(call.request, metadata=self._metadata)
+            try:
+                async for response in stream:
+                    following.took(response)
+                    yield response
+            except grpc.RpcError as error:
+                cause = error
+            except asyncio.CancelledError:
+                if not self._closed.is_set():
+                    raise
+            finally:
+                stream.cancel()
+            if self._closed.is_set():
+                return
+            failure = self._error_of(cause, call) if cause else ended(self.target)
+            pause_seconds = following.pause_seconds(failure)
+            if pause_seconds is None:
+                raise failure from cause
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), pause_seconds)
+
+    def _error_of(self, error: grpc.RpcError, call: Call[Any]) -> TallykeeperError:
+        return error_of(read_failure(error, target=self.target, request_id=call.request_id))

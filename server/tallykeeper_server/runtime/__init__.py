@@ -1,0 +1,1 @@
+"""The process: its event loop, its signals, its log and its output."""

@@ -1,0 +1,52 @@
+"""The end of a namespace's ledger, which is waited for on a connection of its own."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, cast
+
+from tallykeeper_server.domain.entries import Entry
+from tallykeeper_server.domain.errors import StoreUnavailableError
+from tallykeeper_server.store import keys
+from tallykeeper_server.store.entry_text import StreamEntries, decode_stream, revision_of
+from tallykeeper_server.store.nodes.routes import Routes
+
+_SCRIPTS_AT_ONCE_MAX: Final = 8
+"""A script makes 1,000 entries at most: what is read at once must fit into every watcher's buffer."""
+_WAIT_MAX_SECONDS: Final = 3_600.0
+
+
+class LedgerTail:
+    """Waits for entries. It keeps one connection of the store's busy, and so is made once for all who watch."""
+
+    def __init__(self, routes: Routes, namespace: str, *, timeout_seconds: float) -> None:
+        """``timeout_seconds`` bounds what the store may take beyond the time for which it is told to wait."""
+        self._ledger = keys.ledger(namespace)
+        self._line = routes.following(self._ledger, timeout_seconds=timeout_seconds + _WAIT_MAX_SECONDS)
+        self._timeout_seconds = timeout_seconds
+        self._stray_id: bytes | None = None
+        """The last entry that was read, if no script has given its ID: nothing can follow but others of its kind."""
+
+    async def read(self, after: int, *, wait_seconds: float) -> Sequence[Entry]:
+        """Return entries after a revision, in order, as soon as there are some; none when the time is up.
+
+        :raises TallyError: the store is away.
+        """
+        wait_ms = max(1, int(min(wait_seconds, _WAIT_MAX_SECONDS) * 1_000))
+        position = self._stray_id or f"0-{after}"
+        command = ("XREAD", "COUNT", _SCRIPTS_AT_ONCE_MAX, "BLOCK", wait_ms, "STREAMS", self._ledger, position)
+        try:
+            async with asyncio.timeout(wait_ms / 1_000 + self._timeout_seconds):
+                streams = cast("list[tuple[bytes, StreamEntries]] | None", await self._line.call(*command))
+        except TimeoutError as error:
+            message = "the store does not answer"
+            raise StoreUnavailableError(message) from error
+        if not streams:
+            return []
+        _, stream = streams[0]
+        if revision_of(stream[-1][0]) is None:
+            self._stray_id = stream[-1][0]
+        return [entry for entry in decode_stream(stream) if entry.revision > after]
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._line.close()

@@ -1,0 +1,296 @@
+"""Routes to a cluster: each group of commands goes to the node that has its key, wherever that is by now."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeAlias
+
+from redis.exceptions import AskError, MovedError, RedisError
+
+from tallykeeper_server.domain.errors import OutcomeUnknownError, StoreUnavailableError, TallyError
+from tallykeeper_server.store.nodes.connection import (
+    Argument,
+    Command,
+    Connection,
+    Connections,
+    Reply,
+    answered,
+    error_of,
+)
+from tallykeeper_server.store.nodes.routes import Group, GroupReplies, Homes, Line, LineLimits, OwnLine, Primary
+from tallykeeper_server.store.nodes.slots import SlotMap, home_of_slot, slot_of
+from tallykeeper_server.store.nodes.store_url import Address, StoreUrl, written
+
+_SENDINGS_MAX: Final = 6
+"""How often a group is sent that nobody carries out: a slot may move more than once."""
+_ASKING: Final[Command] = ("ASKING",)
+
+Send: TypeAlias = Callable[[Sequence[Group]], Awaitable[list[GroupReplies]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where a group is to go; ``asking``: the slot is on its way there, and has not been handed over."""
+
+    address: Address
+    asking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """The connections to one node."""
+
+    changes: Connections
+    reads: Connection
+
+    @property
+    def is_used(self) -> bool:
+        return bool(self.changes.users or self.reads.users)
+
+    async def close(self) -> None:
+        await self.changes.close()
+        await self.reads.close()
+
+
+class Cluster:
+    """The nodes of a cluster, each with connections for changes and one for queries.
+
+    Redis refuses a command on keys that a node does not have before it does anything, and says who has them. So a
+    group is sent again, whole, when one of its commands was refused for that: if it changes something, it has only
+    one that names keys.
+    """
+
+    def __init__(self, url: StoreUrl, limits: LineLimits) -> None:
+        """Nothing is connected yet."""
+        self._url = url
+        self._limits = limits
+        self._slots = SlotMap(url, timeout_seconds=limits.timeout_seconds)
+        self._nodes: dict[Address, _Node] = {}
+        self._homes: dict[Address, Sequence[str]] = {}
+        self._homes_version = -1
+
+    def place_of(self, key: str) -> Hashable:
+        """Return the slot of a key."""
+        return slot_of(key)
+
+    def home_of(self, key: str) -> str:
+        """Return the home of the namespace that has a key: that of its slot."""
+        return home_of_slot(slot_of(key))
+
+    async def homes(self) -> Sequence[Homes]:
+        """Return the homes of all slots, by the nodes that have them.
+
+        :raises StoreUnavailableError: they cannot be found, or there are slots that none has.
+        """
+        await self._slots.primaries()  # makes sure that the map is known and whole
+        if self._homes_version != self._slots.version:
+            slots = self._slots.slots_of_primaries()
+            self._homes = {address: list(map(home_of_slot, of_node)) for address, of_node in slots.items()}
+            self._homes_version = self._slots.version
+        return [Homes(names, self._node(address).reads) for address, names in self._homes.items()]
+
+    def node_of(self, key: str) -> Hashable:
+        """Return which node has a key, as far as is known now."""
+        return self._slots.known(slot_of(key))
+
+    def changes(self, key: str) -> Line:
+        """Return the line for changes to what is in a key's slot."""
+        return _SlotLine(key, partial(self.send, line_to=lambda address: self._node(address).changes))
+
+    async def ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
+        """Send groups that change nothing, those for one node together, and return the replies to each."""
+        return await self.send(groups, lambda address: self._node(address).reads)
+
+    def following(self, key: str, *, timeout_seconds: float) -> OwnLine:
+        """Return a line of its own to the node that has a key."""
+        own = _OwnConnections(lambda address: self._connection(address, timeout_seconds))
+        return _FollowingLine(key, partial(self.send, line_to=own.to), own)
+
+    async def primaries(self) -> Sequence[Primary]:
+        """Return the nodes that have slots.
+
+        :raises StoreUnavailableError: they cannot be found, or there are slots that none has.
+        """
+        addresses = await self._slots.primaries()
+        await self._forget_nodes_that_left()
+        return [Primary(written(address), self._node(address).reads) for address in addresses]
+
+    async def close(self) -> None:
+        """Close all connections but those that follow."""
+        await self._slots.close()
+        for node in self._nodes.values():
+            await node.close()
+
+    async def send(self, groups: Sequence[Group], line_to: Callable[[Address], Line]) -> list[GroupReplies]:
+        """Send groups to the nodes that have their keys, and after them where they are moved to.
+
+        In the place of a group's replies stands the error if it could not be sent, or its node was lost.
+        """
+        results: dict[int, GroupReplies] = {}
+        targets: dict[int, _Target | None] = dict.fromkeys(range(len(groups)))
+        for _ in range(_SENDINGS_MAX):
+            by_target = await self._sorted_by_target(groups, targets, results)
+            targets = {}
+            for target, places, answers in await self._exchange(groups, by_target, line_to):
+                for place, answer in zip(places, answers, strict=True):
+                    results[place] = answer
+                    again = await self._next_target(slot_of(groups[place][0]), target, answer)
+                    if again is not None:
+                        targets[place] = again
+            if not targets:
+                break
+        return [_settled(results[place]) for place in range(len(groups))]
+
+    async def _exchange(
+        self, groups: Sequence[Group], by_target: dict[_Target, list[int]], line_to: Callable[[Address], Line]
+    ) -> list[tuple[_Target, list[int], list[GroupReplies]]]:
+        """Send what goes to each target, to all at the same time."""
+        sendings = [
+            _sent(target, [groups[place] for place in places], line_to(target.address))
+            for target, places in by_target.items()
+        ]
+        # A task of its own for what goes to one node alone would be for nothing.
+        answers = [await sendings[0]] if len(sendings) == 1 else await asyncio.gather(*sendings)
+        return [(target, places, of_it) for (target, places), of_it in zip(by_target.items(), answers, strict=True)]
+
+    async def _sorted_by_target(
+        self, groups: Sequence[Group], targets: dict[int, _Target | None], results: dict[int, GroupReplies]
+    ) -> dict[_Target, list[int]]:
+        """Return which groups go where; of those that cannot go anywhere, the reason goes into the results."""
+        by_target: dict[_Target, list[int]] = {}
+        for place, known in targets.items():
+            try:
+                target = known or _Target(await self._slots.address_of(slot_of(groups[place][0])))
+            except StoreUnavailableError as error:
+                results[place] = error
+            else:
+                by_target.setdefault(target, []).append(place)
+        return by_target
+
+    async def _next_target(self, slot: int, sent_to: _Target, answer: GroupReplies) -> _Target | None:
+        """Return where a group is to be sent again; None if this is its answer, for good or ill."""
+        if isinstance(answer, TallyError):
+            return await self._after_loss(slot, sent_to, answer)
+        for reply in answer:
+            if isinstance(reply, AskError):
+                address = (reply.host or sent_to.address[0], int(reply.port))
+                if not isinstance(reply, MovedError):
+                    return _Target(address, asking=True)
+                self._slots.move(slot, address)
+                return _Target(address)
+            if isinstance(reply, RedisError) and isinstance(error_of(reply), StoreUnavailableError):
+                self._slots.doubt(sent_to.address)
+        return None
+
+    async def _after_loss(self, slot: int, sent_to: _Target, error: TallyError) -> _Target | None:
+        """Return where else a group may go whose node could not be reached: nothing of it has been carried out."""
+        self._slots.doubt(sent_to.address)
+        if not isinstance(error, StoreUnavailableError):
+            return None
+        try:
+            address = await self._slots.address_of(slot)
+        except StoreUnavailableError:
+            return None
+        return _Target(address) if address != sent_to.address else None
+
+    async def _forget_nodes_that_left(self) -> None:
+        for address, node in list(self._nodes.items()):
+            if not (node.is_used or self._slots.is_node(address)):
+                del self._nodes[address]
+                await node.close()
+
+    def _node(self, address: Address) -> _Node:
+        node = self._nodes.get(address)
+        if node is None:
+            limits = self._limits
+            seconds = limits.timeout_seconds + limits.wait_seconds
+            url = self._url.at(address)
+            node = self._nodes[address] = _Node(
+                Connections(url, count=limits.changes, timeout_seconds=seconds),
+                self._connection(address, limits.timeout_seconds),
+            )
+        return node
+
+    def _connection(self, address: Address, timeout_seconds: float) -> Connection:
+        return Connection(self._url.at(address), timeout_seconds=timeout_seconds)
+
+
+class _SlotLine:
+    """The line to the node that has a key, for changes."""
+
+    def __init__(self, key: str, send: Send) -> None:
+        self._key = key
+        self._send = send
+
+    async def call(self, *command: Argument) -> Reply:
+        """Send one command and return its reply, as Connection.call does."""
+        return answered(await self.pipeline([command]))[0]
+
+    async def pipeline(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send commands together, as Connection.pipeline does; only the first of them names keys."""
+        (replies,) = await self._send([(self._key, commands)])
+        if isinstance(replies, TallyError):
+            raise replies
+        return replies
+
+
+class _FollowingLine(_SlotLine):
+    """The same by a connection of its own."""
+
+    def __init__(self, key: str, send: Send, own: "_OwnConnections") -> None:
+        super().__init__(key, send)
+        self._own = own
+
+    async def pipeline(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send commands together, as _SlotLine.pipeline does."""
+        try:
+            return await super().pipeline(commands)
+        finally:
+            await self._own.close_others()
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._own.close()
+
+
+class _OwnConnections:
+    """A connection to the node that was last asked for, and others until they are closed."""
+
+    def __init__(self, connection_to: Callable[[Address], Connection]) -> None:
+        self._connection_to = connection_to
+        self._connections: dict[Address, Connection] = {}
+
+    def to(self, address: Address) -> Connection:
+        """Return the connection to a node."""
+        connection = self._connections.pop(address) if address in self._connections else self._connection_to(address)
+        self._connections[address] = connection  # the last
+        return connection
+
+    async def close_others(self) -> None:
+        """Close all but that to the node that was last asked for."""
+        for address in list(self._connections)[:-1]:
+            await self._connections.pop(address).close()
+
+    async def close(self) -> None:
+        """Close all."""
+        for connection in self._connections.values():
+            await connection.close()
+
+
+async def _sent(target: _Target, groups: Sequence[Group], line: Line) -> list[GroupReplies]:
+    """Send some groups to one node, and return the replies to each."""
+    step = 2 if target.asking else 1
+    commands = [each for _, group in groups for command in group for each in (_ASKING, command)[-step:]]
+    try:
+        replies = iter((await line.pipeline(commands))[step - 1 :: step] if commands else ())
+    except (StoreUnavailableError, OutcomeUnknownError) as error:
+        return [error for _ in groups]
+    return [[next(replies) for _ in group] for _, group in groups]
+
+
+def _settled(answer: GroupReplies) -> GroupReplies:
+    """Return an answer, or an error if after all it says that the keys are elsewhere."""
+    if not isinstance(answer, TallyError) and any(isinstance(reply, AskError) for reply in answer):
+        return StoreUnavailableError("the store does not serve: a slot of the cluster is sent from node to node")
+    return answer

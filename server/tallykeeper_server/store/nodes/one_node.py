@@ -1,0 +1,75 @@
+"""Routes to a store in which one node has all keys: always the same, or the primary that sentinels tell of."""
+
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+
+from tallykeeper_server.domain.errors import OutcomeUnknownError, StoreUnavailableError
+from tallykeeper_server.store.nodes.connection import Connection, Connections, Locate
+from tallykeeper_server.store.nodes.routes import Group, GroupReplies, Homes, LineLimits, OwnLine, Primary
+
+
+class OneNode:
+    """Connections for changes and one for queries, so that queries do not wait for changes."""
+
+    def __init__(
+        self,
+        url: str,
+        limits: LineLimits,
+        *,
+        locate: Locate | None = None,
+        also_close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """``locate`` says where the node is, each time that a connection is made; else it is where the URL says.
+
+        ``also_close`` is called when these are closed.
+        """
+        self._url = url
+        self._locate = locate
+        self._also_close = also_close
+        self._changes = Connections(
+            url, count=limits.changes, timeout_seconds=limits.timeout_seconds + limits.wait_seconds, locate=locate
+        )
+        self._reads = Connection(url, timeout_seconds=limits.timeout_seconds, locate=locate)
+
+    def place_of(self, _key: str) -> Hashable:
+        """Return the same for all keys."""
+        return None
+
+    def home_of(self, _key: str) -> str:
+        """Return the home of all namespaces, which is the whole node."""
+        return ""
+
+    async def homes(self) -> Sequence[Homes]:
+        """Return that home."""
+        return (Homes(("",), self._reads),)
+
+    def node_of(self, _key: str) -> Hashable:
+        """Return the same for all keys."""
+        return None
+
+    def changes(self, _key: str) -> Connections:
+        """Return the line for changes."""
+        return self._changes
+
+    async def ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
+        """Send all groups together and return the replies to each."""
+        commands = [command for _, group in groups for command in group]
+        try:
+            replies = iter(await self._reads.pipeline(commands) if commands else ())
+        except (StoreUnavailableError, OutcomeUnknownError) as error:
+            return [error for _ in groups]
+        return [[next(replies) for _ in group] for _, group in groups]
+
+    def following(self, _key: str, *, timeout_seconds: float) -> OwnLine:
+        """Return a connection of its own."""
+        return Connection(self._url, timeout_seconds=timeout_seconds, locate=self._locate)
+
+    async def primaries(self) -> Sequence[Primary]:
+        """Return the node."""
+        return (Primary("", self._reads),)
+
+    async def close(self) -> None:
+        """Close all connections but those that follow."""
+        await self._changes.close()
+        await self._reads.close()
+        if self._also_close is not None:
+            await self._also_close()

@@ -1,0 +1,57 @@
+"""The flow control of one connection's responses: which streams wait for their peer, and which peers send in vain."""
+
+import asyncio
+from collections.abc import Awaitable
+
+from tallykeeper_server.transport.http2.exchange import Exchange
+from tallykeeper_server.transport.http2.session import Engine, EngineError, ErrorCode
+
+
+class Outflow:
+    """Streams whose responses wait until the peer reads, and streams that are answered before their request ends."""
+
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, write_buffer_bytes: int) -> None:
+        """``write_buffer_bytes``: how much of one stream may wait in the engine."""
+        self._engine = engine
+        self._loop = loop
+        self._high = write_buffer_bytes
+        self._blocked: dict[Exchange, asyncio.Future[None]] = {}
+        self._cut_short: list[int] = []
+
+    def room(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Return an awaitable that ends when a call may write more; None if it may now."""
+        if self._engine.queued(exchange.stream_id) <= self._high:
+            return None
+        waiter = self._blocked[exchange] = self._loop.create_future()
+        return waiter
+
+    def wake(self) -> None:
+        """Let those write whose peers have read."""
+        for exchange, waiter in list(self._blocked.items()):
+            if exchange.done or self._engine.queued(exchange.stream_id) <= self._high // 2:
+                del self._blocked[exchange]
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def cut_short(self, stream_id: int) -> None:
+        """Stop a peer that still sends, as soon as all of its answer is out (RFC 9113, section 8.1)."""
+        self._cut_short.append(stream_id)
+
+    def reset_answered(self) -> bool:
+        """Reset the streams whose answers are out, without an error. Return whether there were any."""
+        cut_short, self._cut_short = self._cut_short, []
+        for stream_id in cut_short:
+            try:
+                if self._engine.queued(stream_id):
+                    self._cut_short.append(stream_id)
+                else:
+                    self._engine.reset(stream_id, ErrorCode.NO_ERROR)
+            except EngineError:
+                continue  # it has closed by itself
+        return len(cut_short) > len(self._cut_short)
+
+    def close(self) -> None:
+        """Let nobody wait any more: the connection has ended."""
+        blocked, self._blocked = self._blocked, {}
+        for waiter in blocked.values():
+            waiter.cancel()

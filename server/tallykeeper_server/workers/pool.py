@@ -1,0 +1,170 @@
+"""The workers together: each is kept running, replaced by another on a reload, and drained in turn at the end."""
+
+import asyncio
+from collections.abc import Collection
+from typing import Any, Final
+
+import structlog
+
+from tallykeeper_server.app.store_startup import StartError
+from tallykeeper_server.metrics.meters import PoolMeter
+from tallykeeper_server.metrics.snapshots import Snapshot
+from tallykeeper_server.settings import Settings
+from tallykeeper_server.workers.worker_process import WorkerProcess, ending
+
+_RESTART_FIRST_SECONDS: Final = 0.1
+_RESTART_MAX_SECONDS: Final = 5.0
+_HEALTHY_SECONDS: Final = 10.0
+"""Who ran this long and then ends is started again as soon as one that ends for the first time."""
+
+_ASK_EVERY_SECONDS: Final = 2.0
+
+log = structlog.get_logger()
+
+
+class Place:
+    """The place of one worker among the others: somebody always works there."""
+
+    def __init__(self, number: int, workers: set[WorkerProcess], meter: PoolMeter) -> None:
+        """``workers`` are all that run, which those that are started here join."""
+        self._number = number
+        self._workers = workers
+        self._meter = meter
+        self._worker: WorkerProcess | None = None
+        self._settings: Settings | None = None
+        self._changing = asyncio.Lock()
+        self._delay = _RESTART_FIRST_SECONDS
+
+    async def replace(self, settings: Settings) -> WorkerProcess | None:
+        """Put a worker with these settings in this place; return the one that it had, which still serves.
+
+        :raises StartError: the new one does not serve; the old one keeps its place.
+        """
+        async with self._changing:
+            worker = await WorkerProcess.started(self._number, settings)
+            self._workers.add(worker)
+            before, self._worker, self._settings = self._worker, worker, settings
+        return before
+
+    async def keep(self) -> None:
+        """Start a worker again whenever it has ended, sooner after a first failure than after many."""
+        loop = asyncio.get_running_loop()
+        while self._worker is not None:
+            worker, since = self._worker, loop.time()
+            status = await worker.ended()
+            self._workers.discard(worker)
+            if worker is not self._worker:
+                continue
+            if loop.time() - since > _HEALTHY_SECONDS:
+                self._delay = _RESTART_FIRST_SECONDS
+            tell = log.info if status == 0 else log.error  # 0: it was told to end
+            tell("a worker ended", worker=self._number, how=ending(status), again_in_seconds=self._delay)
+            await self._start_again(worker)
+
+    async def watch(self) -> None:
+        """Kill a worker that does not answer, such as one that was stopped or whose event loop hangs.
+
+        It is asked twice: after this process has been stopped itself, the first answer may come too late for no fault.
+        """
+        while self._settings is not None:
+            seconds = self._settings.worker_answer_seconds
+            await asyncio.sleep(min(seconds, _ASK_EVERY_SECONDS))
+            worker = self._worker
+            if worker is None or await worker.answers(seconds) or await worker.answers(seconds):
+                continue
+            if worker is self._worker:
+                told = {"worker": self._number, "process_id": worker.process_id, "seconds": 2 * seconds}
+                log.error("a worker does not answer; it is killed", **told)
+                worker.kill()
+                await worker.ended()
+
+    async def _start_again(self, ended: WorkerProcess) -> None:
+        """Return when another has its place, which may also come from a reload."""
+        while True:
+            await asyncio.sleep(self._delay)
+            self._delay = min(2 * self._delay, _RESTART_MAX_SECONDS)
+            async with self._changing:
+                if self._worker is not ended or self._settings is None:
+                    return
+                try:
+                    worker = await WorkerProcess.started(self._number, self._settings)
+                except StartError as error:
+                    told = {"worker": self._number, "error": str(error), "again_in_seconds": self._delay}
+                    log.error("the worker does not start", **told)  # noqa: TRY400  # the line says it all
+                    continue
+                self._workers.add(worker)
+                self._worker = worker
+            self._meter.restarts.add()
+            log.info("the worker runs again", worker=self._number, process_id=worker.process_id)
+            return
+
+
+class Pool:
+    """So many workers, with the same settings."""
+
+    def __init__(self, size: int, meter: PoolMeter) -> None:
+        """Nothing is started yet."""
+        self._workers: set[WorkerProcess] = set()
+        self._places = [Place(number, self._workers, meter) for number in range(1, size + 1)]
+        meter.workers.read = lambda: len(self._workers)
+        self._keepers: list[asyncio.Task[None]] = []
+
+    async def start(self, settings: Settings) -> None:
+        """Start all workers, and keep them running from then on.
+
+        :raises StartError: one of them does not serve; then none does.
+        """
+        starts = [asyncio.create_task(place.replace(settings)) for place in self._places]
+        try:
+            await asyncio.gather(*starts)
+        except BaseException:
+            await _cancel(starts)
+            self.kill()
+            await asyncio.gather(*(worker.ended() for worker in self._workers))
+            raise
+        self._keepers = [asyncio.create_task(each) for place in self._places for each in (place.keep(), place.watch())]
+
+    async def reload(self, settings: Settings) -> None:
+        """Replace the workers one after another; each ends when its successor serves.
+
+        :raises StartError: a successor does not serve. Its predecessor stays, as do those after it.
+        """
+        for place in self._places:
+            before = await place.replace(settings)
+            if before is not None:
+                await before.drain(settings.drain_seconds)
+                self._workers.discard(before)
+
+    async def stop(self, drain_seconds: float) -> None:
+        """End all workers: at once they say so, then they are drained in turn, within so many seconds in all.
+
+        Who calls one that is drained finds those that are left. If it does not end in its share of the time, the next
+        is drained beside it.
+        """
+        await _cancel(self._keepers)
+        await asyncio.gather(*(worker.leave() for worker in self._workers))
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + drain_seconds
+        draining = []
+        for worker in list(self._workers):
+            draining.append(asyncio.create_task(worker.drain(max(0.0, deadline - loop.time()))))
+            await asyncio.wait(draining[-1:], timeout=drain_seconds / len(self._workers))
+        await asyncio.gather(*draining)
+        self._workers.clear()
+
+    async def metrics(self) -> list[Snapshot]:
+        """Return what the workers say of their metrics, those that say it in time."""
+        told = await asyncio.gather(*(worker.metrics() for worker in self._workers))
+        return [snapshot for snapshot in told if snapshot is not None]
+
+    def kill(self) -> None:
+        """End all workers at once, with the calls that they have in flight."""
+        for worker in self._workers:
+            worker.kill()
+
+
+async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

@@ -1,0 +1,113 @@
+"""Many workers as one server: what there is once, what they are told, and the signals that it all follows.
+
+It owns the store and the address, and never loads gRPC: a process that has used it cannot safely start others.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import structlog
+
+from tallykeeper_server.app.listen_address import kept_address
+from tallykeeper_server.app.metrics_page import metrics_of_this_process, metrics_page
+from tallykeeper_server.app.store_startup import StartError, announce, ready_store
+from tallykeeper_server.metrics.meters import PoolMeter
+from tallykeeper_server.metrics.snapshots import Snapshot
+from tallykeeper_server.runtime.lifecycle import StopSignals, live
+from tallykeeper_server.runtime.logs import configure_logs
+from tallykeeper_server.settings import Settings, SettingsError
+from tallykeeper_server.workers.pool import Pool
+
+_KEPT: Final = ("store", "store_binary", "data_dir", "listen", "metrics_listen", "workers")
+"""The settings that a server has for life."""
+
+log = structlog.get_logger()
+
+
+async def supervise(settings: Settings, *, workers: int, read_again: Callable[[], Settings]) -> None:
+    """Serve by so many workers until SIGTERM or SIGINT, then drain them in turn and leave nothing behind.
+
+    A second signal ends them at once. SIGHUP reads the settings again, by a function that raises SettingsError if they
+    cannot be used, and replaces the workers one by one.
+
+    :raises StartError: the store or the address cannot be used, or a worker does not serve.
+    """
+    supervisor = Supervisor(settings, workers=workers, read_again=read_again)
+    signals = StopSignals(reload=supervisor.reload_soon, hurry=supervisor.hurry)
+    await live(supervisor.running(), signals.stop, started=lambda _: None)
+    log.info("stopped")
+
+
+class Supervisor:
+    """One server, by its life."""
+
+    def __init__(self, settings: Settings, *, workers: int, read_again: Callable[[], Settings]) -> None:
+        """Nothing is started yet."""
+        self._settings = settings
+        self._size = workers
+        self._read_again = read_again
+        self._metrics = metrics_of_this_process()
+        self._pool = Pool(workers, PoolMeter(self._metrics))
+        self._reload_wanted = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the store and the workers; end the store last.
+
+        :raises StartError: the store or the address cannot be used, or a worker does not serve.
+        """
+        async with ready_store(self._settings) as store:
+            with kept_address(self._settings.listen) as address:
+                async with metrics_page(self._settings.metrics_listen, self._gather) as metrics_url:
+                    place: dict[str, Any] = {"store": store.url, "listen": address}
+                    await self._pool.start(replace(self._settings, **place))
+                    reloading = asyncio.create_task(self._reload_when_wanted(place))
+                    announce(address, metrics_url, self._settings, store.report, workers=self._size)
+                    yield
+                    log.info("stopping", drain_seconds=self._settings.drain_seconds)
+                    reloading.cancel()
+                    await asyncio.wait([reloading])
+                    await self._pool.stop(self._settings.drain_seconds)
+
+    def reload_soon(self) -> None:
+        """Read the settings again as soon as all workers serve."""
+        self._reload_wanted.set()
+
+    def hurry(self) -> None:
+        """End without waiting for calls in flight."""
+        log.warning("told to stop once more: calls in flight are not waited for")
+        self._pool.kill()
+
+    async def _gather(self) -> list[Snapshot]:
+        """Return the metrics of all processes that this server is, the store aside."""
+        return [self._metrics.snapshot(), *await self._pool.metrics()]
+
+    async def _reload_when_wanted(self, place: Mapping[str, Any]) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            await self._reload(place)
+
+    async def _reload(self, place: Mapping[str, Any]) -> None:
+        """Go over to the settings as they are now, but for those that are kept."""
+        log.info("reading the settings again")
+        try:
+            read = self._read_again()
+        except SettingsError as error:
+            log.error("the settings stay as they are", error=str(error))  # noqa: TRY400  # the line says it all
+            return
+        settings = replace(read, **{name: getattr(self._settings, name) for name in _KEPT})
+        try:
+            await self._pool.reload(replace(settings, **place))
+        except StartError as error:
+            log.error("the reload ends at a worker that does not start", error=str(error))  # noqa: TRY400  # as above
+            return
+        changed = [name for name in _KEPT if getattr(read, name) != getattr(self._settings, name)]
+        if changed:
+            log.warning("these settings change with the next start alone", settings=changed)
+        self._settings = settings
+        configure_logs(level=settings.log_level, log_format=settings.log_format)
+        log.info("the settings are in force")

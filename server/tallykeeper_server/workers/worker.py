@@ -1,0 +1,139 @@
+"""A worker: one of several processes that serve at one address. The supervisor starts it, and tells it what to do.
+
+It is told its settings over the control line, which is its standard input, and never by its command line, which
+everyone on the machine can read: a store's URL may hold a password.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from tallykeeper_server.app.metrics_page import metrics_of_this_process
+from tallykeeper_server.app.store_startup import StartError
+from tallykeeper_server.metrics.snapshots import Snapshot
+from tallykeeper_server.runtime.lifecycle import live, run
+from tallykeeper_server.runtime.logs import configure_logs, write_logs_to
+from tallykeeper_server.runtime.stray_output import log_what_python_reports
+from tallykeeper_server.settings import Settings
+from tallykeeper_server.workers.control_channel import AnsweringEnd
+
+if TYPE_CHECKING:
+    from tallykeeper_server.app import server
+
+_SWEEPER: Final = 1
+"""The number of the worker that expires reservations for all."""
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Serves once it was told how to, and ends when it is told to, or when the supervisor is gone."""
+
+    def __init__(self, control: AnsweringEnd) -> None:
+        """Nothing is started yet."""
+        self._control = control
+        self._stop = asyncio.Event()
+        self._told: asyncio.Future[Settings | None] = asyncio.get_running_loop().create_future()
+        self._started: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._server: server.Server | None = None
+        self._metrics = metrics_of_this_process()
+        self._number = 0
+
+    async def work(self) -> None:
+        """Live."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end)
+        answering = asyncio.create_task(self._answer())
+        settings = await self._told
+        if settings is not None:
+            await self._serve(settings)
+        answering.cancel()
+        await asyncio.wait([answering])
+        self._control.close()
+
+    async def _answer(self) -> None:
+        """Answer the supervisor, and stop when it is gone: nobody would end this process, or know of it."""
+        try:
+            await self._control.answer(
+                {
+                    "serve": self._begin,
+                    "leave": self._leave,
+                    "drain": self._drain,
+                    "metrics": self._tell_metrics,
+                    "ping": self._say_nothing,
+                }
+            )
+        finally:
+            self._end()
+
+    async def _serve(self, settings: Settings) -> None:
+        from tallykeeper_server.app import server  # noqa: PLC0415  # loads gRPC, which is silenced first
+
+        service = server.serving(settings, settings.store, self._metrics, sweeps=self._number == _SWEEPER)
+        try:
+            await live(service, self._stop, started=self._note_start)
+        except StartError as error:
+            self._started.set_result(str(error))
+            await self._stop.wait()  # the supervisor ends what did not start
+
+    def _note_start(self, server: "server.Server") -> None:
+        self._server = server
+        self._started.set_result(None)
+        log.debug("worker serves", process_id=os.getpid())
+
+    async def _begin(self, value: dict[str, Any]) -> str | None:
+        """Serve with these settings, as the worker of this number; answer why not, or None as soon as it serves."""
+        settings = Settings.from_json(value["settings"])
+        self._number = value["worker"]
+        write_logs_to(value["log"])
+        configure_logs(level=settings.log_level, log_format=settings.log_format, worker=self._number)
+        log_what_python_reports()
+        if not self._told.done():
+            self._told.set_result(settings)
+        return await self._started
+
+    async def _leave(self, _: None) -> None:
+        """Say that this server does not serve any more, while it still does."""
+        if self._server is not None:
+            await self._server.leave()
+
+    async def _say_nothing(self, _: None) -> None:
+        """Answer, which shows that the event loop runs."""
+
+    async def _tell_metrics(self, _: None) -> Snapshot:
+        return self._metrics.snapshot()
+
+    async def _drain(self, seconds: float) -> None:
+        """Finish what is in flight, within so many seconds, and end."""
+        if self._server is not None:
+            self._server.drain_seconds = seconds
+        self._end()
+
+    def _end(self) -> None:
+        self._stop.set()
+        if not self._told.done():
+            self._told.set_result(None)
+
+
+async def _work(connection: socket.socket) -> None:
+    await Worker(await AnsweringEnd.over(connection)).work()
+
+
+def main() -> None:
+    """Be a worker. Standard input is one end of a socket pair; the supervisor has the other."""
+    # What a terminal sends is for the supervisor, which then tells its workers one by one.
+    for signal_number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(signal_number, signal.SIG_IGN)
+    connection = socket.socket(fileno=os.dup(0))
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123  # it is no file to be read
+        os.dup2(nothing.fileno(), 0)
+    with contextlib.closing(connection):
+        run(_work(connection))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""One worker as the supervisor sees it: a process, and the line to it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from typing import Final, Self, cast
+
+import structlog
+
+from tallykeeper_server.app.store_startup import StartError
+from tallykeeper_server.metrics.snapshots import Snapshot
+from tallykeeper_server.runtime.logs import log_descriptor
+from tallykeeper_server.runtime.stray_output import READ_BYTES, StrayLines
+from tallykeeper_server.settings import Settings
+from tallykeeper_server.workers.control_channel import AskingEnd, ControlClosedError
+
+_START_SECONDS: Final = 60.0
+"""How long a worker may take until it serves; the store is ready by then, so it is about half a second."""
+_ANSWER_SECONDS: Final = 2.0
+_END_SECONDS: Final = 3.0
+"""How much longer than its calls in flight a worker may take to end."""
+
+_LAST_LINES_SECONDS: Final = 1.0
+"""How long the last words of a process that has ended are waited for; one that it started may hold its output open."""
+
+log = structlog.get_logger()
+
+
+class WorkerProcess:
+    """A worker. It ends by itself when this process does, for then the line is closed."""
+
+    def __init__(self, number: int, process: asyncio.subprocess.Process, control: AskingEnd, log_file: int) -> None:
+        """``started`` makes one."""
+        self.number = number
+        self._process = process
+        self._control = control
+        self._log_file = log_file
+        self._listening = asyncio.create_task(self._log_stray_output())
+
+    @classmethod
+    async def started(cls, number: int, settings: Settings) -> Self:
+        """Start a worker and return it when it serves.
+
+        It is a fresh interpreter, not a copy of this process: gRPC does not survive a fork.
+
+        :raises StartError: it does not come to serve.
+        """
+        try:
+            process, control, log_file = await _spawn()
+        except OSError as error:
+            message = f"worker {number} cannot be started: {error.strerror}"
+            raise StartError(message) from error
+        worker = cls(number, process, control, log_file)
+        try:
+            await worker._serve(settings)
+        except BaseException:
+            worker.kill()
+            await worker.ended()
+            raise
+        return worker
+
+    @property
+    def process_id(self) -> int:
+        """The process that serves."""
+        return self._process.pid
+
+    async def leave(self) -> None:
+        """Let it say that it does not serve any more, while it still does."""
+        with contextlib.suppress(ControlClosedError, TimeoutError):
+            await self._control.ask("leave", seconds=_ANSWER_SECONDS)
+
+    async def drain(self, seconds: float) -> None:
+        """Let it finish what is in flight, within so many seconds, and return when it has ended."""
+        with contextlib.suppress(ControlClosedError, TimeoutError):
+            await self._control.ask("drain", seconds, seconds=_ANSWER_SECONDS)
+        try:
+            async with asyncio.timeout(seconds + _END_SECONDS):
+                await self.ended()
+        except TimeoutError:
+            log.warning("a worker does not end; it is killed", worker=self.number, process_id=self.process_id)
+            self.kill()
+            await self.ended()
+
+    async def metrics(self) -> Snapshot | None:
+        """Return what it says of its metrics; None if it does not say it in time."""
+        with contextlib.suppress(ControlClosedError, TimeoutError):
+            return cast("Snapshot", await self._control.ask("metrics", seconds=_ANSWER_SECONDS))
+        return None
+
+    async def answers(self, seconds: float) -> bool:
+        """Tell whether it answers in time. One that has ended need not: that is found out by other means."""
+        try:
+            await self._control.ask("ping", seconds=seconds)
+        except TimeoutError:
+            return False
+        except ControlClosedError:
+            return True
+        return True
+
+    def kill(self) -> None:
+        """End it at once, and the calls that it has in flight."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def ended(self) -> int:
+        """Return its exit status as soon as it has ended: negative for the signal that ended it."""
+        status = await self._process.wait()
+        await asyncio.wait([self._listening], timeout=_LAST_LINES_SECONDS)
+        self._control.close()
+        return status
+
+    async def _serve(self, settings: Settings) -> None:
+        question = {"worker": self.number, "log": self._log_file, "settings": settings.to_json()}
+        try:
+            refusal = await self._control.ask("serve", question, seconds=_START_SECONDS)
+        except ControlClosedError as error:
+            message = f"worker {self.number} ended before it served: {ending(await self.ended())}"
+            raise StartError(message) from error
+        except TimeoutError as error:
+            message = f"worker {self.number} did not serve within {_START_SECONDS:.0f} s"
+            raise StartError(message) from error
+        if refusal is not None:
+            raise StartError(refusal)
+
+    async def _log_stray_output(self) -> None:
+        """Log what the process writes past its log: then nothing is lost of a process that crashes."""
+        lines, output = StrayLines(), self._process.stdout
+        data = b"\n"
+        while output is not None and data:
+            data = await output.read(READ_BYTES)
+            for line in lines.take(data):
+                log.warning("stray output", worker=self.number, line=line)
+
+
+def ending(status: int) -> str:
+    """Say how a process ended."""
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+
+async def _spawn() -> tuple[asyncio.subprocess.Process, AskingEnd, int]:
+    """Start a process that waits to be told what to do; return it, and as what it knows this process's log.
+
+    :raises OSError: this machine has no room for it.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs, open(os.dup(log_descriptor()), "wb", buffering=0) as log_file:  # noqa: PTH123, ASYNC230  # open already
+        control = await AskingEnd.over(ours)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "tallykeeper_server.workers.worker",
+                ),  # -P: import nothing from where this runs
+                stdin=theirs.fileno(),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                pass_fds=[log_file.fileno()],
+                start_new_session=True,  # Ctrl-C in the terminal is for the supervisor, which drains them in turn
+            )
+        except BaseException:
+            control.close()  # of this, a process that was started after all ends
+            raise
+        return process, control, log_file.fileno()

@@ -1,0 +1,193 @@
+"""Servers and stores for the tests: in this process for most, in processes of their own for those that kill."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from random import SystemRandom
+from typing import Any, Final, Self
+
+import redis
+
+from tallykeeper_server.app.server import running
+from tallykeeper_server.settings import Settings
+
+TALLYKEEPER: Final = Path(sys.executable).with_name("tallykeeper")
+PATIENCE_SECONDS: Final = 30.0
+_PORTS: Final = range(20_000, 32_000)
+
+
+def wait_until(condition: Callable[[], bool], *, what: str, seconds: float = PATIENCE_SECONDS) -> None:
+    """Return as soon as the condition holds; fail if it does not within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            message = f"not within {seconds} s: {what}"
+            raise AssertionError(message)
+        time.sleep(0.01)
+
+
+def runs(process_id: int) -> bool:
+    """Tell whether there is such a process."""
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def answers(url: str) -> bool:
+    """Tell whether a store answers at a URL."""
+    with redis.Redis.from_url(url) as connection, suppress(redis.RedisError):
+        return bool(connection.ping())
+    return False
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports on loopback that nobody listens on.
+
+    The kernel's own choice would be among those that it gives to connections, and could be gone before it is used.
+    """
+    found: list[int] = []
+    for port in SystemRandom().sample(_PORTS, len(_PORTS)):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
+
+
+class ThreadedServer:
+    """A server in a thread of this process, so that coverage sees it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._main, daemon=True)
+        self.target = ""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._started.wait(PATIENCE_SECONDS)
+        if self._failure is not None:
+            raise self._failure
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(PATIENCE_SECONDS)
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001  # raised where the server was asked for
+            self._failure = error
+            self._started.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        async with running(self._settings) as server:
+            self.target = server.address
+            self._started.set()
+            await self._stop.wait()
+
+
+class ServerProcess:
+    """``tallykeeper serve`` in a process of its own; its log is at hand as a list of events.
+
+    One process serves, which starts soonest, unless ``workers`` says otherwise; None: as many as by default.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        workers: int | None = 1,
+        cwd: Path | None = None,
+        program: Path = TALLYKEEPER,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        size = () if workers is None else ("--workers", str(workers))
+        self.process = subprocess.Popen(
+            [program, "serve", "--listen", "127.0.0.1:0", "--log-format", "json", *size, *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=cwd,
+            env=environment,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        wait_until(lambda: bool(self.events("serving")) or self.process.poll() is not None, what="the server serves")
+        assert self.process.poll() is None, self.lines
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def target(self) -> str:
+        """Where it listens."""
+        return str(self.events("serving")[0]["listen"])
+
+    @property
+    def memory_mib(self) -> float:
+        """How much memory it has in use, in MiB."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def connect(self) -> socket.socket:
+        """Open a bare connection to it."""
+        host, _, port = self.target.rpartition(":")
+        return socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
+
+    @property
+    def worker_ids(self) -> dict[int, int]:
+        """The process id of each worker, as it said when it last started; it does with ``--log-level debug``."""
+        return {event["worker"]: event["process_id"] for event in self.events("worker serves")}
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the log's events of one name."""
+        parsed = (json.loads(line) for line in list(self.lines) if line.startswith("{"))
+        return [event for event in parsed if event["event"] == name]
+
+    def stop(self) -> int:
+        """Ask it to end, and return its exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        status = self.process.wait(PATIENCE_SECONDS)
+        self._reader.join(PATIENCE_SECONDS)
+        return status
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip("\n"))
+        self.process.stderr.close()
+
+
+@contextmanager
+def store_process(binary: Path, directory: Path, *options: str) -> Iterator[str]:
+    """Run a store that is not embedded and give its URL. It syncs its append-only file unless told otherwise."""
+    socket = directory / "store.sock"
+    durable = ("--appendonly", "yes", "--appendfsync", "always")
+    command: tuple[str | Path, ...]
+    command = (binary, "--port", "0", "--unixsocket", socket, "--dir", directory, "--save", "", *(options or durable))
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        url = f"unix://{socket}"
+        wait_until(lambda: answers(url), what="the store answers")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
