@@ -39,8 +39,8 @@ from tallykeeper.v1.ledger_pb2 import (
     WatchResponse,
 )
 from tallykeeper.v1.reservation_pb2 import Reservation, ReservationLine, ReservationState, StockLine
-from tallykeeper_client import operations
-from tallykeeper_client._calls.base import UNCHANGED, Unchanged
+from tallykeeper_client._calls.base import UNCHANGED, MutationOptions, ReadOptions, Unchanged, fresh_request_id
+from tallykeeper_client._channel import TIMEOUT_SECONDS_DEFAULT, tls_credentials
 from tallykeeper_client._status_details import FieldViolation, PreconditionViolation
 from tallykeeper_client.async_client import AsyncClient
 from tallykeeper_client.batch import Batch
@@ -48,13 +48,19 @@ from tallykeeper_client.client import Client
 from tallykeeper_client.errors import (
     BatchRefused,
     BatchTooLarge,
+    CommitExceedsReserved,
+    CounterBoundExceeded,
+    CounterNotFound,
     CredentialExpired,
     CredentialInvalid,
     CredentialMissing,
     DeadlineExceeded,
+    ExcessLine,
     FailedOperation,
+    InsufficientStock,
     InternalError,
     InvalidField,
+    ItemNotFound,
     LevelDamaged,
     NotDurableYet,
     OutcomeUnknown,
@@ -64,41 +70,34 @@ from tallykeeper_client.errors import (
     RateLimited,
     RequestIdReused,
     RequestTooLarge,
-    RevisionAhead,
-    RevisionsLost,
-    RevisionTrimmed,
-    ShuttingDown,
-    StoreOutOfMemory,
-    StoreUnavailable,
-    TallykeeperError,
-    TooManyWatches,
-    Unauthenticated,
-    Unavailable,
-    WatcherTooSlow,
-)
-from tallykeeper_client.reasons import error_of_result
-from tallykeeper_client.refusals import (
-    CommitExceedsReserved,
-    CounterBoundExceeded,
-    CounterNotFound,
-    ExcessLine,
-    InsufficientStock,
-    ItemNotFound,
     ReservationCommitted,
     ReservationExists,
     ReservationExpired,
     ReservationLifetimeExceeded,
     ReservationNotFound,
     ReservationReleased,
+    RevisionAhead,
+    RevisionsLost,
+    RevisionTrimmed,
     ShortLine,
+    ShuttingDown,
     StockBelowReserved,
     StockNotEmpty,
+    StoreOutOfMemory,
+    StoreUnavailable,
+    TallykeeperError,
+    TooManyWatches,
+    Unauthenticated,
+    Unavailable,
     ValueChanged,
     ValueOverflow,
+    WatcherTooSlow,
+    error_of_result,
 )
-from tallykeeper_client.tls import tls_credentials
+from tallykeeper_client.operations import operations
 
 __all__ = [
+    "TIMEOUT_SECONDS_DEFAULT",
     "UNCHANGED",
     "ApplyResponse",
     "AsyncClient",
@@ -128,6 +127,7 @@ __all__ = [
     "InvalidField",
     "ItemNotFound",
     "LevelDamaged",
+    "MutationOptions",
     "NewCounter",
     "NotDurableYet",
     "Operation",
@@ -139,6 +139,7 @@ __all__ = [
     "PermissionDenied",
     "PreconditionViolation",
     "RateLimited",
+    "ReadOptions",
     "RequestIdReused",
     "RequestOutcome",
     "RequestTooLarge",
@@ -179,6 +180,7 @@ __all__ = [
     "WatchResponse",
     "WatcherTooSlow",
     "error_of_result",
+    "fresh_request_id",
     "operations",
     "tls_credentials",
 ]

@@ -10,28 +10,21 @@ from typing import Any, Concatenate, ParamSpec, Self
 import grpc
 
 from tallykeeper.v1.ledger_pb2 import Entry, VerifyNamespaceResponse, VerifyResult, WatchResponse
-from tallykeeper_client._calls import batches, counters, inventory, ledger, namespaces, pages, reservations
-from tallykeeper_client._calls.base import Call, Defaults, ResponseT, document
+from tallykeeper_client._calls import ledger, pages
+from tallykeeper_client._calls.base import Awaited, Call, Defaults, ResponseT, document
+from tallykeeper_client._calls.batches import BatchMutations
+from tallykeeper_client._calls.counters import CounterMutations, CounterReads
+from tallykeeper_client._calls.inventory import InventoryMutations, InventoryReads
+from tallykeeper_client._calls.ledger import LedgerReads
+from tallykeeper_client._calls.namespaces import NamespaceReads
+from tallykeeper_client._calls.reservations import ReservationMutations, ReservationReads
 from tallykeeper_client._channel import TIMEOUT_SECONDS_DEFAULT, channel_options, metadata_of
 from tallykeeper_client._status_details import read_failure, unreachable
 from tallykeeper_client._watch_retry import Following, ended
 from tallykeeper_client.batch import Batch
-from tallykeeper_client.errors import TallykeeperError, Unavailable
-from tallykeeper_client.reasons import error_of
+from tallykeeper_client.errors import TallykeeperError, Unavailable, error_of
 
 _P = ParamSpec("_P")
-
-
-def _method(
-    build: Callable[Concatenate[Defaults, _P], Call[ResponseT]],
-) -> "Callable[Concatenate[AsyncClient, _P], Coroutine[Any, Any, ResponseT]]":
-    """Make a method that sends what ``build`` builds, and returns the response."""
-
-    async def method(self: "AsyncClient", /, *args: _P.args, **kwargs: _P.kwargs) -> ResponseT:
-        return await self._send(build(self._defaults, *args, **kwargs))
-
-    document(method, build)
-    return method
 
 
 def _iterator(
@@ -109,7 +102,18 @@ async def _entries(responses: AsyncGenerator[WatchResponse]) -> AsyncGenerator[E
                 yield entry
 
 
-class AsyncClient:
+class AsyncClient(
+    CounterMutations,
+    CounterReads,
+    InventoryMutations,
+    InventoryReads,
+    ReservationMutations,
+    ReservationReads,
+    BatchMutations,
+    LedgerReads,
+    NamespaceReads,
+    Awaited,
+):
     """One channel to a Tallykeeper server, to be used in the event loop where it was made, and then closed.
 
     Each method is an RPC by its own name, and raises a `TallykeeperError` when it fails. What cannot be sent
@@ -146,35 +150,6 @@ class AsyncClient:
             else grpc.aio.insecure_channel(target, options)
         )
 
-    increment = _method(counters.increment)
-    set_counter = _method(counters.set_counter)
-    configure_counter = _method(counters.configure_counter)
-    delete_counter = _method(counters.delete_counter)
-    get_counter = _method(counters.get_counter)
-    batch_get_counters = _method(counters.batch_get_counters)
-    list_counters = _method(counters.list_counters)
-
-    decrement_copies = _method(inventory.decrement_copies)
-    increment_copies = _method(inventory.increment_copies)
-    set_stock = _method(inventory.set_stock)
-    move_copies = _method(inventory.move_copies)
-    configure_stock = _method(inventory.configure_stock)
-    delete_stock = _method(inventory.delete_stock)
-    get_stock = _method(inventory.get_stock)
-    batch_get_stock = _method(inventory.batch_get_stock)
-    get_item = _method(inventory.get_item)
-    list_stock = _method(inventory.list_stock)
-    check_availability = _method(inventory.check_availability)
-
-    reserve = _method(reservations.reserve)
-    commit = _method(reservations.commit)
-    release = _method(reservations.release)
-    extend = _method(reservations.extend)
-    get_reservation = _method(reservations.get_reservation)
-    list_reservations = _method(reservations.list_reservations)
-
-    apply = _method(batches.apply)
-
     def batch(self) -> Batch:
         """Return the methods of mutations that travel together, to be used within an ``async with``.
 
@@ -183,21 +158,25 @@ class AsyncClient:
         """
         return Batch(partial(self.apply, atomic=False), self.namespace)
 
-    list_entries = _method(ledger.list_entries)
-    lookup_request = _method(ledger.lookup_request)
     verify_namespace = _verify(ledger.verify_namespace)
     verify_responses = _verify_responses(ledger.verify_responses)
     watch = _watch(ledger.watch)
     watch_responses = _watch_responses(ledger.watch_responses)
-
-    list_namespaces = _method(namespaces.list_namespaces)
-    get_namespace = _method(namespaces.get_namespace)
 
     iterate_counters = _iterator(pages.COUNTERS)
     iterate_stock = _iterator(pages.STOCK)
     iterate_reservations = _iterator(pages.RESERVATIONS)
     iterate_entries = _iterator(pages.ENTRIES)
     iterate_namespaces = _iterator(pages.NAMESPACES)
+
+    @classmethod
+    def _method_of(cls, build: Callable[..., Call[Any]]) -> Callable[..., object]:
+        """Return a method that sends the call that ``build`` builds, and returns the response."""
+
+        async def method(self: "AsyncClient", /, *args: object, **kwargs: object) -> object:
+            return await self._send(build(self._defaults, *args, **kwargs))
+
+        return method
 
     async def wait_until_ready(self, *, timeout_seconds: float) -> None:
         """Connect. Raises `Unavailable` if there is no connection after ``timeout_seconds``."""

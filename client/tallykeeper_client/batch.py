@@ -7,18 +7,19 @@ while as many requests as may be are under way, others gather, and go out togeth
 import asyncio
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, Self, cast
+from typing import Any, Final, Self, cast
 
 from tallykeeper.v1.batch_pb2 import ApplyResponse, Operation, OperationResult
-from tallykeeper_client import operations
-from tallykeeper_client._calls import counters, inventory, reservations
-from tallykeeper_client._calls.base import Call, Defaults, ResponseT, document
+from tallykeeper_client._calls.base import Awaited, Call
+from tallykeeper_client._calls.counters import CounterMutations
+from tallykeeper_client._calls.inventory import InventoryMutations
+from tallykeeper_client._calls.reservations import ReservationMutations
 from tallykeeper_client._status_details import Failure, FieldViolation
-from tallykeeper_client.errors import InvalidField, TallykeeperError
-from tallykeeper_client.reasons import error_of_result
+from tallykeeper_client.errors import InvalidField, TallykeeperError, error_of_result
+from tallykeeper_client.operations import operation_of
 
 OPERATIONS_MAX: Final = 1_000
 LINES_MAX: Final = 10_000
@@ -28,7 +29,6 @@ BYTES_MAX: Final = 512 * 1024
 UNDER_WAY_MAX: Final = 2
 _OPERATION_OF: Final = re.compile(r"operations\[(\d+)\](?:\.[a-z_]+\.)?(.*)")
 
-_P = ParamSpec("_P")
 Apply = Callable[[Sequence[Operation]], Awaitable[ApplyResponse]]
 
 
@@ -40,20 +40,7 @@ class _Waiting:
     future: "asyncio.Future[Any]"
 
 
-def _method(
-    build: Callable[Concatenate[Defaults, _P], Call[ResponseT]],
-) -> "Callable[Concatenate[Batch, _P], Coroutine[Any, Any, ResponseT]]":
-    """Make a method that lets what ``build`` builds travel with others, and returns its own response."""
-    make: Callable[_P, Operation] = getattr(operations, build.__name__)
-
-    async def method(self: "Batch", /, *args: _P.args, **kwargs: _P.kwargs) -> ResponseT:
-        return cast("ResponseT", await self._submit(make(*args, **kwargs)))
-
-    document(method, build)
-    return method
-
-
-class Batch:
+class Batch(CounterMutations, InventoryMutations, ReservationMutations, Awaited):
     """The mutations of an `AsyncClient`, of which those that are made together share a request.
 
     Each method takes what the client's own takes, returns the same response and raises the same errors. But
@@ -74,22 +61,14 @@ class Batch:
         self._scheduled = False
         self._closed = False
 
-    increment = _method(counters.increment)
-    set_counter = _method(counters.set_counter)
-    configure_counter = _method(counters.configure_counter)
-    delete_counter = _method(counters.delete_counter)
+    @classmethod
+    def _method_of(cls, build: Callable[..., Call[Any]]) -> Callable[..., object]:
+        """Return a method that sends what ``build`` builds together with other operations, and returns its response."""
 
-    decrement_copies = _method(inventory.decrement_copies)
-    increment_copies = _method(inventory.increment_copies)
-    set_stock = _method(inventory.set_stock)
-    move_copies = _method(inventory.move_copies)
-    configure_stock = _method(inventory.configure_stock)
-    delete_stock = _method(inventory.delete_stock)
+        async def method(self: "Batch", /, *args: object, **kwargs: object) -> object:
+            return await self._submit(operation_of(build, *args, **kwargs))
 
-    reserve = _method(reservations.reserve)
-    commit = _method(reservations.commit)
-    release = _method(reservations.release)
-    extend = _method(reservations.extend)
+        return method
 
     async def __aenter__(self) -> Self:
         return self

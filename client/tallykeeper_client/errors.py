@@ -1,25 +1,45 @@
-"""What every call can fail with, and a batch and a watch, as exceptions that carry the reason and its values.
+"""The exceptions that calls raise, one for each reason of the contract. All are `TallykeeperError`.
 
-All of them are `TallykeeperError`. What a single mutation or read is refused with stands in `refusals`; which reason
-is which class, `reasons` says.
+A class names its reason, and the values that the server sends with it become attributes.
 """
-# ruff: noqa: N818 -- each class is called by the reason that the contract gives it
+# ruff: noqa: N818 -- each class has the name of its reason
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import NoneType
+from typing import Any, ClassVar, Final, NamedTuple, get_args, get_type_hints
 
 import grpc
 
-from tallykeeper_client._status_details import Failure, FieldViolation
+from tallykeeper.v1.batch_pb2 import OperationResult
+from tallykeeper_client._status_details import Failure, FieldViolation, PreconditionViolation, operation_failure
+
+_CLASSES: Final[dict[str, type["TallykeeperError"]]] = {}
+
+Convert = Callable[[str | None], object]
 
 
 class TallykeeperError(Exception):
-    """A call that failed, with all that the server said of it.
+    """A call that failed.
 
-    ``reason`` is the contract's word for what happened, or the name of ``code`` where the server gave none.
-    ``metadata`` holds the values that belong to it. ``retry_after_seconds`` says when to try again, if the
-    server did. ``request_id`` is the one that was sent, empty for a read: to learn what became of a
-    mutation whose outcome is unknown, make the same call with it again.
+    Attributes:
+        code: The status code of gRPC.
+        reason: The contract's word for the failure, such as ``INSUFFICIENT_STOCK``. The name of ``code`` if the server
+            sent none.
+        message: A sentence for people.
+        metadata: The values that belong to the reason, as text.
+        retry_after_seconds: The pause that the server asks for before another attempt; None if it asks for none.
+        request_id: The request id that was sent; empty for a read. If the outcome of a mutation is unknown, the same
+            call with this id gives it.
+
+    Example:
+        >>> with Client(target) as client:
+        ...     try:
+        ...         client.decrement_copies("dune", copies=2)
+        ...     except TallykeeperError as error:
+        ...         print(error.reason, error.metadata["item"])
+        ITEM_NOT_FOUND dune
+
     """
 
     code: grpc.StatusCode
@@ -29,7 +49,25 @@ class TallykeeperError(Exception):
     retry_after_seconds: float | None
     request_id: str
 
+    _values: ClassVar[Mapping[str, Convert]] = {}
+    """How each value that belongs to the reason becomes an attribute."""
+
+    def __init_subclass__(cls, *, reason: str | None = None, values: Iterable[str] | None = None) -> None:
+        """Make this the class of a reason.
+
+        ``values`` names the attributes that the metadata holds. By default, these are all that the class annotates.
+        """
+        super().__init_subclass__()
+        types = {
+            name: kind for name, kind in get_type_hints(cls).items() if name in vars(cls).get("__annotations__", {})
+        }
+        names = types if values is None else values
+        cls._values = {**cls._values, **{name: _conversion(name, types[name]) for name in names}}
+        if reason is not None:
+            _CLASSES[reason] = cls
+
     def __init__(self, failure: Failure) -> None:
+        """Take the values of a failure. Raises KeyError or ValueError if one that the reason needs is missing."""
         super().__init__(failure)
         self.code = failure.code
         self.reason = failure.reason
@@ -37,13 +75,30 @@ class TallykeeperError(Exception):
         self.metadata = failure.metadata
         self.retry_after_seconds = failure.retry_after_seconds
         self.request_id = failure.request_id
+        for name, convert in self._values.items():
+            setattr(self, name, convert(failure.metadata.get(name)))
 
     def __str__(self) -> str:
         return self.message
 
 
-class InvalidField(TallykeeperError):
-    """Fields of the request break a rule. Nothing was changed. ``violations`` names each with its rule."""
+def _conversion(name: str, kind: Any) -> Convert:  # noqa: ANN401  # a type, or a union with None
+    """Return the function that makes a value of the metadata what its annotation says."""
+    kinds = get_args(kind) or (kind,)
+    number = int in kinds
+
+    def convert(text: str | None) -> object:
+        if text is None:
+            if NoneType not in kinds:
+                raise KeyError(name)
+            return None
+        return int(text) if number else text
+
+    return convert
+
+
+class InvalidField(TallykeeperError, reason="INVALID_FIELD", values=()):
+    """Fields of the request break a rule, and nothing was changed. ``violations`` has each field with its rule."""
 
     violations: tuple[FieldViolation, ...]
 
@@ -52,182 +107,348 @@ class InvalidField(TallykeeperError):
         self.violations = failure.field_violations
 
 
-class PageTokenInvalid(InvalidField):
-    """The page token does not belong to this listing. Begin again without one."""
+class PageTokenInvalid(InvalidField, reason="PAGE_TOKEN_INVALID"):
+    """The page token does not belong to this listing. Begin the listing again without a token."""
 
 
-class RequestIdReused(TallykeeperError):
-    """The request id came before with another request. Nothing was changed. Use one for each mutation."""
+class RequestIdReused(TallykeeperError, reason="REQUEST_ID_REUSED"):
+    """The request id came before with another request, and nothing was changed. Use a new id for each mutation."""
 
 
-class Unauthenticated(TallykeeperError):
-    """The server asks who calls, and got no credential that it knows. Nothing was changed."""
+class Unauthenticated(TallykeeperError, reason="UNAUTHENTICATED"):
+    """The server does not know the caller, and nothing was changed."""
 
 
-class CredentialMissing(Unauthenticated):
+class CredentialMissing(Unauthenticated, reason="CREDENTIAL_MISSING"):
     """The call had no credential: neither a token nor a certificate that names its caller."""
 
 
-class CredentialInvalid(Unauthenticated):
-    """The credential is none that the server knows."""
+class CredentialInvalid(Unauthenticated, reason="CREDENTIAL_INVALID"):
+    """The server does not know the credential."""
 
 
-class CredentialExpired(Unauthenticated):
-    """The credential was good, and is no more."""
+class CredentialExpired(Unauthenticated, reason="CREDENTIAL_EXPIRED"):
+    """The credential is no longer valid."""
 
 
-class PermissionDenied(TallykeeperError):
-    """The caller, known as ``identity``, lacks a ``role`` in a ``namespace``. Nothing was changed."""
+class PermissionDenied(TallykeeperError, reason="PERMISSION_DENIED"):
+    """The caller, named ``identity``, lacks a ``role`` in a ``namespace``. Nothing was changed."""
 
     identity: str
     role: str
     namespace: str
 
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.identity = failure.metadata["identity"]
-        self.role = failure.metadata["role"]
-        self.namespace = failure.metadata["namespace"]
+
+class RateLimited(TallykeeperError, reason="RATE_LIMITED"):
+    """The caller exceeds its rate, and nothing was changed. Call again after ``retry_after_seconds``."""
 
 
-class RateLimited(TallykeeperError):
-    """The caller calls more often than it may. Nothing was changed; ``retry_after_seconds`` says when to come back."""
+class Overloaded(TallykeeperError, reason="OVERLOADED"):
+    """Too many calls wait at the server, and nothing was changed. Call again after ``retry_after_seconds``."""
 
 
-class Overloaded(TallykeeperError):
-    """Too many calls are waiting at the server. Nothing was changed; come back after a while."""
-
-
-class StoreOutOfMemory(TallykeeperError):
+class StoreOutOfMemory(TallykeeperError, reason="STORE_OUT_OF_MEMORY"):
     """The store has no memory left for changes. Nothing was changed."""
 
 
-class Unavailable(TallykeeperError):
-    """No server answered, however often the call was sent. It may have been done all the same."""
+class Unavailable(TallykeeperError, reason="UNAVAILABLE"):
+    """No server answered any attempt. The change may have been made: the same request id gives the outcome."""
 
 
-class StoreUnavailable(Unavailable):
-    """The server could not reach its store. Nothing was changed."""
+class StoreUnavailable(Unavailable, reason="STORE_UNAVAILABLE"):
+    """The server cannot reach its store. Nothing was changed."""
 
 
-class OutcomeUnknown(Unavailable):
-    """The server lost its store in the middle of the change. The same request id tells what became of it."""
+class OutcomeUnknown(Unavailable, reason="OUTCOME_UNKNOWN"):
+    """The server lost its store during the change. The same request id gives the outcome."""
 
 
-class NotDurableYet(Unavailable):
-    """The change was made, but is not yet as durable as its namespace asks: the same request id waits again."""
+class NotDurableYet(Unavailable, reason="NOT_DURABLE_YET"):
+    """The change was made, but is not yet as durable as its namespace demands. The same request id waits again."""
 
 
-class DeadlineExceeded(TallykeeperError):
-    """The time was up before there was an answer. The same request id tells what became of the change."""
+class DeadlineExceeded(TallykeeperError, reason="DEADLINE_EXCEEDED"):
+    """The deadline passed before a response came. The same request id gives the outcome."""
 
 
-class InternalError(TallykeeperError):
+class InternalError(TallykeeperError, reason="INTERNAL"):
     """A defect of the server, which has logged it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedOperation:
-    """An operation of a batch that failed: its index, where 0 is the first, and its error."""
+    """An operation of a batch that failed: its index, from 0, and its error."""
 
     index: int
     error: TallykeeperError
 
 
-class BatchRefused(TallykeeperError):
-    """Operations of an atomic batch failed, and nothing was changed. The code is that of the first of them.
+class BatchRefused(TallykeeperError, reason="BATCH_REFUSED", values=("failed_count",)):
+    """Operations of an atomic batch failed, and nothing was changed. ``code`` is the code of the first of them.
 
-    ``operations`` has the first that failed, up to 20, and ``failed_count`` counts all. ``operations[0].error`` is what
-    the first operation's own method would have raised.
+    Attributes:
+        failed_count: The number of operations that failed.
+        operations: The first of them, up to 20. ``operations[0].error`` is the error that the first operation's own
+            method would have raised.
+
     """
 
     failed_count: int
     operations: tuple[FailedOperation, ...]
 
-    def __init__(self, failure: Failure, operations: Iterable[FailedOperation] = ()) -> None:
+    def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
-        self.failed_count = int(failure.metadata["failed_count"])
-        self.operations = tuple(operations)
-
-    def __reduce__(self) -> tuple[type["BatchRefused"], tuple[object, ...]]:
-        return type(self), (*self.args, self.operations)
+        self.operations = tuple(FailedOperation(index, error_of(each)) for index, each in failure.failed_operations)
 
 
-class BatchTooLarge(TallykeeperError):
-    """The batch has more ``operations`` or more ``lines`` than the server takes. Nothing was changed."""
+class BatchTooLarge(TallykeeperError, reason="BATCH_TOO_LARGE"):
+    """The batch has more ``operations`` or more ``lines`` than the server accepts. Nothing was changed."""
 
     operations: int
     operations_max: int
     lines: int
     lines_max: int
 
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.operations = int(failure.metadata["operations"])
-        self.operations_max = int(failure.metadata["operations_max"])
-        self.lines = int(failure.metadata["lines"])
-        self.lines_max = int(failure.metadata["lines_max"])
 
-
-class RequestTooLarge(TallykeeperError):
-    """The request has ``size`` bytes, and the server takes up to ``limit``. Nothing was changed."""
+class RequestTooLarge(TallykeeperError, reason="REQUEST_TOO_LARGE"):
+    """The request has ``size`` bytes, and the server accepts up to ``limit``. Nothing was changed."""
 
     size: int
     limit: int
 
+
+class CounterNotFound(TallykeeperError, reason="COUNTER_NOT_FOUND"):
+    """The counter does not exist."""
+
+    counter: str
+
+
+class ItemNotFound(TallykeeperError, reason="ITEM_NOT_FOUND"):
+    """The stock level does not exist. ``location`` is None if the item has no level at any location."""
+
+    item: str
+    location: str | None
+
+
+class CounterBoundExceeded(TallykeeperError, reason="COUNTER_BOUND_EXCEEDED"):
+    """The counter would leave its bounds. Nothing was changed.
+
+    Attributes:
+        value: The counter's value, to which ``delta`` was not added. If ``delta`` is None, the value to set, or the
+            value that new bounds exclude.
+        delta: The number to add; None for a call that adds none.
+        min: The lower bound; None if the counter has none.
+        max: The upper bound; None if the counter has none.
+
+    """
+
+    value: int
+    delta: int | None
+    min: int | None
+    max: int | None
+
+
+class ValueOverflow(TallykeeperError, reason="VALUE_OVERFLOW"):
+    """The result would be outside -(2^53-1) .. 2^53-1. Nothing was changed. ``metadata`` has the numbers."""
+
+
+class ValueChanged(TallykeeperError, reason="VALUE_CHANGED"):
+    """The value is ``actual`` and not ``expected``. Nothing was changed."""
+
+    actual: int
+    expected: int
+
+
+class ShortLine(NamedTuple):
+    """A level with fewer copies than ``requested``: it has ``available``, and ``backorder_limit`` on backorder."""
+
+    item: str
+    location: str
+    requested: int
+    available: int
+    backorder_limit: int
+
+
+class ExcessLine(NamedTuple):
+    """A level of which a commit ``requested`` more copies than the reservation has ``reserved``."""
+
+    item: str
+    location: str
+    requested: int
+    reserved: int
+
+
+class InsufficientStock(TallykeeperError, reason="INSUFFICIENT_STOCK", values=()):
+    """Fewer copies are available than were requested. Nothing was changed.
+
+    Attributes:
+        item: The item of the first line that is short.
+        location: That line's location.
+        requested: The number of copies that the line asked for.
+        available: The number of copies that are available there; it may be below 0.
+        backorder_limit: The number of further copies that may be taken on backorder.
+        lines: The lines that are short, up to 20, the first among them.
+        short_line_count: The number of lines that are short.
+        violations: The same in words.
+
+    """
+
+    item: str
+    location: str
+    requested: int
+    available: int
+    backorder_limit: int
+    lines: tuple[ShortLine, ...]
+    short_line_count: int
+    violations: tuple[PreconditionViolation, ...]
+
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
-        self.size = int(failure.metadata["size"])
-        self.limit = int(failure.metadata["limit"])
+        self.lines = tuple(
+            ShortLine(
+                line["item"],
+                line["location"],
+                int(line["requested"]),
+                int(line["available"]),
+                int(line["backorder_limit"]),
+            )
+            for line in _lines_of(failure.metadata)
+        )
+        self.short_line_count = int(failure.metadata.get("lines", "1"))
+        self.item, self.location, self.requested, self.available, self.backorder_limit = self.lines[0]
+        self.violations = failure.precondition_violations
 
 
-class RevisionTrimmed(TallykeeperError):
-    """The ledger has dropped entries after the revision asked for; ``oldest`` is the first that it has."""
+class CommitExceedsReserved(TallykeeperError, reason="COMMIT_EXCEEDS_RESERVED", values=()):
+    """A commit requested more copies than the reservation has. Nothing was changed.
+
+    Attributes:
+        item: The item of the first line that asks for too many copies.
+        location: That line's location.
+        requested: The number of copies that the line asked for.
+        reserved: The number of copies that the reservation has there.
+        lines: The lines that ask for too many copies, up to 20, the first among them.
+        excess_line_count: The number of these lines.
+        violations: The same in words.
+
+    """
+
+    item: str
+    location: str
+    requested: int
+    reserved: int
+    lines: tuple[ExcessLine, ...]
+    excess_line_count: int
+    violations: tuple[PreconditionViolation, ...]
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.lines = tuple(
+            ExcessLine(line["item"], line["location"], int(line["requested"]), int(line["reserved"]))
+            for line in _lines_of(failure.metadata)
+        )
+        self.excess_line_count = int(failure.metadata.get("lines", "1"))
+        self.item, self.location, self.requested, self.reserved = self.lines[0]
+        self.violations = failure.precondition_violations
+
+
+class StockBelowReserved(
+    TallykeeperError,
+    reason="STOCK_BELOW_RESERVED",
+    values=("item", "location", "on_hand", "reserved", "backorder_limit"),
+):
+    """``on_hand`` copies and ``backorder_limit`` more would be fewer than are ``reserved``. Nothing was changed."""
+
+    item: str
+    location: str
+    on_hand: int
+    reserved: int
+    backorder_limit: int
+    violations: tuple[PreconditionViolation, ...]
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.violations = failure.precondition_violations
+
+
+class StockNotEmpty(TallykeeperError, reason="STOCK_NOT_EMPTY", values=("item", "location", "on_hand", "reserved")):
+    """The level still has copies ``on_hand`` or ``reserved``, and cannot be deleted."""
+
+    item: str
+    location: str
+    on_hand: int
+    reserved: int
+    violations: tuple[PreconditionViolation, ...]
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.violations = failure.precondition_violations
+
+
+class _ReservationError(TallykeeperError):
+    """The base of the errors that concern one reservation."""
+
+    reservation_id: str
+
+
+class ReservationNotFound(_ReservationError, reason="RESERVATION_NOT_FOUND"):
+    """The reservation does not exist, or it ended before the retention began and was forgotten."""
+
+
+class ReservationExists(_ReservationError, reason="RESERVATION_EXISTS"):
+    """Another reservation has this id. Choose another id."""
+
+
+class ReservationCommitted(_ReservationError, reason="RESERVATION_COMMITTED"):
+    """The reservation has been committed: its copies were taken."""
+
+
+class ReservationReleased(_ReservationError, reason="RESERVATION_RELEASED"):
+    """The reservation has been released: its copies were given back."""
+
+
+class ReservationExpired(_ReservationError, reason="RESERVATION_EXPIRED"):
+    """The reservation has expired: its copies were given back."""
+
+
+class ReservationLifetimeExceeded(_ReservationError, reason="RESERVATION_LIFETIME_EXCEEDED"):
+    """The reservation would last ``lifetime_ms`` from its beginning. At most ``lifetime_ms_max`` are allowed."""
+
+    lifetime_ms: int
+    lifetime_ms_max: int
+
+
+class RevisionTrimmed(TallykeeperError, reason="REVISION_TRIMMED"):
+    """The ledger no longer has the entry after ``after_revision``. ``oldest`` is the first revision that it has."""
 
     after_revision: int
     oldest: int
 
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.after_revision = int(failure.metadata["after_revision"])
-        self.oldest = int(failure.metadata["oldest"])
 
+class RevisionAhead(TallykeeperError, reason="REVISION_AHEAD"):
+    """The call names a revision that the namespace, which is at ``revision``, has not reached or has lost.
 
-class RevisionAhead(TallykeeperError):
-    """The namespace is at ``revision`` and so before the one asked for, or has lost changes with its store.
-
-    It was asked for as ``after_revision`` by a watch, and as ``min_revision`` by a read; the other is None.
+    A watch names it as ``after_revision``, and a read as ``min_revision``. The other attribute is None.
     """
 
     after_revision: int | None
     min_revision: int | None
     revision: int
 
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        after, least = (failure.metadata.get(field) for field in ("after_revision", "min_revision"))
-        self.after_revision = None if after is None else int(after)
-        self.min_revision = None if least is None else int(least)
-        self.revision = int(failure.metadata["revision"])
 
+class RevisionsLost(TallykeeperError, reason="REVISIONS_LOST"):
+    """The store lost entries up to ``revision`` that the watch may have given, and gave their revisions to others.
 
-class RevisionsLost(TallykeeperError):
-    """The store lost entries that the watch may have given, up to ``revision``, and gave others their revisions.
-
-    Read what there is now, and watch again from there.
+    Read the levels again, and watch from their revision.
     """
 
     revision: int
 
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.revision = int(failure.metadata["revision"])
 
+class LevelDamaged(TallykeeperError, reason="LEVEL_DAMAGED"):
+    """The server did not write the stored text of this level, and cannot read it.
 
-class LevelDamaged(TallykeeperError):
-    """The level that was asked for is stored as something that the server did not write.
-
-    It is the ``counter``, the ``item`` at the ``location``, or the reservation; the others are None.
+    The level is a ``counter``, an ``item`` at a ``location``, or a reservation. The other attributes are None.
     """
 
     counter: str | None
@@ -235,33 +456,65 @@ class LevelDamaged(TallykeeperError):
     location: str | None
     reservation_id: str | None
 
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.counter = failure.metadata.get("counter")
-        self.item = failure.metadata.get("item")
-        self.location = failure.metadata.get("location")
-        self.reservation_id = failure.metadata.get("reservation_id")
 
-
-class WatcherTooSlow(TallykeeperError):
-    """The watcher did not read as fast as changes came; the last that it was sent is ``revision``."""
+class WatcherTooSlow(TallykeeperError, reason="WATCHER_TOO_SLOW"):
+    """The watcher read more slowly than changes came. ``revision`` is the last that the server sent to it."""
 
     revision: int
 
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.revision = int(failure.metadata["revision"])
 
-
-class TooManyWatches(TallykeeperError):
+class TooManyWatches(TallykeeperError, reason="TOO_MANY_WATCHES"):
     """The server has no room for another watch."""
 
 
-class ShuttingDown(Unavailable):
-    """The server stops, and with it the watch; the last that was sent is ``revision``."""
+class ShuttingDown(Unavailable, reason="SHUTTING_DOWN"):
+    """The server stops, and ends the watch. ``revision`` is the last that it sent."""
 
     revision: int
 
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.revision = int(failure.metadata["revision"])
+
+def error_of(failure: Failure) -> TallykeeperError:
+    """Return the exception for a failure.
+
+    It is a plain `TallykeeperError` if values that its reason needs are missing. An unknown reason gets the class of
+    the status code, if that has one.
+    """
+    kind = _CLASSES.get(failure.reason) or _CLASSES.get(failure.code.name, TallykeeperError)
+    try:
+        return kind(failure)
+    except (KeyError, ValueError):
+        return TallykeeperError(failure)
+
+
+def error_of_result(result: OperationResult, *, request_id: str = "") -> TallykeeperError | None:
+    """Return the exception that an operation's own method would have raised.
+
+    Args:
+        result: A result of `Client.apply`.
+        request_id: The request id of the batch, for the exception.
+
+    Returns:
+        The exception; None if the operation did not fail.
+
+    """
+    if not result.HasField("error"):
+        return None
+    return error_of(operation_failure(result.error, request_id=request_id))
+
+
+def reasons() -> frozenset[str]:
+    """Return the reasons that have a class."""
+    return frozenset(_CLASSES)
+
+
+def _lines_of(metadata: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """Yield the values of each line that an error lists: ``item`` and so on, then ``item_2``, then ``item_3``.
+
+    An error has room for about 20 lines. Raises KeyError if it lists none.
+    """
+    yield metadata
+    number = 2
+    while f"item_{number}" in metadata:
+        suffix = f"_{number}"
+        yield {name.removesuffix(suffix): value for name, value in metadata.items() if name.endswith(suffix)}
+        number += 1

@@ -1,56 +1,52 @@
-"""The operations of a batch, for `Client.apply`: each function takes what the client's method of that name takes.
+"""The operations of a batch, for `Client.apply`: each method takes the arguments of the client's method of that name.
 
     client.apply([operations.increment("sold"), operations.decrement_copies("dune")], atomic=True)
 
-A batch has one request id and one deadline, so that an operation cannot have its own: to give it one is a TypeError.
+A batch has one request id and one deadline. An operation that has one too is a TypeError.
 """
 
 from collections.abc import Callable
-from typing import Any, Concatenate, Final, ParamSpec, cast
+from typing import Any, Final, cast
 
 from google.protobuf.message import Message
 
 from tallykeeper.v1.batch_pb2 import Operation
-from tallykeeper_client._calls import counters, inventory, reservations
-from tallykeeper_client._calls.base import Call, Defaults, document
+from tallykeeper_client._calls.base import Call, Defaults, Describing
+from tallykeeper_client._calls.counters import CounterMutations
+from tallykeeper_client._calls.inventory import InventoryMutations
+from tallykeeper_client._calls.reservations import ReservationMutations
 
-_P = ParamSpec("_P")
-
-_NOTHING: Final = Defaults(namespace="", timeout_seconds=0, new_request_id=str)
-_OF_THE_BATCH: Final = ("request_id", "timeout_seconds")
+_NO_DEFAULTS: Final = Defaults(namespace="", timeout_seconds=0, new_request_id=str)
+_OPTIONS_OF_THE_BATCH: Final = ("request_id", "timeout_seconds")
 _FIELDS: Final = {field.message_type: field.name for field in Operation.DESCRIPTOR.fields}
 
 
-def _operation(build: Callable[Concatenate[Defaults, _P], Call[Any]]) -> Callable[_P, Operation]:
-    """Make a function that puts the request that ``build`` builds into an operation."""
+class Operations(CounterMutations, InventoryMutations, ReservationMutations, Describing):
+    """The mutations that a batch may contain, each as a method that returns an operation."""
 
-    def operation(*args: _P.args, **kwargs: _P.kwargs) -> Operation:
-        for name in _OF_THE_BATCH:
-            if kwargs.get(name) is not None:
-                message = f"{name} belongs to the batch as a whole, and not to one of its operations"
-                raise TypeError(message)
-        request = cast("Message", build(_NOTHING, *args, **kwargs).request)
-        made = Operation()
-        getattr(made, _FIELDS[request.DESCRIPTOR]).CopyFrom(request)
-        return made
+    @classmethod
+    def _method_of(cls, build: Callable[..., Call[Any]]) -> Callable[..., object]:
+        """Return a method that puts the request that ``build`` builds into an operation."""
 
-    document(operation, build, returns=Operation)
+        def method(self: "Operations", /, *args: object, **kwargs: object) -> Operation:  # noqa: ARG001  # a method
+            return operation_of(build, *args, **kwargs)
+
+        return method
+
+
+def operation_of(build: Callable[..., Call[Any]], *args: object, **kwargs: object) -> Operation:
+    """Return the operation with the request that ``build`` builds of the arguments.
+
+    Raises TypeError if an argument belongs to the batch as a whole.
+    """
+    for name in _OPTIONS_OF_THE_BATCH:
+        if kwargs.get(name) is not None:
+            message = f"{name} belongs to the batch as a whole, and not to one of its operations"
+            raise TypeError(message)
+    request = cast("Message", build(_NO_DEFAULTS, *args, **kwargs).request)
+    operation = Operation()
+    getattr(operation, _FIELDS[request.DESCRIPTOR]).CopyFrom(request)
     return operation
 
 
-increment = _operation(counters.increment)
-set_counter = _operation(counters.set_counter)
-configure_counter = _operation(counters.configure_counter)
-delete_counter = _operation(counters.delete_counter)
-
-decrement_copies = _operation(inventory.decrement_copies)
-increment_copies = _operation(inventory.increment_copies)
-set_stock = _operation(inventory.set_stock)
-move_copies = _operation(inventory.move_copies)
-configure_stock = _operation(inventory.configure_stock)
-delete_stock = _operation(inventory.delete_stock)
-
-reserve = _operation(reservations.reserve)
-commit = _operation(reservations.commit)
-release = _operation(reservations.release)
-extend = _operation(reservations.extend)
+operations: Final = Operations()

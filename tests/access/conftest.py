@@ -7,7 +7,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from tallykeeper_client.tls import tls_credentials
+from tallykeeper_client._channel import tls_credentials
 from tallykeeper_server.access.credentials import new_api_key
 from tallykeeper_server.cli.certificate_authority import make_certificates
 from tallykeeper_server.settings import Settings

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
-from tallykeeper_client.tls import tls_credentials
+from tallykeeper_client._channel import tls_credentials
 from tallykeeper_server.access.access_file import AccessFileError, read_access_file
 from tallykeeper_server.access.certificate_names import names_in_certificate
 from tallykeeper_server.access.credentials import Authenticator

@@ -2,11 +2,13 @@
 
 import inspect
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import get_args
+from typing import Any, cast, get_args
 
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
 
 from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
 from tallykeeper_client import (
@@ -19,8 +21,14 @@ from tallykeeper_client import (
     StockKey,
     StockLine,
 )
-from tallykeeper_client._calls import batches, counters, inventory, ledger, namespaces, pages, reservations
-from tallykeeper_client._calls.base import Defaults
+from tallykeeper_client._calls import ledger, pages
+from tallykeeper_client._calls.base import Call, Defaults
+from tallykeeper_client._calls.batches import BatchMutations
+from tallykeeper_client._calls.counters import CounterMutations, CounterReads
+from tallykeeper_client._calls.inventory import InventoryMutations, InventoryReads
+from tallykeeper_client._calls.ledger import LedgerReads
+from tallykeeper_client._calls.namespaces import NamespaceReads
+from tallykeeper_client._calls.reservations import ReservationMutations, ReservationReads
 
 DEFAULTS = Defaults(namespace="shop", timeout_seconds=3.0, new_request_id=lambda: "fresh")
 RPCS = [
@@ -30,11 +38,28 @@ RPCS = [
     for method in service.methods
 ]
 UNARY_RPCS = [rpc for rpc in RPCS if not rpc.server_streaming]
-BUILDERS = (counters, inventory, reservations, batches, ledger, namespaces)
+BUILDERS = (
+    CounterMutations,
+    CounterReads,
+    InventoryMutations,
+    InventoryReads,
+    ReservationMutations,
+    ReservationReads,
+    BatchMutations,
+    LedgerReads,
+    NamespaceReads,
+)
 
 
 def _method_name(rpc: MethodDescriptor) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", rpc.name).lower()
+
+
+def _builder(name: str) -> Callable[..., Call[Any]]:
+    """Return the function that builds the call of a method; those of streams are no `Rpc`."""
+    found = [getattr(each, name).build for each in BUILDERS if hasattr(each, name)]
+    (build,) = found or [getattr(ledger, name)]
+    return cast("Callable[..., Call[Any]]", build)
 
 
 @pytest.mark.parametrize("rpc", UNARY_RPCS, ids=lambda rpc: rpc.name)
@@ -50,7 +75,7 @@ def test_each_rpc_is_a_method_of_each_client_and_returns_its_response(
 
 @pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: rpc.name)
 def test_each_call_names_its_rpc_and_carries_its_request(rpc: MethodDescriptor) -> None:
-    (build,) = (getattr(module, _method_name(rpc)) for module in BUILDERS if hasattr(module, _method_name(rpc)))
+    build = _builder(_method_name(rpc))
     required = [
         each
         for each in list(inspect.signature(build).parameters.values())[1:]
@@ -70,7 +95,7 @@ def test_each_call_names_its_rpc_and_carries_its_request(rpc: MethodDescriptor) 
     call = build(DEFAULTS, *(samples.get(each.name, "a") for each in required), **mode)
 
     assert call.path == f"/{rpc.containing_service.full_name}/{rpc.name}"
-    assert call.request.DESCRIPTOR is rpc.input_type
+    assert cast("Message", call.request).DESCRIPTOR is rpc.input_type
     assert call.response.DESCRIPTOR is rpc.output_type
     assert call.request_id == ("fresh" if "reason" in rpc.input_type.fields_by_name else "")
 
@@ -89,7 +114,7 @@ def test_each_list_can_be_gone_through_as_a_whole(
 
 
 def test_a_call_takes_namespace_timeout_and_request_id_from_the_client() -> None:
-    call = counters.increment(DEFAULTS, "visitors")
+    call = CounterMutations.increment.build(DEFAULTS, "visitors")
 
     assert call.request == counter_pb2.IncrementRequest(
         namespace="shop", request_id="fresh", counter="visitors", delta=1
@@ -98,7 +123,7 @@ def test_a_call_takes_namespace_timeout_and_request_id_from_the_client() -> None
 
 
 def test_the_options_of_a_mutation_take_the_place_of_the_clients() -> None:
-    call = counters.increment(
+    call = CounterMutations.increment.build(
         DEFAULTS,
         "visitors",
         delta=-2,
@@ -117,35 +142,35 @@ def test_the_options_of_a_mutation_take_the_place_of_the_clients() -> None:
 
 
 def test_the_options_of_a_read_take_the_place_of_the_clients() -> None:
-    call = counters.get_counter(DEFAULTS, "visitors", namespace="annex", timeout_seconds=0.5)
+    call = CounterReads.get_counter.build(DEFAULTS, "visitors", namespace="annex", timeout_seconds=0.5)
 
     assert call.request == counter_pb2.GetCounterRequest(namespace="annex", counter="visitors")
     assert call.timeout_seconds == 0.5
 
 
 def test_options_that_are_none_are_not_given() -> None:
-    call = counters.increment(DEFAULTS, "visitors", namespace=None, request_id=None, timeout_seconds=None)
+    call = CounterMutations.increment.build(DEFAULTS, "visitors", namespace=None, request_id=None, timeout_seconds=None)
 
-    assert call == counters.increment(DEFAULTS, "visitors")
+    assert call == CounterMutations.increment.build(DEFAULTS, "visitors")
 
 
 def test_an_option_that_does_not_exist_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="dleta"):
-        counters.increment(DEFAULTS, "visitors", dleta=2)  # type: ignore[call-arg]
+        CounterMutations.increment.build(DEFAULTS, "visitors", dleta=2)  # type: ignore[call-arg]
 
 
 def test_request_ids_are_fresh_for_each_mutation() -> None:
     defaults = Defaults(namespace="shop", timeout_seconds=3.0)
 
-    made = {counters.increment(defaults, "visitors").request_id for _ in range(100)}
+    made = {CounterMutations.increment.build(defaults, "visitors").request_id for _ in range(100)}
 
     assert len(made) == 100
     assert all(re.fullmatch("[0-9a-f]{32}", request_id) for request_id in made)
 
 
 def test_set_counter_expects_a_value_only_where_one_is_given() -> None:
-    unconditional = counters.set_counter(DEFAULTS, "c", 5).request
-    conditional = counters.set_counter(DEFAULTS, "c", 5, expected_value=0).request
+    unconditional = CounterMutations.set_counter.build(DEFAULTS, "c", 5).request
+    conditional = CounterMutations.set_counter.build(DEFAULTS, "c", 5, expected_value=0).request
 
     assert isinstance(unconditional, counter_pb2.SetCounterRequest)
     assert not unconditional.HasField("expected_value")
@@ -154,7 +179,9 @@ def test_set_counter_expects_a_value_only_where_one_is_given() -> None:
 
 
 def test_configure_counter_sets_clears_and_leaves_fields() -> None:
-    call = counters.configure_counter(DEFAULTS, "c", min=None, max=UNCHANGED, ttl=timedelta(milliseconds=1500))
+    call = CounterMutations.configure_counter.build(
+        DEFAULTS, "c", min=None, max=UNCHANGED, ttl=timedelta(milliseconds=1500)
+    )
 
     expected = counter_pb2.ConfigureCounterRequest(
         namespace="shop",
@@ -167,7 +194,7 @@ def test_configure_counter_sets_clears_and_leaves_fields() -> None:
 
 
 def test_configure_stock_sets_clears_and_leaves_fields() -> None:
-    call = inventory.configure_stock(DEFAULTS, "dune", safety_stock=2, low_stock_threshold=None)
+    call = InventoryMutations.configure_stock.build(DEFAULTS, "dune", safety_stock=2, low_stock_threshold=None)
 
     expected = inventory_pb2.ConfigureStockRequest(
         namespace="shop",
@@ -180,7 +207,7 @@ def test_configure_stock_sets_clears_and_leaves_fields() -> None:
 
 
 def test_decrement_copies_carries_every_argument() -> None:
-    call = inventory.decrement_copies(
+    call = InventoryMutations.decrement_copies.build(
         DEFAULTS,
         "dune",
         location="annex",
@@ -199,7 +226,7 @@ def test_decrement_copies_carries_every_argument() -> None:
 
 
 def test_move_copies_carries_every_argument() -> None:
-    call = inventory.move_copies(DEFAULTS, "dune", from_location="annex", to_location="shop", copies=3)
+    call = InventoryMutations.move_copies.build(DEFAULTS, "dune", from_location="annex", to_location="shop", copies=3)
 
     assert call.request == inventory_pb2.MoveCopiesRequest(
         namespace="shop", request_id="fresh", item="dune", from_location="annex", to_location="shop", copies=3
@@ -209,7 +236,7 @@ def test_move_copies_carries_every_argument() -> None:
 def test_reserve_carries_every_argument() -> None:
     lines = [StockLine(item="dune", copies=2), StockLine(item="emma", location="annex")]
 
-    call = reservations.reserve(
+    call = ReservationMutations.reserve.build(
         DEFAULTS, lines, reservation_id="basket-1", ttl=timedelta(milliseconds=1500), holder="ann"
     )
 
@@ -222,27 +249,27 @@ def test_reserve_carries_every_argument() -> None:
         holder="ann",
     )
     assert call.request == expected
-    assert not reservations.reserve(DEFAULTS, lines).request.HasField("ttl")  # type: ignore[attr-defined]
+    assert not ReservationMutations.reserve.build(DEFAULTS, lines).request.HasField("ttl")  # type: ignore[attr-defined]
 
 
 def test_commit_takes_everything_or_what_its_lines_name_but_never_nothing() -> None:
     lines = [StockLine(item="dune")]
 
-    everything = reservations.commit(DEFAULTS, "basket-1").request
-    some = reservations.commit(DEFAULTS, "basket-1", lines=lines).request
+    everything = ReservationMutations.commit.build(DEFAULTS, "basket-1").request
+    some = ReservationMutations.commit.build(DEFAULTS, "basket-1", lines=lines).request
 
     assert everything == reservation_pb2.CommitRequest(namespace="shop", request_id="fresh", reservation_id="basket-1")
     assert some == reservation_pb2.CommitRequest(
         namespace="shop", request_id="fresh", reservation_id="basket-1", lines=lines
     )
     with pytest.raises(ValueError, match="nothing to take"):
-        reservations.commit(DEFAULTS, "basket-1", lines=[])
+        ReservationMutations.commit.build(DEFAULTS, "basket-1", lines=[])
 
 
 def test_list_reservations_carries_every_filter() -> None:
     state = ReservationState.RESERVATION_STATE_EXPIRED
 
-    call = reservations.list_reservations(DEFAULTS, holder="ann", item="dune", state=state, page_size=7)
+    call = ReservationReads.list_reservations.build(DEFAULTS, holder="ann", item="dune", state=state, page_size=7)
 
     assert call.request == reservation_pb2.ListReservationsRequest(
         namespace="shop", holder="ann", item="dune", state=state, page_size=7
@@ -265,7 +292,7 @@ def test_list_entries_carries_every_filter() -> None:
         "page_token": "there",
     }
 
-    call = ledger.list_entries(DEFAULTS, **filters)  # type: ignore[arg-type]
+    call = LedgerReads.list_entries.build(DEFAULTS, **filters)  # type: ignore[arg-type]
 
     assert call.request == ledger_pb2.ListEntriesRequest(namespace="shop", **filters)  # type: ignore[arg-type]
     assert call.request_id == ""
@@ -289,8 +316,8 @@ def test_a_verification_has_minutes_unless_told_otherwise() -> None:
 
 def test_what_cannot_be_sent_is_refused_before_it_is() -> None:
     with pytest.raises(ValueError, match="out of range"):
-        counters.increment(DEFAULTS, "visitors", delta=2**63)
+        CounterMutations.increment.build(DEFAULTS, "visitors", delta=2**63)
     with pytest.raises(ValueError, match="surrogates"):
-        counters.increment(DEFAULTS, "\ud800")
+        CounterMutations.increment.build(DEFAULTS, "\ud800")
     with pytest.raises(TypeError):
-        counters.increment(DEFAULTS, "visitors", delta="1")  # type: ignore[arg-type]
+        CounterMutations.increment.build(DEFAULTS, "visitors", delta="1")  # type: ignore[arg-type]

@@ -49,7 +49,7 @@ from tallykeeper_client import (
     ValueOverflow,
     WatcherTooSlow,
 )
-from tallykeeper_client.reasons import CLASS_OF_REASON
+from tallykeeper_client.errors import reasons
 from tests.client.connecting import Connect
 from tests.client.scripted_server import Refusal, ScriptedServer, Trailers
 from tests.client.trailers import DETAILS_KEY, trailers
@@ -334,4 +334,4 @@ def test_every_reason_that_the_contract_names_has_a_class_and_no_other_has() -> 
     words = set(re.findall(r"\b[A-Z_]{8,}\b", comments))
 
     codes = set(Code.__members__)
-    assert words - codes - {"TAKE_AVAILABLE", "INDEPENDENT"} == set(CLASS_OF_REASON) - codes
+    assert words - codes - {"TAKE_AVAILABLE", "INDEPENDENT"} == reasons() - codes

@@ -46,10 +46,21 @@ async def test_insufficient_stock_names_every_short_line_up_to_twenty(
     assert (error.lines[0].requested, error.lines[0].backorder_limit) == (3, 1)
 
 
-async def test_short_lines_that_are_promised_and_missing_leave_the_plain_exception(
+async def test_an_error_may_list_fewer_short_lines_than_there_are(connect: Connect, scripted: ScriptedServer) -> None:
+    metadata = {"lines": "2"} | _short_line(1)
+    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, trailers=trailers("INSUFFICIENT_STOCK", metadata)))
+    client = await connect(scripted.target)
+
+    with pytest.raises(InsufficientStock) as caught:
+        await client.reserve([StockLine(item="item-1")])
+
+    assert (len(caught.value.lines), caught.value.short_line_count) == (1, 2)
+
+
+async def test_short_lines_without_their_numbers_leave_the_plain_exception(
     connect: Connect, scripted: ScriptedServer
 ) -> None:
-    metadata = {"lines": "2"} | _short_line(1)
+    metadata = {"lines": "2"} | _short_line(1) | {"item_2": "item-2"}
     scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, trailers=trailers("INSUFFICIENT_STOCK", metadata)))
     client = await connect(scripted.target)
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "security.md"
+DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "security.md"
 PASSWORD: Final = "correct-horse"  # noqa: S105  # of stores that live for a test
 
 

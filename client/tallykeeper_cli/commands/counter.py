@@ -11,7 +11,7 @@ from tallykeeper_cli.terminal import columns
 from tallykeeper_cli.terminal.failures import Refused
 from tallykeeper_cli.terminal.parameter_types import INTEGER, LENGTH
 from tallykeeper_cli.terminal.session import Session, mutates, noun, reads
-from tallykeeper_client._calls.base import UNCHANGED
+from tallykeeper_client import UNCHANGED
 
 counter: Final = noun("counter", "Look at counters and change them.")
 

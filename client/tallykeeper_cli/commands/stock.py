@@ -14,7 +14,7 @@ from tallykeeper_cli.terminal.exit_codes import EXIT_REFUSED
 from tallykeeper_cli.terminal.failures import Refused
 from tallykeeper_cli.terminal.parameter_types import COPIES, COUNT, INTEGER, LINE, availability_line
 from tallykeeper_cli.terminal.session import Session, location_option, mutates, noun, reads
-from tallykeeper_client._calls.base import UNCHANGED
+from tallykeeper_client import UNCHANGED
 
 stock: Final = noun("stock", "Look at stock and change it.")
 stock.add_command(import_stock)

@@ -15,7 +15,7 @@ from tallykeeper_cli.demo.clients import another_async
 from tallykeeper_cli.demo.sales import Step
 from tallykeeper_client import operations
 from tallykeeper_client.client import Client
-from tallykeeper_client.refusals import InsufficientStock
+from tallykeeper_client.errors import InsufficientStock
 
 _DELIVERED: Final = {"emma": 5, "dracula": 4, "ulysses": 1}
 _ANNS: Final = (

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from tallykeeper_cli.demo.clients import another_async
-from tallykeeper_client._calls.base import fresh_request_id
+from tallykeeper_client import fresh_request_id
 from tallykeeper_client.async_client import AsyncClient
 from tallykeeper_client.client import Client
-from tallykeeper_client.refusals import InsufficientStock
+from tallykeeper_client.errors import InsufficientStock
 
 _FAMILY: Final = 4
 _NOVEL: Final = "the-dispossessed"

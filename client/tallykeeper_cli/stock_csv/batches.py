@@ -14,8 +14,7 @@ from typing import Final, TypeAlias
 from tallykeeper.v1.batch_pb2 import ApplyResponse, Operation
 from tallykeeper.v1.inventory_pb2 import StockKey, StockLevel
 from tallykeeper_cli.stock_csv.file_format import BadRow, Row
-from tallykeeper_client import operations
-from tallykeeper_client._calls.base import UNCHANGED, MutationOptions
+from tallykeeper_client import UNCHANGED, MutationOptions, operations
 from tallykeeper_client.client import Client
 from tallykeeper_client.errors import BatchRefused, Overloaded
 

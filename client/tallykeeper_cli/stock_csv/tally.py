@@ -9,7 +9,7 @@ from tallykeeper.v1.inventory_pb2 import StockLevel
 from tallykeeper_cli.stock_csv.batches import Plan, Sent
 from tallykeeper_cli.stock_csv.file_format import Row
 from tallykeeper_cli.terminal.failures import told_with_reason
-from tallykeeper_client.reasons import error_of_result
+from tallykeeper_client.errors import error_of_result
 
 _NUMBERS: Final = ("on_hand", "safety_stock", "backorder_limit", "low_stock_threshold")
 

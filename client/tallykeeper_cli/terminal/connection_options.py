@@ -9,9 +9,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import click
 
-from tallykeeper_client._channel import TIMEOUT_SECONDS_DEFAULT
+from tallykeeper_client import TIMEOUT_SECONDS_DEFAULT, tls_credentials
 from tallykeeper_client.client import Client
-from tallykeeper_client.tls import tls_credentials
 
 ResultT = TypeVar("ResultT")
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]

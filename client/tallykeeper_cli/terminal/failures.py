@@ -8,8 +8,7 @@ import click
 import grpc
 
 from tallykeeper_cli.terminal.exit_codes import EXIT_REFUSED, EXIT_UNKNOWN, EXIT_UNWRITTEN, EXIT_USAGE
-from tallykeeper_client.errors import InvalidField, RequestTooLarge, TallykeeperError
-from tallykeeper_client.refusals import InsufficientStock, ShortLine
+from tallykeeper_client.errors import InsufficientStock, InvalidField, RequestTooLarge, ShortLine, TallykeeperError
 
 _INDEFINITE: Final = frozenset(
     {

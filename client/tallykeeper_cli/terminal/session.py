@@ -15,8 +15,7 @@ from tallykeeper_cli.terminal.exit_codes import EXIT_CODES
 from tallykeeper_cli.terminal.failures import told
 from tallykeeper_cli.terminal.output import Column, MessageT, Output
 from tallykeeper_cli.terminal.unreachable import cause_of
-from tallykeeper_client._calls.base import MutationOptions
-from tallykeeper_client._channel import TIMEOUT_SECONDS_DEFAULT
+from tallykeeper_client import TIMEOUT_SECONDS_DEFAULT, MutationOptions
 from tallykeeper_client.client import Client
 
 _ResultT = TypeVar("_ResultT")

@@ -1,21 +1,24 @@
-"""What a call is before it is sent: its method, its request, its deadline and its request id.
+"""One call of an RPC: its request, its deadline and its request id, and the methods that clients make of it.
 
-Which calls there are, `counter_calls`, `inventory_calls` and their like say; the clients send them.
+The modules beside this one name the calls. The clients send them.
 """
 
 import inspect
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar, get_args
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, Self, TypedDict, TypeVar, get_args, overload
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
+from tallykeeper.v1.batch_pb2 import Operation
+
 ResponseT = TypeVar("ResponseT", bound=Message)
 MethodT = TypeVar("MethodT", bound=Callable[..., object])
 ValueT = TypeVar("ValueT")
+P = ParamSpec("P")
 
 
 class Unchanged(Enum):
@@ -161,6 +164,65 @@ def mask_of(**fields: object) -> FieldMask:
     return FieldMask(paths=[name for name, value in fields.items() if value is not UNCHANGED])
 
 
+class Rpc(Generic[P, ResponseT]):
+    """A function that builds the call of an RPC, as an attribute of a class that clients inherit.
+
+    It is written once for all classes that have the method. The overloads give a type checker the method's type in
+    each of them; `MethodHost` makes the methods.
+    """
+
+    def __init__(self, build: Callable[Concatenate[Defaults, P], Call[ResponseT]]) -> None:
+        """``build`` takes the client's defaults and the method's arguments."""
+        self.build = build
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, instance: "Blocking", owner: type) -> Callable[P, ResponseT]: ...
+
+    @overload
+    def __get__(self, instance: "Awaited", owner: type) -> Callable[P, Coroutine[Any, Any, ResponseT]]: ...
+
+    @overload
+    def __get__(self, instance: "Describing", owner: type) -> Callable[P, Operation]: ...
+
+    def __get__(self, instance: object, owner: type) -> object:
+        """Return this object itself: a class without a `MethodHost` has the builders."""
+        return self
+
+
+class MethodHost:
+    """The base of the classes that turn each `Rpc` that they inherit into a method of their own kind."""
+
+    @classmethod
+    def _method_of(cls, build: Callable[..., Call[Any]]) -> Callable[..., object]:
+        """Return a method that does with a call what this class does with calls."""
+        raise NotImplementedError
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401  # the arguments of any base
+        """Replace the `Rpc`s by functions, which look like any other method to `help` and to an editor."""
+        super().__init_subclass__(**kwargs)
+        for name in dir(cls):
+            rpc = inspect.getattr_static(cls, name)
+            if isinstance(rpc, Rpc):
+                method = cls._method_of(rpc.build)
+                document(method, rpc.build)
+                setattr(cls, name, method)
+
+
+class Blocking(MethodHost):
+    """A client whose methods return the response."""
+
+
+class Awaited(MethodHost):
+    """A client whose methods are awaited, or a batch of it."""
+
+
+class Describing(MethodHost):
+    """A class whose methods return the operation of a batch."""
+
+
 def document(
     method: Callable[..., object],
     build: Callable[..., Call[Any]],
@@ -179,7 +241,7 @@ def document(
     (response,) = get_args(signature.return_annotation)
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     method.__name__ = method.__qualname__ = name or build.__name__
-    method.__doc__ = text or build.__doc__
+    method.__doc__ = text or inspect.cleandoc(build.__doc__ or "")
     method.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[own, *others], return_annotation=returns or response
     )

@@ -1,31 +1,47 @@
 """The call of BatchService: what it takes, and the request that it becomes.
 
-It is a method of both clients, which put their defaults in its first place. `operations` makes what it takes.
+It becomes a method of both clients. `operations` makes the operations that it takes.
 """
 
 from collections.abc import Iterable
 from typing import Unpack
 
 from tallykeeper.v1 import batch_pb2 as pb
-from tallykeeper_client._calls.base import Call, Defaults, MutationOptions, mutation
+from tallykeeper_client._calls.base import Call, Defaults, MutationOptions, Rpc, mutation
 
 
-def apply(
-    defaults: Defaults,
-    operations: Iterable[pb.Operation],
-    *,
-    atomic: bool,
-    **options: Unpack[MutationOptions],
-) -> Call[pb.ApplyResponse]:
-    """Apply 1 to 1,000 operations in order: if ``atomic`` all of them or none, else each for itself.
+class BatchMutations:
+    """The mutations of BatchService."""
 
-    If ``atomic``, raises `BatchRefused` if an operation fails. Else the call succeeds even if operations fail:
-    ``failed_count`` says how many did, ``results`` has the answer to each, and `error_of_result` makes an exception of
-    one that failed. The reason and the reference are for the operations that have none of their own. Raises
-    `BatchTooLarge` if there are more operations, or more than 10,000 lines in them together.
+    @Rpc
+    def apply(
+        defaults: Defaults,
+        operations: Iterable[pb.Operation],
+        *,
+        atomic: bool,
+        **options: Unpack[MutationOptions],
+    ) -> Call[pb.ApplyResponse]:
+        """Apply 1 to 1,000 operations in their order: all of them or none, or each independently of the others.
 
-        client.apply([operations.increment("sales"), operations.decrement_copies("dune")], atomic=True)
-    """
-    mode = pb.BATCH_MODE_ATOMIC if atomic else pb.BATCH_MODE_INDEPENDENT
-    request = pb.ApplyRequest(operations=operations, mode=mode)
-    return mutation(defaults, "BatchService/Apply", request, pb.ApplyResponse, **options)
+        Args:
+            operations: What `operations` makes; together they may have up to 10,000 lines.
+            atomic: True to apply all operations or none. False to apply each one that can be applied.
+            **options: See `MutationOptions`. The reason and the reference apply to operations that have none.
+
+        Returns:
+            One result for each operation. If ``atomic`` is false, ``failed_count`` counts the operations that failed,
+            and `error_of_result` makes the exception of one of them.
+
+        Raises:
+            BatchRefused: The batch is atomic and an operation failed. Nothing was changed.
+            BatchTooLarge: There are too many operations or lines. Nothing was changed.
+
+        Example:
+            >>> with Client(target) as client:
+            ...     client.increment_copies("dune", copies=3)
+            ...     client.apply([operations.increment("sales"), operations.decrement_copies("dune")], atomic=True)
+
+        """
+        mode = pb.BATCH_MODE_ATOMIC if atomic else pb.BATCH_MODE_INDEPENDENT
+        request = pb.ApplyRequest(operations=operations, mode=mode)
+        return mutation(defaults, "BatchService/Apply", request, pb.ApplyResponse, **options)

@@ -1,6 +1,6 @@
 """The calls of LedgerService: what each takes, and the request that it becomes.
 
-Each function is a method of both clients, which put their defaults in its first place.
+Each function with `Rpc` becomes a method of the clients. A client passes its own defaults as the first argument.
 """
 
 from collections.abc import Iterable
@@ -9,51 +9,63 @@ from datetime import datetime
 from typing import Final, Unpack
 
 from tallykeeper.v1 import ledger_pb2 as pb
-from tallykeeper_client._calls.base import Call, Defaults, ReadOptions, read
+from tallykeeper_client._calls.base import Call, Defaults, ReadOptions, Rpc, read
 
 VERIFY_TIMEOUT_SECONDS_DEFAULT: Final = 600.0
 """The deadline of a verification that names none: it reads all of a namespace."""
 
 
-def list_entries(
-    defaults: Defaults,
-    *,
-    item: str = "",
-    counter: str = "",
-    location: str = "",
-    reservation_id: str = "",
-    operation: pb.OperationKind = pb.OPERATION_KIND_UNSPECIFIED,
-    reference: str = "",
-    request_id: str = "",
-    start_time: datetime | None = None,
-    end_time: datetime | None = None,
-    newest_first: bool = False,
-    page_size: int = 0,
-    page_token: str = "",
-    **options: Unpack[ReadOptions],
-) -> Call[pb.ListEntriesResponse]:
-    """Read one page of the entries that pass all the filters given, from ``start_time`` on and before ``end_time``.
+class LedgerReads:
+    """The reads of LedgerService."""
 
-    A time without a zone is in UTC.
+    @Rpc
+    def list_entries(
+        defaults: Defaults,
+        *,
+        item: str = "",
+        counter: str = "",
+        location: str = "",
+        reservation_id: str = "",
+        operation: pb.OperationKind = pb.OPERATION_KIND_UNSPECIFIED,
+        reference: str = "",
+        request_id: str = "",
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        newest_first: bool = False,
+        page_size: int = 0,
+        page_token: str = "",
+        **options: Unpack[ReadOptions],
+    ) -> Call[pb.ListEntriesResponse]:
+        """Read one page of the entries that pass all the filters given, from ``start_time`` on and before ``end_time``.
 
-    ``page_size`` is at most 1,000; 0 means 100. ``page_token`` is the ``next_page_token`` of the page before;
-    that of the last page is empty. Raises `PageTokenInvalid` if the token belongs to another listing.
-    """
-    request = pb.ListEntriesRequest(
-        item=item,
-        counter=counter,
-        location=location,
-        reservation_id=reservation_id,
-        operation=operation,
-        reference=reference,
-        request_id=request_id,
-        start_time=start_time,
-        end_time=end_time,
-        newest_first=newest_first,
-        page_size=page_size,
-        page_token=page_token,
-    )
-    return read(defaults, "LedgerService/ListEntries", request, pb.ListEntriesResponse, **options)
+        A time without a zone is in UTC.
+
+        ``page_size`` is at most 1,000; 0 means 100. ``page_token`` is the ``next_page_token`` of the page before;
+        that of the last page is empty. Raises `PageTokenInvalid` if the token belongs to another listing.
+        """
+        request = pb.ListEntriesRequest(
+            item=item,
+            counter=counter,
+            location=location,
+            reservation_id=reservation_id,
+            operation=operation,
+            reference=reference,
+            request_id=request_id,
+            start_time=start_time,
+            end_time=end_time,
+            newest_first=newest_first,
+            page_size=page_size,
+            page_token=page_token,
+        )
+        return read(defaults, "LedgerService/ListEntries", request, pb.ListEntriesResponse, **options)
+
+    @Rpc
+    def lookup_request(
+        defaults: Defaults, request_id: str, **options: Unpack[ReadOptions]
+    ) -> Call[pb.LookupRequestResponse]:
+        """Tell what became of a mutation or a batch with this request id, as long as it is remembered."""
+        request = pb.LookupRequestRequest(request_id=request_id)
+        return read(defaults, "LedgerService/LookupRequest", request, pb.LookupRequestResponse, **options)
 
 
 def watch_responses(
@@ -114,14 +126,6 @@ def watch(
         after_revision=after_revision,
         **options,
     )
-
-
-def lookup_request(
-    defaults: Defaults, request_id: str, **options: Unpack[ReadOptions]
-) -> Call[pb.LookupRequestResponse]:
-    """Tell what became of a mutation or a batch with this request id, as long as it is remembered."""
-    request = pb.LookupRequestRequest(request_id=request_id)
-    return read(defaults, "LedgerService/LookupRequest", request, pb.LookupRequestResponse, **options)
 
 
 def verify_namespace(defaults: Defaults, **options: Unpack[ReadOptions]) -> Call[pb.VerifyNamespaceResponse]:

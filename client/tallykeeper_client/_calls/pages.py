@@ -12,8 +12,12 @@ from tallykeeper.v1.inventory_pb2 import ListStockResponse, StockLevel
 from tallykeeper.v1.ledger_pb2 import Entry, ListEntriesResponse
 from tallykeeper.v1.namespace_pb2 import ListNamespacesResponse, Namespace
 from tallykeeper.v1.reservation_pb2 import ListReservationsResponse, Reservation
-from tallykeeper_client._calls import counters, inventory, ledger, namespaces, reservations
 from tallykeeper_client._calls.base import Call, Defaults, document
+from tallykeeper_client._calls.counters import CounterReads
+from tallykeeper_client._calls.inventory import InventoryReads
+from tallykeeper_client._calls.ledger import LedgerReads
+from tallykeeper_client._calls.namespaces import NamespaceReads
+from tallykeeper_client._calls.reservations import ReservationReads
 
 Page: TypeAlias = (
     ListCountersResponse | ListEntriesResponse | ListNamespacesResponse | ListReservationsResponse | ListStockResponse
@@ -54,8 +58,8 @@ def turn(call: Call[PageT], page: PageT) -> bool:
     return bool(page.next_page_token)
 
 
-COUNTERS: Final = Listing(counters.list_counters, lambda page: page.counters, Counter)
-STOCK: Final = Listing(inventory.list_stock, lambda page: page.stock_levels, StockLevel)
-RESERVATIONS: Final = Listing(reservations.list_reservations, lambda page: page.reservations, Reservation)
-ENTRIES: Final = Listing(ledger.list_entries, lambda page: page.entries, Entry)
-NAMESPACES: Final = Listing(namespaces.list_namespaces, lambda page: page.namespaces, Namespace)
+COUNTERS: Final = Listing(CounterReads.list_counters.build, lambda page: page.counters, Counter)
+STOCK: Final = Listing(InventoryReads.list_stock.build, lambda page: page.stock_levels, StockLevel)
+RESERVATIONS: Final = Listing(ReservationReads.list_reservations.build, lambda page: page.reservations, Reservation)
+ENTRIES: Final = Listing(LedgerReads.list_entries.build, lambda page: page.entries, Entry)
+NAMESPACES: Final = Listing(NamespaceReads.list_namespaces.build, lambda page: page.namespaces, Namespace)
