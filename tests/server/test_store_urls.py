@@ -8,7 +8,7 @@ import click
 import pytest
 import redis
 
-from tallykeeper_server.settings import StoreAddress, without_password
+from tallykeeper_server.setting_types import StoreAddress, without_password
 from tallykeeper_server.store.embedded.valkey import find_binary
 from tallykeeper_server.store.nodes.store_url import connection_parameters, parsed_store_url
 from tests.server.starting import refused_start, wrong_setting

@@ -14,7 +14,8 @@ import structlog
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.errors import TallyError
-from tallykeeper_server.settings import Settings, without_password
+from tallykeeper_server.setting_types import without_password
+from tallykeeper_server.settings import Settings
 from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
 from tallykeeper_server.store.nodes.open_routes import open_routes
 from tallykeeper_server.store.nodes.routes import LineLimits

@@ -15,7 +15,8 @@ from tallykeeper_server.domain.errors import TallyError
 from tallykeeper_server.runtime.lifecycle import run
 from tallykeeper_server.runtime.logs import configure_logs
 from tallykeeper_server.runtime.stray_output import captured_output
-from tallykeeper_server.settings import FilePath, Settings, SettingsError, options
+from tallykeeper_server.setting_types import FilePath
+from tallykeeper_server.settings import Settings, SettingsError, options
 from tallykeeper_server.store.embedded.aof_check import check_files, fix_files
 from tallykeeper_server.store.embedded.backups import BackupError, back_up
 from tallykeeper_server.store.embedded.valkey import find_binary
