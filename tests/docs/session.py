@@ -45,7 +45,7 @@ _BLOCK_SECONDS: Final = 120.0
 
 
 class Session:
-    """The terminals of one page, in a folder and with ports of its own. Entering starts the shell, leaving ends all."""
+    """The terminals of one page, with its own folder and ports. Entering starts the shell, leaving ends all."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -126,7 +126,7 @@ class Session:
         return self._as_documented(output)
 
     def _read_shell(self) -> tuple[str, bool]:
-        """Return what the shell has printed, and whether it came to the end of the block."""
+        """Read the shell's output, and find out whether the block came to its end."""
         assert self._shell.stdout is not None
         output, deadline = b"", time.monotonic() + _BLOCK_SECONDS
         while not output.endswith(_END.encode()):

@@ -40,7 +40,7 @@ NEVER_RUN: Final = {
     (
         "README.md",
         ".venv/bin/tallykeeper certificates certs --host localhost --client web",
-        "tests/access/test_readme.py runs it with addresses of its own",
+        "tests/access/test_readme.py runs it at other addresses",
     ),
     (
         "docs/guides/reserve-a-basket.md",
