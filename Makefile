@@ -21,13 +21,14 @@ generate = $(BIN)/python -m grpc_tools.protoc -Iprotos \
 pin = $(call compile,$(1),$(2)) --output-file requirements/runtime.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/bench.txt --group bench --constraint requirements/dev.txt >/dev/null && \
-	$(call compile,$(1),$(2)) --output-file requirements/compiler.txt --group compiler --constraint requirements/dev.txt >/dev/null
+	$(call compile,$(1),$(2)) --output-file requirements/compiler.txt --group compiler --constraint requirements/dev.txt >/dev/null && \
+	$(call compile,$(1),$(2)) --output-file requirements/docs.txt --group docs --constraint requirements/dev.txt >/dev/null
 compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-hashes --no-emit-index-url --no-strip-extras \
 	--custom-compile-command 'make lock' $(2) pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen released run demo test test-all test-long lint bench chaos files conformance check lock clean
+.PHONY: help setup gen released run demo test test-all test-long lint bench chaos files conformance docs check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
@@ -103,6 +104,10 @@ files: $(INSTALLED) ## import 300 files with the habits of spreadsheets and kill
 conformance: $(INSTALLED) ## run the suites of other projects, and clients of other languages during restarts
 	@$(BIN)/python -m tests.conformance
 
+docs: $(INSTALLED) ## build the site of the documents into site/ and check every link between them (ARGS=FOLDER: there)
+	@$(PYTHON) tools/install.py docs
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --conf-dir tools/docs_site --doctree-dir .doctrees . $(or $(ARGS),site)
+
 check: test-all ## all that a change must pass: make test-all, and a lock that is current (asks the package index)
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && cp -r pyproject.toml requirements "$$fresh" && \
 		$(call pin,"$$fresh") && diff -r "$$fresh/requirements" requirements || { \
@@ -112,6 +117,6 @@ lock: $(INSTALLED) ## pin the requirements of pyproject.toml (ARGS=--upgrade: at
 	@$(call pin,.,$(ARGS))
 
 clean: ## remove what the targets made; the server's data in ./tallykeeper-data stays
-	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .doctrees dist site
 	@find protos server client lua tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} +
 	@if [ -e tallykeeper-data ]; then echo 'Left as it is: ./tallykeeper-data, the data of the server.'; fi
