@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from tests.docs.markdown import CLOSE, ROOT, Block
-from tests.serving import PATIENCE_SECONDS, free_ports, wait_until
+from tests.support.server import PATIENCE_SECONDS, free_ports, wait_until
 
 SHELL_LANGUAGES: Final = frozenset({"sh", "bash", "shell", "console"})
 RUNNABLE: Final = SHELL_LANGUAGES | {"python"}
