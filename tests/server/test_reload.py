@@ -99,7 +99,7 @@ def test_settings_that_a_server_has_for_life_are_kept_and_named(config: Path, tm
         config.write_text(f"data_dir = '{tmp_path}/elsewhere'\nstore_binary = '/bin/true'\nlog_level = 'debug'\n")
         reload(server, until=IN_FORCE)
 
-        (warning,) = server.events("these settings change with the next start alone")
+        (warning,) = server.events("these settings change only with the next start")
         assert warning["settings"] == ["store_binary", "data_dir"]
         assert increment(server.target) == 2
         assert not (tmp_path / "elsewhere").exists()
@@ -133,7 +133,7 @@ def test_a_reload_whose_first_worker_does_not_start_changes_nothing(config: Path
         before = server.worker_ids
         broken.touch()
 
-        reload(server, until="the reload ends at a worker that does not start")
+        reload(server, until="the reload stopped because a worker does not start")
 
         assert increment(server.target) == 1
         assert server.worker_ids == before

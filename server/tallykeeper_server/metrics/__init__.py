@@ -1,1 +1,1 @@
-"""Metrics: what is counted, what the processes say of it, and the page that Prometheus reads."""
+"""Metrics: recorders, snapshots of all processes, and the page that Prometheus reads."""

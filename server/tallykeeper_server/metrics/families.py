@@ -1,6 +1,6 @@
-"""Every metric: its name, what it means, and how the values of several processes become one.
+"""Every metric: its name, its meaning, and the rule by which the values of several processes become one.
 
-The names follow Prometheus's conventions: base units, ``_total`` behind what only grows.
+The names follow Prometheus's conventions: base units, and ``_total`` at the end of counters.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ _SIZES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_00
 
 
 class Kind(StrEnum):
-    """What Prometheus calls the kinds of metrics."""
+    """The kinds of metrics by Prometheus's names."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -22,42 +22,42 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric, with a series for each combination of its labels' values."""
+    """A metric, with a series for each combination of its labels' values."""
 
     name: str
     kind: Kind
     text: str
-    """What it tells, for those who read it."""
+    """The meaning, for people."""
     labels: tuple[str, ...] = ()
     bounds: tuple[float, ...] = ()
-    """Of a histogram: the greatest value of each bucket but the last, which takes all that is greater."""
+    """The upper bounds of a histogram's buckets, without the last bucket, which has none."""
     join: Callable[[Iterable[float]], float] = sum
-    """Makes one number of those of several processes. Those of counters and histograms are added."""
+    """The function that makes one number of those of several processes. Counters and histograms are added."""
 
 
 CALLS: Final = Family(
     "tallykeeper_calls_total",
     Kind.COUNTER,
-    "Calls that ended, by the status that they ended with. Unknown methods are not among them.",
+    "Calls that ended, by their status, without calls of unknown methods.",
     ("service", "method", "code"),
 )
 CALL_DURATION: Final = Family(
     "tallykeeper_call_duration_seconds",
     Kind.HISTOGRAM,
-    "Time from a call's arrival to its end. Calls that are answered with a stream are not among them.",
+    "Time from a call's arrival to its end, without calls that stream responses.",
     ("service", "method"),
     _FAST_SECONDS,
 )
 REFUSALS: Final = Family(
     "tallykeeper_refusals_total",
     Kind.COUNTER,
-    "Calls that failed, and operations that were refused in a batch, by the reason that the caller was told.",
+    "Calls that failed and operations of batches that were refused, by the reason in the error.",
     ("reason",),
 )
 LANE_DEPTH: Final = Family(
     "tallykeeper_lane_depth",
     Kind.GAUGE,
-    "What waits to be sent to the store: levels that mutations name, or queries.",
+    "Work that waits for the store: the levels of mutations, or queries.",
     ("lane",),
 )
 LANE_WAIT: Final = Family(
@@ -70,20 +70,21 @@ LANE_WAIT: Final = Family(
 LANE_BATCH: Final = Family(
     "tallykeeper_lane_batch_calls",
     Kind.HISTOGRAM,
-    "Calls that were sent to the store together.",
+    "Calls in one batch to the store.",
     ("lane",),
     _SIZES,
 )
 STORE_LOSSES: Final = Family(
     "tallykeeper_store_losses_total",
     Kind.COUNTER,
-    "Batches for which the store was lost: unavailable, nothing happened; unknown, they may have been carried out.",
+    "Batches during which the connection to the store was lost. unavailable: nothing was changed; unknown: the"
+    " changes may have been made.",
     ("lane", "outcome"),
 )
 STORE_RETRIES: Final = Family(
     "tallykeeper_store_retries_total",
     Kind.COUNTER,
-    "Calls that were kept to be sent again after the store was lost.",
+    "Calls that were sent again after the connection to the store was lost.",
     ("lane",),
 )
 STORE_ROUND_TRIP: Final = Family(
@@ -110,60 +111,65 @@ SCRIPT_MUTATIONS: Final = Family(
 REPLAYS: Final = Family(
     "tallykeeper_replays_total",
     Kind.COUNTER,
-    "Requests that had come before and got their first outcome again. Of a large batch, each part counts.",
+    "Repeated requests that got their first outcome again. Each part of a large batch counts.",
 )
 REVISIONS_LOST: Final = Family(
     "tallykeeper_revisions_lost_total",
     Kind.COUNTER,
-    "Times at which a namespace's revisions were seen to go backwards: its store lost acknowledged changes.",
+    "Times at which a namespace's revision went backwards, because its store lost acknowledged changes.",
 )
 PROMISES_BROKEN: Final = Family(
     "tallykeeper_promises_broken",
     Kind.GAUGE,
-    "Promises that the store's settings, role or version do not keep now, as they were checked last.",
+    "Promises that the store's settings, role or version did not keep at the last check.",
     join=max,
 )
 RESERVATIONS_OPEN: Final = Family(
     "tallykeeper_reservations_open",
     Kind.GAUGE,
-    "Active reservations in all namespaces of the store, as they were counted last.",
+    "Active reservations in all namespaces of the store at the last count.",
     join=max,
 )
 RESERVATIONS_EXPIRED: Final = Family(
     "tallykeeper_reservations_expired_total",
     Kind.COUNTER,
-    "Reservations that this server expired because their time was up.",
+    "Reservations that this server expired.",
 )
 WATCHERS: Final = Family("tallykeeper_watchers", Kind.GAUGE, "Watches of ledgers that are open.")
 WATCH_ENTRIES: Final = Family(
-    "tallykeeper_watch_entries_total", Kind.COUNTER, "Entries of ledgers that were given to watchers."
+    "tallykeeper_watch_entries_total", Kind.COUNTER, "Entries of ledgers that were sent to watchers."
 )
 WATCHERS_CUT_OFF: Final = Family(
     "tallykeeper_watchers_cut_off_total",
     Kind.COUNTER,
-    "Watches that were ended because changes came faster than they were read.",
+    "Watches that ended because their clients read more slowly than changes came.",
 )
 UNREAD_ANSWERS: Final = Family(
     "tallykeeper_unread_answer_bytes",
     Kind.GAUGE,
-    "Memory held by large answers that their callers have yet to read.",
+    "Memory of large responses that their callers have not read.",
 )
-WORKERS: Final = Family("tallykeeper_workers", Kind.GAUGE, "Workers that run, where there are several.")
+WORKERS: Final = Family("tallykeeper_workers", Kind.GAUGE, "Workers that run, if there are several.")
 WORKER_RESTARTS: Final = Family(
-    "tallykeeper_worker_restarts_total", Kind.COUNTER, "Workers that were started again after one had ended."
+    "tallykeeper_worker_restarts_total", Kind.COUNTER, "Workers that were started again after an unexpected end."
 )
 BUILD: Final = Family(
-    "tallykeeper_build_info", Kind.GAUGE, "Always 1; the labels say what runs.", ("version", "python"), join=max
+    "tallykeeper_build_info", Kind.GAUGE, "Always 1. The labels name the versions.", ("version", "python"), join=max
 )
 PROCESS: Final = (
-    Family("process_cpu_seconds_total", Kind.COUNTER, "CPU time that the server's processes took."),
+    Family("process_cpu_seconds_total", Kind.COUNTER, "CPU time of the server's processes."),
     Family("process_virtual_memory_bytes", Kind.GAUGE, "Virtual memory of the server's processes."),
     Family("process_resident_memory_bytes", Kind.GAUGE, "Resident memory of the server's processes."),
-    Family("process_start_time_seconds", Kind.GAUGE, "When the first process started, since 1970.", join=min),
-    Family("process_open_fds", Kind.GAUGE, "File descriptors that the server's processes hold."),
-    Family("process_max_fds", Kind.GAUGE, "File descriptors that they may hold."),
+    Family(
+        "process_start_time_seconds",
+        Kind.GAUGE,
+        "Time at which the first process started, in seconds since 1970.",
+        join=min,
+    ),
+    Family("process_open_fds", Kind.GAUGE, "Open file descriptors of the server's processes."),
+    Family("process_max_fds", Kind.GAUGE, "Maximum number of open file descriptors of the server's processes."),
 )
-"""What Prometheus's clients say of every process, by the names that dashboards know."""
+"""The metrics of processes under the names that Prometheus's clients and dashboards use."""
 
 FAMILIES: Final = {
     family.name: family

@@ -1,4 +1,4 @@
-"""What each room of the server notes: its recorders, put together and named once, before any call comes."""
+"""The recorders of each layer of the server, made and named once, before the first call."""
 
 import platform
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _OK: Final = "OK"
 
 
 class CallMeter:
-    """One RPC."""
+    """The recorders of one RPC."""
 
     __slots__ = ("_codes", "_durations", "_refusals")
 
@@ -22,15 +22,15 @@ class CallMeter:
         self._durations = None if streams else calls.metrics.histogram(families.CALL_DURATION, service, method)
 
     def succeeded(self, began_at: float) -> None:
-        """Note the end of a call that began at a time of ``perf_counter`` and was answered."""
+        """Record the end of a call that succeeded. ``began_at`` is a time of ``perf_counter``."""
         self._codes.add(_OK)
         if self._durations is not None:
             self._durations.observe(perf_counter() - began_at)
 
     def failed(self, began_at: float, code: str, reason: str = "") -> None:
-        """Note the end of a call that began at a time of ``perf_counter`` and failed with a gRPC code.
+        """Record the end of a call that failed with a gRPC code. ``began_at`` is a time of ``perf_counter``.
 
-        ``reason`` is that of its error, if its caller was told one.
+        ``reason`` is the reason in its error, if there is one.
         """
         self._codes.add(code)
         if self._durations is not None:
@@ -40,21 +40,21 @@ class CallMeter:
 
 
 class CallMeters:
-    """All RPCs, and the refusals that they have in common."""
+    """The recorders of all RPCs, and of their refusals."""
 
     def __init__(self, metrics: Metrics, *, reasons: Sequence[str] = ()) -> None:
-        """``reasons`` are those that can be told to a caller."""
+        """``reasons`` are the reasons that an error can have."""
         self.metrics = metrics
         self.refusals = metrics.counts(families.REFUSALS, known=reasons)
         self.unread_bytes = metrics.gauge(families.UNREAD_ANSWERS)
 
     def of(self, service: str, method: str, *, streams: bool) -> CallMeter:
-        """Return the meter of an RPC; of one that answers with a stream, the duration says nothing and is not kept."""
+        """Return the meter of an RPC. The duration of an RPC that streams responses is not recorded."""
         return CallMeter(self, service, method, streams=streams)
 
 
 class LaneMeter:
-    """One lane."""
+    """The recorders of one lane."""
 
     __slots__ = ("batches", "depth", "losses", "retries", "waits")
 
@@ -67,7 +67,7 @@ class LaneMeter:
 
 
 class StoreMeter:
-    """The store, and the script in it."""
+    """The recorders of the store and its script."""
 
     __slots__ = (
         *("expired", "open_reservations", "promises_broken", "replays", "revisions_lost", "round_trips"),
@@ -86,7 +86,7 @@ class StoreMeter:
 
 
 class WatchMeter:
-    """Watches of ledgers."""
+    """The recorders of watches."""
 
     __slots__ = ("cut_off", "entries", "watchers")
 
@@ -97,7 +97,7 @@ class WatchMeter:
 
 
 class PoolMeter:
-    """The workers."""
+    """The recorders of the workers."""
 
     __slots__ = ("restarts", "workers")
 
@@ -107,5 +107,5 @@ class PoolMeter:
 
 
 def note_build(metrics: Metrics, version: str) -> None:
-    """Say what runs."""
+    """Record the versions of this server and of Python."""
     metrics.gauge(families.BUILD, version, platform.python_version()).read = lambda: 1

@@ -1,4 +1,4 @@
-"""Metrics as Prometheus reads them."""
+"""Metrics in the form of prometheus_client, which encodes them."""
 
 from collections.abc import Iterable
 from itertools import accumulate
@@ -14,13 +14,13 @@ _INFINITY: Final = "+Inf"
 
 
 class SnapshotCollector(Collector):
-    """Gives a snapshot to prometheus_client's encoders."""
+    """A collector of prometheus_client for one snapshot."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
 
     def collect(self) -> Iterable[Metric]:
-        """Yield every family that has values, in the order in which they are listed."""
+        """Yield each family that has values, in the order of their list."""
         for name, family in FAMILIES.items():
             samples = self._snapshot["samples"].get(name)
             if samples:

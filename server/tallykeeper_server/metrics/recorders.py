@@ -1,6 +1,6 @@
-"""What values are noted in while the server works. It costs well under a microsecond, and knows no names.
+"""Recorders: the objects in which the server records values while it works, at less than a microsecond each.
 
-There are no locks: each recorder belongs to one event loop's thread, and is read in it too.
+They need no lock, because only the event loop's thread writes and reads them.
 """
 
 from bisect import bisect_left
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 
 class Counter:
-    """What only grows, and begins at 0."""
+    """A number that only grows. It begins at 0."""
 
     __slots__ = ("value",)
 
@@ -16,46 +16,46 @@ class Counter:
         self.value = 0
 
     def add(self, count: int = 1) -> None:
-        """Add so many: 0 or more."""
+        """Add an amount, which is 0 or more."""
         self.value += count
 
 
 class Counts:
-    """Counters that differ in one label. Its values must come from a fixed set, and never from a caller's text."""
+    """Counters that differ in one label. The label's values come from a fixed set, never from a caller's text."""
 
     __slots__ = ("values",)
 
     def __init__(self, known: Sequence[str] = ()) -> None:
-        """Begin with a counter of 0 for each of the label's values that are ``known`` to occur."""
+        """Begin with a counter of 0 for each ``known`` value of the label."""
         self.values = dict.fromkeys(known, 0)
 
     def add(self, label: str) -> None:
-        """Add one to the counter of a value of the label."""
+        """Add 1 to the counter of a value of the label."""
         self.values[label] = self.values.get(label, 0) + 1
 
 
 class Histogram:
-    """How many values fell between bounds, and their sum."""
+    """The number of values in each bucket, and the sum of all values."""
 
     __slots__ = ("bounds", "counts", "sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        """Take the greatest value of each bucket but the last, which takes all that is greater; they ascend."""
+        """Take the upper bounds of all buckets but the last, in ascending order. The last bucket has no bound."""
         self.bounds = tuple(bounds)
         self.counts = [0] * (len(self.bounds) + 1)
         self.sum = 0.0
 
     def observe(self, value: float) -> None:
-        """Note a value, in the unit of the bounds."""
+        """Record a value in the unit of the bounds."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
 
 class Gauge:
-    """What goes up and down: read when somebody wants to know, so that it costs nothing until then."""
+    """A number that goes up and down. It is computed only when it is read."""
 
     __slots__ = ("read",)
 
     def __init__(self) -> None:
         self.read: Callable[[], float | None] = lambda: None
-        """Returns the value; None as long as there is none."""
+        """The function that returns the value; None if there is no value yet."""

@@ -1,4 +1,4 @@
-"""The metrics of this process: hands out recorders, and reads them all."""
+"""The metrics of this process: makes recorders and reads all of them."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -13,10 +13,10 @@ _Recorder: TypeAlias = Counter | Counts | Gauge | Histogram
 
 
 class Metrics:
-    """Recorders, each under its family and the values of its labels."""
+    """The recorders, by their family and the values of their labels."""
 
     def __init__(self, process: str = "") -> None:
-        """``process`` tells this process, and this run of it, from all whose snapshots are merged with its own."""
+        """``process`` is a name that no other process has, nor another run of this one."""
         self._process = process
         self._recorders: list[tuple[Family, tuple[str, ...], _Recorder]] = []
 
@@ -27,7 +27,7 @@ class Metrics:
         return recorder
 
     def counts(self, family: Family, *labels: str, known: Sequence[str] = ()) -> Counts:
-        """Return new counters for the values of the family's last label, of which some are ``known`` to occur."""
+        """Return new counters for the values of the family's last label, with the ``known`` values among them."""
         recorder = Counts(known)
         self._recorders.append((family, labels, recorder))
         return recorder
@@ -45,13 +45,13 @@ class Metrics:
         return recorder
 
     async def gather(self) -> list[Snapshot]:
-        """Return what this process says, where it is the only one."""
+        """Return the snapshots of this process, for a server of one process."""
         return [self.snapshot()]
 
     def snapshot(self) -> Snapshot:
-        """Return all values as they are now, and what the system says of the process, where it is Linux.
+        """Return the present values, with the process's own metrics on Linux.
 
-        To be called in the event loop's thread. It takes about a millisecond.
+        Call this in the event loop's thread. It takes about a millisecond.
         """
         samples: dict[str, list[Sample]] = {}
         for family, labels, recorder in self._recorders:

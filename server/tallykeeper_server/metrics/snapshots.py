@@ -1,4 +1,4 @@
-"""What one process says of its metrics, and what several say together."""
+"""Snapshots of metrics, of one process and of several together."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeAlias, TypedDict
@@ -6,13 +6,13 @@ from typing import Final, TypeAlias, TypedDict
 from tallykeeper_server.metrics.families import FAMILIES, Family, Kind
 
 _SILENT_PROCESSES_MAX: Final = 64
-"""How many are told apart that say nothing any more. The counters of those before them are kept as one."""
+"""The number of ended processes whose counters are kept apart. The counters of older ones are kept as one."""
 
 
 class Sample(TypedDict):
     """One series: the values of its family's labels, and its numbers.
 
-    A counter or a gauge has one; a histogram has its buckets' counts, each for itself, and then the sum.
+    A counter or a gauge has one number. A histogram has the counts of its buckets, not cumulated, and then the sum.
     """
 
     labels: list[str]
@@ -20,22 +20,23 @@ class Sample(TypedDict):
 
 
 class Snapshot(TypedDict):
-    """All metrics at one moment, of one process or of several. It can be sent as JSON and comes back the same."""
+    """All metrics at one moment, of one process or of several. JSON carries it without loss."""
 
     process: str
-    """What tells this process, and this run of it, from all others; empty if it is of several."""
+    """The name of the process and of its run; empty for several processes."""
     samples: dict[str, list[Sample]]
-    """By the name of the family."""
+    """The series, by the name of their family."""
 
 
 Gather: TypeAlias = Callable[[], Awaitable[Sequence[Snapshot]]]
-"""Asks every process that serves, and returns what those said that answered in time."""
+"""A function that asks all processes, and returns the snapshots of those that answer in time."""
 
 
 def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
-    """Return one snapshot for all: counters and histograms are added, gauges joined as their family says.
+    """Return one snapshot for all processes.
 
-    What has no family here, as it may come from another version, is left out.
+    Counters and histograms are added. Gauges are joined by the rule of their family. A series without a family here
+    is left out. It may come from another version.
     """
     found: dict[str, dict[tuple[str, ...], list[list[float]]]] = {name: {} for name in FAMILIES}
     for snapshot in snapshots:
@@ -57,9 +58,9 @@ def _join(family: Family, rows: list[list[float]]) -> list[float]:
 
 
 class Totals:
-    """Merges what the processes say, time after time, so that no counter goes backwards when one of them ends.
+    """Merges the snapshots of the processes, so that no counter goes backwards when a process ends.
 
-    Whoever shows the metrics has one of these. What a process counted between its last snapshot and its end is lost.
+    The counts of a process between its last snapshot and its end are lost.
     """
 
     def __init__(self) -> None:
@@ -67,9 +68,9 @@ class Totals:
         self._ended = merge(())
 
     def merge(self, snapshots: Sequence[Snapshot]) -> Snapshot:
-        """Return one snapshot for all processes: those that said something now, and the counters of the others.
+        """Return one snapshot for all processes: the given ones, and the counters of processes that are missing.
 
-        A process that is silent for once, and then speaks again, is counted once.
+        A process that is missing once and then answers again is counted once.
         """
         speaking = {snapshot["process"] for snapshot in snapshots}
         for snapshot in snapshots:
@@ -80,7 +81,7 @@ class Totals:
         return merge([self._ended, *silent, *snapshots])
 
     def _forget(self, speaking: set[str]) -> None:
-        """Put those that have been silent longest together, if there are too many."""
+        """Add up the counters of the processes that have been missing longest, if there are too many."""
         silent = [process for process in self._last if process not in speaking]
         for process in silent[: max(0, len(silent) - _SILENT_PROCESSES_MAX)]:
             self._ended = merge([self._ended, self._last.pop(process)])

@@ -1,4 +1,4 @@
-"""How a process of the server lives: on one event loop, from its start until it is told to stop."""
+"""The life of a process of the server: one event loop, from its start to the signal that stops it."""
 
 import asyncio
 import gc
@@ -17,7 +17,7 @@ _ALLOCATIONS: Final = 50_000
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end."""
+    """Run a coroutine to its end on a new event loop."""
     _take_open_files()
     with asyncio.Runner(loop_factory=_new_event_loop) as runner:
         runner.run(main)
@@ -26,9 +26,10 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 async def live(
     service: AbstractAsyncContextManager[Running], stop: asyncio.Event, *, started: Callable[[Running], None]
 ) -> None:
-    """Start a service, say so, and end it in order as soon as ``stop`` is set; raise what its start raises.
+    """Start a service, call ``started``, and end the service in order as soon as ``stop`` is set.
 
-    A start that still lasts then is given up: who wants to stop need not wait until a store has loaded its data.
+    If ``stop`` is set during the start, the start is cancelled, so that a stop need not wait until a store has loaded
+    its data. An exception of the start is raised.
     """
     stopped = asyncio.create_task(stop.wait())
     start = asyncio.create_task(service.__aenter__())
@@ -48,9 +49,10 @@ async def live(
 
 
 def tune_garbage_collector() -> None:
-    """Look for garbage less often, and never in what the process holds for good. To be called once all is set up.
+    """Run the garbage collector less often, and never over objects that the process keeps for its whole life.
 
-    What serving a call leaves is freed at once, by reference counts; there is little for the collector to find.
+    Call this function after the setup. Reference counts free the objects of a call at once, so that the collector finds
+    little.
     """
     gc.collect()
     gc.freeze()
@@ -58,10 +60,10 @@ def tune_garbage_collector() -> None:
 
 
 class StopSignals:
-    """SIGTERM and SIGINT, which end a server, and SIGHUP, which lets it read its settings again."""
+    """The signals SIGTERM and SIGINT, which end a server, and SIGHUP, which makes it read its settings again."""
 
     def __init__(self, *, reload: Callable[[], None], hurry: Callable[[], None] | None = None) -> None:
-        """Listen from now on. ``hurry`` is called when a server that stops is told so once more."""
+        """Install the handlers. ``hurry`` is called if a second signal arrives while the server stops."""
         self.stop = asyncio.Event()
         self._reload = reload
         self._hurry = hurry
@@ -77,10 +79,10 @@ class StopSignals:
         self.stop.set()
 
     def _hang_up(self) -> None:
-        """Reload; but stop if the terminal that the server was started on is gone, for nobody sees it any more."""
+        """Reload. Stop instead if the terminal that started the server has been closed, because nobody sees the log."""
         if self._had_terminal and not os.isatty(log_descriptor()):
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, log_descriptor())  # a line to a terminal that is gone would be an error
+            os.dup2(nowhere, log_descriptor())  # writing a line to a closed terminal would be an error
             os.close(nowhere)
             self._stop()
         else:
@@ -88,9 +90,9 @@ class StopSignals:
 
 
 def _take_open_files() -> None:
-    """Let this process have as many files open as it is allowed: each connection is one.
+    """Raise the limit of open files to the maximum that the process may have, because each connection needs one.
 
-    The limit that a shell gives, often 1,024, is there for programs that use select.
+    A shell's usual limit of 1,024 protects programs that use select.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
@@ -98,7 +100,7 @@ def _take_open_files() -> None:
 
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return uvloop's event loop where there is one: it is about twice as fast."""
+    """Return uvloop's event loop, which is about twice as fast, or asyncio's own if uvloop is not installed."""
     try:
         import uvloop  # noqa: PLC0415  # it does not exist for every platform
     except ImportError:

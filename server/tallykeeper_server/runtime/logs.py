@@ -12,31 +12,31 @@ import structlog
 
 _TRANSPORT: Final = "tallykeeper_server.transport"
 _PEER_LINES_PER_SECOND_MAX: Final = 10
-"""The lines about peers that are logged in a second, so that nobody fills a disk with bad connections."""
+"""The maximum number of lines about peers in a second, so that bad connections cannot fill a disk."""
 
 _descriptors: list[int] = []
-"""Where the log goes, last; nothing in it means to Python's standard error."""
+"""The file descriptor of the log is the last element. If the list is empty, the log goes to Python's stderr."""
 
 
 def write_logs_to(descriptor: int) -> None:
-    """Write the log to a file descriptor when it is configured next. This is one process's decision, for its life."""
+    """Write the log to a file descriptor after the next `configure_logs`. A process calls this once."""
     _descriptors.append(descriptor)
 
 
 def log_descriptor() -> int:
-    """Return the file descriptor to which the log goes."""
+    """Return the file descriptor of the log."""
     return _descriptors[-1] if _descriptors else sys.stderr.fileno()
 
 
 def configure_logs(*, level: str, log_format: str, worker: int | None = None) -> None:
-    """Log to standard error from now on. ``auto`` means text on a terminal, and else JSON.
+    """Configure the log, which goes to stderr. The format ``auto`` is text on a terminal and JSON otherwise.
 
-    Each line tells the number of the worker, if there is one.
+    Each line carries the number of the worker, if there is one.
     """
     file = cast("TextIO", _LogFile(_descriptors[-1])) if _descriptors else sys.stderr
     text = log_format == "text" or (log_format == "auto" and file.isatty())
     renderers: list[structlog.typing.Processor] = (
-        # A plain trace: the one that rich would draw shows the locals, and so what callers sent.
+        # A plain trace, because rich's trace shows local variables, which hold the text of callers.
         [
             _escape,
             structlog.dev.ConsoleRenderer(colors=file.isatty(), exception_formatter=structlog.dev.plain_traceback),
@@ -44,7 +44,7 @@ def configure_logs(*, level: str, log_format: str, worker: int | None = None) ->
         if text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
-    # Loggers are not cached: a reload of the settings may change the level.
+    # Loggers are not cached, because a reload of the settings may change the level.
     structlog.configure(
         processors=[
             *([] if worker is None else [_numbered(worker)]),
@@ -95,28 +95,28 @@ class TransportLines(logging.Handler):
 
 
 class _LogFile:
-    """The log on a file descriptor: each line in one write. A reader that has left is no error of who logs."""
+    """The log on a file descriptor. Each line is one write. A reader that has left causes no error."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def write(self, text: str) -> None:
-        """Write all of a text."""
+        """Write a text."""
         data = text.encode(errors="backslashreplace")
         with suppress(OSError):
             while data:
                 data = data[os.write(self._descriptor, data) :]
 
     def flush(self) -> None:
-        """Do nothing: nothing waits."""
+        """Do nothing, because nothing is buffered."""
 
     def isatty(self) -> bool:
-        """Tell whether a person reads it."""
+        """Return True if the log goes to a terminal."""
         return os.isatty(self._descriptor)
 
 
 def _escape(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Escape what moves a terminal's cursor or begins a new line, for text may be a peer's."""
+    """Escape characters that move a terminal's cursor or begin a line, because a peer may have sent the text."""
     return {name: _printable(value) for name, value in event.items()}
 
 
@@ -127,7 +127,7 @@ def _printable(value: Any) -> Any:  # noqa: ANN401  # of any field
 
 
 def _numbered(worker: int) -> structlog.typing.Processor:
-    """Return what adds the number of the worker to a line."""
+    """Return a processor that adds the worker's number to a line."""
 
     def add(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         return {"worker": worker, **event}

@@ -1,8 +1,8 @@
-"""Keeps everything but the log's own lines out of the log.
+"""Keeps output that is not a line of the log out of the log.
 
-Libraries in C, the interpreter and a crash write to stdout and stderr as they like, and some of what they write is text
-of an unknown peer. All of that goes into a pipe, and from there into the log, escaped, in a field. What Python itself
-reports (exceptions of threads and of the event loop, warnings, lines of libraries) becomes one line of the log each.
+C libraries, the interpreter and a crash write to stdout and stderr in any form, and some of that text comes from an
+unknown peer. All of it goes into a pipe, and from the pipe into the log, escaped, as a field. A report of Python
+(exceptions of threads and of the event loop, warnings, lines of libraries) becomes one line of the log.
 """
 
 import logging
@@ -19,7 +19,7 @@ import structlog
 from tallykeeper_server.runtime.logs import write_logs_to
 
 _LINE_BYTES_MAX: Final = 4_096
-"""The longest line that is logged in one piece."""
+"""The maximum number of bytes of a line that is logged in one piece."""
 READ_BYTES: Final = 65_536
 _LAST_LINES_SECONDS: Final = 1.0
 
@@ -27,13 +27,13 @@ log = structlog.get_logger()
 
 
 class StrayLines:
-    """Puts together the lines of what is written to a pipe."""
+    """Assembles lines from the bytes of a pipe."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def take(self, data: bytes) -> Iterator[str]:
-        """Yield the lines that end in the next data; no data is the end of the last line."""
+        """Yield the lines that end in the next bytes. Empty bytes end the last line."""
         *whole, self._rest = (self._rest + data).split(b"\n")
         if not data or len(self._rest) > _LINE_BYTES_MAX:
             whole, self._rest = [*whole, self._rest], b""
@@ -46,7 +46,7 @@ class StrayLines:
 
 @contextmanager
 def captured_output() -> Iterator[None]:
-    """Let the log alone write to stderr, and log what anything else in this process writes there or to stdout."""
+    """Reserve stderr for the log, and log everything else that this process writes to stderr or stdout."""
     out, err = os.dup(1), os.dup(2)
     reading, writing = os.pipe()
     for descriptor in (1, 2):
@@ -63,13 +63,13 @@ def captured_output() -> Iterator[None]:
             with suppress(OSError, ValueError):
                 stream.flush()
         os.dup2(out, 1)
-        os.dup2(err, 2)  # nobody writes to the pipe any more, so that its end is read
+        os.dup2(err, 2)  # the pipe has no writer now, so that its reader comes to its end
         os.close(out)
         thread.join(_LAST_LINES_SECONDS)
 
 
 def log_what_python_reports() -> None:
-    """Log what the interpreter and libraries would write to stderr, each report in one line."""
+    """Log each report that the interpreter or a library would write to stderr as one line."""
     sys.excepthook = _log_exception
     threading.excepthook = _log_exception_of_thread
     sys.unraisablehook = _log_unraisable
@@ -88,7 +88,7 @@ def _pass_on(reading: int) -> None:
 
 
 class _LogHandler(logging.Handler):
-    """Logs what libraries report: asyncio its callbacks' exceptions, Python its warnings."""
+    """Logs the reports of libraries, such as exceptions in asyncio's callbacks, and Python's warnings."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one record."""
@@ -113,4 +113,4 @@ def _log_exception_of_thread(report: threading.ExceptHookArgs) -> None:
 
 
 def _log_unraisable(report: "sys.UnraisableHookArgs") -> None:
-    log.error("an exception that nobody could take", where=repr(report.object), exc_info=report.exc_value)
+    log.error("an exception without a handler", where=repr(report.object), exc_info=report.exc_value)

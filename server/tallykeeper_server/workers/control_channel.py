@@ -1,6 +1,6 @@
-"""The line between the supervisor and a worker: questions and answers as JSON, one on a line, over a socket.
+"""The channel between the supervisor and a worker: questions and answers in JSON, one to a line, over a socket.
 
-It knows how to ask and answer, and not what. Each end learns from it that the other is gone.
+It carries any question. Each end learns from it that the other end has gone.
 """
 
 import asyncio
@@ -11,21 +11,21 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Self
 
 MESSAGE_BYTES_MAX: Final = 16 << 20
-"""The longest question or answer; one that is longer ends the line."""
+"""The maximum size of a question or an answer. A longer one ends the channel."""
 
 Answers = Mapping[str, Callable[[Any], Awaitable[object]]]
-"""What is done for a question: it gets the question's value, and returns the answer."""
+"""The functions that answer, by the name of the question. Each takes the question's value."""
 
 
 class ControlClosedError(Exception):
-    """The other end of the line is gone."""
+    """The other end of the channel has gone."""
 
 
 class AskingEnd:
-    """The end that asks, which is the supervisor's. Questions may overlap."""
+    """The supervisor's end, which asks. Questions may overlap."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """``over`` makes one from a socket."""
+        """Use ``over`` to make an end from a socket."""
         self._reader = reader
         self._writer = writer
         self._numbers = itertools.count(1)
@@ -41,8 +41,8 @@ class AskingEnd:
     async def ask(self, question: str, value: object = None, *, seconds: float) -> Any:  # noqa: ANN401  # as JSON is
         """Return the answer to a question.
 
-        :raises ControlClosedError: the other end is gone, and may or may not have heard the question.
-        :raises TimeoutError: there was no answer in time.
+        :raises ControlClosedError: the other end has gone. It may have received the question.
+        :raises TimeoutError: no answer came in time.
         """
         if self._closed:
             raise ControlClosedError
@@ -57,7 +57,7 @@ class AskingEnd:
             del self._waiting[number]
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the channel."""
         self._reading.cancel()
         self._end()
 
@@ -77,10 +77,10 @@ class AskingEnd:
 
 
 class AnsweringEnd:
-    """The end that answers, which is a worker's."""
+    """A worker's end, which answers."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """``over`` makes one from a socket."""
+        """Use ``over`` to make an end from a socket."""
         self._reader = reader
         self._writer = writer
 
@@ -90,13 +90,13 @@ class AnsweringEnd:
         return cls(*await asyncio.open_connection(sock=connection, limit=MESSAGE_BYTES_MAX))
 
     async def answer(self, answers: Answers) -> None:
-        """Answer each question, while others may still be under way; return when the other end is gone."""
+        """Answer questions, several at the same time, until the other end has gone."""
         async with asyncio.TaskGroup() as under_way:
             while (message := await _next_message(self._reader)) is not None:
                 under_way.create_task(self._answer(message, answers[message["ask"]](message["value"])))
 
     def close(self) -> None:
-        """Hang up, after what was said."""
+        """Close the channel after the answers so far."""
         self._writer.close()
 
     async def _answer(self, message: Mapping[str, Any], answer: Awaitable[object]) -> None:
@@ -108,9 +108,9 @@ def _line(message: Mapping[str, object]) -> bytes:
 
 
 async def _next_message(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    """Return the next message, or None if the other end is gone, maybe in the middle of one."""
+    """Return the next message; None if the other end has gone, perhaps in the middle of a message."""
     try:
         line = await reader.readline()
-    except (ConnectionError, ValueError):  # ValueError: longer than a message may be
+    except (ConnectionError, ValueError):  # ValueError: the message is too long
         return None
     return json.loads(line) if line.endswith(b"\n") else None

@@ -1,4 +1,4 @@
-"""The workers together: each is kept running, replaced by another on a reload, and drained in turn at the end."""
+"""The pool of workers: it keeps each of them running, replaces them on a reload, and drains them at the end."""
 
 import asyncio
 from collections.abc import Collection
@@ -15,7 +15,7 @@ from tallykeeper_server.workers.worker_process import WorkerProcess, ending
 _RESTART_FIRST_SECONDS: Final = 0.1
 _RESTART_MAX_SECONDS: Final = 5.0
 _HEALTHY_SECONDS: Final = 10.0
-"""Who ran this long and then ends is started again as soon as one that ends for the first time."""
+"""A worker that ran this long before it ended is started again without a longer pause."""
 
 _ASK_EVERY_SECONDS: Final = 2.0
 
@@ -23,10 +23,10 @@ log = structlog.get_logger()
 
 
 class Place:
-    """The place of one worker among the others: somebody always works there."""
+    """The slot of one worker in the pool. A worker that ends is replaced by a new one in the same slot."""
 
     def __init__(self, number: int, workers: set[WorkerProcess], meter: PoolMeter) -> None:
-        """``workers`` are all that run, which those that are started here join."""
+        """``workers`` holds all workers that run. A worker that this slot starts joins them."""
         self._number = number
         self._workers = workers
         self._meter = meter
@@ -36,9 +36,9 @@ class Place:
         self._delay = _RESTART_FIRST_SECONDS
 
     async def replace(self, settings: Settings) -> WorkerProcess | None:
-        """Put a worker with these settings in this place; return the one that it had, which still serves.
+        """Start a worker with these settings in this slot, and return its predecessor, which still serves.
 
-        :raises StartError: the new one does not serve; the old one keeps its place.
+        :raises StartError: the new worker does not serve. The predecessor stays.
         """
         async with self._changing:
             worker = await WorkerProcess.started(self._number, settings)
@@ -47,7 +47,7 @@ class Place:
         return before
 
     async def keep(self) -> None:
-        """Start a worker again whenever it has ended, sooner after a first failure than after many."""
+        """Start the worker again each time it ends. The pause grows with each failure in a row."""
         loop = asyncio.get_running_loop()
         while self._worker is not None:
             worker, since = self._worker, loop.time()
@@ -57,14 +57,15 @@ class Place:
                 continue
             if loop.time() - since > _HEALTHY_SECONDS:
                 self._delay = _RESTART_FIRST_SECONDS
-            tell = log.info if status == 0 else log.error  # 0: it was told to end
+            tell = log.info if status == 0 else log.error  # 0: the supervisor has ended it
             tell("a worker ended", worker=self._number, how=ending(status), again_in_seconds=self._delay)
             await self._start_again(worker)
 
     async def watch(self) -> None:
-        """Kill a worker that does not answer, such as one that was stopped or whose event loop hangs.
+        """Kill a worker that does not answer, because it was stopped or its event loop hangs.
 
-        It is asked twice: after this process has been stopped itself, the first answer may come too late for no fault.
+        It has two attempts: if this process itself was stopped, the first answer may be late without a fault of the
+        worker.
         """
         while self._settings is not None:
             seconds = self._settings.worker_answer_seconds
@@ -79,7 +80,7 @@ class Place:
                 await worker.ended()
 
     async def _start_again(self, ended: WorkerProcess) -> None:
-        """Return when another has its place, which may also come from a reload."""
+        """Return when another worker has the slot. A reload may have put it there."""
         while True:
             await asyncio.sleep(self._delay)
             self._delay = min(2 * self._delay, _RESTART_MAX_SECONDS)
@@ -100,19 +101,19 @@ class Place:
 
 
 class Pool:
-    """So many workers, with the same settings."""
+    """A number of workers with the same settings."""
 
     def __init__(self, size: int, meter: PoolMeter) -> None:
-        """Nothing is started yet."""
+        """Make a pool without starting a worker."""
         self._workers: set[WorkerProcess] = set()
         self._places = [Place(number, self._workers, meter) for number in range(1, size + 1)]
         meter.workers.read = lambda: len(self._workers)
         self._keepers: list[asyncio.Task[None]] = []
 
     async def start(self, settings: Settings) -> None:
-        """Start all workers, and keep them running from then on.
+        """Start all workers, and keep them running.
 
-        :raises StartError: one of them does not serve; then none does.
+        :raises StartError: a worker does not serve. All others are ended.
         """
         starts = [asyncio.create_task(place.replace(settings)) for place in self._places]
         try:
@@ -125,9 +126,9 @@ class Pool:
         self._keepers = [asyncio.create_task(each) for place in self._places for each in (place.keep(), place.watch())]
 
     async def reload(self, settings: Settings) -> None:
-        """Replace the workers one after another; each ends when its successor serves.
+        """Replace the workers one after another. Each ends when its successor serves.
 
-        :raises StartError: a successor does not serve. Its predecessor stays, as do those after it.
+        :raises StartError: a successor does not serve. Its predecessor and the workers after it stay.
         """
         for place in self._places:
             before = await place.replace(settings)
@@ -136,10 +137,11 @@ class Pool:
                 self._workers.discard(before)
 
     async def stop(self, drain_seconds: float) -> None:
-        """End all workers: at once they say so, then they are drained in turn, within so many seconds in all.
+        """End all workers within a number of seconds.
 
-        Who calls one that is drained finds those that are left. If it does not end in its share of the time, the next
-        is drained beside it.
+        All of them announce their end through the health service. Then they are drained one after another, so that a
+        client whose worker drains finds another one. If a worker does not end in its share of the time, the next one
+        begins to drain too.
         """
         await _cancel(self._keepers)
         await asyncio.gather(*(worker.leave() for worker in self._workers))
@@ -153,12 +155,12 @@ class Pool:
         self._workers.clear()
 
     async def metrics(self) -> list[Snapshot]:
-        """Return what the workers say of their metrics, those that say it in time."""
+        """Return the metrics of the workers that answer in time."""
         told = await asyncio.gather(*(worker.metrics() for worker in self._workers))
         return [snapshot for snapshot in told if snapshot is not None]
 
     def kill(self) -> None:
-        """End all workers at once, with the calls that they have in flight."""
+        """Kill all workers with their calls in flight."""
         for worker in self._workers:
             worker.kill()
 

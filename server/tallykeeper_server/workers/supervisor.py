@@ -1,6 +1,6 @@
-"""Many workers as one server: what there is once, what they are told, and the signals that it all follows.
+"""The supervisor: the parent of the workers. It owns the store and the address, and handles the signals.
 
-It owns the store and the address, and never loads gRPC: a process that has used it cannot safely start others.
+It never loads gRPC, because a process that has used gRPC cannot safely start others.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ from tallykeeper_server.settings import Settings, SettingsError
 from tallykeeper_server.workers.pool import Pool
 
 _KEPT: Final = ("store", "store_binary", "data_dir", "listen", "metrics_listen", "workers")
-"""The settings that a server has for life."""
+"""The settings that a reload does not change."""
 
 log = structlog.get_logger()
 
 
 async def supervise(settings: Settings, *, workers: int, read_again: Callable[[], Settings]) -> None:
-    """Serve by so many workers until SIGTERM or SIGINT, then drain them in turn and leave nothing behind.
+    """Serve with a number of workers until SIGTERM or SIGINT. Then drain them one after another.
 
-    A second signal ends them at once. SIGHUP reads the settings again, by a function that raises SettingsError if they
-    cannot be used, and replaces the workers one by one.
+    A second signal kills them. SIGHUP calls ``read_again``, which raises SettingsError if the settings cannot be used,
+    and replaces the workers one after another.
 
     :raises StartError: the store or the address cannot be used, or a worker does not serve.
     """
@@ -42,10 +42,10 @@ async def supervise(settings: Settings, *, workers: int, read_again: Callable[[]
 
 
 class Supervisor:
-    """One server, by its life."""
+    """One server from its start to its end."""
 
     def __init__(self, settings: Settings, *, workers: int, read_again: Callable[[], Settings]) -> None:
-        """Nothing is started yet."""
+        """Take the settings without starting anything."""
         self._settings = settings
         self._size = workers
         self._read_again = read_again
@@ -55,7 +55,7 @@ class Supervisor:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run the store and the workers; end the store last.
+        """Run the store and the workers. The store ends last.
 
         :raises StartError: the store or the address cannot be used, or a worker does not serve.
         """
@@ -77,12 +77,12 @@ class Supervisor:
         self._reload_wanted.set()
 
     def hurry(self) -> None:
-        """End without waiting for calls in flight."""
-        log.warning("told to stop once more: calls in flight are not waited for")
+        """Kill the workers without waiting for calls in flight."""
+        log.warning("stopping at once: calls in flight are cut off")
         self._pool.kill()
 
     async def _gather(self) -> list[Snapshot]:
-        """Return the metrics of all processes that this server is, the store aside."""
+        """Return the metrics of all processes of this server, without those of the store."""
         return [self._metrics.snapshot(), *await self._pool.metrics()]
 
     async def _reload_when_wanted(self, place: Mapping[str, Any]) -> None:
@@ -92,7 +92,7 @@ class Supervisor:
             await self._reload(place)
 
     async def _reload(self, place: Mapping[str, Any]) -> None:
-        """Go over to the settings as they are now, but for those that are kept."""
+        """Replace the workers by ones with the present settings, except for those in ``_KEPT``."""
         log.info("reading the settings again")
         try:
             read = self._read_again()
@@ -103,11 +103,11 @@ class Supervisor:
         try:
             await self._pool.reload(replace(settings, **place))
         except StartError as error:
-            log.error("the reload ends at a worker that does not start", error=str(error))  # noqa: TRY400  # as above
+            log.error("the reload stopped because a worker does not start", error=str(error))  # noqa: TRY400  # as above
             return
         changed = [name for name in _KEPT if getattr(read, name) != getattr(self._settings, name)]
         if changed:
-            log.warning("these settings change with the next start alone", settings=changed)
+            log.warning("these settings change only with the next start", settings=changed)
         self._settings = settings
         configure_logs(level=settings.log_level, log_format=settings.log_format)
         log.info("the settings are in force")

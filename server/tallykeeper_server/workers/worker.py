@@ -1,7 +1,7 @@
-"""A worker: one of several processes that serve at one address. The supervisor starts it, and tells it what to do.
+"""A worker: one of several processes that serve at one address. The supervisor starts it and directs it.
 
-It is told its settings over the control line, which is its standard input, and never by its command line, which
-everyone on the machine can read: a store's URL may hold a password.
+Its settings come over the control channel, which is its standard input. They never stand on the command line, which
+everybody on the machine can read, because the URL of a store may hold a password.
 """
 
 import asyncio
@@ -32,23 +32,23 @@ log = structlog.get_logger()
 
 
 class Worker:
-    """Serves once it was told how to, and ends when it is told to, or when the supervisor is gone."""
+    """Serves after its settings have come. It ends when the supervisor says so or has gone."""
 
     def __init__(self, control: AnsweringEnd) -> None:
-        """Nothing is started yet."""
+        """Make a worker that waits for its settings."""
         self._control = control
         self._stop = asyncio.Event()
-        self._told: asyncio.Future[Settings | None] = asyncio.get_running_loop().create_future()
+        self._settings: asyncio.Future[Settings | None] = asyncio.get_running_loop().create_future()
         self._started: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._server: server.Server | None = None
         self._metrics = metrics_of_this_process()
         self._number = 0
 
     async def work(self) -> None:
-        """Live."""
+        """Wait for the settings, serve, and return at the end."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end)
         answering = asyncio.create_task(self._answer())
-        settings = await self._told
+        settings = await self._settings
         if settings is not None:
             await self._serve(settings)
         answering.cancel()
@@ -56,15 +56,15 @@ class Worker:
         self._control.close()
 
     async def _answer(self) -> None:
-        """Answer the supervisor, and stop when it is gone: nobody would end this process, or know of it."""
+        """Answer the supervisor. Stop if it has gone, because nobody else would end this process."""
         try:
             await self._control.answer(
                 {
                     "serve": self._begin,
                     "leave": self._leave,
                     "drain": self._drain,
-                    "metrics": self._tell_metrics,
-                    "ping": self._say_nothing,
+                    "metrics": self._snapshot,
+                    "ping": self._ping,
                 }
             )
         finally:
@@ -78,7 +78,7 @@ class Worker:
             await live(service, self._stop, started=self._note_start)
         except StartError as error:
             self._started.set_result(str(error))
-            await self._stop.wait()  # the supervisor ends what did not start
+            await self._stop.wait()  # the supervisor ends a worker that did not start
 
     def _note_start(self, server: "server.Server") -> None:
         self._server = server
@@ -86,37 +86,37 @@ class Worker:
         log.debug("worker serves", process_id=os.getpid())
 
     async def _begin(self, value: dict[str, Any]) -> str | None:
-        """Serve with these settings, as the worker of this number; answer why not, or None as soon as it serves."""
+        """Serve with these settings and this number. Return None as soon as it serves, or the reason why it cannot."""
         settings = Settings.from_json(value["settings"])
         self._number = value["worker"]
         write_logs_to(value["log"])
         configure_logs(level=settings.log_level, log_format=settings.log_format, worker=self._number)
         log_what_python_reports()
-        if not self._told.done():
-            self._told.set_result(settings)
+        if not self._settings.done():
+            self._settings.set_result(settings)
         return await self._started
 
     async def _leave(self, _: None) -> None:
-        """Say that this server does not serve any more, while it still does."""
+        """Report through the health service that this server stops, while it still serves."""
         if self._server is not None:
             await self._server.leave()
 
-    async def _say_nothing(self, _: None) -> None:
-        """Answer, which shows that the event loop runs."""
+    async def _ping(self, _: None) -> None:
+        """Return at once. The answer shows that the event loop runs."""
 
-    async def _tell_metrics(self, _: None) -> Snapshot:
+    async def _snapshot(self, _: None) -> Snapshot:
         return self._metrics.snapshot()
 
     async def _drain(self, seconds: float) -> None:
-        """Finish what is in flight, within so many seconds, and end."""
+        """Finish the calls in flight within a number of seconds, and end."""
         if self._server is not None:
             self._server.drain_seconds = seconds
         self._end()
 
     def _end(self) -> None:
         self._stop.set()
-        if not self._told.done():
-            self._told.set_result(None)
+        if not self._settings.done():
+            self._settings.set_result(None)
 
 
 async def _work(connection: socket.socket) -> None:
@@ -124,8 +124,8 @@ async def _work(connection: socket.socket) -> None:
 
 
 def main() -> None:
-    """Be a worker. Standard input is one end of a socket pair; the supervisor has the other."""
-    # What a terminal sends is for the supervisor, which then tells its workers one by one.
+    """Run a worker. Its standard input is one end of a socket pair. The supervisor has the other end."""
+    # A terminal's signals are for the supervisor, which then ends its workers one after another.
     for signal_number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(signal_number, signal.SIG_IGN)
     connection = socket.socket(fileno=os.dup(0))

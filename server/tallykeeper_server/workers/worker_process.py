@@ -1,4 +1,4 @@
-"""One worker as the supervisor sees it: a process, and the line to it."""
+"""A worker from the supervisor's side: its process, and the control channel to it."""
 
 import asyncio
 import contextlib
@@ -18,22 +18,22 @@ from tallykeeper_server.settings import Settings
 from tallykeeper_server.workers.control_channel import AskingEnd, ControlClosedError
 
 _START_SECONDS: Final = 60.0
-"""How long a worker may take until it serves; the store is ready by then, so it is about half a second."""
+"""The maximum time until a worker serves. It usually takes half a second, because the store is ready before."""
 _ANSWER_SECONDS: Final = 2.0
 _END_SECONDS: Final = 3.0
-"""How much longer than its calls in flight a worker may take to end."""
+"""The time that a worker may take to end after its calls in flight."""
 
 _LAST_LINES_SECONDS: Final = 1.0
-"""How long the last words of a process that has ended are waited for; one that it started may hold its output open."""
+"""The time to wait for the last output of a process that has ended. A child of it may hold the output open."""
 
 log = structlog.get_logger()
 
 
 class WorkerProcess:
-    """A worker. It ends by itself when this process does, for then the line is closed."""
+    """A worker's process. It ends with this process, because that closes the control channel."""
 
     def __init__(self, number: int, process: asyncio.subprocess.Process, control: AskingEnd, log_file: int) -> None:
-        """``started`` makes one."""
+        """Use ``started`` to make one."""
         self.number = number
         self._process = process
         self._control = control
@@ -44,9 +44,9 @@ class WorkerProcess:
     async def started(cls, number: int, settings: Settings) -> Self:
         """Start a worker and return it when it serves.
 
-        It is a fresh interpreter, not a copy of this process: gRPC does not survive a fork.
+        It is a fresh interpreter and not a fork of this process.
 
-        :raises StartError: it does not come to serve.
+        :raises StartError: the worker does not serve.
         """
         try:
             process, control, log_file = await _spawn()
@@ -64,16 +64,16 @@ class WorkerProcess:
 
     @property
     def process_id(self) -> int:
-        """The process that serves."""
+        """The id of the process."""
         return self._process.pid
 
     async def leave(self) -> None:
-        """Let it say that it does not serve any more, while it still does."""
+        """Make the worker report that it stops, while it still serves."""
         with contextlib.suppress(ControlClosedError, TimeoutError):
             await self._control.ask("leave", seconds=_ANSWER_SECONDS)
 
     async def drain(self, seconds: float) -> None:
-        """Let it finish what is in flight, within so many seconds, and return when it has ended."""
+        """Make the worker finish its calls in flight within a number of seconds. Return when it has ended."""
         with contextlib.suppress(ControlClosedError, TimeoutError):
             await self._control.ask("drain", seconds, seconds=_ANSWER_SECONDS)
         try:
@@ -85,13 +85,13 @@ class WorkerProcess:
             await self.ended()
 
     async def metrics(self) -> Snapshot | None:
-        """Return what it says of its metrics; None if it does not say it in time."""
+        """Return the worker's metrics; None if it does not answer in time."""
         with contextlib.suppress(ControlClosedError, TimeoutError):
             return cast("Snapshot", await self._control.ask("metrics", seconds=_ANSWER_SECONDS))
         return None
 
     async def answers(self, seconds: float) -> bool:
-        """Tell whether it answers in time. One that has ended need not: that is found out by other means."""
+        """Return True if the worker answers in time or has ended. `Pool` notices the end by itself."""
         try:
             await self._control.ask("ping", seconds=seconds)
         except TimeoutError:
@@ -101,12 +101,12 @@ class WorkerProcess:
         return True
 
     def kill(self) -> None:
-        """End it at once, and the calls that it has in flight."""
+        """Kill the worker with its calls in flight."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
     async def ended(self) -> int:
-        """Return its exit status as soon as it has ended: negative for the signal that ended it."""
+        """Wait for the end and return the exit status; the negative number of a signal that ended it."""
         status = await self._process.wait()
         await asyncio.wait([self._listening], timeout=_LAST_LINES_SECONDS)
         self._control.close()
@@ -126,7 +126,7 @@ class WorkerProcess:
             raise StartError(refusal)
 
     async def _log_stray_output(self) -> None:
-        """Log what the process writes past its log: then nothing is lost of a process that crashes."""
+        """Log the output that does not come through the log, so that the last words of a crash are kept."""
         lines, output = StrayLines(), self._process.stdout
         data = b"\n"
         while output is not None and data:
@@ -136,14 +136,14 @@ class WorkerProcess:
 
 
 def ending(status: int) -> str:
-    """Say how a process ended."""
+    """Return a phrase about the end of a process."""
     return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 
 async def _spawn() -> tuple[asyncio.subprocess.Process, AskingEnd, int]:
-    """Start a process that waits to be told what to do; return it, and as what it knows this process's log.
+    """Start a process that waits for its settings. Return it, and the descriptor by which it knows the log.
 
-    :raises OSError: this machine has no room for it.
+    :raises OSError: the machine has no room for another process.
     """
     ours, theirs = socket.socketpair()
     with theirs, open(os.dup(log_descriptor()), "wb", buffering=0) as log_file:  # noqa: PTH123, ASYNC230  # open already
@@ -160,9 +160,9 @@ async def _spawn() -> tuple[asyncio.subprocess.Process, AskingEnd, int]:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 pass_fds=[log_file.fileno()],
-                start_new_session=True,  # Ctrl-C in the terminal is for the supervisor, which drains them in turn
+                start_new_session=True,  # Ctrl-C is for the supervisor, which drains the workers one after another
             )
         except BaseException:
-            control.close()  # of this, a process that was started after all ends
+            control.close()  # this closes the channel, so that a process that did start ends
             raise
         return process, control, log_file.fileno()
