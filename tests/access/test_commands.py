@@ -141,7 +141,7 @@ def test_a_host_is_a_name_or_an_address(tmp_path: Path, host: str) -> None:
     finished = run("certificates", "certs", "--host", host, cwd=tmp_path)
 
     assert finished.returncode == 2
-    assert "is neither the name of a host, as in shop.example.com, nor an IP address" in finished.stderr
+    assert "is neither the name of a host, such as shop.example.com, nor an IP address" in finished.stderr
     assert not list(tmp_path.iterdir())
 
 
