@@ -13,10 +13,10 @@ _NO_FIELDS: Final[HeaderFields] = ()
 
 
 class Cancellable(Protocol):
-    """Work for a call that may be cancelled: a task, a future or the like."""
+    """Work for a call that can be cancelled, such as a task or a future."""
 
     def done(self) -> bool:
-        """Tell whether there is nothing to cancel any more."""
+        """Return True if the work has ended, so that there is nothing to cancel."""
 
     def cancel(self) -> object:
         """Cancel the work, at once or soon."""
@@ -48,12 +48,12 @@ class Call:
         self._trailing = _NO_FIELDS
         self._callbacks: list[Callable[[Call], None]] | None = None
         self.path = path
-        """As in HTTP/2: ``/package.Service/Method``."""
+        """The path of the method: ``/package.Service/Method``."""
         self.peer = peer
         self.deadline = deadline
-        """In the event loop's time; infinite if the caller has set none."""
+        """The deadline in the event loop's time; infinite if the caller has set none."""
         self.done = False
-        """The call has been answered, the peer has left, or the deadline has passed."""
+        """True if the call has been answered, the peer has left, or the deadline has passed."""
 
     @property
     def metadata(self) -> Metadata:
@@ -71,7 +71,7 @@ class Call:
 
     @property
     def certificate(self) -> bytes | None:
-        """The certificate, in DER form, that the peer has proved to own by mutual TLS; None without one."""
+        """The peer's certificate in DER form, verified by mutual TLS; None without one."""
         certificate = self.peer.certificate
         return None if certificate is None else certificate.der
 
@@ -93,7 +93,7 @@ class Call:
         return max(0.0, self.deadline - self._loop.time())
 
     def set_initial_metadata(self, metadata: Iterable[tuple[str, str | bytes]]) -> None:
-        """Send metadata before the first response. Without effect once the first response was sent.
+        """Send metadata before the first response. This has no effect after the first response.
 
         :raises ValueError: gRPC does not allow a name or value.
         """
@@ -107,7 +107,7 @@ class Call:
         self._trailing = encoded(metadata)
 
     def add_done_callback(self, callback: Callable[["Call"], None]) -> None:
-        """Call back once the stream is closed: the peer was sent all of the answer, or has left."""
+        """Call a function when the stream closes: after the whole response, or because the peer has left."""
         if self._callbacks is None:
             self._callbacks = []
         self._callbacks.append(callback)
@@ -121,9 +121,9 @@ class Call:
         raise NotImplementedError
 
     def reply(self, message: bytes) -> None:
-        """Answer with a message and OK. Without effect if the call is done."""
+        """Answer with a message and the status OK. This has no effect if the call is done."""
         raise NotImplementedError
 
     def fail(self, error: StatusError) -> None:
-        """Answer with a failure. Without effect if the call is done."""
+        """Answer with a failure. This has no effect if the call is done."""
         raise NotImplementedError

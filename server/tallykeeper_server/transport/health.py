@@ -17,10 +17,10 @@ _STOPS: Final = "the server stops"
 
 
 class Health:
-    """One status for the whole server, whose name is the empty text, and one for each of its services."""
+    """The health of the server, under the empty name, and of each of its services."""
 
     def __init__(self, services: Iterable[str]) -> None:
-        """Take the services' full names. None serves until ``tell`` says so."""
+        """Take the services' full names. All are NOT_SERVING until the first ``tell``."""
         self._statuses: dict[str, Any] = dict.fromkeys(("", *services), HealthCheckResponse.NOT_SERVING)
         self._leaving = False
         self._closed = False
@@ -35,7 +35,7 @@ class Health:
         )
 
     def tell(self, *, serves: bool) -> None:
-        """Say whether the server and its services serve. Without effect after ``leave``."""
+        """Set the status of the server and its services. This has no effect after ``leave``."""
         if self._leaving:
             return
         status = HealthCheckResponse.SERVING if serves else HealthCheckResponse.NOT_SERVING
@@ -43,12 +43,12 @@ class Health:
         self._wake()
 
     def leave(self) -> None:
-        """Say from now on that nothing serves, while the server still does, so that load balancers go elsewhere."""
+        """Report NOT_SERVING from now on, while the server still serves, so that load balancers choose others."""
         self.tell(serves=False)
         self._leaving = True
 
     def close(self) -> None:
-        """End the streams of those who watch with UNAVAILABLE, once they have the last status, so that a drain ends."""
+        """End the streams of watchers with UNAVAILABLE after they have the last status, so that a drain ends."""
         self.leave()
         self._closed = True
         self._wake()
@@ -81,7 +81,7 @@ class Health:
                 if status != sent:
                     sent = status
                     yield HealthCheckResponse(status=status).SerializeToString()
-                    continue  # it may have changed while the response was sent
+                    continue  # the status may have changed while the response was sent
                 if self._closed:
                     raise StatusError(Code.UNAVAILABLE, _STOPS)
                 await changed.wait()

@@ -17,7 +17,7 @@ _TEXT_VALUE: Final = re.compile(rb"[\x20-\x7e]*")
 _UNRESERVED: Final = frozenset(range(0x20, 0x7F)) - {ord("%")}
 _RESERVED: Final = frozenset({"te", "content-type", "content-length", "connection", "transfer-encoding", "upgrade"})
 _TRANSPORTED: Final = frozenset({b"te", b"content-type", b"grpc-timeout", b"grpc-encoding", b"grpc-accept-encoding"})
-"""Fields that belong to the transport; a handler does not see them."""
+"""The fields of the transport, which a handler does not see."""
 
 
 def encoded(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[tuple[bytes, bytes], ...]:

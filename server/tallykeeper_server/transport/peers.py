@@ -1,4 +1,4 @@
-"""Peers as their sockets tell of them: address and certificate."""
+"""The address and the certificate of a peer, from its socket."""
 
 import asyncio
 import ssl
@@ -10,7 +10,7 @@ _IPV4_AS_IPV6: Final = "::ffff:"
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The certificate that a peer has proved to own, by mutual TLS."""
+    """A peer's certificate, verified by mutual TLS."""
 
     der: bytes
     """The certificate in DER form."""
@@ -23,7 +23,7 @@ class Peer:
     """The other end of a connection."""
 
     name: str
-    """As gRPC spells it: ``ipv4:127.0.0.1:50051``, ``ipv6:[::1]:50051``, ``unix:``."""
+    """The name in gRPC's form: ``ipv4:127.0.0.1:50051``, ``ipv6:[::1]:50051``, ``unix:``."""
     address: str
     """The IP address alone; empty for a Unix socket."""
     certificate: Certificate | None = None

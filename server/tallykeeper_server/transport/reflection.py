@@ -1,4 +1,4 @@
-"""The standard reflection service, in its two versions: clients such as grpcurl learn from it what a server offers.
+"""The standard reflection service, in its two versions. Clients such as grpcurl learn a server's services from it.
 
 https://github.com/grpc/grpc/blob/master/doc/server-reflection.md defines it. The messages of both versions are the same
 but for the package in their names.
@@ -34,7 +34,7 @@ _STABLE_FILE: Final = "grpc/reflection/v1/reflection.proto"
 
 
 class Reflection:
-    """Tells which services there are, and describes what a descriptor pool knows."""
+    """Lists the services, and describes the messages and services of a descriptor pool."""
 
     def __init__(self, services: Iterable[str], pool: DescriptorPool | None = None) -> None:
         """Take the services' full names, without reflection itself, and a pool in place of the default one."""
@@ -68,7 +68,7 @@ class Reflection:
     def _answer(self, request: ServerReflectionRequest) -> ServerReflectionResponse:
         answer = self._answers.get(request.WhichOneof("message_request") or "")
         if answer is None:
-            return _error(Code.INVALID_ARGUMENT, "the request asks for nothing that is known here")
+            return _error(Code.INVALID_ARGUMENT, "the request has no question that this server knows")
         try:
             return answer(request)
         except KeyError:
@@ -122,7 +122,7 @@ def _with_dependencies(file: FileDescriptor) -> list[bytes]:
 
 
 def _stable_file() -> bytes:
-    """Return the description of version 1, which no package has, out of that of v1alpha."""
+    """Return the description of version 1, made from version v1alpha, because no package has it."""
     file = FileDescriptorProto.FromString(reflection_pb2.DESCRIPTOR.serialized_pb)
     file.name = _STABLE_FILE
     file.package = _STABLE

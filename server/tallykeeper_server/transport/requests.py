@@ -1,4 +1,4 @@
-"""The messages that a caller streams, as the handler takes them."""
+"""The messages that a caller streams, for the handler."""
 
 import asyncio
 from collections import deque
@@ -17,7 +17,7 @@ class Requests:
     __slots__ = ("_drained", "_ended", "_error", "_loop", "_messages", "_waiter")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, drained: Callable[[], None]) -> None:
-        """``drained`` is called whenever the last waiting message was taken."""
+        """``drained`` is called each time that the last waiting message has been taken."""
         self._loop = loop
         self._drained = drained
         self._messages: deque[bytes] = deque()
@@ -55,7 +55,7 @@ class Requests:
         self._wake()
 
     def end(self, error: StatusError | None = None) -> None:
-        """Note that no more messages come, because of an error if there is one."""
+        """Mark the end of the messages, with the error that ended them, if there is one."""
         self._ended = True
         self._error = error
         self._wake()

@@ -1,4 +1,4 @@
-"""The server: where it listens, how long peers may take, and how it stops."""
+"""The server: its listeners, its limits in time, and its end."""
 
 import asyncio
 import contextlib
@@ -17,9 +17,9 @@ from tallykeeper_server.transport.sockets import address_of, listening_sockets
 from tallykeeper_server.transport.tls import TlsContexts
 
 _GREETING_SECONDS: Final = 2.0
-"""For the TLS handshakes that are under way when the server stops."""
+"""The time for TLS handshakes in progress when the server stops."""
 _SETTLE_SECONDS: Final = 1.0
-"""For the handlers of calls that were ended, and for the last bytes to leave."""
+"""The time for the handlers of ended calls, and for the last bytes."""
 
 
 class TransportServer:
@@ -33,10 +33,10 @@ class TransportServer:
         admit: Admit | None = None,
         explain: Explain | None = None,
     ) -> None:
-        """Offer methods. ``admit`` takes the path of each call before it is read any further, and may return a refusal.
+        """Serve methods. ``admit`` takes the path of each call before the rest is read, and may return a refusal.
 
-        ``explain`` takes the transport's own refusals, NoRoomError and MessageTooLargeError, and returns what the
-        caller gets in their place, such as an error with details.
+        ``explain`` takes a refusal of the transport, a NoRoomError or MessageTooLargeError, and returns the error for
+        the caller, for example with details.
 
         :raises ValueError: two methods have one path.
         """
@@ -76,10 +76,10 @@ class TransportServer:
         return self._shared.responses.bytes
 
     async def stop(self, grace_seconds: float) -> None:
-        """Accept no more connections than have come, finish the calls that have begun, and close.
+        """Stop accepting connections, finish the calls that have begun, and close.
 
-        Clients are sent GOAWAY, so that they begin no more calls here and may repeat those that did not begin. Calls
-        that last longer than the grace end with UNAVAILABLE.
+        Clients get GOAWAY. They begin no more calls here, and may repeat calls that did not begin. Calls that last
+        longer than the grace end with UNAVAILABLE.
         """
         for listener in self._listeners:
             listener.close()

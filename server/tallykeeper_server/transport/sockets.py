@@ -9,7 +9,7 @@ from typing import Final
 
 _UNIX: Final = "unix:"
 _BACKLOG: Final = 1_024
-"""Connections that the kernel accepts while the process is busy."""
+"""The number of connections that the kernel accepts while the process is busy."""
 
 
 def listening_sockets(address: str, *, reuse_port: bool) -> list[socket.socket]:
@@ -78,14 +78,14 @@ def _unix_socket(path: str) -> socket.socket:
 
 
 def _is_abandoned(path: str) -> bool:
-    """Tell whether a Unix socket is that of a server that was killed."""
+    """Return True if nobody listens on a Unix socket, because its server was killed."""
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(0)  # a server without room for one more connection is in use as well
+        probe.settimeout(0)  # a server without room for another connection still listens
         return Path(path).is_socket() and probe.connect_ex(path) == errno.ECONNREFUSED
 
 
 def address_of(one: socket.socket) -> str:
-    """Return the address of a listening socket, as listening_sockets takes it."""
+    """Return the address of a listening socket in the form that listening_sockets takes."""
     name = one.getsockname()
     if one.family is socket.AF_UNIX:
         return f"{_UNIX}{name}"

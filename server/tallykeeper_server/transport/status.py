@@ -35,7 +35,7 @@ class Code(IntEnum):
 
 
 class StatusError(Exception):
-    """A call fails with a code, a message and trailers. Handlers raise it; it may be raised any number of times."""
+    """The failure of a call: a code, a message and trailers. Handlers raise it. One object may be raised many times."""
 
     def __init__(self, code: int, message: str = "", trailers: Iterable[tuple[str, str | bytes]] = ()) -> None:
         """Take a code, a message in any text, and metadata; ``-bin`` names carry bytes.

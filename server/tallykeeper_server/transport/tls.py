@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Final, Protocol
 
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""For TLS 1.2: RFC 9113, section 9.2.2, prohibits the others. TLS 1.3 has none that is prohibited."""
+"""The ciphers for TLS 1.2. RFC 9113, section 9.2.2, prohibits the others. TLS 1.3 has no prohibited cipher."""
 
 
 class TlsFilesError(Exception):
-    """The files cannot be used. The message names them and says why."""
+    """The files cannot be used. The message names the file and the reason."""
 
 
 class TlsContexts(Protocol):
-    """Gives the TLS context for the next connection; ServerTls is one."""
+    """A source of the TLS context for the next connection, such as ServerTls."""
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -23,11 +23,11 @@ class TlsContexts(Protocol):
 class ServerTls:
     """A certificate with its key and, for mutual TLS, the authorities that vouch for clients.
 
-    Each new connection uses the files as they were when they were last read well. Others keep what they began with.
+    A new connection uses the files as of the last successful reading. Other connections keep their certificate.
     """
 
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None = None) -> None:
-        """Read PEM files. With ``client_ca`` no client gets in without a certificate that one of them has signed.
+        """Read PEM files. With ``client_ca``, each client needs a certificate that one of these authorities has signed.
 
         :raises TlsFilesError: a file cannot be used.
         """
@@ -35,12 +35,12 @@ class ServerTls:
         self._key = key
         self._client_ca = client_ca
         self.context = self._read()
-        """For the next connection."""
+        """The TLS context for the next connection."""
 
     def reload(self) -> None:
         """Read the files again.
 
-        :raises TlsFilesError: a file cannot be used. The next connections use what was read before.
+        :raises TlsFilesError: a file cannot be used. New connections use the former files.
         """
         self.context = self._read()
 
@@ -66,5 +66,5 @@ class ServerTls:
 
 
 def _no_password() -> str:
-    message = "the key has a password, which nobody could enter"
+    message = "the key has a password, which the server cannot enter"
     raise ValueError(message)

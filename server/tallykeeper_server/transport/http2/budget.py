@@ -1,8 +1,8 @@
-"""Bytes that are held for peers, counted for one connection and for the process."""
+"""The number of bytes held for peers, for one connection and for the process."""
 
 
 class Budget:
-    """A number of bytes in use, within one more budget if there is a ``whole``."""
+    """A number of bytes in use. If there is a ``whole``, the bytes count there too."""
 
     __slots__ = ("bytes", "bytes_max", "whole")
 
@@ -12,12 +12,12 @@ class Budget:
         self.whole = whole
 
     def add(self, change: int) -> None:
-        """Count bytes; a negative number gives them back."""
+        """Add bytes. A negative number gives bytes back."""
         self.bytes += change
         if self.whole is not None:
             self.whole.bytes += change
 
     @property
     def exceeded(self) -> bool:
-        """More bytes are in use than allowed, here or in the whole."""
+        """True if more bytes are in use than allowed, here or in the whole."""
         return self.bytes > self.bytes_max or (self.whole is not None and self.whole.bytes > self.whole.bytes_max)

@@ -1,4 +1,4 @@
-"""One connection: bytes to events, events to calls, and all answers of one turn of the event loop in one write."""
+"""One connection: it turns bytes into events and events into calls, and writes once in a turn of the event loop."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ from tallykeeper_server.transport.peers import Peer
 from tallykeeper_server.transport.status import Code, HeaderFields, StatusError
 
 _WRITE_BYTES: Final = 256 << 10
-"""The bytes that are taken from the engine at once, so that a full socket stops the rest."""
+"""The number of bytes taken from the engine in one step, so that a full socket stops the rest."""
 _DRAIN_PING: Final = b"draining"
 _ALIVE_PING: Final = b"keepaliv"
 _DRAIN_SECONDS: Final = 2.0
@@ -41,7 +41,7 @@ _DRAIN_SECONDS: Final = 2.0
 _STOPPING: Final = StatusError(Code.UNAVAILABLE, "the server stops")
 
 _MANY_EVENTS: Final = 200
-"""The number of events of a read from which on it is looked for calls that the same read resets: they never begin."""
+"""If a read brings this number of events or more, calls that the same read resets do not begin."""
 _NONE: Final[frozenset[int]] = frozenset()
 
 log = logging.getLogger(__name__)
@@ -73,12 +73,12 @@ class Connection(asyncio.Protocol):
         self.exchanges: dict[int, Exchange] = {}
         self.opened_at = self.used_at = self.heard_at = shared.loop.time()
         self.asked_at: float | None = None
-        """Since when a PING waits for a sign of life, in the loop's time; ``heard_at``: of the last bytes."""
+        """The time at which a PING was sent that is not answered yet; ``heard_at`` is the time of the last bytes."""
         self.settled = False
-        """The peer's SETTINGS have arrived."""
+        """True if the peer's SETTINGS have arrived."""
         self.draining_since: float | None = None
         self.ending_since: float | None = None
-        """Since when the socket only waits for the peer to take the last bytes."""
+        """The time from which on the socket only waits until the peer has read the last bytes."""
         self.unread = Budget(limits.unread_response_bytes_per_connection_max, shared.responses)
         held = Budget(limits.waiting_request_bytes_per_connection_max, shared.requests)
         self._inflow = Inflow(self.engine, held)
@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
         self._offences = Offences(limits)
         self._transport: asyncio.Transport | None = None
         self.full_since: float | None = None
-        """Since when the socket's buffer is full, because the peer does not read."""
+        """The time from which on the socket's buffer is full, because the peer does not read."""
         self._refuses = False
         self._flushing = False
         self._read_bytes = 0
@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
         self.flush()
 
     def data_received(self, data: bytes) -> None:
-        """Take what the peer sent."""
+        """Handle bytes from the peer."""
         if self.ending_since is not None:
             return
         self._read_bytes = len(data)
@@ -139,20 +139,20 @@ class Connection(asyncio.Protocol):
             self.shared.loop.call_soon(self.flush)
 
     def pause_writing(self) -> None:
-        """Write no more: the socket's buffer is full. A peer that does not read is not read from either."""
+        """Stop writing, because the socket's buffer is full, and stop reading from this peer too."""
         self.full_since = self.shared.loop.time()
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Resume writing and reading."""
         self.full_since = None
         if self._transport is not None and self.ending_since is None:
             self._transport.resume_reading()
         self.flush()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002  # the peer has left, for whatever reason
-        """End all calls: nobody waits for them."""
+        """End all calls, because nobody waits for them."""
         self._transport = None
         self.shared.part(self)
         self.shared.leave(self.peer.address)
@@ -230,14 +230,14 @@ class Connection(asyncio.Protocol):
     # What calls need: Outlet.
 
     def answered(self, exchange: Exchange) -> None:
-        """Note that a call has been answered, and write."""
+        """Remove a call that has been answered, and write."""
         self._offences.pings.rate.forgive()
         if not exchange.received_all:
             self._outflow.cut_short(exchange.stream_id)
         self.schedule_flush()
 
     def schedule_flush(self) -> None:
-        """Write what was sent, once in this turn of the event loop."""
+        """Write the frames of this turn of the event loop at its end."""
         if not self._flushing:
             self._flushing = True
             self.shared.loop.call_soon(self.flush)
@@ -247,20 +247,20 @@ class Connection(asyncio.Protocol):
         self._count(self._offences.compressions)
 
     def hold(self, change: int) -> None:
-        """Count bytes of requests that are held; a negative number gives them back."""
+        """Add bytes of requests in memory. A negative number gives bytes back."""
         if self._inflow.hold(change):
             self.schedule_flush()
 
     def taken(self, exchange: Exchange, unacknowledged: int) -> None:
-        """Ask the peer for as many more bytes as a call has taken, at once or when there is room."""
+        """Let the peer send as many bytes as a call has taken, now or when there is room."""
         if self._inflow.take(exchange.stream_id, unacknowledged):
             return
         if not any(other.releases for other in self.exchanges.values()):
-            # All that is held are parts of messages, and none could ever be completed: this one makes way.
+            # Memory holds only parts of messages, and none of them could be completed. This call ends to make room.
             exchange.abort(self._entrance.no_room())
 
     def acknowledge_more(self) -> None:
-        """Ask for more bytes of requests if others than this connection have made room."""
+        """Let the peer send more bytes if other connections have made room."""
         if self._inflow.acknowledge_more():
             self.schedule_flush()
 
@@ -280,7 +280,7 @@ class Connection(asyncio.Protocol):
             self._outflow.cut_short(event.stream_id)
 
     def adapt_streams(self) -> None:
-        """Tell the peer how many calls it may have under way: its share, and its streams of responses."""
+        """Send the peer its limit of calls in flight: its share, and the streams of responses that it has."""
         streams_max = min(self.shared.limits.streams_per_connection_max, self.shared.streams_share + self._long_calls)
         if streams_max != self._streams_max and self.ending_since is None:
             self._streams_max = streams_max
@@ -290,7 +290,7 @@ class Connection(asyncio.Protocol):
     # Writing.
 
     def flush(self) -> None:
-        """Write what calls have sent, as far as the peer's windows and the socket have room."""
+        """Write the frames of calls, within the peer's windows and the room in the socket."""
         self._flushing = False
         transport = self._transport
         if transport is None or self.full_since is not None or self.ending_since is not None:
@@ -323,7 +323,7 @@ class Connection(asyncio.Protocol):
     # The end.
 
     def drain(self) -> None:
-        """Finish the calls that have begun, and tell the peer to begin no more: GOAWAY twice, a round trip apart."""
+        """Finish the calls that have begun. GOAWAY, sent twice a round trip apart, keeps the peer from beginning more."""
         if self.draining_since is None and self.ending_since is None:
             self.draining_since = self.shared.loop.time()
             self.engine.announce_shutdown()
@@ -332,13 +332,13 @@ class Connection(asyncio.Protocol):
             self.schedule_flush()
 
     def ask_for_life(self, now: float) -> None:
-        """Send a PING, which a peer that is still there answers."""
+        """Send a PING, so that a lost peer is noticed."""
         self.asked_at = now
         self.engine.ping(_ALIVE_PING)
         self.schedule_flush()
 
     def finish_draining(self, now: float) -> None:
-        """Refuse new streams of a peer that was sent GOAWAY and has not answered the PING behind it for long."""
+        """Refuse new streams of a peer that has not answered the PING after GOAWAY in time."""
         if self.draining_since is not None and now - self.draining_since > _DRAIN_SECONDS:
             self._refuse_new_streams()
 
@@ -349,14 +349,14 @@ class Connection(asyncio.Protocol):
             self.schedule_flush()
 
     def stop(self) -> None:
-        """End the calls that are under way with UNAVAILABLE, and then the connection."""
+        """End the calls in flight with UNAVAILABLE, and then the connection."""
         for exchange in list(self.exchanges.values()):
             exchange.abort(_STOPPING)
         self.flush()
         self.end(ErrorCode.NO_ERROR, "the server stops")
 
     def end(self, code: ErrorCode, message: str) -> None:
-        """Send GOAWAY with an error and close the connection; calls under way are cancelled."""
+        """Send GOAWAY with an error, cancel the calls in flight, and close the connection."""
         transport = self._transport
         if transport is None or self.ending_since is not None:
             return
@@ -375,7 +375,7 @@ class Connection(asyncio.Protocol):
             self._close(self._transport)
 
     def abort(self) -> None:
-        """Close the socket at once, whatever the peer has not read."""
+        """Close the socket at once, without waiting for the peer to read."""
         if self._transport is not None:
             self._transport.abort()
 

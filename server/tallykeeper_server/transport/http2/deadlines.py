@@ -1,4 +1,4 @@
-"""Deadlines: reading ``grpc-timeout``, and ending calls when their time is up."""
+"""Deadlines: the parser of ``grpc-timeout``, and the clock that ends calls at their deadline."""
 
 import asyncio
 import math
@@ -12,7 +12,7 @@ _TICKS_PER_SECOND: Final = 200
 def timeout_seconds(value: bytes) -> float:
     """Return the seconds of a ``grpc-timeout``: at most 8 digits and a unit.
 
-    :raises ValueError: it is not written like that.
+    :raises ValueError: the text has another form.
     """
     digits = value[:-1]
     unit = _UNIT_SECONDS.get(value[-1]) if value else None
@@ -28,7 +28,7 @@ class Expiring(Protocol):
     deadline: float
 
     def expire(self) -> None:
-        """End the call: its deadline has passed."""
+        """End the call, because its deadline has passed."""
 
 
 class Deadlines:

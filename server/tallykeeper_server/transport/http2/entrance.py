@@ -1,4 +1,4 @@
-"""The way from the header fields of a request to a call, or to the refusal of one for which there is no room."""
+"""Admission: makes a call of the header fields of a request, or refuses it."""
 
 import logging
 import math
@@ -13,8 +13,8 @@ from tallykeeper_server.transport.status import Code, HeaderFields, NoRoomError,
 
 _SMALL_READ_BYTES: Final = 4 << 10
 _FEW_FIELDS: Final = 32
-"""Of a list of so few fields from a small read, the size is not added up for each call, which would take 0.8 µs. HPACK
-may unfold them to more than they should have, but never beyond what ends the connection."""
+"""The size of a list with at most this number of fields from a small read is not computed, which would take 0.8 µs for
+each call. HPACK may expand the list beyond the limit, but not beyond the size that ends the connection."""
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,9 @@ class Entrance:
     def exchange(
         self, stream_id: int, fields: dict[bytes, bytes], headers: HeaderFields, *, read_bytes: int
     ) -> Exchange:
-        """Return a call that may begin. ``fields`` are the ``headers`` by name; they came with a read of some bytes.
+        """Return a call that may begin. ``fields`` has the ``headers`` by their name.
 
-        :raises StatusError: it may not begin.
+        :raises StatusError: the call is refused.
         """
         shared = self._outlet.shared
         if len(headers) > _FEW_FIELDS or read_bytes > _SMALL_READ_BYTES:

@@ -1,4 +1,4 @@
-"""One call from its first header to its last: bytes to messages, handler, messages to frames."""
+"""One call on a connection: it turns bytes into messages, runs the handler, and turns messages into frames."""
 
 import asyncio
 import logging
@@ -27,40 +27,40 @@ _OK: Final = ((b"grpc-status", b"0"),)
 _EXPIRED: Final = StatusError(Code.DEADLINE_EXCEEDED, "the deadline has passed")
 _CANCELLED: Final = StatusError(Code.CANCELLED, "the handler was cancelled")
 _SMALL_BYTES: Final = 1 << 10
-"""The size up to which a request that arrives in one piece is not counted: the call itself takes ten times as much."""
+"""A request up to this size that arrives in one piece is not counted. The call takes ten times as much memory."""
 DEFECT: Final = StatusError(Code.UNKNOWN, "a defect of the server, which has logged it")
 
 log = logging.getLogger(__name__)
 
 
 class Outlet(Protocol):
-    """The connection, as far as a call needs it."""
+    """The part of a connection that a call uses."""
 
     engine: Engine
     shared: Shared
     peer: Peer
 
     def answered(self, exchange: "Exchange") -> None:
-        """Note that a call has been answered, and write."""
+        """Remove a call that has been answered, and write."""
 
     def schedule_flush(self) -> None:
-        """Write what was sent, once in this turn of the event loop."""
+        """Write the frames of this turn of the event loop at its end."""
 
     def taken(self, exchange: "Exchange", unacknowledged: int) -> None:
-        """Ask the peer for as many more bytes as a call has taken."""
+        """Let the peer send as many bytes as a call has taken."""
 
     def count_bad_compression(self) -> None:
         """Count a compressed message that was too large or broken, and end the connection if there were too many."""
 
     def hold(self, change: int) -> None:
-        """Count bytes of requests that are held; a negative number gives them back."""
+        """Add bytes of requests in memory. A negative number gives bytes back."""
 
     def room(self, exchange: "Exchange") -> Awaitable[None] | None:
         """Return an awaitable that ends when a call may write more; None if it may now."""
 
 
 class Exchange(Call):
-    """A call, and all that the connection needs to know of it."""
+    """A call with its state on the connection."""
 
     __slots__ = (
         "_arrived",
@@ -90,14 +90,14 @@ class Exchange(Call):
         gzip_requests: bool,
         gzip_responses: bool,
     ) -> None:
-        """``gzip_requests`` and ``gzip_responses``: what the caller sends, and what it is sent, may be compressed."""
+        """``gzip_requests``: the requests may be compressed. ``gzip_responses``: the responses may be compressed."""
         super().__init__(method.path, fields, peer=outlet.peer, deadline=deadline, loop=outlet.shared.loop)
         self.stream_id = stream_id
         self.method = method
         self.received_all = False
-        """The caller has sent all of its request."""
+        """True if the caller has sent its whole request."""
         self.waits_since: float | None = None
-        """Since when the rest of a message is missing, in the loop's time."""
+        """The time, in the loop's time, from which on the rest of a message is missing."""
         self._outlet = outlet
         self._gzip_requests = gzip_requests
         self._gzip_responses = gzip_responses
@@ -109,10 +109,10 @@ class Exchange(Call):
         self._unframer: Unframer | None = None
         self._task: Cancellable | None = None
 
-    # What arrives.
+    # The request.
 
     def open(self) -> None:
-        """Begin the handler of a method that streams requests; any other begins with its request."""
+        """Start the handler of a method that streams requests. Other handlers start with their request."""
         if self.method.streams_requests:
             self._requests = Requests(self._loop, self._drained)
             self._start(self._requests)
@@ -120,7 +120,7 @@ class Exchange(Call):
             self.waits_since = self._loop.time()
 
     def receive(self, data: bytes, *, ends: bool) -> None:
-        """Take bytes of the request; ``ends``: they are the last."""
+        """Take bytes of the request. ``ends``: these are the last bytes."""
         if self.received_all or self.done:
             self.received_all = self.received_all or ends
             self._outlet.taken(self, len(data))
@@ -164,7 +164,7 @@ class Exchange(Call):
         self._hold(self._held + count)
         self._outlet.taken(self, count)
         if self.done:
-            return  # it has made way for others
+            return  # the call has ended to make room for others
         self._arrived += messages
         if len(self._arrived) > 1 or (self.received_all and not self._arrived):
             raise _wrong_number(len(self._arrived))
@@ -208,7 +208,7 @@ class Exchange(Call):
 
     @property
     def releases(self) -> bool:
-        """The bytes that the call holds will be given back without anything more from its peer."""
+        """True if the call will give its bytes back without further bytes from its peer."""
         return not self.done and (
             self.received_all or (self._requests is not None and bool(self._requests.waiting_bytes))
         )
@@ -263,7 +263,7 @@ class Exchange(Call):
         self.fail(DEFECT)
 
     def expire(self) -> None:
-        """End the call: its deadline has passed."""
+        """End the call, because its deadline has passed."""
         self.abort(_EXPIRED)
 
     def abort(self, error: StatusError) -> None:
@@ -273,7 +273,7 @@ class Exchange(Call):
             self._cancel_task()
 
     def closed(self) -> None:
-        """Note that the stream is closed: all was sent, or the peer or the connection is gone."""
+        """Handle the end of the stream: the response was sent, or the peer or the connection has gone."""
         if not self.done:
             self._finish()
             self._cancel_task()
@@ -292,7 +292,7 @@ class Exchange(Call):
         if self._task is not None and not self._task.done():
             self._outlet.shared.cancel(self._task)
 
-    # The answer.
+    # The response.
 
     def send_initial_metadata(self) -> None:
         """Send the initial metadata now, ahead of the first response."""
@@ -306,7 +306,7 @@ class Exchange(Call):
         self._outlet.engine.respond(self.stream_id, head + self._initial if self._initial else head)
 
     def send_message(self, message: bytes) -> None:
-        """Send one of a stream's responses."""
+        """Send a response of a stream."""
         if self.done:
             return
         try:
@@ -314,11 +314,11 @@ class Exchange(Call):
                 self._begin()
             self._outlet.engine.send(self.stream_id, framed_gzip(message) if self._gzip_responses else framed(message))
         except EngineError:
-            return  # the stream has closed, and the connection is about to say so
+            return  # the stream has closed, and the connection will report it
         self._outlet.schedule_flush()
 
     def reply(self, message: bytes) -> None:
-        """Answer with a message and OK. Without effect if the call is done."""
+        """Answer with a message and the status OK. This has no effect if the call is done."""
         if self.done:
             return
         if self._began or self._initial or self._trailing or self._gzip_responses:
@@ -336,7 +336,7 @@ class Exchange(Call):
         self._outlet.answered(self)
 
     def fail(self, error: StatusError) -> None:
-        """Answer with a failure. Without effect if the call is done."""
+        """Answer with a failure. This has no effect if the call is done."""
         self._end(error.fields)
 
     def _end(self, fields: HeaderFields) -> None:
@@ -370,7 +370,7 @@ def _reset(engine: Engine, stream_id: int) -> None:
     try:
         engine.reset(stream_id, ErrorCode.INTERNAL_ERROR)
     except EngineError:
-        return  # it has closed already
+        return  # the stream has already closed
 
 
 def _wrong_number(messages: int) -> StatusError:

@@ -1,4 +1,4 @@
-"""The way from an accepted socket to a connection: room for it, and the TLS handshake."""
+"""Accepts sockets: checks that there is room, does the TLS handshake, and hands over to a Connection."""
 
 import asyncio
 import contextlib
@@ -13,21 +13,21 @@ from tallykeeper_server.transport.peers import address_of, peer_of
 from tallykeeper_server.transport.tls import TlsContexts
 
 _ACCEPT_PAUSE_SECONDS: Final = 0.5
-"""Until sockets are accepted again after the process had no file descriptor for one."""
+"""The pause after the process had no file descriptor for an accepted socket."""
 _ACCEPTED_AT_ONCE: Final = 128
-"""The number of sockets that are accepted before the event loop turns to others."""
+"""The number of sockets that are accepted in one turn of the event loop."""
 
 log = logging.getLogger(__name__)
 
 
 class Greeter(asyncio.Protocol):
-    """Meets an accepted socket in plaintext. It counts it and hands it to a Connection."""
+    """The protocol of a plaintext socket until its Connection takes over. It counts the socket."""
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Turn away a socket for which there is no room, and begin with the others."""
+        """Refuse a socket without room, and begin with any other."""
         stream = cast("asyncio.Transport", transport)
         reason = self._shared.enter(peer_of(stream).address)
         if reason is None:
@@ -39,7 +39,7 @@ class Greeter(asyncio.Protocol):
 
 
 class SecuredGreeter(asyncio.Protocol):
-    """Meets a socket after its TLS handshake. It hands it to a Connection if HTTP/2 was agreed on."""
+    """The protocol of a TLS socket after its handshake, until its Connection takes over, if ALPN chose HTTP/2."""
 
     def __init__(self, shared: Shared, address: str) -> None:
         self._shared = shared
@@ -56,14 +56,14 @@ class SecuredGreeter(asyncio.Protocol):
             stream.abort()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002  # lost for whatever reason
-        """Count the socket out if it was not handed over."""
+        """Remove the socket from the count if no Connection has taken it over."""
         if self._address is not None:
             self._shared.leave(self._address)
             self._address = None
 
 
 def _hand_over(shared: Shared, transport: asyncio.Transport) -> None:
-    """Let a connection go on, which then counts itself out."""
+    """Hand over to a connection, which removes itself from the count."""
     connection = Connection(shared, peer_of(transport))
     transport.set_protocol(connection)
     connection.connection_made(transport)
@@ -72,9 +72,9 @@ def _hand_over(shared: Shared, transport: asyncio.Transport) -> None:
 class Listener:
     """Accepts sockets, in plaintext or with TLS.
 
-    A TLS socket is counted before its handshake, so that handshakes that never end have a limit, too, and takes the
-    certificate that is current then. ``close`` takes what the kernel has accepted, which would be reset with the
-    listening socket, and lets handshakes go on. The event loop's own servers can do none of this.
+    A TLS socket counts from before its handshake, so that endless handshakes have a limit too, and it gets the present
+    certificate. ``close`` accepts the connections that the kernel has accepted, which would be reset with the listening
+    socket, and lets handshakes continue. The event loop's own servers can do none of this.
     """
 
     def __init__(self, shared: Shared, listener: socket.socket, tls: TlsContexts | None) -> None:
@@ -87,20 +87,20 @@ class Listener:
         self._resume()
 
     def close(self) -> None:
-        """Accept what waits now, and no more. Without effect if it is closed."""
+        """Accept the sockets that wait now. This has no effect after ``close``."""
         if self._listener.fileno() < 0:
             return
         if self._pause is None:
             self._shared.loop.remove_reader(self._listener)
         else:
             self._pause.cancel()
-        with contextlib.suppress(OSError):  # nothing waits any more, or there is no file descriptor for it
+        with contextlib.suppress(OSError):  # no socket waits, or there is no file descriptor for it
             while True:
                 self._greet(*self._listener.accept())
         self._listener.close()
 
     async def greeted(self, timeout_seconds: float) -> None:
-        """Wait until accepted sockets have their connections, and end those that take longer than a timeout."""
+        """Wait until accepted sockets have their connections, and end handshakes after a timeout."""
         if self._greetings:
             _, late = await asyncio.wait(self._greetings, timeout=timeout_seconds)
             for greeting in late:
@@ -151,7 +151,7 @@ class Listener:
             await self._shared.loop.connect_accepted_socket(
                 lambda: greeter, one, ssl=tls.context, ssl_handshake_timeout=seconds
             )
-        except OSError as error:  # ssl.SSLError is one, and so is what a timeout raises
+        except OSError as error:  # ssl.SSLError and the error of a timeout are OSErrors
             log.info("a TLS handshake with %s has failed: %s", address or "a unix socket", error)
             greeter.connection_lost(error)
             one.close()

@@ -1,11 +1,11 @@
-"""The flow control of one connection's requests: how many of their bytes are held, and when the peer may send more."""
+"""Flow control of one connection's requests: it counts their bytes, and decides when the peer may send more."""
 
 from tallykeeper_server.transport.http2.budget import Budget
 from tallykeeper_server.transport.http2.session import Engine, EngineError
 
 
 class Inflow:
-    """Acknowledges bytes of requests, so that the peer may send more, or withholds that while too many are held."""
+    """Acknowledges bytes of requests, so that the peer may send more, but not while too many are in memory."""
 
     def __init__(self, engine: Engine, held: Budget) -> None:
         """``held`` counts the bytes that the connection's calls hold."""
@@ -15,7 +15,7 @@ class Inflow:
 
     @property
     def exceeded(self) -> bool:
-        """More bytes are held than allowed, of this connection or of all."""
+        """True if more bytes are in memory than allowed, for this connection or for all."""
         return self._held.exceeded
 
     @property
@@ -24,12 +24,12 @@ class Inflow:
         return self._held.bytes
 
     def hold(self, change: int) -> bool:
-        """Count bytes; a negative number gives them back. Return whether more bytes were asked for."""
+        """Add bytes; a negative number gives bytes back. Return True if the peer may send more."""
         self._held.add(change)
         return change < 0 and self.acknowledge_more()
 
     def take(self, stream_id: int, count: int) -> bool:
-        """Ask for as many more bytes as were taken. Return False if that has to wait for room."""
+        """Let the peer send as many bytes as were taken. Return False if this must wait for room."""
         if self._held.exceeded:
             self._withheld.append((stream_id, count))
             return False
@@ -37,7 +37,7 @@ class Inflow:
         return True
 
     def acknowledge_more(self) -> bool:
-        """Ask for more bytes if there is room again. Return whether that was so."""
+        """Let the peer send more bytes if there is room again. Return True if there was room."""
         if not self._withheld or self._held.exceeded:
             return False
         withheld, self._withheld = self._withheld, []
@@ -46,9 +46,9 @@ class Inflow:
         return True
 
     def acknowledge(self, stream_id: int, count: int) -> None:
-        """Ask for more bytes, whatever is held."""
+        """Let the peer send more bytes without regard to the limits."""
         if count:
             try:
                 self._engine.acknowledge(count, stream_id)
             except EngineError:
-                return  # the stream has closed; the engine has given the connection's window back
+                return  # the stream has closed, and the engine has returned its bytes to the connection's window

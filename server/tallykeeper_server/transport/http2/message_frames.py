@@ -1,4 +1,4 @@
-"""Messages in HTTP/2 data: five bytes of prefix, then the message, as it is or compressed.
+"""Messages in HTTP/2 data: five bytes of prefix, then the message, plain or compressed.
 
 https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md defines it as Length-Prefixed-Message.
 """
@@ -16,11 +16,11 @@ _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _SIZE_BYTES: Final = 4
 _GZIP_LEVEL: Final = 1
-"""The fastest: a server that answers in microseconds gains little from a smaller answer."""
+"""The fastest level of gzip, because a server that answers in microseconds gains little from smaller responses."""
 
 
 class Unframer:
-    """Takes messages out of the bytes of one request.
+    """Extracts messages from the bytes of one request.
 
     A message above ``message_bytes_max`` fails with RESOURCE_EXHAUSTED as soon as its prefix says so, or while it is
     decompressed, before more memory is taken.
@@ -36,7 +36,7 @@ class Unframer:
 
     @property
     def partial_bytes(self) -> int:
-        """The bytes of a message that is not complete."""
+        """The number of bytes of an incomplete message."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> deque[bytes]:

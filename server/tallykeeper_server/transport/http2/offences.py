@@ -1,4 +1,4 @@
-"""The frames that a peer may send at a limited rate, because they cost work and bring no call."""
+"""Limits for frames that cost the server work and bring no call."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from tallykeeper_server.transport.limits import TransportLimits
 
 @dataclass(slots=True)
 class Offence:
-    """One kind, its rate so far, and the text that its GOAWAY carries."""
+    """One kind of frame: its rate, and the text of the GOAWAY for too many."""
 
     rate: Rate
     message: str

@@ -1,4 +1,4 @@
-"""The flow control of one connection's responses: which streams wait for their peer, and which peers send in vain."""
+"""Flow control of one connection's responses, and the end of requests that are answered before they end."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -11,7 +11,7 @@ class Outflow:
     """Streams whose responses wait until the peer reads, and streams that are answered before their request ends."""
 
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, write_buffer_bytes: int) -> None:
-        """``write_buffer_bytes``: how much of one stream may wait in the engine."""
+        """``write_buffer_bytes`` is the maximum number of bytes of one stream in the engine."""
         self._engine = engine
         self._loop = loop
         self._high = write_buffer_bytes
@@ -26,7 +26,7 @@ class Outflow:
         return waiter
 
     def wake(self) -> None:
-        """Let those write whose peers have read."""
+        """Let the streams continue whose peers have read."""
         for exchange, waiter in list(self._blocked.items()):
             if exchange.done or self._engine.queued(exchange.stream_id) <= self._high // 2:
                 del self._blocked[exchange]
@@ -34,11 +34,11 @@ class Outflow:
                     waiter.set_result(None)
 
     def cut_short(self, stream_id: int) -> None:
-        """Stop a peer that still sends, as soon as all of its answer is out (RFC 9113, section 8.1)."""
+        """Stop a peer that still sends its request after the whole response was written (RFC 9113, section 8.1)."""
         self._cut_short.append(stream_id)
 
     def reset_answered(self) -> bool:
-        """Reset the streams whose answers are out, without an error. Return whether there were any."""
+        """Reset the streams whose responses were written, with NO_ERROR. Return True if there were any."""
         cut_short, self._cut_short = self._cut_short, []
         for stream_id in cut_short:
             try:
@@ -47,11 +47,11 @@ class Outflow:
                 else:
                     self._engine.reset(stream_id, ErrorCode.NO_ERROR)
             except EngineError:
-                continue  # it has closed by itself
+                continue  # the stream has closed by itself
         return len(cut_short) > len(self._cut_short)
 
     def close(self) -> None:
-        """Let nobody wait any more: the connection has ended."""
+        """Wake everybody who waits, because the connection has ended."""
         blocked, self._blocked = self._blocked, {}
         for waiter in blocked.values():
             waiter.cancel()

@@ -1,4 +1,4 @@
-"""The time that a peer may take, checked for each connection about once a second."""
+"""The limits in time of a connection, checked about once a second."""
 
 import logging
 from typing import Final
@@ -8,14 +8,14 @@ from tallykeeper_server.transport.http2.session import ErrorCode
 from tallykeeper_server.transport.status import Code, StatusError
 
 _LINGER_SECONDS: Final = 5.0
-"""For the last bytes of a connection that has ended."""
+"""The time for the last bytes of a connection that has ended."""
 _HALF_SENT: Final = StatusError(Code.RESOURCE_EXHAUSTED, "the rest of a request message did not arrive in time")
 
 log = logging.getLogger(__name__)
 
 
 def enforce(connection: Connection, now: float) -> None:
-    """End what has taken longer than the limits allow, at a time of the event loop."""
+    """End calls and the connection if they have taken longer than the limits. ``now`` is the event loop's time."""
     limits = connection.shared.limits
     if connection.ending_since is not None:
         if now - connection.ending_since > _LINGER_SECONDS:
@@ -48,7 +48,7 @@ def enforce(connection: Connection, now: float) -> None:
 
 
 def _is_alive(connection: Connection, now: float) -> bool:
-    """Ask a silent peer by a PING whether it is there; return False once it has not answered in time."""
+    """Send a PING to a silent peer. Return False if it has not answered the last one in time."""
     limits = connection.shared.limits
     if connection.asked_at is not None:
         return now - connection.asked_at <= limits.keepalive_timeout_seconds

@@ -1,19 +1,19 @@
-"""The rate at which a peer does something that costs the server work and brings no call."""
+"""A limited rate of events."""
 
 
 class Rate:
-    """Counts events by the second."""
+    """The number of events within the present second, with a limit."""
 
     __slots__ = ("_count", "_max", "_since")
 
     def __init__(self, per_second_max: int) -> None:
-        """``per_second_max``: how many events within one second are allowed."""
+        """``per_second_max`` is the maximum number of events within one second."""
         self._max = per_second_max
         self._count = 0
         self._since = 0.0
 
     def exceeded(self, now: float) -> bool:
-        """Count an event at a time in seconds. Return whether it is one too many."""
+        """Count an event at a time in seconds. Return True if it exceeds the limit."""
         if now - self._since >= 1.0:
             self._since = now
             self._count = 0

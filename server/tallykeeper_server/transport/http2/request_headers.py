@@ -1,4 +1,4 @@
-"""The header fields that begin a call: what they must be, and what they say about the call.
+"""The header fields that begin a call: their check, and their meaning for the call.
 
 https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md says what a request must have.
 """
@@ -15,7 +15,7 @@ from tallykeeper_server.transport.status import Code, HeaderFields, StatusError
 _CONTENT_TYPES: Final = frozenset({b"application/grpc", b"application/grpc+proto"})
 _ENCODINGS: Final = frozenset({b"identity", b"gzip"})
 _FIELD_BYTES: Final = 32
-"""RFC 9113, section 6.5.2: what each field counts beside its name and value."""
+"""The size that each field counts in addition to its name and value (RFC 9113, section 6.5.2)."""
 _TEXT: Final = (b"content-type", b"text/plain")
 _WRONG_METHOD: Final = (
     ((b":status", b"405"), (b"allow", b"POST"), _TEXT),
@@ -36,12 +36,11 @@ _NO_TRAILERS: Final = (
 
 
 Opening: TypeAlias = tuple[float, bool, bool]
-"""What the header fields say about a call: the seconds until its deadline, and whether requests and responses may be
-compressed by gzip."""
+"""The seconds until the deadline of a call, and two flags: requests and responses may be compressed by gzip."""
 
 
 def http_refusal(fields: Mapping[bytes, bytes]) -> tuple[HeaderFields, bytes] | None:
-    """Return the response to a request that is not gRPC, as fields and body; None to one that is."""
+    """Return the response, fields and body, to a request that is not gRPC; None for a gRPC request."""
     if fields.get(b":method") != b"POST":
         return _WRONG_METHOD
     content_type = fields.get(b"content-type", b"")
@@ -55,7 +54,7 @@ def http_refusal(fields: Mapping[bytes, bytes]) -> tuple[HeaderFields, bytes] | 
 def opening_of(fields: Mapping[bytes, bytes]) -> Opening:
     """Return the opening of a call.
 
-    :raises StatusError: it cannot be read, or is not known here.
+    :raises StatusError: a field has a bad value, or a value that this server does not know.
     """
     encoding = fields.get(b"grpc-encoding")
     if encoding is not None and encoding not in _ENCODINGS:
@@ -66,11 +65,11 @@ def opening_of(fields: Mapping[bytes, bytes]) -> Opening:
         seconds = math.inf if timeout is None else timeout_seconds(timeout)
     except ValueError as error:
         raise StatusError(Code.INTERNAL, str(error)) from error
-    # A caller that compresses its request wants its responses compressed, too, as in grpc-go; others get them plain.
+    # As in grpc-go, a caller that compresses its requests gets compressed responses, and other callers get plain ones.
     compressed = encoding == b"gzip"
     return seconds, compressed, compressed and b"gzip" in fields.get(b"grpc-accept-encoding", b"")
 
 
 def header_list_bytes(fields: HeaderFields) -> int:
-    """Return the size of a header list as SETTINGS_MAX_HEADER_LIST_SIZE counts it."""
+    """Return the size of a header list by the rule of SETTINGS_MAX_HEADER_LIST_SIZE."""
     return sum(map(len, chain.from_iterable(fields))) + _FIELD_BYTES * len(fields)

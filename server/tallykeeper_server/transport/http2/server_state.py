@@ -15,16 +15,16 @@ from tallykeeper_server.transport.methods import Method
 from tallykeeper_server.transport.status import StatusError
 
 Admit: TypeAlias = Callable[[str], StatusError | None]
-"""Takes the path of a call before anything else of it is read. Returns None, or the refusal of the call."""
+"""A function that takes the path of a call before the rest is read. It returns None, or a refusal."""
 Explain: TypeAlias = Callable[[StatusError], StatusError]
-"""Takes a refusal of the transport itself, and returns it with the details that the service's callers know."""
+"""A function that takes a refusal of the transport, and returns the error for the caller."""
 _UNREAD: Final = "unread_responses"
 _SHARE_MIN: Final = 16
-"""The least number of calls that each connection may have under way, however many connections there are."""
+"""The minimum number of calls that each connection may have in flight."""
 
 
 class Endable(Protocol):
-    """A connection, as far as the server needs it to make room."""
+    """The part of a connection that the server uses to make room."""
 
     unread: Budget
 
@@ -35,7 +35,7 @@ class Endable(Protocol):
         """Close the socket at once."""
 
     def adapt_streams(self) -> None:
-        """Tell the peer how many calls it may have under way, if that has changed."""
+        """Send the peer its limit of calls in flight, if it has changed."""
 
 
 class Shared:
@@ -63,7 +63,7 @@ class Shared:
         self.responses = Budget(limits.unread_response_bytes_max)
         self.connections = 0
         self.open: set[Endable] = set()
-        """The connections that serve; ``connections`` counts those in their TLS handshake, too."""
+        """The connections that serve. ``connections`` also counts those in their TLS handshake."""
         self.draining = False
         self._emptied = asyncio.Event()
         self._emptied.set()
@@ -71,7 +71,7 @@ class Shared:
         self._ending: set[asyncio.Future[Any]] = set()
 
     def enter(self, address: str) -> str | None:
-        """Count a connection from an IP address. Return None, or the reason why it may not stay."""
+        """Count a connection from an IP address. Return None, or the reason of its refusal."""
         limits = self.limits
         if self.connections >= limits.connections_max:
             return f"the server has {self.connections} connections, and no room for more"
@@ -82,7 +82,7 @@ class Shared:
         return None
 
     def leave(self, address: str) -> None:
-        """Count a connection no more."""
+        """Remove a connection from the count."""
         self.connections -= 1
         self._addresses[address] -= 1
         if not self._addresses[address]:
@@ -90,7 +90,7 @@ class Shared:
 
     @property
     def streams_share(self) -> int:
-        """The number of calls that each connection may have under way, so that all together have at most streams_max.
+        """The number of calls that each connection may have in flight, so that all together have at most streams_max.
 
         It changes when the number of connections passes a power of two.
         """
@@ -101,23 +101,23 @@ class Shared:
         """Count a connection that serves."""
         self.open.add(connection)
         self._emptied.clear()
-        if self.connections & (self.connections - 1) == 0:  # twice as many as when the shares were computed last
+        if self.connections & (self.connections - 1) == 0:  # the number has doubled since the shares were computed
             for one in self.open:
                 one.adapt_streams()
 
     def part(self, connection: Endable) -> None:
-        """Count a connection no more that served."""
+        """Remove a connection that served from the count."""
         self.open.discard(connection)
         if not self.open:
             self._emptied.set()
 
     async def emptied(self, timeout_seconds: float) -> None:
-        """Wait until no connection serves, but not for longer than a number of seconds."""
+        """Wait until no connection serves, for at most a number of seconds."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._emptied.wait(), timeout_seconds)
 
     def shed(self) -> None:
-        """End the connection whose peer has left the most responses unread: they hold more than all may."""
+        """End the connection with the most unread bytes, because all connections together hold too many."""
         if self.open:
             greediest = max(self.open, key=lambda connection: connection.unread.bytes)
             greediest.end(ErrorCode.ENHANCE_YOUR_CALM, _UNREAD)
@@ -131,7 +131,7 @@ class Shared:
             work.add_done_callback(self._ending.discard)
 
     async def settle(self, timeout_seconds: float) -> None:
-        """Wait until cancelled tasks have ended, but not for longer than a number of seconds."""
+        """Wait until cancelled tasks have ended, for at most a number of seconds."""
         if self._ending:
             await asyncio.wait(set(self._ending), timeout=timeout_seconds)
 

@@ -1,6 +1,6 @@
-"""The HTTP/2 engine: bytes in, events out; frames in, bytes out. It leaves sockets, calls and limits in time to others.
+"""The HTTP/2 engine: it turns received bytes into events, and frames into bytes. It knows no sockets and no calls.
 
-This is the only module that knows ngh2, the binding of libnghttp2. Another engine needs to replace this module alone.
+Only this module knows ngh2, the binding of libnghttp2. Another engine would replace this module alone.
 """
 
 import contextlib
@@ -45,12 +45,12 @@ Fields: TypeAlias = Iterable[tuple[bytes, bytes]]
 """Header fields in lower case, pseudo-header fields first (RFC 9113, section 8.2)."""
 ErrorCode = ngh2.ErrorCode
 EngineError = NGH2Error
-"""The engine cannot do what it was asked, mostly because the stream has closed since."""
+"""The engine cannot carry out a request, usually because the stream has closed."""
 
 _HEADER_LIST_HARD_FACTOR: Final = 4
 """A header list above the advertised size is refused for its stream alone; above this multiple the connection ends."""
 _NO_LIMIT: Final = (1 << 40, 1 << 40)
-"""Resets and glitches are counted by the connection, which answers with GOAWAY; the engine would just fail."""
+"""A limit of the engine that is never reached. The connection counts resets and glitches and answers with GOAWAY."""
 _STREAM_MAX: Final = 2**31 - 1
 _GOAWAY_HEAD: Final = b"\x07\x00" + bytes(4)
 
@@ -111,10 +111,10 @@ class Engine:
         self.outgoing: Callable[[int], bytes] = connection.data_to_send
 
     def receive(self, data: bytes) -> list[Event]:
-        """Take bytes from the peer and return what they mean.
+        """Take bytes from the peer and return their events.
 
-        :raises PeerError: they break the protocol or a limit of the engine, and the engine is spent. Errors after which
-            the engine itself sends GOAWAY raise nothing: ``ended`` is then true.
+        :raises PeerError: the bytes break the protocol or a limit, and the engine cannot be used again. Nothing is
+            raised for errors after which the engine itself sends GOAWAY. ``ended`` is then true.
         """
         connection = self._connection
         try:
@@ -126,12 +126,12 @@ class Engine:
         return connection.events()
 
     def events(self) -> list[Event]:
-        """Return the events that sending caused: streams that closed."""
+        """Return the events of sending: the streams that have closed."""
         return self._connection.events()
 
     @property
     def ended(self) -> bool:
-        """The connection neither reads nor writes any more: GOAWAY was exchanged and no stream is open."""
+        """True if the connection has nothing to read or write: GOAWAY was exchanged and no stream is open."""
         return not (self._connection.want_read or self._connection.want_write)
 
     @property
@@ -151,11 +151,11 @@ class Engine:
             self._connection.ping(data)
 
     def limit_streams(self, streams_max: int) -> None:
-        """Change SETTINGS_MAX_CONCURRENT_STREAMS; streams that are open stay (RFC 9113, section 5.1.2)."""
+        """Change SETTINGS_MAX_CONCURRENT_STREAMS. Open streams stay (RFC 9113, section 5.1.2)."""
         self._connection.update_settings({ngh2.Setting.MAX_CONCURRENT_STREAMS: streams_max})
 
     def announce_shutdown(self) -> None:
-        """Send the first GOAWAY of a graceful shutdown, which refuses nothing yet (RFC 9113, section 6.8).
+        """Send the first GOAWAY of a graceful shutdown, which refuses no stream (RFC 9113, section 6.8).
 
         Without effect if the peer has ended the connection.
         """
@@ -163,7 +163,7 @@ class Engine:
             self._connection.send_shutdown_notice()
 
     def refuse_new_streams(self) -> None:
-        """Send GOAWAY with the last stream that was received. Later ones are ignored; clients may repeat them.
+        """Send GOAWAY with the last received stream. Later streams are ignored, and clients may repeat them.
 
         Without effect if the peer has ended the connection.
         """
@@ -171,7 +171,7 @@ class Engine:
             self._connection.send_goaway(ErrorCode.NO_ERROR)
 
     def terminate(self, code: ErrorCode, message: bytes) -> None:
-        """Send GOAWAY with an error and a text for people; no stream gets anything more.
+        """Send GOAWAY with an error and a text for people. Streams get nothing more.
 
         Without effect if the peer has ended the connection.
         """
@@ -182,7 +182,7 @@ class Engine:
 def last_words(code: ErrorCode, message: bytes, *, began: bool) -> bytes:
     """Return a GOAWAY frame for a peer without an engine (RFC 9113, section 6.8).
 
-    ``began``: any stream may have begun, so that the peer must not take it for granted that a repetition is harmless.
+    ``began``: a stream may have begun, so that the peer must not assume that a repetition is harmless.
     """
     last_stream = _STREAM_MAX if began else 0
     payload = last_stream.to_bytes(4, "big") + int(code).to_bytes(4, "big") + message
