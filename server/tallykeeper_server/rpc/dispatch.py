@@ -2,14 +2,16 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing
-from functools import partial
+from functools import cache, partial
 from time import perf_counter
 from typing import Any, Final, TypeAlias
 
 import structlog
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -22,7 +24,6 @@ from tallykeeper_server.rpc.calls import Call, Context
 from tallykeeper_server.rpc.overload import Overload
 from tallykeeper_server.rpc.response_limits import LongAnswers
 from tallykeeper_server.rpc.statuses import status_of
-from tallykeeper_server.rpc.wire_text import broken_text_fields
 from tallykeeper_server.transport.methods import Method, direct, response_stream
 from tallykeeper_server.transport.status import Code, StatusError
 
@@ -204,3 +205,66 @@ def _undecodable(method: MethodDescriptor, raw: bytes) -> InvalidFieldError:
     if not broken:
         return InvalidFieldError([("", f"the request is not a {method.input_type.full_name}")])
     return InvalidFieldError([(field, "must be UTF-8") for field in broken])
+
+
+def broken_text_fields(message_type: Descriptor, raw: bytes) -> list[str]:
+    """Return the paths of the texts that are not UTF-8, such as ``keys[2].item``.
+
+    None if there is none: then the bytes are no message of this type at all.
+    """
+    shadow_class = GetMessageClass(_shadow_pool(message_type.file).FindMessageTypeByName(message_type.full_name))
+    try:
+        shadow = shadow_class.FromString(raw)
+    except DecodeError:
+        return []
+    return list(_broken_texts(shadow, message_type))
+
+
+def _broken_texts(shadow: Message, message_type: Descriptor) -> Iterator[str]:
+    for shadow_field, content in shadow.ListFields():
+        field = message_type.fields_by_number[shadow_field.number]
+        is_list = not hasattr(content, "SerializeToString") and not isinstance(content, (bytes, int, float))
+        for place, value in enumerate(content if is_list else [content]):
+            path = f"{field.name}[{place}]" if is_list else field.name
+            if field.message_type is not None:
+                yield from (f"{path}.{inner}" for inner in _broken_texts(value, field.message_type))
+            elif field.type == FieldDescriptor.TYPE_STRING and not _is_utf8(value):
+                yield path
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@cache
+def _shadow_pool(file: FileDescriptor) -> descriptor_pool.DescriptorPool:
+    pool = descriptor_pool.DescriptorPool()
+    _add_shadow(pool, file, set())
+    return pool
+
+
+def _add_shadow(pool: descriptor_pool.DescriptorPool, file: FileDescriptor, added: set[str]) -> None:
+    if file.name in added:
+        return
+    added.add(file.name)
+    for dependency in file.dependencies:
+        _add_shadow(pool, dependency, added)
+    description = FileDescriptorProto()
+    file.CopyToProto(description)
+    for message in description.message_type:
+        _texts_to_bytes(message)
+    pool.Add(description)
+
+
+def _texts_to_bytes(message: DescriptorProto) -> None:
+    if message.options.map_entry:  # no request has one, and protobuf allows no bytes for its keys
+        return
+    for field in message.field:
+        if field.type == FieldDescriptorProto.TYPE_STRING:
+            field.type = FieldDescriptorProto.TYPE_BYTES
+    for nested in message.nested_type:
+        _texts_to_bytes(nested)
