@@ -13,7 +13,7 @@ from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
 from tallykeeper_server.metrics.meters import CallMeters
 from tallykeeper_server.metrics.registry import Metrics
-from tallykeeper_server.rpc.overload import Overload
+from tallykeeper_server.rpc.admission import Overload
 from tallykeeper_server.transport.status import Code
 from tests.engine.turns import let_lanes_send
 

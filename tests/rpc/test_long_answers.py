@@ -10,7 +10,7 @@ from tallykeeper.v1 import batch_pb2, inventory_pb2
 from tallykeeper.v1.inventory_pb2 import ListStockRequest, ListStockResponse
 from tallykeeper_server.domain.errors import DeadlineExceededError, OverloadedError
 from tallykeeper_server.metrics.recorders import Gauge
-from tallykeeper_server.rpc.calls import Call
+from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.response_limits import READS_MAX, LongAnswers
 
 WAITING_MAX = 2

@@ -29,13 +29,13 @@ from tallykeeper_server.engine.namespace_reader import EngineSource
 from tallykeeper_server.engine.watch import WatchHub, WatchLimits
 from tallykeeper_server.metrics.meters import CallMeters, StoreMeter, WatchMeter
 from tallykeeper_server.metrics.registry import Metrics
+from tallykeeper_server.rpc.admission import Overload
 from tallykeeper_server.rpc.batches import BatchServicer, changes_of_operations
 from tallykeeper_server.rpc.counters import CounterServicer
 from tallykeeper_server.rpc.dispatch import service_methods
 from tallykeeper_server.rpc.inventory import InventoryServicer
 from tallykeeper_server.rpc.ledger import LedgerServicer
 from tallykeeper_server.rpc.namespaces import NamespaceServicer
-from tallykeeper_server.rpc.overload import Overload
 from tallykeeper_server.rpc.reservation_changes import ReservationChanges
 from tallykeeper_server.rpc.reservations import ReservationServicer
 from tallykeeper_server.rpc.response_limits import LongAnswers

@@ -19,9 +19,7 @@ from tallykeeper_server.domain.errors import DefectError, InvalidFieldError, Tal
 from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.metrics.meters import CallMeter, CallMeters
 from tallykeeper_server.metrics.registry import Metrics
-from tallykeeper_server.rpc.admission import Admission, Gatekeeper
-from tallykeeper_server.rpc.calls import Call, Context
-from tallykeeper_server.rpc.overload import Overload
+from tallykeeper_server.rpc.admission import Admission, Call, Context, Gatekeeper, Overload
 from tallykeeper_server.rpc.response_limits import LongAnswers
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.transport.methods import Method, direct, response_stream

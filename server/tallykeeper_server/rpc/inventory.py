@@ -11,8 +11,8 @@ from tallykeeper_server.domain.refusals import damaged, item_not_found, not_foun
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.rpc import stock_changes as changes
+from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.availability import availability_of, wanted_lines
-from tallykeeper_server.rpc.calls import Call
 from tallykeeper_server.rpc.level_names import stock_name
 from tallykeeper_server.rpc.messages import stock_message, stock_messages
 from tallykeeper_server.rpc.mutations import apply

@@ -11,7 +11,7 @@ from tallykeeper_server.domain.errors import DefectError
 from tallykeeper_server.domain.queries import CountNamespace, ListNamespaces, NamespaceCounts
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.engine.engine import Engine
-from tallykeeper_server.rpc.calls import Call
+from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.messages import duration_of
 from tallykeeper_server.rpc.page_tokens import PageTokens
 from tallykeeper_server.rpc.validation import Fields

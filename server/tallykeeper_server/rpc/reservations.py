@@ -9,7 +9,7 @@ from tallykeeper_server.domain.queries import FindLevels, FindReservations, List
 from tallykeeper_server.domain.refusals import damaged, not_found
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.pending import Pending
-from tallykeeper_server.rpc.calls import Call
+from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.level_names import reservation_name
 from tallykeeper_server.rpc.messages import STATE_OF_MESSAGE, reservation_message
 from tallykeeper_server.rpc.mutations import apply

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from tallykeeper_server.domain.errors import DeadlineExceededError, OverloadedError
 from tallykeeper_server.metrics.recorders import Gauge
-from tallykeeper_server.rpc.calls import Call
+from tallykeeper_server.rpc.admission import Call
 
 Method: TypeAlias = Callable[[Any, Call], Coroutine[Any, Any, Message]]
 """What carries out a request, about which something more is known, and returns the answer."""
