@@ -6,8 +6,7 @@ from tallykeeper.v1.counter_pb2 import GetCounterRequest
 from tallykeeper.v1.inventory_pb2 import GetStockRequest
 from tallykeeper_server.domain.errors import InvalidFieldError
 from tallykeeper_server.domain.levels import CounterName, StockName
-from tallykeeper_server.rpc.level_names import counter_name, stock_name
-from tallykeeper_server.rpc.validation import Fields
+from tallykeeper_server.rpc.validation import Fields, counter_name, stock_name
 
 
 def refused_fields(fields: Fields) -> list[str]:

@@ -6,10 +6,9 @@ from tallykeeper.v1 import counter_pb2
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.levels import Counter
 from tallykeeper_server.domain.mutations import Applied
-from tallykeeper_server.rpc.level_names import counter_name
 from tallykeeper_server.rpc.messages import fill_counter
 from tallykeeper_server.rpc.mutations import Body, Change, Origin
-from tallykeeper_server.rpc.validation import Fields
+from tallykeeper_server.rpc.validation import Fields, counter_name
 
 _CONFIGURABLE: Final = ("min", "max", "ttl")
 _LEAVE: Final = "="

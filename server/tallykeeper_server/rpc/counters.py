@@ -11,11 +11,10 @@ from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.rpc import counter_changes as changes
 from tallykeeper_server.rpc.admission import Call
-from tallykeeper_server.rpc.level_names import counter_name
 from tallykeeper_server.rpc.messages import counter_message, counter_messages
 from tallykeeper_server.rpc.mutations import apply
 from tallykeeper_server.rpc.page_tokens import PageTokens
-from tallykeeper_server.rpc.validation import Fields
+from tallykeeper_server.rpc.validation import Fields, counter_name
 
 
 class CounterServicer:

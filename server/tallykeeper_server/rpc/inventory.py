@@ -13,11 +13,10 @@ from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.rpc import stock_changes as changes
 from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.availability import availability_of, wanted_lines
-from tallykeeper_server.rpc.level_names import stock_name
 from tallykeeper_server.rpc.messages import stock_message, stock_messages
 from tallykeeper_server.rpc.mutations import apply
 from tallykeeper_server.rpc.page_tokens import PageTokens
-from tallykeeper_server.rpc.validation import Fields
+from tallykeeper_server.rpc.validation import Fields, stock_name
 
 
 class InventoryServicer:

@@ -22,10 +22,9 @@ from tallykeeper.v1.reservation_pb2 import (
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.levels import Reservation, ReservationName, StockName
 from tallykeeper_server.domain.mutations import Applied
-from tallykeeper_server.rpc.level_names import reservation_name, stock_name
 from tallykeeper_server.rpc.messages import reservation_message
 from tallykeeper_server.rpc.mutations import Body, Change, Origin
-from tallykeeper_server.rpc.validation import Fields
+from tallykeeper_server.rpc.validation import Fields, reservation_name, stock_name
 
 _CHOSEN_ID_BYTES: Final = 16
 

@@ -10,12 +10,11 @@ from tallykeeper_server.domain.refusals import damaged, not_found
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.rpc.admission import Call
-from tallykeeper_server.rpc.level_names import reservation_name
 from tallykeeper_server.rpc.messages import STATE_OF_MESSAGE, reservation_message
 from tallykeeper_server.rpc.mutations import apply
 from tallykeeper_server.rpc.page_tokens import PageTokens
 from tallykeeper_server.rpc.reservation_changes import ReservationChanges
-from tallykeeper_server.rpc.validation import Fields
+from tallykeeper_server.rpc.validation import Fields, reservation_name
 
 
 class ReservationServicer:

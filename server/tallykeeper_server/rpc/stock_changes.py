@@ -5,10 +5,9 @@ from typing import Final, Protocol, cast
 from tallykeeper.v1 import inventory_pb2
 from tallykeeper_server.domain.levels import StockLevel, StockName
 from tallykeeper_server.domain.mutations import Applied
-from tallykeeper_server.rpc.level_names import stock_name
 from tallykeeper_server.rpc.messages import fill_stock
 from tallykeeper_server.rpc.mutations import Body, Change, Origin
-from tallykeeper_server.rpc.validation import Fields
+from tallykeeper_server.rpc.validation import Fields, stock_name
 
 _CONFIGURABLE: Final = ("safety_stock", "backorder_limit", "low_stock_threshold")
 _LEAVE: Final = "="

@@ -2,8 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from typing import Final, Literal, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Final, Literal, Protocol, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -13,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.errors import InvalidFieldError
+from tallykeeper_server.domain.levels import CounterName, ReservationName, StockName
 
 _PLACE: Final = re.compile(limits.PLACE_PATTERN)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -243,3 +245,69 @@ def _shown(value: str) -> str:
     if len(shown) <= _SHOWN_CHARACTERS_MAX and len(value) <= _SHOWN_CHARACTERS_MAX:
         return shown
     return shown[:_SHOWN_CHARACTERS_MAX] + "…"
+
+
+_REMEMBERED_MAX: Final = 8_192
+"""How many names of a kind are remembered: a name takes at most 1 KB."""
+
+Name = TypeVar("Name")
+
+
+class NamesStock(Protocol):
+    """A message with the fields that name a stock level."""
+
+    item: str
+    location: str
+
+
+class NamesCounter(Protocol):
+    """A message with the field that names a counter."""
+
+    counter: str
+
+
+def stock_name(request: NamesStock, fields: Fields) -> StockName:
+    """Return the stock level that a message names."""
+    item, location = request.item, request.location
+    try:
+        return _right_stock_name(item, location)
+    except InvalidFieldError:
+        return _stock_name(item, location, fields)
+
+
+def counter_name(request: NamesCounter, fields: Fields) -> CounterName:
+    """Return the counter that a message names."""
+    try:
+        return _right_counter_name(request.counter)
+    except InvalidFieldError:
+        return _counter_name(request.counter, fields)
+
+
+def reservation_name(value: str, fields: Fields) -> ReservationName:
+    """Return the reservation that a request names."""
+    return ReservationName(fields.name("reservation_id", value))
+
+
+def _stock_name(item: str, location: str, fields: Fields) -> StockName:
+    return StockName(fields.name("item", item), fields.location(location))
+
+
+def _counter_name(counter: str, fields: Fields) -> CounterName:
+    return CounterName(fields.name("counter", counter))
+
+
+def _remembered(read: Callable[..., Name]) -> Callable[..., Name]:
+    """Return what reads a name and raises InvalidFieldError for a wrong one, which is not remembered."""
+
+    @lru_cache(maxsize=_REMEMBERED_MAX)
+    def read_right(*values: str) -> Name:
+        fields = Fields()
+        name = read(*values, fields)
+        fields.check()
+        return name
+
+    return read_right
+
+
+_right_stock_name: Final = _remembered(_stock_name)
+_right_counter_name: Final = _remembered(_counter_name)
