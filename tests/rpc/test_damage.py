@@ -38,7 +38,7 @@ from tallykeeper.v1.reservation_pb2 import (
     StockLine,
 )
 from tallykeeper_server.domain.entries import OPERATIONS
-from tallykeeper_server.rpc.entries import KIND_OF_OPERATION
+from tallykeeper_server.rpc.messages import KIND_OF_OPERATION
 from tests.support.client import Caller, Failure
 
 StreamEntry: TypeAlias = tuple[bytes, list[bytes]]

@@ -19,9 +19,14 @@ from tallykeeper_server.engine.verify import Progress, verify
 from tallykeeper_server.engine.watch import WatchHub
 from tallykeeper_server.engine.watched_levels import read_watched_levels
 from tallykeeper_server.rpc.admission import Call
-from tallykeeper_server.rpc.entries import KIND_OF_OPERATION, entry_message
 from tallykeeper_server.rpc.entry_filters import ListFilter, WatchFilter
-from tallykeeper_server.rpc.messages import counter_messages, stock_messages, timestamp_of
+from tallykeeper_server.rpc.messages import (
+    KIND_OF_OPERATION,
+    counter_messages,
+    entry_message,
+    stock_messages,
+    timestamp_of,
+)
 from tallykeeper_server.rpc.page_tokens import PageTokens
 from tallykeeper_server.rpc.validation import Fields
 
