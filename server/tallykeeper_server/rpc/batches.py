@@ -13,7 +13,7 @@ from tallykeeper_server.engine.batches import Batch
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.metrics.recorders import Counts
 from tallykeeper_server.rpc.admission import Call
-from tallykeeper_server.rpc.counter_changes import CONFIGURE_COUNTER, DELETE_COUNTER, INCREMENT, SET_COUNTER
+from tallykeeper_server.rpc.counters import CONFIGURE_COUNTER, DELETE_COUNTER, INCREMENT, SET_COUNTER
 from tallykeeper_server.rpc.messages import timestamp_of
 from tallykeeper_server.rpc.mutations import Change
 from tallykeeper_server.rpc.reservation_changes import ReservationChanges
