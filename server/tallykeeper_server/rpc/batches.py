@@ -14,11 +14,7 @@ from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.metrics.recorders import Counts
 from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.counters import CONFIGURE_COUNTER, DELETE_COUNTER, INCREMENT, SET_COUNTER
-from tallykeeper_server.rpc.messages import timestamp_of
-from tallykeeper_server.rpc.mutations import Change
-from tallykeeper_server.rpc.reservation_changes import ReservationChanges
-from tallykeeper_server.rpc.statuses import operation_status
-from tallykeeper_server.rpc.stock_changes import (
+from tallykeeper_server.rpc.inventory import (
     CONFIGURE_STOCK,
     DECREMENT_COPIES,
     DELETE_STOCK,
@@ -26,6 +22,10 @@ from tallykeeper_server.rpc.stock_changes import (
     MOVE_COPIES,
     SET_STOCK,
 )
+from tallykeeper_server.rpc.messages import timestamp_of
+from tallykeeper_server.rpc.mutations import Change
+from tallykeeper_server.rpc.reservation_changes import ReservationChanges
+from tallykeeper_server.rpc.statuses import operation_status
 from tallykeeper_server.rpc.validation import Fields
 
 _WITH_LINES: Final = frozenset({"reserve", "commit"})
