@@ -36,8 +36,7 @@ from tallykeeper_server.rpc.dispatch import service_methods
 from tallykeeper_server.rpc.inventory import InventoryServicer
 from tallykeeper_server.rpc.ledger import LedgerServicer
 from tallykeeper_server.rpc.namespaces import NamespaceServicer
-from tallykeeper_server.rpc.reservation_changes import ReservationChanges
-from tallykeeper_server.rpc.reservations import ReservationServicer
+from tallykeeper_server.rpc.reservations import ReservationChanges, ReservationServicer
 from tallykeeper_server.rpc.response_limits import LongAnswers
 from tallykeeper_server.rpc.statuses import CODES, explained
 from tallykeeper_server.runtime.lifecycle import StopSignals, live

@@ -24,7 +24,7 @@ from tallykeeper_server.rpc.inventory import (
 )
 from tallykeeper_server.rpc.messages import timestamp_of
 from tallykeeper_server.rpc.mutations import Change
-from tallykeeper_server.rpc.reservation_changes import ReservationChanges
+from tallykeeper_server.rpc.reservations import ReservationChanges
 from tallykeeper_server.rpc.statuses import operation_status
 from tallykeeper_server.rpc.validation import Fields
 
