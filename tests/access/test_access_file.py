@@ -17,7 +17,7 @@ ISSUER = '[[issuer]]\nissuer = "i"\naudience = "a"\nalgorithms = ["RS256"]\njwks
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message_parts"),
     [
         ("[[key]", ["is not TOML"]),
         ("colour = 1", ["unknown tables: colour", "key, certificate, issuer, grant, rate"]),
@@ -53,7 +53,9 @@ ISSUER = '[[issuer]]\nissuer = "i"\naudience = "a"\nalgorithms = ["RS256"]\njwks
         (f"{ISSUER}leeway_seconds = 301", ["issuer[0].leeway_seconds = 301", "from 0 to 300"]),
     ],
 )
-def test_a_wrong_file_is_refused_with_the_place_and_the_rule(tmp_path: Path, text: str, told: list[str]) -> None:
+def test_a_wrong_file_is_refused_with_the_place_and_the_rule(
+    tmp_path: Path, text: str, message_parts: list[str]
+) -> None:
     write_key_set(tmp_path / "keys.json")
     (tmp_path / "broken.json").write_text("[1]")
     (tmp_path / "empty.json").write_text('{"keys": []}')
@@ -65,7 +67,7 @@ def test_a_wrong_file_is_refused_with_the_place_and_the_rule(tmp_path: Path, tex
 
     line = str(raised.value)
     assert "\n" not in line
-    assert all(words in line for words in told), line
+    assert all(words in line for words in message_parts), line
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_the_access_file_names_a_certificate_with_its_kind(tmp_path: Path, writt
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "message"),
     [
         ("shop.example", "names no kind"),
         ("DNS:shop.example", "names no kind"),
@@ -160,7 +160,7 @@ def test_the_access_file_names_a_certificate_with_its_kind(tmp_path: Path, writt
         ("", "san"),
     ],
 )
-def test_what_is_no_name_is_refused_with_the_rule(tmp_path: Path, written: str, told: str) -> None:
+def test_what_is_no_name_is_refused_with_the_rule(tmp_path: Path, written: str, message: str) -> None:
     file = tmp_path / "access.toml"
     file.write_text(f'[[certificate]]\nsan = "{written}"\nidentity = "web"\n')
 
@@ -169,7 +169,7 @@ def test_what_is_no_name_is_refused_with_the_rule(tmp_path: Path, written: str, 
 
     line = str(raised.value)
     assert "certificate[0].san = " in line
-    assert told in line
+    assert message in line
     assert "dns:shop.example, uri:spiffe://" in line
     assert line.isprintable()
 

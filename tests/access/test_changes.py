@@ -87,14 +87,14 @@ def test_a_key_is_taken_out_and_a_grant_is_given_without_a_restart(
     assert reason_of(writer, increment(namespace)) == "CREDENTIAL_INVALID"
 
 
-def test_a_wrong_change_is_told_and_changes_nothing(place: Place, caller: Make, namespace: str) -> None:
+def test_a_wrong_change_is_logged_and_changes_nothing(place: Place, caller: Make, namespace: str) -> None:
     files = ("--access-file", str(place.access_file), "--tls-certificate", str(place.directory / "server.pem"))
     with ServerProcess(
         "--data-dir", str(place.directory / "data"), *files, "--tls-key", str(place.directory / "server.key")
     ) as server:
         call = caller(server.target, place.credentials(), f"Bearer {place.keys['writer']}")
         place.access_file.write_text("[[key]]\nid = 1\n")
-        wait_until(lambda: bool(server.events("access stays as it was")), what="it is told")
+        wait_until(lambda: bool(server.events("access stays as it was")), what="it is logged")
 
         assert reason_of(call, increment(namespace)) == "OK"
         assert "key[0].id = 1 must be" in server.events("access stays as it was")[0]["error"]

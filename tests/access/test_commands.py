@@ -67,17 +67,17 @@ def test_what_is_added_stands_behind_what_was_there(tmp_path: Path) -> None:
     ):
         assert run("access", *words, "--file", str(file)).returncode == 0
 
-    told = run("access", "check", "--file", str(file)).stdout
+    report = run("access", "check", "--file", str(file)).stdout
     assert file.read_text().startswith("# ours\n\n[[grant]]\n")
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
-    assert told == (
+    assert report == (
         'a "quoted" one: write in shop, toys-*\n*: read in *\n'
         "known: 1 by API key, 1 by certificate, and by 0 issuers of tokens\n"
     )
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "told"),
+    ("words", "status", "message"),
     [
         (("key", "web", "--id", "a.b"), 1, "key[0].id = 'a.b' must be"),
         (("key", "web", "--id", 'a"\n[[grant]]\nidentity = "web"'), 2, "has characters that cannot be printed"),
@@ -101,13 +101,13 @@ def test_what_is_added_stands_behind_what_was_there(tmp_path: Path) -> None:
         (("check",), 1, "cannot be read"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line_and_leaves_no_file(
-    tmp_path: Path, words: tuple[str, ...], status: int, told: str
+def test_an_error_is_reported_in_a_line_and_leaves_no_file(
+    tmp_path: Path, words: tuple[str, ...], status: int, message: str
 ) -> None:
     finished = run("access", *words, cwd=tmp_path)
 
     assert (finished.returncode, finished.stdout) == (status, "")
-    assert told in finished.stderr
+    assert message in finished.stderr
     assert len(finished.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 

@@ -39,7 +39,7 @@ def server(place: Place) -> Iterator[ServerProcess]:
 
 
 def refusal(server: ServerProcess, credential: str) -> tuple[Failure, dict[str, object]]:
-    """Call with a credential; return what the caller is told, and what is logged."""
+    """Call with a credential; return the error of the caller and the event in the log."""
     before = len(server.events("credential refused"))
     call = Caller(server.target, OWN_CONNECTION, metadata=[("authorization", f"Bearer {credential}")])
     failures: list[Failure] = []
@@ -58,13 +58,13 @@ def refusal(server: ServerProcess, credential: str) -> tuple[Failure, dict[str, 
 
 @pytest.mark.parametrize("wrong", CAUSES)
 def test_the_log_says_why_a_token_was_refused_and_never_the_token(server: ServerProcess, wrong: str) -> None:
-    cause, told = CAUSES[wrong]
+    cause, reported = CAUSES[wrong]
     credential = bad_tokens()[wrong]
 
     failure, logged = refusal(server, credential)
 
     assert logged["cause"] == cause
-    assert (cause in failure.message) is told
+    assert (cause in failure.message) is reported
     assert not credential or all(credential not in line for line in server.lines)
     for part in filter(None, credential.split(".")):
         assert all(part not in line for line in server.lines)

@@ -318,13 +318,13 @@ def test_a_damaged_level_does_not_keep_others_from_being_read(
     levels = getattr(call(request), field)
 
     names = ["counter", "item", "reservation_id"]
-    told = {next(filter(None, (getattr(level, name, "") for name in names))): level.damage for level in levels}
-    assert list(told) == ["alpha", "bad", "omega"]
-    assert [name for name, damage in told.items() if damage] == ["bad"]
-    assert "secret" not in told["bad"]
+    reported = {next(filter(None, (getattr(level, name, "") for name in names))): level.damage for level in levels}
+    assert list(reported) == ["alpha", "bad", "omega"]
+    assert [name for name, damage in reported.items() if damage] == ["bad"]
+    assert "secret" not in reported["bad"]
 
 
-def test_an_item_is_told_with_a_mark_at_the_location_that_is_damaged(call: Caller, damaged_levels: str) -> None:
+def test_an_item_is_reported_with_a_mark_at_the_location_that_is_damaged(call: Caller, damaged_levels: str) -> None:
     found = call(GetItemRequest(namespace=damaged_levels, item="bad"))
 
     assert [(level.location, bool(level.damage)) for level in found.stock_levels] == [("annex", False), ("main", True)]
@@ -344,7 +344,7 @@ def test_an_item_is_told_with_a_mark_at_the_location_that_is_damaged(call: Calle
         ),
     ],
 )
-def test_who_asks_for_a_damaged_level_is_told_which_it_is(
+def test_the_error_of_a_read_names_the_damaged_level(
     call: Caller, damaged_levels: str, read: Message, name: str, facts: dict[str, str]
 ) -> None:
     request = type(read)()
@@ -363,8 +363,8 @@ def test_who_asks_for_a_damaged_level_is_told_which_it_is(
 def test_the_audit_and_a_watch_tell_of_damaged_levels(call: Caller, damaged_levels: str) -> None:
     report = call.verify(damaged_levels)
 
-    told = {(each.kind, each.name, each.location) for each in report.differences if "damaged" in each.actual}
-    assert told == {
+    reported = {(each.kind, each.name, each.location) for each in report.differences if "damaged" in each.actual}
+    assert reported == {
         (DIFFERENCE_KIND_COUNTER, "bad", ""),
         (DIFFERENCE_KIND_STOCK, "bad", "main"),
         (DIFFERENCE_KIND_RESERVATION, "bad", ""),

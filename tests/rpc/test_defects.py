@@ -1,4 +1,4 @@
-"""What a caller is told when the server is at fault."""
+"""The error that a caller gets when the server is at fault."""
 
 import pytest
 import redis

@@ -231,11 +231,11 @@ def _identity_of(table: _Table, _: str) -> str:
 
 
 def _issuer_of(table: _Table, issuer: str) -> Issuer:
-    told = ", ".join(sorted(ALGORITHMS))
+    known = ", ".join(sorted(ALGORITHMS))
     return Issuer(
         issuer=issuer,
         audience=table.text("audience", r".+", "the aud of its tokens"),
-        algorithms=table.texts("algorithms", "|".join(sorted(ALGORITHMS)), f"some of {told}"),
+        algorithms=table.texts("algorithms", "|".join(sorted(ALGORITHMS)), f"some of {known}"),
         jwks=_key_set_of(table),
         claim=table.text("claim", r".+", "the name of a claim", "sub"),
         prefix="" if (prefix := table.text("prefix", r"[ -~]{1,64}", _PREFIX_RULE)) == EVERYWHERE else prefix,

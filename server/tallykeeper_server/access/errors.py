@@ -38,9 +38,9 @@ class Fault(Enum):
     CERTIFICATE_AMBIGUOUS = "the certificate has names of several identities", False
     EXPIRED = "it has expired", True
 
-    def __init__(self, words: str, told: bool) -> None:  # noqa: FBT001  # each member's two values
+    def __init__(self, words: str, reported: bool) -> None:  # noqa: FBT001  # each member's two values
         self.words = words
-        self.told = told
+        self.reported = reported
 
 
 class CredentialMissingError(TallyError):
@@ -72,7 +72,7 @@ class CredentialInvalidError(CredentialRefusedError):
 
     def __init__(self, fault: Fault, about: Mapping[str, str] | None = None) -> None:
         message = "the credential is not one that this server knows"
-        super().__init__(f"the credential cannot be used: {fault.words}" if fault.told else message, fault, about)
+        super().__init__(f"the credential cannot be used: {fault.words}" if fault.reported else message, fault, about)
 
 
 class CredentialExpiredError(CredentialRefusedError):

@@ -1,4 +1,4 @@
-"""The gate: every call comes by, and is told who it is, or to stay outside. It follows its files while they change."""
+"""The gate, which says who calls or refuses the call. It follows its files while they change."""
 
 import math
 import time

@@ -67,7 +67,7 @@ class Server:
     address: str
     """Where it listens."""
     drain_seconds: float
-    """How long calls in flight may take from the moment that it is told to end."""
+    """The time that calls in flight have to end once the server stops, in seconds."""
     health: Health
 
     async def leave(self) -> None:

@@ -166,7 +166,7 @@ class LedgerServicer:
 
     async def Watch(self, request: ledger_pb2.WatchRequest, call: Call) -> AsyncIterator[ledger_pb2.WatchResponse]:
         """Follow the ledger."""
-        del call  # who may not have the stream any more is told so where it leaves the server
+        del call  # who may not have the stream any more gets the error in dispatch
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         watched = _watch_filter(request, fields)
