@@ -14,7 +14,7 @@ from typing import Any, Final, Self, TypeVar
 import click
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
-from tallykeeper_server.domain.limits import INTEGER_MAX, PLACE_PATTERN
+from tallykeeper_server.domain.limits import INTEGER_MAX, LABEL_PATTERN
 from tallykeeper_server.store.nodes.store_url import SCHEMES, parsed_store_url
 
 ENVIRONMENT_PREFIX: Final = "TALLYKEEPER_"
@@ -86,7 +86,7 @@ class DurabilityOfNamespaces(click.ParamType[str]):
         names: set[str] = set()
         for pair in text.split(",") if text else ():
             name, _, level = pair.partition("=")
-            if not re.fullmatch(PLACE_PATTERN, name) or level not in _DURABILITIES:
+            if not re.fullmatch(LABEL_PATTERN, name) or level not in _DURABILITIES:
                 rule = f"namespace=level with a level of {', '.join(_DURABILITIES)}"
                 self.fail(f"{pair!r} in {text!r} is not {rule}", param, ctx)
             if name in names:

@@ -23,7 +23,7 @@ from tallykeeper_server.access.certificate_names import names_in_certificate
 from tallykeeper_server.access.credentials import Authenticator
 from tallykeeper_server.access.errors import CredentialInvalidError, CredentialMissingError
 from tallykeeper_server.access.policy import AccessPolicy
-from tests.access.conftest import Place
+from tests.access.conftest import Site
 from tests.support.client import OWN_CONNECTION, Caller, Failure
 
 _KEY = ec.generate_private_key(ec.SECP256R1())
@@ -186,11 +186,11 @@ def test_one_name_in_two_spellings_stands_twice(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def impostors(tmp_path_factory: pytest.TempPathFactory, shared_place: Place) -> Path:
-    """A folder with certificates by the authority of the place whose names look like a reader's."""
+def impostors(tmp_path_factory: pytest.TempPathFactory, shared_site: Site) -> Path:
+    """A folder with certificates by the site's authority, whose names look like a reader's."""
     folder = tmp_path_factory.mktemp("impostors")
-    authority = x509.load_pem_x509_certificate((shared_place.directory / "ca.pem").read_bytes())
-    signer = load_pem_private_key((shared_place.directory / "ca.key").read_bytes(), None)
+    authority = x509.load_pem_x509_certificate((shared_site.directory / "ca.pem").read_bytes())
+    signer = load_pem_private_key((shared_site.directory / "ca.key").read_bytes(), None)
     assert isinstance(signer, ec.EllipticCurvePrivateKey)
     reader = "spiffe://tallykeeper/reader"
     for name, alternative in {
@@ -209,10 +209,10 @@ def impostors(tmp_path_factory: pytest.TempPathFactory, shared_place: Place) -> 
     ("name", "reason"), [("good", ""), ("nul", "CREDENTIAL_INVALID"), ("dns", "CREDENTIAL_INVALID")]
 )
 def test_a_server_lets_nobody_in_by_a_name_that_looks_like_anothers(
-    mutual_target: str, shared_place: Place, impostors: Path, name: str, reason: str
+    mutual_target: str, shared_site: Site, impostors: Path, name: str, reason: str
 ) -> None:
     files = {"certificate": impostors / f"{name}.pem", "key": impostors / "key.pem"}
-    credentials = tls_credentials(ca=shared_place.directory / "ca.pem", **files)
+    credentials = tls_credentials(ca=shared_site.directory / "ca.pem", **files)
     call = Caller(mutual_target, OWN_CONNECTION, credentials=credentials)
     try:
         call(ListNamespacesRequest())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tallykeeper_server.access.access_file import read_access_file
-from tests.access.conftest import Place
+from tests.access.conftest import Site
 from tests.support.server import TALLYKEEPER
 
 
@@ -168,7 +168,7 @@ def test_an_access_file_that_cannot_be_read_is_one_clear_line(tmp_path: Path, co
 
 
 def test_a_caller_reaches_the_server_with_files_and_says_clearly_what_is_wrong(
-    mutual_target: str, shared_place: Place, tmp_path: Path, namespace: str
+    mutual_target: str, shared_site: Site, tmp_path: Path, namespace: str
 ) -> None:
     def add(*flags: str, env: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
         return run(
@@ -176,19 +176,19 @@ def test_a_caller_reaches_the_server_with_files_and_says_clearly_what_is_wrong(
         )
 
     token = tmp_path / "token"
-    token.write_text(shared_place.keys["writer"] + "\n")
-    place = shared_place.directory
+    token.write_text(shared_site.keys["writer"] + "\n")
+    site = shared_site.directory
     tls = (
         "--ca",
-        str(place / "ca.pem"),
+        str(site / "ca.pem"),
         "--certificate",
-        str(place / "reader.pem"),
+        str(site / "reader.pem"),
         "--key",
-        str(place / "reader.key"),
+        str(site / "reader.key"),
     )
 
     assert add(*tls, "--token-file", str(token)).returncode == 0
-    assert add(*tls, env={"TALLYKEEPER_TOKEN": shared_place.keys["writer"]}).returncode == 0
+    assert add(*tls, env={"TALLYKEEPER_TOKEN": shared_site.keys["writer"]}).returncode == 0
     denied = add(*tls)
     assert (denied.returncode, denied.stderr) == (
         1,

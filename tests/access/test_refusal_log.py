@@ -8,7 +8,7 @@ import pytest
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
 from tallykeeper_server.access.errors import CredentialInvalidError, Fault
 from tallykeeper_server.access.gate import RefusalLog
-from tests.access.conftest import Place, make_place
+from tests.access.conftest import Site, make_site
 from tests.access.tokens import AUDIENCE, bad_tokens, token
 from tests.support.client import OWN_CONNECTION, Caller, Failure
 from tests.support.server import ServerProcess, wait_until
@@ -26,14 +26,14 @@ CAUSES = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return make_place(tmp_path_factory.mktemp("refused"))
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return make_site(tmp_path_factory.mktemp("refused"))
 
 
 @pytest.fixture(scope="module")
-def server(place: Place) -> Iterator[ServerProcess]:
+def server(site: Site) -> Iterator[ServerProcess]:
     """A server that logs as JSON."""
-    files = ("--access-file", str(place.access_file), "--data-dir", str(place.directory / "data"))
+    files = ("--access-file", str(site.access_file), "--data-dir", str(site.directory / "data"))
     with ServerProcess(*files) as running:
         yield running
 
@@ -70,13 +70,13 @@ def test_the_log_says_why_a_token_was_refused_and_never_the_token(server: Server
         assert all(part not in line for line in server.lines)
 
 
-def test_the_log_says_why_a_key_was_refused_and_never_its_secret(server: ServerProcess, place: Place) -> None:
-    secret = place.keys["writer"].rpartition(".")[2]
+def test_the_log_says_why_a_key_was_refused_and_never_its_secret(server: ServerProcess, site: Site) -> None:
+    secret = site.keys["writer"].rpartition(".")[2]
     for credential, cause, about in (
         (f"tk.writer.{secret[::-1]}", "the API key's secret is wrong", {"key_id": "writer"}),
         (f"tk.none.{secret}", "the API key's id is unknown", {"key_id": "none"}),
         (f"tk.{secret}", "the API key is not tk.<id>.<secret>", {}),
-        (place.keys["late"], "it has expired", {"identity": "late"}),
+        (site.keys["late"], "it has expired", {"identity": "late"}),
     ):
         failure, logged = refusal(server, credential)
         assert logged["cause"] == cause

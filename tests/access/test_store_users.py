@@ -35,8 +35,8 @@ def create_user(connection: redis.Redis, line: str) -> None:
 
 def use_all(call: Caller, namespace: str) -> None:
     """Do what the server is for: each RPC, and what it does by itself."""
-    for place, request_type in enumerate(REQUEST_TYPES):
-        own = f"{namespace}-{place}"
+    for index, request_type in enumerate(REQUEST_TYPES):
+        own = f"{namespace}-{index}"
         for request in preparation(own):
             call(request)
         call(valid_requests(own)[request_type])

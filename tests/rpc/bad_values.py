@@ -34,7 +34,7 @@ _NOT_NORMALIZED: list[object] = ["cafe\u0301", "\u212b", "\u1112\u1161\u11ab", "
 _NOT_A_NAME: list[object] = [" ", " a", "a ", "\u00a0a", "a\u3000", "\u2003", *_NOT_NORMALIZED]
 _OUT_OF_RANGE: list[object] = [MAX + 1, -MAX - 1, LEAST_INT64, GREATEST_INT64]
 _NOT_A_QUANTITY: list[object] = [-1, MAX + 1, -MAX, LEAST_INT64, GREATEST_INT64]
-_NOT_A_PLACE: list[object] = [
+_NOT_A_LABEL: list[object] = [
     *CONTROL_CHARACTERS,
     "x" * 64,
     "x" * 5_000,
@@ -77,10 +77,10 @@ _NOT_A_TIME: list[object] = [
 _NOT_AN_ENUM: list[object] = [99, -1, 2**31 - 1]
 
 BAD_VALUES: Mapping[str, Sequence[object]] = {
-    "namespace": _NOT_A_PLACE,
-    "location": _NOT_A_PLACE,
-    "from_location": _NOT_A_PLACE,
-    "to_location": _NOT_A_PLACE,
+    "namespace": _NOT_A_LABEL,
+    "location": _NOT_A_LABEL,
+    "from_location": _NOT_A_LABEL,
+    "to_location": _NOT_A_LABEL,
     "request_id": [*CONTROL_CHARACTERS, "x" * 65, "x" * 5_000, "é", "名", "😀"],
     "reason": _texts(64),
     "reference": _texts(256),

@@ -26,13 +26,13 @@ def test_a_right_name_is_read_with_its_defaults_each_time() -> None:
 
 
 def test_a_wrong_name_is_refused_each_time_under_the_name_of_its_own_field() -> None:
-    for place in range(2):
+    for index in range(2):
         fields = Fields()
-        within = fields.within(f"keys[{place}].")
+        within = fields.within(f"keys[{index}].")
         stock_name(GetStockRequest(item="", location="no place"), within)
         counter_name(GetCounterRequest(counter="x" * 129), within)
 
-        assert refused_fields(fields) == [f"keys[{place}].{field}" for field in ("item", "location", "counter")]
+        assert refused_fields(fields) == [f"keys[{index}].{field}" for field in ("item", "location", "counter")]
 
 
 def test_the_same_text_names_an_item_and_a_counter_apart() -> None:

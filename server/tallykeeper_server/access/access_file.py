@@ -16,7 +16,7 @@ from tallykeeper_server.access import certificate_names
 from tallykeeper_server.access.file_stamps import FileStamp, stamp_of
 from tallykeeper_server.access.policy import ALGORITHMS, AccessPolicy, ApiKey, Issuer, Rate
 from tallykeeper_server.access.roles import EVERYWHERE, Grant, Role
-from tallykeeper_server.domain.limits import PLACE_CHARACTERS_MAX, PLACE_PATTERN
+from tallykeeper_server.domain.limits import LABEL_CHARACTERS_MAX, LABEL_PATTERN
 
 IDENTITY_BYTES_MAX: Final = 128
 KEY_ID_PATTERN: Final = r"[A-Za-z0-9-]{1,64}"
@@ -199,7 +199,7 @@ def _tables_of(path: Path, name: str, values: object, files: dict[Path, FileStam
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
         message = f"{path}: {name} must be tables, each under [[{name}]]"
         raise AccessFileError(message)
-    return [_Table(path, f"{name}[{place}]", value, files) for place, value in enumerate(values)]
+    return [_Table(path, f"{name}[{index}]", value, files) for index, value in enumerate(values)]
 
 
 def _by_name(tables: Sequence[_Table], key: str, read: Callable[[_Table, str], Value]) -> dict[str, Value]:
@@ -271,7 +271,7 @@ def _shown(key: str, value: object) -> str:
 def _grants_of(tables: Sequence[_Table]) -> dict[str, tuple[Grant, ...]]:
     grants: defaultdict[str, tuple[Grant, ...]] = defaultdict(tuple)
     rule = "namespaces, each a name, or the beginning of one with * at its end"
-    pattern = rf"{PLACE_PATTERN}|\*|[A-Za-z0-9][A-Za-z0-9._-]{{0,{PLACE_CHARACTERS_MAX - 1}}}\*"
+    pattern = rf"{LABEL_PATTERN}|\*|[A-Za-z0-9][A-Za-z0-9._-]{{0,{LABEL_CHARACTERS_MAX - 1}}}\*"
     for table in tables:
         role = _ROLES[table.text("role", "|".join(_ROLES), f"one of {', '.join(_ROLES)}")]
         grants[table.identity(all_allowed=True)] += (Grant(role, table.texts("namespaces", pattern, rule)),)

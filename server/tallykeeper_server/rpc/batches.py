@@ -117,16 +117,16 @@ class BatchServicer:
         about = _About.of(batch)
         with suppress(InvalidFieldError):
             mutations = [
-                self._mutation_of(about, place, operation, trial) for place, operation in enumerate(operations)
+                self._mutation_of(about, index, operation, trial) for index, operation in enumerate(operations)
             ]
             if trial.are_right:
                 return mutations
         return [
-            self._mutation_of(about, place, operation, fields.within(_path_of(place, operation[0])))
-            for place, operation in enumerate(operations)
+            self._mutation_of(about, index, operation, fields.within(_path_of(index, operation[0])))
+            for index, operation in enumerate(operations)
         ]
 
-    def _mutation_of(self, about: "_About", place: int, operation: _Operation, fields: Fields) -> Mutation:
+    def _mutation_of(self, about: "_About", index: int, operation: _Operation, fields: Fields) -> Mutation:
         field, message = operation
         namespace, request_id, reason, reference = about
         if not field:
@@ -136,9 +136,9 @@ class BatchServicer:
         if request.request_id:
             fields.refuse("request_id", "must be empty: that of the batch counts for all its operations")
         if request.namespace and fields.namespace(request.namespace) != namespace:
-            shown = namespace[: limits.PLACE_CHARACTERS_MAX]
+            shown = namespace[: limits.LABEL_CHARACTERS_MAX]
             fields.refuse("namespace", f"must be empty or that of the batch, {shown}")
-        origin = (namespace, request_id, place)
+        origin = (namespace, request_id, index)
         return self._changes[field].mutation_of(request, fields, origin, reason=reason, reference=reference)
 
     def _check_none_refused(self, mutations: Sequence[Mutation], outcomes: Sequence[Outcome]) -> None:
@@ -177,9 +177,9 @@ class BatchServicer:
         return response
 
 
-def _path_of(place: int, field: str) -> str:
+def _path_of(index: int, field: str) -> str:
     """Return what stands before the names of an operation's fields."""
-    return f"operations[{place}].{field}." if field else f"operations[{place}]"
+    return f"operations[{index}].{field}." if field else f"operations[{index}]"
 
 
 def _operations_of(request: batch_pb2.ApplyRequest) -> list[_Operation]:

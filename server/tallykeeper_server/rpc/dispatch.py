@@ -222,8 +222,8 @@ def _broken_texts(shadow: Message, message_type: Descriptor) -> Iterator[str]:
     for shadow_field, content in shadow.ListFields():
         field = message_type.fields_by_number[shadow_field.number]
         is_list = not hasattr(content, "SerializeToString") and not isinstance(content, (bytes, int, float))
-        for place, value in enumerate(content if is_list else [content]):
-            path = f"{field.name}[{place}]" if is_list else field.name
+        for index, value in enumerate(content if is_list else [content]):
+            path = f"{field.name}[{index}]" if is_list else field.name
             if field.message_type is not None:
                 yield from (f"{path}.{inner}" for inner in _broken_texts(value, field.message_type))
             elif field.type == FieldDescriptor.TYPE_STRING and not _is_utf8(value):

@@ -84,7 +84,7 @@ class InventoryServicer:
         """Read many levels."""
         fields = Fields()
         fields.count("keys", len(request.keys), limits.BATCH_GET_NAMES_MAX)
-        names = tuple(stock_name(key, fields.within(f"keys[{place}].")) for place, key in enumerate(request.keys))
+        names = tuple(stock_name(key, fields.within(f"keys[{index}].")) for index, key in enumerate(request.keys))
         query = GetLevels(fields.namespace(request.namespace), names, fields.min_revision(request.min_revision))
         fields.check()
         read = await self._engine.ask(query, deadline=call.deadline)
@@ -132,7 +132,7 @@ class InventoryServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("stock", namespace, prefix, location or "")
-        after = await self._tokens.open(request.page_token, _place_of, *listing, deadline=call.deadline)
+        after = await self._tokens.open(request.page_token, _cursor_of, *listing, deadline=call.deadline)
         wanted = LevelRange(kind=Kind.STOCK, prefix=prefix, after=after, location=location)
         query = FindLevels(namespace=namespace, ranges=(wanted,), levels_max=page_size)
         found = await self._engine.ask(query, deadline=call.deadline)
@@ -175,7 +175,7 @@ class InventoryServicer:
         return availability_of(wanted, list(once.values()), found.revision)
 
 
-def _place_of(text: str) -> StockName:
+def _cursor_of(text: str) -> StockName:
     """Return the level at which a page ended.
 
     :raises ValueError: the text is not that of one.
@@ -282,7 +282,7 @@ class WantedLine:
 def wanted_lines(request: inventory_pb2.CheckAvailabilityRequest, fields: Fields) -> list[WantedLine]:
     """Return what a request asks for."""
     fields.count("lines", len(request.lines), limits.AVAILABILITY_LINES_MAX)
-    return [_wanted_line(line, fields.within(f"lines[{place}].")) for place, line in enumerate(request.lines)]
+    return [_wanted_line(line, fields.within(f"lines[{index}].")) for index, line in enumerate(request.lines)]
 
 
 def _wanted_line(line: inventory_pb2.AvailabilityLine, fields: Fields) -> WantedLine:

@@ -138,28 +138,28 @@ class LedgerServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("entries", namespace, str(request.newest_first), repr(wanted))
-        place = await self._tokens.open(request.page_token, _place_of, *listing, deadline=call.deadline)
+        cursor = await self._tokens.open(request.page_token, _cursor_of, *listing, deadline=call.deadline)
 
         revision = (await self._engine.ask(Snapshot(namespace, ()), deadline=call.deadline)).revision
         page: list[Entry] = []
         more = True
         for _ in range(_LIST_SCANS_MAX):
-            query = _page_query(namespace, place, newest_first=request.newest_first)
+            query = _page_query(namespace, cursor, newest_first=request.newest_first)
             read = await self._engine.ask(query, deadline=call.deadline)
             more = bool(read) and not (request.newest_first and read[-1].first_revision == 1)
             page += filter(wanted.passes, read)
             if read:
                 # The ledger goes on while it is read: the page is true at the newest of the revisions that were seen.
                 revision = max(revision, read[0].revision, read[-1].revision)
-                place = _end_of(read[-1], newest_first=request.newest_first)
+                cursor = _end_of(read[-1], newest_first=request.newest_first)
             size = min(page_size, first_entries_size(page))
             if len(page) > size:
-                more, place = True, _end_of(page[size - 1], newest_first=request.newest_first)
+                more, cursor = True, _end_of(page[size - 1], newest_first=request.newest_first)
                 del page[size:]
                 break
             if not more or len(page) == page_size:
                 break
-        token = await self._tokens.seal(str(place), *listing, deadline=call.deadline) if more else ""
+        token = await self._tokens.seal(str(cursor), *listing, deadline=call.deadline) if more else ""
         return ledger_pb2.ListEntriesResponse(
             entries=map(entry_message, page), next_page_token=token, revision=revision
         )
@@ -226,7 +226,7 @@ class LedgerServicer:
             await asyncio.wait([work])
 
 
-def _place_of(text: str) -> int:
+def _cursor_of(text: str) -> int:
     """Return the revision at which a page ended.
 
     :raises ValueError: the text is not that of one.
@@ -242,10 +242,10 @@ def _end_of(entry: Entry, *, newest_first: bool) -> int:
     return entry.first_revision if newest_first else entry.revision
 
 
-def _page_query(namespace: str, place: int | None, *, newest_first: bool) -> ReadLedger:
+def _page_query(namespace: str, cursor: int | None, *, newest_first: bool) -> ReadLedger:
     if newest_first:
-        return ReadLedger(namespace, before=place, scripts_max=_LIST_SCAN_SCRIPTS)
-    return ReadLedger(namespace, after=place or 0, scripts_max=_LIST_SCAN_SCRIPTS)
+        return ReadLedger(namespace, before=cursor, scripts_max=_LIST_SCAN_SCRIPTS)
+    return ReadLedger(namespace, after=cursor or 0, scripts_max=_LIST_SCAN_SCRIPTS)
 
 
 def _list_filter(request: ledger_pb2.ListEntriesRequest, fields: Fields) -> ListFilter:
@@ -267,12 +267,12 @@ def _list_filter(request: ledger_pb2.ListEntriesRequest, fields: Fields) -> List
 def _watch_filter(request: ledger_pb2.WatchRequest, fields: Fields) -> WatchFilter:
     most = limits.WATCH_NAMES_MAX
     fields.count("locations", len(request.locations) or 1, most)
-    places = enumerate(request.locations)
+    locations = enumerate(request.locations)
     return WatchFilter(
         items=frozenset(fields.names("items", request.items, most)),
         counters=frozenset(fields.names("counters", request.counters, most)),
         reservation_ids=frozenset(fields.names("reservation_ids", request.reservation_ids, most)),
-        locations=frozenset(fields.location(location, f"locations[{place}]") for place, location in places),
+        locations=frozenset(fields.location(location, f"locations[{index}]") for index, location in locations),
     )
 
 

@@ -41,7 +41,7 @@ Response = TypeVar("Response", bound=MutationResponse)
 
 
 Origin: TypeAlias = tuple[str, str, int]
-"""Where a mutation comes from: its namespace, its request id, and its place in its batch, 0 where there is none. They
+"""Where a mutation comes from: its namespace, its request id, and its index in its batch, 0 where there is none. They
 make an id that the server chooses the same for the same request."""
 Body: TypeAlias = tuple[tuple[LevelName, ...], tuple[int | str, ...]]
 """What a request's own fields say: the levels that it is about, and the operation's arguments."""

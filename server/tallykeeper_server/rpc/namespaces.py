@@ -40,7 +40,7 @@ class NamespaceServicer:
     ) -> namespace_pb2.ListNamespacesResponse:
         """List the namespaces that the caller may read, by prefix, a page at a time."""
         fields = Fields()
-        prefix = fields.text("prefix", request.prefix, limits.PLACE_CHARACTERS_MAX)
+        prefix = fields.text("prefix", request.prefix, limits.LABEL_CHARACTERS_MAX)
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("namespaces", prefix)

@@ -1,6 +1,6 @@
 """Page tokens: where a listing goes on, sealed together with what it lists.
 
-A token is sealed with AES-SIV (RFC 5297), which needs no nonce: the same place in a listing gives the same token. The
+A token is sealed with AES-SIV (RFC 5297), which needs no nonce: the same cursor in a listing gives the same token. The
 store keeps the key, so a token is good at every server of the store, and after each restart.
 """
 
@@ -21,7 +21,7 @@ from tallykeeper_server.engine.engine import Engine
 _FORM: Final = b"tallykeeper page token 1"
 """A part of what is sealed. A new form of tokens gets a new number, so that no server misreads a token."""
 
-Place = TypeVar("Place")
+Cursor = TypeVar("Cursor")
 
 
 class PageTokens:
@@ -39,10 +39,12 @@ class PageTokens:
         cipher = await self._with_key(deadline)
         return base64.urlsafe_b64encode(cipher.encrypt(after.encode(), _associated(listing))).decode()
 
-    async def open(self, token: str, place_of: Callable[[str], Place], *listing: str, deadline: float) -> Place | None:
-        """Return the place after which a token's page begins; None if it is the first.
+    async def open(
+        self, token: str, read_cursor: Callable[[str], Cursor], *listing: str, deadline: float
+    ) -> Cursor | None:
+        """Return the cursor after which a token's page begins; None for the first page.
 
-        ``place_of`` makes a place of a name. It raises ValueError for a name that this server does not understand.
+        ``read_cursor`` reads the text of a cursor. It raises ValueError for a text that this server does not know.
 
         :raises PageTokenInvalidError: no server of this store made the token for this listing.
         :raises TallyError: as Engine.ask says; the store could not be asked for the key.
@@ -52,7 +54,7 @@ class PageTokens:
         cipher = await self._with_key(deadline)
         try:
             sealed = base64.b64decode(token, altchars=b"-_", validate=True)
-            return place_of(cipher.decrypt(sealed, _associated(listing)).decode())
+            return read_cursor(cipher.decrypt(sealed, _associated(listing)).decode())
         except (binascii.Error, ValueError, InvalidTag) as error:
             raise PageTokenInvalidError(
                 [("page_token", "is not a next_page_token of this listing; begin again with an empty one")]

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from tallykeeper.v1 import batch_pb2
 from tallykeeper_server.access.roles import Role
-from tallykeeper_server.domain.limits import DEFAULT_NAMESPACE, PLACE_CHARACTERS_MAX
+from tallykeeper_server.domain.limits import DEFAULT_NAMESPACE, LABEL_CHARACTERS_MAX
 
 ROLES: Final[Mapping[str, Role]] = {
     "CounterService.Increment": Role.WRITE,
@@ -69,4 +69,4 @@ def role_asked_by(method: MethodDescriptor) -> Callable[[Any], Role]:
 def namespace_of(request: Message) -> str:
     """Return the namespace that a request names, or as much of it as a namespace may have."""
     namespace: str = getattr(request, "namespace", "")
-    return namespace[: PLACE_CHARACTERS_MAX + 1] or DEFAULT_NAMESPACE
+    return namespace[: LABEL_CHARACTERS_MAX + 1] or DEFAULT_NAMESPACE

@@ -79,8 +79,8 @@ def _read_release(request: ReleaseRequest, fields: Fields, _: Origin) -> Body:
 def _summed(lines: Sequence[StockLine], fields: Fields) -> dict[StockName, int]:
     """Return the copies of each level, in the order in which the lines first name them."""
     copies: dict[StockName, int] = {}
-    for place, line in enumerate(lines):
-        within = fields.within(f"lines[{place}].")
+    for index, line in enumerate(lines):
+        within = fields.within(f"lines[{index}].")
         name = stock_name(line, within)
         copies[name] = copies.get(name, 0) + within.copies(line)
         if copies[name] > limits.INTEGER_MAX >= line.copies:
@@ -90,10 +90,10 @@ def _summed(lines: Sequence[StockLine], fields: Fields) -> dict[StockName, int]:
 
 def _chosen_id(origin: Origin) -> str:
     """Return a reservation's id: the same one for the same request id, and else one that nothing has."""
-    namespace, request_id, place = origin
+    namespace, request_id, index = origin
     if not request_id:
         return uuid.uuid4().hex
-    text = f"{namespace}\0{request_id}\0{place}"
+    text = f"{namespace}\0{request_id}\0{index}"
     return blake2b(text.encode(), digest_size=_CHOSEN_ID_BYTES).hexdigest()
 
 
@@ -163,7 +163,7 @@ class ReservationServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("reservations", namespace, holder, item, str(request.state))
-        after = await self._tokens.open(request.page_token, _place_of, *listing, deadline=call.deadline)
+        after = await self._tokens.open(request.page_token, _cursor_of, *listing, deadline=call.deadline)
         query = FindReservations(
             namespace=namespace,
             state=STATE_OF_MESSAGE.get(request.state),
@@ -176,8 +176,8 @@ class ReservationServicer:
         last = found.after
         token = ""
         if last:
-            place = f"{last.state.name}\0{last.reservation_id}"
-            token = await self._tokens.seal(place, *listing, deadline=call.deadline)
+            cursor = f"{last.state.name}\0{last.reservation_id}"
+            token = await self._tokens.seal(cursor, *listing, deadline=call.deadline)
         return reservation_pb2.ListReservationsResponse(
             reservations=map(_message_of, found.reservations),
             next_page_token=token,
@@ -192,7 +192,7 @@ def _message_of(reservation: Reservation | DamagedLevel) -> reservation_pb2.Rese
     return reservation_message(reservation, reservation.state)
 
 
-def _place_of(text: str) -> ListedReservation:
+def _cursor_of(text: str) -> ListedReservation:
     """Return the reservation at which a page ended.
 
     :raises ValueError: the text is not that of one.

@@ -1,4 +1,4 @@
-"""What each error is on the wire. One table, one place."""
+"""The table that says what each error is on the wire."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias

@@ -16,7 +16,7 @@ from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.errors import InvalidFieldError
 from tallykeeper_server.domain.levels import CounterName, ReservationName, StockName
 
-_PLACE: Final = re.compile(limits.PLACE_PATTERN)
+_LABEL: Final = re.compile(limits.LABEL_PATTERN)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SHOWN_CHARACTERS_MAX: Final = 32
 _INTEGER_RANGE: Final = "-(2^53-1) .. 2^53-1"
@@ -72,11 +72,11 @@ class Fields:
 
     def namespace(self, value: str) -> str:
         """A namespace; ``default`` when empty."""
-        return self._place("namespace", value, limits.DEFAULT_NAMESPACE)
+        return self._label("namespace", value, limits.DEFAULT_NAMESPACE)
 
     def location(self, value: str, field: str = "location") -> str:
         """A location; ``main`` when empty."""
-        return self._place(field, value, limits.DEFAULT_LOCATION)
+        return self._label(field, value, limits.DEFAULT_LOCATION)
 
     def location_or_any(self, value: str, *, any_location: bool) -> str | None:
         """A location, ``main`` when empty; or None for any, and then it must be empty."""
@@ -156,7 +156,7 @@ class Fields:
         """A list of at most so many names, which may be empty."""
         if values:
             self.count(field, len(values), most)
-        return tuple(self.name(f"{field}[{place}]", value) for place, value in enumerate(values))
+        return tuple(self.name(f"{field}[{index}]", value) for index, value in enumerate(values))
 
     def time_ms(self, field: str, value: Timestamp) -> int:
         """A time in milliseconds since 1970, rounded up to one. It must be of the years 1 to 9999."""
@@ -205,9 +205,9 @@ class Fields:
                 self.refuse("update_mask", f"{_shown(path)} is not one of {_listed(allowed)}")
         return frozenset(mask.paths)
 
-    def _place(self, field: str, value: str, default: str) -> str:
-        if value and not _PLACE.fullmatch(value):
-            self.refuse(field, f"{_shown(value)} must match {_PLACE.pattern}")
+    def _label(self, field: str, value: str, default: str) -> str:
+        if value and not _LABEL.fullmatch(value):
+            self.refuse(field, f"{_shown(value)} must match {_LABEL.pattern}")
         return value or default
 
 
