@@ -30,13 +30,13 @@ from tallykeeper_server.engine.watch import WatchHub, WatchLimits
 from tallykeeper_server.metrics.meters import CallMeters, StoreMeter, WatchMeter
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.admission import Overload
-from tallykeeper_server.rpc.batches import BatchServicer, changes_of_operations
+from tallykeeper_server.rpc.batches import BatchServicer, specs_of_operations
 from tallykeeper_server.rpc.counters import CounterServicer
 from tallykeeper_server.rpc.dispatch import service_methods
 from tallykeeper_server.rpc.inventory import InventoryServicer
 from tallykeeper_server.rpc.ledger import LedgerServicer
 from tallykeeper_server.rpc.namespaces import NamespaceServicer
-from tallykeeper_server.rpc.reservations import ReservationChanges, ReservationServicer
+from tallykeeper_server.rpc.reservations import ReservationServicer, ReservationSpecs
 from tallykeeper_server.rpc.response_limits import LongAnswers
 from tallykeeper_server.rpc.statuses import CODES, explained
 from tallykeeper_server.runtime.lifecycle import StopSignals, live
@@ -228,12 +228,12 @@ def _services(
 ) -> Mapping[str, object]:
     """Return the servicer of each service."""
     retention = _retention(settings)
-    reservations = ReservationChanges(lifetime_ms_max=retention.reservation_lifetime_ms)
+    reservations = ReservationSpecs(lifetime_ms_max=retention.reservation_lifetime_ms)
     return {
         "CounterService": CounterServicer(engine),
         "InventoryService": InventoryServicer(engine),
         "ReservationService": ReservationServicer(engine, reservations),
-        "BatchService": BatchServicer(engine, changes_of_operations(reservations), meters.refusals),
+        "BatchService": BatchServicer(engine, specs_of_operations(reservations), meters.refusals),
         "LedgerService": LedgerServicer(engine, source, hub),
         "NamespaceService": NamespaceServicer(engine, retention, settings.policy),
     }

@@ -23,8 +23,8 @@ from tallykeeper_server.rpc.inventory import (
     SET_STOCK,
 )
 from tallykeeper_server.rpc.messages import timestamp_of
-from tallykeeper_server.rpc.mutations import Change
-from tallykeeper_server.rpc.reservations import ReservationChanges
+from tallykeeper_server.rpc.mutations import MutationSpec
+from tallykeeper_server.rpc.reservations import ReservationSpecs
 from tallykeeper_server.rpc.statuses import operation_status
 from tallykeeper_server.rpc.validation import Fields
 
@@ -33,10 +33,10 @@ _FAILED_OPERATIONS_MAX: Final = 20
 """The number of failed operations that the error of an atomic batch lists at most."""
 _NO_MUTATION: Final = Mutation(operation="", levels=())
 
-Changes: TypeAlias = Mapping[str, Change[Any, Any]]
+Specs: TypeAlias = Mapping[str, MutationSpec[Any, Any]]
 
 
-def changes_of_operations(reservations: ReservationChanges) -> Changes:
+def specs_of_operations(reservations: ReservationSpecs) -> Specs:
     """Return what kind of change each field of Operation's oneof is."""
     return {
         "increment": INCREMENT,
@@ -77,10 +77,10 @@ class _About(NamedTuple):
 class BatchServicer:
     """Checks a batch as a whole, applies it, and answers for each of its operations."""
 
-    def __init__(self, engine: Engine, changes: Changes, refusals: Counts | None = None) -> None:
+    def __init__(self, engine: Engine, specs: Specs, refusals: Counts | None = None) -> None:
         """Refused operations are counted among ``refusals``, by reason."""
         self._engine = engine
-        self._changes = changes
+        self._specs = specs
         self._refusals = refusals or Counts()
 
     async def Apply(self, request: batch_pb2.ApplyRequest, call: Call) -> batch_pb2.ApplyResponse:
@@ -139,7 +139,7 @@ class BatchServicer:
             shown = namespace[: limits.LABEL_CHARACTERS_MAX]
             fields.refuse("namespace", f"must be empty or that of the batch, {shown}")
         origin = (namespace, request_id, index)
-        return self._changes[field].mutation_of(request, fields, origin, reason=reason, reference=reference)
+        return self._specs[field].mutation_of(request, fields, origin, reason=reason, reference=reference)
 
     def _check_none_refused(self, mutations: Sequence[Mutation], outcomes: Sequence[Outcome]) -> None:
         """Return if an atomic batch was applied.
@@ -159,11 +159,11 @@ class BatchServicer:
         self, operations: Sequence[_Operation], mutations: Sequence[Mutation], outcomes: Sequence[Outcome]
     ) -> batch_pb2.ApplyResponse:
         response = batch_pb2.ApplyResponse()
-        revision, changes, add = 0, self._changes, response.results.add
+        revision, specs, add = 0, self._specs, response.results.add
         for (field, _), mutation, outcome in zip(operations, mutations, outcomes, strict=True):
             result = add()
             if isinstance(outcome, Applied):
-                changes[field].answer(getattr(result, field), outcome)
+                specs[field].answer(getattr(result, field), outcome)
                 revision = outcome.revision
             else:
                 refused = cast("Refused", outcome)

@@ -12,7 +12,7 @@ from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.messages import counter_message, counter_messages, fill_counter
-from tallykeeper_server.rpc.mutations import Body, Change, Origin, apply
+from tallykeeper_server.rpc.mutations import Body, MutationSpec, Origin, apply
 from tallykeeper_server.rpc.page_tokens import PageTokens
 from tallykeeper_server.rpc.validation import Fields, counter_name
 
@@ -161,7 +161,9 @@ def _fill(response: _HasCounter, applied: Applied) -> None:
     fill_counter(response.counter, cast("Counter", applied.levels[0]))
 
 
-INCREMENT: Final = Change("counter_increment", _read_increment, counter_pb2.IncrementResponse, _fill)
-SET_COUNTER: Final = Change("counter_set", _read_set, counter_pb2.SetCounterResponse, _fill)
-CONFIGURE_COUNTER: Final = Change("counter_configure", _read_configure, counter_pb2.ConfigureCounterResponse, _fill)
-DELETE_COUNTER: Final = Change("counter_delete", _read_delete, counter_pb2.DeleteCounterResponse, _fill)
+INCREMENT: Final = MutationSpec("counter_increment", _read_increment, counter_pb2.IncrementResponse, _fill)
+SET_COUNTER: Final = MutationSpec("counter_set", _read_set, counter_pb2.SetCounterResponse, _fill)
+CONFIGURE_COUNTER: Final = MutationSpec(
+    "counter_configure", _read_configure, counter_pb2.ConfigureCounterResponse, _fill
+)
+DELETE_COUNTER: Final = MutationSpec("counter_delete", _read_delete, counter_pb2.DeleteCounterResponse, _fill)

@@ -16,7 +16,7 @@ from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.messages import fill_stock, stock_message, stock_messages
-from tallykeeper_server.rpc.mutations import Body, Change, Origin, apply
+from tallykeeper_server.rpc.mutations import Body, MutationSpec, Origin, apply
 from tallykeeper_server.rpc.page_tokens import PageTokens
 from tallykeeper_server.rpc.validation import Fields, stock_name
 
@@ -260,14 +260,14 @@ def _fill_move(response: inventory_pb2.MoveCopiesResponse, applied: Applied) -> 
     fill_stock(response.to_stock_level, cast("StockLevel", applied.levels[1]))
 
 
-DECREMENT_COPIES: Final = Change(
+DECREMENT_COPIES: Final = MutationSpec(
     "stock_decrement", _read_decrement, inventory_pb2.DecrementCopiesResponse, _fill_decrement
 )
-INCREMENT_COPIES: Final = Change("stock_increment", _read_increment, inventory_pb2.IncrementCopiesResponse, _fill)
-SET_STOCK: Final = Change("stock_set", _read_set, inventory_pb2.SetStockResponse, _fill)
-MOVE_COPIES: Final = Change("stock_move", _read_move, inventory_pb2.MoveCopiesResponse, _fill_move)
-CONFIGURE_STOCK: Final = Change("stock_configure", _read_configure, inventory_pb2.ConfigureStockResponse, _fill)
-DELETE_STOCK: Final = Change("stock_delete", _read_delete, inventory_pb2.DeleteStockResponse, _fill)
+INCREMENT_COPIES: Final = MutationSpec("stock_increment", _read_increment, inventory_pb2.IncrementCopiesResponse, _fill)
+SET_STOCK: Final = MutationSpec("stock_set", _read_set, inventory_pb2.SetStockResponse, _fill)
+MOVE_COPIES: Final = MutationSpec("stock_move", _read_move, inventory_pb2.MoveCopiesResponse, _fill_move)
+CONFIGURE_STOCK: Final = MutationSpec("stock_configure", _read_configure, inventory_pb2.ConfigureStockResponse, _fill)
+DELETE_STOCK: Final = MutationSpec("stock_delete", _read_delete, inventory_pb2.DeleteStockResponse, _fill)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ Body: TypeAlias = tuple[tuple[LevelName, ...], tuple[int | str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Change(Generic[Request, Response]):
+class MutationSpec(Generic[Request, Response]):
     """A kind of mutation on the wire: how its request is read, and how it is answered."""
 
     operation: str
@@ -88,7 +88,7 @@ class Change(Generic[Request, Response]):
             response.replayed = True
 
 
-def apply(engine: Engine, change: Change[Request, Response], request: Request, call: Call) -> Pending[Response]:
+def apply(engine: Engine, spec: MutationSpec[Request, Response], request: Request, call: Call) -> Pending[Response]:
     """Apply the mutation of a request; the result is the response, or what Engine.apply raises.
 
     :raises InvalidFieldError: one of its fields breaks a rule.
@@ -96,14 +96,14 @@ def apply(engine: Engine, change: Change[Request, Response], request: Request, c
     """
     fields = Fields()
     namespace, request_id = request.namespace or limits.DEFAULT_NAMESPACE, request.request_id
-    mutation = change.mutation_of(request, fields, (namespace, request_id, 0))
+    mutation = spec.mutation_of(request, fields, (namespace, request_id, 0))
     fields.namespace(namespace)
     fields.request_id(request_id)
     fields.check()
     return engine.apply(
         namespace,
         mutation,
-        change.response_to,
+        spec.response_to,
         request_id=request_id,
         identity=call.caller.identity,
         deadline=call.deadline,

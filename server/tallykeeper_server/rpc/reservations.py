@@ -29,22 +29,22 @@ from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.messages import STATE_OF_MESSAGE, reservation_message
-from tallykeeper_server.rpc.mutations import Body, Change, Origin, apply
+from tallykeeper_server.rpc.mutations import Body, MutationSpec, Origin, apply
 from tallykeeper_server.rpc.page_tokens import PageTokens
 from tallykeeper_server.rpc.validation import Fields, reservation_name, stock_name
 
 _CHOSEN_ID_BYTES: Final = 16
 
 
-class ReservationChanges:
+class ReservationSpecs:
     """The mutations of a server that lets reservations live for so long."""
 
     def __init__(self, *, lifetime_ms_max: int) -> None:
         self._lifetime_ms_max = lifetime_ms_max
-        self.reserve: Final = Change("reservation_reserve", self._read_reserve, ReserveResponse, _fill)
-        self.commit: Final = Change("reservation_commit", _read_commit, CommitResponse, _fill, resolves=True)
-        self.release: Final = Change("reservation_release", _read_release, ReleaseResponse, _fill, resolves=True)
-        self.extend: Final = Change("reservation_extend", self._read_extend, ExtendResponse, _fill)
+        self.reserve: Final = MutationSpec("reservation_reserve", self._read_reserve, ReserveResponse, _fill)
+        self.commit: Final = MutationSpec("reservation_commit", _read_commit, CommitResponse, _fill, resolves=True)
+        self.release: Final = MutationSpec("reservation_release", _read_release, ReleaseResponse, _fill, resolves=True)
+        self.extend: Final = MutationSpec("reservation_extend", self._read_extend, ExtendResponse, _fill)
 
     def _read_reserve(self, request: ReserveRequest, fields: Fields, origin: Origin) -> Body:
         reservation_id = fields.optional_name("reservation_id", request.reservation_id)
@@ -110,26 +110,26 @@ def _fill(response: _HasReservation, applied: Applied) -> None:
 class ReservationServicer:
     """Each method checks its request, asks the engine and builds the response."""
 
-    def __init__(self, engine: Engine, changes: ReservationChanges) -> None:
+    def __init__(self, engine: Engine, specs: ReservationSpecs) -> None:
         self._engine = engine
         self._tokens = PageTokens(engine)
-        self._changes = changes
+        self._specs = specs
 
     def Reserve(self, request: reservation_pb2.ReserveRequest, call: Call) -> Pending[reservation_pb2.ReserveResponse]:
         """Hold copies."""
-        return apply(self._engine, self._changes.reserve, request, call)
+        return apply(self._engine, self._specs.reserve, request, call)
 
     def Commit(self, request: reservation_pb2.CommitRequest, call: Call) -> Pending[reservation_pb2.CommitResponse]:
         """Take what is reserved."""
-        return apply(self._engine, self._changes.commit, request, call)
+        return apply(self._engine, self._specs.commit, request, call)
 
     def Release(self, request: reservation_pb2.ReleaseRequest, call: Call) -> Pending[reservation_pb2.ReleaseResponse]:
         """Give back what is reserved."""
-        return apply(self._engine, self._changes.release, request, call)
+        return apply(self._engine, self._specs.release, request, call)
 
     def Extend(self, request: reservation_pb2.ExtendRequest, call: Call) -> Pending[reservation_pb2.ExtendResponse]:
         """Give a reservation more time."""
-        return apply(self._engine, self._changes.extend, request, call)
+        return apply(self._engine, self._specs.extend, request, call)
 
     async def GetReservation(
         self, request: reservation_pb2.GetReservationRequest, call: Call
