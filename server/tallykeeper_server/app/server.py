@@ -37,7 +37,7 @@ from tallykeeper_server.rpc.inventory import InventoryServicer
 from tallykeeper_server.rpc.ledger import LedgerServicer
 from tallykeeper_server.rpc.namespaces import NamespaceServicer
 from tallykeeper_server.rpc.reservations import ReservationServicer, ReservationSpecs
-from tallykeeper_server.rpc.response_limits import LongAnswers
+from tallykeeper_server.rpc.response_limits import ResponseLimits
 from tallykeeper_server.rpc.statuses import CODES, explained
 from tallykeeper_server.runtime.lifecycle import StopSignals, live
 from tallykeeper_server.settings import Settings
@@ -136,12 +136,7 @@ async def serving(
         serves = Server(settings.listen, settings.drain_seconds, health)
         meters = CallMeters(metrics, reasons=tuple(CODES))
         overload = Overload(mutations=engine.mutations, queries=engine.queries)
-        long_answers = LongAnswers(
-            settings.unread_bytes_max // 2,
-            settings.waiting_queries_max,
-            meters.unread_bytes,
-            lambda: transport.unread_response_bytes,
-        )
+        response_limits = ResponseLimits(settings.unread_bytes_max // 2, settings.waiting_queries_max)
         services = _services(engine, source, hub, meters, settings)
         methods = [
             method
@@ -150,7 +145,7 @@ async def serving(
                 service,
                 services[name],
                 default_deadline_seconds=settings.deadline_seconds,
-                long_answers=long_answers,
+                response_limits=response_limits,
                 overload=overload,
                 meters=meters,
                 gate=gate,
@@ -162,6 +157,7 @@ async def serving(
             admit=overload.admit,
             explain=explained,
         )
+        response_limits.track_unread(lambda: transport.unread_response_bytes, meters.unread_bytes)
         stack.push_async_callback(lambda: transport.stop(serves.drain_seconds))
         guard = StoreGuard(store, health, check_seconds=settings.promise_check_seconds, tells=sweeps)
         await guard.check()

@@ -20,7 +20,7 @@ from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.metrics.meters import CallMeter, CallMeters
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.admission import Admission, Call, Context, Gatekeeper, Overload
-from tallykeeper_server.rpc.response_limits import LongAnswers
+from tallykeeper_server.rpc.response_limits import ResponseLimits
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.transport.methods import Method, direct, response_stream
 from tallykeeper_server.transport.status import Code, StatusError
@@ -42,7 +42,7 @@ def service_methods(
     servicer: object,
     *,
     default_deadline_seconds: float,
-    long_answers: LongAnswers,
+    response_limits: ResponseLimits,
     overload: Overload | None = None,
     meters: CallMeters | None = None,
     gate: Gatekeeper | None = None,
@@ -51,7 +51,7 @@ def service_methods(
 
     Each takes the request and the call, and returns a coroutine or a Pending of the response, or raises; a method that
     streams responses is an asynchronous generator of them. The deadline of a call is the caller's, or the default for a
-    caller that sets none; a stream has none by default. ``long_answers`` limits long answers, ``overload`` refuses
+    caller that sets none; a stream has none by default. ``response_limits`` limits long responses, ``overload`` refuses
     calls that would wait too long, ``meters`` count how calls end, and ``gate`` says who may call; without it,
     everybody may.
     """
@@ -65,7 +65,7 @@ def service_methods(
         if method.server_streaming:
             methods.append(response_stream(path, _streaming(method, admission, call, meter)))
             continue
-        limited = long_answers.limited(method, call)
+        limited = response_limits.wrap(method, call)
         unary = _Unary(method, admission, limited, meter, default_deadline_seconds=default_deadline_seconds)
         methods.append(direct(path, unary.handle))
         if overload is not None:
