@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
+from tallykeeper_server.access.authorizer import RefusalLog
 from tallykeeper_server.access.errors import CredentialInvalidError, Fault
-from tallykeeper_server.access.gate import RefusalLog
 from tests.access.conftest import Site, make_site
 from tests.access.tokens import AUDIENCE, bad_tokens, token
 from tests.support.client import OWN_CONNECTION, Caller, Failure

@@ -15,7 +15,7 @@ import structlog
 
 from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
 from tallykeeper_server.access.access_file import AccessFileError
-from tallykeeper_server.access.gate import Gate
+from tallykeeper_server.access.authorizer import Authorizer
 from tallykeeper_server.app.certificates import tls_files
 from tallykeeper_server.app.listen_address import binding, is_unix, kept_address
 from tallykeeper_server.app.metrics_page import metrics_of_this_process, metrics_page
@@ -131,7 +131,7 @@ async def serving(
         source = EngineSource(engine, store, query_seconds=settings.deadline_seconds)
         hub = WatchHub(source, _watch_limits(settings), WatchMeter(metrics))
         store.scripts.on_revisions_lost = hub.lose
-        gate = None if settings.access_file is None else _gate(settings.access_file)
+        authorizer = None if settings.access_file is None else _authorizer_of(settings.access_file)
         health = Health(tuple(service.full_name for service in _SERVICES.values()))
         serves = Server(settings.listen, settings.drain_seconds, health)
         meters = CallMeters(metrics, reasons=tuple(CODES))
@@ -148,7 +148,7 @@ async def serving(
                 response_limits=response_limits,
                 overload=overload,
                 meters=meters,
-                gate=gate,
+                authorizer=authorizer,
             )
         ]
         transport = TransportServer(
@@ -168,8 +168,8 @@ async def serving(
         tasks = [guard.watch(settings.store_check_seconds)]
         if sweeps:
             tasks.append(_sweep(store, settings.sweep_seconds))
-        if gate is not None:
-            tasks.append(_follow(gate))
+        if authorizer is not None:
+            tasks.append(_follow(authorizer))
         for task in tasks:
             stack.push_async_callback(_cancel, asyncio.create_task(task))
         yield serves
@@ -212,9 +212,9 @@ def _watch_limits(settings: Settings) -> WatchLimits:
     )
 
 
-def _gate(path: Path) -> Gate:
+def _authorizer_of(path: Path) -> Authorizer:
     try:
-        return Gate(path)
+        return Authorizer(path)
     except AccessFileError as error:
         raise StartError(str(error)) from error
 
@@ -298,11 +298,11 @@ async def _sweep(store: RedisStore, interval_seconds: float) -> None:
         await asyncio.sleep(interval_seconds)
 
 
-async def _follow(gate: Gate) -> None:
+async def _follow(authorizer: Authorizer) -> None:
     """Let who may do what change with its file."""
     while True:
         await asyncio.sleep(_ACCESS_CHECK_SECONDS)
-        await asyncio.to_thread(gate.follow)
+        await asyncio.to_thread(authorizer.follow)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -1,4 +1,7 @@
-"""The way in: who calls is found out before the request is looked at, and what they may do before it is carried out."""
+"""The way in of a call: who makes it, whether they may make it, and whether there is room for it.
+
+`permissions` says which role each method needs.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +11,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from tallykeeper_server.access.gate import check
+from tallykeeper_server.access.authorizer import Authorizer, check
 from tallykeeper_server.access.roles import ANYBODY, Caller, Role
 from tallykeeper_server.engine.lane import Backlog
 from tallykeeper_server.metrics.meters import CallMeter
@@ -22,117 +25,102 @@ _MUTATING: Final = (Role.WRITE, Role.ADMINISTER)
 
 
 class Call(NamedTuple):
-    """One call, without its request."""
+    """The caller and the deadline of one call, as the servicers see them."""
 
     deadline: float
-    """In the event loop's time; infinite for a stream, which the transport ends at its caller's deadline."""
+    """Seconds of the event loop's clock; infinite for a stream, which the transport ends at its caller's deadline."""
     caller: Caller = ANYBODY
 
 
 class Credentialed(Protocol):
-    """The credentials of a call."""
+    """A call's credentials."""
 
     @property
     def certificate(self) -> bytes | None:
-        """The caller's certificate in DER form; None without one."""
+        """The caller's certificate in DER form; None if there is none."""
 
     def values(self, name: bytes) -> list[str]:
-        """Return the values of the header fields of a name."""
+        """Return the values of the header fields with this name."""
 
 
 class Context(Credentialed, Protocol):
-    """A call of the transport, as far as this layer needs it; transport.call.Call is one."""
+    """A call of the transport, as far as this layer uses it; transport.call.Call is one."""
 
     deadline: float
-    """In the event loop's time; infinite if the caller has set none."""
+    """Seconds of the event loop's clock; infinite if the caller has set no deadline."""
 
     def cancel_if_abandoned(self, work: Cancellable) -> None:
-        """Cancel work if nobody waits for the answer any more."""
+        """Cancel the work when the caller leaves or its deadline passes."""
 
     def reply(self, message: bytes) -> None:
-        """Answer with a message and OK."""
+        """Send a response and the status OK."""
 
     def fail(self, error: StatusError) -> None:
-        """Answer with a failure."""
+        """Send the status of an error."""
 
 
 def credentials_of(call: Credentialed) -> tuple[Sequence[str], bytes | None]:
-    """Return the values of ``authorization`` and, if there is none, the caller's certificate."""
+    """Return the values of ``authorization``, and the caller's certificate if there are no such values."""
     authorizations = call.values(_AUTHORIZATION)
     return authorizations, None if authorizations else call.certificate
 
 
-class Gatekeeper(Protocol):
-    """Knows who may come in; access.gate.Gate is one."""
-
-    version: int
-
-    def admit(self, authorizations: Sequence[str], certificate: bytes | None) -> Caller:
-        """Return who calls."""
-
-    def recognise(self, authorizations: Sequence[str], certificate: bytes | None) -> Caller:
-        """Return who made a call that was let in before."""
-
-    def charge(self, caller: Caller, calls: int) -> None:
-        """Count calls that came as one."""
-
-
-class Admitted:
-    """A stream that was let in, which is looked at again whenever who may do what has changed."""
-
-    def __init__(
-        self, gate: Gatekeeper | None, context: Credentialed, caller: Caller, role: Role, namespace: str
-    ) -> None:
-        self._gate = gate
-        self._context = context
-        self._caller = caller
-        self._role = role
-        self._namespace = namespace
-        self._version = gate.version if gate else 0
-
-    def check(self) -> None:
-        """Return if its caller may still have it.
-
-        :raises TallyError: not any more.
-        """
-        gate = self._gate
-        if gate is None or (gate.version == self._version and self._caller.expires_at > time.time()):
-            return
-        self._caller = gate.recognise(*credentials_of(self._context))
-        self._version = gate.version
-        check(self._caller, self._role, self._namespace)
-
-
 class Admission:
-    """The way into one method."""
+    """The way into one method: it finds out who calls, and checks that they have the role that the request needs."""
 
     def __init__(
-        self, method: MethodDescriptor, parse: Callable[[bytes], Message], gate: Gatekeeper | None = None
+        self, method: MethodDescriptor, parse: Callable[[bytes], Message], authorizer: Authorizer | None = None
     ) -> None:
-        """Without a ``gate`` everybody may do everything."""
+        """Without an ``authorizer``, everybody may do everything."""
         self._parse = parse
-        self._gate = gate
+        self._authorizer = authorizer
         self._role_of = role_asked_by(method)
 
     def enter(self, raw: bytes, context: Credentialed) -> tuple[Any, Caller]:
-        """Return the request, and who makes it.
+        """Return the request and its caller. Credentials are checked before the request is parsed.
 
-        :raises TallyError: they may not, or the bytes are no request.
+        :raises TallyError: the caller is unknown, calls too often or lacks the role, or the bytes are no request.
         """
-        gate = self._gate
-        if gate is None:
+        authorizer = self._authorizer
+        if authorizer is None:
             return self._parse(raw), ANYBODY
-        caller = gate.admit(*credentials_of(context))
+        caller = authorizer.admit(*credentials_of(context))
         request = self._parse(raw)
         if role := self._role_of(request):
             check(caller, role, namespace_of(request))
         if (further := len(getattr(request, "operations", ())) - 1) > 0:
-            gate.charge(caller, further)
+            authorizer.charge(caller, further)
         return request, caller
 
-    def admitted(self, context: Credentialed, request: Message, caller: Caller) -> Admitted:
-        """Return what looks after a stream that has entered."""
-        return Admitted(self._gate, context, caller, self._role_of(request), namespace_of(request))
+    def guard(self, context: Credentialed, request: Message, caller: Caller) -> "StreamGuard":
+        """Return a guard that checks the caller's permissions again while its stream is open."""
+        return StreamGuard(self._authorizer, context, caller, self._role_of(request), namespace_of(request))
+
+
+class StreamGuard:
+    """Checks the caller of an open stream again when the access file changes or the credential expires."""
+
+    def __init__(
+        self, authorizer: Authorizer | None, context: Credentialed, caller: Caller, role: Role, namespace: str
+    ) -> None:
+        self._authorizer = authorizer
+        self._context = context
+        self._caller = caller
+        self._role = role
+        self._namespace = namespace
+        self._version = authorizer.version if authorizer else 0
+
+    def check(self) -> None:
+        """Return if the caller may still have the stream.
+
+        :raises TallyError: the caller may not.
+        """
+        authorizer = self._authorizer
+        if authorizer is None or (authorizer.version == self._version and self._caller.expires_at > time.time()):
+            return
+        self._caller = authorizer.recognise(*credentials_of(self._context))
+        self._version = authorizer.version
+        check(self._caller, self._role, self._namespace)
 
 
 class _Lane(NamedTuple):
@@ -143,7 +131,7 @@ class _Lane(NamedTuple):
 
 
 class Overload:
-    """Refuses calls while as many wait as may. A refusal costs some 5 µs, a tenth of a call."""
+    """Refuses a call before its request is read if its lane is full. A refusal costs 5 µs, a tenth of a call."""
 
     def __init__(self, *, mutations: Backlog, queries: Backlog) -> None:
         self._mutations = mutations
@@ -157,7 +145,7 @@ class Overload:
         self._lanes[path] = _Lane(backlog, meter)
 
     def admit(self, path: str) -> StatusError | None:
-        """Return None, or the refusal of a call of a method for which there is no room."""
+        """Return the refusal of a call of a method; None if there is room for the call."""
         lane = self._lanes.get(path)
         if lane is None or not lane.backlog.is_full:
             return None
@@ -166,7 +154,7 @@ class Overload:
         return refusal
 
     def _refusal_of(self, backlog: Backlog) -> StatusError:
-        """Return the refusal that says how many calls wait. Most calls of a flood get the one before's."""
+        """Return the refusal, which says how many calls wait. In a flood of calls it is made once for each number."""
         key = (id(backlog), backlog.load)
         refusal = self._refusals.get(key)
         if refusal is None:

@@ -15,11 +15,12 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from tallykeeper_server.access.authorizer import Authorizer
 from tallykeeper_server.domain.errors import DefectError, InvalidFieldError, TallyError
 from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.metrics.meters import CallMeter, CallMeters
 from tallykeeper_server.metrics.registry import Metrics
-from tallykeeper_server.rpc.admission import Admission, Call, Context, Gatekeeper, Overload
+from tallykeeper_server.rpc.admission import Admission, Call, Context, Overload
 from tallykeeper_server.rpc.response_limits import ResponseLimits
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.transport.methods import Method, direct, response_stream
@@ -45,14 +46,14 @@ def service_methods(
     response_limits: ResponseLimits,
     overload: Overload | None = None,
     meters: CallMeters | None = None,
-    gate: Gatekeeper | None = None,
+    authorizer: Authorizer | None = None,
 ) -> Sequence[Method]:
     """Return the methods of a service. ``servicer`` has a method for each RPC, named like it.
 
     Each takes the request and the call, and returns a coroutine or a Pending of the response, or raises; a method that
     streams responses is an asynchronous generator of them. The deadline of a call is the caller's, or the default for a
     caller that sets none; a stream has none by default. ``response_limits`` limits long responses, ``overload`` refuses
-    calls that would wait too long, ``meters`` count how calls end, and ``gate`` says who may call; without it,
+    calls that would wait too long, ``meters`` count how calls end, and ``authorizer`` knows who may call; without it,
     everybody may.
     """
     meters = meters or CallMeters(Metrics())
@@ -61,7 +62,7 @@ def service_methods(
         call = getattr(servicer, method.name)
         path = f"/{service.full_name}/{method.name}"
         meter = meters.of(service.full_name, method.name, streams=method.server_streaming)
-        admission = Admission(method, _parser_of(method), gate)
+        admission = Admission(method, _parser_of(method), authorizer)
         if method.server_streaming:
             methods.append(response_stream(path, _streaming(method, admission, call, meter)))
             continue
@@ -147,10 +148,10 @@ def _streaming(
         began_at = perf_counter()
         try:
             request, caller = admission.enter(raw, context)
-            admitted = admission.admitted(context, request, caller)
+            guard = admission.guard(context, request, caller)
             async with aclosing(call(request, Call(math.inf, caller))) as responses:
                 async for response in responses:
-                    admitted.check()
+                    guard.check()
                     yield response.SerializeToString()
         except Exception as error:  # noqa: BLE001  # as above
             failure = _failure_of(method, error)

@@ -1,4 +1,4 @@
-"""The gate, which says who calls or refuses the call. It follows its files while they change."""
+"""Says who calls and what they may do, by the access file, and follows the file while it changes."""
 
 import math
 import time
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class PermissionDeniedError(TallyError):
-    """Who calls may not do that there. Nothing happened."""
+    """The caller lacks the role that the request needs in its namespace. Nothing happened."""
 
     reason = "PERMISSION_DENIED"
 
@@ -65,13 +65,13 @@ def _write_refusal(**fields: object) -> None:
     log.warning("credential refused", **fields)
 
 
-class Gate:
-    """Who may come in, by the access file as it was when it was last right."""
+class Authorizer:
+    """Says who calls and who may call, by the access file as it was when it was last correct."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file.
+        """Read the access file.
 
-        :raises AccessFileError: it cannot be used.
+        :raises AccessFileError: the file cannot be used.
         """
         self._path = path
         self._files: Mapping[Path, FileStamp] = {}
@@ -79,21 +79,23 @@ class Gate:
         self._rates = RateLimits(policy)
         self._refusals = RefusalLog()
         self.version = 1
-        """Another as soon as the file has changed: who was let in before must come by again."""
+        """Grows when the file has changed. A caller that was admitted under an older version must be checked again."""
 
     def admit(self, authorizations: Sequence[str], certificate: bytes | None) -> Caller:
-        """Return who calls, by the values of ``authorization`` and the certificate, in PEM or DER form.
+        """Return the caller, and count the call.
 
-        :raises TallyError: it is not known who, or they call too often.
+        ``authorizations`` are the values of the header field; ``certificate`` is in PEM or DER form.
+
+        :raises TallyError: the caller is unknown, or calls too often.
         """
         caller = self.recognise(authorizations, certificate)
         self._rates.take(caller.identity)
         return caller
 
     def recognise(self, authorizations: Sequence[str], certificate: bytes | None) -> Caller:
-        """Return who calls, as admit does, of a call that was let in before.
+        """Return the caller, as ``admit`` does, and count nothing: the call was counted when it began.
 
-        :raises TallyError: it is not known who.
+        :raises TallyError: the caller is unknown.
         """
         try:
             return self._authenticator.caller(authorizations, certificate)
@@ -102,11 +104,11 @@ class Gate:
             raise
 
     def charge(self, caller: Caller, calls: int) -> None:
-        """Count further calls that came as one which was let in."""
+        """Count further calls of a caller: a batch is one call, and each of its operations counts."""
         self._rates.charge(caller.identity, calls)
 
     def follow(self) -> None:
-        """Read the file again if it has changed. One that cannot be used is logged, and what was before stays."""
+        """Read the access file again if it has changed. A file that cannot be used is logged and changes nothing."""
         stamps = {path: stamp_of(path) for path in self._files}
         if stamps == self._files:
             return
@@ -128,9 +130,9 @@ class Gate:
 
 
 def check(caller: Caller, role: Role, namespace: str) -> None:
-    """Return if somebody may do what a role may in a namespace.
+    """Return if a caller has a role in a namespace, or a higher one.
 
-    :raises PermissionDeniedError: they may not.
+    :raises PermissionDeniedError: the caller does not.
     """
     if caller.rights.role_in(namespace) < role:
         raise PermissionDeniedError(caller, role, namespace)
