@@ -4,10 +4,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from structlog.testing import CapturingLogger
 
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
-from tallykeeper_server.access.authorizer import RefusalLog
-from tallykeeper_server.access.errors import CredentialInvalidError, Fault
+from tallykeeper_server.access.authorizer import Authorizer
+from tallykeeper_server.access.errors import CredentialInvalidError
+from tallykeeper_server.domain.log_limit import LINES_PER_SECOND_MAX
 from tests.access.conftest import Site, make_site
 from tests.access.tokens import AUDIENCE, bad_tokens, token
 from tests.support.client import OWN_CONNECTION, Caller, Failure
@@ -97,15 +99,14 @@ def test_what_an_unknown_caller_writes_is_escaped_in_a_field(server: ServerProce
     assert AUDIENCE not in str(logged)
 
 
-def test_a_flood_of_refusals_does_not_flood_the_log() -> None:
-    now = [0.0]
-    logged: list[dict[str, object]] = []
-    refusals = RefusalLog(clock=lambda: now[0], write=lambda **fields: logged.append(fields))
+def test_a_flood_of_refusals_does_not_flood_the_log(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = CapturingLogger()
+    monkeypatch.setattr("tallykeeper_server.access.authorizer.log", log)
+    authorizer = Authorizer(site.access_file)
 
     for _ in range(1_000):
-        refusals.note(CredentialInvalidError(Fault.KEY_ID, {"key_id": "x"}))
-    now[0] = 1.0
-    refusals.note(CredentialInvalidError(Fault.KEY_ID, {"key_id": "x"}))
+        with pytest.raises(CredentialInvalidError):
+            authorizer.admit([f"Bearer tk.none.{'x' * 43}"], None)
 
-    assert len(logged) == 11
-    assert logged[-1]["unlogged"] == 990
+    assert LINES_PER_SECOND_MAX <= len(log.calls) < 500  # the limit holds for each second that the loop takes
+    assert log.calls[0].args == ("credential refused",)

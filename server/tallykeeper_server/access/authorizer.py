@@ -1,10 +1,7 @@
 """Says who calls and what they may do, by the access file, and follows the file while it changes."""
 
-import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 import structlog
 
@@ -16,9 +13,7 @@ from tallykeeper_server.access.policy import AccessPolicy
 from tallykeeper_server.access.rate_limits import RateLimits
 from tallykeeper_server.access.roles import Caller, Role
 from tallykeeper_server.domain.errors import TallyError
-
-_REFUSALS_LOGGED_MAX: Final = 10
-"""How many refusals are logged within a second: who sends bad credentials without end fills no disk."""
+from tallykeeper_server.domain.log_limit import LogLimit
 
 log = structlog.get_logger()
 
@@ -36,35 +31,6 @@ class PermissionDeniedError(TallyError):
         )
 
 
-class RefusalLog:
-    """Logs why credentials are refused, and never a credential. A flood of refusals is counted, and not logged."""
-
-    def __init__(
-        self, *, clock: Callable[[], float] = time.monotonic, write: Callable[..., None] | None = None
-    ) -> None:
-        """``clock`` gives seconds. ``write`` writes the fields of a line; into the log, if there is none."""
-        self._clock = clock
-        self._began_at = -math.inf
-        self._logged = self._unlogged = 0
-        self._write = write or _write_refusal
-
-    def note(self, error: CredentialRefusedError) -> None:
-        """Log a refusal, unless there were too many within the last second."""
-        now = self._clock()
-        if now - self._began_at >= 1.0:
-            self._began_at, self._logged = now, 0
-        if self._logged >= _REFUSALS_LOGGED_MAX:
-            self._unlogged += 1
-            return
-        unlogged = {"unlogged": self._unlogged} if self._unlogged else {}
-        self._logged, self._unlogged = self._logged + 1, 0
-        self._write(reason=error.reason, cause=error.fault.words, **error.about, **unlogged)
-
-
-def _write_refusal(**fields: object) -> None:
-    log.warning("credential refused", **fields)
-
-
 class Authorizer:
     """Says who calls and who may call, by the access file as it was when it was last correct."""
 
@@ -77,7 +43,7 @@ class Authorizer:
         self._files: Mapping[Path, FileStamp] = {}
         policy = self._read()
         self._rates = RateLimits(policy)
-        self._refusals = RefusalLog()
+        self._log_limit = LogLimit()
         self.version = 1
         """Grows when the file has changed. A caller that was admitted under an older version must be checked again."""
 
@@ -100,7 +66,10 @@ class Authorizer:
         try:
             return self._authenticator.caller(authorizations, certificate)
         except CredentialRefusedError as error:
-            self._refusals.note(error)
+            if (unlogged := self._log_limit.admit()) is not None:
+                log.warning(
+                    "credential refused", reason=error.reason, cause=error.fault.words, **error.about, **unlogged
+                )
             raise
 
     def charge(self, caller: Caller, calls: int) -> None:
