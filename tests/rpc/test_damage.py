@@ -37,8 +37,6 @@ from tallykeeper.v1.reservation_pb2 import (
     ReserveRequest,
     StockLine,
 )
-from tallykeeper_server.domain.entries import OPERATIONS
-from tallykeeper_server.rpc.messages import KIND_OF_OPERATION
 from tests.support.client import Caller, Failure
 
 StreamEntry: TypeAlias = tuple[bytes, list[bytes]]
@@ -373,7 +371,3 @@ def test_the_audit_and_a_watch_tell_of_damaged_levels(call: Caller, damaged_leve
         first = next(responses)
     assert [counter.counter for counter in first.counters if counter.damage] == ["bad"]
     assert [(level.item, level.location) for level in first.stock_levels if level.damage] == [("bad", "main")]
-
-
-def test_every_operation_of_the_ledger_has_its_kind() -> None:
-    assert set(KIND_OF_OPERATION) == OPERATIONS

@@ -30,13 +30,14 @@ from tallykeeper_server.engine.watch import WatchHub, WatchLimits
 from tallykeeper_server.metrics.meters import CallMeters, StoreMeter, WatchMeter
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.admission import Overload
-from tallykeeper_server.rpc.batches import BatchServicer, specs_of_operations
+from tallykeeper_server.rpc.batches import BatchServicer
 from tallykeeper_server.rpc.counters import CounterServicer
 from tallykeeper_server.rpc.dispatch import service_methods
 from tallykeeper_server.rpc.inventory import InventoryServicer
 from tallykeeper_server.rpc.ledger import LedgerServicer
 from tallykeeper_server.rpc.namespaces import NamespaceServicer
-from tallykeeper_server.rpc.reservations import ReservationServicer, ReservationSpecs
+from tallykeeper_server.rpc.operations import mutation_methods
+from tallykeeper_server.rpc.reservations import ReservationServicer
 from tallykeeper_server.rpc.response_limits import ResponseLimits
 from tallykeeper_server.rpc.statuses import CODES, explained
 from tallykeeper_server.runtime.lifecycle import StopSignals, live
@@ -138,12 +139,14 @@ async def serving(
         overload = Overload(mutations=engine.mutations, queries=engine.queries)
         response_limits = ResponseLimits(settings.unread_bytes_max // 2, settings.waiting_queries_max)
         services = _services(engine, source, hub, meters, settings)
+        mutations = mutation_methods(engine, reservation_ttl_ms_max=_reservation_ttl_ms_max(settings))
         methods = [
             method
             for name, service in _SERVICES.items()
             for method in service_methods(
                 service,
                 services[name],
+                mutations=mutations,
                 default_deadline_seconds=settings.deadline_seconds,
                 response_limits=response_limits,
                 overload=overload,
@@ -197,7 +200,7 @@ def _retention(settings: Settings) -> Retention:
         request_ms=settings.request_retention_seconds * 1_000,
         ledger_revisions=settings.ledger_revisions_max,
         reservation_ms=settings.reservation_retention_seconds * 1_000,
-        reservation_lifetime_ms=settings.reservation_lifetime_seconds * 1_000,
+        reservation_lifetime_ms=_reservation_ttl_ms_max(settings),
     )
 
 
@@ -223,16 +226,20 @@ def _services(
     engine: Engine, source: EngineSource, hub: WatchHub, meters: CallMeters, settings: Settings
 ) -> Mapping[str, object]:
     """Return the servicer of each service."""
-    retention = _retention(settings)
-    reservations = ReservationSpecs(lifetime_ms_max=retention.reservation_lifetime_ms)
     return {
         "CounterService": CounterServicer(engine),
         "InventoryService": InventoryServicer(engine),
-        "ReservationService": ReservationServicer(engine, reservations),
-        "BatchService": BatchServicer(engine, specs_of_operations(reservations), meters.refusals),
+        "ReservationService": ReservationServicer(engine),
+        "BatchService": BatchServicer(
+            engine, reservation_ttl_ms_max=_reservation_ttl_ms_max(settings), refusals=meters.refusals
+        ),
         "LedgerService": LedgerServicer(engine, source, hub),
-        "NamespaceService": NamespaceServicer(engine, retention, settings.policy),
+        "NamespaceService": NamespaceServicer(engine, _retention(settings), settings.policy),
     }
+
+
+def _reservation_ttl_ms_max(settings: Settings) -> int:
+    return settings.reservation_lifetime_seconds * 1_000
 
 
 def _standard_methods(health: Health, settings: Settings) -> Sequence[Method]:

@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, Final, NamedTuple, Protocol
 
-from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from tallykeeper_server.access.authorizer import Authorizer, check
 from tallykeeper_server.access.roles import ANYBODY, Caller, Role
+from tallykeeper_server.domain.limits import DEFAULT_NAMESPACE, LABEL_CHARACTERS_MAX
 from tallykeeper_server.engine.lane import Backlog
 from tallykeeper_server.metrics.meters import CallMeter
-from tallykeeper_server.rpc.permissions import ROLES, namespace_of, role_asked_by
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.transport.call import Cancellable
 from tallykeeper_server.transport.status import StatusError
@@ -69,12 +68,12 @@ class Admission:
     """The way into one method: it finds out who calls, and checks that they have the role that the request needs."""
 
     def __init__(
-        self, method: MethodDescriptor, parse: Callable[[bytes], Message], authorizer: Authorizer | None = None
+        self, role_of: Callable[[Any], Role], parse: Callable[[bytes], Message], authorizer: Authorizer | None = None
     ) -> None:
-        """Without an ``authorizer``, everybody may do everything."""
+        """``role_of`` returns the role that a request needs. Without ``authorizer``, everybody may do everything."""
         self._parse = parse
         self._authorizer = authorizer
-        self._role_of = role_asked_by(method)
+        self._role_of = role_of
 
     def enter(self, raw: bytes, context: Credentialed) -> tuple[Any, Caller]:
         """Return the request and its caller. Credentials are checked before the request is parsed.
@@ -87,14 +86,14 @@ class Admission:
         caller = authorizer.admit(*credentials_of(context))
         request = self._parse(raw)
         if role := self._role_of(request):
-            check(caller, role, namespace_of(request))
+            check(caller, role, _namespace_of(request))
         if (further := len(getattr(request, "operations", ())) - 1) > 0:
             authorizer.charge(caller, further)
         return request, caller
 
     def guard(self, context: Credentialed, request: Message, caller: Caller) -> "StreamGuard":
         """Return a guard that checks the caller's permissions again while its stream is open."""
-        return StreamGuard(self._authorizer, context, caller, self._role_of(request), namespace_of(request))
+        return StreamGuard(self._authorizer, context, caller, self._role_of(request), _namespace_of(request))
 
 
 class StreamGuard:
@@ -123,6 +122,12 @@ class StreamGuard:
         check(self._caller, self._role, self._namespace)
 
 
+def _namespace_of(request: Message) -> str:
+    """Return the namespace that a request names, cut off where it is too long to be one."""
+    namespace: str = getattr(request, "namespace", "")
+    return namespace[: LABEL_CHARACTERS_MAX + 1] or DEFAULT_NAMESPACE
+
+
 class _Lane(NamedTuple):
     """The backlog in which a method's calls wait, and the meter of the method."""
 
@@ -139,9 +144,9 @@ class Overload:
         self._lanes: dict[str, _Lane] = {}
         self._refusals: dict[tuple[int, int], StatusError] = {}
 
-    def watch(self, path: str, name: str, meter: CallMeter) -> None:
-        """Refuse calls of a method, by its path and its name as permissions.ROLES has it."""
-        backlog = self._mutations if ROLES[name] in _MUTATING else self._queries
+    def watch(self, path: str, role: Role, meter: CallMeter) -> None:
+        """Refuse calls of the method with this path while its lane is full. ``role`` is the role that it needs."""
+        backlog = self._mutations if role in _MUTATING else self._queries
         self._lanes[path] = _Lane(backlog, meter)
 
     def admit(self, path: str) -> StatusError | None:

@@ -1,8 +1,8 @@
 """BatchService on the wire."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, Self, TypeAlias, cast
+from typing import Final, NamedTuple, Self, TypeAlias, cast
 
 from tallykeeper.v1 import batch_pb2
 from tallykeeper_server.domain import limits
@@ -13,48 +13,20 @@ from tallykeeper_server.engine.batches import Batch
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.metrics.recorders import Counts
 from tallykeeper_server.rpc.admission import Call
-from tallykeeper_server.rpc.counters import CONFIGURE_COUNTER, DELETE_COUNTER, INCREMENT, SET_COUNTER
-from tallykeeper_server.rpc.inventory import (
-    CONFIGURE_STOCK,
-    DECREMENT_COPIES,
-    DELETE_STOCK,
-    INCREMENT_COPIES,
-    MOVE_COPIES,
-    SET_STOCK,
-)
 from tallykeeper_server.rpc.messages import timestamp_of
-from tallykeeper_server.rpc.mutations import MutationSpec
-from tallykeeper_server.rpc.reservations import ReservationSpecs
+from tallykeeper_server.rpc.operations import SPEC_OF_FIELD
 from tallykeeper_server.rpc.statuses import operation_status
 from tallykeeper_server.rpc.validation import Fields
 
-_WITH_LINES: Final = frozenset({"reserve", "commit"})
+_WITH_LINES: Final = frozenset(
+    field.name
+    for field in batch_pb2.Operation.DESCRIPTOR.oneofs_by_name["operation"].fields
+    if field.message_type and "lines" in field.message_type.fields_by_name
+)
+"""The fields of the operations that have several lines."""
 _FAILED_OPERATIONS_MAX: Final = 20
 """The number of failed operations that the error of an atomic batch lists at most."""
 _NO_MUTATION: Final = Mutation(operation="", levels=())
-
-Specs: TypeAlias = Mapping[str, MutationSpec[Any, Any]]
-
-
-def specs_of_operations(reservations: ReservationSpecs) -> Specs:
-    """Return what kind of change each field of Operation's oneof is."""
-    return {
-        "increment": INCREMENT,
-        "set_counter": SET_COUNTER,
-        "configure_counter": CONFIGURE_COUNTER,
-        "delete_counter": DELETE_COUNTER,
-        "decrement_copies": DECREMENT_COPIES,
-        "increment_copies": INCREMENT_COPIES,
-        "set_stock": SET_STOCK,
-        "move_copies": MOVE_COPIES,
-        "configure_stock": CONFIGURE_STOCK,
-        "delete_stock": DELETE_STOCK,
-        "reserve": reservations.reserve,
-        "commit": reservations.commit,
-        "release": reservations.release,
-        "extend": reservations.extend,
-    }
-
 
 _Operation: TypeAlias = tuple[str, batch_pb2.Operation]
 """One operation of a batch: the field of the oneof that it is, empty if it is none, and the operation's message."""
@@ -77,10 +49,10 @@ class _About(NamedTuple):
 class BatchServicer:
     """Checks a batch as a whole, applies it, and answers for each of its operations."""
 
-    def __init__(self, engine: Engine, specs: Specs, refusals: Counts | None = None) -> None:
-        """Refused operations are counted among ``refusals``, by reason."""
+    def __init__(self, engine: Engine, *, reservation_ttl_ms_max: int, refusals: Counts | None = None) -> None:
+        """Take the longest time for which a reservation may be made, and count refused operations by their reason."""
         self._engine = engine
-        self._specs = specs
+        self._reservation_ttl_ms_max = reservation_ttl_ms_max
         self._refusals = refusals or Counts()
 
     async def Apply(self, request: batch_pb2.ApplyRequest, call: Call) -> batch_pb2.ApplyResponse:
@@ -138,8 +110,8 @@ class BatchServicer:
         if request.namespace and fields.namespace(request.namespace) != namespace:
             shown = namespace[: limits.LABEL_CHARACTERS_MAX]
             fields.refuse("namespace", f"must be empty or that of the batch, {shown}")
-        origin = (namespace, request_id, index)
-        return self._specs[field].mutation_of(request, fields, origin, reason=reason, reference=reference)
+        context = (namespace, request_id, index, self._reservation_ttl_ms_max)
+        return SPEC_OF_FIELD[field].mutation_of(request, fields, context, reason=reason, reference=reference)
 
     def _check_none_refused(self, mutations: Sequence[Mutation], outcomes: Sequence[Outcome]) -> None:
         """Return if an atomic batch was applied.
@@ -159,11 +131,11 @@ class BatchServicer:
         self, operations: Sequence[_Operation], mutations: Sequence[Mutation], outcomes: Sequence[Outcome]
     ) -> batch_pb2.ApplyResponse:
         response = batch_pb2.ApplyResponse()
-        revision, specs, add = 0, self._specs, response.results.add
+        revision, add = 0, response.results.add
         for (field, _), mutation, outcome in zip(operations, mutations, outcomes, strict=True):
             result = add()
             if isinstance(outcome, Applied):
-                specs[field].answer(getattr(result, field), outcome)
+                SPEC_OF_FIELD[field].answer(getattr(result, field), outcome)
                 revision = outcome.revision
             else:
                 refused = cast("Refused", outcome)

@@ -1,20 +1,25 @@
 """CounterService on the wire."""
 
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from tallykeeper.v1 import counter_pb2
+from tallykeeper.v1.ledger_pb2 import OperationKind
+from tallykeeper_server.access.roles import Role
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.levels import Counter, CounterName, DamagedLevel
 from tallykeeper_server.domain.mutations import Applied
 from tallykeeper_server.domain.queries import FindLevels, GetLevels, Kind, LevelRange
 from tallykeeper_server.domain.refusals import damaged, not_found
 from tallykeeper_server.engine.engine import Engine
-from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.messages import counter_message, counter_messages, fill_counter
-from tallykeeper_server.rpc.mutations import Body, MutationSpec, Origin, apply
+from tallykeeper_server.rpc.mutations import Body, MutationSpec, ReadContext
 from tallykeeper_server.rpc.page_tokens import PageTokens
 from tallykeeper_server.rpc.validation import Fields, counter_name
+
+_CONFIGURABLE: Final = ("min", "max", "ttl")
+_LEAVE: Final = "="
+_CLEAR: Final = "-"
 
 
 class CounterServicer:
@@ -23,26 +28,6 @@ class CounterServicer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tokens = PageTokens(engine)
-
-    def Increment(self, request: counter_pb2.IncrementRequest, call: Call) -> Pending[counter_pb2.IncrementResponse]:
-        """Add a signed number to a counter."""
-        return apply(self._engine, INCREMENT, request, call)
-
-    def SetCounter(self, request: counter_pb2.SetCounterRequest, call: Call) -> Pending[counter_pb2.SetCounterResponse]:
-        """Set a counter to a value."""
-        return apply(self._engine, SET_COUNTER, request, call)
-
-    def ConfigureCounter(
-        self, request: counter_pb2.ConfigureCounterRequest, call: Call
-    ) -> Pending[counter_pb2.ConfigureCounterResponse]:
-        """Set or clear a counter's bounds and expiry."""
-        return apply(self._engine, CONFIGURE_COUNTER, request, call)
-
-    def DeleteCounter(
-        self, request: counter_pb2.DeleteCounterRequest, call: Call
-    ) -> Pending[counter_pb2.DeleteCounterResponse]:
-        """Delete a counter."""
-        return apply(self._engine, DELETE_COUNTER, request, call)
 
     async def GetCounter(self, request: counter_pb2.GetCounterRequest, call: Call) -> counter_pb2.GetCounterResponse:
         """Read one counter."""
@@ -98,12 +83,7 @@ class CounterServicer:
         )
 
 
-_CONFIGURABLE: Final = ("min", "max", "ttl")
-_LEAVE: Final = "="
-_CLEAR: Final = "-"
-
-
-def _read_increment(request: counter_pb2.IncrementRequest, fields: Fields, _: Origin) -> Body:
+def _read_increment(request: counter_pb2.IncrementRequest, fields: Fields, _: ReadContext) -> Body:
     name = counter_name(request, fields)
     delta = fields.integer("delta", request.delta) if request.HasField("delta") else 1
     if not request.HasField("create"):  # as nearly always
@@ -121,7 +101,7 @@ def _read_new(new: counter_pb2.NewCounter, fields: Fields) -> tuple[int | str, i
     return least, most, ttl_ms
 
 
-def _read_set(request: counter_pb2.SetCounterRequest, fields: Fields, _: Origin) -> Body:
+def _read_set(request: counter_pb2.SetCounterRequest, fields: Fields, _: ReadContext) -> Body:
     name = counter_name(request, fields)
     value = fields.integer("value", request.value)
     if not value:
@@ -132,7 +112,7 @@ def _read_set(request: counter_pb2.SetCounterRequest, fields: Fields, _: Origin)
     return (name,), (value, expected)
 
 
-def _read_configure(request: counter_pb2.ConfigureCounterRequest, fields: Fields, _: Origin) -> Body:
+def _read_configure(request: counter_pb2.ConfigureCounterRequest, fields: Fields, _: ReadContext) -> Body:
     name = counter_name(request, fields)
     present: dict[str, int] = {}
     if request.HasField("min"):
@@ -148,7 +128,7 @@ def _read_configure(request: counter_pb2.ConfigureCounterRequest, fields: Fields
     return (name,), tuple(arguments)
 
 
-def _read_delete(request: counter_pb2.DeleteCounterRequest, fields: Fields, _: Origin) -> Body:
+def _read_delete(request: counter_pb2.DeleteCounterRequest, fields: Fields, _: ReadContext) -> Body:
     return (counter_name(request, fields),), ()
 
 
@@ -161,9 +141,46 @@ def _fill(response: _HasCounter, applied: Applied) -> None:
     fill_counter(response.counter, cast("Counter", applied.levels[0]))
 
 
-INCREMENT: Final = MutationSpec("counter_increment", _read_increment, counter_pb2.IncrementResponse, _fill)
-SET_COUNTER: Final = MutationSpec("counter_set", _read_set, counter_pb2.SetCounterResponse, _fill)
-CONFIGURE_COUNTER: Final = MutationSpec(
-    "counter_configure", _read_configure, counter_pb2.ConfigureCounterResponse, _fill
+MUTATIONS: Final[tuple[MutationSpec[Any, Any], ...]] = (
+    MutationSpec(
+        rpc="CounterService.Increment",
+        field="increment",
+        operation="counter_increment",
+        kind=OperationKind.OPERATION_KIND_INCREMENT,
+        role=Role.WRITE,
+        read=_read_increment,
+        response=counter_pb2.IncrementResponse,
+        fill=_fill,
+    ),
+    MutationSpec(
+        rpc="CounterService.SetCounter",
+        field="set_counter",
+        operation="counter_set",
+        kind=OperationKind.OPERATION_KIND_SET_COUNTER,
+        role=Role.WRITE,
+        read=_read_set,
+        response=counter_pb2.SetCounterResponse,
+        fill=_fill,
+    ),
+    MutationSpec(
+        rpc="CounterService.ConfigureCounter",
+        field="configure_counter",
+        operation="counter_configure",
+        kind=OperationKind.OPERATION_KIND_CONFIGURE_COUNTER,
+        role=Role.ADMINISTER,
+        read=_read_configure,
+        response=counter_pb2.ConfigureCounterResponse,
+        fill=_fill,
+    ),
+    MutationSpec(
+        rpc="CounterService.DeleteCounter",
+        field="delete_counter",
+        operation="counter_delete",
+        kind=OperationKind.OPERATION_KIND_DELETE_COUNTER,
+        role=Role.ADMINISTER,
+        read=_read_delete,
+        response=counter_pb2.DeleteCounterResponse,
+        fill=_fill,
+    ),
 )
-DELETE_COUNTER: Final = MutationSpec("counter_delete", _read_delete, counter_pb2.DeleteCounterResponse, _fill)
+"""The rows of the table of operations for this service."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import cache, partial
 from time import perf_counter
@@ -21,6 +21,7 @@ from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.metrics.meters import CallMeter, CallMeters
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.admission import Admission, Call, Context, Overload
+from tallykeeper_server.rpc.permissions import ROLES, role_needed_by
 from tallykeeper_server.rpc.response_limits import ResponseLimits
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.transport.methods import Method, direct, response_stream
@@ -42,27 +43,31 @@ def service_methods(
     service: ServiceDescriptor,
     servicer: object,
     *,
+    mutations: Mapping[str, Callable[[Any, Call], Answer]],
     default_deadline_seconds: float,
     response_limits: ResponseLimits,
     overload: Overload | None = None,
     meters: CallMeters | None = None,
     authorizer: Authorizer | None = None,
 ) -> Sequence[Method]:
-    """Return the methods of a service. ``servicer`` has a method for each RPC, named like it.
+    """Return the methods of a service.
 
-    Each takes the request and the call, and returns a coroutine or a Pending of the response, or raises; a method that
-    streams responses is an asynchronous generator of them. The deadline of a call is the caller's, or the default for a
-    caller that sets none; a stream has none by default. ``response_limits`` limits long responses, ``overload`` refuses
-    calls that would wait too long, ``meters`` count how calls end, and ``authorizer`` knows who may call; without it,
-    everybody may.
+    ``mutations`` has the methods that change something, by names such as ``CounterService.Increment``; ``servicer`` has
+    the others as its own methods. Each takes the request and the call, and returns a coroutine or a Pending of the
+    response, or raises. A method that streams responses is an asynchronous generator of them.
+
+    The deadline of a call is the caller's, or the default if the caller sets none; a stream has no default.
+    ``response_limits`` limits long responses, ``overload`` refuses calls for which there is no room, and ``meters``
+    count how calls end. ``authorizer`` knows who may call; without it, everybody may.
     """
     meters = meters or CallMeters(Metrics())
     methods: list[Method] = []
     for method in service.methods:
-        call = getattr(servicer, method.name)
+        name = f"{service.name}.{method.name}"
+        call: Any = mutations.get(name) or getattr(servicer, method.name)
         path = f"/{service.full_name}/{method.name}"
         meter = meters.of(service.full_name, method.name, streams=method.server_streaming)
-        admission = Admission(method, _parser_of(method), authorizer)
+        admission = Admission(role_needed_by(method), _parser_of(method), authorizer)
         if method.server_streaming:
             methods.append(response_stream(path, _streaming(method, admission, call, meter)))
             continue
@@ -70,7 +75,7 @@ def service_methods(
         unary = _Unary(method, admission, limited, meter, default_deadline_seconds=default_deadline_seconds)
         methods.append(direct(path, unary.handle))
         if overload is not None:
-            overload.watch(path, f"{service.name}.{method.name}", meter)
+            overload.watch(path, ROLES[name], meter)
     return methods
 
 

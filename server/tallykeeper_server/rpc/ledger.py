@@ -20,13 +20,8 @@ from tallykeeper_server.engine.verify import Progress, verify
 from tallykeeper_server.engine.watch import WatchHub
 from tallykeeper_server.engine.watched_levels import read_watched_levels
 from tallykeeper_server.rpc.admission import Call
-from tallykeeper_server.rpc.messages import (
-    KIND_OF_OPERATION,
-    counter_messages,
-    entry_message,
-    stock_messages,
-    timestamp_of,
-)
+from tallykeeper_server.rpc.messages import counter_messages, entry_message, stock_messages, timestamp_of
+from tallykeeper_server.rpc.operations import KIND_OF_OPERATION
 from tallykeeper_server.rpc.page_tokens import PageTokens
 from tallykeeper_server.rpc.validation import Fields
 
@@ -161,7 +156,7 @@ class LedgerServicer:
                 break
         token = await self._tokens.seal(str(cursor), *listing, deadline=call.deadline) if more else ""
         return ledger_pb2.ListEntriesResponse(
-            entries=map(entry_message, page), next_page_token=token, revision=revision
+            entries=map(_entry_message, page), next_page_token=token, revision=revision
         )
 
     async def Watch(self, request: ledger_pb2.WatchRequest, call: Call) -> AsyncIterator[ledger_pb2.WatchResponse]:
@@ -182,7 +177,7 @@ class LedgerServicer:
             yield _levels_message(snapshot.revision, snapshot.levels)
         async with aclosing(self._hub.watch(namespace, after=after, passes=watched.passes)) as batches:
             async for batch in batches:
-                yield ledger_pb2.WatchResponse(entries=map(entry_message, batch.entries), revision=batch.revision)
+                yield ledger_pb2.WatchResponse(entries=map(_entry_message, batch.entries), revision=batch.revision)
 
     async def LookupRequest(
         self, request: ledger_pb2.LookupRequestRequest, call: Call
@@ -274,6 +269,10 @@ def _watch_filter(request: ledger_pb2.WatchRequest, fields: Fields) -> WatchFilt
         reservation_ids=frozenset(fields.names("reservation_ids", request.reservation_ids, most)),
         locations=frozenset(fields.location(location, f"locations[{index}]") for index, location in locations),
     )
+
+
+def _entry_message(entry: Entry) -> ledger_pb2.Entry:
+    return entry_message(entry, KIND_OF_OPERATION.get(entry.operation))
 
 
 def _levels_message(revision: int, levels: Sequence[ReadLevel]) -> ledger_pb2.WatchResponse:

@@ -26,6 +26,11 @@ _STATES: Final = {
     ReservationState.RELEASED: reservation_pb2.RESERVATION_STATE_RELEASED,
     ReservationState.EXPIRED: reservation_pb2.RESERVATION_STATE_EXPIRED,
 }
+_CROSSINGS: Final = {
+    Crossing.LOW: ledger_pb2.THRESHOLD_CROSSING_LOW,
+    Crossing.OUT: ledger_pb2.THRESHOLD_CROSSING_OUT,
+    Crossing.BACK_IN_STOCK: ledger_pb2.THRESHOLD_CROSSING_BACK_IN_STOCK,
+}
 STATE_OF_MESSAGE: Final[dict[int, ReservationState]] = {value: state for state, value in _STATES.items()}
 
 
@@ -138,36 +143,12 @@ def reservation_message(reservation: Reservation, state: ReservationState) -> re
     )
 
 
-KIND_OF_OPERATION: Final = {
-    "counter_increment": ledger_pb2.OPERATION_KIND_INCREMENT,
-    "counter_set": ledger_pb2.OPERATION_KIND_SET_COUNTER,
-    "counter_configure": ledger_pb2.OPERATION_KIND_CONFIGURE_COUNTER,
-    "counter_delete": ledger_pb2.OPERATION_KIND_DELETE_COUNTER,
-    "stock_decrement": ledger_pb2.OPERATION_KIND_DECREMENT_COPIES,
-    "stock_increment": ledger_pb2.OPERATION_KIND_INCREMENT_COPIES,
-    "stock_set": ledger_pb2.OPERATION_KIND_SET_STOCK,
-    "stock_move": ledger_pb2.OPERATION_KIND_MOVE_COPIES,
-    "stock_configure": ledger_pb2.OPERATION_KIND_CONFIGURE_STOCK,
-    "stock_delete": ledger_pb2.OPERATION_KIND_DELETE_STOCK,
-    "reservation_reserve": ledger_pb2.OPERATION_KIND_RESERVE,
-    "reservation_commit": ledger_pb2.OPERATION_KIND_COMMIT,
-    "reservation_release": ledger_pb2.OPERATION_KIND_RELEASE,
-    "reservation_extend": ledger_pb2.OPERATION_KIND_EXTEND,
-    "reservation_expire": ledger_pb2.OPERATION_KIND_EXPIRE,
-}
-_CROSSINGS: Final = {
-    Crossing.LOW: ledger_pb2.THRESHOLD_CROSSING_LOW,
-    Crossing.OUT: ledger_pb2.THRESHOLD_CROSSING_OUT,
-    Crossing.BACK_IN_STOCK: ledger_pb2.THRESHOLD_CROSSING_BACK_IN_STOCK,
-}
-
-
-def entry_message(entry: Entry) -> ledger_pb2.Entry:
-    """Return an entry as a message."""
+def entry_message(entry: Entry, kind: ledger_pb2.OperationKind | None) -> ledger_pb2.Entry:
+    """Return an entry as a message. ``kind`` is that of its operation; None if the operation cannot be read."""
     return ledger_pb2.Entry(
         revision=entry.revision,
         commit_time=timestamp_of(entry.commit_time_ms) if entry.commit_time_ms else None,
-        operation=KIND_OF_OPERATION.get(entry.operation, ledger_pb2.OPERATION_KIND_UNSPECIFIED),
+        operation=kind,
         request_id=entry.request_id,
         reason=entry.reason,
         reference=entry.reference,
