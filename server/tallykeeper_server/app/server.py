@@ -3,7 +3,6 @@
 It alone knows all of them. Whether one process serves or many is for others to know.
 """
 
-import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -16,12 +15,12 @@ import structlog
 from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
 from tallykeeper_server.access.access_file import AccessFileError
 from tallykeeper_server.access.authorizer import Authorizer
+from tallykeeper_server.app.background_tasks import follow_access_file, running_tasks, sweep_forever
 from tallykeeper_server.app.certificates import tls_files
 from tallykeeper_server.app.listen_address import binding, is_unix, kept_address
 from tallykeeper_server.app.metrics_page import metrics_of_this_process, metrics_page
-from tallykeeper_server.app.store_monitor import StoreGuard
+from tallykeeper_server.app.store_monitor import StoreMonitor
 from tallykeeper_server.app.store_startup import StartError, announce, ready_store
-from tallykeeper_server.domain.errors import TallyError
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
@@ -55,8 +54,6 @@ _SERVICES: Final = {
     for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 }
-_ACCESS_CHECK_SECONDS: Final = 1.0
-"""How often the access file is looked at."""
 
 log = structlog.get_logger()
 
@@ -138,14 +135,13 @@ async def serving(
         meters = CallMeters(metrics, reasons=tuple(CODES))
         overload = Overload(mutations=engine.mutations, queries=engine.queries)
         response_limits = ResponseLimits(settings.unread_bytes_max // 2, settings.waiting_queries_max)
-        services = _services(engine, source, hub, meters, settings)
         mutations = mutation_methods(engine, reservation_ttl_ms_max=_reservation_ttl_ms_max(settings))
         methods = [
             method
-            for name, service in _SERVICES.items()
+            for name, servicer in _servicers(engine, source, hub, meters, settings).items()
             for method in service_methods(
-                service,
-                services[name],
+                _SERVICES[name],
+                servicer,
                 mutations=mutations,
                 default_deadline_seconds=settings.deadline_seconds,
                 response_limits=response_limits,
@@ -162,20 +158,19 @@ async def serving(
         )
         response_limits.track_unread(lambda: transport.unread_response_bytes, meters.unread_bytes)
         stack.push_async_callback(lambda: transport.stop(serves.drain_seconds))
-        guard = StoreGuard(store, health, check_seconds=settings.promise_check_seconds, tells=sweeps)
-        await guard.check()
+        monitor = StoreMonitor(store, health, check_seconds=settings.promise_check_seconds, logs_promises=sweeps)
+        await monitor.check()
         health.tell(serves=True)
         await _listen(transport, settings)
         stack.push_async_callback(hub.close)
         stack.callback(health.close)
-        tasks = [guard.watch(settings.store_check_seconds)]
+        works = [monitor.watch(settings.store_check_seconds)]
         if sweeps:
-            tasks.append(_sweep(store, settings.sweep_seconds))
+            works.append(sweep_forever(store, settings.sweep_seconds))
         if authorizer is not None:
-            tasks.append(_follow(authorizer))
-        for task in tasks:
-            stack.push_async_callback(_cancel, asyncio.create_task(task))
-        yield serves
+            works.append(follow_access_file(authorizer))
+        async with running_tasks(*works):
+            yield serves
 
 
 def _engine(store: RedisStore, settings: Settings, metrics: Metrics) -> Engine:
@@ -222,7 +217,7 @@ def _authorizer_of(path: Path) -> Authorizer:
         raise StartError(str(error)) from error
 
 
-def _services(
+def _servicers(
     engine: Engine, source: EngineSource, hub: WatchHub, meters: CallMeters, settings: Settings
 ) -> Mapping[str, object]:
     """Return the servicer of each service."""
@@ -285,33 +280,3 @@ async def _listen(transport: TransportServer, settings: Settings) -> None:
     tls = tls_files(settings)
     with binding(settings.listen):
         await transport.listen(settings.listen, tls=tls, reuse_port=not is_unix(settings.listen))
-
-
-async def _sweep(store: RedisStore, interval_seconds: float) -> None:
-    """Expire the reservations whose time is up. Several servers may do so at once: each is expired by one of them."""
-    swept = True
-    while True:
-        swept_before = swept
-        try:
-            expired = await store.sweep()
-        except TallyError as error:
-            swept = False
-            if swept_before:
-                log.warning("reservations are not swept", error=error.message)
-        else:
-            swept = True
-            if expired:
-                log.debug("swept", reservations=expired)
-        await asyncio.sleep(interval_seconds)
-
-
-async def _follow(authorizer: Authorizer) -> None:
-    """Let who may do what change with its file."""
-    while True:
-        await asyncio.sleep(_ACCESS_CHECK_SECONDS)
-        await asyncio.to_thread(authorizer.follow)
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
