@@ -34,7 +34,7 @@ ISSUER = '[[issuer]]\nissuer = "i"\naudience = "a"\nalgorithms = ["RS256"]\njwks
         (f'[[key]]\nid = "a"\nidentity = "{"x" * 129}"\nsha256 = "{DIGEST}"', ["1 to 128 bytes"]),
         (f'[[key]]\nid = "a"\nidentity = "x"\nsha256 = "{DIGEST}"\nnot_after = "soon"', ["not_after = 'soon'", "2030"]),
         (f'[[key]]\nid = "a"\nidentity = "x"\nsha256 = "{DIGEST}"\nsecret = "s"', ["key[0] has unknown keys: secret"]),
-        (f'[[key]]\nid = "a"\nidentity = "x"\nsha256 = "{DIGEST}"\n' * 2, ["key[1].id = 'a' stands twice"]),
+        (f'[[key]]\nid = "a"\nidentity = "x"\nsha256 = "{DIGEST}"\n' * 2, ["key[1].id = 'a' is in two tables"]),
         ('[[certificate]]\nidentity = "x"', ["certificate[0] lacks san"]),
         ('[[grant]]\nidentity = "x"\nrole = "owner"\nnamespaces = ["*"]', ["grant[0].role = 'owner'", "read, write"]),
         ('[[grant]]\nidentity = "x"\nrole = "read"\nnamespaces = []', ["grant[0].namespaces = []"]),

@@ -181,7 +181,7 @@ def test_one_name_in_two_spellings_stands_twice(tmp_path: Path) -> None:
     )
     file.write_text(both)
 
-    with pytest.raises(AccessFileError, match="stands twice"):
+    with pytest.raises(AccessFileError, match="in two tables"):
         read_access_file(file)
 
 

@@ -1,6 +1,6 @@
-"""The composition root: puts store, engine and services together, and takes them apart again.
+"""Builds the server of one process: joins the store, the engine, the services and the transport, and stops them.
 
-It alone knows all of them. Whether one process serves or many is for others to know.
+It alone knows all of them. It does not know whether other processes serve too.
 """
 
 import contextlib
@@ -60,21 +60,21 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Server:
-    """What serves in this process."""
+    """The server of this process."""
 
     address: str
-    """Where it listens."""
+    """The address at which it listens."""
     drain_seconds: float
     """The time that calls in flight have to end once the server stops, in seconds."""
     health: Health
 
     async def leave(self) -> None:
-        """Say from now on that it does not serve, while it still does."""
+        """Report through the health service that the server does not serve, while it still serves."""
         self.health.leave()
 
 
 async def serve(settings: Settings) -> None:
-    """Serve by this process alone until SIGTERM or SIGINT, then finish what is in flight and leave nothing behind.
+    """Serve in this process alone until SIGTERM or SIGINT; then finish the calls in flight and stop.
 
     :raises StartError: the store or the address cannot be used.
     """
@@ -89,7 +89,7 @@ def _refuse_to_reload() -> None:
 
 @contextlib.asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Server]:
-    """Run a server with its store, and say what it is.
+    """Run a server with its store within this context, and log its address, its store and its promises.
 
     :raises StartError: the store or the address cannot be used.
     """
@@ -109,9 +109,9 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
 async def serving(
     settings: Settings, store_url: str, metrics: Metrics, *, sweeps: bool = True
 ) -> AsyncIterator[Server]:
-    """Serve from a store that is ready, at an address that is kept for this process, or for several.
+    """Serve within this context from a store that is ready, at an address that is kept for the listeners.
 
-    ``sweeps``: expire reservations whose time is up, though nobody asks for them. One worker of several does it.
+    ``sweeps``: expire the reservations whose time is up, and log the promises of the store. One worker does both.
 
     :raises StartError: the address cannot be used.
     """
@@ -238,7 +238,7 @@ def _reservation_ttl_ms_max(settings: Settings) -> int:
 
 
 def _standard_methods(health: Health, settings: Settings) -> Sequence[Method]:
-    """Return the methods of the standard services: health and, if it is wished for, reflection."""
+    """Return the methods of the standard services: health and, if the settings ask for it, reflection."""
     if not settings.reflection:
         return health.methods()
     names = (*(service.full_name for service in _SERVICES.values()), HEALTH_SERVICE)
@@ -273,9 +273,9 @@ def _transport_limits(settings: Settings) -> TransportLimits:
 
 
 async def _listen(transport: TransportServer, settings: Settings) -> None:
-    """Accept connections at the address.
+    """Accept connections at the address of the settings.
 
-    :raises StartError: it cannot be bound, or the certificate cannot be used.
+    :raises StartError: the address cannot be bound, or the certificate cannot be used.
     """
     tls = tls_files(settings)
     with binding(settings.listen):

@@ -1,4 +1,4 @@
-"""BatchService on the wire."""
+"""The method of BatchService."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,15 +25,15 @@ _WITH_LINES: Final = frozenset(
 )
 """The fields of the operations that have several lines."""
 _FAILED_OPERATIONS_MAX: Final = 20
-"""The number of failed operations that the error of an atomic batch lists at most."""
+"""The maximum number of failed operations that the error of an atomic batch lists."""
 _NO_MUTATION: Final = Mutation(operation="", levels=())
 
 _Operation: TypeAlias = tuple[str, batch_pb2.Operation]
-"""One operation of a batch: the field of the oneof that it is, empty if it is none, and the operation's message."""
+"""One operation of a batch: the name of its field in the oneof (empty if no field is set), and its message."""
 
 
-class _About(NamedTuple):
-    """What a batch says of all its operations."""
+class _Shared(NamedTuple):
+    """The fields of a batch that all its operations share."""
 
     namespace: str
     request_id: str
@@ -42,12 +42,12 @@ class _About(NamedTuple):
 
     @classmethod
     def of(cls, batch: batch_pb2.ApplyRequest) -> Self:
-        """Read it, once for all operations."""
+        """Return the shared fields of a batch."""
         return cls(batch.namespace or limits.DEFAULT_NAMESPACE, batch.request_id, batch.reason, batch.reference)
 
 
 class BatchServicer:
-    """Checks a batch as a whole, applies it, and answers for each of its operations."""
+    """BatchService. It checks a batch as a whole, applies it, and builds a result for each of its operations."""
 
     def __init__(self, engine: Engine, *, reservation_ttl_ms_max: int, refusals: Counts | None = None) -> None:
         """Take the longest time for which a reservation may be made, and count refused operations by their reason."""
@@ -56,7 +56,7 @@ class BatchServicer:
         self._refusals = refusals or Counts()
 
     async def Apply(self, request: batch_pb2.ApplyRequest, call: Call) -> batch_pb2.ApplyResponse:
-        """Apply operations in order, all or none, or each for itself."""
+        """Apply operations in order: all or none of them, or each independently."""
         operations = _operations_of(request)
         fields = Fields()
         namespace = fields.namespace(request.namespace)
@@ -84,39 +84,39 @@ class BatchServicer:
     def _mutations_of(
         self, batch: batch_pb2.ApplyRequest, operations: Sequence[_Operation], fields: Fields
     ) -> list[Mutation]:
-        """Return the mutations. What is wrong with them is noted in the fields, under the name of each."""
-        trial = Fields()  # to name the fields of each takes time, and hardly any batch needs it
-        about = _About.of(batch)
+        """Return the mutations of a batch. Violations are noted in ``fields``, under the names of the operations."""
+        trial = Fields()  # a correct batch needs no names of fields, and to make them takes time
+        shared = _Shared.of(batch)
         with suppress(InvalidFieldError):
             mutations = [
-                self._mutation_of(about, index, operation, trial) for index, operation in enumerate(operations)
+                self._mutation_of(shared, index, operation, trial) for index, operation in enumerate(operations)
             ]
             if trial.are_right:
                 return mutations
         return [
-            self._mutation_of(about, index, operation, fields.within(_path_of(index, operation[0])))
+            self._mutation_of(shared, index, operation, fields.within(_path_of(index, operation[0])))
             for index, operation in enumerate(operations)
         ]
 
-    def _mutation_of(self, about: "_About", index: int, operation: _Operation, fields: Fields) -> Mutation:
+    def _mutation_of(self, shared: "_Shared", index: int, operation: _Operation, fields: Fields) -> Mutation:
         field, message = operation
-        namespace, request_id, reason, reference = about
+        namespace, request_id, reason, reference = shared
         if not field:
             fields.refuse("", "names no operation that this server knows")
             return _NO_MUTATION
         request = getattr(message, field)
         if request.request_id:
-            fields.refuse("request_id", "must be empty: that of the batch counts for all its operations")
+            fields.refuse("request_id", "must be empty: the request_id of the batch counts for all its operations")
         if request.namespace and fields.namespace(request.namespace) != namespace:
             shown = namespace[: limits.LABEL_CHARACTERS_MAX]
-            fields.refuse("namespace", f"must be empty or that of the batch, {shown}")
+            fields.refuse("namespace", f"must be empty or the namespace of the batch, {shown}")
         context = (namespace, request_id, index, self._reservation_ttl_ms_max)
         return SPEC_OF_FIELD[field].mutation_of(request, fields, context, reason=reason, reference=reference)
 
     def _check_none_refused(self, mutations: Sequence[Mutation], outcomes: Sequence[Outcome]) -> None:
         """Return if an atomic batch was applied.
 
-        :raises BatchRefusedError: operations of it were refused.
+        :raises BatchRefusedError: some of its operations were refused.
         """
         refused = [(index, outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, Refused)]
         for _, outcome in refused:
@@ -150,18 +150,19 @@ class BatchServicer:
 
 
 def _path_of(index: int, field: str) -> str:
-    """Return what stands before the names of an operation's fields."""
+    """Return the prefix of the names of an operation's fields."""
     return f"operations[{index}].{field}." if field else f"operations[{index}]"
 
 
 def _operations_of(request: batch_pb2.ApplyRequest) -> list[_Operation]:
-    """Return the operations of a batch, if it is not too large: that is found out before anything in them is looked at.
+    """Return the operations of a batch. Its size is checked before anything in the operations is.
 
-    :raises BatchTooLargeError: it is.
+    :raises BatchTooLargeError: the batch has too many operations or lines.
     """
     count = len(request.operations)
     found = ((message.WhichOneof("operation") or "", message) for message in request.operations)
-    operations = list(found) if count <= limits.BATCH_OPERATIONS_MAX else found  # what is too large is not kept
+    # A batch that is too large is only counted.
+    operations = list(found) if count <= limits.BATCH_OPERATIONS_MAX else found
     lines = count + sum([_further_lines_of(field, message) for field, message in operations if field in _WITH_LINES])
     if isinstance(operations, list) and lines <= limits.BATCH_LINES_MAX:
         return operations
@@ -171,5 +172,5 @@ def _operations_of(request: batch_pb2.ApplyRequest) -> list[_Operation]:
 
 
 def _further_lines_of(field: str, message: batch_pb2.Operation) -> int:
-    """Return for how many lines more than one an operation counts that has lines."""
+    """Return the number of lines of an operation after its first."""
     return max(0, len(getattr(message, field).lines) - 1)

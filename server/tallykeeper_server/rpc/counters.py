@@ -1,4 +1,4 @@
-"""CounterService on the wire."""
+"""The methods of CounterService: reads as methods of the servicer, mutations as rows of the table of operations."""
 
 from typing import Any, Final, Protocol, cast
 
@@ -23,7 +23,7 @@ _CLEAR: Final = "-"
 
 
 class CounterServicer:
-    """Each method checks its request, asks the engine and builds the response."""
+    """The reads of CounterService. Each method checks its request, asks the engine and builds the response."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -46,7 +46,7 @@ class CounterServicer:
     async def BatchGetCounters(
         self, request: counter_pb2.BatchGetCountersRequest, call: Call
     ) -> counter_pb2.BatchGetCountersResponse:
-        """Read many counters."""
+        """Read up to 1,000 counters."""
         fields = Fields()
         fields.count("counters", len(request.counters), limits.BATCH_GET_NAMES_MAX)
         names = tuple(map(CounterName, fields.names("counters", request.counters, limits.BATCH_GET_NAMES_MAX)))
@@ -86,7 +86,7 @@ class CounterServicer:
 def _read_increment(request: counter_pb2.IncrementRequest, fields: Fields, _: ReadContext) -> Body:
     name = counter_name(request, fields)
     delta = fields.integer("delta", request.delta) if request.HasField("delta") else 1
-    if not request.HasField("create"):  # as nearly always
+    if not request.HasField("create"):  # as in most requests
         return (name,), (delta,)
     new = _read_new(request.create, fields.within("create."))
     return (name,), ((delta, *new) if any(value != _CLEAR for value in new) else (delta,))

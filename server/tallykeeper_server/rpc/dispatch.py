@@ -1,4 +1,4 @@
-"""The way into every RPC and out of it: bytes to request, response to bytes, error to status."""
+"""The way into each RPC and out of it: bytes to request, response to bytes, error to status."""
 
 import asyncio
 import math
@@ -27,11 +27,11 @@ from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.transport.methods import Method, direct, response_stream
 from tallykeeper_server.transport.status import Code, StatusError
 
-_INTERNAL_MESSAGE: Final = "a defect of the server, which has logged it"
+_INTERNAL_MESSAGE: Final = "the server has a defect, and has logged it"
 _DEADLINE_SLACK_SECONDS: Final = 0.01
-"""A caller gives up at its deadline a moment before the server's own clock is there."""
+"""The time that the server's clock may lag behind a caller's when the caller gives up at its deadline."""
 _ABANDONED: Final = StatusError(Code.UNAVAILABLE, "the server stops")
-"""For a call whose work was cancelled. Nobody reads it unless the server itself has cancelled."""
+"""The status of a call whose work was cancelled. A caller gets it only if the server itself has cancelled."""
 
 Answer: TypeAlias = Pending[Message] | Coroutine[Any, Any, Message]
 """The return value of a servicer's unary method."""
@@ -80,7 +80,7 @@ def service_methods(
 
 
 class _Unary:
-    """A method with one request and one response. A call of it is two callbacks: ``handle`` and ``_finish``."""
+    """A method with one request and one response. Each call is two callbacks: ``handle`` and ``_finish``."""
 
     __slots__ = ("_call", "_default_seconds", "_enter", "_loop", "_meter", "_method", "_serialize")
 
@@ -102,7 +102,7 @@ class _Unary:
         self._loop = asyncio.get_running_loop()
 
     def handle(self, raw: bytes, context: Context) -> None:
-        """Begin a call: check who calls, read the request and hand it to the servicer."""
+        """Begin a call: find out who calls, parse the request and pass it to its method."""
         began_at = perf_counter()
         deadline = context.deadline
         if deadline == math.inf:
@@ -122,13 +122,13 @@ class _Unary:
             task.add_done_callback(partial(self._finish, task, context, began_at))
 
     def _finish(self, work: Any, context: Context, began_at: float, _: object) -> None:  # noqa: ANN401  # Pending or task
-        """Answer a call whose work is done."""
+        """Send the response or the error of a call whose work has ended."""
         try:
             response = self._serialize(work.result())
         except asyncio.CancelledError:
             self._meter.failed(began_at, _code_of_abandoned(context, self._loop.time()))
             context.fail(_ABANDONED)
-        except Exception as error:  # noqa: BLE001  # as above
+        except Exception as error:  # noqa: BLE001  # every defect becomes a status
             self._fail(context, began_at, error)
         else:
             self._meter.succeeded(began_at)
@@ -158,7 +158,7 @@ def _streaming(
                 async for response in responses:
                     guard.check()
                     yield response.SerializeToString()
-        except Exception as error:  # noqa: BLE001  # as above
+        except Exception as error:  # noqa: BLE001  # every defect becomes a status
             failure = _failure_of(method, error)
         except (asyncio.CancelledError, GeneratorExit):
             meter.failed(began_at, _code_of_abandoned(context, loop.time()))
@@ -174,7 +174,7 @@ def _streaming(
 
 
 def _code_of_abandoned(context: Context, now: float) -> str:
-    """Return the code that the caller of a cancelled call sees: it left, or waited until its deadline."""
+    """Return the code of a cancelled call: its caller has left, or has waited until its deadline."""
     expired = context.deadline - now < _DEADLINE_SLACK_SECONDS
     return (Code.DEADLINE_EXCEEDED if expired else Code.CANCELLED).name
 
@@ -192,10 +192,10 @@ def _parser_of(method: MethodDescriptor) -> Callable[[bytes], Message]:
 
 
 def _failure_of(method: MethodDescriptor, error: Exception) -> TallyError:
-    """Return the error that the caller gets. A defect is logged, and nothing of it shown.
+    """Return the error that the caller gets. A defect is logged, and its caller learns no details.
 
-    The error is parted from its traceback: together they would hold the call's request, which may be large, until the
-    garbage collector runs.
+    The error loses its traceback. A traceback would keep the request, which may be large, until the garbage collector
+    runs.
     """
     if isinstance(error, TallyError) and not isinstance(error, DefectError):
         return error.with_traceback(None)
@@ -214,7 +214,8 @@ def _undecodable(method: MethodDescriptor, raw: bytes) -> InvalidFieldError:
 def broken_text_fields(message_type: Descriptor, raw: bytes) -> list[str]:
     """Return the paths of the texts that are not UTF-8, such as ``keys[2].item``.
 
-    None if there is none: then the bytes are no message of this type at all.
+    protobuf's own error does not name them. So the contract is described once more with bytes in place of strings, and
+    the message is parsed by that. Return an empty list if all texts are UTF-8: the bytes are no message then.
     """
     shadow_class = GetMessageClass(_shadow_pool(message_type.file).FindMessageTypeByName(message_type.full_name))
     try:
@@ -265,7 +266,7 @@ def _add_shadow(pool: descriptor_pool.DescriptorPool, file: FileDescriptor, adde
 
 
 def _texts_to_bytes(message: DescriptorProto) -> None:
-    if message.options.map_entry:  # no request has one, and protobuf allows no bytes for its keys
+    if message.options.map_entry:  # no request has a map, and protobuf allows no bytes as its keys
         return
     for field in message.field:
         if field.type == FieldDescriptorProto.TYPE_STRING:

@@ -1,4 +1,4 @@
-"""InventoryService on the wire."""
+"""The methods of InventoryService: reads as methods of the servicer, mutations as rows of the table of operations."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _TAKE_AVAILABLE: Final = _POLICIES.SHORTAGE_POLICY_TAKE_AVAILABLE
 
 
 class InventoryServicer:
-    """Each method checks its request, asks the engine and builds the response."""
+    """The reads of InventoryService. Each method checks its request, asks the engine and builds the response."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -54,7 +54,7 @@ class InventoryServicer:
     async def BatchGetStock(
         self, request: inventory_pb2.BatchGetStockRequest, call: Call
     ) -> inventory_pb2.BatchGetStockResponse:
-        """Read many levels."""
+        """Read up to 1,000 levels."""
         fields = Fields()
         fields.count("keys", len(request.keys), limits.BATCH_GET_NAMES_MAX)
         names = tuple(stock_name(key, fields.within(f"keys[{index}].")) for index, key in enumerate(request.keys))
@@ -97,7 +97,7 @@ class InventoryServicer:
         return inventory_pb2.GetItemResponse(stock_levels=stock_levels, revision=found.revision, **totals)
 
     async def ListStock(self, request: inventory_pb2.ListStockRequest, call: Call) -> inventory_pb2.ListStockResponse:
-        """List levels at a location, or at all, by item prefix, a page at a time."""
+        """List levels at a location, or at all locations, by item prefix, a page at a time."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         prefix = fields.prefix("item_prefix", request.item_prefix)
@@ -122,7 +122,7 @@ class InventoryServicer:
     async def CheckAvailability(
         self, request: inventory_pb2.CheckAvailabilityRequest, call: Call
     ) -> inventory_pb2.CheckAvailabilityResponse:
-        """Tell for each line what is available."""
+        """Return the copies that are available for each line."""
         fields = Fields()
         wanted = _wanted_lines(request, fields)
         namespace = fields.namespace(request.namespace)
@@ -151,7 +151,7 @@ class InventoryServicer:
 def _cursor_of(text: str) -> StockName:
     """Return the level at which a page ended.
 
-    :raises ValueError: the text is not that of one.
+    :raises ValueError: the text is not a cursor of stock levels.
     """
     item, location = text.split("\0")
     return StockName(item, location)
@@ -159,7 +159,7 @@ def _cursor_of(text: str) -> StockName:
 
 @dataclass(frozen=True, slots=True)
 class _WantedLine:
-    """Copies of an item that are asked for: at a location, or anywhere if that is None."""
+    """A number of copies of an item, wanted at a location, or at any location if it is None."""
 
     item: str
     location: str | None
@@ -167,7 +167,7 @@ class _WantedLine:
 
 
 def _wanted_lines(request: inventory_pb2.CheckAvailabilityRequest, fields: Fields) -> list[_WantedLine]:
-    """Return what a request asks for."""
+    """Return the lines of a request, checked."""
     fields.count("lines", len(request.lines), limits.AVAILABILITY_LINES_MAX)
     return [_wanted_line(line, fields.within(f"lines[{index}].")) for index, line in enumerate(request.lines)]
 
@@ -181,7 +181,7 @@ def _wanted_line(line: inventory_pb2.AvailabilityLine, fields: Fields) -> _Wante
 def _availability_of(
     wanted: Sequence[_WantedLine], levels: Sequence[StockLevel], revision: int
 ) -> inventory_pb2.CheckAvailabilityResponse:
-    """Return the answer, given the levels of all that is asked for and the revision at which they were read.
+    """Return the response for the wanted lines. ``levels`` are their levels, which were read at ``revision``.
 
     :raises RefusedError: a total is outside the range of numbers.
     """
@@ -232,7 +232,7 @@ def _read_decrement(request: inventory_pb2.DecrementCopiesRequest, fields: Field
     name = stock_name(request, fields)
     copies = fields.copies(request)
     policy = request.shortage_policy
-    if not policy:  # as nearly always
+    if not policy:  # as in most requests
         return (name,), (copies, 0)
     return (name,), (copies, int(fields.enum("shortage_policy", policy, _POLICIES) == _TAKE_AVAILABLE))
 

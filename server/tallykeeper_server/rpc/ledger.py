@@ -1,4 +1,4 @@
-"""LedgerService on the wire."""
+"""The methods of LedgerService, and the filters of listings and watches."""
 
 import asyncio
 import re
@@ -27,7 +27,7 @@ from tallykeeper_server.rpc.validation import Fields
 
 _LIST_SCANS_MAX: Final = 20
 _LIST_SCAN_SCRIPTS: Final = 256
-"""One page of a listing reads as many times so many scripts' entries at most before it is returned short."""
+"""To fill a page, a listing reads the entries of 256 script calls at most 20 times. Then the page stays short."""
 _PROGRESS_SECONDS: Final = 0.5
 _REVISION_DIGITS_MAX: Final = 16
 _REVISION: Final = re.compile(rf"[0-9]{{1,{_REVISION_DIGITS_MAX}}}")
@@ -51,7 +51,7 @@ Passes: TypeAlias = Callable[[Entry], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListFilter:
-    """What all of a listing's entries have in common; what is empty, or None, may be anything."""
+    """The filter of a listing. A field that is empty or None lets every entry pass."""
 
     item: str
     counter: str
@@ -65,7 +65,7 @@ class ListFilter:
     end_ms: int | None
 
     def passes(self, entry: Entry) -> bool:
-        """Tell whether an entry is one of the listing, or, if it is damaged, may be one."""
+        """Return whether an entry belongs to the listing. A damaged entry passes if it may belong to it."""
         if entry.damage:
             return not entry.commit_time_ms or self._is_of_the_time(entry.commit_time_ms)
         return (
@@ -91,7 +91,7 @@ class ListFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchFilter:
-    """What a watch is about. No items, no counters and no reservations: everything."""
+    """The filter of a watch. Without items, counters and reservation ids, it lets every name pass."""
 
     items: frozenset[str]
     counters: frozenset[str]
@@ -100,24 +100,24 @@ class WatchFilter:
 
     @property
     def is_open(self) -> bool:
-        """Whether every name of every kind is watched, of stock perhaps at some locations only."""
+        """True if all names are watched. ``locations`` may still limit the stock levels."""
         return not (self.items or self.counters or self.reservation_ids)
 
     def passes(self, entry: Entry) -> bool:
-        """Tell whether an entry is one that is watched, or, if it is damaged, may be one."""
+        """Return whether an entry is watched. A damaged entry passes if it may be one that is watched."""
         if entry.damage or (self.is_open and not self.locations):
             return True
         return _reservation_of(entry) in self.reservation_ids or any(self.has(line.name) for line in entry.lines)
 
     def has(self, name: CounterName | StockName) -> bool:
-        """Tell whether a level is one that is watched."""
+        """Return whether a level is watched."""
         if isinstance(name, CounterName):
             return self.is_open or name.counter in self.counters
         return (self.is_open or name.item in self.items) and (not self.locations or name.location in self.locations)
 
 
 class LedgerServicer:
-    """Each method checks its request, asks the engine and builds the response."""
+    """LedgerService. Each method checks its request, asks the engine and builds the response."""
 
     def __init__(self, engine: Engine, source: EngineSource, hub: WatchHub) -> None:
         self._engine = engine
@@ -144,7 +144,7 @@ class LedgerServicer:
             more = bool(read) and not (request.newest_first and read[-1].first_revision == 1)
             page += filter(wanted.passes, read)
             if read:
-                # The ledger goes on while it is read: the page is true at the newest of the revisions that were seen.
+                # The ledger grows while it is read. The page is true at the newest revision that was seen.
                 revision = max(revision, read[0].revision, read[-1].revision)
                 cursor = _end_of(read[-1], newest_first=request.newest_first)
             size = min(page_size, first_entries_size(page))
@@ -161,7 +161,7 @@ class LedgerServicer:
 
     async def Watch(self, request: ledger_pb2.WatchRequest, call: Call) -> AsyncIterator[ledger_pb2.WatchResponse]:
         """Follow the ledger."""
-        del call  # who may not have the stream any more gets the error in dispatch
+        del call  # dispatch ends the stream when its caller loses the permission
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         watched = _watch_filter(request, fields)
@@ -182,7 +182,7 @@ class LedgerServicer:
     async def LookupRequest(
         self, request: ledger_pb2.LookupRequestRequest, call: Call
     ) -> ledger_pb2.LookupRequestResponse:
-        """Tell what became of a request id."""
+        """Return the outcome of the request with a request id."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         request_id = fields.request_id(request.request_id)
@@ -204,8 +204,8 @@ class LedgerServicer:
     async def VerifyNamespace(
         self, request: ledger_pb2.VerifyNamespaceRequest, call: Call
     ) -> AsyncIterator[ledger_pb2.VerifyNamespaceResponse]:
-        """Compare the ledger with what there is."""
-        del call  # the stream ends with its caller's deadline, and each query of it has a deadline of its own
+        """Compare the ledger of a namespace with its levels."""
+        del call  # the transport ends the stream at its caller's deadline, and each query has its own deadline
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         fields.check()
@@ -224,7 +224,7 @@ class LedgerServicer:
 def _cursor_of(text: str) -> int:
     """Return the revision at which a page ended.
 
-    :raises ValueError: the text is not that of one.
+    :raises ValueError: the text is not a revision.
     """
     if not _REVISION.fullmatch(text) or int(text) > limits.INTEGER_MAX:
         message = f"{text[:_REVISION_DIGITS_MAX]} is no revision"
@@ -233,7 +233,7 @@ def _cursor_of(text: str) -> int:
 
 
 def _end_of(entry: Entry, *, newest_first: bool) -> int:
-    """Return the revision at which a page that ends with an entry is done."""
+    """Return the cursor of a page that ends with an entry."""
     return entry.first_revision if newest_first else entry.revision
 
 

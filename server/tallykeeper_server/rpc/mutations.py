@@ -19,7 +19,7 @@ from tallykeeper_server.rpc.validation import Fields
 
 
 class MutationRequest(Protocol):
-    """The fields that every mutation's request has."""
+    """The fields that the requests of all mutations have."""
 
     namespace: str
     request_id: str
@@ -28,14 +28,14 @@ class MutationRequest(Protocol):
 
 
 class MutationResponse(Protocol):
-    """The fields that every mutation's response has."""
+    """The fields that the responses of all mutations have."""
 
     revision: int
     replayed: bool
 
     @property
     def commit_time(self) -> Timestamp:
-        """When the change was made."""
+        """The time of the change."""
 
 
 Request = TypeVar("Request", bound=MutationRequest)
@@ -78,7 +78,7 @@ class MutationSpec(Generic[Request, Response]):
     ) -> Mutation:
         """Return the mutation of a request. ``reason`` and ``reference`` are its batch's, for a request that has none.
 
-        What is wrong with the request is noted in ``fields``.
+        Violations are noted in ``fields``.
         """
         levels, arguments = self.read(request, fields, context)
         if request.reason:
@@ -95,7 +95,7 @@ class MutationSpec(Generic[Request, Response]):
         return response
 
     def answer(self, response: Response, applied: Applied) -> None:
-        """Fill in the response to a mutation."""
+        """Fill in the response to a mutation, in a batch the one within its result."""
         self.fill(response, applied)
         revision, commit_time_ms, replayed, _, _ = applied
         response.revision = revision

@@ -1,4 +1,4 @@
-"""NamespaceService on the wire."""
+"""The methods of NamespaceService."""
 
 import asyncio
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _DAMAGE: Final = "another program has written into the namespace, so that its co
 
 
 class NamespaceServicer:
-    """Each method checks its request, asks the engine and builds the response."""
+    """NamespaceService. Each method checks its request, asks the engine and builds the response."""
 
     def __init__(self, engine: Engine, retention: Retention, policy: DurabilityPolicy) -> None:
         self._engine = engine
@@ -62,7 +62,7 @@ class NamespaceServicer:
     async def GetNamespace(
         self, request: namespace_pb2.GetNamespaceRequest, call: Call
     ) -> namespace_pb2.GetNamespaceResponse:
-        """Tell what a namespace holds and how it is kept."""
+        """Return the contents of a namespace, counted, and its settings."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         fields.check()
@@ -70,7 +70,7 @@ class NamespaceServicer:
         return namespace_pb2.GetNamespaceResponse(namespace=self._message(namespace, counts), revision=counts.revision)
 
     async def _counted(self, names: Sequence[str], deadline: float) -> list[namespace_pb2.Namespace]:
-        """Return namespaces with their contents counted, and a mark for each that cannot be counted."""
+        """Return namespaces with their contents counted. One that cannot be counted has the field ``damage``."""
         queries = (self._engine.ask(CountNamespace(name), deadline=deadline) for name in names)
         answers = await asyncio.gather(*queries, return_exceptions=True)
         return [self._message_or_mark(name, answer) for name, answer in zip(names, answers, strict=True)]

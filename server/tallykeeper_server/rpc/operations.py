@@ -1,4 +1,4 @@
-"""The table of the operations that change something. Each service's module holds the rows of its own methods.
+"""The table of the operations that change something. Each service's module holds its rows.
 
 The methods of the services, batches, the kinds of entries and the roles that callers need derive from this table.
 """

@@ -1,4 +1,4 @@
-"""Page tokens: where a listing goes on, sealed together with what it lists.
+"""Page tokens: each is the cursor of the next page, sealed together with the listing that it belongs to.
 
 A token is sealed with AES-SIV (RFC 5297), which needs no nonce: the same cursor in a listing gives the same token. The
 store keeps the key, so a token is good at every server of the store, and after each restart.
@@ -19,7 +19,7 @@ from tallykeeper_server.domain.queries import PageTokenKey
 from tallykeeper_server.engine.engine import Engine
 
 _FORM: Final = b"tallykeeper page token 1"
-"""A part of what is sealed. A new form of tokens gets a new number, so that no server misreads a token."""
+"""A sealed part of each token. A new form of tokens gets a new number, so that no server misreads a token."""
 
 Cursor = TypeVar("Cursor")
 
@@ -32,9 +32,9 @@ class PageTokens:
         self._cipher: AESSIV | None = None
 
     async def seal(self, after: str, *listing: str, deadline: float) -> str:
-        """Return the token of the page that follows the name ``after`` in a listing.
+        """Return the token of the page that follows the cursor ``after`` in a listing.
 
-        :raises TallyError: as Engine.ask says; the store could not be asked for the key.
+        :raises TallyError: the store could not be asked for the key; Engine.ask says more.
         """
         cipher = await self._with_key(deadline)
         return base64.urlsafe_b64encode(cipher.encrypt(after.encode(), _associated(listing))).decode()
@@ -47,7 +47,7 @@ class PageTokens:
         ``read_cursor`` reads the text of a cursor. It raises ValueError for a text that this server does not know.
 
         :raises PageTokenInvalidError: no server of this store made the token for this listing.
-        :raises TallyError: as Engine.ask says; the store could not be asked for the key.
+        :raises TallyError: the store could not be asked for the key; Engine.ask says more.
         """
         if not token:
             return None
@@ -71,5 +71,5 @@ class PageTokens:
 
 
 def _associated(listing: tuple[str, ...]) -> list[bytes]:
-    """Return the parts of a token's listing. AES-SIV keeps them apart, so no two listings look alike."""
+    """Return the parts that name a listing, as bytes. AES-SIV keeps the parts apart."""
     return [_FORM, *(part.encode() for part in listing)]

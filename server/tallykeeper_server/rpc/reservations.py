@@ -1,4 +1,4 @@
-"""ReservationService on the wire."""
+"""The methods of ReservationService: reads of the servicer, and mutations as rows of the table of operations."""
 
 import uuid
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ _CHOSEN_ID_BYTES: Final = 16
 
 
 class ReservationServicer:
-    """Each method checks its request, asks the engine and builds the response."""
+    """The reads of ReservationService. Each method checks its request, asks the engine and builds the response."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -99,7 +99,7 @@ class ReservationServicer:
 
 
 def _message_of(reservation: Reservation | DamagedLevel) -> reservation_pb2.Reservation:
-    """Return the message of a reservation, or a mark for one that cannot be read."""
+    """Return the message of a reservation. One that cannot be read has the field ``damage``."""
     if isinstance(reservation, DamagedLevel):
         return reservation_pb2.Reservation(reservation_id=reservation.name.text, damage=reservation.damage)
     return reservation_message(reservation, reservation.state)
@@ -108,7 +108,7 @@ def _message_of(reservation: Reservation | DamagedLevel) -> reservation_pb2.Rese
 def _cursor_of(text: str) -> ListedReservation:
     """Return the reservation at which a page ended.
 
-    :raises ValueError: the text is not that of one.
+    :raises ValueError: the text is not a cursor of reservations.
     """
     state, reservation_id = text.split("\0")
     if state not in ReservationState.__members__:
