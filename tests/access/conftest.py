@@ -20,19 +20,19 @@ ROLES = {"reader": "read", "writer": "write", "administrator": "administer"}
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where the files are, and the keys that were given out."""
+    """A folder with certificates and an access file, and the API keys that were given out."""
 
     directory: Path
     keys: dict[str, str] = field(default_factory=dict)
-    """By identity; ``late`` has one that has expired, and ``elsewhere`` administers other namespaces."""
+    """The API keys by identity. The key of ``late`` has expired; ``elsewhere`` administers other namespaces."""
 
     @property
     def access_file(self) -> Path:
-        """Who may do what."""
+        """The path of the access file."""
         return self.directory / "access.toml"
 
     def credentials(self, client: str | None = None) -> grpc.ChannelCredentials:
-        """Return what reaches a server with TLS, with the certificate of a client if one is named."""
+        """Return credentials for a server with TLS, with the certificate of a client if one is named."""
         files = {} if client is None else {"certificate": self._file(client, "pem"), "key": self._file(client, "key")}
         return tls_credentials(ca=self._file("ca", "pem"), **files)
 
@@ -52,7 +52,7 @@ class Site:
 
 
 def make_site(directory: Path) -> Site:
-    """Make certificates and keys for each role, and the file that tells of them."""
+    """Make a certificate and a key for each role, and the access file."""
     site = Site(directory)
     make_certificates(directory, hosts=["localhost", "127.0.0.1"], clients=[*ROLES, "stranger"], days=2)
     write_key_set(directory / "keys.json")
@@ -87,21 +87,21 @@ def site(tmp_path: Path) -> Site:
 
 @pytest.fixture(scope="session")
 def secure_target(shared_site: Site) -> Iterator[str]:
-    """Where a server with TLS listens."""
+    """The address of a server with TLS."""
     with ThreadedServer(shared_site.settings(data_dir=shared_site.directory / "secure")) as server:
         yield server.target
 
 
 @pytest.fixture(scope="session")
 def mutual_target(shared_site: Site) -> Iterator[str]:
-    """Where a server with mutual TLS listens."""
+    """The address of a server with mutual TLS."""
     with ThreadedServer(shared_site.settings(data_dir=shared_site.directory / "mutual", mutual=True)) as server:
         yield server.target
 
 
 @pytest.fixture
 def caller() -> Iterator[Callable[..., Caller]]:
-    """Make callers, which end with the test."""
+    """Return a function that makes callers, which are closed at the end of the test."""
     made: list[Caller] = []
 
     def make(target: str, credentials: grpc.ChannelCredentials | None = None, *authorizations: str) -> Caller:

@@ -1,4 +1,4 @@
-"""What the access file may say, and what is said of a wrong one."""
+"""The contents of the access file, and the errors of a wrong one."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The names of certificates: each with its kind, whole, and none that can be taken for another."""
+"""The names of certificates: each is whole, has its kind, and cannot be confused with another."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def certificate(
     issuer: x509.Name | None = None,
     signer: ec.EllipticCurvePrivateKey = _KEY,
 ) -> x509.Certificate:
-    """Sign a certificate with some subject alternative names; with no such extension if they are None."""
+    """Return a signed certificate with these subject alternative names; without the extension if they are None."""
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, WEB)])
     now = datetime.now(UTC)
     builder = (

@@ -1,4 +1,4 @@
-"""Keys, grants, key sets and certificates that change while the server runs; rates."""
+"""Changes of keys, grants, key sets and certificates while the server runs; and rates."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -62,7 +62,7 @@ def test_a_change_of_the_file_refills_no_bucket() -> None:
     assert (left("a"), left("b")) == (0, 0)
     now[0] = 4.0
     limits.follow(AccessPolicy(rates={"a": slow, "b": slow}))
-    assert (left("a"), left("b")) == (4, 2)  # of twice the size, half full is as much
+    assert (left("a"), left("b")) == (4, 2)  # the bucket has twice the size, and is half full again
     limits.follow(AccessPolicy())
     limits.take("a")
     limits.follow(AccessPolicy(rates={"a": slow, "b": slow}))
@@ -127,7 +127,7 @@ def test_a_watch_ends_when_its_caller_may_not_read_any_more(
 
 
 def test_a_watch_ends_when_its_token_has_expired(target: str, site: Site, caller: Make, namespace: str) -> None:
-    expiring = token("reader", exp=time.time() - 29)  # and 30 seconds of leeway
+    expiring = token("reader", exp=time.time() - 29)  # the leeway is 30 seconds
     call = caller(target, site.credentials(), f"Bearer {expiring}")
     with call.stream(WatchRequest(namespace=namespace)) as responses, pytest.raises(Failure) as raised:
         for _ in responses:
@@ -142,7 +142,7 @@ def test_a_key_set_changes_without_a_restart(target: str, site: Site, caller: Ma
 
     write_key_set(site.directory / "keys.json", keys=("ec",))
 
-    wait_until(lambda: reason_of(call, increment(namespace)) == "CREDENTIAL_INVALID", what="the key is out")
+    wait_until(lambda: reason_of(call, increment(namespace)) == "CREDENTIAL_INVALID", what="the key is refused")
 
 
 def test_a_certificate_made_anew_is_used_by_the_next_connection(
@@ -159,7 +159,7 @@ def test_a_certificate_made_anew_is_used_by_the_next_connection(
     with pytest.raises(Failure) as raised:
         caller(target, old, key)(increment(namespace))
     assert raised.value.code is StatusCode.UNAVAILABLE
-    assert reason_of(first, increment(namespace)) == "OK"  # what is connected stays so
+    assert reason_of(first, increment(namespace)) == "OK"  # an open connection keeps its certificate
 
 
 @pytest.mark.parametrize("broken", ["server.pem", "server.key"])
@@ -207,7 +207,7 @@ def test_a_bucket_fills_again_and_a_batch_pays_for_all_its_operations() -> None:
     with pytest.raises(RateLimitedError) as raised:
         limits.take("a")
     assert raised.value.retry_after_seconds == pytest.approx(0.1)
-    limits.take("b")  # has a bucket of its own
+    limits.take("b")  # it has its own bucket
 
     now[0] = 0.1
     limits.take("a")

@@ -1,4 +1,4 @@
-"""``tallykeeper access`` and ``tallykeeper certificates``, and the commands of callers with what these made."""
+"""The commands ``access`` and ``certificates``, and the commands of callers that use the files that these made."""
 
 import hashlib
 import stat

@@ -1,4 +1,4 @@
-"""A server is not open to the network without TLS, or without asking who calls, unless both were said to be well."""
+"""A server without TLS or without credentials does not listen to the network, unless the settings allow both."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every method times every kind of credential."""
+"""The role of each method: every method is called with every kind of credential."""
 
 from collections.abc import Callable
 from typing import Final
@@ -33,13 +33,13 @@ ALLOWED: Final = {
     "elsewhere": ANYONE_KNOWN,
     "unheard": ANYONE_KNOWN,
 }
-"""What who is known may do in the namespaces of the tests; ``unheard`` is one whom no grant names."""
+"""The methods that each identity may call in the namespaces of the tests. No grant names ``unheard``."""
 
 ALL: Final = {request_type.__name__.removesuffix("Request") for request_type in REQUEST_TYPES}
 
 
 def authorizations(site: Site) -> dict[str, tuple[tuple[str, ...], str]]:
-    """Return each kind of authorization, and whom it makes its caller; else the reason for which it is none."""
+    """Return each kind of authorization, with the identity of its caller or the reason for which it is refused."""
     keys = site.keys
     secret = keys["reader"].rpartition(".")[2]
     return {
@@ -61,14 +61,14 @@ def authorizations(site: Site) -> dict[str, tuple[tuple[str, ...], str]]:
         "a book": (("Bearer " + "b" * 7_000,), "CREDENTIAL_INVALID"),
         "token": ((f"Bearer {token('writer')}",), "writer"),
         "token by another algorithm": ((f"Bearer {other_algorithm_token()}",), "reader"),
-        "token of whom no grant names": ((f"Bearer {token('unheard')}",), "unheard"),
+        "token of an identity without a grant": ((f"Bearer {token('unheard')}",), "unheard"),
         "expired token": ((f"Bearer {token(exp=1_600_000_000)}",), "CREDENTIAL_EXPIRED"),
         **{f"token with {wrong}": ((f"Bearer {text}",), "CREDENTIAL_INVALID") for wrong, text in bad_tokens().items()},
     }
 
 
 def outcomes(call: Caller, administrator: Caller | None, namespace: str) -> dict[str, tuple[StatusCode, str]]:
-    """Return what each method answers to a valid request, in a namespace of its own that an administrator prepares."""
+    """Return the status of a valid request of each method. An administrator prepares a namespace for each."""
     found: dict[str, tuple[StatusCode, str]] = {}
     for index, request_type in enumerate(REQUEST_TYPES):
         own = f"{namespace}-{index}"
@@ -84,7 +84,7 @@ def outcomes(call: Caller, administrator: Caller | None, namespace: str) -> dict
 
 
 def expected(whom: str) -> dict[str, tuple[StatusCode, str]]:
-    """Return what each method must answer to somebody who is known, or with a reason for which they are not."""
+    """Return the status that each method must give an identity, or a credential that is refused for a reason."""
     if whom not in ALLOWED:
         return dict.fromkeys(ALL, (StatusCode.UNAUTHENTICATED, whom))
     denied = (StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")

@@ -1,4 +1,4 @@
-"""What the server's log says of credentials that it refused, and what their bearers learn."""
+"""The log of refused credentials, and the errors that their bearers get."""
 
 import json
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def refusal(server: ServerProcess, credential: str) -> tuple[Failure, dict[str, 
     failures: list[Failure] = []
 
     def logged() -> bool:
-        """Call once more: of many refusals within a second, some are not logged."""
+        """Call once more, because of many refusals within a second some are not logged."""
         with pytest.raises(Failure) as raised:
             call(ListNamespacesRequest())
         failures.append(raised.value)

@@ -59,12 +59,12 @@ def _keys(raw_store: redis.Redis) -> set[bytes]:
 
 
 def _without_sweeps(keys: set[bytes]) -> set[bytes]:
-    """Return the keys without those that a sweep makes for what other tests have left to expire."""
+    """Return the keys, except those that a sweep makes for levels of other tests that expire."""
     return {key for key in keys if not key.endswith(b"}:expiry:reservation")}
 
 
 def assert_invalid(failure: Failure, *paths: str) -> None:
-    """Check that a call failed because of these fields and of no other."""
+    """Check that a call failed because of exactly these fields."""
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
     assert failure.violations.keys() == set(paths)
     assert all(failure.violations.values())
@@ -76,7 +76,7 @@ def assert_invalid(failure: Failure, *paths: str) -> None:
 
 @pytest.fixture
 def send_broken(call: Caller) -> Callable[[type[Message], bytes], Failure]:
-    """Send bytes that are no valid request, and return what the call failed with."""
+    """Send bytes that are no valid request, and return the failure."""
 
     def send(request_type: type[Message], raw: bytes) -> Failure:
         with pytest.raises(Failure) as caught:

@@ -1,4 +1,4 @@
-"""Damage in the store: the audit says what it is, and whoever reads passes over it with a mark."""
+"""Damage in the store: the audit reports it, and reads mark it and go on."""
 
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -44,12 +44,12 @@ Damage: TypeAlias = Callable[[list[bytes]], list[bytes]]
 
 REVISIONS: Final = 6
 DAMAGED: Final = 4
-"""The revision that is damaged: others come before and after it."""
+"""The damaged revision. There are others before and after it."""
 HUGE: Final = "99999999999999999999"
 
 
 def write(call: Caller, namespace: str) -> None:
-    """Make six revisions, each by a script of its own."""
+    """Make six revisions, each with one script call."""
     for _ in range(REVISIONS):
         call(IncrementRequest(namespace=namespace, counter="visits"))
 
@@ -128,7 +128,7 @@ def listed(call: Caller, namespace: str, **options: Any) -> list[Entry]:  # noqa
 
 
 def watched(call: Caller, request: WatchRequest, through: int) -> list[Entry]:
-    """Return what a watch sends up to a revision."""
+    """Return the entries that a watch sends up to a revision."""
     entries: list[Entry] = []
     with call.stream(request) as responses:
         for response in responses:
@@ -283,7 +283,7 @@ LEVEL_TEXTS: Final = {
 
 @pytest.fixture(params=LEVEL_TEXTS)
 def damaged_levels(request: pytest.FixtureRequest, call: Caller, namespace: str, raw_store: redis.Redis) -> str:
-    """A namespace of which one counter, one stock level and one reservation are damaged."""
+    """A namespace in which one counter, one stock level and one reservation are damaged."""
     for name in ("alpha", "bad", "omega"):
         call(IncrementRequest(namespace=namespace, counter=name, delta=7))
         call(SetStockRequest(namespace=namespace, item=name, on_hand=7))

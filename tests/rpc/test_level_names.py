@@ -1,4 +1,4 @@
-"""The names of levels: what was right is known again, and what is wrong is refused as often as it comes."""
+"""The names of levels: a correct name is remembered, and a wrong one is refused each time."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""ListStock: the levels at a location or at all, in the order of their bytes, by prefix, and a page at a time."""
+"""ListStock: the levels at one location or at all, by prefix, in the order of their bytes, a page at a time."""
 
 from collections.abc import Iterator
 
@@ -22,11 +22,11 @@ KEYS = [
     for location in ("annex", "main", "upstairs")
     if location == "main" or number % 2 == 0
 ]
-"""What `listed` has, by item and then by location."""
+"""The levels of `listed`, by item and then by location."""
 
 
 def pages(call: Caller, request: ListStockRequest) -> Iterator[ListStockResponse]:
-    """Call for one page after another, to the last."""
+    """Return all pages of a listing."""
     while True:
         page: ListStockResponse = call(request)
         yield page
@@ -45,7 +45,7 @@ def keys_of(page: ListStockResponse) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def listed(call: Caller, namespace: str) -> str:
-    """A namespace that has these items at main, and every other of them at annex and at upstairs."""
+    """A namespace with these items at main, and every second of them at annex and at upstairs."""
     for index, item in enumerate(reversed(ITEMS)):
         call(IncrementCopiesRequest(namespace=namespace, item=item))
         if index % 2 == 0:

@@ -1,4 +1,4 @@
-"""What the replies of all mutations have in common: a revision, the time, and whether it is a replay."""
+"""The fields of all replies to mutations: the revision, the time, and whether it is a replay."""
 
 from collections.abc import Callable
 

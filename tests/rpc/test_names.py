@@ -1,4 +1,4 @@
-"""Names that look like something else: each is one counter and one item of its own, wherever it is used."""
+"""Names that look like other things: each names one counter and one item in every RPC."""
 
 import pytest
 

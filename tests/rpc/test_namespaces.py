@@ -1,4 +1,4 @@
-"""ListNamespaces and GetNamespace: which namespaces there are, and what is in them."""
+"""ListNamespaces and GetNamespace: the namespaces and their contents."""
 
 import pytest
 from google.protobuf.duration_pb2 import Duration

@@ -1,4 +1,4 @@
-"""Page tokens: good for the listing that gave them, and for no other."""
+"""Page tokens: each is valid only for the listing that gave it."""
 
 import base64
 from contextlib import closing
@@ -50,7 +50,7 @@ OTHER_FILTERS: dict[type[Message], dict[str, object]] = {
     },
     ListNamespacesRequest: {"prefix": "test"},
 }
-"""What a token belongs to besides its listing, with another value for each."""
+"""The fields of the request that a token belongs to, with another value for each."""
 LISTINGS = list(OTHER_FILTERS)
 NOT_CURSORS: dict[type[Message], list[str]] = {
     ListStockRequest: ["", "a1", "a1\0main\0main"],
@@ -62,7 +62,7 @@ NOT_CURSORS: dict[type[Message], list[str]] = {
 
 @pytest.fixture
 def listed(call: Caller, namespace: str) -> str:
-    """A namespace with two counters, two items and two reservations, and another whose name begins like its name."""
+    """A namespace with two counters, two items and two reservations, and one whose name begins with its name."""
     for name in ("a1", "a2"):
         call(IncrementRequest(namespace=namespace, counter=name))
         call(IncrementCopiesRequest(namespace=namespace, item=name))
@@ -71,8 +71,8 @@ def listed(call: Caller, namespace: str) -> str:
     return namespace
 
 
-def listing(listing_type: type[Message], namespace: str) -> Any:  # noqa: ANN401  # of the type
-    """Return the request of a listing's first page, of one."""
+def listing(listing_type: type[Message], namespace: str) -> Any:  # noqa: ANN401  # a request of the type
+    """Return the request of a listing's first page, with one element."""
     request: Any = listing_type()
     set_field(request, "prefix" if listing_type is ListNamespacesRequest else "namespace", namespace)
     request.page_size = 1

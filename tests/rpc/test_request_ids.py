@@ -1,4 +1,4 @@
-"""Request ids: one answer for all repeats, and none for another body."""
+"""Request ids: all repeats get one answer, and another body is refused."""
 
 import string
 
@@ -112,7 +112,7 @@ def test_an_id_with_another_body_is_refused(
     if hasattr(request, "counter"):
         assert refused.metadata == {"counter": request.counter}
     if hasattr(request, "location"):
-        assert refused.metadata == {"item": getattr(request, "item"), "location": request.location or "main"}  # noqa: B009  # as above
+        assert refused.metadata == {"item": getattr(request, "item"), "location": request.location or "main"}  # noqa: B009  # both mutations have it
     assert contents() == before
 
 

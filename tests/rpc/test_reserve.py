@@ -1,4 +1,4 @@
-"""Reserve: copies of all lines or of none, held for someone until a time."""
+"""Reserve: the copies of all lines or of none are held for somebody until a time."""
 
 import pytest
 from google.protobuf.duration_pb2 import Duration

@@ -1,4 +1,4 @@
-"""Reads with long responses: how many run at once, how many wait and for how long, and when none is begun."""
+"""Reads with long responses: the number that runs and that waits, the time they wait, and when none is begun."""
 
 import asyncio
 
@@ -65,7 +65,7 @@ async def test_a_read_waits_for_its_turn_until_its_deadline() -> None:
     listing = Listing()
     taken = await listing.calls(READS_MAX)
 
-    for _ in range(WAITING_MAX + 1):  # those that gave up wait no more
+    for _ in range(WAITING_MAX + 1):  # a call that gave up does not wait any more
         (late,) = await listing.calls(1, seconds=0.005)
         with pytest.raises(DeadlineExceededError):
             await late
