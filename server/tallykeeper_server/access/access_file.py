@@ -96,7 +96,7 @@ class _Table:
         message = f"{self.path}: {self._name}{rule}"
         raise AccessFileError(message)
 
-    def take(self, key: str, types: type | tuple[type, ...], rule: str, default: object = None) -> Any:  # noqa: ANN401  # by its types
+    def take(self, key: str, types: type | tuple[type, ...], rule: str, default: object = None) -> Any:  # noqa: ANN401  # one of its types
         """Return a value of one of the types.
 
         :raises AccessFileError: it is missing and there is no default, or it has another type.

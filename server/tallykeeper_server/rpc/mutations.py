@@ -95,7 +95,7 @@ class MutationSpec(Generic[Request, Response]):
         return response
 
     def answer(self, response: Response, applied: Applied) -> None:
-        """Fill in the response to a mutation, in a batch the one within its result."""
+        """Fill in the response to a mutation. It may be a part of the response to a batch."""
         self.fill(response, applied)
         revision, commit_time_ms, replayed, _, _ = applied
         response.revision = revision
