@@ -133,30 +133,8 @@ async def serving(
         health = Health(tuple(service.full_name for service in _SERVICES.values()))
         serves = Server(settings.listen, settings.drain_seconds, health)
         meters = CallMeters(metrics, reasons=tuple(CODES))
-        overload = Overload(mutations=engine.mutations, queries=engine.queries)
-        response_limits = ResponseLimits(settings.unread_bytes_max // 2, settings.waiting_queries_max)
-        mutations = mutation_methods(engine, reservation_ttl_ms_max=_reservation_ttl_ms_max(settings))
-        methods = [
-            method
-            for name, servicer in _servicers(engine, source, hub, meters, settings).items()
-            for method in service_methods(
-                _SERVICES[name],
-                servicer,
-                mutations=mutations,
-                default_deadline_seconds=settings.deadline_seconds,
-                response_limits=response_limits,
-                overload=overload,
-                meters=meters,
-                authorizer=authorizer,
-            )
-        ]
-        transport = TransportServer(
-            [*methods, *_standard_methods(health, settings)],
-            limits=_transport_limits(settings),
-            admit=overload.admit,
-            explain=explained,
-        )
-        response_limits.track_unread(lambda: transport.unread_response_bytes, meters.unread_bytes)
+        servicers = _servicers(engine, source, hub, meters, settings)
+        transport = _transport(settings, engine, servicers, health=health, meters=meters, authorizer=authorizer)
         stack.push_async_callback(lambda: transport.stop(serves.drain_seconds))
         monitor = StoreMonitor(store, health, check_seconds=settings.promise_check_seconds, logs_promises=sweeps)
         await monitor.check()
@@ -171,6 +149,43 @@ async def serving(
             works.append(follow_access_file(authorizer))
         async with running_tasks(*works):
             yield serves
+
+
+def _transport(
+    settings: Settings,
+    engine: Engine,
+    servicers: Mapping[str, object],
+    *,
+    health: Health,
+    meters: CallMeters,
+    authorizer: Authorizer | None,
+) -> TransportServer:
+    """Return a transport with the methods of all services. It does not listen yet."""
+    overload = Overload(mutations=engine.mutations, queries=engine.queries)
+    response_limits = ResponseLimits(settings.unread_bytes_max // 2, settings.waiting_queries_max)
+    mutations = mutation_methods(engine, reservation_ttl_ms_max=_reservation_ttl_ms_max(settings))
+    methods = [
+        method
+        for name, servicer in servicers.items()
+        for method in service_methods(
+            _SERVICES[name],
+            servicer,
+            mutations=mutations,
+            default_deadline_seconds=settings.deadline_seconds,
+            response_limits=response_limits,
+            overload=overload,
+            meters=meters,
+            authorizer=authorizer,
+        )
+    ]
+    transport = TransportServer(
+        [*methods, *_standard_methods(health, settings)],
+        limits=_transport_limits(settings),
+        admit=overload.admit,
+        explain=explained,
+    )
+    response_limits.track_unread(lambda: transport.unread_response_bytes, meters.unread_bytes)
+    return transport
 
 
 def _engine(store: RedisStore, settings: Settings, metrics: Metrics) -> Engine:
