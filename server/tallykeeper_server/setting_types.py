@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from tallykeeper_server.domain.durability import Durability
-from tallykeeper_server.domain.limits import PLACE_PATTERN
+from tallykeeper_server.domain.limits import LABEL_PATTERN
 from tallykeeper_server.store.nodes.store_url import SCHEMES, parsed_store_url
 
 DURABILITIES: Final = tuple(level.value for level in Durability)
@@ -67,7 +67,7 @@ class DurabilityOfNamespaces(click.ParamType[str]):
         names: set[str] = set()
         for pair in text.split(",") if text else ():
             name, _, level = pair.partition("=")
-            if not re.fullmatch(PLACE_PATTERN, name) or level not in DURABILITIES:
+            if not re.fullmatch(LABEL_PATTERN, name) or level not in DURABILITIES:
                 rule = f"namespace=level with a level of {', '.join(DURABILITIES)}"
                 self.fail(f"{pair!r} in {text!r} is not {rule}", param, ctx)
             if name in names:

@@ -1,1 +1,1 @@
-"""Who may do what: credentials, roles, rates, certificates."""
+"""Access: credentials, roles, rates and certificates."""

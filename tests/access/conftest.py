@@ -1,4 +1,4 @@
-"""A place with certificates, an access file, and servers that go by them."""
+"""A folder with certificates and an access file, and servers that use them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,25 +19,25 @@ ROLES = {"reader": "read", "writer": "write", "administrator": "administer"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the files are, and the keys that were given out."""
+class Site:
+    """A folder with certificates and an access file, and the API keys that were given out."""
 
     directory: Path
     keys: dict[str, str] = field(default_factory=dict)
-    """By identity; ``late`` has one that has expired, and ``elsewhere`` administers other namespaces."""
+    """The API keys by identity. The key of ``late`` has expired; ``elsewhere`` administers other namespaces."""
 
     @property
     def access_file(self) -> Path:
-        """Who may do what."""
+        """The path of the access file."""
         return self.directory / "access.toml"
 
     def credentials(self, client: str | None = None) -> grpc.ChannelCredentials:
-        """Return what reaches a server with TLS, with the certificate of a client if one is named."""
+        """Return credentials for a server with TLS, with the certificate of a client if one is named."""
         files = {} if client is None else {"certificate": self._file(client, "pem"), "key": self._file(client, "key")}
         return tls_credentials(ca=self._file("ca", "pem"), **files)
 
     def settings(self, *, mutual: bool = False, **others: object) -> Settings:
-        """Return settings for a server at this place."""
+        """Return settings for a server at this site."""
         return Settings(
             listen="127.0.0.1:0",
             tls_certificate=self._file("server", "pem"),
@@ -51,14 +51,14 @@ class Place:
         return self.directory / f"{name}.{kind}"
 
 
-def make_place(directory: Path) -> Place:
-    """Make certificates and keys for each role, and the file that tells of them."""
-    place = Place(directory)
+def make_site(directory: Path) -> Site:
+    """Make a certificate and a key for each role, and the access file."""
+    site = Site(directory)
     make_certificates(directory, hosts=["localhost", "127.0.0.1"], clients=[*ROLES, "stranger"], days=2)
     write_key_set(directory / "keys.json")
     tables = []
     for identity in (*ROLES, "late", "elsewhere"):
-        place.keys[identity], digest = new_api_key(identity)
+        site.keys[identity], digest = new_api_key(identity)
         expiry = "\nnot_after = 2020-01-01" if identity == "late" else ""
         tables.append(f'[[key]]\nid = "{identity}"\nidentity = "{identity}"\nsha256 = "{digest.hex()}"{expiry}')
     tables += [f'[[certificate]]\nsan = "uri:spiffe://tallykeeper/{name}"\nidentity = "{name}"' for name in ROLES]
@@ -69,39 +69,39 @@ def make_place(directory: Path) -> Place:
         f'[[issuer]]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\nalgorithms = ["RS256", "ES256"]\n'
         'jwks = "keys.json"\nprefix = "*"'
     )
-    place.access_file.write_text("\n\n".join(tables) + "\n")
-    return place
+    site.access_file.write_text("\n\n".join(tables) + "\n")
+    return site
 
 
 @pytest.fixture(scope="session")
-def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A place that no test changes."""
-    return make_place(tmp_path_factory.mktemp("access"))
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The site that no test changes."""
+    return make_site(tmp_path_factory.mktemp("access"))
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    """A place of this test's own."""
-    return make_place(tmp_path)
+def site(tmp_path: Path) -> Site:
+    """A site for one test, which may change its files."""
+    return make_site(tmp_path)
 
 
 @pytest.fixture(scope="session")
-def secure_target(shared_place: Place) -> Iterator[str]:
-    """Where a server with TLS listens."""
-    with ThreadedServer(shared_place.settings(data_dir=shared_place.directory / "secure")) as server:
+def secure_target(shared_site: Site) -> Iterator[str]:
+    """The address of a server with TLS."""
+    with ThreadedServer(shared_site.settings(data_dir=shared_site.directory / "secure")) as server:
         yield server.target
 
 
 @pytest.fixture(scope="session")
-def mutual_target(shared_place: Place) -> Iterator[str]:
-    """Where a server with mutual TLS listens."""
-    with ThreadedServer(shared_place.settings(data_dir=shared_place.directory / "mutual", mutual=True)) as server:
+def mutual_target(shared_site: Site) -> Iterator[str]:
+    """The address of a server with mutual TLS."""
+    with ThreadedServer(shared_site.settings(data_dir=shared_site.directory / "mutual", mutual=True)) as server:
         yield server.target
 
 
 @pytest.fixture
 def caller() -> Iterator[Callable[..., Caller]]:
-    """Make callers, which end with the test."""
+    """Return a function that makes callers, which are closed at the end of the test."""
     made: list[Caller] = []
 
     def make(target: str, credentials: grpc.ChannelCredentials | None = None, *authorizations: str) -> Caller:

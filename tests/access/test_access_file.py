@@ -1,4 +1,4 @@
-"""What the access file may say, and what is said of a wrong one."""
+"""The contents of the access file, and the errors of a wrong one."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ ISSUER = '[[issuer]]\nissuer = "i"\naudience = "a"\nalgorithms = ["RS256"]\njwks
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message_parts"),
     [
         ("[[key]", ["is not TOML"]),
         ("colour = 1", ["unknown tables: colour", "key, certificate, issuer, grant, rate"]),
@@ -34,7 +34,7 @@ ISSUER = '[[issuer]]\nissuer = "i"\naudience = "a"\nalgorithms = ["RS256"]\njwks
         (f'[[key]]\nid = "a"\nidentity = "{"x" * 129}"\nsha256 = "{DIGEST}"', ["1 to 128 bytes"]),
         (f'[[key]]\nid = "a"\nidentity = "x"\nsha256 = "{DIGEST}"\nnot_after = "soon"', ["not_after = 'soon'", "2030"]),
         (f'[[key]]\nid = "a"\nidentity = "x"\nsha256 = "{DIGEST}"\nsecret = "s"', ["key[0] has unknown keys: secret"]),
-        (f'[[key]]\nid = "a"\nidentity = "x"\nsha256 = "{DIGEST}"\n' * 2, ["key[1].id = 'a' stands twice"]),
+        (f'[[key]]\nid = "a"\nidentity = "x"\nsha256 = "{DIGEST}"\n' * 2, ["key[1].id = 'a' is in two tables"]),
         ('[[certificate]]\nidentity = "x"', ["certificate[0] lacks san"]),
         ('[[grant]]\nidentity = "x"\nrole = "owner"\nnamespaces = ["*"]', ["grant[0].role = 'owner'", "read, write"]),
         ('[[grant]]\nidentity = "x"\nrole = "read"\nnamespaces = []', ["grant[0].namespaces = []"]),
@@ -53,7 +53,9 @@ ISSUER = '[[issuer]]\nissuer = "i"\naudience = "a"\nalgorithms = ["RS256"]\njwks
         (f"{ISSUER}leeway_seconds = 301", ["issuer[0].leeway_seconds = 301", "from 0 to 300"]),
     ],
 )
-def test_a_wrong_file_is_refused_with_the_place_and_the_rule(tmp_path: Path, text: str, told: list[str]) -> None:
+def test_a_wrong_file_is_refused_with_the_place_and_the_rule(
+    tmp_path: Path, text: str, message_parts: list[str]
+) -> None:
     write_key_set(tmp_path / "keys.json")
     (tmp_path / "broken.json").write_text("[1]")
     (tmp_path / "empty.json").write_text('{"keys": []}')
@@ -65,7 +67,7 @@ def test_a_wrong_file_is_refused_with_the_place_and_the_rule(tmp_path: Path, tex
 
     line = str(raised.value)
     assert "\n" not in line
-    assert all(words in line for words in told), line
+    assert all(words in line for words in message_parts), line
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The names of certificates: each with its kind, whole, and none that can be taken for another."""
+"""The names of certificates: each is whole, has its kind, and cannot be confused with another."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from tallykeeper_server.access.certificate_names import names_in_certificate
 from tallykeeper_server.access.credentials import Authenticator
 from tallykeeper_server.access.errors import CredentialInvalidError, CredentialMissingError
 from tallykeeper_server.access.policy import AccessPolicy
-from tests.access.conftest import Place
+from tests.access.conftest import Site
 from tests.support.client import OWN_CONNECTION, Caller, Failure
 
 _KEY = ec.generate_private_key(ec.SECP256R1())
@@ -36,7 +36,7 @@ def certificate(
     issuer: x509.Name | None = None,
     signer: ec.EllipticCurvePrivateKey = _KEY,
 ) -> x509.Certificate:
-    """Sign a certificate with some subject alternative names; with no such extension if they are None."""
+    """Return a signed certificate with these subject alternative names; without the extension if they are None."""
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, WEB)])
     now = datetime.now(UTC)
     builder = (
@@ -142,7 +142,7 @@ def test_the_access_file_names_a_certificate_with_its_kind(tmp_path: Path, writt
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "message"),
     [
         ("shop.example", "names no kind"),
         ("DNS:shop.example", "names no kind"),
@@ -160,7 +160,7 @@ def test_the_access_file_names_a_certificate_with_its_kind(tmp_path: Path, writt
         ("", "san"),
     ],
 )
-def test_what_is_no_name_is_refused_with_the_rule(tmp_path: Path, written: str, told: str) -> None:
+def test_what_is_no_name_is_refused_with_the_rule(tmp_path: Path, written: str, message: str) -> None:
     file = tmp_path / "access.toml"
     file.write_text(f'[[certificate]]\nsan = "{written}"\nidentity = "web"\n')
 
@@ -169,7 +169,7 @@ def test_what_is_no_name_is_refused_with_the_rule(tmp_path: Path, written: str, 
 
     line = str(raised.value)
     assert "certificate[0].san = " in line
-    assert told in line
+    assert message in line
     assert "dns:shop.example, uri:spiffe://" in line
     assert line.isprintable()
 
@@ -181,16 +181,16 @@ def test_one_name_in_two_spellings_stands_twice(tmp_path: Path) -> None:
     )
     file.write_text(both)
 
-    with pytest.raises(AccessFileError, match="stands twice"):
+    with pytest.raises(AccessFileError, match="in two tables"):
         read_access_file(file)
 
 
 @pytest.fixture(scope="module")
-def impostors(tmp_path_factory: pytest.TempPathFactory, shared_place: Place) -> Path:
-    """A folder with certificates by the authority of the place whose names look like a reader's."""
+def impostors(tmp_path_factory: pytest.TempPathFactory, shared_site: Site) -> Path:
+    """A folder with certificates by the site's authority, whose names look like a reader's."""
     folder = tmp_path_factory.mktemp("impostors")
-    authority = x509.load_pem_x509_certificate((shared_place.directory / "ca.pem").read_bytes())
-    signer = load_pem_private_key((shared_place.directory / "ca.key").read_bytes(), None)
+    authority = x509.load_pem_x509_certificate((shared_site.directory / "ca.pem").read_bytes())
+    signer = load_pem_private_key((shared_site.directory / "ca.key").read_bytes(), None)
     assert isinstance(signer, ec.EllipticCurvePrivateKey)
     reader = "spiffe://tallykeeper/reader"
     for name, alternative in {
@@ -209,10 +209,10 @@ def impostors(tmp_path_factory: pytest.TempPathFactory, shared_place: Place) -> 
     ("name", "reason"), [("good", ""), ("nul", "CREDENTIAL_INVALID"), ("dns", "CREDENTIAL_INVALID")]
 )
 def test_a_server_lets_nobody_in_by_a_name_that_looks_like_anothers(
-    mutual_target: str, shared_place: Place, impostors: Path, name: str, reason: str
+    mutual_target: str, shared_site: Site, impostors: Path, name: str, reason: str
 ) -> None:
     files = {"certificate": impostors / f"{name}.pem", "key": impostors / "key.pem"}
-    credentials = tls_credentials(ca=shared_place.directory / "ca.pem", **files)
+    credentials = tls_credentials(ca=shared_site.directory / "ca.pem", **files)
     call = Caller(mutual_target, OWN_CONNECTION, credentials=credentials)
     try:
         call(ListNamespacesRequest())

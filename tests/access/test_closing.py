@@ -1,4 +1,4 @@
-"""The end of a connection to a store with TLS: both sides have taken leave when it is closed."""
+"""The end of a connection to a store with TLS: both sides have said that they end it before it is closed."""
 
 import socket
 import ssl
@@ -14,7 +14,7 @@ from tallykeeper_server.store.nodes.connection import Connection
 
 @contextmanager
 def slow_to_leave(certificates: Path, has_left: threading.Event) -> Iterator[int]:
-    """Serve one connection, which answers one command, and takes leave a moment after the other side did."""
+    """Serve one connection: answer one command, and end TLS a moment after the other side has ended it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
 

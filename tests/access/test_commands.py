@@ -1,4 +1,4 @@
-"""``tallykeeper access`` and ``tallykeeper certificates``, and the commands of callers with what these made."""
+"""The commands ``access`` and ``certificates``, and the commands of callers that use the files that these made."""
 
 import hashlib
 import stat
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tallykeeper_server.access.access_file import read_access_file
-from tests.access.conftest import Place
+from tests.access.conftest import Site
 from tests.support.server import TALLYKEEPER
 
 
@@ -67,17 +67,17 @@ def test_what_is_added_stands_behind_what_was_there(tmp_path: Path) -> None:
     ):
         assert run("access", *words, "--file", str(file)).returncode == 0
 
-    told = run("access", "check", "--file", str(file)).stdout
+    report = run("access", "check", "--file", str(file)).stdout
     assert file.read_text().startswith("# ours\n\n[[grant]]\n")
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
-    assert told == (
+    assert report == (
         'a "quoted" one: write in shop, toys-*\n*: read in *\n'
         "known: 1 by API key, 1 by certificate, and by 0 issuers of tokens\n"
     )
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "told"),
+    ("words", "status", "message"),
     [
         (("key", "web", "--id", "a.b"), 1, "key[0].id = 'a.b' must be"),
         (("key", "web", "--id", 'a"\n[[grant]]\nidentity = "web"'), 2, "has characters that cannot be printed"),
@@ -101,13 +101,13 @@ def test_what_is_added_stands_behind_what_was_there(tmp_path: Path) -> None:
         (("check",), 1, "cannot be read"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line_and_leaves_no_file(
-    tmp_path: Path, words: tuple[str, ...], status: int, told: str
+def test_an_error_is_reported_in_a_line_and_leaves_no_file(
+    tmp_path: Path, words: tuple[str, ...], status: int, message: str
 ) -> None:
     finished = run("access", *words, cwd=tmp_path)
 
     assert (finished.returncode, finished.stdout) == (status, "")
-    assert told in finished.stderr
+    assert message in finished.stderr
     assert len(finished.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
@@ -168,7 +168,7 @@ def test_an_access_file_that_cannot_be_read_is_one_clear_line(tmp_path: Path, co
 
 
 def test_a_caller_reaches_the_server_with_files_and_says_clearly_what_is_wrong(
-    mutual_target: str, shared_place: Place, tmp_path: Path, namespace: str
+    mutual_target: str, shared_site: Site, tmp_path: Path, namespace: str
 ) -> None:
     def add(*flags: str, env: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
         return run(
@@ -176,19 +176,19 @@ def test_a_caller_reaches_the_server_with_files_and_says_clearly_what_is_wrong(
         )
 
     token = tmp_path / "token"
-    token.write_text(shared_place.keys["writer"] + "\n")
-    place = shared_place.directory
+    token.write_text(shared_site.keys["writer"] + "\n")
+    site = shared_site.directory
     tls = (
         "--ca",
-        str(place / "ca.pem"),
+        str(site / "ca.pem"),
         "--certificate",
-        str(place / "reader.pem"),
+        str(site / "reader.pem"),
         "--key",
-        str(place / "reader.key"),
+        str(site / "reader.key"),
     )
 
     assert add(*tls, "--token-file", str(token)).returncode == 0
-    assert add(*tls, env={"TALLYKEEPER_TOKEN": shared_place.keys["writer"]}).returncode == 0
+    assert add(*tls, env={"TALLYKEEPER_TOKEN": shared_site.keys["writer"]}).returncode == 0
     denied = add(*tls)
     assert (denied.returncode, denied.stderr) == (
         1,

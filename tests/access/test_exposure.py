@@ -1,4 +1,4 @@
-"""A server is not open to the network without TLS, or without asking who calls, unless both were said to be well."""
+"""A server without TLS or without credentials does not listen to the network, unless the settings allow both."""
 
 from pathlib import Path
 
@@ -36,15 +36,15 @@ def test_on_this_machine_alone_nothing_needs_to_be_said(listen: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"tls_certificate": PEM}, "tls_certificate and tls_key go together"),
         ({"tls_key": PEM}, "tls_certificate and tls_key go together"),
         ({"tls_client_ca": PEM}, "tls_client_ca needs tls_certificate"),
     ],
 )
-def test_tls_is_not_set_by_half(settings: dict[str, Path], told: str) -> None:
-    with pytest.raises(SettingsError, match=told):
+def test_tls_is_not_set_by_half(settings: dict[str, Path], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         Settings(**settings).check()  # type: ignore[arg-type]  # by name
 
 
@@ -61,12 +61,12 @@ def test_what_was_said_to_be_well_is_logged_as_a_warning(tmp_path: Path) -> None
     with ServerProcess("--data-dir", str(tmp_path), *flags) as server:
         pass
 
-    (told,) = server.events("access")
-    assert told | {"level": "warning", "tls": "none", "callers": "anybody"} == told
+    (reported,) = server.events("access")
+    assert reported | {"level": "warning", "tls": "none", "callers": "anybody"} == reported
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", f"{'x' * 64}.invalid"])
-def test_a_host_that_nobody_knows_is_told(host: str) -> None:
+def test_an_unknown_host_is_reported(host: str) -> None:
     line = wrong_setting("--listen", f"{host}:0")
 
     assert f"listen = {host}:0 names an unknown host" in line

@@ -1,4 +1,4 @@
-"""Every method times every kind of credential."""
+"""The role of each method: every method is called with every kind of credential."""
 
 from collections.abc import Callable
 from typing import Final
@@ -8,7 +8,7 @@ from grpc import StatusCode
 from grpc_health.v1 import health_pb2
 
 from tallykeeper.v1 import batch_pb2, counter_pb2, ledger_pb2, namespace_pb2
-from tests.access.conftest import Place
+from tests.access.conftest import Site
 from tests.access.tokens import bad_tokens, other_algorithm_token, token
 from tests.rpc.valid_requests import preparation, valid_requests
 from tests.support.client import REQUEST_TYPES, Caller, Failure
@@ -33,14 +33,14 @@ ALLOWED: Final = {
     "elsewhere": ANYONE_KNOWN,
     "unheard": ANYONE_KNOWN,
 }
-"""What who is known may do in the namespaces of the tests; ``unheard`` is one whom no grant names."""
+"""The methods that each identity may call in the namespaces of the tests. No grant names ``unheard``."""
 
 ALL: Final = {request_type.__name__.removesuffix("Request") for request_type in REQUEST_TYPES}
 
 
-def authorizations(place: Place) -> dict[str, tuple[tuple[str, ...], str]]:
-    """Return each kind of authorization, and whom it makes its caller; else the reason for which it is none."""
-    keys = place.keys
+def authorizations(site: Site) -> dict[str, tuple[tuple[str, ...], str]]:
+    """Return each kind of authorization, with the identity of its caller or the reason for which it is refused."""
+    keys = site.keys
     secret = keys["reader"].rpartition(".")[2]
     return {
         "none": ((), "CREDENTIAL_MISSING"),
@@ -61,17 +61,17 @@ def authorizations(place: Place) -> dict[str, tuple[tuple[str, ...], str]]:
         "a book": (("Bearer " + "b" * 7_000,), "CREDENTIAL_INVALID"),
         "token": ((f"Bearer {token('writer')}",), "writer"),
         "token by another algorithm": ((f"Bearer {other_algorithm_token()}",), "reader"),
-        "token of whom no grant names": ((f"Bearer {token('unheard')}",), "unheard"),
+        "token of an identity without a grant": ((f"Bearer {token('unheard')}",), "unheard"),
         "expired token": ((f"Bearer {token(exp=1_600_000_000)}",), "CREDENTIAL_EXPIRED"),
         **{f"token with {wrong}": ((f"Bearer {text}",), "CREDENTIAL_INVALID") for wrong, text in bad_tokens().items()},
     }
 
 
 def outcomes(call: Caller, administrator: Caller | None, namespace: str) -> dict[str, tuple[StatusCode, str]]:
-    """Return what each method answers to a valid request, in a namespace of its own that an administrator prepares."""
+    """Return the status of a valid request of each method. An administrator prepares a namespace for each."""
     found: dict[str, tuple[StatusCode, str]] = {}
-    for place, request_type in enumerate(REQUEST_TYPES):
-        own = f"{namespace}-{place}"
+    for index, request_type in enumerate(REQUEST_TYPES):
+        own = f"{namespace}-{index}"
         if administrator is not None:
             for request in preparation(own):
                 administrator(request)
@@ -84,7 +84,7 @@ def outcomes(call: Caller, administrator: Caller | None, namespace: str) -> dict
 
 
 def expected(whom: str) -> dict[str, tuple[StatusCode, str]]:
-    """Return what each method must answer to somebody who is known, or with a reason for which they are not."""
+    """Return the status that each method must give an identity, or a credential that is refused for a reason."""
     if whom not in ALLOWED:
         return dict.fromkeys(ALL, (StatusCode.UNAUTHENTICATED, whom))
     denied = (StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
@@ -97,11 +97,11 @@ def test_each_method_has_a_role() -> None:
 
 @pytest.mark.parametrize("part", range(4))
 def test_each_authorization_gives_each_method_its_status(
-    secure_target: str, shared_place: Place, caller: Callable[..., Caller], namespace: str, part: int
+    secure_target: str, shared_site: Site, caller: Callable[..., Caller], namespace: str, part: int
 ) -> None:
-    tls = shared_place.credentials()
-    administrator = caller(secure_target, tls, f"Bearer {shared_place.keys['administrator']}")
-    kinds = authorizations(shared_place)
+    tls = shared_site.credentials()
+    administrator = caller(secure_target, tls, f"Bearer {shared_site.keys['administrator']}")
+    kinds = authorizations(shared_site)
     wrong = {}
     for number, (kind, (values, whom)) in list(enumerate(kinds.items()))[part::4]:
         prepares = administrator if whom in ALLOWED else None
@@ -114,20 +114,20 @@ def test_each_authorization_gives_each_method_its_status(
 
 @pytest.mark.parametrize("client", ["reader", "writer", "administrator", "stranger"])
 def test_each_certificate_gives_each_method_its_status(
-    mutual_target: str, shared_place: Place, caller: Callable[..., Caller], namespace: str, client: str
+    mutual_target: str, shared_site: Site, caller: Callable[..., Caller], namespace: str, client: str
 ) -> None:
-    administrator = caller(mutual_target, shared_place.credentials("administrator"))
+    administrator = caller(mutual_target, shared_site.credentials("administrator"))
 
-    found = outcomes(caller(mutual_target, shared_place.credentials(client)), administrator, namespace)
+    found = outcomes(caller(mutual_target, shared_site.credentials(client)), administrator, namespace)
 
     assert found == expected("CREDENTIAL_INVALID" if client == "stranger" else client)
 
 
 def test_a_key_goes_before_the_certificate(
-    mutual_target: str, shared_place: Place, caller: Callable[..., Caller], namespace: str
+    mutual_target: str, shared_site: Site, caller: Callable[..., Caller], namespace: str
 ) -> None:
-    writer = caller(mutual_target, shared_place.credentials("reader"), f"Bearer {shared_place.keys['writer']}")
-    nobody = caller(mutual_target, shared_place.credentials("writer"), "Bearer tk.writer.wrong")
+    writer = caller(mutual_target, shared_site.credentials("reader"), f"Bearer {shared_site.keys['writer']}")
+    nobody = caller(mutual_target, shared_site.credentials("writer"), "Bearer tk.writer.wrong")
 
     writer(preparation(namespace)[0])
     with pytest.raises(Failure) as raised:
@@ -140,11 +140,11 @@ def test_a_key_goes_before_the_certificate(
 
 
 def test_without_a_certificate_or_without_tls_nobody_gets_in(
-    mutual_target: str, secure_target: str, shared_place: Place, caller: Callable[..., Caller]
+    mutual_target: str, secure_target: str, shared_site: Site, caller: Callable[..., Caller]
 ) -> None:
     request = namespace_pb2.ListNamespacesRequest()
     for call in (
-        caller(mutual_target, shared_place.credentials(), f"Bearer {shared_place.keys['writer']}"),
+        caller(mutual_target, shared_site.credentials(), f"Bearer {shared_site.keys['writer']}"),
         caller(mutual_target),
         caller(secure_target),
     ):
@@ -154,9 +154,9 @@ def test_without_a_certificate_or_without_tls_nobody_gets_in(
 
 
 def test_a_refusal_names_who_lacks_what_where_and_nothing_else(
-    secure_target: str, shared_place: Place, caller: Callable[..., Caller]
+    secure_target: str, shared_site: Site, caller: Callable[..., Caller]
 ) -> None:
-    call = caller(secure_target, shared_place.credentials(), f"Bearer {shared_place.keys['reader']}")
+    call = caller(secure_target, shared_site.credentials(), f"Bearer {shared_site.keys['reader']}")
     with pytest.raises(Failure) as raised:
         call(ledger_pb2.ListEntriesRequest(namespace="n" * 100_000))
 
@@ -165,9 +165,9 @@ def test_a_refusal_names_who_lacks_what_where_and_nothing_else(
 
 
 def test_a_batch_asks_for_what_each_of_its_operations_asks_for(
-    secure_target: str, shared_place: Place, caller: Callable[..., Caller], namespace: str
+    secure_target: str, shared_site: Site, caller: Callable[..., Caller], namespace: str
 ) -> None:
-    writer = caller(secure_target, shared_place.credentials(), f"Bearer {shared_place.keys['writer']}")
+    writer = caller(secure_target, shared_site.credentials(), f"Bearer {shared_site.keys['writer']}")
     operations = [
         batch_pb2.Operation(increment=counter_pb2.IncrementRequest(counter="visits")),
         batch_pb2.Operation(delete_counter=counter_pb2.DeleteCounterRequest(counter="visits")),
@@ -181,12 +181,12 @@ def test_a_batch_asks_for_what_each_of_its_operations_asks_for(
 
 
 def test_a_caller_is_told_of_those_namespaces_alone_that_it_may_read(
-    secure_target: str, shared_place: Place, caller: Callable[..., Caller], namespace: str
+    secure_target: str, shared_site: Site, caller: Callable[..., Caller], namespace: str
 ) -> None:
     for name, whom in (("other", "elsewhere"), (namespace, "administrator")):
-        caller(secure_target, shared_place.credentials(), f"Bearer {shared_place.keys[whom]}")(preparation(name)[0])
-    reader = caller(secure_target, shared_place.credentials(), f"Bearer {shared_place.keys['reader']}")
-    elsewhere = caller(secure_target, shared_place.credentials(), f"Bearer {shared_place.keys['elsewhere']}")
+        caller(secure_target, shared_site.credentials(), f"Bearer {shared_site.keys[whom]}")(preparation(name)[0])
+    reader = caller(secure_target, shared_site.credentials(), f"Bearer {shared_site.keys['reader']}")
+    elsewhere = caller(secure_target, shared_site.credentials(), f"Bearer {shared_site.keys['elsewhere']}")
 
     every = namespace_pb2.ListNamespacesRequest(page_size=1_000)
     listed = [each.namespace for each in reader(every).namespaces]
@@ -196,8 +196,8 @@ def test_a_caller_is_told_of_those_namespaces_alone_that_it_may_read(
     assert [each.namespace for each in elsewhere(every).namespaces] == ["other"]
 
 
-def test_health_is_told_to_anybody(secure_target: str, shared_place: Place, caller: Callable[..., Caller]) -> None:
-    check = caller(secure_target, shared_place.credentials()).channel.unary_unary(
+def test_health_is_told_to_anybody(secure_target: str, shared_site: Site, caller: Callable[..., Caller]) -> None:
+    check = caller(secure_target, shared_site.credentials()).channel.unary_unary(
         "/grpc.health.v1.Health/Check",
         request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
         response_deserializer=health_pb2.HealthCheckResponse.FromString,

@@ -1,4 +1,4 @@
-"""What the README says of TLS and API keys, done as it stands there."""
+"""The steps of the README for TLS and API keys, done as they are written there."""
 
 import os
 import re

@@ -1,14 +1,16 @@
-"""What the server's log says of credentials that it refused, and what their bearers learn."""
+"""The log of refused credentials, and the errors that their bearers get."""
 
 import json
 from collections.abc import Iterator
 
 import pytest
+from structlog.testing import CapturingLogger
 
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
-from tallykeeper_server.access.errors import CredentialInvalidError, Fault
-from tallykeeper_server.access.gate import RefusalLog
-from tests.access.conftest import Place, make_place
+from tallykeeper_server.access.authorizer import Authorizer
+from tallykeeper_server.access.errors import CredentialInvalidError
+from tallykeeper_server.domain.log_limit import LINES_PER_SECOND_MAX
+from tests.access.conftest import Site, make_site
 from tests.access.tokens import AUDIENCE, bad_tokens, token
 from tests.support.client import OWN_CONNECTION, Caller, Failure
 from tests.support.server import ServerProcess, wait_until
@@ -26,26 +28,26 @@ CAUSES = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return make_place(tmp_path_factory.mktemp("refused"))
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return make_site(tmp_path_factory.mktemp("refused"))
 
 
 @pytest.fixture(scope="module")
-def server(place: Place) -> Iterator[ServerProcess]:
+def server(site: Site) -> Iterator[ServerProcess]:
     """A server that logs as JSON."""
-    files = ("--access-file", str(place.access_file), "--data-dir", str(place.directory / "data"))
+    files = ("--access-file", str(site.access_file), "--data-dir", str(site.directory / "data"))
     with ServerProcess(*files) as running:
         yield running
 
 
 def refusal(server: ServerProcess, credential: str) -> tuple[Failure, dict[str, object]]:
-    """Call with a credential; return what the caller is told, and what is logged."""
+    """Call with a credential; return the error of the caller and the event in the log."""
     before = len(server.events("credential refused"))
     call = Caller(server.target, OWN_CONNECTION, metadata=[("authorization", f"Bearer {credential}")])
     failures: list[Failure] = []
 
     def logged() -> bool:
-        """Call once more: of many refusals within a second, some are not logged."""
+        """Call once more, because of many refusals within a second some are not logged."""
         with pytest.raises(Failure) as raised:
             call(ListNamespacesRequest())
         failures.append(raised.value)
@@ -58,25 +60,25 @@ def refusal(server: ServerProcess, credential: str) -> tuple[Failure, dict[str, 
 
 @pytest.mark.parametrize("wrong", CAUSES)
 def test_the_log_says_why_a_token_was_refused_and_never_the_token(server: ServerProcess, wrong: str) -> None:
-    cause, told = CAUSES[wrong]
+    cause, reported = CAUSES[wrong]
     credential = bad_tokens()[wrong]
 
     failure, logged = refusal(server, credential)
 
     assert logged["cause"] == cause
-    assert (cause in failure.message) is told
+    assert (cause in failure.message) is reported
     assert not credential or all(credential not in line for line in server.lines)
     for part in filter(None, credential.split(".")):
         assert all(part not in line for line in server.lines)
 
 
-def test_the_log_says_why_a_key_was_refused_and_never_its_secret(server: ServerProcess, place: Place) -> None:
-    secret = place.keys["writer"].rpartition(".")[2]
+def test_the_log_says_why_a_key_was_refused_and_never_its_secret(server: ServerProcess, site: Site) -> None:
+    secret = site.keys["writer"].rpartition(".")[2]
     for credential, cause, about in (
         (f"tk.writer.{secret[::-1]}", "the API key's secret is wrong", {"key_id": "writer"}),
         (f"tk.none.{secret}", "the API key's id is unknown", {"key_id": "none"}),
         (f"tk.{secret}", "the API key is not tk.<id>.<secret>", {}),
-        (place.keys["late"], "it has expired", {"identity": "late"}),
+        (site.keys["late"], "it has expired", {"identity": "late"}),
     ):
         failure, logged = refusal(server, credential)
         assert logged["cause"] == cause
@@ -97,15 +99,14 @@ def test_what_an_unknown_caller_writes_is_escaped_in_a_field(server: ServerProce
     assert AUDIENCE not in str(logged)
 
 
-def test_a_flood_of_refusals_does_not_flood_the_log() -> None:
-    now = [0.0]
-    logged: list[dict[str, object]] = []
-    refusals = RefusalLog(clock=lambda: now[0], write=lambda **fields: logged.append(fields))
+def test_a_flood_of_refusals_does_not_flood_the_log(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = CapturingLogger()
+    monkeypatch.setattr("tallykeeper_server.access.authorizer.log", log)
+    authorizer = Authorizer(site.access_file)
 
     for _ in range(1_000):
-        refusals.note(CredentialInvalidError(Fault.KEY_ID, {"key_id": "x"}))
-    now[0] = 1.0
-    refusals.note(CredentialInvalidError(Fault.KEY_ID, {"key_id": "x"}))
+        with pytest.raises(CredentialInvalidError):
+            authorizer.admit([f"Bearer tk.none.{'x' * 43}"], None)
 
-    assert len(logged) == 11
-    assert logged[-1]["unlogged"] == 990
+    assert LINES_PER_SECOND_MAX <= len(log.calls) < 500  # the limit holds for each second that the loop takes
+    assert log.calls[0].args == ("credential refused",)

@@ -1,4 +1,4 @@
-"""The store's side: a user that may do just what the server needs, and TLS with client certificates."""
+"""The access of the server to its store: a user with the rights that the server needs, and client certificates."""
 
 import shutil
 import subprocess
@@ -34,9 +34,9 @@ def create_user(connection: redis.Redis, line: str) -> None:
 
 
 def use_all(call: Caller, namespace: str) -> None:
-    """Do what the server is for: each RPC, and what it does by itself."""
-    for place, request_type in enumerate(REQUEST_TYPES):
-        own = f"{namespace}-{place}"
+    """Call each RPC, and wait until the server has done its own tasks."""
+    for index, request_type in enumerate(REQUEST_TYPES):
+        own = f"{namespace}-{index}"
         for request in preparation(own):
             call(request)
         call(valid_requests(own)[request_type])

@@ -1,4 +1,4 @@
-"""An issuer of tokens, good and bad."""
+"""An issuer of valid and invalid tokens."""
 
 import base64
 import hashlib
@@ -25,16 +25,16 @@ def token(
     key: Any = _RSA,  # noqa: ANN401  # of any kind
     algorithm: str = "RS256",
     kid: str = "rsa",
-    **claims: Any,  # noqa: ANN401  # as above
+    **claims: Any,  # noqa: ANN401  # claims have any type
 ) -> str:
-    """Sign a token that is good for a minute, but for the claims that are given; one of None is left out."""
+    """Return a token that is valid for a minute, with these claims; a claim of None is left out."""
     payload = {"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "exp": time.time() + 60, **claims}
     given = {name: value for name, value in payload.items() if value is not None}
     return jwt.encode(given, key, algorithm=algorithm, headers={"kid": kid})
 
 
 def bad_tokens() -> dict[str, str]:
-    """Return tokens that are none, each by what is wrong with it."""
+    """Return invalid tokens by the fault of each."""
     good = token()
     public = _RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     header, payload, signature = good.split(".")
@@ -62,7 +62,7 @@ def bad_tokens() -> dict[str, str]:
 
 
 def write_key_set(path: Path, *, keys: tuple[str, ...] = ("rsa", "ec")) -> None:
-    """Write the public keys of the issuer."""
+    """Write the key set with the issuer's public keys."""
     rsa_key = {**jwt.algorithms.RSAAlgorithm.to_jwk(_RSA.public_key(), as_dict=True), "kid": "rsa", "alg": "RS256"}
     ec_key = {**jwt.algorithms.ECAlgorithm.to_jwk(_EC.public_key(), as_dict=True), "kid": "ec", "alg": "ES256"}
     both = {"rsa": rsa_key, "ec": ec_key}
@@ -70,12 +70,12 @@ def write_key_set(path: Path, *, keys: tuple[str, ...] = ("rsa", "ec")) -> None:
 
 
 def other_algorithm_token() -> str:
-    """Sign with the key on a curve."""
+    """Return a token that is signed with the key on an elliptic curve."""
     return token(key=_EC, algorithm="ES256", kid="ec")
 
 
 def _signed_with_secret(secret: bytes) -> str:
-    """Sign with HMAC, which PyJWT refuses to do with what is a public key."""
+    """Return a token that is signed with HMAC and a public key. PyJWT refuses to make one."""
 
     def part(value: object) -> bytes:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")

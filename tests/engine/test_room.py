@@ -13,7 +13,8 @@ from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
 from tallykeeper_server.metrics.meters import CallMeters
 from tallykeeper_server.metrics.registry import Metrics
-from tallykeeper_server.rpc.overload import Overload
+from tallykeeper_server.rpc.admission import Overload
+from tallykeeper_server.rpc.permissions import ROLES
 from tallykeeper_server.transport.status import Code
 from tests.engine.turns import let_lanes_send
 
@@ -76,7 +77,7 @@ async def test_a_call_is_refused_before_its_request_is_read_while_as_many_wait_a
     engine, batches = await full_engine(store)
     overload = Overload(mutations=engine.mutations, queries=engine.queries)
     for name in ("BatchService.Apply", "CounterService.GetCounter"):
-        overload.watch(f"/{name}", name, meters.of(*name.split("."), streams=False))
+        overload.watch(f"/{name}", ROLES[name], meters.of(*name.split("."), streams=False))
 
     refusal = overload.admit("/BatchService.Apply")
 

@@ -1,1 +1,1 @@
-"""Each RPC through a real channel: what the contract promises, and what it refuses."""
+"""Tests of each RPC through a real channel: the promises and the refusals of the contract."""

@@ -34,7 +34,7 @@ _NOT_NORMALIZED: list[object] = ["cafe\u0301", "\u212b", "\u1112\u1161\u11ab", "
 _NOT_A_NAME: list[object] = [" ", " a", "a ", "\u00a0a", "a\u3000", "\u2003", *_NOT_NORMALIZED]
 _OUT_OF_RANGE: list[object] = [MAX + 1, -MAX - 1, LEAST_INT64, GREATEST_INT64]
 _NOT_A_QUANTITY: list[object] = [-1, MAX + 1, -MAX, LEAST_INT64, GREATEST_INT64]
-_NOT_A_PLACE: list[object] = [
+_NOT_A_LABEL: list[object] = [
     *CONTROL_CHARACTERS,
     "x" * 64,
     "x" * 5_000,
@@ -77,10 +77,10 @@ _NOT_A_TIME: list[object] = [
 _NOT_AN_ENUM: list[object] = [99, -1, 2**31 - 1]
 
 BAD_VALUES: Mapping[str, Sequence[object]] = {
-    "namespace": _NOT_A_PLACE,
-    "location": _NOT_A_PLACE,
-    "from_location": _NOT_A_PLACE,
-    "to_location": _NOT_A_PLACE,
+    "namespace": _NOT_A_LABEL,
+    "location": _NOT_A_LABEL,
+    "from_location": _NOT_A_LABEL,
+    "to_location": _NOT_A_LABEL,
     "request_id": [*CONTROL_CHARACTERS, "x" * 65, "x" * 5_000, "é", "名", "😀"],
     "reason": _texts(64),
     "reference": _texts(256),
@@ -136,14 +136,14 @@ BAD_VALUES_OF: Mapping[tuple[str, str], Sequence[object]] = {
     ("ReserveRequest", "reservation_id"): [*_texts(128), *_NOT_A_NAME],
     ("WatchRequest", "counters"): [["x"] * 1_001],
 }
-"""What is different from the table above in one type of message."""
+"""The values for one type of message, where they differ from the table of all fields."""
 ELEMENT_NAMES = {
     "counters": "counter",
     "items": "item",
     "locations": "location",
     "reservation_ids": "reservation_id",
 }
-"""Lists of texts, and the name of the field that may hold what each of their elements may."""
+"""Lists of texts, each with the name of a field that has the same rule as its elements."""
 NOT_CHECKED_ALONE = {
     "page_token",
     "any_location",
@@ -151,17 +151,17 @@ NOT_CHECKED_ALONE = {
     "newest_first",
     "allow_below_reserved",
 }
-"""A page token is read when all else is right, and has an error of its own; true and false are both right."""
+"""Fields without bad values here: a page token is read last and has its own error, and a bool cannot be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadField:
-    """A field of a type of request, and the values for it that break a rule."""
+    """A field of a type of request, and values that break its rule."""
 
     request_type: type[Message]
     field: str
     path: str
-    """What the error calls it by."""
+    """The name of the field in the error."""
     values: Sequence[object]
 
     def __str__(self) -> str:
@@ -169,7 +169,7 @@ class BadField:
 
 
 def set_field(request: Message, field: str, value: object) -> None:
-    """Set a field of whatever type."""
+    """Set a field of any type."""
     if isinstance(value, list):
         request.ClearField(field)
         getattr(request, field).extend(value)
@@ -180,7 +180,7 @@ def set_field(request: Message, field: str, value: object) -> None:
 
 
 def bad_fields() -> list[BadField]:
-    """Return every field of every request that has a rule of its own, those within messages and lists too."""
+    """Return every field of every request that has a rule, with the fields in nested messages and lists."""
     return [
         BadField(request_type, field.name, path, values)
         for request_type, request in valid_requests("any").items()
@@ -191,7 +191,7 @@ def bad_fields() -> list[BadField]:
 
 
 def field_names() -> set[str]:
-    """Return the names of all fields of all requests, those within messages and lists too."""
+    """Return the names of all fields of all requests, with the fields in nested messages and lists."""
     return {
         field.name
         for request_type in REQUEST_TYPES
@@ -213,7 +213,7 @@ def _fields_within(message_type: Descriptor) -> Iterator[FieldDescriptor]:
 
 
 def _bad_values_of(message: Message, field: FieldDescriptor) -> Iterator[tuple[str, Sequence[object]]]:
-    """Yield the path of each rule that a field can break, and values of the field that break it."""
+    """Yield the path of each rule of a field, and values that break the rule."""
     name = field.name
     if field.message_type is not None and not field.is_repeated and _is_ours(field.message_type):
         for path, inner in _bad_messages_like(getattr(message, name)):
@@ -229,7 +229,7 @@ def _bad_values_of(message: Message, field: FieldDescriptor) -> Iterator[tuple[s
 
 
 def _bad_elements_of(valid: Message) -> Iterator[tuple[str, Sequence[Message]]]:
-    """Yield the path of each rule that an element of a list can break, and elements that do."""
+    """Yield the path of each rule of the elements of a list, and elements that break the rule."""
     if not isinstance(valid, Operation):
         yield from _bad_messages_like(valid)
         return
@@ -255,19 +255,19 @@ def _with(message: Message, field: str, value: object) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class BrokenText:
-    """A type of request, the path of a text in it, and bytes that put a text there that is not UTF-8."""
+    """A type of request, the path of a text in it, and bytes that set the text to one that is not UTF-8."""
 
     request_type: type[Message]
     path: str
     tail: bytes
-    """What to append to a valid request."""
+    """The bytes to append to a valid request."""
 
     def __str__(self) -> str:
         return f"{self.request_type.__name__}.{self.path}"
 
 
 def broken_texts() -> list[BrokenText]:
-    """Return one for every text in every request, those within messages and lists too."""
+    """Return a broken text for every text in every request, with the texts in nested messages and lists."""
     return [
         BrokenText(request_type, path, tail)
         for request_type, request in valid_requests("any").items()
@@ -291,7 +291,7 @@ def _broken_texts_in(message: Message) -> Iterator[tuple[str, bytes]]:
 
 
 def length_delimited(field_number: int, content: bytes) -> bytes:
-    """Return a field as protobuf writes texts and messages."""
+    """Return the bytes of a field that is a text or a message."""
     assert field_number < 16
     assert len(content) < 128
     return bytes([field_number << 3 | 2, len(content)]) + content

@@ -1,4 +1,4 @@
-"""What the RPC tests share: calls that must fail, and all that a namespace holds."""
+"""Fixtures of the RPC tests: calls that must fail, and the contents of a namespace."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -18,7 +18,7 @@ Contents = Callable[[], dict[bytes, bytes]]
 
 @pytest.fixture(scope="session")
 def oracle() -> Iterator[Oracle]:
-    """What each call is compared with."""
+    """The oracle, with which each call is compared."""
     one = Oracle()
     yield one
     one.close()
@@ -26,7 +26,7 @@ def oracle() -> Iterator[Oracle]:
 
 @pytest.fixture(scope="session")
 def call(server: ThreadedServer, oracle: Oracle) -> Iterator[Caller]:
-    """Calls the server with a request message, and compares the call with the oracle's."""
+    """Return a caller of the server that compares each call with the oracle's."""
     caller = Caller(server.target)
     caller.channel = ComparingChannel(caller.channel, oracle)
     yield caller
@@ -35,7 +35,7 @@ def call(server: ThreadedServer, oracle: Oracle) -> Iterator[Caller]:
 
 @pytest.fixture
 def failure(call: Caller) -> FailingCall:
-    """Call, and return what it failed with."""
+    """Return a function that makes a call and returns the failure of it."""
 
     def fail(request: Message) -> Failure:
         with pytest.raises(Failure) as caught:
@@ -47,7 +47,7 @@ def failure(call: Caller) -> FailingCall:
 
 @pytest.fixture
 def contents(raw_store: redis.Redis, namespace: str) -> Contents:
-    """Read every key of the test's namespace, with its value as the store dumps it."""
+    """Return a function that reads every key of the test's namespace, with its value as the store dumps it."""
 
     def read() -> dict[bytes, bytes]:
         keys = cast("list[bytes]", raw_store.keys(f"tk:{{{namespace}}}:*"))
@@ -58,7 +58,7 @@ def contents(raw_store: redis.Redis, namespace: str) -> Contents:
 
 @pytest.fixture
 def revision(raw_store: redis.Redis, namespace: str) -> Callable[[], int]:
-    """Read the last revision of the test's namespace; check that the ledger has as many entries."""
+    """Return a function that reads the last revision of the test's namespace. The ledger must have as many entries."""
 
     def read() -> int:
         last = int(cast("Any", raw_store.get(f"tk:{{{namespace}}}:revision")) or 0)

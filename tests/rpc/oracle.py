@@ -46,7 +46,7 @@ class Outcomes:
         self._outcomes: OrderedDict[str, Outcome] = OrderedDict()
 
     def record(self, method: Method) -> Method:
-        """Return a method whose outcomes are kept."""
+        """Return a method that keeps its outcomes here."""
         if method.streams_responses:
             return response_stream(method.path, self._recorded_stream(method.handler))
         return direct(
@@ -77,19 +77,19 @@ class Outcomes:
         return outcome
 
     def of(self, number: str) -> Outcome | None:
-        """Return the outcome of a call that has ended by itself; None if it never reached its handler, or was left."""
+        """Return the outcome of a call that has ended by itself; None if no handler began, or its caller left."""
         outcome = self._outcomes.get(number)
         return outcome if outcome is not None and outcome.has_ended else None
 
 
 class _RecordedCall:
-    """A call whose answer is kept; in all else it is the transport's."""
+    """A call of the transport that keeps its answer."""
 
     def __init__(self, call: Call, outcome: Outcome) -> None:
         self._call = call
         self._outcome = outcome
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever a call has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # any attribute of a call
         return getattr(self._call, name)
 
     def reply(self, message: bytes) -> None:
@@ -116,7 +116,7 @@ def recording() -> Iterator[None]:
 
 
 class Oracle:
-    """grpc.aio's server, in a process of its own, so that it does not wait for the test's own threads."""
+    """A server of grpc.aio in a separate process, so that it does not wait for the test's threads."""
 
     def __init__(self) -> None:
         self.compared = 0
@@ -130,7 +130,7 @@ class Oracle:
         self._channel: Any = grpc.insecure_channel(f"127.0.0.1:{self._process.stdout.readline().strip()}", options)
 
     def close(self) -> None:
-        """End."""
+        """End the process of the server."""
         self._channel.close()
         self._process.communicate(timeout=PATIENCE_SECONDS)
 
@@ -172,7 +172,7 @@ def _described(call: Any) -> dict[str, object]:  # noqa: ANN401  # as above
 
 
 class ComparingChannel:
-    """A channel to the transport, each of whose calls is compared with the oracle's when it has ended by itself."""
+    """A channel to the transport. Each call that ends by itself is compared with the oracle's."""
 
     def __init__(self, channel: Any, oracle: Oracle) -> None:  # noqa: ANN401  # grpc's types tell nothing of bytes
         self._channel = channel

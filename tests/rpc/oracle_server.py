@@ -1,4 +1,4 @@
-"""The oracle's server: grpc.aio's, in a process of its own, which gives each call the outcome that its request holds.
+"""The oracle's server: grpc.aio's, in a separate process. It gives each call the outcome that its request holds.
 
 Usage: python -m tests.rpc.oracle_server. It prints its port, and serves until its standard input ends.
 """
@@ -16,12 +16,12 @@ from tests.support.grpc_aio_server import aio_servers
 
 
 def packed(responses: list[bytes], error: StatusError | None) -> bytes:
-    """Return an outcome as a request holds it."""
+    """Return the bytes of a request that holds an outcome."""
     return pickle.dumps((responses, None if error is None else (int(error.code), error.message, error.trailers)))
 
 
 def _unpacked(raw: bytes) -> tuple[list[bytes], StatusError | None]:
-    responses, error = pickle.loads(raw)  # noqa: S301  # of the test that has started this process
+    responses, error = pickle.loads(raw)  # noqa: S301  # the test that has started this process sends them
     return responses, None if error is None else StatusError(*error)
 
 
@@ -50,7 +50,7 @@ def _methods() -> list[Method]:
 
 
 async def main() -> None:
-    """Serve until standard input ends."""
+    """Serve until standard input is closed."""
     (server,) = aio_servers(_methods(), options=[("grpc.max_receive_message_length", -1)])
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -1,4 +1,4 @@
-"""A refusal that a mutation can end in."""
+"""A refusal of a mutation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from grpc import StatusCode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Requests that go before, one that is then refused, and those after which it no longer is, if there are any."""
+    """A request that is refused, the requests before it, and the requests after which it succeeds, if there are any."""
 
     before: Sequence[Message] = ()
     refused: Message

@@ -1,4 +1,4 @@
-"""Each refusal that a mutation can end in: how it comes about, what it tells, and what would remedy it."""
+"""Each refusal of a mutation: its cause, its details and its remedy."""
 
 from collections.abc import Sequence
 
@@ -196,7 +196,7 @@ def _move_refusals(namespace: str) -> dict[str, Refusal]:
 
 
 def refusals(namespace: str) -> dict[str, Refusal]:
-    """Return each refusal under a name for it."""
+    """Return each refusal by its name."""
     return {
         **_batch_refusals(namespace),
         **_counter_refusals(namespace),

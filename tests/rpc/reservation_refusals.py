@@ -1,4 +1,4 @@
-"""Each refusal that a reservation can bring about, but for those that need time to pass."""
+"""Each refusal that a reservation causes, except those for which time must pass."""
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -51,7 +51,7 @@ class _Requests:
 
 
 def reservation_refusals(namespace: str) -> dict[str, Refusal]:
-    """Return each refusal under a name for it."""
+    """Return each refusal by its name."""
     requests = _Requests(namespace)
     return {
         **_reserve_refusals(requests),

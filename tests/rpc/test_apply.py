@@ -1,4 +1,4 @@
-"""Apply: many operations in one call, all or none, or each for itself."""
+"""Apply: many operations in one call, all or none of them, or each independently."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def bring(copies: int) -> Operation:
 
 
 def kinds(response: ApplyResponse) -> list[str | None]:
-    """Return what kind of result each operation has."""
+    """Return the kind of result of each operation."""
     return [result.WhichOneof("result") for result in response.results]
 
 

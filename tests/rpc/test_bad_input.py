@@ -59,12 +59,12 @@ def _keys(raw_store: redis.Redis) -> set[bytes]:
 
 
 def _without_sweeps(keys: set[bytes]) -> set[bytes]:
-    """Return the keys without those that a sweep makes for what other tests have left to expire."""
+    """Return the keys, except those that a sweep makes for levels of other tests that expire."""
     return {key for key in keys if not key.endswith(b"}:expiry:reservation")}
 
 
 def assert_invalid(failure: Failure, *paths: str) -> None:
-    """Check that a call failed because of these fields and of no other."""
+    """Check that a call failed because of exactly these fields."""
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
     assert failure.violations.keys() == set(paths)
     assert all(failure.violations.values())
@@ -76,7 +76,7 @@ def assert_invalid(failure: Failure, *paths: str) -> None:
 
 @pytest.fixture
 def send_broken(call: Caller) -> Callable[[type[Message], bytes], Failure]:
-    """Send bytes that are no valid request, and return what the call failed with."""
+    """Send bytes that are no valid request, and return the failure."""
 
     def send(request_type: type[Message], raw: bytes) -> Failure:
         with pytest.raises(Failure) as caught:
@@ -174,11 +174,11 @@ def test_a_bad_value_is_refused_though_the_mask_does_not_name_it(failure: Failin
     assert_invalid(failure(request), "safety_stock")
 
 
-@pytest.mark.parametrize("places", [("", ""), ("main", ""), ("", "main"), ("annex", "annex")])
+@pytest.mark.parametrize("locations", [("", ""), ("main", ""), ("", "main"), ("annex", "annex")])
 def test_a_move_to_where_the_copies_are_is_refused(
-    failure: FailingCall, prepared: str, places: tuple[str, str]
+    failure: FailingCall, prepared: str, locations: tuple[str, str]
 ) -> None:
-    request = MoveCopiesRequest(namespace=prepared, item="emma", from_location=places[0], to_location=places[1])
+    request = MoveCopiesRequest(namespace=prepared, item="emma", from_location=locations[0], to_location=locations[1])
 
     assert_invalid(failure(request), "to_location")
 
@@ -249,7 +249,7 @@ def test_of_many_bad_fields_the_first_are_named_and_all_are_counted(
 ) -> None:
     refused = failure(BatchGetCountersRequest(namespace=prepared, counters=[""] * count))
 
-    assert_invalid(refused, *(f"counters[{place}]" for place in range(VIOLATIONS_MAX)))
+    assert_invalid(refused, *(f"counters[{index}]" for index in range(VIOLATIONS_MAX)))
     assert int(refused.metadata["violations"]) == count
 
 
@@ -265,7 +265,7 @@ def test_an_error_about_many_long_values_fits_into_the_trailers(
 
     refused = failure(BatchGetStockRequest(namespace=prepared, keys=[key] * 20))
 
-    assert_invalid(refused, *(f"keys[{place}].{field}" for place in range(10) for field in ("item", "location")))
+    assert_invalid(refused, *(f"keys[{index}].{field}" for index in range(10) for field in ("item", "location")))
 
 
 def test_an_error_about_a_long_mask_fits_into_the_trailers(failure: FailingCall, prepared: str) -> None:

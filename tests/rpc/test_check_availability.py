@@ -1,4 +1,4 @@
-"""CheckAvailability: what could be taken now, at a location or anywhere."""
+"""CheckAvailability: the copies that could be taken now, at a location or at any location."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def stocked(call: Caller, namespace: str) -> str:
 
 
 def check(call: Caller, namespace: str, *lines: AvailabilityLine) -> CheckAvailabilityResponse:
-    """Return what is available for these lines."""
+    """Return the availability of these lines."""
     response: CheckAvailabilityResponse = call(CheckAvailabilityRequest(namespace=namespace, lines=lines))
     return response
 
@@ -158,7 +158,7 @@ def test_a_total_that_is_no_number_is_refused(call: Caller, failure: FailingCall
             call(SetStockRequest(**key, on_hand=2**53 - 2))
         elif kind == "backorder_limit":
             call(ConfigureStockRequest(**key, backorder_limit=2**53 - 2))
-        else:  # so much below 0 that copies may just be taken
+        else:  # as far below 0 as it can be while copies may still be taken
             call(ConfigureStockRequest(**key, safety_stock=2**53 - 2, backorder_limit=2**53 - 1))
     anywhere = CheckAvailabilityRequest(
         namespace=namespace, lines=[AvailabilityLine(item="grain", copies=1, any_location=True)]

@@ -1,4 +1,4 @@
-"""Commit: what is reserved is taken, all or in part, and the rest is given back."""
+"""Commit: reserved copies are taken, all or some of them, and the others are returned."""
 
 import pytest
 from grpc import StatusCode

@@ -1,4 +1,4 @@
-"""ConfigureCounter: bounds, and which of the request's fields count."""
+"""ConfigureCounter: bounds, and the fields of the request that count."""
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask

@@ -1,4 +1,4 @@
-"""ConfigureStock: what is kept back, what may be owed, and which of the request's fields count."""
+"""ConfigureStock: safety stock, backorders, and the fields of the request that count."""
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask

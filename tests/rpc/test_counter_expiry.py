@@ -1,4 +1,4 @@
-"""Counters that expire: when they do, what prolongs them, and that nothing of them is left."""
+"""Counters that expire: their time, its extension, and that nothing of them is left."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ SOON = Duration(nanos=1_000_000)
 
 @pytest.fixture
 def expired(call: Caller, namespace: str) -> str:
-    """A namespace whose counter ``visits`` has expired, which had the value 7 and bounds."""
+    """A namespace whose counter ``visits`` has expired; it had the value 7 and bounds."""
     call(SetCounterRequest(namespace=namespace, counter="visits", value=7))
     call(ConfigureCounterRequest(namespace=namespace, counter="visits", min=5, max=9, ttl=SOON))
 

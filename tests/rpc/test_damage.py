@@ -1,4 +1,4 @@
-"""Damage in the store: the audit says what it is, and whoever reads passes over it with a mark."""
+"""Damage in the store: the audit reports it, and reads mark it and go on."""
 
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -37,8 +37,6 @@ from tallykeeper.v1.reservation_pb2 import (
     ReserveRequest,
     StockLine,
 )
-from tallykeeper_server.domain.entries import OPERATIONS
-from tallykeeper_server.rpc.entries import KIND_OF_OPERATION
 from tests.support.client import Caller, Failure
 
 StreamEntry: TypeAlias = tuple[bytes, list[bytes]]
@@ -46,12 +44,12 @@ Damage: TypeAlias = Callable[[list[bytes]], list[bytes]]
 
 REVISIONS: Final = 6
 DAMAGED: Final = 4
-"""The revision that is damaged: others come before and after it."""
+"""The damaged revision. There are others before and after it."""
 HUGE: Final = "99999999999999999999"
 
 
 def write(call: Caller, namespace: str) -> None:
-    """Make six revisions, each by a script of its own."""
+    """Make six revisions, each with one script call."""
     for _ in range(REVISIONS):
         call(IncrementRequest(namespace=namespace, counter="visits"))
 
@@ -130,7 +128,7 @@ def listed(call: Caller, namespace: str, **options: Any) -> list[Entry]:  # noqa
 
 
 def watched(call: Caller, request: WatchRequest, through: int) -> list[Entry]:
-    """Return what a watch sends up to a revision."""
+    """Return the entries that a watch sends up to a revision."""
     entries: list[Entry] = []
     with call.stream(request) as responses:
         for response in responses:
@@ -285,7 +283,7 @@ LEVEL_TEXTS: Final = {
 
 @pytest.fixture(params=LEVEL_TEXTS)
 def damaged_levels(request: pytest.FixtureRequest, call: Caller, namespace: str, raw_store: redis.Redis) -> str:
-    """A namespace of which one counter, one stock level and one reservation are damaged."""
+    """A namespace in which one counter, one stock level and one reservation are damaged."""
     for name in ("alpha", "bad", "omega"):
         call(IncrementRequest(namespace=namespace, counter=name, delta=7))
         call(SetStockRequest(namespace=namespace, item=name, on_hand=7))
@@ -318,13 +316,13 @@ def test_a_damaged_level_does_not_keep_others_from_being_read(
     levels = getattr(call(request), field)
 
     names = ["counter", "item", "reservation_id"]
-    told = {next(filter(None, (getattr(level, name, "") for name in names))): level.damage for level in levels}
-    assert list(told) == ["alpha", "bad", "omega"]
-    assert [name for name, damage in told.items() if damage] == ["bad"]
-    assert "secret" not in told["bad"]
+    reported = {next(filter(None, (getattr(level, name, "") for name in names))): level.damage for level in levels}
+    assert list(reported) == ["alpha", "bad", "omega"]
+    assert [name for name, damage in reported.items() if damage] == ["bad"]
+    assert "secret" not in reported["bad"]
 
 
-def test_an_item_is_told_with_a_mark_at_the_location_that_is_damaged(call: Caller, damaged_levels: str) -> None:
+def test_an_item_is_reported_with_a_mark_at_the_location_that_is_damaged(call: Caller, damaged_levels: str) -> None:
     found = call(GetItemRequest(namespace=damaged_levels, item="bad"))
 
     assert [(level.location, bool(level.damage)) for level in found.stock_levels] == [("annex", False), ("main", True)]
@@ -344,7 +342,7 @@ def test_an_item_is_told_with_a_mark_at_the_location_that_is_damaged(call: Calle
         ),
     ],
 )
-def test_who_asks_for_a_damaged_level_is_told_which_it_is(
+def test_the_error_of_a_read_names_the_damaged_level(
     call: Caller, damaged_levels: str, read: Message, name: str, facts: dict[str, str]
 ) -> None:
     request = type(read)()
@@ -363,8 +361,8 @@ def test_who_asks_for_a_damaged_level_is_told_which_it_is(
 def test_the_audit_and_a_watch_tell_of_damaged_levels(call: Caller, damaged_levels: str) -> None:
     report = call.verify(damaged_levels)
 
-    told = {(each.kind, each.name, each.location) for each in report.differences if "damaged" in each.actual}
-    assert told == {
+    reported = {(each.kind, each.name, each.location) for each in report.differences if "damaged" in each.actual}
+    assert reported == {
         (DIFFERENCE_KIND_COUNTER, "bad", ""),
         (DIFFERENCE_KIND_STOCK, "bad", "main"),
         (DIFFERENCE_KIND_RESERVATION, "bad", ""),
@@ -373,7 +371,3 @@ def test_the_audit_and_a_watch_tell_of_damaged_levels(call: Caller, damaged_leve
         first = next(responses)
     assert [counter.counter for counter in first.counters if counter.damage] == ["bad"]
     assert [(level.item, level.location) for level in first.stock_levels if level.damage] == [("bad", "main")]
-
-
-def test_every_operation_of_the_ledger_has_its_kind() -> None:
-    assert set(KIND_OF_OPERATION) == OPERATIONS

@@ -1,4 +1,4 @@
-"""DecrementCopies: never more than may be taken, all or nothing unless asked to take what there is."""
+"""DecrementCopies: it takes all copies or none, or the available ones if the request says so."""
 
 import pytest
 from grpc import StatusCode

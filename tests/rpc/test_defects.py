@@ -1,4 +1,4 @@
-"""What a caller is told when the server is at fault."""
+"""The error that a caller gets when the server is at fault."""
 
 import pytest
 import redis
@@ -18,7 +18,7 @@ def test_a_defect_is_internal_and_shows_nothing_of_itself(
         call(IncrementRequest(namespace=namespace, counter="visits"))
 
     assert (raised.value.code, raised.value.reason) == (StatusCode.INTERNAL, "INTERNAL")
-    assert raised.value.message == "a defect of the server, which has logged it"
+    assert raised.value.message == "the server has a defect, and has logged it"
     assert raised.value.metadata == {}
     assert raw_store.keys(f"tk:{{{namespace}}}:*") == [f"tk:{{{namespace}}}:{key}".encode()]
 

@@ -1,4 +1,4 @@
-"""DeleteCounter: gone with its bounds, and returned as it was."""
+"""DeleteCounter: the counter and its bounds are deleted, and it is returned as it was."""
 
 from grpc import StatusCode
 

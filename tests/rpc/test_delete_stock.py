@@ -1,4 +1,4 @@
-"""DeleteStock: a level without copies, and returned as it was."""
+"""DeleteStock: a level without copies is deleted, and returned as it was."""
 
 import pytest
 from grpc import StatusCode

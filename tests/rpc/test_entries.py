@@ -1,4 +1,4 @@
-"""What the ledger keeps of each kind of mutation: its words, its lines, and what they crossed."""
+"""The entry of each kind of mutation: its texts, its lines, and the thresholds that they crossed."""
 
 from typing import Any
 
@@ -137,7 +137,7 @@ def test_a_move_has_a_line_for_each_end(call: Caller, namespace: str) -> None:
 
 @pytest.fixture
 def held(call: Caller, namespace: str) -> EntryReservation:
-    """A basket for kim with 3 copies of emma of 5 and 1 of dune of 5, as the ledger shows it."""
+    """The entry of a basket for kim, with 3 of 5 copies of emma and 1 of 5 copies of dune."""
     for item in ("dune", "emma"):
         call(SetStockRequest(namespace=namespace, item=item, on_hand=5))
     lines = [StockLine(item="emma", copies=3), StockLine(item="dune")]

@@ -1,4 +1,4 @@
-"""The end of a reservation's time: nothing is done to it any more, and what it held can be taken at once."""
+"""The end of a reservation's time: it cannot change any more, and the copies that it held can be taken at once."""
 
 from contextlib import suppress
 from typing import Any
@@ -48,7 +48,7 @@ EXPIRE = OperationKind.OPERATION_KIND_EXPIRE
 
 @pytest.fixture
 def due(call: Caller, namespace: str, raw_store: redis.Redis) -> Reservation:
-    """A reservation of all 5 copies of dune, for kim, whose time is up."""
+    """A reservation of all 5 copies of dune for kim; its time is up."""
     call(SetStockRequest(namespace=namespace, item="dune", on_hand=5))
     held: Reservation = call(
         ReserveRequest(
@@ -72,7 +72,7 @@ def expiries(call: Caller, namespace: str) -> list[Entry]:
 
 
 def await_sweep(call: Caller, namespace: str) -> None:
-    """Return as soon as the server has noticed that a reservation expired."""
+    """Return when a sweep has expired a reservation."""
     wait_until(lambda: bool(expiries(call, namespace)), what="the sweep")
 
 
@@ -208,7 +208,7 @@ def test_an_extension_saves_it(call: Caller, namespace: str, raw_store: redis.Re
 
 
 def extended_in_time(call: Caller, namespace: str) -> Reservation:
-    """Return a reservation, as it was before it was given another minute; try longer ones until that comes in time."""
+    """Return a reservation as it was before Extend gave it a minute. Try longer times until Extend comes in time."""
     for milliseconds in (100, 1_000, 10_000):
         ttl = Duration()
         ttl.FromMilliseconds(milliseconds)

@@ -23,7 +23,7 @@ LIFETIME_MS_MAX = 30 * DAY_SECONDS * 1_000
 
 
 def hold(call: Caller, namespace: str, *, ttl: Duration) -> Reservation:
-    """Hold a copy of dune for so long."""
+    """Hold a copy of dune for this time."""
     call(SetStockRequest(namespace=namespace, item="dune", on_hand=5))
     lines = [StockLine(item="dune")]
     held: Reservation = call(

@@ -1,4 +1,4 @@
-"""GetCounter and BatchGetCounters."""
+"""Reads of counters by name: GetCounter and BatchGetCounters."""
 
 from grpc import StatusCode
 

@@ -1,4 +1,4 @@
-"""GetItem: an item at all its locations, and the totals."""
+"""GetItem: the levels of an item at all its locations, and their totals."""
 
 from grpc import StatusCode
 

@@ -1,4 +1,4 @@
-"""GetReservation: one reservation, as it is now."""
+"""GetReservation: a reservation as it is now."""
 
 import pytest
 from grpc import StatusCode

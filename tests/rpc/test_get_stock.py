@@ -1,4 +1,4 @@
-"""GetStock and BatchGetStock."""
+"""Reads of stock levels by name: GetStock and BatchGetStock."""
 
 from grpc import StatusCode
 

@@ -1,4 +1,4 @@
-"""IncrementCopies: adds, and creates the level."""
+"""IncrementCopies: it adds copies, and creates the level if there is none."""
 
 from tallykeeper.v1.inventory_pb2 import (
     ConfigureStockRequest,

@@ -1,4 +1,4 @@
-"""The names of levels: what was right is known again, and what is wrong is refused as often as it comes."""
+"""The names of levels: a correct name is remembered, and a wrong one is refused each time."""
 
 import pytest
 
@@ -6,8 +6,7 @@ from tallykeeper.v1.counter_pb2 import GetCounterRequest
 from tallykeeper.v1.inventory_pb2 import GetStockRequest
 from tallykeeper_server.domain.errors import InvalidFieldError
 from tallykeeper_server.domain.levels import CounterName, StockName
-from tallykeeper_server.rpc.level_names import counter_name, stock_name
-from tallykeeper_server.rpc.validation import Fields
+from tallykeeper_server.rpc.validation import Fields, counter_name, stock_name
 
 
 def refused_fields(fields: Fields) -> list[str]:
@@ -27,13 +26,13 @@ def test_a_right_name_is_read_with_its_defaults_each_time() -> None:
 
 
 def test_a_wrong_name_is_refused_each_time_under_the_name_of_its_own_field() -> None:
-    for place in range(2):
+    for index in range(2):
         fields = Fields()
-        within = fields.within(f"keys[{place}].")
+        within = fields.within(f"keys[{index}].")
         stock_name(GetStockRequest(item="", location="no place"), within)
         counter_name(GetCounterRequest(counter="x" * 129), within)
 
-        assert refused_fields(fields) == [f"keys[{place}].{field}" for field in ("item", "location", "counter")]
+        assert refused_fields(fields) == [f"keys[{index}].{field}" for field in ("item", "location", "counter")]
 
 
 def test_the_same_text_names_an_item_and_a_counter_apart() -> None:

@@ -1,4 +1,4 @@
-"""ListCounters: in the order of the names' bytes, by prefix, and a page at a time."""
+"""ListCounters: the counters with a prefix, in the order of the bytes of their names, a page at a time."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ NAMES = ["B", "a", "a b", "a:b", "ab", "b", "e\u0335", "z", "é", "名", "😀"]
 
 
 def pages(call: Caller, request: ListCountersRequest) -> Iterator[ListCountersResponse]:
-    """Call for one page after another, to the last."""
+    """Return all pages of a listing."""
     while True:
         page: ListCountersResponse = call(request)
         yield page
@@ -33,7 +33,7 @@ def names_of(page: ListCountersResponse) -> list[str]:
 
 @pytest.fixture
 def listed(call: Caller, namespace: str) -> str:
-    """A namespace that has counters of these names, made in another order."""
+    """A namespace with counters of these names, which were made in another order."""
     for name in reversed(NAMES):
         call(IncrementRequest(namespace=namespace, counter=name))
     return namespace

@@ -1,4 +1,4 @@
-"""ListEntries: the ledger in either order, page by page, and what passes its filters."""
+"""ListEntries: the entries that pass the filters, in either order, a page at a time."""
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp

@@ -1,4 +1,4 @@
-"""ListReservations: all of them, the active ones first, page by page, and those that a filter lets pass."""
+"""ListReservations: the reservations that pass the filters, the active ones first, a page at a time."""
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -19,7 +19,7 @@ from tests.support.server import wait_until
 
 @pytest.fixture
 def listed(call: Caller, namespace: str) -> dict[str, Reservation]:
-    """Reservations in every state, by their ids: of dune for kim, or of emma and dune for ann."""
+    """A namespace with reservations in every state: of dune for kim, or of emma and dune for ann."""
     for item in ("dune", "emma"):
         call(SetStockRequest(namespace=namespace, item=item, on_hand=100))
     made = {}

@@ -1,4 +1,4 @@
-"""ListStock: the levels at a location or at all, in the order of their bytes, by prefix, and a page at a time."""
+"""ListStock: the levels at one location or at all, by prefix, in the order of their bytes, a page at a time."""
 
 from collections.abc import Iterator
 
@@ -16,17 +16,17 @@ from tallykeeper.v1.inventory_pb2 import (
 from tests.support.client import Caller
 
 ITEMS = ["B", "a", "a b", "a:b", "ab", "b", "e\u0335", "z", "é", "名", "😀"]
-PLACES = [
+KEYS = [
     (item, location)
     for number, item in enumerate(ITEMS)
     for location in ("annex", "main", "upstairs")
     if location == "main" or number % 2 == 0
 ]
-"""What `listed` has, by item and then by location."""
+"""The levels of `listed`, by item and then by location."""
 
 
 def pages(call: Caller, request: ListStockRequest) -> Iterator[ListStockResponse]:
-    """Call for one page after another, to the last."""
+    """Return all pages of a listing."""
     while True:
         page: ListStockResponse = call(request)
         yield page
@@ -39,16 +39,16 @@ def items_of(page: ListStockResponse) -> list[str]:
     return [level.item for level in page.stock_levels]
 
 
-def places_of(page: ListStockResponse) -> list[tuple[str, str]]:
+def keys_of(page: ListStockResponse) -> list[tuple[str, str]]:
     return [(level.item, level.location) for level in page.stock_levels]
 
 
 @pytest.fixture
 def listed(call: Caller, namespace: str) -> str:
-    """A namespace that has these items at main, and every other of them at annex and at upstairs."""
-    for place, item in enumerate(reversed(ITEMS)):
+    """A namespace with these items at main, and every second of them at annex and at upstairs."""
+    for index, item in enumerate(reversed(ITEMS)):
         call(IncrementCopiesRequest(namespace=namespace, item=item))
-        if place % 2 == 0:
+        if index % 2 == 0:
             call(IncrementCopiesRequest(namespace=namespace, item=item, location="annex"))
             call(IncrementCopiesRequest(namespace=namespace, item=item, location="upstairs"))
     return namespace
@@ -91,7 +91,7 @@ def test_it_lists_all_locations_in_the_order_of_the_items_bytes_and_then_of_the_
 ) -> None:
     page = call(ListStockRequest(namespace=listed, any_location=True))
 
-    assert places_of(page) == PLACES == sorted(PLACES, key=lambda place: (place[0].encode(), place[1].encode()))
+    assert keys_of(page) == KEYS == sorted(KEYS, key=lambda key: (key[0].encode(), key[1].encode()))
     assert not page.next_page_token
 
 
@@ -99,18 +99,18 @@ def test_it_lists_all_locations_in_the_order_of_the_items_bytes_and_then_of_the_
 def test_it_lists_the_items_that_begin_with_a_prefix_at_all_locations(call: Caller, listed: str, prefix: str) -> None:
     page = call(ListStockRequest(namespace=listed, item_prefix=prefix, any_location=True))
 
-    assert places_of(page) == [place for place in PLACES if place[0].startswith(prefix)]
+    assert keys_of(page) == [key for key in KEYS if key[0].startswith(prefix)]
 
 
-@pytest.mark.parametrize("page_size", [1, 2, 5, len(PLACES) - 1, len(PLACES), 1_000])
+@pytest.mark.parametrize("page_size", [1, 2, 5, len(KEYS) - 1, len(KEYS), 1_000])
 def test_pages_of_all_locations_are_full_and_lose_nothing_and_repeat_nothing(
     call: Caller, listed: str, page_size: int
 ) -> None:
     request = ListStockRequest(namespace=listed, any_location=True, page_size=page_size)
 
-    read = [places_of(page) for page in pages(call, request)]
+    read = [keys_of(page) for page in pages(call, request)]
 
-    assert read == [PLACES[first : first + page_size] for first in range(0, len(PLACES), page_size)]
+    assert read == [KEYS[first : first + page_size] for first in range(0, len(KEYS), page_size)]
 
 
 @pytest.mark.parametrize("location", ["main", "annex"])

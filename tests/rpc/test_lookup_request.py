@@ -1,4 +1,4 @@
-"""LookupRequest: what became of a request id."""
+"""LookupRequest: the outcome of the request with a request id."""
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -14,7 +14,7 @@ REFUSED = Operation(decrement_copies=DecrementCopiesRequest(item="dune"))
 
 
 def look_up(call: Caller, namespace: str) -> LookupRequestResponse:
-    """Return what became of r1."""
+    """Return the outcome of the request r1."""
     response: LookupRequestResponse = call(LookupRequestRequest(namespace=namespace, request_id="r1"))
     return response
 

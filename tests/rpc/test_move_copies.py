@@ -1,4 +1,4 @@
-"""MoveCopies: copies leave one location and come to another in one change."""
+"""MoveCopies: copies go from one location to another in one change."""
 
 import pytest
 

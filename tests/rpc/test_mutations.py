@@ -1,4 +1,4 @@
-"""What the replies of all mutations have in common: a revision, the time, and whether it is a replay."""
+"""The fields of all replies to mutations: the revision, the time, and whether it is a replay."""
 
 from collections.abc import Callable
 
@@ -56,9 +56,9 @@ def test_the_commit_time_is_the_stores_to_the_millisecond(
 
 
 def test_each_namespace_counts_its_own_revisions(call: Caller, namespace: str) -> None:
-    places = [namespace, f"{namespace}.b"]
+    namespaces = [namespace, f"{namespace}.b"]
 
-    revisions = [call(request).revision for place in places for request in preparation(place)]
+    revisions = [call(request).revision for each in namespaces for request in preparation(each)]
 
     assert revisions == [1, 2, 3, 4] * 2
 

@@ -1,4 +1,4 @@
-"""Names that look like something else: each is one counter and one item of its own, wherever it is used."""
+"""Names that look like other things: each names one counter and one item in every RPC."""
 
 import pytest
 
@@ -128,17 +128,17 @@ def test_a_counter_and_an_item_of_one_name_are_apart(call: Caller, namespace: st
     assert (counter.value, level.on_hand) == (5, 1)
 
 
-@pytest.mark.parametrize("place", ["a", "0", "A.b_c-d", "x" * 63])
+@pytest.mark.parametrize("label", ["a", "0", "A.b_c-d", "x" * 63])
 def test_a_namespace_and_a_location_may_have_letters_digits_dots_dashes_and_underscores(
-    call: Caller, namespace: str, place: str
+    call: Caller, namespace: str, label: str
 ) -> None:
-    own = f"{namespace}{place}"[-63:]
-    request = IncrementCopiesRequest(namespace=own, item=namespace, location=place)
+    own = f"{namespace}{label}"[-63:]
+    request = IncrementCopiesRequest(namespace=own, item=namespace, location=label)
 
     level = call(request).stock_level
 
-    assert level.location == place
-    assert call(GetStockRequest(namespace=own, item=namespace, location=place)).stock_level == level
+    assert level.location == label
+    assert call(GetStockRequest(namespace=own, item=namespace, location=label)).stock_level == level
 
 
 def test_reason_and_reference_may_be_as_long_as_promised(call: Caller, namespace: str) -> None:

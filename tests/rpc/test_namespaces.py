@@ -1,4 +1,4 @@
-"""ListNamespaces and GetNamespace: which namespaces there are, and what is in them."""
+"""ListNamespaces and GetNamespace: the namespaces and their contents."""
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -28,11 +28,11 @@ def names(call: Caller, request: ListNamespacesRequest) -> list[str]:
 
 @pytest.mark.parametrize("page_size", [0, 1, 2, 1_000])
 def test_it_lists_in_the_order_of_the_names_bytes(call: Caller, namespace: str, page_size: int) -> None:
-    places = [f"{namespace}{end}" for end in (".b", "-z", "", "_1", "A", ".B")]
-    for place in places:
-        call(IncrementRequest(namespace=place, counter="v"))
+    namespaces = [f"{namespace}{end}" for end in (".b", "-z", "", "_1", "A", ".B")]
+    for each in namespaces:
+        call(IncrementRequest(namespace=each, counter="v"))
 
-    assert names(call, ListNamespacesRequest(prefix=namespace, page_size=page_size)) == sorted(places)
+    assert names(call, ListNamespacesRequest(prefix=namespace, page_size=page_size)) == sorted(namespaces)
 
 
 def test_it_lists_only_names_that_begin_with_the_prefix(call: Caller, namespace: str) -> None:

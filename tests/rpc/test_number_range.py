@@ -1,4 +1,4 @@
-"""The range of numbers: exact up to 2^53-1 either way, and refused beyond."""
+"""The range of numbers: exact within ±(2^53-1), and refused outside."""
 
 import pytest
 from grpc import StatusCode

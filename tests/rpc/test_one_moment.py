@@ -1,4 +1,4 @@
-"""Reads of more than one thing: each answer is as things were at one moment, whatever changes between two commands."""
+"""Reads of several levels: each answer shows one moment, whatever changes between two commands."""
 
 import asyncio
 import itertools
@@ -29,7 +29,7 @@ BY_NAME = (
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch, call: Caller, namespace: str) -> Iterator[list[Command]]:
-    """The commands with which the server reads in the namespace; before and after each of them, everything moves."""
+    """The commands with which the server reads in the namespace. All copies move before and after each command."""
     sent: list[Command] = []
     steps = itertools.count(1)
     ask = OneNode.ask
@@ -41,7 +41,7 @@ def commands(monkeypatch: pytest.MonkeyPatch, call: Caller, namespace: str) -> I
         replies: list[Any] = []
         for command in commands:
             replies += (await ask(routes, [(key, [command])]))[0]  # type: ignore[arg-type]  # the store is there
-            if key == keys.prefix(namespace) and command != ("TIME",):  # which reads nothing that can move
+            if key == keys.prefix(namespace) and command != ("TIME",):  # TIME reads no level
                 sent.append(command)
                 await asyncio.to_thread(call, whole_step(namespace, next(steps)))
         return replies

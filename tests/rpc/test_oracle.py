@@ -1,4 +1,4 @@
-"""The oracle compares: a test of the other tests of this folder."""
+"""The oracle notices a difference: a test of the other tests of this folder."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Page tokens: good for the listing that gave them, and for no other."""
+"""Page tokens: each is valid only for the listing that gave it."""
 
 import base64
 from contextlib import closing
@@ -50,19 +50,19 @@ OTHER_FILTERS: dict[type[Message], dict[str, object]] = {
     },
     ListNamespacesRequest: {"prefix": "test"},
 }
-"""What a token belongs to besides its listing, with another value for each."""
+"""The fields of the request that a token belongs to, with another value for each."""
 LISTINGS = list(OTHER_FILTERS)
-NO_PLACES: dict[type[Message], list[str]] = {
+NOT_CURSORS: dict[type[Message], list[str]] = {
     ListStockRequest: ["", "a1", "a1\0main\0main"],
     ListReservationsRequest: ["", "a1", "SOLD\0a1", "1\0a1", "ACTIVE"],
     ListEntriesRequest: ["", "a1", "-1", "1.5", "1e3", "9" * 20, "9" * 5_000, "1_0", " 1", "\u0661"],
 }
-"""What is no place in a listing whose places are not simply names."""
+"""Texts that are no cursors of listings whose cursors are more than names."""
 
 
 @pytest.fixture
 def listed(call: Caller, namespace: str) -> str:
-    """A namespace with two counters, two items and two reservations, and another whose name begins like its name."""
+    """A namespace with two counters, two items and two reservations, and one whose name begins with its name."""
     for name in ("a1", "a2"):
         call(IncrementRequest(namespace=namespace, counter=name))
         call(IncrementCopiesRequest(namespace=namespace, item=name))
@@ -71,8 +71,8 @@ def listed(call: Caller, namespace: str) -> str:
     return namespace
 
 
-def listing(listing_type: type[Message], namespace: str) -> Any:  # noqa: ANN401  # of the type
-    """Return the request of a listing's first page, of one."""
+def listing(listing_type: type[Message], namespace: str) -> Any:  # noqa: ANN401  # a request of the type
+    """Return the request of a listing's first page, with one element."""
     request: Any = listing_type()
     set_field(request, "prefix" if listing_type is ListNamespacesRequest else "namespace", namespace)
     request.page_size = 1
@@ -149,15 +149,15 @@ def test_a_token_that_was_changed_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("listing_type", "place"), [(each, place) for each, places in NO_PLACES.items() for place in places]
+    ("listing_type", "cursor"), [(each, cursor) for each, cursors in NOT_CURSORS.items() for cursor in cursors]
 )
-def test_a_place_that_this_server_does_not_understand_is_refused(
-    call: Caller, listed: str, monkeypatch: pytest.MonkeyPatch, listing_type: type[Message], place: str
+def test_a_cursor_that_this_server_does_not_understand_is_refused(
+    call: Caller, listed: str, monkeypatch: pytest.MonkeyPatch, listing_type: type[Message], cursor: str
 ) -> None:
     sealed = PageTokens.seal
 
     async def seal(tokens: PageTokens, _: str, *listing: str, deadline: float) -> str:
-        return await sealed(tokens, place, *listing, deadline=deadline)
+        return await sealed(tokens, cursor, *listing, deadline=deadline)
 
     request = listing(listing_type, listed)
     with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Refusals: what they tell, that they change nothing, and that their repetition is refused as they were."""
+"""Refusals: their details, that they change nothing, and that a repeat is refused in the same way."""
 
 import re
 from pathlib import Path
@@ -13,11 +13,11 @@ from tests.rpc.valid_requests import MUTATION_TYPES
 from tests.support.client import Caller
 
 NEEDS_TIME: Final = {"RESERVATION_EXPIRED", "RESERVATION_LIFETIME_EXCEEDED"}
-"""Tested where time is let pass."""
+"""The reasons that are tested where time passes."""
 NOT_REFUSALS: Final = {"BATCH_TOO_LARGE"}
-"""An invalid request, which is not looked at."""
+"""The reason of an invalid request, which no rule of the domain refuses."""
 NAMED_BY_THE_WAY: Final = {("CommitRequest", "INSUFFICIENT_STOCK")}
-"""A comment that refers to another RPC's reason."""
+"""The pattern of a comment that refers to the reasons of another RPC."""
 REMEDIED: Final = [name for name, refusal in refusals("any").items() if refusal.remedy]
 
 

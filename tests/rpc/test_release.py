@@ -1,4 +1,4 @@
-"""Release: what is reserved is given back, once."""
+"""Release: reserved copies are returned, once."""
 
 from tallykeeper.v1.inventory_pb2 import (
     DeleteStockRequest,

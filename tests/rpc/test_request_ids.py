@@ -1,4 +1,4 @@
-"""Request ids: one answer for all repeats, and none for another body."""
+"""Request ids: all repeats get one answer, and another body is refused."""
 
 import string
 
@@ -112,7 +112,7 @@ def test_an_id_with_another_body_is_refused(
     if hasattr(request, "counter"):
         assert refused.metadata == {"counter": request.counter}
     if hasattr(request, "location"):
-        assert refused.metadata == {"item": getattr(request, "item"), "location": request.location or "main"}  # noqa: B009  # as above
+        assert refused.metadata == {"item": getattr(request, "item"), "location": request.location or "main"}  # noqa: B009  # both mutations have it
     assert contents() == before
 
 
@@ -166,11 +166,11 @@ def test_an_invalid_request_does_not_use_up_its_id(
 
 
 def test_namespaces_know_nothing_of_each_others_ids(call: Caller, namespace: str) -> None:
-    places = (namespace, f"{namespace}.b")
+    namespaces = (namespace, f"{namespace}.b")
 
     replies = [
-        call(IncrementRequest(namespace=place, counter="v", delta=delta, request_id="r1"))
-        for delta, place in enumerate(places, start=1)
+        call(IncrementRequest(namespace=each, counter="v", delta=delta, request_id="r1"))
+        for delta, each in enumerate(namespaces, start=1)
     ]
 
     assert [(reply.counter.value, reply.replayed) for reply in replies] == [(1, False), (2, False)]

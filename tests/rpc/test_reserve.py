@@ -1,4 +1,4 @@
-"""Reserve: copies of all lines or of none, held for someone until a time."""
+"""Reserve: the copies of all lines or of none are held for somebody until a time."""
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -26,7 +26,7 @@ from tests.rpc.conftest import Contents, FailingCall
 from tests.support.client import Caller
 from tests.support.clock import later
 
-TOLD_MAX = 20
+REPORTED_MAX = 20
 TRAILERS_BYTES_MAX = 8_192
 DEFAULT_TTL_MS = 15 * 60 * 1_000
 
@@ -143,16 +143,16 @@ def test_of_a_hundred_lines_it_reports_the_three_that_are_short_and_changes_noth
     assert contents() == before
 
 
-def test_of_many_short_lines_the_first_are_told_and_all_are_counted(failure: FailingCall, namespace: str) -> None:
+def test_of_many_short_lines_the_first_are_reported_and_all_are_counted(failure: FailingCall, namespace: str) -> None:
     lines = [StockLine(item=f"item-{number:02}") for number in range(25)]
 
     refused = failure(ReserveRequest(namespace=namespace, lines=lines))
 
-    told = {f"item_{number}": f"item-{number - 1:02}" for number in range(2, TOLD_MAX + 1)}
-    assert {name: value for name, value in refused.metadata.items() if name.startswith("item_")} == told
+    reported = {f"item_{number}": f"item-{number - 1:02}" for number in range(2, REPORTED_MAX + 1)}
+    assert {name: value for name, value in refused.metadata.items() if name.startswith("item_")} == reported
     assert (refused.metadata["item"], refused.metadata["lines"]) == ("item-00", "25")
-    assert len(refused.preconditions) == TOLD_MAX
-    assert len(refused.shortages) == TOLD_MAX
+    assert len(refused.preconditions) == REPORTED_MAX
+    assert len(refused.shortages) == REPORTED_MAX
 
 
 @pytest.mark.parametrize("character", ["n", "é", "名", "\U000e0001", '"', "\\"])

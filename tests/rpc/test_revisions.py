@@ -1,4 +1,4 @@
-"""The revision of each read: the answer is what the namespace held at it, whatever is changed meanwhile."""
+"""The revision of each read: the answer shows the namespace at that revision, whatever changes at the same time."""
 
 import asyncio
 from collections.abc import Callable
@@ -40,11 +40,11 @@ ROUNDS: Final = 40
 
 
 class Read(NamedTuple):
-    """A read, and what it shows of a namespace that gets a copy and a visit in each step of two revisions."""
+    """A read of a namespace that gets a copy and a visit in each step of two revisions."""
 
     request: Any
     shown: Callable[[Any], int]
-    """Returns how many steps there were, by what the answer shows."""
+    """Returns the number of steps that an answer shows."""
 
 
 READS: Final = [

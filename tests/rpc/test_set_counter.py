@@ -1,4 +1,4 @@
-"""SetCounter: a value, and optionally the one that it must replace."""
+"""SetCounter: a new value and, if the request names it, the value that it must replace."""
 
 from grpc import StatusCode
 

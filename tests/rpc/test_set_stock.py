@@ -1,4 +1,4 @@
-"""SetStock: what a stock-taking found, and optionally what it must replace."""
+"""SetStock: the copies that were counted and, if the request names it, the number that they must replace."""
 
 from grpc import StatusCode
 

@@ -1,4 +1,4 @@
-"""Large messages: answers that a client could not receive come in parts, and the largest batch reaches the server."""
+"""Large messages: an answer too large for a client comes in parts, and the largest batch reaches the server."""
 
 from contextlib import closing
 from typing import Final
@@ -27,7 +27,7 @@ RESERVATIONS: Final = BATCHES * RESERVATIONS_OF_A_BATCH
 
 @pytest.fixture
 def large(call: Caller, namespace: str) -> str:
-    """A namespace with reservations of the longest lines, about 5 MB of them."""
+    """A namespace with reservations of the longest lines, 5 MB in all."""
     levels = [
         Operation(configure_stock=ConfigureStockRequest(item=item, location=LOCATION, backorder_limit=1_000))
         for item in ITEMS

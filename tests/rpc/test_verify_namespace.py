@@ -1,4 +1,4 @@
-"""VerifyNamespace: what the ledger says is compared with what there is, and each difference is found."""
+"""VerifyNamespace: the ledger is compared with the levels, and each difference is found."""
 
 from typing import cast
 
@@ -29,7 +29,7 @@ from tests.support.server import wait_until
 
 @pytest.fixture
 def changed(call: Caller, namespace: str) -> str:
-    """A namespace in which a little of everything has happened."""
+    """A namespace with mutations of many kinds."""
     call(IncrementRequest(namespace=namespace, counter="visits", delta=3))
     call(IncrementRequest(namespace=namespace, counter="gone"))
     call(DeleteCounterRequest(namespace=namespace, counter="gone"))
@@ -45,7 +45,7 @@ def changed(call: Caller, namespace: str) -> str:
 
 
 def verify(call: Caller, namespace: str) -> VerifyResult:
-    """Return what the verification finds."""
+    """Return the differences that the verification finds."""
     return call.verify(namespace)
 
 

@@ -1,4 +1,4 @@
-"""Watch: the ledger as it goes on, in order, with no gap and no repeat."""
+"""Watch: the new entries of the ledger in order, without a gap or a repeat."""
 
 import threading
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from tests.support.server import ThreadedServer, store_process, wait_until
 
 
 def through(responses: Iterator[WatchResponse], revision: int) -> list[Entry]:
-    """Return the entries that are sent until everything up to a revision has been; the revisions must rise."""
+    """Return the entries that are sent up to a revision. The revisions must rise."""
     entries: list[Entry] = []
     sent = 0
     for response in responses:
@@ -38,7 +38,7 @@ def through(responses: Iterator[WatchResponse], revision: int) -> list[Entry]:
 
 
 def first_entries(responses: Iterator[WatchResponse]) -> list[Entry]:
-    """Return the entries of the first response that has some: others only tell how far the watch has come."""
+    """Return the entries of the first response with entries. The others only say how far the watch has come."""
     return next(list(response.entries) for response in responses if response.entries)
 
 
@@ -48,7 +48,7 @@ def count(call: Caller, namespace: str, counter: str = "visits") -> int:
 
 
 def failed_watch(call: Caller, request: WatchRequest) -> Failure:
-    """Return what a watch failed with."""
+    """Return the failure of a watch."""
     with pytest.raises(Failure) as caught, call.stream(request) as responses:
         for _ in responses:
             pass

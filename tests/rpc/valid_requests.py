@@ -1,4 +1,4 @@
-"""One request of each type that succeeds in a prepared namespace."""
+"""A valid request of each type, which succeeds in a prepared namespace."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from tests.support.client import REQUEST_TYPES
 
 
 def preparation(namespace: str) -> Sequence[Message]:
-    """Return the mutations that make a namespace one in which every valid request succeeds. They can be repeated."""
+    """Return the mutations that prepare a namespace for every valid request. They can be repeated."""
     return (
         counter_pb2.IncrementRequest(namespace=namespace, counter="visits", delta=3),
         inventory_pb2.ConfigureStockRequest(namespace=namespace, item="dune", backorder_limit=10),
@@ -25,7 +25,7 @@ def preparation(namespace: str) -> Sequence[Message]:
 
 
 def valid_requests(namespace: str) -> dict[type[Message], Message]:
-    """Return a request of each type. Mutations have no request id; each could have one."""
+    """Return a valid request of each type. No mutation has a request id."""
     requests = (
         *_of_counters(namespace),
         *_of_stock(namespace),

@@ -106,7 +106,7 @@ def test_it_says_which_promise_a_store_does_not_hold(tmp_path: Path, options: tu
 def test_the_embedded_store_has_no_replicas(tmp_path: Path, level: tuple[str, str]) -> None:
     line = refused_start("--data-dir", str(tmp_path / "data"), *level)
 
-    assert "the embedded store has no replicas, as level replicated asks; set store to one that has" in line
+    assert "the embedded store has no replicas, which level replicated needs; set store to one that has" in line
     assert not (tmp_path / "data").exists()
 
 

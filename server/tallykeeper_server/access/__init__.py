@@ -1,1 +1,1 @@
-"""Who calls, and what they may do: credentials, roles, rates, and the file that tells of them."""
+"""Access: credentials, roles and rates of callers, and the file that lists them."""

@@ -1,4 +1,4 @@
-"""The access file: TOML with tables of keys, certificates, issuers, grants and rates. One wrong word refuses all."""
+"""Reads the access file: TOML with tables of keys, certificates, issuers, grants and rates. One error refuses all."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from tallykeeper_server.access import certificate_names
 from tallykeeper_server.access.file_stamps import FileStamp, stamp_of
 from tallykeeper_server.access.policy import ALGORITHMS, AccessPolicy, ApiKey, Issuer, Rate
 from tallykeeper_server.access.roles import EVERYWHERE, Grant, Role
-from tallykeeper_server.domain.limits import PLACE_CHARACTERS_MAX, PLACE_PATTERN
+from tallykeeper_server.domain.limits import LABEL_CHARACTERS_MAX, LABEL_PATTERN
 
 IDENTITY_BYTES_MAX: Final = 128
 KEY_ID_PATTERN: Final = r"[A-Za-z0-9-]{1,64}"
@@ -29,19 +29,19 @@ _LEEWAY_SECONDS: Final = 30.0
 _LEEWAY_SECONDS_MAX: Final = 300.0
 
 _PREFIX_RULE: Final = (
-    "1 to 64 printable ASCII characters with which the identities that it vouches for begin, as in 'jwt:'; or '*' if it"
-    " may vouch for every identity, those of keys and certificates too"
+    "1 to 64 printable ASCII characters, such as 'jwt:', with which the issuer's identities begin; or '*' if it may"
+    " vouch for every identity, also for those of keys and certificates"
 )
 
 Value = TypeVar("Value")
 
 
 class AccessFileError(Exception):
-    """The file cannot be used. The message says where in it and why, in one line."""
+    """The access file cannot be used. The message is one line, which names the table, the value and the rule."""
 
 
 def is_identity(text: object) -> bool:
-    """Tell whether a value can be an identity: 1 to 128 bytes of UTF-8 without control characters, and not ``*``."""
+    """Return whether a value can be an identity: 1 to 128 bytes of UTF-8 without control characters, and not ``*``."""
     return (
         isinstance(text, str)
         and text != EVERYWHERE
@@ -51,9 +51,9 @@ def is_identity(text: object) -> bool:
 
 
 def read_access_file(path: Path) -> AccessPolicy:
-    """Read a file, and the key sets that it names, which lie beside it unless their paths are absolute.
+    """Read an access file and the key sets that it names. Their paths are relative to the folder of the file.
 
-    :raises AccessFileError: it cannot be read, or something in it is wrong.
+    :raises AccessFileError: a file cannot be read, or something in it is wrong.
     """
     files = {path: stamp_of(path)}
     try:
@@ -79,27 +79,27 @@ def read_access_file(path: Path) -> AccessPolicy:
 
 
 class _Table:
-    """One table of the file, whose values are taken out one by one."""
+    """One table of the file. Each method takes a value out; ``end`` checks that no value is left."""
 
     def __init__(self, path: Path, name: str, values: Mapping[str, Any], files: dict[Path, FileStamp]) -> None:
-        """A file that the table names is added to the ``files`` when it is read."""
+        """Files that the table names are added to ``files`` when they are read."""
         self.path = path
         self.files = files
         self._name = name
         self._values = dict(values)
 
     def refuse(self, rule: str) -> NoReturn:
-        """Say what is wrong, and where in the file.
+        """Refuse the file because this table breaks a rule.
 
         :raises AccessFileError: always.
         """
         message = f"{self.path}: {self._name}{rule}"
         raise AccessFileError(message)
 
-    def take(self, key: str, types: type | tuple[type, ...], rule: str, default: object = None) -> Any:  # noqa: ANN401  # by its types
-        """Return a value of some types.
+    def take(self, key: str, types: type | tuple[type, ...], rule: str, default: object = None) -> Any:  # noqa: ANN401  # one of its types
+        """Return a value of one of the types.
 
-        :raises AccessFileError: it is missing and there is no default, or it is of another type.
+        :raises AccessFileError: it is missing and there is no default, or it has another type.
         """
         value = self._values.pop(key, default)
         if value is None:
@@ -109,9 +109,9 @@ class _Table:
         return value
 
     def text(self, key: str, pattern: str, rule: str, default: str | None = None) -> str:
-        """Return a text that fits a pattern.
+        """Return a text that matches a pattern.
 
-        :raises AccessFileError: it does not, or there is none and no default.
+        :raises AccessFileError: it does not match, or it is missing and there is no default.
         """
         value: str = self.take(key, str, rule, default)
         if not re.fullmatch(pattern, value):
@@ -119,9 +119,9 @@ class _Table:
         return value
 
     def certificate_name(self) -> str:
-        """Return the name by which a certificate is known.
+        """Return the name of a certificate.
 
-        :raises AccessFileError: it is none.
+        :raises AccessFileError: the value is not such a name.
         """
         value = self.text("san", r".+", certificate_names.RULE)
         try:
@@ -130,9 +130,9 @@ class _Table:
             self.refuse(f".san = {value!r} must be {certificate_names.RULE}; {error}")
 
     def number(self, key: str, most: float, default: float | None = None, *, least: float = 0.0) -> float:
-        """Return a number from the least to the most that it may be.
+        """Return a number from ``least`` to ``most``.
 
-        :raises AccessFileError: it is none, or there is none and no default.
+        :raises AccessFileError: the value is not such a number, or it is missing and there is no default.
         """
         rule = f"a number from {least:g} to {most:g}"
         value = float(self.take(key, (int, float), rule, default))
@@ -141,9 +141,9 @@ class _Table:
         return value
 
     def identity(self, *, all_allowed: bool = False) -> str:
-        """Return who the table is about.
+        """Return the identity that the table is about.
 
-        :raises AccessFileError: it does not say.
+        :raises AccessFileError: the value is not an identity, or it is missing.
         """
         rule = f"1 to {IDENTITY_BYTES_MAX} bytes without control characters" + (", or *" if all_allowed else "")
         value: str = self.take("identity", str, rule)
@@ -152,9 +152,9 @@ class _Table:
         return value
 
     def texts(self, key: str, pattern: str, rule: str) -> tuple[str, ...]:
-        """Return a list of texts, at least one.
+        """Return a list of one or more texts that match a pattern.
 
-        :raises AccessFileError: it is none.
+        :raises AccessFileError: the value is not such a list, or it is missing.
         """
         values: Sequence[object] = self.take(key, list, f"a list of {rule}")
         if not values or not all(isinstance(value, str) and re.fullmatch(pattern, value) for value in values):
@@ -162,9 +162,9 @@ class _Table:
         return tuple(map(str, values))
 
     def moment(self, key: str) -> float:
-        """Return a moment in seconds since 1970, the end of time if there is none; a day counts to its end.
+        """Return a moment in seconds since 1970: infinity if it is missing, and the end of the day for a date.
 
-        :raises AccessFileError: it is none.
+        :raises AccessFileError: the value is neither a date nor a time.
         """
         value = self._values.pop(key, None)
         if value is None:
@@ -176,9 +176,9 @@ class _Table:
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
 
     def end(self) -> None:
-        """Return if nothing is left.
+        """Return if all values have been taken out.
 
-        :raises AccessFileError: something is that nobody knows.
+        :raises AccessFileError: the table has a key that no method has asked for.
         """
         if self._values:
             self.refuse(f" has unknown keys: {', '.join(sorted(self._values))}")
@@ -199,16 +199,16 @@ def _tables_of(path: Path, name: str, values: object, files: dict[Path, FileStam
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
         message = f"{path}: {name} must be tables, each under [[{name}]]"
         raise AccessFileError(message)
-    return [_Table(path, f"{name}[{place}]", value, files) for place, value in enumerate(values)]
+    return [_Table(path, f"{name}[{index}]", value, files) for index, value in enumerate(values)]
 
 
 def _by_name(tables: Sequence[_Table], key: str, read: Callable[[_Table, str], Value]) -> dict[str, Value]:
-    """Return what each table says, by a key that no two share."""
+    """Return the value that is read from each table, by a key that no two tables may share."""
     found: dict[str, Value] = {}
     for table in tables:
         name = _NAMES[key](table)
         if name in found:
-            table.refuse(f".{key} = {name!r} stands twice")
+            table.refuse(f".{key} = {name!r} is in two tables; each may be in one")
         found[name] = read(table, name)
     return found
 
@@ -231,11 +231,11 @@ def _identity_of(table: _Table, _: str) -> str:
 
 
 def _issuer_of(table: _Table, issuer: str) -> Issuer:
-    told = ", ".join(sorted(ALGORITHMS))
+    known = ", ".join(sorted(ALGORITHMS))
     return Issuer(
         issuer=issuer,
         audience=table.text("audience", r".+", "the aud of its tokens"),
-        algorithms=table.texts("algorithms", "|".join(sorted(ALGORITHMS)), f"some of {told}"),
+        algorithms=table.texts("algorithms", "|".join(sorted(ALGORITHMS)), f"some of {known}"),
         jwks=_key_set_of(table),
         claim=table.text("claim", r".+", "the name of a claim", "sub"),
         prefix="" if (prefix := table.text("prefix", r"[ -~]{1,64}", _PREFIX_RULE)) == EVERYWHERE else prefix,
@@ -255,14 +255,14 @@ def _key_set_of(table: _Table) -> jwt.PyJWKSet:
 
 
 def _fault_of(error: Exception) -> str:
-    """Say what is wrong with a key set, and nothing of what is in it: by mistake, that may be private keys."""
+    """Return the fault of a key set. It shows no contents, because a file with private keys may be there by mistake."""
     if isinstance(error, jwt.PyJWKSetError):
-        return "it has no key of a kind that is known"
+        return "it has no key of a known kind"
     return "a key in it is broken" if isinstance(error, jwt.PyJWTError) else "it is not an object with keys"
 
 
 def _shown(key: str, value: object) -> str:
-    """Return a value as an error shows it: nothing of what may be a secret that was put in the wrong place."""
+    """Return a value as an error shows it. Of a value that may be a secret under the wrong key, it shows the length."""
     if isinstance(value, str) and (value.startswith("tk.") or (key in _DIGESTS and not _HEXADECIMAL.fullmatch(value))):
         return f" ({len(value)} characters)"
     return f" = {value!r}"
@@ -271,7 +271,7 @@ def _shown(key: str, value: object) -> str:
 def _grants_of(tables: Sequence[_Table]) -> dict[str, tuple[Grant, ...]]:
     grants: defaultdict[str, tuple[Grant, ...]] = defaultdict(tuple)
     rule = "namespaces, each a name, or the beginning of one with * at its end"
-    pattern = rf"{PLACE_PATTERN}|\*|[A-Za-z0-9][A-Za-z0-9._-]{{0,{PLACE_CHARACTERS_MAX - 1}}}\*"
+    pattern = rf"{LABEL_PATTERN}|\*|[A-Za-z0-9][A-Za-z0-9._-]{{0,{LABEL_CHARACTERS_MAX - 1}}}\*"
     for table in tables:
         role = _ROLES[table.text("role", "|".join(_ROLES), f"one of {', '.join(_ROLES)}")]
         grants[table.identity(all_allowed=True)] += (Grant(role, table.texts("namespaces", pattern, rule)),)

@@ -1,7 +1,8 @@
-"""The names by which a certificate makes its bearer known: its subject alternative names, each with its kind.
+"""Reads the names of a certificate: its subject alternative names, each with its kind.
 
 A name is a text such as ``dns:shop.example``, ``uri:spiffe://shop.example/web``, ``email:web@shop.example`` or
-``ip:10.0.0.7``. So a name of one kind is never taken for one of another. The access file names certificates so, too.
+``ip:10.0.0.7``. With its kind, a name of one kind is never confused with a name of another kind. The access file
+contains the same texts.
 """
 
 import ipaddress
@@ -19,7 +20,7 @@ RULE: Final = (
     " or ip:10.0.0.7"
 )
 _REMEMBERED_MAX: Final = 4_096
-"""How many certificates' names are kept: to read a certificate takes 60 µs, which each call would."""
+"""The number of certificates whose names are remembered. To read a certificate takes 60 µs, with each call."""
 _PEM: Final = b"-----BEGIN"
 _VISIBLE: Final = re.compile(r"[!-~]+")
 _DOMAIN: Final = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -57,9 +58,9 @@ _KINDS: Final[Mapping[str, Callable[[str], str]]] = {"dns": _domain, "uri": _uri
 
 
 def certificate_name(text: str) -> str:
-    """Return a name as it is compared: with its kind, domains in small letters, addresses in their shortest form.
+    """Return a name in the form that is compared: with its kind, domains in lower case, addresses in shortest form.
 
-    ``scheme://…`` alone is a URI, because no name of another kind looks so.
+    A text like ``scheme://…`` is a URI, because no name of another kind looks like it.
 
     :raises ValueError: the text names no kind, or does not fit the kind that it names.
     """
@@ -74,10 +75,10 @@ def certificate_name(text: str) -> str:
 
 @lru_cache(_REMEMBERED_MAX)
 def names_in_certificate(data: bytes) -> tuple[str, ...]:
-    """Return the names in a certificate, in PEM or DER form, that are of a kind which the access file knows.
+    """Return the names in a certificate in PEM or DER form. Kinds that the access file does not know are left out.
 
-    :raises CredentialInvalidError: it cannot be read, or a name has a control character: what that is meant to be is
-        anybody's guess, because some programs end a name at a NUL.
+    :raises CredentialInvalidError: the certificate cannot be read, or a name has a control character. Some programs end
+        a name at a NUL, so such a name has more than one meaning.
     """
     try:
         loads_pem = data.startswith(_PEM)
@@ -91,7 +92,7 @@ def names_in_certificate(data: bytes) -> tuple[str, ...]:
 
 
 def _name_of(name: x509.GeneralName) -> str:
-    """Return a name with its kind; nothing for a kind that the access file does not know."""
+    """Return a name with its kind; an empty text for a kind that the access file does not know."""
     if isinstance(name, x509.IPAddress):
         return f"ip:{name.value}"
     if isinstance(name, x509.DNSName):

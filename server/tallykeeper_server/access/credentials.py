@@ -1,4 +1,4 @@
-"""Credentials: API keys, tokens and certificates, and whose they are."""
+"""Checks credentials, which are API keys, tokens and certificates, and finds out whose they are."""
 
 import hashlib
 import hmac
@@ -41,16 +41,16 @@ _FAULTS: Final[Mapping[type[Exception], Fault]] = {
 
 
 def new_api_key(key_id: str) -> tuple[str, bytes]:
-    """Make an API key; return it, and the SHA-256 of its secret, which is all that the server needs to know.
+    """Return a new API key, and the SHA-256 of its secret, which is all that the server needs.
 
-    The secret has 256 random bits, which nobody can guess: so a quick hash is as good as a slow one.
+    The secret has 256 random bits, which nobody can guess. So a fast hash is as safe as a slow one.
     """
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     return f"{_KEY_MARK}{key_id}.{secret}", hashlib.sha256(secret.encode()).digest()
 
 
 class Authenticator:
-    """Finds out who calls, by one policy."""
+    """Finds the caller that a credential belongs to, by one policy."""
 
     def __init__(self, policy: AccessPolicy, *, wall_clock: Callable[[], float] = time.time) -> None:
         """``wall_clock`` gives seconds since 1970."""
@@ -60,9 +60,9 @@ class Authenticator:
         self._tokens: dict[bytes, Caller] = {}
 
     def caller(self, authorizations: Sequence[str], certificate: bytes | None = None) -> Caller:
-        """Return who calls: by the authorization if there is one, else by the certificate, in PEM or DER form.
+        """Return the caller: by the authorization if there is one, and else by the certificate, in PEM or DER form.
 
-        :raises TallyError: nobody, somebody unknown, or a credential that has expired.
+        :raises TallyError: there is no credential, it is unknown, or it has expired.
         """
         caller = self._by_authorization(authorizations) if authorizations else self._by_certificate(certificate)
         if caller.expires_at <= self._wall_clock():
@@ -98,7 +98,7 @@ class Authenticator:
             if not alternative_names:
                 raise CredentialMissingError
             raise CredentialInvalidError(Fault.CERTIFICATE_UNKNOWN, {"names": names})
-        if len(identities) > 1:  # it would be anybody's guess who calls
+        if len(identities) > 1:  # each of them could be the caller
             raise CredentialInvalidError(Fault.CERTIFICATE_AMBIGUOUS, {"names": names})
         return self._called(str(identities.pop()), math.inf)
 
@@ -113,7 +113,7 @@ class Authenticator:
         return caller
 
     def _verified(self, token: str) -> Caller:
-        """Return whom a token is for. https://www.rfc-editor.org/rfc/rfc8725 says what is to be looked at."""
+        """Return the caller that a token names, after the checks of https://www.rfc-editor.org/rfc/rfc8725."""
         issuer = self._issuer_of(token)
         about = {"issuer": issuer.issuer}
         try:
@@ -137,7 +137,7 @@ class Authenticator:
         return self._called(issuer.prefix + name, float(claims["exp"]) + issuer.leeway_seconds)
 
     def _issuer_of(self, token: str) -> Issuer:
-        """Return who says to have made a token; whether it is true is to be seen."""
+        """Return the issuer that a token names. The signature is not checked yet."""
         try:
             unverified = jwt.decode(token, options={"verify_signature": False})
         except (jwt.PyJWTError, ValueError, TypeError) as error:
@@ -158,9 +158,9 @@ class Authenticator:
 
 
 def _key_for(token: str, issuer: Issuer) -> jwt.PyJWK:
-    """Return the key that a token says it was signed with, or the only one that there is.
+    """Return the key that a token names as its own, or the only key of the issuer.
 
-    :raises CredentialInvalidError: there is none, or it is for another algorithm.
+    :raises CredentialInvalidError: there is no such key, or it is for another algorithm.
     """
     header = jwt.get_unverified_header(token)
     keys: list[jwt.PyJWK] = issuer.jwks.keys
@@ -177,5 +177,5 @@ def _key_for(token: str, issuer: Issuer) -> jwt.PyJWK:
 
 
 def _shown(text: str) -> str:
-    """Return what a peer sent as the log shows it: escaped, and not too long."""
+    """Return a peer's text as the log shows it: escaped, and cut off after 200 characters."""
     return ascii(text[:_SHOWN_CHARACTERS_MAX])[1:-1]

@@ -1,7 +1,7 @@
-"""Why a credential is refused.
+"""The errors of credentials that are refused.
 
-The caller learns as much as helps no attacker: nothing that depends on what the server knows of keys and issuers,
-unless a signature has proved the credential. The server's log learns all of it, and never the credential itself.
+An error must not help an attacker. So the caller learns nothing that depends on the keys and issuers that the server
+knows, unless a signature has proved the credential. The server's log says everything, but never the credential itself.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from tallykeeper_server.domain.errors import TallyError
 
 
 class Fault(Enum):
-    """What is wrong with a credential: in words, and whether its bearer may learn it."""
+    """A fault of a credential: in words, and whether the error reports it to the caller."""
 
     SEVERAL = "the call has several authorization headers", True
     TOO_LONG = "it is longer than 8192 bytes", True
@@ -38,45 +38,45 @@ class Fault(Enum):
     CERTIFICATE_AMBIGUOUS = "the certificate has names of several identities", False
     EXPIRED = "it has expired", True
 
-    def __init__(self, words: str, told: bool) -> None:  # noqa: FBT001  # each member's two values
+    def __init__(self, words: str, reported: bool) -> None:  # noqa: FBT001  # each member's two values
         self.words = words
-        self.told = told
+        self.reported = reported
 
 
 class CredentialMissingError(TallyError):
-    """The call says not who makes it."""
+    """The call has no credential."""
 
     reason = "CREDENTIAL_MISSING"
 
     def __init__(self) -> None:
         super().__init__(
-            "this server asks who calls: send 'authorization: Bearer <API key or token>', or use a certificate that it"
-            " knows"
+            "the call has no credential: send 'authorization: Bearer <API key or token>', or use a certificate that"
+            " this server knows"
         )
 
 
 class CredentialRefusedError(TallyError):
-    """A credential that lets nobody in."""
+    """The credential is refused."""
 
     def __init__(self, message: str, fault: Fault, about: Mapping[str, str] | None = None) -> None:
-        """``fault`` and what it is ``about`` are for the log of the server."""
+        """``fault`` and ``about``, the fields that say more of it, are for the server's log."""
         super().__init__(message)
         self.fault = fault
         self.about = dict(about or {})
 
 
 class CredentialInvalidError(CredentialRefusedError):
-    """The credential is none that this server knows."""
+    """The credential is not one that this server knows."""
 
     reason = "CREDENTIAL_INVALID"
 
     def __init__(self, fault: Fault, about: Mapping[str, str] | None = None) -> None:
         message = "the credential is not one that this server knows"
-        super().__init__(f"the credential cannot be used: {fault.words}" if fault.told else message, fault, about)
+        super().__init__(f"the credential cannot be used: {fault.words}" if fault.reported else message, fault, about)
 
 
 class CredentialExpiredError(CredentialRefusedError):
-    """The credential was good, and is no more."""
+    """The credential has expired."""
 
     reason = "CREDENTIAL_EXPIRED"
 

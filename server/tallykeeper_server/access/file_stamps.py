@@ -1,4 +1,4 @@
-"""By what it is seen that a file is another than before, also when one was put in its place."""
+"""Stamps of files, which show that a file was changed or replaced."""
 
 from pathlib import Path
 from typing import TypeAlias
@@ -7,7 +7,7 @@ FileStamp: TypeAlias = tuple[int, int, int]
 
 
 def stamp_of(path: Path) -> FileStamp:
-    """Return what is another as soon as the file is; to be taken before it is read, so that no change is missed."""
+    """Return the stamp of a file. Take it before you read the file; then no change is missed."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""What an access file says, as values: who is known by what, who may do what, and how often."""
+"""The contents of an access file as values: credentials, grants and rates of identities."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,23 +11,23 @@ from tallykeeper_server.access.roles import EVERYWHERE, Grant, Rights
 ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
-"""How tokens may be signed: with a private key that this server does not have. A shared secret would let everyone who
-can check tokens make them."""
+"""The signature algorithms of tokens. All use a private key, which this server does not have. With a shared secret,
+everyone who can check tokens could also make them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key that someone was given. Its secret is known to nobody else: here is its SHA-256."""
+    """An API key that was given to somebody. Only its holder has the secret; this is the SHA-256 of it."""
 
     identity: str
     digest: bytes
     expires_at: float
-    """In seconds since 1970."""
+    """Seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
-    """Somebody who vouches for identities by signing tokens."""
+    """A service that vouches for identities by signing tokens."""
 
     issuer: str
     audience: str
@@ -41,33 +41,33 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How often somebody may call, for each worker."""
+    """The rate at which an identity may call each worker."""
 
     calls_per_second: float
     burst: float
-    """How many calls at once."""
+    """The number of calls that may be made at once after a pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessPolicy:
-    """All of it. What is not said is not allowed."""
+    """The contents of an access file. Everything that it does not allow is forbidden."""
 
     keys: Mapping[str, ApiKey] = field(default_factory=dict)
-    """By the part of the key that is no secret."""
+    """The API keys, by their ids, which are not secret."""
     certificates: Mapping[str, str] = field(default_factory=dict)
     """The identity of each subject alternative name."""
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
     grants: Mapping[str, tuple[Grant, ...]] = field(default_factory=dict)
-    """By identity; ``*`` is everybody who is known."""
+    """The grants by identity; ``*`` stands for every known identity."""
     rates: Mapping[str, Rate] = field(default_factory=dict)
-    """By identity; ``*`` is everybody who has none of their own."""
+    """The rates by identity; ``*`` stands for every identity without a rate."""
     files: Mapping[Path, FileStamp] = field(default_factory=dict)
-    """What all this was read from, as each was then."""
+    """The files that were read, and the stamp that each had then."""
 
     def rights_of(self, identity: str) -> Rights:
-        """Return what an identity may do."""
+        """Return the rights of an identity."""
         return Rights((*self.grants.get(identity, ()), *self.grants.get(EVERYWHERE, ())))
 
     def rate_of(self, identity: str) -> Rate | None:
-        """Return how often an identity may call; None if as often as it likes."""
+        """Return the rate of an identity; None if its calls are not limited."""
         return self.rates.get(identity) or self.rates.get(EVERYWHERE)

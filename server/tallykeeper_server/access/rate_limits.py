@@ -1,4 +1,4 @@
-"""How often each identity may call: a token bucket for each of those who called lately."""
+"""Limits the rate of calls of each identity with a token bucket."""
 
 import time
 from collections import OrderedDict
@@ -9,11 +9,11 @@ from tallykeeper_server.access.policy import AccessPolicy, Rate
 from tallykeeper_server.domain.errors import RetryLaterError
 
 _BUCKETS_MAX: Final = 10_000
-"""How many identities are remembered; the longest silent is forgotten first, and begins with a full bucket."""
+"""The number of identities that have a bucket. The one that was silent longest loses it, and gets a full one later."""
 
 
 class RateLimitedError(RetryLaterError):
-    """Somebody calls more often than they may. Nothing happened."""
+    """An identity calls more often than its rate allows. Nothing happened."""
 
     reason = "RATE_LIMITED"
 
@@ -26,26 +26,26 @@ class RateLimitedError(RetryLaterError):
 
 
 class RateLimits:
-    """The buckets, each of them full at first. Every worker has its own."""
+    """The buckets of one worker. Each bucket is full at first."""
 
     def __init__(self, policy: AccessPolicy, *, clock: Callable[[], float] = time.monotonic) -> None:
         """``clock`` gives seconds."""
         self._policy = policy
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float, Rate]] = OrderedDict()
-        """By identity: calls that are left, when that was so, and the rate that it was filled by."""
+        """The buckets by identity: the calls that were left, the time of that in seconds, and the rate."""
 
     def follow(self, policy: AccessPolicy) -> None:
-        """Go by another policy from now on. It may be called from any thread.
+        """Use another policy from now on. Any thread may call this.
 
-        A bucket stays as full as it was, in proportion if its size changes: a change of the file is no new start.
+        A bucket keeps the share of calls that it has left, also if its size changes.
         """
         self._policy = policy
 
     def take(self, identity: str) -> None:
-        """Let somebody make a call.
+        """Take a call from the bucket of an identity.
 
-        :raises RateLimitedError: not yet.
+        :raises RateLimitedError: the bucket is empty.
         """
         rate = self._policy.rate_of(identity)
         if rate is None:
@@ -64,7 +64,7 @@ class RateLimits:
             raise RateLimitedError(identity, rate, min(wait, 3_600.0))
 
     def charge(self, identity: str, calls: int) -> None:
-        """Count further calls that came as one which has been let in: they are paid for before the next."""
+        """Take further calls from the bucket of an identity, below zero if need be, for the operations of one call."""
         if identity in self._buckets:
             tokens, at, rate = self._buckets[identity]
             self._buckets[identity] = (tokens - calls, at, rate)

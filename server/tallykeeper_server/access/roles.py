@@ -1,4 +1,4 @@
-"""Roles, and what an identity may do where."""
+"""Roles, and the rights that grants of roles give an identity."""
 
 import math
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ EVERYWHERE: Final = "*"
 
 
 class Role(IntEnum):
-    """What someone may do in a namespace; each role may do what those before it may."""
+    """A role in a namespace. Each role includes the roles before it."""
 
     NONE = 0
     READ = 1
@@ -24,11 +24,11 @@ class Grant:
 
     role: Role
     namespaces: tuple[str, ...]
-    """Names; one that ends in ``*`` stands for all that begin so, and ``*`` for all."""
+    """Names of namespaces. ``shop-*`` stands for all names that begin with ``shop-``, and ``*`` for all names."""
 
 
 class Rights:
-    """What the grants of one identity amount to."""
+    """The rights that all grants of an identity give it."""
 
     def __init__(self, grants: Iterable[Grant]) -> None:
         self._exact: dict[str, Role] = {}
@@ -51,14 +51,14 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls."""
+    """The caller: an identity with its rights."""
 
     identity: str
-    """Empty where nobody is asked who they are."""
+    """Empty on a server that asks for no credentials."""
     rights: Rights = field(compare=False)
     expires_at: float = math.inf
-    """Until when the credential is good, in seconds since 1970."""
+    """The time at which the credential expires, in seconds since 1970."""
 
 
 ANYBODY: Final = Caller("", Rights([Grant(Role.ADMINISTER, (EVERYWHERE,))]))
-"""Whoever calls a server that asks nobody who they are."""
+"""The caller of a server that asks for no credentials."""

@@ -1,4 +1,4 @@
-"""The server's certificates: read from their files, looked at before they are used, and read again when they change."""
+"""Reads and checks the files of the server's certificate, and reads them again when they change."""
 
 import ssl
 from datetime import UTC, datetime
@@ -17,16 +17,16 @@ log = structlog.get_logger()
 
 
 class TlsFiles:
-    """A certificate and its key, and for mutual TLS the authorities that vouch for clients.
+    """A certificate and its key, and for mutual TLS the certificates of the authorities of clients.
 
-    The transport asks for the context at each handshake, so the next connection meets what is in the files then. Other
-    connections keep what they began with.
+    The transport asks for the context at each handshake, so each new connection uses the files as they are then. Open
+    connections keep their certificate.
     """
 
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None) -> None:
         """Read the files.
 
-        :raises StartError: one cannot be used. The message says which, and why.
+        :raises StartError: a file cannot be used. The message names it and says why.
         """
         self._certificate = certificate
         self._key = key
@@ -40,7 +40,7 @@ class TlsFiles:
 
     @property
     def context(self) -> ssl.SSLContext:
-        """The TLS context for the next connection, with the files as they were when they were last right."""
+        """The TLS context for the next connection, from the files as they were when they were last correct."""
         stamps = self._stamps()
         if stamps != self._seen:
             self._seen = stamps
@@ -63,9 +63,9 @@ class TlsFiles:
 
 
 def tls_files(settings: Settings) -> TlsFiles | None:
-    """Return the files that the settings name; None if they name none.
+    """Return the files that the settings name; None without a certificate.
 
-    :raises StartError: one cannot be used.
+    :raises StartError: a file cannot be used.
     """
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
@@ -91,7 +91,7 @@ def _certificates_in(path: Path, data: bytes) -> list[x509.Certificate]:
 def _check_pair(certificate: Path, chain: bytes, key: Path, secret: bytes) -> None:
     """Return if a certificate can be used with a key.
 
-    :raises StartError: one is not in PEM form, they do not belong together, or the certificate has expired.
+    :raises StartError: one of them is not in PEM form, they do not belong together, or the certificate has expired.
     """
     first = _certificates_in(certificate, chain)[0]
     try:

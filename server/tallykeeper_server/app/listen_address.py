@@ -1,7 +1,6 @@
-"""Where the server listens: an address is kept for the listeners that share it, before gRPC binds it.
+"""Keeps the address of the server for the listeners that share it, before the transport binds it.
 
-gRPC does not say why an address cannot be bound, would take a unix socket from a server that runs, and would share
-a port with one that does not mean to.
+It says why an address cannot be bound. No other server can then share the port by accident.
 """
 
 import contextlib
@@ -12,11 +11,11 @@ from collections.abc import Iterator
 from tallykeeper_server.app.store_startup import StartError
 
 Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
-"""What Python binds a socket to, in its several families."""
+"""The address that Python binds a socket to, in each family of addresses."""
 
 
 def is_unix(listen: str) -> bool:
-    """Tell whether an address is a unix socket, which workers cannot share."""
+    """Return whether an address is a unix socket. Workers cannot share one."""
     return listen.startswith("unix:")
 
 
@@ -24,7 +23,7 @@ def is_unix(listen: str) -> bool:
 def binding(listen: str) -> Iterator[None]:
     """Bind an address within this context.
 
-    :raises StartError: it cannot be bound.
+    :raises StartError: the address cannot be bound.
     """
     try:
         yield
@@ -41,12 +40,12 @@ def host_and_port(listen: str) -> tuple[str, int]:
 
 @contextlib.contextmanager
 def kept_address(listen: str) -> Iterator[str]:
-    """Keep an address for those that share it; give it with the port that was chosen where it asks for any.
+    """Keep an address within this context, and yield it; port 0 is replaced by the port that was chosen.
 
-    The socket that keeps it never listens, so it gets no connection (Linux and BSD hand them to those that listen).
-    A unix socket is not kept, for it has one listener.
+    The socket that keeps the address never listens, so it gets no connections: Linux and BSD give them to sockets that
+    listen. A unix socket is not kept, because it has one listener.
 
-    :raises StartError: it is in use, or not an address of this machine.
+    :raises StartError: the address is in use, or does not belong to this machine.
     """
     with contextlib.ExitStack() as stack:
         if is_unix(listen):
@@ -60,12 +59,13 @@ def kept_address(listen: str) -> Iterator[str]:
 
 
 def _bind_alone(keeper: socket.socket, address: Address) -> None:
-    """Bind an address that no other socket has; those that share it come after.
+    """Bind an address that no other socket has. The listeners that share it bind it later.
 
-    With SO_REUSEADDR alone, two servers that start at the same moment would both have it, as neither listens yet.
-    Without, it cannot be had for a minute after a server that did not share it. So the one after the other.
+    With SO_REUSEADDR, two servers that start at the same moment could both bind the address, because neither listens
+    yet. Without it, an address cannot be bound for a minute after a server that did not share it has ended. So the
+    address is tried without it first, and then with it.
 
-    :raises OSError: it is in use, or not an address of this machine.
+    :raises OSError: the address is in use, or does not belong to this machine.
     """
     try:
         keeper.bind(address)
@@ -78,7 +78,7 @@ def _bind_alone(keeper: socket.socket, address: Address) -> None:
 
 @contextlib.contextmanager
 def _socket_for(listen: str) -> Iterator[tuple[socket.socket, Address]]:
-    """Give a socket and what to bind it to: the first address of the host."""
+    """Yield a socket, and the first address of the host to bind it to."""
     host, port = host_and_port(listen)
     found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     family, kind, protocol, _, address = found[0]

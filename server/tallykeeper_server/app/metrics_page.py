@@ -1,4 +1,4 @@
-"""Where the metrics of the whole server are read, whether one process serves or many."""
+"""Serves the metrics of the whole server, of one process or of many, to scrapers."""
 
 import contextlib
 import uuid
@@ -14,7 +14,7 @@ from tallykeeper_server.metrics.snapshots import Gather
 
 
 def metrics_of_this_process() -> Metrics:
-    """Return metrics under a name that no other process has, nor a later run of this one."""
+    """Return metrics under a new name, which no other process and no later run has."""
     metrics = Metrics(process=uuid.uuid4().hex)
     note_build(metrics, version("tallykeeper"))
     return metrics
@@ -22,7 +22,7 @@ def metrics_of_this_process() -> Metrics:
 
 @contextlib.asynccontextmanager
 async def metrics_page(listen: str | None, gather: Gather) -> AsyncIterator[str | None]:
-    """Serve metrics within this context, if they are wanted, and give their URL.
+    """Serve metrics at an address within this context, and yield their URL; None without an address.
 
     :raises StartError: the address cannot be used.
     """

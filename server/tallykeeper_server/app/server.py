@@ -1,9 +1,8 @@
-"""The composition root: puts store, engine and services together, and takes them apart again.
+"""Builds the server of one process: joins the store, the engine, the services and the transport, and stops them.
 
-It alone knows all of them. Whether one process serves or many is for others to know.
+It alone knows all of them. It does not know whether other processes serve too.
 """
 
-import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -15,13 +14,13 @@ import structlog
 
 from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
 from tallykeeper_server.access.access_file import AccessFileError
-from tallykeeper_server.access.gate import Gate
+from tallykeeper_server.access.authorizer import Authorizer
+from tallykeeper_server.app.background_tasks import follow_access_file, running_tasks, sweep_forever
 from tallykeeper_server.app.certificates import tls_files
 from tallykeeper_server.app.listen_address import binding, is_unix, kept_address
 from tallykeeper_server.app.metrics_page import metrics_of_this_process, metrics_page
-from tallykeeper_server.app.store_monitor import StoreGuard
+from tallykeeper_server.app.store_monitor import StoreMonitor
 from tallykeeper_server.app.store_startup import StartError, announce, ready_store
-from tallykeeper_server.domain.errors import TallyError
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
@@ -29,16 +28,16 @@ from tallykeeper_server.engine.namespace_reader import EngineSource
 from tallykeeper_server.engine.watch import WatchHub, WatchLimits
 from tallykeeper_server.metrics.meters import CallMeters, StoreMeter, WatchMeter
 from tallykeeper_server.metrics.registry import Metrics
-from tallykeeper_server.rpc.batches import BatchServicer, changes_of_operations
+from tallykeeper_server.rpc.admission import Overload
+from tallykeeper_server.rpc.batches import BatchServicer
 from tallykeeper_server.rpc.counters import CounterServicer
 from tallykeeper_server.rpc.dispatch import service_methods
 from tallykeeper_server.rpc.inventory import InventoryServicer
 from tallykeeper_server.rpc.ledger import LedgerServicer
 from tallykeeper_server.rpc.namespaces import NamespaceServicer
-from tallykeeper_server.rpc.overload import Overload
-from tallykeeper_server.rpc.reservation_changes import ReservationChanges
+from tallykeeper_server.rpc.operations import mutation_methods
 from tallykeeper_server.rpc.reservations import ReservationServicer
-from tallykeeper_server.rpc.response_limits import LongAnswers
+from tallykeeper_server.rpc.response_limits import ResponseLimits
 from tallykeeper_server.rpc.statuses import CODES, explained
 from tallykeeper_server.runtime.lifecycle import StopSignals, live
 from tallykeeper_server.settings import Settings
@@ -55,29 +54,27 @@ _SERVICES: Final = {
     for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 }
-_ACCESS_CHECK_SECONDS: Final = 1.0
-"""How often the access file is looked at."""
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class Server:
-    """What serves in this process."""
+    """The server of this process."""
 
     address: str
-    """Where it listens."""
+    """The address at which it listens."""
     drain_seconds: float
-    """How long calls in flight may take from the moment that it is told to end."""
+    """The time that calls in flight have to end once the server stops, in seconds."""
     health: Health
 
     async def leave(self) -> None:
-        """Say from now on that it does not serve, while it still does."""
+        """Report through the health service that the server does not serve, while it still serves."""
         self.health.leave()
 
 
 async def serve(settings: Settings) -> None:
-    """Serve by this process alone until SIGTERM or SIGINT, then finish what is in flight and leave nothing behind.
+    """Serve in this process alone until SIGTERM or SIGINT; then finish the calls in flight and stop.
 
     :raises StartError: the store or the address cannot be used.
     """
@@ -92,7 +89,7 @@ def _refuse_to_reload() -> None:
 
 @contextlib.asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Server]:
-    """Run a server with its store, and say what it is.
+    """Run a server with its store within this context, and log its address, its store and its promises.
 
     :raises StartError: the store or the address cannot be used.
     """
@@ -112,9 +109,9 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
 async def serving(
     settings: Settings, store_url: str, metrics: Metrics, *, sweeps: bool = True
 ) -> AsyncIterator[Server]:
-    """Serve from a store that is ready, at an address that is kept for this process, or for several.
+    """Serve within this context from a store that is ready, at an address that is kept for the listeners.
 
-    ``sweeps``: expire reservations whose time is up, though nobody asks for them. One worker of several does it.
+    ``sweeps``: expire the reservations whose time is up, and log the promises of the store. One worker does both.
 
     :raises StartError: the address cannot be used.
     """
@@ -132,52 +129,63 @@ async def serving(
         source = EngineSource(engine, store, query_seconds=settings.deadline_seconds)
         hub = WatchHub(source, _watch_limits(settings), WatchMeter(metrics))
         store.scripts.on_revisions_lost = hub.lose
-        gate = None if settings.access_file is None else _gate(settings.access_file)
+        authorizer = None if settings.access_file is None else _authorizer_of(settings.access_file)
         health = Health(tuple(service.full_name for service in _SERVICES.values()))
         serves = Server(settings.listen, settings.drain_seconds, health)
         meters = CallMeters(metrics, reasons=tuple(CODES))
-        overload = Overload(mutations=engine.mutations, queries=engine.queries)
-        long_answers = LongAnswers(
-            settings.unread_bytes_max // 2,
-            settings.waiting_queries_max,
-            meters.unread_bytes,
-            lambda: transport.unread_response_bytes,
-        )
-        services = _services(engine, source, hub, meters, settings)
-        methods = [
-            method
-            for name, service in _SERVICES.items()
-            for method in service_methods(
-                service,
-                services[name],
-                default_deadline_seconds=settings.deadline_seconds,
-                long_answers=long_answers,
-                overload=overload,
-                meters=meters,
-                gate=gate,
-            )
-        ]
-        transport = TransportServer(
-            [*methods, *_standard_methods(health, settings)],
-            limits=_transport_limits(settings),
-            admit=overload.admit,
-            explain=explained,
-        )
+        servicers = _servicers(engine, source, hub, meters, settings)
+        transport = _transport(settings, engine, servicers, health=health, meters=meters, authorizer=authorizer)
         stack.push_async_callback(lambda: transport.stop(serves.drain_seconds))
-        guard = StoreGuard(store, health, check_seconds=settings.promise_check_seconds, tells=sweeps)
-        await guard.check()
+        monitor = StoreMonitor(store, health, check_seconds=settings.promise_check_seconds, logs_promises=sweeps)
+        await monitor.check()
         health.tell(serves=True)
         await _listen(transport, settings)
         stack.push_async_callback(hub.close)
         stack.callback(health.close)
-        tasks = [guard.watch(settings.store_check_seconds)]
+        works = [monitor.watch(settings.store_check_seconds)]
         if sweeps:
-            tasks.append(_sweep(store, settings.sweep_seconds))
-        if gate is not None:
-            tasks.append(_follow(gate))
-        for task in tasks:
-            stack.push_async_callback(_cancel, asyncio.create_task(task))
-        yield serves
+            works.append(sweep_forever(store, settings.sweep_seconds))
+        if authorizer is not None:
+            works.append(follow_access_file(authorizer))
+        async with running_tasks(*works):
+            yield serves
+
+
+def _transport(
+    settings: Settings,
+    engine: Engine,
+    servicers: Mapping[str, object],
+    *,
+    health: Health,
+    meters: CallMeters,
+    authorizer: Authorizer | None,
+) -> TransportServer:
+    """Return a transport with the methods of all services. It does not listen yet."""
+    overload = Overload(mutations=engine.mutations, queries=engine.queries)
+    response_limits = ResponseLimits(settings.unread_bytes_max // 2, settings.waiting_queries_max)
+    mutations = mutation_methods(engine, reservation_ttl_ms_max=_reservation_ttl_ms_max(settings))
+    methods = [
+        method
+        for name, servicer in servicers.items()
+        for method in service_methods(
+            _SERVICES[name],
+            servicer,
+            mutations=mutations,
+            default_deadline_seconds=settings.deadline_seconds,
+            response_limits=response_limits,
+            overload=overload,
+            meters=meters,
+            authorizer=authorizer,
+        )
+    ]
+    transport = TransportServer(
+        [*methods, *_standard_methods(health, settings)],
+        limits=_transport_limits(settings),
+        admit=overload.admit,
+        explain=explained,
+    )
+    response_limits.track_unread(lambda: transport.unread_response_bytes, meters.unread_bytes)
+    return transport
 
 
 def _engine(store: RedisStore, settings: Settings, metrics: Metrics) -> Engine:
@@ -202,7 +210,7 @@ def _retention(settings: Settings) -> Retention:
         request_ms=settings.request_retention_seconds * 1_000,
         ledger_revisions=settings.ledger_revisions_max,
         reservation_ms=settings.reservation_retention_seconds * 1_000,
-        reservation_lifetime_ms=settings.reservation_lifetime_seconds * 1_000,
+        reservation_lifetime_ms=_reservation_ttl_ms_max(settings),
     )
 
 
@@ -217,31 +225,35 @@ def _watch_limits(settings: Settings) -> WatchLimits:
     )
 
 
-def _gate(path: Path) -> Gate:
+def _authorizer_of(path: Path) -> Authorizer:
     try:
-        return Gate(path)
+        return Authorizer(path)
     except AccessFileError as error:
         raise StartError(str(error)) from error
 
 
-def _services(
+def _servicers(
     engine: Engine, source: EngineSource, hub: WatchHub, meters: CallMeters, settings: Settings
 ) -> Mapping[str, object]:
     """Return the servicer of each service."""
-    retention = _retention(settings)
-    reservations = ReservationChanges(lifetime_ms_max=retention.reservation_lifetime_ms)
     return {
         "CounterService": CounterServicer(engine),
         "InventoryService": InventoryServicer(engine),
-        "ReservationService": ReservationServicer(engine, reservations),
-        "BatchService": BatchServicer(engine, changes_of_operations(reservations), meters.refusals),
+        "ReservationService": ReservationServicer(engine),
+        "BatchService": BatchServicer(
+            engine, reservation_ttl_ms_max=_reservation_ttl_ms_max(settings), refusals=meters.refusals
+        ),
         "LedgerService": LedgerServicer(engine, source, hub),
-        "NamespaceService": NamespaceServicer(engine, retention, settings.policy),
+        "NamespaceService": NamespaceServicer(engine, _retention(settings), settings.policy),
     }
 
 
+def _reservation_ttl_ms_max(settings: Settings) -> int:
+    return settings.reservation_lifetime_seconds * 1_000
+
+
 def _standard_methods(health: Health, settings: Settings) -> Sequence[Method]:
-    """Return the methods of the standard services: health and, if it is wished for, reflection."""
+    """Return the methods of the standard services: health and, if the settings ask for it, reflection."""
     if not settings.reflection:
         return health.methods()
     names = (*(service.full_name for service in _SERVICES.values()), HEALTH_SERVICE)
@@ -276,40 +288,10 @@ def _transport_limits(settings: Settings) -> TransportLimits:
 
 
 async def _listen(transport: TransportServer, settings: Settings) -> None:
-    """Accept connections at the address.
+    """Accept connections at the address of the settings.
 
-    :raises StartError: it cannot be bound, or the certificate cannot be used.
+    :raises StartError: the address cannot be bound, or the certificate cannot be used.
     """
     tls = tls_files(settings)
     with binding(settings.listen):
         await transport.listen(settings.listen, tls=tls, reuse_port=not is_unix(settings.listen))
-
-
-async def _sweep(store: RedisStore, interval_seconds: float) -> None:
-    """Expire the reservations whose time is up. Several servers may do so at once: each is expired by one of them."""
-    swept = True
-    while True:
-        swept_before = swept
-        try:
-            expired = await store.sweep()
-        except TallyError as error:
-            swept = False
-            if swept_before:
-                log.warning("reservations are not swept", error=error.message)
-        else:
-            swept = True
-            if expired:
-                log.debug("swept", reservations=expired)
-        await asyncio.sleep(interval_seconds)
-
-
-async def _follow(gate: Gate) -> None:
-    """Let who may do what change with its file."""
-    while True:
-        await asyncio.sleep(_ACCESS_CHECK_SECONDS)
-        await asyncio.to_thread(gate.follow)
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])

@@ -1,4 +1,4 @@
-"""Keeping an eye on the store while it serves: whether it answers, and whether the promises still hold."""
+"""Watches the store while the server serves: whether it answers, and whether its promises still hold."""
 
 import asyncio
 
@@ -11,20 +11,20 @@ from tallykeeper_server.transport.health import Health
 log = structlog.get_logger()
 
 
-class StoreGuard:
-    """Asks the store now and again, and says what has changed."""
+class StoreMonitor:
+    """Asks the store at intervals, and reports what has changed to the health service and the log."""
 
-    def __init__(self, store: RedisStore, health: Health, *, check_seconds: float, tells: bool) -> None:
-        """``check_seconds``: how often the promises are looked at. ``tells``: what became of them is logged here."""
+    def __init__(self, store: RedisStore, health: Health, *, check_seconds: float, logs_promises: bool) -> None:
+        """Take the seconds between two checks of the promises, and whether this process logs what the checks find."""
         self._store = store
         self._health = health
         self._check_seconds = check_seconds
-        self._tells = tells
+        self._logs_promises = logs_promises
         self._shortcomings: tuple[str, ...] | None = None
         self._check_at = 0.0
 
     async def check(self) -> None:
-        """Look at what the promises rest on; a store that cannot be asked is asked again with the next ping."""
+        """Check what the promises rest on. A store that does not answer is checked again with the next ping."""
         try:
             report = await self._store.check()
         except TallyError as error:
@@ -35,7 +35,7 @@ class StoreGuard:
             self._note(report.shortcomings)
 
     async def watch(self, interval_seconds: float) -> None:
-        """Say that the services serve while the store answers, and that they do not while it is away."""
+        """Report that the services serve while the store answers, and that they do not while it is away."""
         serves = True
         while True:
             served_before = serves
@@ -43,7 +43,7 @@ class StoreGuard:
                 await self._store.ping()
             except TallyError as error:
                 serves = False
-                self._check_at = 0.0  # another may answer when it is back
+                self._check_at = 0.0  # when the store is back, it may be another one
                 if served_before:
                     log.warning("not serving", error=error.message)
             else:
@@ -57,9 +57,9 @@ class StoreGuard:
             await asyncio.sleep(interval_seconds)
 
     def _note(self, shortcomings: tuple[str, ...]) -> None:
-        """Log what does not hold any more, and what holds again; at first, the start has said it."""
+        """Log the promises that no longer hold, and that all hold again. The start has logged the first report."""
         before, self._shortcomings = self._shortcomings, shortcomings
-        if before is None or not self._tells:
+        if before is None or not self._logs_promises:
             return
         for shortcoming in shortcomings:
             if shortcoming not in before:

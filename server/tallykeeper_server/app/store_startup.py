@@ -1,6 +1,6 @@
-"""What is done once for a server, however many workers serve: its store is made ready, and it says what it is.
+"""Starts and checks the store once for a server with any number of workers, and logs what the server is.
 
-It knows the store, and neither gRPC nor the engine.
+It knows the store, but neither gRPC nor the engine.
 """
 
 import contextlib
@@ -31,15 +31,15 @@ log = structlog.get_logger()
 
 
 class StartError(Exception):
-    """The server cannot start. The message says why, in one line."""
+    """The server cannot start. The message says why in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyStore:
-    """A store that answers, and that counts can be kept in."""
+    """A store that answers and can keep levels."""
 
     url: str
-    """Where it is reached. It may hold a password."""
+    """The URL of the store. It may contain a password."""
     report: StoreReport
 
 
@@ -47,10 +47,10 @@ class ReadyStore:
 async def ready_store(settings: Settings) -> AsyncIterator[ReadyStore]:
     """Start the store if it is the server's own, and check it.
 
-    :raises StartError: it cannot be started, reached or used.
+    :raises StartError: the store cannot be started, reached or used.
     """
     if settings.store == "embedded" and Durability.REPLICATED in settings.policy.levels:
-        message = "the embedded store has no replicas, as level replicated asks; set store to one that has"
+        message = "the embedded store has no replicas, which level replicated needs; set store to one that has"
         raise StartError(message)
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -73,7 +73,7 @@ async def ready_store(settings: Settings) -> AsyncIterator[ReadyStore]:
 
 
 def announce(address: str, metrics_url: str | None, settings: Settings, report: StoreReport, *, workers: int) -> None:
-    """Say where the server listens, where its data lies, which promise holds and what to try next."""
+    """Log the address of the server, the place of its data, the promises that hold, and a command to try next."""
     log.info("serving", listen=address, version=version("tallykeeper"), process_id=os.getpid(), workers=workers)
     if settings.store == "embedded":
         log.info("store", kind=report.name, data_dir=str(settings.data_dir.absolute()))
@@ -91,15 +91,15 @@ def announce(address: str, metrics_url: str | None, settings: Settings, report: 
 
 
 def _announce_access(settings: Settings) -> None:
-    """Say who may call, and whether others can listen."""
+    """Log who may call, and whether the connections are encrypted."""
     tls = "none" if settings.tls_certificate is None else "mutual" if settings.tls_client_ca else "of the server"
-    callers = "anybody" if settings.access_file is None else f"whom {settings.access_file} names"
+    callers = "anybody" if settings.access_file is None else f"those that {settings.access_file} names"
     open_to_all = not settings.is_local and (settings.access_file is None or settings.tls_certificate is None)
     (log.warning if open_to_all else log.info)("access", tls=tls, callers=callers)
 
 
 def _syncs(policy: DurabilityPolicy) -> bool:
-    """Return whether the embedded store is to sync each write: unless nobody asks for more than memory."""
+    """Return whether the embedded store must sync each write. It need not if every level is memory."""
     return policy.levels != {Durability.MEMORY}
 
 

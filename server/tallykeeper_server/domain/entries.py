@@ -8,27 +8,6 @@ from typing import Final
 from tallykeeper_server.domain.levels import Counter, CounterName, Reservation, StockLevel, StockName
 from tallykeeper_server.domain.limits import ANSWER_LINES_MAX
 
-OPERATIONS: Final = frozenset(
-    {
-        "counter_increment",
-        "counter_set",
-        "counter_configure",
-        "counter_delete",
-        "stock_decrement",
-        "stock_increment",
-        "stock_set",
-        "stock_move",
-        "stock_configure",
-        "stock_delete",
-        "reservation_reserve",
-        "reservation_commit",
-        "reservation_release",
-        "reservation_extend",
-        "reservation_expire",
-    }
-)
-"""The operations that an entry can be of."""
-
 
 class Crossing(Enum):
     """What a mutation made a stock level cross."""

@@ -8,10 +8,10 @@ INTEGER_MAX: Final = 2**53 - 1
 NAME_BYTES_MAX: Final = 128
 """The longest item, counter, reservation id or prefix, in bytes of UTF-8."""
 
-PLACE_CHARACTERS_MAX: Final = 63
+LABEL_CHARACTERS_MAX: Final = 63
 """The longest namespace or location, in characters, which are all ASCII."""
 
-PLACE_PATTERN: Final = f"[A-Za-z0-9][A-Za-z0-9._-]{{0,{PLACE_CHARACTERS_MAX - 1}}}"
+LABEL_PATTERN: Final = f"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LABEL_CHARACTERS_MAX - 1}}}"
 """What a namespace or a location is, as a regular expression."""
 
 REQUEST_ID_CHARACTERS_MAX: Final = 64

@@ -1,8 +1,8 @@
-"""BatchService on the wire."""
+"""The method of BatchService."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, Self, TypeAlias, cast
+from typing import Final, NamedTuple, Self, TypeAlias, cast
 
 from tallykeeper.v1 import batch_pb2
 from tallykeeper_server.domain import limits
@@ -12,56 +12,28 @@ from tallykeeper_server.domain.refusals import refusal_of
 from tallykeeper_server.engine.batches import Batch
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.metrics.recorders import Counts
-from tallykeeper_server.rpc.calls import Call
-from tallykeeper_server.rpc.counter_changes import CONFIGURE_COUNTER, DELETE_COUNTER, INCREMENT, SET_COUNTER
+from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.messages import timestamp_of
-from tallykeeper_server.rpc.mutations import Change
-from tallykeeper_server.rpc.reservation_changes import ReservationChanges
+from tallykeeper_server.rpc.operations import SPEC_OF_FIELD
 from tallykeeper_server.rpc.statuses import operation_status
-from tallykeeper_server.rpc.stock_changes import (
-    CONFIGURE_STOCK,
-    DECREMENT_COPIES,
-    DELETE_STOCK,
-    INCREMENT_COPIES,
-    MOVE_COPIES,
-    SET_STOCK,
-)
 from tallykeeper_server.rpc.validation import Fields
 
-_WITH_LINES: Final = frozenset({"reserve", "commit"})
+_WITH_LINES: Final = frozenset(
+    field.name
+    for field in batch_pb2.Operation.DESCRIPTOR.oneofs_by_name["operation"].fields
+    if field.message_type and "lines" in field.message_type.fields_by_name
+)
+"""The fields of the operations that have several lines."""
 _FAILED_OPERATIONS_MAX: Final = 20
-"""The number of failed operations that the error of an atomic batch lists at most."""
+"""The maximum number of failed operations that the error of an atomic batch lists."""
 _NO_MUTATION: Final = Mutation(operation="", levels=())
 
-Changes: TypeAlias = Mapping[str, Change[Any, Any]]
-
-
-def changes_of_operations(reservations: ReservationChanges) -> Changes:
-    """Return what kind of change each field of Operation's oneof is."""
-    return {
-        "increment": INCREMENT,
-        "set_counter": SET_COUNTER,
-        "configure_counter": CONFIGURE_COUNTER,
-        "delete_counter": DELETE_COUNTER,
-        "decrement_copies": DECREMENT_COPIES,
-        "increment_copies": INCREMENT_COPIES,
-        "set_stock": SET_STOCK,
-        "move_copies": MOVE_COPIES,
-        "configure_stock": CONFIGURE_STOCK,
-        "delete_stock": DELETE_STOCK,
-        "reserve": reservations.reserve,
-        "commit": reservations.commit,
-        "release": reservations.release,
-        "extend": reservations.extend,
-    }
-
-
 _Operation: TypeAlias = tuple[str, batch_pb2.Operation]
-"""One operation of a batch: the field of the oneof that it is, empty if it is none, and the operation's message."""
+"""One operation of a batch: the name of its field in the oneof (empty if no field is set), and its message."""
 
 
-class _About(NamedTuple):
-    """What a batch says of all its operations."""
+class _Shared(NamedTuple):
+    """The fields of a batch that all its operations share."""
 
     namespace: str
     request_id: str
@@ -70,21 +42,21 @@ class _About(NamedTuple):
 
     @classmethod
     def of(cls, batch: batch_pb2.ApplyRequest) -> Self:
-        """Read it, once for all operations."""
+        """Return the shared fields of a batch."""
         return cls(batch.namespace or limits.DEFAULT_NAMESPACE, batch.request_id, batch.reason, batch.reference)
 
 
 class BatchServicer:
-    """Checks a batch as a whole, applies it, and answers for each of its operations."""
+    """BatchService. It checks a batch as a whole, applies it, and builds a result for each of its operations."""
 
-    def __init__(self, engine: Engine, changes: Changes, refusals: Counts | None = None) -> None:
-        """Refused operations are counted among ``refusals``, by reason."""
+    def __init__(self, engine: Engine, *, reservation_ttl_ms_max: int, refusals: Counts | None = None) -> None:
+        """Take the longest time for which a reservation may be made, and count refused operations by their reason."""
         self._engine = engine
-        self._changes = changes
+        self._reservation_ttl_ms_max = reservation_ttl_ms_max
         self._refusals = refusals or Counts()
 
     async def Apply(self, request: batch_pb2.ApplyRequest, call: Call) -> batch_pb2.ApplyResponse:
-        """Apply operations in order, all or none, or each for itself."""
+        """Apply operations in order: all or none of them, or each independently."""
         operations = _operations_of(request)
         fields = Fields()
         namespace = fields.namespace(request.namespace)
@@ -112,39 +84,39 @@ class BatchServicer:
     def _mutations_of(
         self, batch: batch_pb2.ApplyRequest, operations: Sequence[_Operation], fields: Fields
     ) -> list[Mutation]:
-        """Return the mutations. What is wrong with them is noted in the fields, under the name of each."""
-        trial = Fields()  # to name the fields of each takes time, and hardly any batch needs it
-        about = _About.of(batch)
+        """Return the mutations of a batch. Violations are noted in ``fields``, under the names of the operations."""
+        trial = Fields()  # a correct batch needs no names of fields, and to make them takes time
+        shared = _Shared.of(batch)
         with suppress(InvalidFieldError):
             mutations = [
-                self._mutation_of(about, place, operation, trial) for place, operation in enumerate(operations)
+                self._mutation_of(shared, index, operation, trial) for index, operation in enumerate(operations)
             ]
             if trial.are_right:
                 return mutations
         return [
-            self._mutation_of(about, place, operation, fields.within(_path_of(place, operation[0])))
-            for place, operation in enumerate(operations)
+            self._mutation_of(shared, index, operation, fields.within(_path_of(index, operation[0])))
+            for index, operation in enumerate(operations)
         ]
 
-    def _mutation_of(self, about: "_About", place: int, operation: _Operation, fields: Fields) -> Mutation:
+    def _mutation_of(self, shared: "_Shared", index: int, operation: _Operation, fields: Fields) -> Mutation:
         field, message = operation
-        namespace, request_id, reason, reference = about
+        namespace, request_id, reason, reference = shared
         if not field:
             fields.refuse("", "names no operation that this server knows")
             return _NO_MUTATION
         request = getattr(message, field)
         if request.request_id:
-            fields.refuse("request_id", "must be empty: that of the batch counts for all its operations")
+            fields.refuse("request_id", "must be empty: the request_id of the batch counts for all its operations")
         if request.namespace and fields.namespace(request.namespace) != namespace:
-            shown = namespace[: limits.PLACE_CHARACTERS_MAX]
-            fields.refuse("namespace", f"must be empty or that of the batch, {shown}")
-        origin = (namespace, request_id, place)
-        return self._changes[field].mutation_of(request, fields, origin, reason=reason, reference=reference)
+            shown = namespace[: limits.LABEL_CHARACTERS_MAX]
+            fields.refuse("namespace", f"must be empty or the namespace of the batch, {shown}")
+        context = (namespace, request_id, index, self._reservation_ttl_ms_max)
+        return SPEC_OF_FIELD[field].mutation_of(request, fields, context, reason=reason, reference=reference)
 
     def _check_none_refused(self, mutations: Sequence[Mutation], outcomes: Sequence[Outcome]) -> None:
         """Return if an atomic batch was applied.
 
-        :raises BatchRefusedError: operations of it were refused.
+        :raises BatchRefusedError: some of its operations were refused.
         """
         refused = [(index, outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, Refused)]
         for _, outcome in refused:
@@ -159,11 +131,11 @@ class BatchServicer:
         self, operations: Sequence[_Operation], mutations: Sequence[Mutation], outcomes: Sequence[Outcome]
     ) -> batch_pb2.ApplyResponse:
         response = batch_pb2.ApplyResponse()
-        revision, changes, add = 0, self._changes, response.results.add
+        revision, add = 0, response.results.add
         for (field, _), mutation, outcome in zip(operations, mutations, outcomes, strict=True):
             result = add()
             if isinstance(outcome, Applied):
-                changes[field].answer(getattr(result, field), outcome)
+                SPEC_OF_FIELD[field].answer(getattr(result, field), outcome)
                 revision = outcome.revision
             else:
                 refused = cast("Refused", outcome)
@@ -177,19 +149,20 @@ class BatchServicer:
         return response
 
 
-def _path_of(place: int, field: str) -> str:
-    """Return what stands before the names of an operation's fields."""
-    return f"operations[{place}].{field}." if field else f"operations[{place}]"
+def _path_of(index: int, field: str) -> str:
+    """Return the prefix of the names of an operation's fields."""
+    return f"operations[{index}].{field}." if field else f"operations[{index}]"
 
 
 def _operations_of(request: batch_pb2.ApplyRequest) -> list[_Operation]:
-    """Return the operations of a batch, if it is not too large: that is found out before anything in them is looked at.
+    """Return the operations of a batch. Its size is checked before anything in the operations is.
 
-    :raises BatchTooLargeError: it is.
+    :raises BatchTooLargeError: the batch has too many operations or lines.
     """
     count = len(request.operations)
     found = ((message.WhichOneof("operation") or "", message) for message in request.operations)
-    operations = list(found) if count <= limits.BATCH_OPERATIONS_MAX else found  # what is too large is not kept
+    # A batch that is too large is only counted.
+    operations = list(found) if count <= limits.BATCH_OPERATIONS_MAX else found
     lines = count + sum([_further_lines_of(field, message) for field, message in operations if field in _WITH_LINES])
     if isinstance(operations, list) and lines <= limits.BATCH_LINES_MAX:
         return operations
@@ -199,5 +172,5 @@ def _operations_of(request: batch_pb2.ApplyRequest) -> list[_Operation]:
 
 
 def _further_lines_of(field: str, message: batch_pb2.Operation) -> int:
-    """Return for how many lines more than one an operation counts that has lines."""
+    """Return the number of lines of an operation after its first."""
     return max(0, len(getattr(message, field).lines) - 1)

@@ -1,36 +1,37 @@
-"""The way into every RPC and out of it: bytes to request, response to bytes, error to status."""
+"""The way into each RPC and out of it: bytes to request, response to bytes, error to status."""
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from functools import partial
+from functools import cache, partial
 from time import perf_counter
 from typing import Any, Final, TypeAlias
 
 import structlog
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from tallykeeper_server.access.authorizer import Authorizer
 from tallykeeper_server.domain.errors import DefectError, InvalidFieldError, TallyError
 from tallykeeper_server.engine.pending import Pending
 from tallykeeper_server.metrics.meters import CallMeter, CallMeters
 from tallykeeper_server.metrics.registry import Metrics
-from tallykeeper_server.rpc.admission import Admission, Gatekeeper
-from tallykeeper_server.rpc.calls import Call, Context
-from tallykeeper_server.rpc.overload import Overload
-from tallykeeper_server.rpc.response_limits import LongAnswers
+from tallykeeper_server.rpc.admission import Admission, Call, Context, Overload
+from tallykeeper_server.rpc.permissions import ROLES, role_needed_by
+from tallykeeper_server.rpc.response_limits import ResponseLimits
 from tallykeeper_server.rpc.statuses import status_of
-from tallykeeper_server.rpc.wire_text import broken_text_fields
 from tallykeeper_server.transport.methods import Method, direct, response_stream
 from tallykeeper_server.transport.status import Code, StatusError
 
-_INTERNAL_MESSAGE: Final = "a defect of the server, which has logged it"
+_INTERNAL_MESSAGE: Final = "the server has a defect, and has logged it"
 _DEADLINE_SLACK_SECONDS: Final = 0.01
-"""A caller gives up at its deadline a moment before the server's own clock is there."""
+"""The time that the server's clock may lag behind a caller's when the caller gives up at its deadline."""
 _ABANDONED: Final = StatusError(Code.UNAVAILABLE, "the server stops")
-"""For a call whose work was cancelled. Nobody reads it unless the server itself has cancelled."""
+"""The status of a call whose work was cancelled. A caller gets it only if the server itself has cancelled."""
 
 Answer: TypeAlias = Pending[Message] | Coroutine[Any, Any, Message]
 """The return value of a servicer's unary method."""
@@ -42,40 +43,44 @@ def service_methods(
     service: ServiceDescriptor,
     servicer: object,
     *,
+    mutations: Mapping[str, Callable[[Any, Call], Answer]],
     default_deadline_seconds: float,
-    long_answers: LongAnswers,
+    response_limits: ResponseLimits,
     overload: Overload | None = None,
     meters: CallMeters | None = None,
-    gate: Gatekeeper | None = None,
+    authorizer: Authorizer | None = None,
 ) -> Sequence[Method]:
-    """Return the methods of a service. ``servicer`` has a method for each RPC, named like it.
+    """Return the methods of a service.
 
-    Each takes the request and the call, and returns a coroutine or a Pending of the response, or raises; a method that
-    streams responses is an asynchronous generator of them. The deadline of a call is the caller's, or the default for a
-    caller that sets none; a stream has none by default. ``long_answers`` limits long answers, ``overload`` refuses
-    calls that would wait too long, ``meters`` count how calls end, and ``gate`` says who may call; without it,
-    everybody may.
+    ``mutations`` has the methods that change something, by names such as ``CounterService.Increment``; ``servicer`` has
+    the others as its own methods. Each takes the request and the call, and returns a coroutine or a Pending of the
+    response, or raises. A method that streams responses is an asynchronous generator of them.
+
+    The deadline of a call is the caller's, or the default if the caller sets none; a stream has no default.
+    ``response_limits`` limits long responses, ``overload`` refuses calls for which there is no room, and ``meters``
+    count how calls end. ``authorizer`` knows who may call; without it, everybody may.
     """
     meters = meters or CallMeters(Metrics())
     methods: list[Method] = []
     for method in service.methods:
-        call = getattr(servicer, method.name)
+        name = f"{service.name}.{method.name}"
+        call: Any = mutations.get(name) or getattr(servicer, method.name)
         path = f"/{service.full_name}/{method.name}"
         meter = meters.of(service.full_name, method.name, streams=method.server_streaming)
-        admission = Admission(method, _parser_of(method), gate)
+        admission = Admission(role_needed_by(method), _parser_of(method), authorizer)
         if method.server_streaming:
             methods.append(response_stream(path, _streaming(method, admission, call, meter)))
             continue
-        limited = long_answers.limited(method, call)
+        limited = response_limits.wrap(method, call)
         unary = _Unary(method, admission, limited, meter, default_deadline_seconds=default_deadline_seconds)
         methods.append(direct(path, unary.handle))
         if overload is not None:
-            overload.watch(path, f"{service.name}.{method.name}", meter)
+            overload.watch(path, ROLES[name], meter)
     return methods
 
 
 class _Unary:
-    """A method with one request and one response. A call of it is two callbacks: ``handle`` and ``_finish``."""
+    """A method with one request and one response. Each call is two callbacks: ``handle`` and ``_finish``."""
 
     __slots__ = ("_call", "_default_seconds", "_enter", "_loop", "_meter", "_method", "_serialize")
 
@@ -97,7 +102,7 @@ class _Unary:
         self._loop = asyncio.get_running_loop()
 
     def handle(self, raw: bytes, context: Context) -> None:
-        """Begin a call: check who calls, read the request and hand it to the servicer."""
+        """Begin a call: find out who calls, parse the request and pass it to its method."""
         began_at = perf_counter()
         deadline = context.deadline
         if deadline == math.inf:
@@ -117,13 +122,13 @@ class _Unary:
             task.add_done_callback(partial(self._finish, task, context, began_at))
 
     def _finish(self, work: Any, context: Context, began_at: float, _: object) -> None:  # noqa: ANN401  # Pending or task
-        """Answer a call whose work is done."""
+        """Send the response or the error of a call whose work has ended."""
         try:
             response = self._serialize(work.result())
         except asyncio.CancelledError:
             self._meter.failed(began_at, _code_of_abandoned(context, self._loop.time()))
             context.fail(_ABANDONED)
-        except Exception as error:  # noqa: BLE001  # as above
+        except Exception as error:  # noqa: BLE001  # every defect becomes a status
             self._fail(context, began_at, error)
         else:
             self._meter.succeeded(began_at)
@@ -148,12 +153,12 @@ def _streaming(
         began_at = perf_counter()
         try:
             request, caller = admission.enter(raw, context)
-            admitted = admission.admitted(context, request, caller)
+            guard = admission.guard(context, request, caller)
             async with aclosing(call(request, Call(math.inf, caller))) as responses:
                 async for response in responses:
-                    admitted.check()
+                    guard.check()
                     yield response.SerializeToString()
-        except Exception as error:  # noqa: BLE001  # as above
+        except Exception as error:  # noqa: BLE001  # every defect becomes a status
             failure = _failure_of(method, error)
         except (asyncio.CancelledError, GeneratorExit):
             meter.failed(began_at, _code_of_abandoned(context, loop.time()))
@@ -169,7 +174,7 @@ def _streaming(
 
 
 def _code_of_abandoned(context: Context, now: float) -> str:
-    """Return the code that the caller of a cancelled call sees: it left, or waited until its deadline."""
+    """Return the code of a cancelled call: its caller has left, or has waited until its deadline."""
     expired = context.deadline - now < _DEADLINE_SLACK_SECONDS
     return (Code.DEADLINE_EXCEEDED if expired else Code.CANCELLED).name
 
@@ -187,10 +192,10 @@ def _parser_of(method: MethodDescriptor) -> Callable[[bytes], Message]:
 
 
 def _failure_of(method: MethodDescriptor, error: Exception) -> TallyError:
-    """Return the error that the caller gets. A defect is logged, and nothing of it shown.
+    """Return the error that the caller gets. A defect is logged, and its caller learns no details.
 
-    The error is parted from its traceback: together they would hold the call's request, which may be large, until the
-    garbage collector runs.
+    The error loses its traceback. A traceback would keep the request, which may be large, until the garbage collector
+    runs.
     """
     if isinstance(error, TallyError) and not isinstance(error, DefectError):
         return error.with_traceback(None)
@@ -204,3 +209,67 @@ def _undecodable(method: MethodDescriptor, raw: bytes) -> InvalidFieldError:
     if not broken:
         return InvalidFieldError([("", f"the request is not a {method.input_type.full_name}")])
     return InvalidFieldError([(field, "must be UTF-8") for field in broken])
+
+
+def broken_text_fields(message_type: Descriptor, raw: bytes) -> list[str]:
+    """Return the paths of the texts that are not UTF-8, such as ``keys[2].item``.
+
+    protobuf's own error does not name them. So the contract is described once more with bytes in place of strings, and
+    the message is parsed by that. Return an empty list if all texts are UTF-8: the bytes are no message then.
+    """
+    shadow_class = GetMessageClass(_shadow_pool(message_type.file).FindMessageTypeByName(message_type.full_name))
+    try:
+        shadow = shadow_class.FromString(raw)
+    except DecodeError:
+        return []
+    return list(_broken_texts(shadow, message_type))
+
+
+def _broken_texts(shadow: Message, message_type: Descriptor) -> Iterator[str]:
+    for shadow_field, content in shadow.ListFields():
+        field = message_type.fields_by_number[shadow_field.number]
+        is_list = not hasattr(content, "SerializeToString") and not isinstance(content, (bytes, int, float))
+        for index, value in enumerate(content if is_list else [content]):
+            path = f"{field.name}[{index}]" if is_list else field.name
+            if field.message_type is not None:
+                yield from (f"{path}.{inner}" for inner in _broken_texts(value, field.message_type))
+            elif field.type == FieldDescriptor.TYPE_STRING and not _is_utf8(value):
+                yield path
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@cache
+def _shadow_pool(file: FileDescriptor) -> descriptor_pool.DescriptorPool:
+    pool = descriptor_pool.DescriptorPool()
+    _add_shadow(pool, file, set())
+    return pool
+
+
+def _add_shadow(pool: descriptor_pool.DescriptorPool, file: FileDescriptor, added: set[str]) -> None:
+    if file.name in added:
+        return
+    added.add(file.name)
+    for dependency in file.dependencies:
+        _add_shadow(pool, dependency, added)
+    description = FileDescriptorProto()
+    file.CopyToProto(description)
+    for message in description.message_type:
+        _texts_to_bytes(message)
+    pool.Add(description)
+
+
+def _texts_to_bytes(message: DescriptorProto) -> None:
+    if message.options.map_entry:  # no request has a map, and protobuf allows no bytes as its keys
+        return
+    for field in message.field:
+        if field.type == FieldDescriptorProto.TYPE_STRING:
+            field.type = FieldDescriptorProto.TYPE_BYTES
+    for nested in message.nested_type:
+        _texts_to_bytes(nested)

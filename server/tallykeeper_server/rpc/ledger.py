@@ -1,16 +1,17 @@
-"""LedgerService on the wire."""
+"""The methods of LedgerService, and the filters of listings and watches."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 from tallykeeper.v1 import ledger_pb2
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.audit import Audit, Difference, DifferenceKind
 from tallykeeper_server.domain.entries import Entry, first_entries_size
-from tallykeeper_server.domain.levels import CounterName, ReadLevel
+from tallykeeper_server.domain.levels import CounterName, ReadLevel, StockName
 from tallykeeper_server.domain.queries import ReadLedger, Snapshot
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lookups import RequestFate, look_up_request
@@ -18,16 +19,15 @@ from tallykeeper_server.engine.namespace_reader import EngineSource
 from tallykeeper_server.engine.verify import Progress, verify
 from tallykeeper_server.engine.watch import WatchHub
 from tallykeeper_server.engine.watched_levels import read_watched_levels
-from tallykeeper_server.rpc.calls import Call
-from tallykeeper_server.rpc.entries import KIND_OF_OPERATION, entry_message
-from tallykeeper_server.rpc.entry_filters import ListFilter, WatchFilter
-from tallykeeper_server.rpc.messages import counter_messages, stock_messages, timestamp_of
+from tallykeeper_server.rpc.admission import Call
+from tallykeeper_server.rpc.messages import counter_messages, entry_message, stock_messages, timestamp_of
+from tallykeeper_server.rpc.operations import KIND_OF_OPERATION
 from tallykeeper_server.rpc.page_tokens import PageTokens
 from tallykeeper_server.rpc.validation import Fields
 
 _LIST_SCANS_MAX: Final = 20
 _LIST_SCAN_SCRIPTS: Final = 256
-"""One page of a listing reads as many times so many scripts' entries at most before it is returned short."""
+"""To fill a page, a listing reads the entries of 256 script calls at most 20 times. Then the page stays short."""
 _PROGRESS_SECONDS: Final = 0.5
 _REVISION_DIGITS_MAX: Final = 16
 _REVISION: Final = re.compile(rf"[0-9]{{1,{_REVISION_DIGITS_MAX}}}")
@@ -46,8 +46,78 @@ _DIFFERENCES: Final = {
 }
 
 
+Passes: TypeAlias = Callable[[Entry], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFilter:
+    """The filter of a listing. A field that is empty or None lets every entry pass."""
+
+    item: str
+    counter: str
+    location: str
+    reservation_id: str
+    operations: Collection[str]
+    """The names of the Lua operations."""
+    reference: str
+    request_id: str
+    start_ms: int | None
+    end_ms: int | None
+
+    def passes(self, entry: Entry) -> bool:
+        """Return whether an entry belongs to the listing. A damaged entry passes if it may belong to it."""
+        if entry.damage:
+            return not entry.commit_time_ms or self._is_of_the_time(entry.commit_time_ms)
+        return (
+            (not self.operations or entry.operation in self.operations)
+            and (not self.reference or entry.reference == self.reference)
+            and (not self.request_id or entry.request_id == self.request_id)
+            and self._is_of_the_time(entry.commit_time_ms)
+            and (not self.reservation_id or _reservation_of(entry) == self.reservation_id)
+            and (not self.counter or any(line.name == CounterName(self.counter) for line in entry.lines))
+            and (not (self.item or self.location) or any(self._has(line.name) for line in entry.lines))
+        )
+
+    def _is_of_the_time(self, time_ms: int) -> bool:
+        return (self.start_ms is None or time_ms >= self.start_ms) and (self.end_ms is None or time_ms < self.end_ms)
+
+    def _has(self, name: CounterName | StockName) -> bool:
+        return (
+            isinstance(name, StockName)
+            and (not self.item or name.item == self.item)
+            and (not self.location or name.location == self.location)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchFilter:
+    """The filter of a watch. Without items, counters and reservation ids, it lets every name pass."""
+
+    items: frozenset[str]
+    counters: frozenset[str]
+    reservation_ids: frozenset[str]
+    locations: frozenset[str]
+
+    @property
+    def is_open(self) -> bool:
+        """True if all names are watched. ``locations`` may still limit the stock levels."""
+        return not (self.items or self.counters or self.reservation_ids)
+
+    def passes(self, entry: Entry) -> bool:
+        """Return whether an entry is watched. A damaged entry passes if it may be one that is watched."""
+        if entry.damage or (self.is_open and not self.locations):
+            return True
+        return _reservation_of(entry) in self.reservation_ids or any(self.has(line.name) for line in entry.lines)
+
+    def has(self, name: CounterName | StockName) -> bool:
+        """Return whether a level is watched."""
+        if isinstance(name, CounterName):
+            return self.is_open or name.counter in self.counters
+        return (self.is_open or name.item in self.items) and (not self.locations or name.location in self.locations)
+
+
 class LedgerServicer:
-    """Each method checks its request, asks the engine and builds the response."""
+    """LedgerService. Each method checks its request, asks the engine and builds the response."""
 
     def __init__(self, engine: Engine, source: EngineSource, hub: WatchHub) -> None:
         self._engine = engine
@@ -63,35 +133,35 @@ class LedgerServicer:
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("entries", namespace, str(request.newest_first), repr(wanted))
-        place = await self._tokens.open(request.page_token, _place_of, *listing, deadline=call.deadline)
+        cursor = await self._tokens.open(request.page_token, _cursor_of, *listing, deadline=call.deadline)
 
         revision = (await self._engine.ask(Snapshot(namespace, ()), deadline=call.deadline)).revision
         page: list[Entry] = []
         more = True
         for _ in range(_LIST_SCANS_MAX):
-            query = _page_query(namespace, place, newest_first=request.newest_first)
+            query = _page_query(namespace, cursor, newest_first=request.newest_first)
             read = await self._engine.ask(query, deadline=call.deadline)
             more = bool(read) and not (request.newest_first and read[-1].first_revision == 1)
             page += filter(wanted.passes, read)
             if read:
-                # The ledger goes on while it is read: the page is true at the newest of the revisions that were seen.
+                # The ledger grows while it is read. The page is true at the newest revision that was seen.
                 revision = max(revision, read[0].revision, read[-1].revision)
-                place = _end_of(read[-1], newest_first=request.newest_first)
+                cursor = _end_of(read[-1], newest_first=request.newest_first)
             size = min(page_size, first_entries_size(page))
             if len(page) > size:
-                more, place = True, _end_of(page[size - 1], newest_first=request.newest_first)
+                more, cursor = True, _end_of(page[size - 1], newest_first=request.newest_first)
                 del page[size:]
                 break
             if not more or len(page) == page_size:
                 break
-        token = await self._tokens.seal(str(place), *listing, deadline=call.deadline) if more else ""
+        token = await self._tokens.seal(str(cursor), *listing, deadline=call.deadline) if more else ""
         return ledger_pb2.ListEntriesResponse(
-            entries=map(entry_message, page), next_page_token=token, revision=revision
+            entries=map(_entry_message, page), next_page_token=token, revision=revision
         )
 
     async def Watch(self, request: ledger_pb2.WatchRequest, call: Call) -> AsyncIterator[ledger_pb2.WatchResponse]:
         """Follow the ledger."""
-        del call  # who may not have the stream any more is told so where it leaves the server
+        del call  # dispatch ends the stream when its caller loses the permission
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         watched = _watch_filter(request, fields)
@@ -107,12 +177,12 @@ class LedgerServicer:
             yield _levels_message(snapshot.revision, snapshot.levels)
         async with aclosing(self._hub.watch(namespace, after=after, passes=watched.passes)) as batches:
             async for batch in batches:
-                yield ledger_pb2.WatchResponse(entries=map(entry_message, batch.entries), revision=batch.revision)
+                yield ledger_pb2.WatchResponse(entries=map(_entry_message, batch.entries), revision=batch.revision)
 
     async def LookupRequest(
         self, request: ledger_pb2.LookupRequestRequest, call: Call
     ) -> ledger_pb2.LookupRequestResponse:
-        """Tell what became of a request id."""
+        """Return the outcome of the request with a request id."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         request_id = fields.request_id(request.request_id)
@@ -134,8 +204,8 @@ class LedgerServicer:
     async def VerifyNamespace(
         self, request: ledger_pb2.VerifyNamespaceRequest, call: Call
     ) -> AsyncIterator[ledger_pb2.VerifyNamespaceResponse]:
-        """Compare the ledger with what there is."""
-        del call  # the stream ends with its caller's deadline, and each query of it has a deadline of its own
+        """Compare the ledger of a namespace with its levels."""
+        del call  # the transport ends the stream at its caller's deadline, and each query has its own deadline
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         fields.check()
@@ -151,10 +221,10 @@ class LedgerServicer:
             await asyncio.wait([work])
 
 
-def _place_of(text: str) -> int:
+def _cursor_of(text: str) -> int:
     """Return the revision at which a page ended.
 
-    :raises ValueError: the text is not that of one.
+    :raises ValueError: the text is not a revision.
     """
     if not _REVISION.fullmatch(text) or int(text) > limits.INTEGER_MAX:
         message = f"{text[:_REVISION_DIGITS_MAX]} is no revision"
@@ -163,14 +233,14 @@ def _place_of(text: str) -> int:
 
 
 def _end_of(entry: Entry, *, newest_first: bool) -> int:
-    """Return the revision at which a page that ends with an entry is done."""
+    """Return the cursor of a page that ends with an entry."""
     return entry.first_revision if newest_first else entry.revision
 
 
-def _page_query(namespace: str, place: int | None, *, newest_first: bool) -> ReadLedger:
+def _page_query(namespace: str, cursor: int | None, *, newest_first: bool) -> ReadLedger:
     if newest_first:
-        return ReadLedger(namespace, before=place, scripts_max=_LIST_SCAN_SCRIPTS)
-    return ReadLedger(namespace, after=place or 0, scripts_max=_LIST_SCAN_SCRIPTS)
+        return ReadLedger(namespace, before=cursor, scripts_max=_LIST_SCAN_SCRIPTS)
+    return ReadLedger(namespace, after=cursor or 0, scripts_max=_LIST_SCAN_SCRIPTS)
 
 
 def _list_filter(request: ledger_pb2.ListEntriesRequest, fields: Fields) -> ListFilter:
@@ -192,13 +262,17 @@ def _list_filter(request: ledger_pb2.ListEntriesRequest, fields: Fields) -> List
 def _watch_filter(request: ledger_pb2.WatchRequest, fields: Fields) -> WatchFilter:
     most = limits.WATCH_NAMES_MAX
     fields.count("locations", len(request.locations) or 1, most)
-    places = enumerate(request.locations)
+    locations = enumerate(request.locations)
     return WatchFilter(
         items=frozenset(fields.names("items", request.items, most)),
         counters=frozenset(fields.names("counters", request.counters, most)),
         reservation_ids=frozenset(fields.names("reservation_ids", request.reservation_ids, most)),
-        locations=frozenset(fields.location(location, f"locations[{place}]") for place, location in places),
+        locations=frozenset(fields.location(location, f"locations[{index}]") for index, location in locations),
     )
+
+
+def _entry_message(entry: Entry) -> ledger_pb2.Entry:
+    return entry_message(entry, KIND_OF_OPERATION.get(entry.operation))
 
 
 def _levels_message(revision: int, levels: Sequence[ReadLevel]) -> ledger_pb2.WatchResponse:
@@ -242,3 +316,7 @@ def _difference_message(difference: Difference) -> ledger_pb2.Difference:
         expected=difference.expected,
         actual=difference.actual,
     )
+
+
+def _reservation_of(entry: Entry) -> str | None:
+    return None if entry.reservation is None else entry.reservation.name.reservation_id

@@ -1,4 +1,4 @@
-"""What all mutations have in common on the wire."""
+"""The base of all mutations on the wire: common fields, a row of the table of operations, and the way down."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,18 +6,20 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from tallykeeper.v1 import ledger_pb2
+from tallykeeper_server.access.roles import Role
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.levels import LevelName
 from tallykeeper_server.domain.mutations import Applied, Mutation
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.pending import Pending
-from tallykeeper_server.rpc.calls import Call
+from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.messages import timestamp_of
 from tallykeeper_server.rpc.validation import Fields
 
 
 class MutationRequest(Protocol):
-    """The fields that every mutation's request has."""
+    """The fields that the requests of all mutations have."""
 
     namespace: str
     request_id: str
@@ -26,50 +28,64 @@ class MutationRequest(Protocol):
 
 
 class MutationResponse(Protocol):
-    """The fields that every mutation's response has."""
+    """The fields that the responses of all mutations have."""
 
     revision: int
     replayed: bool
 
     @property
     def commit_time(self) -> Timestamp:
-        """When the change was made."""
+        """The time of the change."""
 
 
 Request = TypeVar("Request", bound=MutationRequest)
 Response = TypeVar("Response", bound=MutationResponse)
 
 
-Origin: TypeAlias = tuple[str, str, int]
-"""Where a mutation comes from: its namespace, its request id, and its place in its batch, 0 where there is none. They
-make an id that the server chooses the same for the same request."""
+ReadContext: TypeAlias = tuple[str, str, int, int]
+"""Values that the reader of a request may use in addition to its message: the namespace, the request id, the index in
+the batch (0 outside of a batch), and the longest time for which a reservation may be made, in milliseconds.
+
+The first three make an id that the server chooses the same for each repeat of a request."""
 Body: TypeAlias = tuple[tuple[LevelName, ...], tuple[int | str, ...]]
-"""What a request's own fields say: the levels that it is about, and the operation's arguments."""
+"""The content of a request's own fields: the levels that it names, and the arguments of the Lua operation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change(Generic[Request, Response]):
-    """A kind of mutation on the wire: how its request is read, and how it is answered."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MutationSpec(Generic[Request, Response]):
+    """One row of the table of operations: all that this layer knows of an operation that changes something."""
 
+    rpc: str
+    """The service and the method, such as ``CounterService.Increment``."""
+    field: str
+    """The field for the request in tallykeeper.v1.Operation, and for the response in OperationResult."""
     operation: str
-    """The name of the Lua operation."""
-    read: Callable[[Request, Fields, Origin], Body]
+    """The name of the Lua operation, such as ``counter_increment``."""
+    kind: ledger_pb2.OperationKind
+    """The kind of its entries in the ledger."""
+    role: Role
+    """The role that its caller needs."""
+    read: Callable[[Request, Fields, ReadContext], Body]
+    """Reads the fields that only this request has."""
     response: type[Response]
     fill: Callable[[Response, Applied], None]
-    """Fills in what the response says besides what every mutation's does."""
+    """Fills in the fields that only this response has."""
     resolves: bool = False
-    """It ends a reservation."""
+    """True if it ends a reservation."""
 
     def mutation_of(
-        self, request: Request, fields: Fields, origin: Origin, *, reason: str = "", reference: str = ""
+        self, request: Request, fields: Fields, context: ReadContext, *, reason: str = "", reference: str = ""
     ) -> Mutation:
-        """Build a request's mutation. ``reason`` and ``reference`` are those of its batch, where it has none itself."""
-        levels, arguments = self.read(request, fields, origin)
+        """Return the mutation of a request. ``reason`` and ``reference`` are its batch's, for a request that has none.
+
+        Violations are noted in ``fields``.
+        """
+        levels, arguments = self.read(request, fields, context)
         if request.reason:
             reason = fields.text("reason", request.reason, limits.REASON_BYTES_MAX)
         if request.reference:
             reference = fields.text("reference", request.reference, limits.REFERENCE_BYTES_MAX)
-        # A NamedTuple's own constructor takes twice as long, as it does for what becomes of the mutation.
+        # The constructor of a NamedTuple takes twice as long.
         return tuple.__new__(Mutation, (self.operation, levels, arguments, reason, reference, self.resolves))
 
     def response_to(self, applied: Applied) -> Response:
@@ -79,7 +95,7 @@ class Change(Generic[Request, Response]):
         return response
 
     def answer(self, response: Response, applied: Applied) -> None:
-        """Fill in the response to a mutation."""
+        """Fill in the response to a mutation. It may be a part of the response to a batch."""
         self.fill(response, applied)
         revision, commit_time_ms, replayed, _, _ = applied
         response.revision = revision
@@ -88,22 +104,28 @@ class Change(Generic[Request, Response]):
             response.replayed = True
 
 
-def apply(engine: Engine, change: Change[Request, Response], request: Request, call: Call) -> Pending[Response]:
-    """Apply the mutation of a request; the result is the response, or what Engine.apply raises.
+def apply(
+    engine: Engine,
+    reservation_ttl_ms_max: int,
+    spec: MutationSpec[Request, Response],
+    request: Request,
+    call: Call,
+) -> Pending[Response]:
+    """Apply the mutation of a request. The result is the response, or an error that Engine.apply raises.
 
-    :raises InvalidFieldError: one of its fields breaks a rule.
-    :raises OverloadedError: as many mutations wait as may.
+    :raises InvalidFieldError: a field of the request breaks a rule.
+    :raises OverloadedError: the lane of the mutation is full.
     """
     fields = Fields()
     namespace, request_id = request.namespace or limits.DEFAULT_NAMESPACE, request.request_id
-    mutation = change.mutation_of(request, fields, (namespace, request_id, 0))
+    mutation = spec.mutation_of(request, fields, (namespace, request_id, 0, reservation_ttl_ms_max))
     fields.namespace(namespace)
     fields.request_id(request_id)
     fields.check()
     return engine.apply(
         namespace,
         mutation,
-        change.response_to,
+        spec.response_to,
         request_id=request_id,
         identity=call.caller.identity,
         deadline=call.deadline,

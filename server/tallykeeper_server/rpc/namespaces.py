@@ -1,4 +1,4 @@
-"""NamespaceService on the wire."""
+"""The methods of NamespaceService."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from tallykeeper_server.domain.errors import DefectError
 from tallykeeper_server.domain.queries import CountNamespace, ListNamespaces, NamespaceCounts
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.engine.engine import Engine
-from tallykeeper_server.rpc.calls import Call
+from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.messages import duration_of
 from tallykeeper_server.rpc.page_tokens import PageTokens
 from tallykeeper_server.rpc.validation import Fields
@@ -27,7 +27,7 @@ _DAMAGE: Final = "another program has written into the namespace, so that its co
 
 
 class NamespaceServicer:
-    """Each method checks its request, asks the engine and builds the response."""
+    """NamespaceService. Each method checks its request, asks the engine and builds the response."""
 
     def __init__(self, engine: Engine, retention: Retention, policy: DurabilityPolicy) -> None:
         self._engine = engine
@@ -40,7 +40,7 @@ class NamespaceServicer:
     ) -> namespace_pb2.ListNamespacesResponse:
         """List the namespaces that the caller may read, by prefix, a page at a time."""
         fields = Fields()
-        prefix = fields.text("prefix", request.prefix, limits.PLACE_CHARACTERS_MAX)
+        prefix = fields.text("prefix", request.prefix, limits.LABEL_CHARACTERS_MAX)
         page_size = fields.page_size(request.page_size)
         fields.check()
         listing = ("namespaces", prefix)
@@ -62,7 +62,7 @@ class NamespaceServicer:
     async def GetNamespace(
         self, request: namespace_pb2.GetNamespaceRequest, call: Call
     ) -> namespace_pb2.GetNamespaceResponse:
-        """Tell what a namespace holds and how it is kept."""
+        """Return the contents of a namespace, counted, and its settings."""
         fields = Fields()
         namespace = fields.namespace(request.namespace)
         fields.check()
@@ -70,7 +70,7 @@ class NamespaceServicer:
         return namespace_pb2.GetNamespaceResponse(namespace=self._message(namespace, counts), revision=counts.revision)
 
     async def _counted(self, names: Sequence[str], deadline: float) -> list[namespace_pb2.Namespace]:
-        """Return namespaces with their contents counted, and a mark for each that cannot be counted."""
+        """Return namespaces with their contents counted. One that cannot be counted has the field ``damage``."""
         queries = (self._engine.ask(CountNamespace(name), deadline=deadline) for name in names)
         answers = await asyncio.gather(*queries, return_exceptions=True)
         return [self._message_or_mark(name, answer) for name, answer in zip(names, answers, strict=True)]

@@ -1,6 +1,6 @@
-"""Page tokens: where a listing goes on, sealed together with what it lists.
+"""Page tokens: each is the cursor of the next page, sealed together with the listing that it belongs to.
 
-A token is sealed with AES-SIV (RFC 5297), which needs no nonce: the same place in a listing gives the same token. The
+A token is sealed with AES-SIV (RFC 5297), which needs no nonce: the same cursor in a listing gives the same token. The
 store keeps the key, so a token is good at every server of the store, and after each restart.
 """
 
@@ -19,9 +19,9 @@ from tallykeeper_server.domain.queries import PageTokenKey
 from tallykeeper_server.engine.engine import Engine
 
 _FORM: Final = b"tallykeeper page token 1"
-"""A part of what is sealed. A new form of tokens gets a new number, so that no server misreads a token."""
+"""A sealed part of each token. A new form of tokens gets a new number, so that no server misreads a token."""
 
-Place = TypeVar("Place")
+Cursor = TypeVar("Cursor")
 
 
 class PageTokens:
@@ -32,27 +32,29 @@ class PageTokens:
         self._cipher: AESSIV | None = None
 
     async def seal(self, after: str, *listing: str, deadline: float) -> str:
-        """Return the token of the page that follows the name ``after`` in a listing.
+        """Return the token of the page that follows the cursor ``after`` in a listing.
 
-        :raises TallyError: as Engine.ask says; the store could not be asked for the key.
+        :raises TallyError: the store could not be asked for the key; Engine.ask says more.
         """
         cipher = await self._with_key(deadline)
         return base64.urlsafe_b64encode(cipher.encrypt(after.encode(), _associated(listing))).decode()
 
-    async def open(self, token: str, place_of: Callable[[str], Place], *listing: str, deadline: float) -> Place | None:
-        """Return the place after which a token's page begins; None if it is the first.
+    async def open(
+        self, token: str, read_cursor: Callable[[str], Cursor], *listing: str, deadline: float
+    ) -> Cursor | None:
+        """Return the cursor after which a token's page begins; None for the first page.
 
-        ``place_of`` makes a place of a name. It raises ValueError for a name that this server does not understand.
+        ``read_cursor`` reads the text of a cursor. It raises ValueError for a text that this server does not know.
 
         :raises PageTokenInvalidError: no server of this store made the token for this listing.
-        :raises TallyError: as Engine.ask says; the store could not be asked for the key.
+        :raises TallyError: the store could not be asked for the key; Engine.ask says more.
         """
         if not token:
             return None
         cipher = await self._with_key(deadline)
         try:
             sealed = base64.b64decode(token, altchars=b"-_", validate=True)
-            return place_of(cipher.decrypt(sealed, _associated(listing)).decode())
+            return read_cursor(cipher.decrypt(sealed, _associated(listing)).decode())
         except (binascii.Error, ValueError, InvalidTag) as error:
             raise PageTokenInvalidError(
                 [("page_token", "is not a next_page_token of this listing; begin again with an empty one")]
@@ -69,5 +71,5 @@ class PageTokens:
 
 
 def _associated(listing: tuple[str, ...]) -> list[bytes]:
-    """Return the parts of a token's listing. AES-SIV keeps them apart, so no two listings look alike."""
+    """Return the parts that name a listing, as bytes. AES-SIV keeps the parts apart."""
     return [_FORM, *(part.encode() for part in listing)]

@@ -1,4 +1,4 @@
-"""What each error is on the wire. One table, one place."""
+"""Translates errors into gRPC statuses. One table gives the code of each reason."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -25,14 +25,14 @@ from tallykeeper_server.transport.status import Code, MessageTooLargeError, NoRo
 DOMAIN: Final = "tallykeeper.io"
 
 _FAILED_OPERATIONS_BYTES_MAX: Final = 3_600
-"""The size of the list of failed operations in an error: it travels as base64, and gRPC's trailers hold 8 KiB."""
+"""The bytes that the list of failed operations in an error may take. gRPC's trailers hold 8 KiB, in base64."""
 
 CODES: Final = {
     "INVALID_FIELD": Code.INVALID_ARGUMENT,
     "PAGE_TOKEN_INVALID": Code.INVALID_ARGUMENT,
     "REQUEST_ID_REUSED": Code.INVALID_ARGUMENT,
     "BATCH_TOO_LARGE": Code.INVALID_ARGUMENT,
-    "BATCH_REFUSED": Code.FAILED_PRECONDITION,  # or the code of another operation that failed first
+    "BATCH_REFUSED": Code.FAILED_PRECONDITION,  # or the code of its first failed operation
     "COUNTER_NOT_FOUND": Code.NOT_FOUND,
     "ITEM_NOT_FOUND": Code.NOT_FOUND,
     "RESERVATION_NOT_FOUND": Code.NOT_FOUND,
@@ -76,11 +76,11 @@ _SHORTAGE_NUMBERS: Final = ("requested", "available", "backorder_limit", "reserv
 
 Trailers: TypeAlias = tuple[tuple[str, str | bytes], ...]
 _PUSHBACK: Final = "grpc-retry-pushback-ms"
-"""gRFC A6: the milliseconds after which a client may try again; a negative number: it shall not."""
+"""The trailer of gRFC A6: the milliseconds after which a client tries again, or a negative number if it must not."""
 
 
 def status_of(error: TallyError) -> StatusError:
-    """Return an error as a status: its code and message, and trailers with its details and a retry delay.
+    """Return the status of an error: its code, its message, and trailers with its details and a retry delay.
 
     The details travel as google.rpc.Status in ``grpc-status-details-bin``, as gRPC's richer error model says.
     """
@@ -88,8 +88,8 @@ def status_of(error: TallyError) -> StatusError:
     status = Status(code=code, message=error.message, details=_packed(_details_of(error, code)))
     trailers: Trailers = (("grpc-status-details-bin", status.SerializeToString()),)
     if isinstance(error, RetryLaterError) and code is Code.RESOURCE_EXHAUSTED:
-        # Not when the store is away: the pushback would replace a client's growing backoff, and its attempts would
-        # be spent before the store is back.
+        # There is no pushback while the store is away. It would replace the growing delay of a client's retries, and
+        # the client would use up its attempts before the store is back.
         trailers += ((_PUSHBACK, str(int(error.retry_after_seconds * 1000))),)
     elif isinstance(error, RequestTooLargeError):
         trailers += ((_PUSHBACK, "-1"),)
@@ -97,7 +97,7 @@ def status_of(error: TallyError) -> StatusError:
 
 
 def _code_of(error: TallyError) -> Code:
-    """Return an error's code: that of its reason, or UNKNOWN where a repeat might make a change twice.
+    """Return the code of an error: that of its reason, or UNKNOWN if a repeat might make a change twice.
 
     Retry policies repeat UNAVAILABLE, and no policy repeats UNKNOWN.
     """
@@ -110,13 +110,13 @@ def _code_of(error: TallyError) -> Code:
 
 
 def operation_status(error: RefusedError) -> batch_pb2.Status:
-    """Return the error of an operation as a message with all details that its own RPC's error would have."""
+    """Return the message for the error of an operation in a batch, with the details that its own RPC would give."""
     code = CODES[error.reason]
     return batch_pb2.Status(code=code, message=error.message, details=_packed(_details_of(error, code)))
 
 
 def _batch_refused(error: BatchRefusedError) -> batch_pb2.BatchRefused:
-    """Return the detail that lists as many failed operations as the trailers have room for, and at least one."""
+    """Return the detail that lists failed operations: at least one, and more while the trailers have room."""
     detail = batch_pb2.BatchRefused(failed_count=error.failed_count)
     size = len(error.message.encode())
     for index, refused in error.failed:
@@ -131,7 +131,7 @@ def _batch_refused(error: BatchRefusedError) -> batch_pb2.BatchRefused:
 
 
 def _packed(details: Iterable[Message]) -> list[Any]:
-    """Return details, each packed with its type."""
+    """Return details, each packed into an Any with its type."""
     packed = []
     for detail in details:
         packed.append(Any())
@@ -144,7 +144,7 @@ def _info_of(error: TallyError) -> ErrorInfo:
 
 
 def explained(refusal: StatusError) -> StatusError:
-    """Return a refusal that the transport itself makes as one with a reason and details."""
+    """Return a refusal of the transport with the reason and the details that an error of this layer has."""
     if isinstance(refusal, MessageTooLargeError):
         return status_of(RequestTooLargeError(size=refusal.size, limit=refusal.limit))
     if isinstance(refusal, NoRoomError):
@@ -184,12 +184,12 @@ def _details_of(error: TallyError, code: Code) -> Iterator[Message]:
 
 
 def _lines_of(error: RefusedError) -> Sequence[RefusedLine]:
-    """Return the lines that were refused; a mutation of one level has one."""
+    """Return the lines that were refused. A mutation of one level has one line."""
     return error.lines or (RefusedLine(error.message, error.facts),)
 
 
 def _shortages_of(error: RefusedError) -> inventory_pb2.Shortages:
-    """Return the lines that ask for too many copies, with their numbers as numbers."""
+    """Return the detail that lists the lines with too few copies, with their figures as numbers."""
     lines = _lines_of(error)
     detail = inventory_pb2.Shortages(count=int(error.facts.get("lines", len(lines))))
     for line in lines:

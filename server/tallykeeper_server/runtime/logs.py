@@ -1,18 +1,16 @@
 """Structured logs: text for a person at a terminal, JSON for a machine."""
 
 import logging
-import math
 import os
 import sys
-import time
 from contextlib import suppress
 from typing import Any, Final, TextIO, cast
 
 import structlog
 
+from tallykeeper_server.domain.log_limit import LogLimit
+
 _TRANSPORT: Final = "tallykeeper_server.transport"
-_PEER_LINES_PER_SECOND_MAX: Final = 10
-"""The maximum number of lines about peers in a second, so that bad connections cannot fill a disk."""
 
 _descriptors: list[int] = []
 """The file descriptor of the log is the last element. If the list is empty, the log goes to Python's stderr."""
@@ -65,33 +63,24 @@ def configure_logs(*, level: str, log_format: str, worker: int | None = None) ->
 class TransportLines(logging.Handler):
     """Logs the lines of the transport, which knows Python's ``logging`` alone.
 
-    Of the lines about peers, which are below ERROR, 10 are logged in a second; ``unlogged`` counts the others.
+    A record below ERROR is about a peer, and ``domain.log_limit`` limits such lines.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._second = -math.inf
-        self._logged = self._unlogged = 0
+        self._limit = LogLimit()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log a record with the level, message and exception that it has."""
+        """Log a record with its level, message and exception."""
         fields: dict[str, Any] = {}
         if record.levelno < logging.ERROR:
-            if not self._has_room():
-                self._unlogged += 1
+            unlogged = self._limit.admit()
+            if unlogged is None:
                 return
-            if self._unlogged:
-                fields["unlogged"], self._unlogged = self._unlogged, 0
+            fields.update(unlogged)
         if record.exc_info:
             fields["exc_info"] = record.exc_info
         structlog.get_logger().log(record.levelno, record.getMessage(), **fields)
-
-    def _has_room(self) -> bool:
-        second = math.floor(time.monotonic())
-        if second != self._second:
-            self._second, self._logged = second, 0
-        self._logged += 1
-        return self._logged <= _PEER_LINES_PER_SECOND_MAX
 
 
 class _LogFile:

@@ -6,11 +6,12 @@ keeps nobody from what comes before and after it.
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Final, TypeAlias, cast
 
+from tallykeeper_lua import operation_names
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.entries import (
-    OPERATIONS,
     Crossing,
     Entry,
     EntryLine,
@@ -101,6 +102,12 @@ def _stated_revision(text: bytes, most: int) -> int | None:
     return revision if 1 <= revision <= most else None
 
 
+@cache
+def _operations() -> frozenset[str]:
+    """Return the operations that an entry can be of."""
+    return operation_names()
+
+
 def _decode_entry(revision: int, time_ms: int, raw: bytes, damage: str, stream_id: str) -> Entry:
     """Return an entry with all of it that can be read; ``damage`` is what is wrong besides its text."""
     faults = [damage] if damage else []
@@ -113,7 +120,7 @@ def _decode_entry(revision: int, time_ms: int, raw: bytes, damage: str, stream_i
         faults.append(f"it has {len(head)} fields, and an entry has more than {_HEAD_FIELDS}")
         return damaged_entry(revision, "; ".join(faults), stream_id=stream_id, time_ms=time_ms)
     operation, request_id, reason, reference, identity, rest = head
-    if operation not in OPERATIONS:
+    if operation not in _operations():
         faults.append("its operation is not known")
         operation = ""
     lines: list[EntryLine] = []

@@ -15,7 +15,7 @@ class TransportLimits:
     """The maximum time from the connection to the client's preface and SETTINGS, with TLS. A silent peer is closed."""
     streams_per_connection_max: int = 1_000
     """The maximum number of calls in flight on one connection (SETTINGS_MAX_CONCURRENT_STREAMS). A further call is
-    reset with REFUSED_STREAM. A peer that has acknowledged the limit and exceeds it is disconnected with PROTOCOL_ERROR."""
+    reset with REFUSED_STREAM. A peer that has acknowledged the limit and exceeds it is disconnected."""
     streams_max: int = 10_000
     """The maximum number of calls in flight on all connections. The limit of each connection is its share, so that
     clients hold calls back that the server would refuse."""
@@ -45,7 +45,7 @@ class TransportLimits:
     """The maximum number of PINGs in a second since the last response. PINGs between responses, by which clients
     measure the path, do not count."""
     control_frames_per_second: int = 2_000
-    """The maximum number of SETTINGS, empty DATA and reads without an event in a second. They cost work without a call."""
+    """The maximum number of SETTINGS, empty DATA and reads without an event in a second. They cost work."""
     bad_compressions_per_second: int = 10
     """The maximum number of broken or too large compressed messages in a second. Each may cost the milliseconds that
     the decompression of message_bytes_max takes."""

@@ -323,7 +323,7 @@ class Connection(asyncio.Protocol):
     # The end.
 
     def drain(self) -> None:
-        """Finish the calls that have begun. GOAWAY, sent twice a round trip apart, keeps the peer from beginning more."""
+        """Finish the calls that have begun. Two GOAWAYs, a round trip apart, keep the peer from new ones."""
         if self.draining_since is None and self.ending_since is None:
             self.draining_since = self.shared.loop.time()
             self.engine.announce_shutdown()

@@ -1,4 +1,4 @@
-"""What is answered at length takes turns, for which no more wait, and no longer, than may."""
+"""Reads with long responses: the number that runs and that waits, the time they wait, and when none is begun."""
 
 import asyncio
 
@@ -10,8 +10,8 @@ from tallykeeper.v1 import batch_pb2, inventory_pb2
 from tallykeeper.v1.inventory_pb2 import ListStockRequest, ListStockResponse
 from tallykeeper_server.domain.errors import DeadlineExceededError, OverloadedError
 from tallykeeper_server.metrics.recorders import Gauge
-from tallykeeper_server.rpc.calls import Call
-from tallykeeper_server.rpc.response_limits import READS_MAX, LongAnswers
+from tallykeeper_server.rpc.admission import Call
+from tallykeeper_server.rpc.response_limits import READS_MAX, ResponseLimits
 
 WAITING_MAX = 2
 UNREAD_MAX = 1 << 20
@@ -23,15 +23,16 @@ APPLY = batch_pb2.DESCRIPTOR.services_by_name["BatchService"].methods_by_name["A
 
 
 class Listing:
-    """A method that answers when its gate is open, and knows how many it has begun."""
+    """A method that answers when its gate is open, and counts the calls that have begun."""
 
     def __init__(self, method: MethodDescriptor = LIST_STOCK) -> None:
         self.gate = asyncio.Event()
         self.begun = 0
         self.meter = Gauge()
         self.unread = 0
-        self.answers = LongAnswers(UNREAD_MAX, WAITING_MAX, self.meter, lambda: self.unread)
-        self.limited = self.answers.limited(method, self._answer)
+        limits = ResponseLimits(UNREAD_MAX, WAITING_MAX)
+        limits.track_unread(lambda: self.unread, self.meter)
+        self.limited = limits.wrap(method, self._answer)
 
     async def _answer(self, _: Message, __: Call) -> Message:
         self.begun += 1
@@ -39,7 +40,7 @@ class Listing:
         return ListStockResponse()
 
     async def calls(self, count: int, *, seconds: float = 20.0) -> list[asyncio.Task[Message]]:
-        """Make so many, and let them come as far as they can."""
+        """Make ``count`` calls, and let each run until it waits."""
         call = Call(deadline=asyncio.get_running_loop().time() + seconds)
         made = [asyncio.ensure_future(self.limited(ListStockRequest(), call)) for _ in range(count)]
         await asyncio.sleep(0.01)
@@ -64,7 +65,7 @@ async def test_a_read_waits_for_its_turn_until_its_deadline() -> None:
     listing = Listing()
     taken = await listing.calls(READS_MAX)
 
-    for _ in range(WAITING_MAX + 1):  # those that gave up wait no more
+    for _ in range(WAITING_MAX + 1):  # a call that gave up does not wait any more
         (late,) = await listing.calls(1, seconds=0.005)
         with pytest.raises(DeadlineExceededError):
             await late

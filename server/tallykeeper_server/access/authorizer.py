@@ -1,10 +1,7 @@
-"""The gate: every call comes by, and is told who it is, or to stay outside. It follows its files while they change."""
+"""Says who calls and what they may do, by the access file, and follows the file while it changes."""
 
-import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 import structlog
 
@@ -16,15 +13,13 @@ from tallykeeper_server.access.policy import AccessPolicy
 from tallykeeper_server.access.rate_limits import RateLimits
 from tallykeeper_server.access.roles import Caller, Role
 from tallykeeper_server.domain.errors import TallyError
-
-_REFUSALS_LOGGED_MAX: Final = 10
-"""How many refusals are logged within a second: who sends bad credentials without end fills no disk."""
+from tallykeeper_server.domain.log_limit import LogLimit
 
 log = structlog.get_logger()
 
 
 class PermissionDeniedError(TallyError):
-    """Who calls may not do that there. Nothing happened."""
+    """The caller lacks the role that the request needs in its namespace. Nothing happened."""
 
     reason = "PERMISSION_DENIED"
 
@@ -36,77 +31,53 @@ class PermissionDeniedError(TallyError):
         )
 
 
-class RefusalLog:
-    """Logs why credentials are refused, and never a credential. A flood of refusals is counted, and not logged."""
-
-    def __init__(
-        self, *, clock: Callable[[], float] = time.monotonic, write: Callable[..., None] | None = None
-    ) -> None:
-        """``clock`` gives seconds. ``write`` writes the fields of a line; into the log, if there is none."""
-        self._clock = clock
-        self._began_at = -math.inf
-        self._logged = self._unlogged = 0
-        self._write = write or _write_refusal
-
-    def note(self, error: CredentialRefusedError) -> None:
-        """Log a refusal, unless there were too many within the last second."""
-        now = self._clock()
-        if now - self._began_at >= 1.0:
-            self._began_at, self._logged = now, 0
-        if self._logged >= _REFUSALS_LOGGED_MAX:
-            self._unlogged += 1
-            return
-        unlogged = {"unlogged": self._unlogged} if self._unlogged else {}
-        self._logged, self._unlogged = self._logged + 1, 0
-        self._write(reason=error.reason, cause=error.fault.words, **error.about, **unlogged)
-
-
-def _write_refusal(**fields: object) -> None:
-    log.warning("credential refused", **fields)
-
-
-class Gate:
-    """Who may come in, by the access file as it was when it was last right."""
+class Authorizer:
+    """Says who calls and who may call, by the access file as it was when it was last correct."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file.
+        """Read the access file.
 
-        :raises AccessFileError: it cannot be used.
+        :raises AccessFileError: the file cannot be used.
         """
         self._path = path
         self._files: Mapping[Path, FileStamp] = {}
         policy = self._read()
         self._rates = RateLimits(policy)
-        self._refusals = RefusalLog()
+        self._log_limit = LogLimit()
         self.version = 1
-        """Another as soon as the file has changed: who was let in before must come by again."""
+        """Grows when the file has changed. A caller that was admitted under an older version must be checked again."""
 
     def admit(self, authorizations: Sequence[str], certificate: bytes | None) -> Caller:
-        """Return who calls, by the values of ``authorization`` and the certificate, in PEM or DER form.
+        """Return the caller, and count the call.
 
-        :raises TallyError: it is not known who, or they call too often.
+        ``authorizations`` are the values of the header field; ``certificate`` is in PEM or DER form.
+
+        :raises TallyError: the caller is unknown, or calls too often.
         """
         caller = self.recognise(authorizations, certificate)
         self._rates.take(caller.identity)
         return caller
 
     def recognise(self, authorizations: Sequence[str], certificate: bytes | None) -> Caller:
-        """Return who calls, as admit does, of a call that was let in before.
+        """Return the caller, as ``admit`` does, and count nothing: the call was counted when it began.
 
-        :raises TallyError: it is not known who.
+        :raises TallyError: the caller is unknown.
         """
         try:
             return self._authenticator.caller(authorizations, certificate)
         except CredentialRefusedError as error:
-            self._refusals.note(error)
+            if (unlogged := self._log_limit.admit()) is not None:
+                log.warning(
+                    "credential refused", reason=error.reason, cause=error.fault.words, **error.about, **unlogged
+                )
             raise
 
     def charge(self, caller: Caller, calls: int) -> None:
-        """Count further calls that came as one which was let in."""
+        """Count further calls of a caller: a batch is one call, and each of its operations counts."""
         self._rates.charge(caller.identity, calls)
 
     def follow(self) -> None:
-        """Read the file again if it has changed. One that cannot be used is logged, and what was before stays."""
+        """Read the access file again if it has changed. A file that cannot be used is logged and changes nothing."""
         stamps = {path: stamp_of(path) for path in self._files}
         if stamps == self._files:
             return
@@ -128,9 +99,9 @@ class Gate:
 
 
 def check(caller: Caller, role: Role, namespace: str) -> None:
-    """Return if somebody may do what a role may in a namespace.
+    """Return if a caller has a role in a namespace, or a higher one.
 
-    :raises PermissionDeniedError: they may not.
+    :raises PermissionDeniedError: the caller does not.
     """
     if caller.rights.role_in(namespace) < role:
         raise PermissionDeniedError(caller, role, namespace)
