@@ -1,0 +1,4 @@
+package tallykeeper
+
+// FreeAddress is for the tests of package tallykeeper_test.
+var FreeAddress = freeAddress

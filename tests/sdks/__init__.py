@@ -1,0 +1,1 @@
+"""Tests of the SDKs, by the tools of their own languages."""
