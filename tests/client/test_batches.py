@@ -53,7 +53,7 @@ def test_an_operation_takes_what_the_method_takes() -> None:
 
 @pytest.mark.parametrize("options", [{"request_id": "mine"}, {"timeout_seconds": 1.0}])
 def test_what_belongs_to_the_batch_is_not_an_operations(options: dict[str, object]) -> None:
-    with pytest.raises(TypeError, match="belongs to the batch"):
+    with pytest.raises(TypeError, match="belongs to the whole batch"):
         operations.increment("visitors", **options)  # type: ignore[arg-type]
 
 

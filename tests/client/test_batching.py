@@ -200,13 +200,13 @@ async def test_an_answer_that_is_none_reaches_each_caller(client: AsyncClient) -
 @pytest.mark.parametrize("options", [{"request_id": "mine"}, {"timeout_seconds": 1.0}])
 async def test_what_belongs_to_the_request_cannot_be_given(client: AsyncClient, options: dict[str, object]) -> None:
     async with client.batch() as batch:
-        with pytest.raises(TypeError, match="belongs to the batch as a whole"):
+        with pytest.raises(TypeError, match="belongs to the whole batch"):
             await batch.increment("a", **options)  # type: ignore[arg-type]
 
 
 async def test_another_namespace_cannot_be_given(client: AsyncClient) -> None:
     async with client.batch() as batch:
-        with pytest.raises(ValueError, match="a batch is of one namespace: 'shop', and not 'other'"):
+        with pytest.raises(ValueError, match="this batch is 'shop', so a call cannot name 'other'"):
             await batch.increment("a", namespace="other")
 
 
@@ -230,7 +230,7 @@ async def test_leaving_waits_for_all_that_was_called(client: AsyncClient, script
         await asyncio.sleep(0)
 
     assert (await call).counter.value == 1
-    with pytest.raises(RuntimeError, match="the batch has been left"):
+    with pytest.raises(RuntimeError, match="the batch has ended"):
         await batch.increment("a")
 
 
