@@ -20,8 +20,10 @@ def test_the_story_comes_out_as_told_and_can_be_looked_up(
     assert main(["demo", "--target", server.target]) == 0
 
     out = capsys.readouterr().out
-    assert "9 steps came out as told; in the last, 10 of 50 buyers served, 40 refused, 0 copies left.\n" in out
-    assert "6 steps came out as told; in the last, expired, available: 4.\n" in out
+    assert (
+        "9 steps had the expected answer. The last answer: 10 of 50 buyers served, 40 refused, 0 copies left.\n" in out
+    )
+    assert "6 steps had the expected answer. The last answer: expired, available: 4.\n" in out
     words = re.findall(r"\w+", out)
     assert {"INSUFFICIENT_STOCK", "replayed", "yes"} <= set(words)
     assert "NO" not in words
@@ -63,7 +65,7 @@ async def test_a_server_that_answers_wrongly_is_found_out(
 
     captured = capsys.readouterr()
     assert "as told." not in captured.out
-    assert captured.err.startswith("tallykeeper: the story came out otherwise in step 1, 2, 3")
+    assert captured.err.startswith("tallykeeper: unexpected answer in step 1, 2, 3")
 
 
 async def test_a_call_that_fails_ends_the_story_and_is_named(

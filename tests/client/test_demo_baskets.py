@@ -28,7 +28,7 @@ async def test_a_server_that_answers_wrongly_is_found_out_at_every_step(scripted
 
     steps = await _play(scripted.target)
 
-    assert [step.as_told for step in steps] == [False] * 6
+    assert [step.as_expected for step in steps] == [False] * 6
 
 
 async def test_a_basket_that_does_not_expire_is_not_waited_for_forever(

@@ -111,7 +111,7 @@ def test_a_certificate_for_another_name_is_told_apart(certificates: Path) -> Non
     with _listening(_tls(certificates)) as port:
         cause = _cause(f"127.0.0.1:{port}", ca=certificates / "ca.pem")
 
-    assert cause == "the server's certificate is for another name than '127.0.0.1'; name the server as it does"
+    assert cause == "the server's certificate is for another name than '127.0.0.1'; use the name in the certificate"
 
 
 @pytest.mark.parametrize(
@@ -165,17 +165,15 @@ def test_tls_against_plaintext_and_the_reverse_are_told(certificates: Path, serv
         "the server there does not speak TLS; leave out --ca, --certificate and --key"
     )
     with _listening(_tls(certificates)) as secure:
-        assert _cause(f"localhost:{secure}") == (
-            "the server there speaks TLS; name the authorities that vouch for it with --ca"
-        )
+        assert _cause(f"localhost:{secure}") == ("the server there speaks TLS; name its authorities with --ca")
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP/1 server listens there, and no gRPC server"),
-        (b"-ERR unknown command\r\n", "what listens there is no gRPC server"),
-        (b"", "what listens there does not answer as a gRPC server"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP/1 server listens there, not a gRPC server"),
+        (b"-ERR unknown command\r\n", "the program that listens there is not a gRPC server"),
+        (b"", "the program that listens there does not answer as a gRPC server"),
     ],
 )
 def test_a_server_of_another_kind_is_told(answer: bytes, words: str) -> None:
@@ -187,7 +185,7 @@ def test_a_tls_server_without_http_2_is_told(certificates: Path) -> None:
     with _listening(_tls(certificates, alpn="http/1.1")) as port:
         cause = _cause(f"localhost:{port}", ca=certificates / "ca.pem")
 
-    assert "so it is no gRPC server" in cause or "ends the TLS handshake" in cause
+    assert "so it is not a gRPC server" in cause or "ends the TLS handshake" in cause
 
 
 def test_where_nobody_listens_each_address_is_named(tmp_path: Path, unused_tcp_port: int) -> None:
@@ -216,7 +214,7 @@ def test_a_proxy_in_between_is_named_without_its_password(unused_tcp_port: int) 
 
     assert cause == (
         f"the proxy 127.0.0.1:{unused_tcp_port} of http_proxy cannot be reached (nobody listens at 127.0.0.1 port "
-        f"{unused_tcp_port} (connection refused)); no_proxy=shop.example goes around it"
+        f"{unused_tcp_port} (connection refused)); set no_proxy=shop.example to avoid it"
     )
     assert "proxy" not in around
 
@@ -240,7 +238,7 @@ def test_a_command_reports_the_cause_in_one_line(
     [
         ({"--ca": "empty"}, "holds no certificate in PEM form (--ca)"),
         ({"--ca": "missing"}, "cannot be read: No such file or directory"),
-        ({"--certificate": "empty", "--key": "empty"}, "are no certificate and its key in PEM form"),
+        ({"--certificate": "empty", "--key": "empty"}, "are not a certificate and its key in PEM form"),
         ({"--certificate": "empty"}, "give both or neither"),
     ],
 )

@@ -107,7 +107,7 @@ def test_only_items_that_exist_are_set_if_that_is_asked_for(
     capsys.readouterr()
 
     assert main(["stock", "import", path, "--existing-only", "--dry-run"]) == 1
-    assert "3 rows: 1 right, 0 bad, 2 of items that do not exist; nothing was sent" in capsys.readouterr().out
+    assert "3 rows: 1 correct, 0 bad, 2 with an item that does not exist; nothing was sent" in capsys.readouterr().out
     assert main(["stock", "import", path, "--existing-only"]) == 1
 
     captured = capsys.readouterr()
@@ -136,7 +136,7 @@ def test_names_that_look_alike_are_a_warning_and_strictly_a_refusal(
     lines = capsys.readouterr().err.splitlines()
     assert _levels(client) == {"Emma": 1}
     assert [line.partition(": ")[2] for line in lines if line.startswith("warning: ")] == [
-        "line 4, column item: 'sku\\u200b123' has characters that nobody sees: U+200B",
+        "line 4, column item: 'sku\\u200b123' has invisible characters: U+200B",
         "line 3, column item: 'sku 123' looks like 'SKU123' of line 2",
         "line 4, column item: 'sku\\u200b123' looks like 'SKU123' of line 2",
         "line 6, column item: 'Emma' looks like 'emma' of line 5",

@@ -59,7 +59,7 @@ CASES = [
             counter="visitors", value=-5, expected_value=3, namespace="default", request_id="mine"
         ),
         counter_pb2.SetCounterResponse(counter=VISITORS, revision=17, replayed=True),
-        (*COUNTER_LINE, "revision 17, as answered before: nothing was changed now"),
+        (*COUNTER_LINE, "revision 17, as in the first answer: nothing was changed now"),
     ),
     Case(
         "counter configure visitors --min 0 --ttl 1h30m --clear max --request-id mine",
@@ -90,7 +90,7 @@ CASES = [
         "stock item dune",
         inventory_pb2.GetItemRequest(namespace="default", item="dune"),
         inventory_pb2.GetItemResponse(stock_levels=[DUNE], total_on_hand=5, total_reserved=1, total_available=4),
-        (*STOCK_LINE, "in all: on_hand 5, reserved 1, available 4"),
+        (*STOCK_LINE, "total: on_hand 5, reserved 1, available 4"),
     ),
     Case(
         "stock list du --location annex",
@@ -184,7 +184,7 @@ CASES = [
             "item  location  on_hand  reserved  available  safety_stock  backorder_limit  low_stock_threshold",
             "dune  annex          -3         1          0             0                0                    0",
             "revision 17",
-            "short_copies 1: nothing more can be reserved until they are covered",
+            "short_copies 1: nothing more can be reserved until these copies are covered",
         ),
     ),
     Case(

@@ -42,7 +42,7 @@ def test_rows_are_read_with_their_lines_and_columns_in_any_order() -> None:
 
 def test_a_row_is_named_by_the_line_where_it_begins() -> None:
     assert _flaws('item,on_hand\n"two\nlines",1\ndune,x\n') == [
-        r"line 2, column item: 'two\nlines' has a control character; none is allowed",
+        r"line 2, column item: 'two\nlines' has a control character, which is not allowed",
         "line 4, column on_hand: 'x' is not a whole number from -(2^53-1) to 2^53-1",
     ]
 
@@ -67,7 +67,7 @@ def test_a_row_is_named_by_the_line_where_it_begins() -> None:
         (f"{'é' * 65},,1", f"column item: '{'é' * 40}…' has 130 bytes; 1 to 128 are allowed"),
         (
             "\udcff,,1",
-            "column item: is not text in the encoding of the file; name another, such as --encoding cp1252",
+            "column item: is not text in the encoding of the file; try another, such as --encoding cp1252",
         ),
         ("dune,no place,1", "column location: 'no place' is not of the form [A-Za-z0-9][A-Za-z0-9._-]{0,62}"),
     ],
@@ -87,8 +87,8 @@ def test_every_flaw_of_a_row_is_named() -> None:
 @pytest.mark.parametrize(
     ("line", "flaw"),
     [
-        ("dune", "line 2: not as many cells as columns: 1 and not 2"),
-        ("dune,1,2", "line 2: more cells than columns: 3 and not 2; '2' belongs to none"),
+        ("dune", "line 2: fewer cells than columns: 1, not 2"),
+        ("dune,1,2", "line 2: more cells than columns: 3, not 2; '2' belongs to no column"),
         (
             '"dune"x,1',
             'line 2, column item: text follows a closing quote; within quotes, write a quote twice ("")',
@@ -108,11 +108,11 @@ def test_a_row_that_does_not_fit_is_named_and_the_next_one_is_read(line: str, fl
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ("", "the file names no columns; it is empty"),
-        ("item", "on_hand is missing; the columns are item, location, on_hand"),
-        ("item,on_hand,colour", "'colour' is no column; --ignore-extra passes over it; the columns are"),
-        ("sku,on_hand", "'sku' is no column; --columns item='sku' says that it is item"),
-        ("item,Qty", "'Qty' is no column; --columns on_hand='Qty' says that it is on_hand"),
+        ("", "the file names no columns, because this line is empty"),
+        ("item", "the column on_hand is missing; the columns are item, location, on_hand"),
+        ("item,on_hand,colour", "'colour' is not a column; --ignore-extra ignores it; the columns are"),
+        ("sku,on_hand", "'sku' is not a column; --columns item='sku' makes it the column item"),
+        ("item,Qty", "'Qty' is not a column; --columns on_hand='Qty' makes it the column on_hand"),
         ("item,on_hand,safe_item", "item is there twice"),
         ("item,on_hand,item", "item is there twice"),
         ('"item"x,on_hand', "text follows a closing quote"),
@@ -226,9 +226,9 @@ def test_an_open_quote_in_an_ignored_column_swallows_no_row() -> None:
 @pytest.mark.parametrize(
     ("item", "doubt"),
     [
-        ("sku\u200b1", "has characters that nobody sees: U+200B"),
-        ("sku\u00a01", "has characters that nobody sees: U+00A0"),
-        ("caf\ufffd", "has characters that nobody sees: U+FFFD"),
+        ("sku\u200b1", "has invisible characters: U+200B"),
+        ("sku\u00a01", "has invisible characters: U+00A0"),
+        ("caf\ufffd", "has invisible characters: U+FFFD"),
         ("9.78014E+12", "looks like a long number that a spreadsheet has shortened"),
     ],
 )
@@ -253,7 +253,7 @@ def test_a_name_that_is_protected_with_white_space_at_its_beginning_is_refused()
     (row,) = _read("safe_item,on_hand\n' dune,1\n")
 
     assert isinstance(row, BadRow)
-    assert row.flaws == ["line 2, column safe_item: ' dune' begins or ends with white space; write it without"]
+    assert row.flaws == ["line 2, column safe_item: ' dune' begins or ends with white space; remove it"]
 
 
 @pytest.mark.parametrize(
@@ -284,8 +284,8 @@ def test_the_encoding_is_that_of_the_mark_or_as_asked_for(
     [
         (b"\xef\xbb\xbfitem", "latin-1", "begins with the mark of UTF-8; leave out --encoding latin-1"),
         ("item,on_hand".encode("utf-16-le"), None, "looks like UTF-16 without its mark"),
-        (b"item", "utf-77", "'utf-77' is no text encoding"),
-        (b"item", "base64", "'base64' is no text encoding"),
+        (b"item", "utf-77", "'utf-77' is not a text encoding"),
+        (b"item", "base64", "'base64' is not a text encoding"),
     ],
 )
 def test_an_encoding_that_cannot_be_right_is_wrong_usage(

@@ -94,7 +94,7 @@ async def test_rows_may_be_added_and_have_a_location_of_their_own(scripted: Scri
 async def test_a_dry_run_sends_nothing(capsys: pytest.CaptureFixture[str], nobody: str, stock_file: Path) -> None:
     assert await run(nobody, "stock", "import", str(stock_file), "--dry-run") == 1
 
-    assert capsys.readouterr().out == "3 rows: 2 right, 1 bad; nothing was sent\n"
+    assert capsys.readouterr().out == "3 rows: 2 correct, 1 bad; nothing was sent\n"
 
 
 async def test_the_sum_may_be_json(
@@ -217,7 +217,7 @@ async def test_rows_that_were_in_before_are_counted(
 
     await run(scripted, "stock", "import", str(stock_file))
 
-    assert capsys.readouterr().out.startswith("3 rows: 1 in before, 1 new, 0 changed")
+    assert capsys.readouterr().out.startswith("3 rows: 1 imported before, 1 new, 0 changed")
 
 
 async def test_batches_are_under_way_at_the_same_time_unless_they_change_the_same_level(
@@ -300,8 +300,8 @@ async def test_a_file_of_bad_rows_alone_sends_nothing(nobody: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("item\n", "line 1: on_hand is missing"),
-        ("item,on_hand,qty\n", "line 1: 'qty' is no column; --ignore-extra passes over it"),
+        ("item\n", "line 1: the column on_hand is missing"),
+        ("item,on_hand,qty\n", "line 1: 'qty' is not a column; --ignore-extra ignores it"),
     ],
 )
 def test_a_bad_first_line_is_wrong_usage(
@@ -321,7 +321,7 @@ def test_what_cannot_be_read_twice_is_copied(path: str, nobody: str) -> None:
 
     ran = subprocess.run(command, input="item,on_hand\ndune,1\n", capture_output=True, text=True, check=False)
 
-    assert (ran.returncode, ran.stdout) == (0, "1 row: 1 right, 0 bad; nothing was sent\n")
+    assert (ran.returncode, ran.stdout) == (0, "1 row: 1 correct, 0 bad; nothing was sent\n")
 
 
 async def test_memory_does_not_grow_with_the_file(nobody: str, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_an_answer_that_cannot_be_written_has_a_code_of_its_own_and_the_change_i
 
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1] == (
-        "tallykeeper: the output cannot be written: No space left on device; what the command did is done"
+        "tallykeeper: the output cannot be written: No space left on device; the command has done its work"
     )
     assert len(lines) == (2 if name == "stock import" else 1)  # an import says first what it has detected
     changes = re.search(r"(set|configure|delete|crement|import|move|commit|extend|release|reserve)$", name)
@@ -206,11 +206,11 @@ def test_a_server_of_another_kind_is_one_line_and_code_3(
         ("stock import {d}/missing.csv", 2, "missing.csv cannot be read: No such file or directory"),
         ("stock import {d}", 2, "cannot be read: Is a directory"),
         ("stock import {d}/stock.csv --rejects {d}/missing/r.csv", 2, "No such file or directory"),
-        ("stock import {d}/stock.csv --rejects {d}/stock.csv", 2, "is the file that is imported"),
-        ("stock import {d}/stock.csv --encoding utf-77", 2, "'utf-77' is no text encoding"),
-        ("stock import {d}/stock.csv --delimiter ab", 2, "'ab' is no delimiter"),
+        ("stock import {d}/stock.csv --rejects {d}/stock.csv", 2, "is the file to import"),
+        ("stock import {d}/stock.csv --encoding utf-77", 2, "'utf-77' is not a text encoding"),
+        ("stock import {d}/stock.csv --delimiter ab", 2, "'ab' is not a delimiter"),
         ("stock import {d}/stock.csv --columns qty=Qty", 2, "'qty=Qty' is not COLUMN=NAME"),
-        ("stock import {d}/stock.csv --resume yesterday", 2, "'yesterday' is no import's id"),
+        ("stock import {d}/stock.csv --resume yesterday", 2, "'yesterday' is not the id of an import"),
         ("stock import {d}/stock.csv --request-id " + "x" * 49, 2, "must be 1 to 48 printable ASCII characters"),
         ("stock import {d}/stock.csv --dry-run --reason " + "x" * 65, 2, "--reason has 65 bytes; at most 64"),
         ("stock import {d}/stock.csv --location no/place", 2, "--location 'no/place' is not of the form"),

@@ -1,4 +1,4 @@
-"""Shows the progress of an import: rows, rows in a second and the time that is left, on a terminal alone."""
+"""The progress of an import on a terminal: rows, rows in a second, and the time that is left."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
