@@ -122,10 +122,10 @@ class AsyncClient(
     also has its ``revision`` (its number in the namespace: 1, 2, 3 …), its ``commit_time``, and ``replayed``, which is
     true if the request id had been answered before.
 
-    If a call fails, its method raises a `TallykeeperError`. Its documentation lists the errors that are special to it.
-    Every method can also raise the general errors, such as `InvalidField`, `PermissionDenied`, `Overloaded`,
-    `Unavailable` and `DeadlineExceeded`. It raises ValueError or TypeError for arguments that cannot be sent, such as a
-    number beyond 64 bits.
+    If a call fails, its method raises a `TallykeeperError`. The methods list their special errors under Raises. Every
+    method can also raise the general errors, such as `InvalidField`, `PermissionDenied`, `Overloaded`, `Unavailable`
+    and `DeadlineExceeded`. It raises ValueError or TypeError for arguments that cannot be sent, such as a number beyond
+    64 bits.
 
     Attributes:
         target: The server's address.
@@ -163,7 +163,7 @@ class AsyncClient(
             token: The API key or JWT by which the server knows the caller, in printable ASCII. None means no token.
 
         Raises:
-            ValueError: The target has none of these forms, or the token is not printable ASCII.
+            ValueError: The target has another form, or the token is not printable ASCII.
 
         """
         options = channel_options(target)

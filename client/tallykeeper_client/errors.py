@@ -184,12 +184,12 @@ class FailedOperation:
 
 
 class BatchRefused(TallykeeperError, reason="BATCH_REFUSED", values=("failed_count",)):
-    """Operations of an atomic batch failed, and nothing was changed. ``code`` is the code of the first of them.
+    """Operations of an atomic batch failed, and nothing was changed. ``code`` is that of the first of these operations.
 
     Attributes:
         failed_count: The number of operations that failed.
-        operations: The first of them, up to 20. The ``error`` of each is the error that its own method would have
-            raised.
+        operations: The first operations that failed, up to 20. The ``error`` of each is the error that its own method
+            would have raised.
 
     Example:
         >>> try:
@@ -492,8 +492,8 @@ class ShuttingDown(Unavailable, reason="SHUTTING_DOWN"):
 def error_of(failure: Failure) -> TallykeeperError:
     """Return the exception for a failure.
 
-    It is a plain `TallykeeperError` if values that its reason needs are missing. An unknown reason gets the class of
-    the status code, if there is one.
+    The exception is a plain `TallykeeperError` if values that its reason needs are missing. An unknown reason gets the
+    class of the status code, if there is one.
     """
     kind = _CLASSES.get(failure.reason) or _CLASSES.get(failure.code.name, TallykeeperError)
     try:

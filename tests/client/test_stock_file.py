@@ -1,4 +1,4 @@
-"""The CSV form of stock: which rows are right, what is said of those that are not, and what is written."""
+"""The CSV form of stock: correct rows, the messages about others, and the written form."""
 
 import unicodedata
 from dataclasses import replace
@@ -42,7 +42,7 @@ def test_rows_are_read_with_their_lines_and_columns_in_any_order() -> None:
 
 def test_a_row_is_named_by_the_line_where_it_begins() -> None:
     assert _flaws('item,on_hand\n"two\nlines",1\ndune,x\n') == [
-        r"line 2, column item: 'two\nlines' has a control character, which is not allowed",
+        r"line 2, column item: 'two\nlines' has a control character; none is allowed",
         "line 4, column on_hand: 'x' is not a whole number from -(2^53-1) to 2^53-1",
     ]
 
@@ -72,7 +72,7 @@ def test_a_row_is_named_by_the_line_where_it_begins() -> None:
         ("dune,no place,1", "column location: 'no place' is not of the form [A-Za-z0-9][A-Za-z0-9._-]{0,62}"),
     ],
 )
-def test_a_bad_cell_is_named_with_what_is_allowed(cells: str, flaw: str) -> None:
+def test_a_bad_cell_is_named_with_the_allowed_values(cells: str, flaw: str) -> None:
     assert _flaws(f"item,location,on_hand\n{cells}\n") == [f"line 2, {flaw}"]
 
 
@@ -139,7 +139,7 @@ def test_the_first_line_names_the_columns(header: str, words: str) -> None:
         max_size=20,
     )
 )
-def test_what_is_written_is_read_back(levels: list[tuple[str, int, int]], *, safe: bool) -> None:
+def test_written_stock_is_read_again(levels: list[tuple[str, int, int]], *, safe: bool) -> None:
     file = StringIO(newline="")
 
     written = write_levels(
@@ -200,7 +200,7 @@ def test_the_habits_of_spreadsheets_are_understood(tmp_path: Path, *, text: str,
     assert [(row.item, row.on_hand) for row in rows] == [("dune", 5)]
 
 
-def test_the_files_own_names_of_columns_are_used_and_others_are_passed_over() -> None:
+def test_the_names_of_the_file_are_used_for_columns_and_others_are_ignored() -> None:
     form = Form(columns={"item": "Art. Nr.", "on_hand": "qty"}, ignore_extra=True)
     text = 'Art. Nr.,item,QTY,note\n17,Dune,5,"two ""quoted""\nlines, ""too"""\n18,Emma,6,\n'
 
@@ -249,7 +249,7 @@ def test_a_name_that_is_not_normalized_is_imported_in_its_normal_form_with_a_war
     assert row.warnings == ("line 2, column item: 'cafe\\u0301' is not in Unicode NFC; it is imported as 'caf\u00e9'",)
 
 
-def test_a_name_that_is_protected_with_white_space_at_its_beginning_is_refused() -> None:
+def test_a_protected_name_that_begins_with_white_space_is_refused() -> None:
     (row,) = _read("safe_item,on_hand\n' dune,1\n")
 
     assert isinstance(row, BadRow)
@@ -269,7 +269,7 @@ def test_a_name_that_is_protected_with_white_space_at_its_beginning_is_refused()
         (b"", "cp1252", "cp1252"),
     ],
 )
-def test_the_encoding_is_that_of_the_mark_or_as_asked_for(
+def test_the_encoding_comes_from_the_mark_or_the_option(
     tmp_path: Path, *, content: bytes, asked_for: str | None, encoding: str
 ) -> None:
     path = tmp_path / "stock.csv"

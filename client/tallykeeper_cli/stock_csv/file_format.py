@@ -148,7 +148,7 @@ class _Check:
         elif len(item.encode()) > _ITEM_BYTES_MAX:
             self._note(column, f"{shown(item)} has {len(item.encode())} bytes; 1 to {_ITEM_BYTES_MAX} are allowed")
         elif _NOT_IN_ITEMS.search(item):
-            self._note(column, f"{shown(item)} has a control character, which is not allowed")
+            self._note(column, f"{shown(item)} has a control character; none is allowed")
         elif item != item.strip():
             self._note(column, f"{shown(item)} begins or ends with white space; remove it")
         else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TextIO
 
 LINE_CHARACTERS_MAX: Final = 131_072
-"""The longest line. What follows on a longer one is passed over, so that memory does not grow with it."""
+"""The maximum length of a line in characters. The rest of a longer line is ignored, so that memory stays bounded."""
 
 _JOINED_LINES_MAX: Final = 200
 """The maximum number of lines in one record."""
@@ -20,18 +20,18 @@ _JOINED_LINES_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record; ``flaw`` is empty, or says why it cannot be split into cells, and ``cells`` are its text then."""
+    """A record. ``flaw`` is empty, or says why the line cannot be split; then ``cells`` holds its text."""
 
     line: int
     cells: Sequence[str]
     flaw: str = ""
     flawed_cell: int | None = None
-    """The index of the flawed cell, from 0, where that is known."""
+    """The index of the flawed cell, from 0; None if it is unknown."""
 
 
 @dataclass(slots=True)
 class _Cells:
-    """The cells of one line, or of several lines together."""
+    """The cells of a line, or of several lines together."""
 
     cells: list[str]
     unclosed: bool = False

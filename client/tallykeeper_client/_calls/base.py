@@ -186,8 +186,8 @@ def mask_of(**fields: object) -> FieldMask:
 class Rpc(Generic[P, ResponseT]):
     """A function that builds the call of an RPC, as an attribute of a class that clients inherit.
 
-    It is written once for all classes that have the method. The overloads give a type checker the method's type in each
-    of these classes. `MethodHost` makes the methods.
+    The function is written once for all classes that have the method. The overloads give a type checker the method's
+    type in each of these classes. `MethodHost` makes the methods.
     """
 
     def __init__(self, build: Callable[Concatenate[Defaults, P], Call[ResponseT]]) -> None:
