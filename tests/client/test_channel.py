@@ -1,4 +1,4 @@
-"""The options of the channel: what they promise a caller whose server restarts."""
+"""The options of the channel, and their effect for a caller whose server restarts."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from tallykeeper_client._channel import CHANNEL_OPTIONS, TIMEOUT_SECONDS_DEFAULT
 
 RESTART_SECONDS_MAX = 5.0
 JITTER = 0.2
-"""gRPC draws each backoff from a fifth less to a fifth more (gRFC A6)."""
+"""The share by which gRPC varies each backoff, up or down (gRFC A6)."""
 
 
 def test_the_attempts_outlast_a_restart_and_end_before_the_deadline() -> None:
@@ -26,7 +26,7 @@ def test_the_attempts_outlast_a_restart_and_end_before_the_deadline() -> None:
     assert sum(waits) * (1 + JITTER) < TIMEOUT_SECONDS_DEFAULT
 
 
-def test_a_watch_is_not_sent_again_by_the_channel() -> None:
+def test_the_channel_does_not_repeat_a_watch() -> None:
     assert "retryPolicy" not in _method_config({"service": "tallykeeper.v1.LedgerService", "method": "Watch"})
 
 
@@ -38,7 +38,7 @@ def test_a_silent_server_is_noticed() -> None:
 
 
 def _method_config(name: Mapping[str, str]) -> dict[str, Any]:
-    """Find how the channel treats the method of a name; the empty one is of all methods."""
+    """Return the channel's configuration for a method. The empty name stands for all methods."""
     every = json.loads(str(dict(CHANNEL_OPTIONS)["grpc.service_config"]))["methodConfig"]
     (found,) = (config for config in every if config["name"] == [name])
     return dict(found)

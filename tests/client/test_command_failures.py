@@ -1,4 +1,4 @@
-"""How commands end that did not get what they asked for: one line on stderr, and an exit code that means something."""
+"""The end of commands that fail: one line on stderr, and an exit code."""
 
 import re
 
@@ -60,14 +60,14 @@ async def test_an_error_is_one_line_and_its_exit_code(
     assert captured.err == f"tallykeeper: {line}\n"
 
 
-@pytest.mark.parametrize(("count", "told_count", "rest"), [(2, 2, "0 left)"), (30, 20, " and 10 more")])
+@pytest.mark.parametrize(("count", "listed_count", "rest"), [(2, 2, "0 left)"), (30, 20, " and 10 more")])
 async def test_every_short_line_is_named(
-    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, count: int, told_count: int, rest: str
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, count: int, listed_count: int, rest: str
 ) -> None:
-    told = SHORT | ANOTHER | {"lines": str(count)}
-    for number in range(3, told_count + 1):
-        told |= {f"{name}_{number}": value for name, value in SHORT.items()}
-    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, "in words", trailers("INSUFFICIENT_STOCK", told)))
+    metadata = SHORT | ANOTHER | {"lines": str(count)}
+    for number in range(3, listed_count + 1):
+        metadata |= {f"{name}_{number}": value for name, value in SHORT.items()}
+    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, "in words", trailers("INSUFFICIENT_STOCK", metadata)))
 
     assert await run(scripted, "reservation", "reserve", "dune=3", "emma@annex=9") == 1
 
@@ -84,7 +84,7 @@ async def test_a_read_that_fails_names_no_request_id(capsys: pytest.CaptureFixtu
     assert "request-id" not in line
 
 
-async def test_a_fresh_request_id_is_told_when_it_is_needed(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
+async def test_a_fresh_request_id_is_printed_when_it_is_needed(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
     assert await run(nobody, "stock", "increment", "dune", "--timeout", "0.2") == 3
 
     assert re.search(r"add --request-id [0-9a-f]{32}$", capsys.readouterr().err)
@@ -124,14 +124,14 @@ def test_wrong_usage_is_one_line_and_sends_nothing(
     assert captured.err.count("\n") == 1
 
 
-def test_what_is_not_unicode_is_wrong_usage(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
+def test_text_that_is_not_unicode_is_wrong_usage(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
     assert main(["counter", "get", "\udcff", "--target", nobody]) == 2
 
     assert "is not Unicode text" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("noun", ["", "counter", "stock", "reservation", "ledger", "namespace", "watch", "verify"])
-def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str], noun: str) -> None:
+def test_help_lists_the_exit_codes(capsys: pytest.CaptureFixture[str], noun: str) -> None:
     assert main([*noun.split(), "--help"]) == 0
 
     assert "3    no answer" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The commands `counter` and `stock`: what each asks the server, and what it makes of the answer."""
+"""The commands `counter` and `stock`: their requests and their output."""
 
 import json
 from datetime import timedelta
@@ -226,7 +226,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-async def test_a_command_asks_and_shows_the_answer(
+async def test_a_command_sends_its_request_and_shows_the_answer(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, case: Case
 ) -> None:
     await check(case, scripted, capsys)
@@ -264,12 +264,12 @@ async def test_a_mutation_in_json_is_its_response(capsys: pytest.CaptureFixture[
 
     await run(scripted, "counter", "increment", "visitors", "--json")
 
-    told = json.loads(capsys.readouterr().out)
-    assert (told["revision"], told["commit_time"], told["replayed"]) == ("17", AT, False)
-    assert told["counter"]["value"] == "7"
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["revision"], printed["commit_time"], printed["replayed"]) == ("17", AT, False)
+    assert printed["counter"]["value"] == "7"
 
 
-async def test_what_is_missing_is_named_and_the_rest_is_shown(
+async def test_missing_names_are_reported_and_the_others_are_shown(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:
     scripted.will_answer(

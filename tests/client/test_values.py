@@ -1,4 +1,4 @@
-"""How values are written on the command line."""
+"""The values on the command line."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -51,7 +51,7 @@ def test_a_line_is_read_from_its_end(text: str, line: StockLine) -> None:
         ("tea @ 5 pm", "not a location"),
     ],
 )
-def test_a_mistyped_line_is_never_taken_for_an_item(text: str, words: str) -> None:
+def test_a_mistyped_line_is_never_read_as_an_item(text: str, words: str) -> None:
     with pytest.raises(click.BadParameter, match=words):
         LINE.convert(text, None, None)
 
@@ -87,13 +87,13 @@ def test_a_moment_is_in_utc_unless_it_names_a_zone(text: str, moment: datetime) 
     assert MOMENT.convert(text, None, None) == moment
 
 
-def test_a_moment_may_be_so_long_ago() -> None:
+def test_a_moment_may_be_a_time_before_now() -> None:
     ago = datetime.now(UTC) - MOMENT.convert("1h", None, None)
 
     assert timedelta(minutes=59) < ago < timedelta(minutes=61)
 
 
-def test_what_has_been_read_is_left_as_it_is() -> None:
+def test_a_converted_value_stays_as_it_is() -> None:
     line, length, moment = StockLine(item="dune"), timedelta(1), datetime.now(UTC)
 
     assert LINE.convert(line, None, None) is line
