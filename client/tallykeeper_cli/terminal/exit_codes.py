@@ -15,7 +15,7 @@ EXIT_INTERRUPTED: Final = 130
 EXIT_CODES: Final = """\b
 Exit codes:
   0    done, even if the reader of the output left before the end
-  1    refused, a definite answer: not found, too few copies, changed by others …
+  1    refused, a definite answer: not found, too few copies, a value that has changed …
   2    wrong usage: nothing was sent, or a field breaks a rule
   3    no answer, or no definite answer: repeat a change with the same --request-id
   4    'verify' found differences
