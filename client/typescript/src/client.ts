@@ -36,6 +36,7 @@ import type { OperationInit } from "./operations.js";
 import * as requests from "./requests.js";
 import { NO_RETRIES, RETRY_POLICY, type RetryPolicy } from "./retries.js";
 import { Session, type WaitForConnection } from "./session.js";
+import { Closing } from "./signals.js";
 import { Credentials, type Token } from "./token.js";
 import { Watch } from "./watch.js";
 
@@ -117,7 +118,7 @@ export class TallykeeperClient {
 
   readonly #connection: Connection;
   readonly #session: Session;
-  readonly #closing = new AbortController();
+  readonly #closing = new Closing();
 
   constructor(connection: Connection, options: ClientOptions = {}) {
     this.#connection = connection;
@@ -128,7 +129,7 @@ export class TallykeeperClient {
       retry: options.retry === false ? NO_RETRIES : { ...RETRY_POLICY, ...options.retry },
       credentials: new Credentials(options.token),
       ...(connection.waitForConnection && { waitForConnection: connection.waitForConnection }),
-      closing: this.#closing.signal,
+      closing: this.#closing,
     });
     this.counters = createClient(CounterService, this.#session);
     this.inventory = createClient(InventoryService, this.#session);
@@ -140,7 +141,7 @@ export class TallykeeperClient {
 
   /** Close the connections. Calls and watches that are under way end with a CancelledError. */
   close(): void {
-    this.#closing.abort(new Error("the client is closed"));
+    this.#closing.close(new Error("the client is closed"));
     this.#connection.close?.();
   }
 
@@ -303,7 +304,8 @@ export class TallykeeperClient {
       timeoutMs: checkedTimeout(options.timeoutMs) ?? session.timeoutMs,
       resumes: session.retry.maxAttempts > 1,
       refreshesToken: session.credentials.canRefresh,
-      signals: [options.signal, this.#closing.signal],
+      signal: options.signal,
+      closing: this.#closing,
     });
   }
 }

@@ -16,7 +16,7 @@ const KEEPALIVE_TIMEOUT_MS = 10_000;
 
 /** The pause before another attempt to connect: this, then twice as long each time, up to the maximum. */
 const RECONNECT_MS_MIN = 100;
-const RECONNECT_MS_MAX = 1_000;
+const RECONNECT_MS_MAX = 500;
 
 /** The errors of a server that is not there now, and may be soon. */
 const PASSING: ReadonlySet<string> = new Set([

@@ -5,7 +5,7 @@
  * Connect throws into the errors of `errors.ts`.
  */
 
-import { clone, create, type DescMessage, type DescMethodStreaming, type DescMethodUnary } from "@bufbuild/protobuf";
+import { create, type DescMessage, type DescMethodStreaming, type DescMethodUnary } from "@bufbuild/protobuf";
 import { type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextValues, type StreamResponse, type Transport, type UnaryResponse } from "@connectrpc/connect";
 import {
@@ -19,7 +19,7 @@ import {
 import { failureOfCall, plainFailure } from "./failure.js";
 import { newRequestId } from "./request-id.js";
 import { pauseBeforeRetry, type RetryPolicy } from "./retries.js";
-import { Deadline, type LinkedSignal, linkSignals, pause } from "./signals.js";
+import { type Closing, Deadline, type LinkedSignal, linkSignals, pause } from "./signals.js";
 import type { Credentials } from "./token.js";
 
 /** Waits until there is a connection, the time is up, or the signal aborts. Throws what keeps it from connecting. */
@@ -38,7 +38,7 @@ export interface SessionOptions {
   /** Present where the transport can tell a connection from a call. */
   readonly waitForConnection?: WaitForConnection;
   /** Ends all that is under way when the client closes. */
-  readonly closing: AbortSignal;
+  readonly closing: Closing;
 }
 
 /** A transport that completes, sends and repeats calls. */
@@ -148,7 +148,8 @@ export class Session implements Transport {
 
   /** Return a request with the namespace and the request id filled in. The caller's own message stays as it is. */
   #complete<I extends DescMessage>(method: MethodOf<I>, input: MessageInitShape<I>): MessageShape<I> {
-    const request = clone(method.input, create(method.input, input));
+    const given = create(method.input, input);
+    const request = Object.assign(Object.create(Object.getPrototypeOf(given)), given) as MessageShape<I>;
     const fields = request as unknown as { namespace?: unknown; requestId?: unknown };
     if (fields.namespace === "") fields.namespace = this.options.namespace;
     if (fields.requestId === "" && isMutation(method)) fields.requestId = newRequestId();

@@ -3,6 +3,32 @@
 /** The longest time that a timer can wait; a longer one fires at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
+/**
+ * The end of a client, to which all that is under way is linked.
+ *
+ * It is no AbortSignal, because Node.js warns of a leak when one has more than ten listeners.
+ */
+export class Closing {
+  readonly #aborts = new Set<(reason: unknown) => void>();
+  #reason: Error | undefined;
+
+  /** Abort all that is linked, now and later. */
+  close(reason: Error): void {
+    this.#reason ??= reason;
+    for (const abort of [...this.#aborts]) abort(this.#reason);
+  }
+
+  /** Call a function when the client closes, or now if it is closed. */
+  link(abort: (reason: unknown) => void): void {
+    if (this.#reason === undefined) this.#aborts.add(abort);
+    else abort(this.#reason);
+  }
+
+  unlink(abort: (reason: unknown) => void): void {
+    this.#aborts.delete(abort);
+  }
+}
+
 /** A signal that aborts with any of several others; `release` ends its connection to them. */
 export interface LinkedSignal {
   readonly signal: AbortSignal;
@@ -11,22 +37,24 @@ export interface LinkedSignal {
 }
 
 /**
- * Link signals to a new one.
+ * Make a signal that follows another one and the end of a client.
  *
  * It stands in for `AbortSignal.any`, which keeps the signals of all calls in memory as long as one source lives.
  */
-export function linkSignals(...sources: readonly (AbortSignal | undefined)[]): LinkedSignal {
+export function linkSignals(source: AbortSignal | undefined, closing?: Closing): LinkedSignal {
   const controller = new AbortController();
-  const given = sources.filter((source) => source !== undefined);
-  const follow = (event: Event): void => abort((event.target as AbortSignal).reason);
-  const release = (): void => given.forEach((source) => source.removeEventListener("abort", follow));
+  const follow = (): void => abort(source?.reason);
+  const release = (): void => {
+    source?.removeEventListener("abort", follow);
+    closing?.unlink(abort);
+  };
   const abort = (reason?: unknown): void => {
     release();
     controller.abort(reason);
   };
-  for (const source of given) source.addEventListener("abort", follow, { once: true });
-  const aborted = given.find((source) => source.aborted);
-  if (aborted !== undefined) abort(aborted.reason);
+  closing?.link(abort);
+  if (source?.aborted === true) follow();
+  else source?.addEventListener("abort", follow, { once: true });
   return { signal: controller.signal, abort, release };
 }
 

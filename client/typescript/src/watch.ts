@@ -10,7 +10,7 @@ import {
   WatchRequestSchema,
   type WatchResponse,
 } from "./gen/tallykeeper/v1/ledger_pb.js";
-import { type LinkedSignal, linkSignals, pause } from "./signals.js";
+import { type Closing, type LinkedSignal, linkSignals, pause } from "./signals.js";
 
 /** The pause before a watch begins anew: this, then twice as long each time, up to the maximum. */
 export const BACKOFF_MS_MIN = 100;
@@ -34,7 +34,8 @@ export interface WatchOptions {
   readonly resumes: boolean;
   /** True if a function gives a new token when one has expired. */
   readonly refreshesToken: boolean;
-  readonly signals: readonly (AbortSignal | undefined)[];
+  readonly signal?: AbortSignal | undefined;
+  readonly closing: Closing;
   /** Gives a number from 0 to 1. */
   readonly draw?: () => number;
 }
@@ -58,7 +59,7 @@ export class Watch implements AsyncIterable<WatchResponse> {
     this.#options = options;
     this.#request = create(WatchRequestSchema, { ...request });
     this.#revision = this.#request.afterRevision;
-    this.#linked = linkSignals(...options.signals);
+    this.#linked = linkSignals(options.signal, options.closing);
   }
 
   /**
