@@ -136,8 +136,11 @@ function described(error) {
   return described;
 }
 
-function shortage({ item, location, requested, available }) {
-  return { item, location, requested: String(requested), available: String(available) };
+function shortage({ item, location, requested, available, backorderLimit, reserved }) {
+  const described = { item, location, requested: String(requested), available: String(available) };
+  if (backorderLimit !== 0n) described.backorder_limit = String(backorderLimit);
+  if (reserved !== 0n) described.reserved = String(reserved);
+  return described;
 }
 
 function json(schema, message) {
