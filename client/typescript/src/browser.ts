@@ -5,7 +5,7 @@ import { type ClientOptions, TallykeeperClient } from "./client.js";
 
 export * from "./exports.js";
 
-/** How a client of a browser connects. */
+/** The options of a client in a browser. */
 export interface ConnectOptions extends ClientOptions {
   /** The protocol: `connect`, with JSON that the tools of a browser show, if absent. */
   readonly protocol?: "connect" | "grpc-web" | undefined;

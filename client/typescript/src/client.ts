@@ -43,7 +43,7 @@ import { Watch } from "./watch.js";
 /** The deadline of a call that names none: long enough for a server that restarts. */
 export const TIMEOUT_MS_DEFAULT = 5_000;
 
-/** How a client makes its calls. */
+/** The options of every client. */
 export interface ClientOptions {
   /** An API key or a JWT, or a function that returns one and is called again when it has expired. */
   readonly token?: Token | undefined;
@@ -55,7 +55,7 @@ export interface ClientOptions {
   readonly retry?: false | Partial<RetryPolicy> | undefined;
 }
 
-/** What every call takes. */
+/** The options of every call. */
 export interface ReadOptions {
   /** The namespace; that of the client if absent. */
   readonly namespace?: string | undefined;
@@ -65,13 +65,13 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What every mutation takes. */
+/** The options of every mutation. */
 export interface MutationOptions extends ReadOptions {
   /** The key that makes a repeat safe, 1 to 64 printable ASCII characters; the client makes one if it is absent. */
   readonly requestId?: string | undefined;
 }
 
-/** What a read of one level takes. */
+/** The options of a read of one counter, level or reservation. */
 export interface LevelReadOptions extends ReadOptions {
   /** The least revision at which the answer must be true. */
   readonly minRevision?: Integer | undefined;
@@ -91,7 +91,7 @@ export type Present<Message, Field extends keyof Message> = Message & {
   readonly [Name in Field]-?: NonNullable<Message[Name]>;
 };
 
-/** How a client reaches its server. `connect` of each platform makes one. */
+/** The way of a client to its server. `connect` of each platform makes one. */
 export interface Connection {
   readonly transport: Transport;
   /** The address, for messages. */

@@ -1,4 +1,4 @@
-/** What a call can fail with, as classes that carry the reason of the contract and its values. */
+/** The errors of calls: a class for each reason of the contract, with its values as properties. */
 
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
@@ -186,7 +186,7 @@ class ShortageError extends TallykeeperError {
   }
 }
 
-/** Fewer copies may be taken than were requested. `item` and the like are those of the first short line. */
+/** Fewer copies may be taken than were requested. The properties are those of the first short line. */
 export class InsufficientStockError extends ShortageError {
   get available(): bigint {
     return this.shortages[0]!.available;
@@ -197,7 +197,7 @@ export class InsufficientStockError extends ShortageError {
   }
 }
 
-/** A commit names more copies than the reservation holds. `item` and the like are those of the first such line. */
+/** A commit names more copies than the reservation holds. The properties are those of the first such line. */
 export class CommitExceedsReservedError extends ShortageError {
   get reserved(): bigint {
     return this.shortages[0]!.reserved;

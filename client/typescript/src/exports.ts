@@ -1,4 +1,4 @@
-/** What the package gives on every platform. */
+/** The exports of the package that are the same on every platform. */
 
 export { create, fromJson, toJson } from "@bufbuild/protobuf";
 export { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";

@@ -30,7 +30,7 @@ const PASSING: ReadonlySet<string> = new Set([
   "ETIMEDOUT",
 ]);
 
-/** How TLS is spoken. All values are PEM. */
+/** The options of TLS. All values are PEM. */
 export interface TlsOptions {
   /** The certificates that vouch for the server; the roots of Node.js if absent. */
   readonly ca?: string | Uint8Array | undefined;
@@ -41,7 +41,7 @@ export interface TlsOptions {
   readonly serverName?: string | undefined;
 }
 
-/** How a client of Node.js connects. */
+/** The options of a client in Node.js. */
 export interface ConnectOptions extends ClientOptions {
   /** True or options: TLS. Absent or false: plaintext. */
   readonly tls?: boolean | TlsOptions | undefined;
@@ -89,7 +89,7 @@ function buffer(pem: string | Uint8Array): string | Buffer {
 /**
  * Wait for a connection as gRPC's `waitForReady` does: a call that was never sent bridges a server that restarts.
  *
- * What no waiting cures, such as a certificate that is not trusted, is thrown at once.
+ * An error that no waiting cures, such as a certificate that is not trusted, is thrown at once.
  */
 function waitFor(sessionManager: Http2SessionManager): WaitForConnection {
   return async (deadline, signal) => {

@@ -29,7 +29,7 @@ export interface Envelope extends Annotations {
   readonly requestId?: string | undefined;
 }
 
-/** What every mutation may say of itself, for the ledger. */
+/** The notes that every mutation may have in the ledger. */
 export interface Annotations {
   /** The reason for the change, a word: at most 64 bytes. */
   readonly reason?: string | undefined;

@@ -3,7 +3,7 @@
 import { Code } from "@connectrpc/connect";
 import { isOfConnection, type TallykeeperError } from "./errors.js";
 
-/** How failed calls are repeated. The numbers have the meaning of gRPC's retry policy (gRFC A6). */
+/** The policy by which failed calls are repeated. The numbers have the meaning of gRPC's retry policy (gRFC A6). */
 export interface RetryPolicy {
   /** The number of times that a call is sent in all. */
   readonly maxAttempts: number;

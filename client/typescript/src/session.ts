@@ -25,7 +25,7 @@ import type { Credentials } from "./token.js";
 /** Waits until there is a connection, the time is up, or the signal aborts. Throws what keeps it from connecting. */
 export type WaitForConnection = (deadline: Deadline, signal: AbortSignal) => Promise<void>;
 
-/** What the calls of a client have in common. */
+/** The settings that the calls of a client have in common. */
 export interface SessionOptions {
   /** The address, for messages. */
   readonly address: string;

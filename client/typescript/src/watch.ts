@@ -23,7 +23,7 @@ const REPEATABLE_REASONS: ReadonlySet<string> = new Set([
   "WATCHER_TOO_SLOW",
 ]);
 
-/** What a watch takes from its client. */
+/** The things that a watch takes from its client. */
 export interface WatchOptions {
   readonly ledger: Client<typeof LedgerService>;
   /** The address, for messages. */

@@ -16,7 +16,7 @@ export const NO_SERVER = existsSync(TALLYKEEPER)
   ? undefined
   : `${TALLYKEEPER} is missing; run 'make setup' in the repository`;
 
-/** A `tallykeeper serve` in a process of its own. */
+/** A `tallykeeper serve` in its own process. */
 export class RealServer {
   #process: ChildProcess | undefined;
   readonly #directory: string | undefined;
