@@ -25,7 +25,8 @@ const LOADER_OPTIONS = {
   ),
 };
 
-// gRPC itself repeats a call with the same bytes, and so with the same request_id, while the server is away.
+// gRPC itself repeats a call with the same bytes, and so with the same request_id, while the server is away or has too much
+// to do. It is the policy of client/service_config.json.
 const SERVICE_CONFIG = {
   methodConfig: [
     {
@@ -36,7 +37,7 @@ const SERVICE_CONFIG = {
         initialBackoff: "0.2s",
         maxBackoff: "5s",
         backoffMultiplier: 2.5,
-        retryableStatusCodes: ["UNAVAILABLE"],
+        retryableStatusCodes: ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"],
       },
     },
     { name: [{ service: "tallykeeper.v1.LedgerService", method: "Watch" }] },

@@ -58,7 +58,8 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path
     sources = {
         str(path.relative_to(ROOT / root))
         for root in ROOTS
-        for path in (ROOT / root).rglob("*")
+        for package in (ROOT / root).glob("tallykeeper*")
+        for path in package.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert packed == sources

@@ -108,6 +108,7 @@ test("with the defaults of proto-loader, request_id is dropped and a retry count
 
 test("the example with proto-loader has the retries of the client", () => {
   const source = readFileSync(join(REPOSITORY, "examples/node-proto-loader/first_act.js"), "utf8");
+  assert.ok(source.includes('retryableStatusCodes: ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"],'));
   assert.ok(source.includes(`maxAttempts: ${RETRY_POLICY.maxAttempts},`));
   assert.ok(source.includes(`initialBackoff: "${RETRY_POLICY.initialBackoffMs / 1_000}s",`));
   assert.ok(source.includes(`maxBackoff: "${RETRY_POLICY.maxBackoffMs / 1_000}s",`));
