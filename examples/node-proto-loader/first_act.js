@@ -25,8 +25,8 @@ const LOADER_OPTIONS = {
   ),
 };
 
-// gRPC itself repeats a call with the same bytes, and so with the same request_id, while the server is away or has too much
-// to do. It is the policy of client/service_config.json.
+// gRPC itself repeats a call with the same bytes, and so with the same request_id, while the server is away or has too
+// much to do. It is the policy of client/service_config.json.
 const SERVICE_CONFIG = {
   methodConfig: [
     {

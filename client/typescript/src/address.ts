@@ -15,7 +15,8 @@ export function urlOf(address: string, withTls: boolean): string {
   const found = /^(\[[0-9a-f:.%a-z]+\]|[^\s:/?#@[\]]+):(\d{1,5})$/i.exec(address);
   if (found === null || Number(found[2]) < 1 || Number(found[2]) > 65_535) {
     throw new TypeError(
-      `the address ${JSON.stringify(address)} is not HOST:PORT, such as ${EXAMPLE}, or [IPV6]:PORT with a port from 1 to 65535`,
+      `the address ${JSON.stringify(address)} is not HOST:PORT, such as ${EXAMPLE}, or [IPV6]:PORT, ` +
+        "with a port from 1 to 65535",
     );
   }
   return `${scheme}://${found[1]}:${found[2]}`;

@@ -1,7 +1,8 @@
 /** Connects from browsers, and from wherever there is `fetch`, over Connect or gRPC-Web. */
 
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
-import { type ClientOptions, TallykeeperClient } from "./client.js";
+import { TallykeeperClient } from "./client.js";
+import type { ClientOptions } from "./options.js";
 
 export * from "./exports.js";
 
@@ -22,7 +23,9 @@ export function connect(baseUrl: string, options: ConnectOptions = {}): Tallykee
   const { protocol, fetch, ...others } = options;
   const url = baseUrl.replace(/\/+$/, "");
   if (!/^https?:\/\/[^/]/i.test(url)) {
-    throw new TypeError(`the address ${JSON.stringify(baseUrl)} is no URL; write https://HOST:PORT or http://HOST:PORT`);
+    throw new TypeError(
+      `the address ${JSON.stringify(baseUrl)} is no URL; write https://HOST:PORT or http://HOST:PORT`,
+    );
   }
   const transportOptions = { baseUrl: url, ...(fetch === undefined ? {} : { fetch }) };
   const transport =

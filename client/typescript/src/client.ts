@@ -1,7 +1,7 @@
 /** The client: the services of the contract, and methods for what programs do most. */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type CallOptions as ConnectCallOptions, type Client, createClient, type Transport } from "@connectrpc/connect";
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { type ApplyResponse, BatchMode, BatchService } from "./gen/tallykeeper/v1/batch_pb.js";
 import {
   CounterService,
@@ -31,60 +31,26 @@ import {
   ReservationService,
   type ReserveResponse,
 } from "./gen/tallykeeper/v1/reservation_pb.js";
-import { type Integer, integerOf } from "./numbers.js";
+import type { Integer } from "./numbers.js";
 import type { OperationInit } from "./operations.js";
+import {
+  type BatchOptions,
+  callOptions,
+  checkedTimeout,
+  type ClientOptions,
+  type LevelReadOptions,
+  type MutationOptions,
+  readFields,
+  type ReadOptions,
+  type StockReadOptions,
+  TIMEOUT_MS_DEFAULT,
+} from "./options.js";
 import * as requests from "./requests.js";
-import { NO_RETRIES, RETRY_POLICY, type RetryPolicy } from "./retries.js";
+import { NO_RETRIES, RETRY_POLICY } from "./retries.js";
 import { Session, type WaitForConnection } from "./session.js";
 import { Closing } from "./signals.js";
-import { Credentials, type Token } from "./token.js";
+import { Credentials } from "./token.js";
 import { Watch } from "./watch.js";
-
-/** The deadline of a call that names none: long enough for a server that restarts. */
-export const TIMEOUT_MS_DEFAULT = 5_000;
-
-/** The options of every client. */
-export interface ClientOptions {
-  /** An API key or a JWT, or a function that returns one and is called again when it has expired. */
-  readonly token?: Token | undefined;
-  /** The namespace of requests that name none; `default` if absent. */
-  readonly namespace?: string | undefined;
-  /** The deadline of calls that name none, in milliseconds, with all their retries: 5,000 if absent, none if 0. */
-  readonly timeoutMs?: number | undefined;
-  /** False: no call is sent twice, and watches do not resume. Otherwise numbers that replace those of RETRY_POLICY. */
-  readonly retry?: false | Partial<RetryPolicy> | undefined;
-}
-
-/** The options of every call. */
-export interface ReadOptions {
-  /** The namespace; that of the client if absent. */
-  readonly namespace?: string | undefined;
-  /** The deadline of this call in milliseconds, with all its retries; 0: none. */
-  readonly timeoutMs?: number | undefined;
-  /** Cancels the call. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** The options of every mutation. */
-export interface MutationOptions extends ReadOptions {
-  /** The key that makes a repeat safe, 1 to 64 printable ASCII characters; the client makes one if it is absent. */
-  readonly requestId?: string | undefined;
-}
-
-/** The options of a read of one counter, level or reservation. */
-export interface LevelReadOptions extends ReadOptions {
-  /** The least revision at which the answer must be true. */
-  readonly minRevision?: Integer | undefined;
-}
-
-export interface StockReadOptions extends LevelReadOptions {
-  readonly location?: string | undefined;
-}
-
-export interface BatchOptions extends MutationOptions, requests.Annotations {
-  /** The rule by which the operations belong together: all or none, or each for itself. */
-  readonly mode: "atomic" | "independent";
-}
 
 /** A response in which a message is never absent. */
 export type Present<Message, Field extends keyof Message> = Message & {
@@ -104,8 +70,8 @@ export interface Connection {
 /**
  * A client of Tallykeeper, which `connect` makes.
  *
- * `counters`, `inventory`, `reservations`, `batches`, `ledger` and `namespaces` have every RPC of the contract, with the
- * generated messages. The methods of the client itself are shorter. Both fill in the namespace, give each mutation a
+ * `counters`, `inventory`, `reservations`, `batches`, `ledger` and `namespaces` have every RPC of the contract, with
+ * the generated messages. The methods of the client itself are shorter. Both fill in the namespace, give each mutation a
  * request id, keep the deadline, repeat what may be repeated, and throw a TallykeeperError.
  */
 export class TallykeeperClient {
@@ -143,10 +109,6 @@ export class TallykeeperClient {
   close(): void {
     this.#closing.close(new Error("the client is closed"));
     this.#connection.close?.();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 
   /** Add `delta`, 1 if absent, to a counter. */
@@ -310,27 +272,11 @@ export class TallykeeperClient {
   }
 }
 
-function readFields({ namespace, minRevision }: LevelReadOptions) {
-  return { namespace: namespace ?? "", minRevision: integerOf("minRevision", minRevision ?? 0) };
-}
-
-function callOptions({ timeoutMs, signal }: Omit<ReadOptions, "namespace">): ConnectCallOptions {
-  return {
-    ...(timeoutMs === undefined ? {} : { timeoutMs: checkedTimeout(timeoutMs)! }),
-    ...(signal === undefined ? {} : { signal }),
-  };
-}
-
-/** @throws RangeError if a timeout is no number of milliseconds. */
-function checkedTimeout(timeoutMs: number | undefined): number | undefined {
-  if (timeoutMs !== undefined && !(timeoutMs >= 0)) {
-    throw new RangeError(`timeoutMs is ${timeoutMs}; it must be a number of milliseconds, 0 for no deadline`);
-  }
-  return timeoutMs;
-}
-
 /** Return a response whose message is there, as the contract says. */
-function present<Message, Field extends keyof Message & string>(message: Message, field: Field): Present<Message, Field> {
+function present<Message, Field extends keyof Message & string>(
+  message: Message,
+  field: Field,
+): Present<Message, Field> {
   if (message[field] === undefined) throw new TypeError(`the response has no ${field}`);
   return message as Present<Message, Field>;
 }

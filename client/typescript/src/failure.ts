@@ -62,7 +62,8 @@ export function failureOfCall(error: ConnectError, address: string, requestId: s
       const message = `no Tallykeeper server answers at ${address}: ${error.rawMessage}`;
       return plainFailure(Code.Unavailable, message, requestId, error);
     }
-    const message = error.code === Code.DeadlineExceeded ? `no answer from ${address} before the deadline` : failure.message;
+    const message =
+      error.code === Code.DeadlineExceeded ? `no answer from ${address} before the deadline` : failure.message;
     return withPushback({ ...failure, message }, error);
   }
   return withPushback(failure, error);
@@ -138,9 +139,26 @@ function detailOf<Desc extends DescMessage>(source: Detailed, schema: Desc): Mes
   return undefined;
 }
 
-/** Add what `grpc-retry-pushback-ms` says: a delay, or that there must be no repeat (gRFC A6: also if it is no number). */
+/** Add what `grpc-retry-pushback-ms` says: a delay; or no repeat, if it is negative or no number (gRFC A6). */
 function withPushback(failure: Failure, error: ConnectError): Failure {
   const pushback = error.metadata.get(PUSHBACK);
   if (pushback === null) return failure;
   return /^\d+$/.test(pushback) ? { ...failure, retryAfterMs: Number(pushback) } : { ...failure, isFinal: true };
+}
+
+/** Return a value that the reason promises. @throws TypeError if the error does not have it. */
+export function text(failure: Failure, name: string): string {
+  const value = failure.values[name];
+  if (value === undefined) throw new TypeError(`the error has no value ${name}`);
+  return value;
+}
+
+/** Return a value as the integer that it is. */
+export function integer(failure: Failure, name: string): bigint {
+  return BigInt(text(failure, name));
+}
+
+/** Return a value as the integer that it is; undefined if the error does not have it. */
+export function integerIfAny(failure: Failure, name: string): bigint | undefined {
+  return name in failure.values ? integer(failure, name) : undefined;
 }

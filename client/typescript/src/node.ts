@@ -4,7 +4,8 @@ import type { SecureClientSessionOptions } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { urlOf } from "./address.js";
-import { type ClientOptions, TallykeeperClient } from "./client.js";
+import { TallykeeperClient } from "./client.js";
+import type { ClientOptions } from "./options.js";
 import type { WaitForConnection } from "./session.js";
 import { type Deadline, linkSignals, pause } from "./signals.js";
 

@@ -1,7 +1,8 @@
 /** Decides whether and when a failed call is sent again. */
 
 import { Code } from "@connectrpc/connect";
-import { isOfConnection, type TallykeeperError } from "./errors.js";
+import type { TallykeeperError } from "./errors.js";
+import { isOfConnection } from "./reasons.js";
 
 /** The policy by which failed calls are repeated. The numbers have the meaning of gRPC's retry policy (gRFC A6). */
 export interface RetryPolicy {

@@ -7,16 +7,17 @@
 
 import { create, type DescMessage, type DescMethodStreaming, type DescMethodUnary } from "@bufbuild/protobuf";
 import { type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ContextValues, type StreamResponse, type Transport, type UnaryResponse } from "@connectrpc/connect";
 import {
-  cancelled,
-  CredentialExpiredError,
-  DeadlineExceededError,
-  errorOf,
-  errorOfCall,
-  type TallykeeperError,
-} from "./errors.js";
+  Code,
+  ConnectError,
+  type ContextValues,
+  type StreamResponse,
+  type Transport,
+  type UnaryResponse,
+} from "@connectrpc/connect";
+import { CredentialExpiredError, DeadlineExceededError, type TallykeeperError } from "./errors.js";
 import { failureOfCall, plainFailure } from "./failure.js";
+import { cancelled, errorOf, errorOfCall } from "./reasons.js";
 import { newRequestId } from "./request-id.js";
 import { pauseBeforeRetry, type RetryPolicy } from "./retries.js";
 import { type Closing, Deadline, type LinkedSignal, linkSignals, pause } from "./signals.js";
@@ -61,7 +62,7 @@ export class Session implements Transport {
   ): Promise<UnaryResponse<I, O>> {
     const request = this.#complete(method, input);
     toBinary(method.input, request); // Throws for what cannot be encoded, and names the field: no repeat cures it.
-    const requestId = isMutation(method) ? (request as { requestId?: string }).requestId ?? "" : "";
+    const requestId = isMutation(method) ? ((request as { requestId?: string }).requestId ?? "") : "";
     const deadline = new Deadline(timeoutMs ?? this.options.timeoutMs);
     const linked = linkSignals(signal, this.options.closing);
     const send: SendOnce<UnaryResponse<I, O>> = (all, remainingMs) =>

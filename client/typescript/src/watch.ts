@@ -2,7 +2,7 @@
 
 import { type MessageInitShape, create } from "@bufbuild/protobuf";
 import { type Client, Code } from "@connectrpc/connect";
-import { cancelled, CredentialExpiredError, DeadlineExceededError, isOfConnection, TallykeeperError } from "./errors.js";
+import { CredentialExpiredError, DeadlineExceededError, TallykeeperError, UnavailableError } from "./errors.js";
 import { plainFailure } from "./failure.js";
 import {
   type LedgerService,
@@ -10,6 +10,7 @@ import {
   WatchRequestSchema,
   type WatchResponse,
 } from "./gen/tallykeeper/v1/ledger_pb.js";
+import { cancelled, isOfConnection } from "./reasons.js";
 import { type Closing, type LinkedSignal, linkSignals, pause } from "./signals.js";
 
 /** The pause before a watch begins anew: this, then twice as long each time, up to the maximum. */
@@ -107,7 +108,8 @@ export class Watch implements AsyncIterable<WatchResponse> {
           this.#request.includeLevels = false;
           if (response.entries.length > 0 || isFirstWithLevels) yield response;
         }
-        error = this.#error(Code.Unavailable, `the server at ${this.#options.address} ended the watch`);
+        const message = `the server at ${this.#options.address} ended the watch`;
+        error = new UnavailableError(plainFailure(Code.Unavailable, message));
       } catch (thrown) {
         if (signal.aborted) throw cancelled("", signal.reason);
         if (!(thrown instanceof TallykeeperError)) throw thrown;
@@ -135,7 +137,10 @@ export class Watch implements AsyncIterable<WatchResponse> {
     };
     const timer = giveUpAt === Infinity ? undefined : setTimeout(end, Math.max(0, giveUpAt - performance.now()));
     try {
-      for await (const response of this.#options.ledger.watch(this.#request, { signal: attempt.signal, timeoutMs: 0 })) {
+      for await (const response of this.#options.ledger.watch(this.#request, {
+        signal: attempt.signal,
+        timeoutMs: 0,
+      })) {
         clearTimeout(timer);
         yield response;
       }
@@ -157,10 +162,6 @@ export class Watch implements AsyncIterable<WatchResponse> {
     const draw = this.#options.draw ?? Math.random;
     const backoff = Math.min(BACKOFF_MS_MIN * 2 ** failures, BACKOFF_MS_MAX) * (0.5 + draw() / 2);
     return Math.max(backoff, error.retryAfterMs ?? 0);
-  }
-
-  #error(code: Code, message: string): TallykeeperError {
-    return new TallykeeperError(plainFailure(code, message));
   }
 }
 

@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { connect } from "../src/browser.js";
-import { CounterBoundExceededError, InsufficientStockError, RevisionTrimmedError, UnavailableError } from "../src/errors.js";
+import {
+  CounterBoundExceededError,
+  InsufficientStockError,
+  RevisionTrimmedError,
+  UnavailableError,
+} from "../src/exports.js";
 import { ShortagesSchema } from "../src/v1.js";
 import { ErrorInfoSchema } from "../src/gen/google/rpc/error_details_pb.js";
 import { fails, Script, serveHttp } from "./support/fake-server.js";
@@ -67,7 +72,7 @@ for (const protocol of ["connect", "grpc-web"] as const) {
       },
       answers,
     ];
-    await connect(`http://${server.address}`, { protocol, retry: { initialBackoffMs: 1 } }).increment("c");
+    await connect(`http://${server.address}`, { protocol, retry: { initialBackoffMs: 1 }, timeoutMs: 0 }).increment("c");
     assert.equal(script.requests.length, 4);
     assert.equal(new Set(script.requests.map(({ requestId }) => requestId)).size, 1);
   });
@@ -95,7 +100,10 @@ for (const protocol of ["connect", "grpc-web"] as const) {
       if (revision === 2n) break;
     }
     assert.deepEqual(revisions, [1n, 2n]);
-    assert.deepEqual(script.watches.map(({ afterRevision }) => afterRevision), [0n, 1n]);
+    assert.deepEqual(
+      script.watches.map(({ afterRevision }) => afterRevision),
+      [0n, 1n],
+    );
     await stopped;
   });
 

@@ -5,18 +5,15 @@ import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import * as errors from "../src/errors.js";
+import * as classes from "../src/errors.js";
 import { plainFailure } from "../src/failure.js";
 import { BadRequestSchema, ErrorInfoSchema } from "../src/gen/google/rpc/error_details_pb.js";
-import {
-  BatchRefusedSchema,
-  OperationResultSchema,
-  ShortagesSchema,
-  type Status,
-  StatusSchema,
-} from "../src/v1.js";
+import { BatchRefusedSchema, OperationResultSchema, ShortagesSchema, type Status, StatusSchema } from "../src/v1.js";
+import * as reasons from "../src/reasons.js";
+import * as refusals from "../src/refusals.js";
 import { REPOSITORY } from "./support/real-server.js";
 
+const errors = { ...classes, ...reasons, ...refusals };
 const ADDRESS = "127.0.0.1:50051";
 
 function connectError(code: Code, reason: string, metadata: Record<string, string> = {}, ...details: object[]) {
@@ -30,7 +27,11 @@ function thrown(...given: Parameters<typeof connectError>) {
 
 function statusWith(reason: string, metadata: Record<string, string>): Status {
   const info = create(ErrorInfoSchema, { reason, domain: "tallykeeper.io", metadata });
-  return create(StatusSchema, { code: Code.FailedPrecondition, message: "why", details: [anyPack(ErrorInfoSchema, info)] });
+  return create(StatusSchema, {
+    code: Code.FailedPrecondition,
+    message: "why",
+    details: [anyPack(ErrorInfoSchema, info)],
+  });
 }
 
 test("an error has the reason and the values of its ErrorInfo, and the request id", () => {
@@ -48,7 +49,10 @@ test("an error has the reason and the values of its ErrorInfo, and the request i
 });
 
 test("a shortage has its lines with numbers as bigints", () => {
-  const value = { count: 2, shortages: [{ item: "dune", location: "main", requested: 3n, available: 1n, backorderLimit: 1n }] };
+  const value = {
+    count: 2,
+    shortages: [{ item: "dune", location: "main", requested: 3n, available: 1n, backorderLimit: 1n }],
+  };
   const error = thrown(Code.FailedPrecondition, "INSUFFICIENT_STOCK", {}, { desc: ShortagesSchema, value });
   assert.ok(error instanceof errors.InsufficientStockError);
   assert.equal(error.shortageCount, 2);
@@ -153,7 +157,9 @@ test("an operation's detail that cannot be decoded is passed over", () => {
   const broken = { typeUrl: "type.googleapis.com/google.rpc.ErrorInfo", value: new Uint8Array([255]) };
   const info = toBinary(ErrorInfoSchema, create(ErrorInfoSchema, { reason: "INTERNAL", domain: "tallykeeper.io" }));
   const details = [broken, { typeUrl: broken.typeUrl, value: info }];
-  const result = create(OperationResultSchema, { result: { case: "error", value: { code: 13, message: "", details } } });
+  const result = create(OperationResultSchema, {
+    result: { case: "error", value: { code: 13, message: "", details } },
+  });
   assert.ok(errors.errorOfResult(result) instanceof errors.InternalError);
 });
 

@@ -25,7 +25,12 @@ function imports(module: string, found = new Set<string>()): Set<string> {
 test("the module for browsers needs nothing of Node.js, and the one for Node.js nothing of browsers", () => {
   const outside = (entry: string): string[] =>
     [...imports(join(PACKAGE, "build/src", entry))].filter((name) => !name.startsWith("/")).sort();
-  const common = ["@bufbuild/protobuf", "@bufbuild/protobuf/codegenv2", "@bufbuild/protobuf/wkt", "@connectrpc/connect"];
+  const common = [
+    "@bufbuild/protobuf",
+    "@bufbuild/protobuf/codegenv2",
+    "@bufbuild/protobuf/wkt",
+    "@connectrpc/connect",
+  ];
   assert.deepEqual(outside("browser.js"), [...common, "@connectrpc/connect-web"]);
   assert.deepEqual(outside("node.js"), [...common, "@connectrpc/connect-node"]);
 });
@@ -35,7 +40,10 @@ test("the lock names no place to download from", () => {
     packages: Record<string, { resolved?: string }>;
   };
   assert.ok(Object.keys(packages).length > 5);
-  assert.deepEqual(Object.keys(packages).filter((name) => packages[name]!.resolved !== undefined), []);
+  assert.deepEqual(
+    Object.keys(packages).filter((name) => packages[name]!.resolved !== undefined),
+    [],
+  );
 });
 
 const noConfig = existsSync(SERVICE_CONFIG) ? false : `${SERVICE_CONFIG} is missing`;
@@ -46,7 +54,12 @@ test("the retries have the numbers of the service config", { skip: noConfig }, (
   };
   const { retryPolicy } = config.methodConfig.find(({ name }) => name.some((each) => Object.keys(each).length === 0))!;
   assert.deepEqual(
-    [retryPolicy!["maxAttempts"], retryPolicy!["initialBackoff"], retryPolicy!["backoffMultiplier"], retryPolicy!["maxBackoff"]],
+    [
+      retryPolicy!["maxAttempts"],
+      retryPolicy!["initialBackoff"],
+      retryPolicy!["backoffMultiplier"],
+      retryPolicy!["maxBackoff"],
+    ],
     [
       RETRY_POLICY.maxAttempts,
       `${RETRY_POLICY.initialBackoffMs / 1_000}s`,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import * as errors from "../src/node.js";
 import { connect, errorOfResult, operations, type TallykeeperClient } from "../src/node.js";
-import * as errors from "../src/errors.js";
 import { OperationKind, ReservationState } from "../src/v1.js";
 import { freshNamespace, NO_SERVER, RealServer } from "./support/real-server.js";
 
@@ -30,7 +30,10 @@ function served(name: string, body: (client: TallykeeperClient) => Promise<void>
 }
 
 served("a counter is incremented, set and read", async (client) => {
-  const { counter, revision, replayed } = await client.increment("visitors", { delta: 5, create: { max: 10, ttlMs: 60_000 } });
+  const { counter, revision, replayed } = await client.increment("visitors", {
+    delta: 5,
+    create: { max: 10, ttlMs: 60_000 },
+  });
   assert.deepEqual([counter.value, counter.max, revision, replayed], [5n, 10n, 1n, false]);
   assert.notEqual(counter.expireTime, undefined);
   assert.equal((await client.setCounter("visitors", 7n, { expectedValue: 5 })).counter.value, 7n);
@@ -41,7 +44,10 @@ served("a counter is incremented, set and read", async (client) => {
     assert.deepEqual([error.value, error.delta, error.max], [7n, 4n, 10n]);
     return true;
   });
-  await assert.rejects(client.setCounter("visitors", 1, { expectedValue: 5 }), { name: "ValueChangedError", actual: 7n });
+  await assert.rejects(client.setCounter("visitors", 1, { expectedValue: 5 }), {
+    name: "ValueChangedError",
+    actual: 7n,
+  });
   await assert.rejects(client.getCounter("nobody"), { name: "CounterNotFoundError", counter: "nobody" });
 });
 
@@ -91,12 +97,22 @@ served("copies are reserved, held for longer, committed in part and released", a
 
 served("an atomic batch is applied as a whole, or not at all", async (client) => {
   const { results, failedCount } = await client.apply(
-    [operations.setStock("dune", 2), operations.takeCopies("dune"), operations.increment("sold"), operations.setCounter("x", 1)],
+    [
+      operations.setStock("dune", 2),
+      operations.takeCopies("dune"),
+      operations.increment("sold"),
+      operations.setCounter("x", 1),
+    ],
     { mode: "atomic", requestId: "batch-1", reason: "sale" },
   );
   assert.equal(failedCount, 0);
-  assert.deepEqual(results.map(({ result }) => result.case), ["setStock", "decrementCopies", "increment", "setCounter"]);
-  const refused = client.apply([operations.increment("sold"), operations.takeCopies("dune", { copies: 2 })], { mode: "atomic" });
+  assert.deepEqual(
+    results.map(({ result }) => result.case),
+    ["setStock", "decrementCopies", "increment", "setCounter"],
+  );
+  const refused = client.apply([operations.increment("sold"), operations.takeCopies("dune", { copies: 2 })], {
+    mode: "atomic",
+  });
   await assert.rejects(refused, (error) => {
     assert.ok(error instanceof errors.BatchRefusedError);
     assert.equal(error.operations[0]!.index, 1);
@@ -107,10 +123,24 @@ served("an atomic batch is applied as a whole, or not at all", async (client) =>
 });
 
 served("an independent batch says what became of each operation", async (client) => {
-  const given = [operations.returnCopies("dune"), operations.takeCopies("emma"), operations.reserve([{ item: "dune" }], { reservationId: "r" })];
-  const { results } = await client.apply([...given, operations.extend("r"), operations.release("r"), operations.commit("r")], { mode: "independent" });
+  const given = [
+    operations.returnCopies("dune"),
+    operations.takeCopies("emma"),
+    operations.reserve([{ item: "dune" }], { reservationId: "r" }),
+  ];
+  const { results } = await client.apply(
+    [...given, operations.extend("r"), operations.release("r"), operations.commit("r")],
+    { mode: "independent" },
+  );
   const names = results.map((result) => errorOfResult(result)?.name ?? "applied");
-  assert.deepEqual(names, ["applied", "ItemNotFoundError", "applied", "applied", "applied", "ReservationReleasedError"]);
+  assert.deepEqual(names, [
+    "applied",
+    "ItemNotFoundError",
+    "applied",
+    "applied",
+    "applied",
+    "ReservationReleasedError",
+  ]);
 });
 
 served("every RPC takes its generated message", async (client) => {
@@ -129,7 +159,8 @@ served("the ledger is listed over all pages", async (client) => {
   for (let number = 0; number < 5; number += 1) await client.increment("c");
   await client.setStock("dune", 1);
   const revisions = [];
-  for await (const { revision } of client.listEntries({ pageSize: 2, operation: OperationKind.INCREMENT })) revisions.push(revision);
+  for await (const { revision } of client.listEntries({ pageSize: 2, operation: OperationKind.INCREMENT }))
+    revisions.push(revision);
   assert.deepEqual(revisions, [1n, 2n, 3n, 4n, 5n]);
 });
 
@@ -145,7 +176,10 @@ served("a watch gives the levels, and then what changes", async (client) => {
     if (seen.length === 1) await client.takeCopies("dune");
     if (seen.length === 2) break;
   }
-  assert.deepEqual(seen, [["level", 3n], ["change", -1n]]);
+  assert.deepEqual(seen, [
+    ["level", 3n],
+    ["change", -1n],
+  ]);
   assert.equal(watch.revision, 2n);
 });
 
@@ -157,25 +191,32 @@ served("a field that breaks a rule is named, and nothing is changed", async (cli
   });
 });
 
-test("a server that is killed and starts again at its port is bridged, and nothing is counted twice", real, async (context) => {
-  if (NO_SERVER !== undefined) return context.skip(NO_SERVER);
-  const first = await RealServer.start();
-  context.after(() => first.stop());
-  const client = connect(first.address, { namespace: freshNamespace(), timeoutMs: 60_000 });
-  context.after(() => client.close());
-  const seen: bigint[] = [];
-  const watch = client.watch({ afterRevision: 0n });
-  const watching = (async () => {
-    for await (const { entries } of watch) {
-      seen.push(...entries.map(({ revision }) => revision));
-      if (seen.length >= 40) break;
-    }
-  })();
-  const before = Array.from({ length: 20 }, () => client.increment("sold"));
-  const restarted = first.killAndRestart();
-  const later = Array.from({ length: 20 }, () => client.increment("sold"));
-  await Promise.all([...before, ...later, restarted]);
-  assert.equal((await client.getCounter("sold")).counter.value, 40n);
-  await watching;
-  assert.deepEqual(seen, Array.from({ length: 40 }, (_, index) => BigInt(index + 1)));
-});
+test(
+  "a server that is killed and starts again at its port is bridged, and nothing is counted twice",
+  real,
+  async (context) => {
+    if (NO_SERVER !== undefined) return context.skip(NO_SERVER);
+    const first = await RealServer.start();
+    context.after(() => first.stop());
+    const client = connect(first.address, { namespace: freshNamespace(), timeoutMs: 60_000 });
+    context.after(() => client.close());
+    const seen: bigint[] = [];
+    const watch = client.watch({ afterRevision: 0n });
+    const watching = (async () => {
+      for await (const { entries } of watch) {
+        seen.push(...entries.map(({ revision }) => revision));
+        if (seen.length >= 40) break;
+      }
+    })();
+    const before = Array.from({ length: 20 }, () => client.increment("sold"));
+    const restarted = first.killAndRestart();
+    const later = Array.from({ length: 20 }, () => client.increment("sold"));
+    await Promise.all([...before, ...later, restarted]);
+    assert.equal((await client.getCounter("sold")).counter.value, 40n);
+    await watching;
+    assert.deepEqual(
+      seen,
+      Array.from({ length: 40 }, (_, index) => BigInt(index + 1)),
+    );
+  },
+);

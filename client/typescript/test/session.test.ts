@@ -6,7 +6,6 @@ import {
   CancelledError,
   CredentialExpiredError,
   DeadlineExceededError,
-  errorOf,
   InvalidFieldError,
   OutcomeUnknownError,
   RateLimitedError,
@@ -15,6 +14,7 @@ import {
 } from "../src/errors.js";
 import { type Failure, plainFailure } from "../src/failure.js";
 import { connect } from "../src/node.js";
+import { errorOf } from "../src/reasons.js";
 import { NO_RETRIES, pauseBeforeRetry, RETRY_POLICY } from "../src/retries.js";
 import { IncrementRequestSchema } from "../src/v1.js";
 import { fails, Script, serveGrpc } from "./support/fake-server.js";
@@ -72,7 +72,10 @@ test("all attempts of a call have one request id", async () => {
 test("a call is sent five times at most, and its last error names the request id", async () => {
   const script = new Script();
   script.increments = [fails(Code.Unavailable, "OUTCOME_UNKNOWN")];
-  const error = await script.client({ retry: QUICK }).increment("c").catch((thrown: unknown) => thrown);
+  const error = await script
+    .client({ retry: QUICK })
+    .increment("c")
+    .catch((thrown: unknown) => thrown);
   assert.ok(error instanceof OutcomeUnknownError);
   assert.equal(script.requests.length, 5);
   assert.equal(error.requestId, script.requests[0]!.requestId);
@@ -130,7 +133,10 @@ for (const pushback of ["-1", "never"]) {
 test("a pause that is longer than the rest of the deadline ends the call at once", async () => {
   const script = new Script();
   script.increments = [fails(Code.ResourceExhausted, "RATE_LIMITED", { retryAfterMs: 60_000 })];
-  const error = await script.client().increment("c").catch((thrown: unknown) => thrown);
+  const error = await script
+    .client()
+    .increment("c")
+    .catch((thrown: unknown) => thrown);
   assert.ok(error instanceof RateLimitedError);
   assert.equal(error.retryAfterMs, 60_000);
   assert.equal(script.requests.length, 1);
@@ -141,16 +147,28 @@ test("the pauses grow as the policy says, and differ by a fifth", () => {
   const pauses = (draw: number) =>
     [1, 2, 3, 4, 5].map((attempt) => pauseBeforeRetry(error, attempt, RETRY_POLICY, () => draw));
   assert.deepEqual(pauses(0.5), [200, 500, 1_250, 3_125, undefined]);
-  assert.deepEqual(pauses(0).map((ms) => ms && Math.round(ms)), [160, 400, 1_000, 2_500, undefined]);
-  assert.deepEqual(pauses(1).map((ms) => ms && Math.round(ms)), [240, 600, 1_500, 3_750, undefined]);
+  assert.deepEqual(
+    pauses(0).map((ms) => ms && Math.round(ms)),
+    [160, 400, 1_000, 2_500, undefined],
+  );
+  assert.deepEqual(
+    pauses(1).map((ms) => ms && Math.round(ms)),
+    [240, 600, 1_500, 3_750, undefined],
+  );
   assert.equal(pauseBeforeRetry(error, 1, NO_RETRIES), undefined);
-  assert.equal(pauseBeforeRetry(failure(Code.Unavailable, { retryAfterMs: 900 }), 1, RETRY_POLICY, () => 0.5), 900);
+  assert.equal(
+    pauseBeforeRetry(failure(Code.Unavailable, { retryAfterMs: 900 }), 1, RETRY_POLICY, () => 0.5),
+    900,
+  );
 });
 
 test("the deadline ends a call without an answer", async () => {
   const script = new Script();
   script.increments = [(_, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", reject))];
-  const error = await script.client({ timeoutMs: 20 }).increment("c").catch((thrown: unknown) => thrown);
+  const error = await script
+    .client({ timeoutMs: 20 })
+    .increment("c")
+    .catch((thrown: unknown) => thrown);
   assert.ok(error instanceof DeadlineExceededError);
   assert.equal(error.message, "no answer from the script before the deadline");
   assert.equal(error.requestId, script.requests[0]!.requestId);
@@ -215,7 +233,10 @@ test("a hundred calls and watches together bring no warning about listeners", as
 
 test("what cannot be encoded is refused before it is sent", async () => {
   const script = new Script();
-  await assert.rejects(script.client().counters.increment({ counter: "c", delta: 2n ** 70n }), /IncrementRequest.delta/);
+  await assert.rejects(
+    script.client().counters.increment({ counter: "c", delta: 2n ** 70n }),
+    /IncrementRequest.delta/,
+  );
   assert.equal(script.requests.length, 0);
 });
 
@@ -230,7 +251,7 @@ test("a token goes with every call", async () => {
   );
 });
 
-test("a function is asked for a new token when one has expired, and the call goes on with the same request id", async () => {
+test("a function gives a new token when one has expired, and the call goes on with the same request id", async () => {
   const script = new Script();
   script.increments = [answers, fails(Code.Unauthenticated, "CREDENTIAL_EXPIRED"), answers];
   let asked = 0;
@@ -284,6 +305,8 @@ test("an error of the function for tokens comes to the caller, and the next call
 
 test("an error of a field is of its class", async () => {
   const script = new Script();
-  script.increments = [fails(Code.InvalidArgument, "INVALID_FIELD", { metadata: { field: "counter", violations: "1" } })];
+  script.increments = [
+    fails(Code.InvalidArgument, "INVALID_FIELD", { metadata: { field: "counter", violations: "1" } }),
+  ];
   await assert.rejects(script.client().increment(""), InvalidFieldError);
 });

@@ -15,9 +15,10 @@ test("a number and a bigint become the same integer", () => {
 
 for (const value of [1.5, NaN, Infinity, 2 ** 53, -(2 ** 53), 2n ** 53n, -(2n ** 53n)]) {
   test(`the number ${value} is refused with the name of its field`, () => {
-    assert.throws(() => integerOf("copies", value), new RangeError(
-      `copies is ${value}; it must be an integer from -(2^53-1) to 2^53-1`,
-    ));
+    assert.throws(
+      () => integerOf("copies", value),
+      new RangeError(`copies is ${value}; it must be an integer from -(2^53-1) to 2^53-1`),
+    );
   });
 }
 
@@ -38,9 +39,21 @@ test("an address becomes a URL", () => {
   assert.equal(urlOf("[::1]:50051", false), "http://[::1]:50051");
 });
 
-for (const address of ["", "localhost", ":50051", "localhost:", "localhost:0", "localhost:65536", "a b:1", "::1:50051"]) {
+for (const address of [
+  "",
+  "localhost",
+  ":50051",
+  "localhost:",
+  "localhost:0",
+  "localhost:65536",
+  "a b:1",
+  "::1:50051",
+]) {
   test(`the address ${JSON.stringify(address)} is refused`, () => {
-    assert.throws(() => urlOf(address, false), { name: "TypeError", message: /is not HOST:PORT, such as 127.0.0.1:50051/ });
+    assert.throws(() => urlOf(address, false), {
+      name: "TypeError",
+      message: /is not HOST:PORT, such as 127.0.0.1:50051/,
+    });
   });
 }
 
@@ -70,7 +83,16 @@ test("the types of operations leave the request id to the batch", () => {
   operations.increment("c", { requestId: "mine" });
   assert.deepEqual(operations.takeCopies("dune", { copies: 2, reason: "sale" }).operation, {
     case: "decrementCopies",
-    value: { namespace: "", requestId: "", reason: "sale", reference: "", item: "dune", location: "", copies: 2n, shortagePolicy: 1 },
+    value: {
+      namespace: "",
+      requestId: "",
+      reason: "sale",
+      reference: "",
+      item: "dune",
+      location: "",
+      copies: 2n,
+      shortagePolicy: 1,
+    },
   });
 });
 

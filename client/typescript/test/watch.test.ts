@@ -36,14 +36,20 @@ async function read(watch: Watch, count: number): Promise<bigint[]> {
 for (const [name, ending] of [
   ["UNAVAILABLE", fails(Code.Unavailable, "SHUTTING_DOWN", { metadata: { revision: "2" } })],
   ["CANCELLED that nobody asked for", fails(Code.Canceled, "")],
-  ["RESOURCE_EXHAUSTED of a slow watcher", fails(Code.ResourceExhausted, "WATCHER_TOO_SLOW", { metadata: { revision: "2" } })],
+  [
+    "RESOURCE_EXHAUSTED of a slow watcher",
+    fails(Code.ResourceExhausted, "WATCHER_TOO_SLOW", { metadata: { revision: "2" } }),
+  ],
   ["too many watches", fails(Code.ResourceExhausted, "TOO_MANY_WATCHES")],
 ] as const) {
   test(`a watch begins anew after its last revision: ${name}`, async () => {
     const script = new Script();
     script.watching = [sends([entry(1n), entry(2n)], ending), sends([entry(3n)])];
     assert.deepEqual(await read(script.client().watch({ afterRevision: 0n }), 3), [1n, 2n, 3n]);
-    assert.deepEqual(script.watches.map(({ afterRevision }) => afterRevision), [0n, 2n]);
+    assert.deepEqual(
+      script.watches.map(({ afterRevision }) => afterRevision),
+      [0n, 2n],
+    );
   });
 }
 
@@ -59,7 +65,10 @@ test("a watch whose server is killed begins anew", async () => {
     server.breakConnections();
   }
   assert.deepEqual(revisions, [1n, 2n]);
-  assert.deepEqual(script.watches.map(({ afterRevision }) => afterRevision), [0n, 1n]);
+  assert.deepEqual(
+    script.watches.map(({ afterRevision }) => afterRevision),
+    [0n, 1n],
+  );
   client.close();
 });
 
@@ -91,7 +100,10 @@ test("the first response with levels is given, and the levels are asked for once
   const unavailable = fails(Code.Unavailable, "SHUTTING_DOWN", { metadata: { revision: "4" } });
   script.watching = [sends([{ revision: 4n }], unavailable), sends([{ revision: 4n }, entry(5n)])];
   assert.deepEqual(await read(script.client().watch({ includeLevels: true }), 2), [4n, 5n]);
-  assert.deepEqual(script.watches.map(({ includeLevels }) => includeLevels), [true, false]);
+  assert.deepEqual(
+    script.watches.map(({ includeLevels }) => includeLevels),
+    [true, false],
+  );
 });
 
 for (const [code, reason, metadata] of [
@@ -152,7 +164,10 @@ test("a watch goes on with a new token when one has expired, and ends when that 
   let asked = 0;
   const client = script.client({ token: () => `token-${(asked += 1)}` });
   await assert.rejects(read(client.watch(), 3), CredentialExpiredError);
-  assert.deepEqual(script.watches.map(({ afterRevision }) => afterRevision), [undefined, 1n, 2n]);
+  assert.deepEqual(
+    script.watches.map(({ afterRevision }) => afterRevision),
+    [undefined, 1n, 2n],
+  );
   assert.equal(asked, 3);
 });
 
@@ -205,7 +220,9 @@ test("a watch is iterated once", async () => {
 
 test("a stream of the generated client throws the errors of this package", async () => {
   const script = new Script();
-  script.watching = [sends([entry(1n)], fails(Code.OutOfRange, "REVISION_TRIMMED", { metadata: { after_revision: "1", oldest: "7" } }))];
+  script.watching = [
+    sends([entry(1n)], fails(Code.OutOfRange, "REVISION_TRIMMED", { metadata: { after_revision: "1", oldest: "7" } })),
+  ];
   const stream = script.client({ namespace: "shop" }).ledger.watch({});
   await assert.rejects(async () => {
     for await (const { revision } of stream) assert.equal(revision, 1n);

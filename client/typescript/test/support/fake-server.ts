@@ -5,7 +5,13 @@ import { createServer as createHttp2Server, type ServerHttp2Session } from "node
 import type { AddressInfo, Socket } from "node:net";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, type ConnectRouter, createRouterTransport, type HandlerContext } from "@connectrpc/connect";
+import {
+  Code,
+  ConnectError,
+  type ConnectRouter,
+  createRouterTransport,
+  type HandlerContext,
+} from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../src/gen/google/rpc/error_details_pb.js";
 import {
@@ -62,7 +68,11 @@ function next<Answer>(answers: Answer[]): Answer {
 export function fails(
   code: Code,
   reason: string,
-  { metadata = {}, retryAfterMs, headers = {} }: {
+  {
+    metadata = {},
+    retryAfterMs,
+    headers = {},
+  }: {
     readonly metadata?: Record<string, string>;
     readonly retryAfterMs?: number;
     readonly headers?: HeadersInit;
@@ -135,6 +145,8 @@ function listen(server: Server, port: number): Promise<Listening> {
   const close = (): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, "127.0.0.1", () => resolve(new Listening((server.address() as AddressInfo).port, sockets, close)));
+    server.listen(port, "127.0.0.1", () =>
+      resolve(new Listening((server.address() as AddressInfo).port, sockets, close)),
+    );
   });
 }
