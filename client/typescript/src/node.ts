@@ -104,8 +104,9 @@ function waitFor(sessionManager: Http2SessionManager): WaitForConnection {
       if (signal.aborted || outcome === "open" || outcome === "idle") return;
       if (outcome === "late") throw new ConnectError("no connection before the deadline", Code.Unavailable);
       const error = sessionManager.error();
-      if (!isPassing(error) || wait >= deadline.remainingMs) throw error;
-      await pause(wait, signal);
+      const restMs = deadline.remainingMs - RECONNECT_MS_MIN; // The last attempt needs time, too.
+      if (!isPassing(error) || restMs <= 0) throw error;
+      await pause(Math.min(wait, restMs), signal);
     }
   };
 }
