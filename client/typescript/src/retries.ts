@@ -43,20 +43,16 @@ export function pauseBeforeRetry(
   if (attempt >= policy.maxAttempts || error.isFinal || !isRepeatable(error)) return undefined;
   const backoff = Math.min(policy.initialBackoffMs * policy.backoffMultiplier ** (attempt - 1), policy.maxBackoffMs);
   const jittered = backoff * (1 - JITTER + 2 * JITTER * draw());
+  // RESOURCE_EXHAUSTED is repeated if the server says when.
   return error.code === Code.ResourceExhausted ? error.retryAfterMs : Math.max(jittered, error.retryAfterMs ?? 0);
 }
 
-/**
- * Tell whether a repeat with the same request id may succeed.
- *
- * UNKNOWN is never repeated. RESOURCE_EXHAUSTED is repeated if the server says when.
- */
+/** Tell whether a repeat with the same request id may succeed. UNKNOWN of a server is never repeated. */
 function isRepeatable(error: TallykeeperError): boolean {
   switch (error.code) {
     case Code.Unavailable:
-      return true;
     case Code.ResourceExhausted:
-      return error.retryAfterMs !== undefined;
+      return true;
     case Code.Canceled: // A proxy that drains resets its calls. A call that its caller cancels does not come here.
       return error.reason === "";
     default:

@@ -145,16 +145,22 @@ test("a watch without any response gives up after the deadline", async () => {
   await assert.rejects(read(script.client({ timeoutMs: 50 }).watch(), 1), DeadlineExceededError);
 });
 
-test("a watch with a response has no deadline", async () => {
+test("a watch with a response has no deadline, also when it begins anew", async () => {
   const script = new Script();
+  const later = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 60));
   script.watching = [
     async function* () {
       yield { revision: 1n };
-      await new Promise((resolve) => setTimeout(resolve, 60));
+      await later();
       yield entry(2n);
+      fails(Code.Unavailable, "STORE_UNAVAILABLE")();
+    },
+    async function* () {
+      await later();
+      yield entry(3n);
     },
   ];
-  assert.deepEqual(await read(script.client({ timeoutMs: 30 }).watch(), 1), [2n]);
+  assert.deepEqual(await read(script.client({ timeoutMs: 30 }).watch(), 2), [2n, 3n]);
 });
 
 test("a watch goes on with a new token when one has expired, and ends when that has expired, too", async () => {
