@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { test } from "node:test";
@@ -33,6 +33,28 @@ test("the module for browsers needs nothing of Node.js, and the one for Node.js 
   ];
   assert.deepEqual(outside("browser.js"), [...common, "@connectrpc/connect-web"]);
   assert.deepEqual(outside("node.js"), [...common, "@connectrpc/connect-node"]);
+});
+
+test("the TypeScript of both READMEs compiles", (context) => {
+  const folder = mkdtempSync(join(PACKAGE, "build/readme-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const given = `declare const token: string; declare function readNewestToken(): Promise<string>;\n`;
+  let count = 0;
+  for (const readme of ["README.md", "client/typescript/README.md"]) {
+    for (const [, block] of readFileSync(join(REPOSITORY, readme), "utf8").matchAll(/^```ts\n(.*?)^```/gms)) {
+      const client = block!.includes("connect(")
+        ? "export {};\n"
+        : `import type { TallykeeperClient } from "tallykeeper"; declare const client: TallykeeperClient;\n`;
+      writeFileSync(join(folder, `block-${(count += 1)}.ts`), client + given + block);
+    }
+  }
+  assert.ok(count > 5);
+  const module = (name: string): string[] => [join(PACKAGE, `build/src/${name}.d.ts`)];
+  const paths = { tallykeeper: module("node"), "tallykeeper/web": module("browser"), "tallykeeper/v1": module("v1") };
+  const compilerOptions = { target: "ES2022", module: "NodeNext", strict: true, noEmit: true, types: ["node"], paths };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions }));
+  const ran = spawnSync(join(PACKAGE, "node_modules/.bin/tsc"), ["-p", folder], { encoding: "utf8" });
+  assert.equal(ran.status, 0, ran.stdout);
 });
 
 test("the lock names no place to download from", () => {
