@@ -15,9 +15,13 @@ pub(crate) const BACKOFF_INITIAL: Duration = Duration::from_millis(200);
 pub(crate) const BACKOFF_MULTIPLIER: f64 = 2.5;
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
+/// The codes of the server, or of a proxy, after which a call is sent again. The server cancels no call: a proxy that
+/// drains does.
+pub(crate) const RETRYABLE_CODES: [Code; 3] = [Code::Unavailable, Code::ResourceExhausted, Code::Cancelled];
+
 /// The pauses between attempts to connect. They count as no attempt: nothing was sent.
 const RECONNECT_INITIAL: Duration = Duration::from_millis(50);
-const RECONNECT_MAX: Duration = Duration::from_secs(1);
+const RECONNECT_MAX: Duration = Duration::from_millis(500);
 
 /// The attempts of one call.
 #[derive(Debug)]
@@ -50,14 +54,13 @@ impl Attempts {
         if self.sent >= ATTEMPTS_MAX || !may_pass(failure) {
             return None;
         }
-        match (failure.pushback, failure.error.code()) {
-            (Some(Pushback::Never), _) => None,
-            (Some(Pushback::After(pause)), _) => {
+        match failure.pushback {
+            Some(Pushback::Never) => None,
+            Some(Pushback::After(pause)) => {
                 self.backoff = BACKOFF_INITIAL;
                 Some(pause)
             }
-            (None, Code::ResourceExhausted) => failure.error.retry_after(),
-            (None, _) => {
+            None => {
                 let pause = self.backoff;
                 self.backoff = pause.mul_f64(BACKOFF_MULTIPLIER).min(BACKOFF_MAX);
                 Some(self.spread(pause))
@@ -74,7 +77,7 @@ impl Attempts {
 fn may_pass(failure: &Failure) -> bool {
     match failure.origin {
         Origin::Lost | Origin::NotSent => true,
-        Origin::Answer => matches!(failure.error.code(), Code::Unavailable | Code::ResourceExhausted),
+        Origin::Answer => RETRYABLE_CODES.contains(&failure.error.code()),
         Origin::Refused | Origin::Expired => false,
     }
 }
@@ -115,7 +118,7 @@ mod tests {
         let pauses: Vec<_> = (0..8)
             .map(|_| attempts.pause(&not_sent()).unwrap().as_millis())
             .collect();
-        assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000, 1000]);
+        assert_eq!(pauses, [50, 100, 200, 400, 500, 500, 500, 500]);
         let unavailable = answer(Code::Unavailable);
         assert_eq!(attempts.pause(&unavailable), Some(BACKOFF_INITIAL));
     }
@@ -124,8 +127,26 @@ mod tests {
     fn other_codes_are_final() {
         for code in (0..=16).map(Code::from) {
             let repeated = attempts().pause(&answer(code)).is_some();
-            assert_eq!(repeated, code == Code::Unavailable, "{code:?}");
+            assert_eq!(repeated, RETRYABLE_CODES.contains(&code), "{code:?}");
         }
+    }
+
+    #[test]
+    fn the_numbers_are_those_of_the_service_config() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../service_config.json");
+        let Ok(text) = std::fs::read_to_string(path) else {
+            eprintln!("skipped: {path} is in a checkout of the repository alone");
+            return;
+        };
+        let config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let policy = &config["methodConfig"][0]["retryPolicy"];
+        let seconds = |value: Duration| format!("{}s", value.as_secs_f64());
+        let codes = serde_json::json!(["UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"]);
+        assert_eq!(policy["maxAttempts"], ATTEMPTS_MAX);
+        assert_eq!(policy["initialBackoff"], seconds(BACKOFF_INITIAL));
+        assert_eq!(policy["backoffMultiplier"], BACKOFF_MULTIPLIER);
+        assert_eq!(policy["maxBackoff"], seconds(BACKOFF_MAX));
+        assert_eq!(policy["retryableStatusCodes"], codes);
     }
 
     #[test]

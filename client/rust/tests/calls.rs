@@ -97,9 +97,11 @@ async fn a_call_across_namespaces_has_none() {
 }
 
 #[tokio::test]
-async fn unavailable_is_repeated_with_the_same_request_id() {
-    let (outcome, received) = increment([Answer::status(Code::Unavailable), incremented()]).await;
-    assert_repeated(&outcome, &received);
+async fn codes_that_may_pass_are_repeated_with_the_same_request_id() {
+    for code in [Code::Unavailable, Code::ResourceExhausted, Code::Cancelled] {
+        let (outcome, received) = increment([Answer::status(code), incremented()]).await;
+        assert_repeated(&outcome, &received);
+    }
 }
 
 #[tokio::test]
@@ -139,7 +141,7 @@ async fn a_call_is_sent_five_times_at_most() {
 
 #[tokio::test]
 async fn an_unknown_of_the_server_and_other_codes_are_not_repeated() {
-    for code in [Code::Unknown, Code::Internal, Code::Cancelled, Code::Aborted] {
+    for code in [Code::Unknown, Code::Internal, Code::DeadlineExceeded, Code::Aborted] {
         let (outcome, received) = increment([Answer::status(code), incremented()]).await;
         assert_eq!(outcome.unwrap_err().code(), code);
         assert_eq!(received.len(), 1, "{code:?}");
