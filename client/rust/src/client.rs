@@ -117,6 +117,12 @@ impl Client {
         self.shared.closed.cancelled().await;
     }
 
+    /// Returns the error of a call on a client that was closed.
+    pub(crate) fn closed_error(&self) -> Error {
+        let message = format!("the client of {} was closed", self.address());
+        Error::new(Code::Cancelled, ErrorKind::Closed, message)
+    }
+
     /// Fills in the namespace and the request id of a request, if it has none.
     pub(crate) fn complete<R: Rpc>(&self, request: &mut R) {
         request.complete(&self.shared.namespace, &new_request_id);
@@ -144,7 +150,7 @@ impl Client {
         let attempts = tokio::time::timeout_at(deadline, self.attempts(request, deadline, send));
         let outcome = tokio::select! {
             biased;
-            () = self.closed() => Err(closed(self.address())),
+            () = self.closed() => Err(self.closed_error()),
             outcome = attempts => outcome.unwrap_or_else(|_| Err(expired(self.address()))),
         };
         outcome.map_err(|error| error.with_request_id(&request_id))
@@ -181,7 +187,7 @@ impl Client {
     ) -> Result<T, Failure> {
         let wire = self.shared.wire.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(wire) = wire else {
-            return Err(Failure::of(closed(self.address())));
+            return Err(Failure::of(self.closed_error()));
         };
         let mut message = Request::new(request.clone());
         if let Some(token) = token {
@@ -248,10 +254,4 @@ impl<R: Rpc> Sending<R> {
 
 fn not_ready(error: tonic::transport::Error) -> Status {
     Status::from_error(Box::new(error))
-}
-
-/// Returns the error of a call on a client that was closed.
-fn closed(address: &str) -> Error {
-    let message = format!("the client of {address} was closed");
-    Error::new(Code::Cancelled, ErrorKind::Closed, message)
 }

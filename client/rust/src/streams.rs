@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use tonic::Streaming;
 
 use crate::client::Client;
 use crate::contract::Pages;
@@ -91,15 +92,26 @@ impl Client {
         let client = self.clone();
         let responses = async move {
             match client.stream(request, client.timeout()).await {
-                Ok(responses) => {
-                    let address = client.address().to_owned();
-                    responses
-                        .map(move |response| response.map_err(|status| Error::of_stream(status, &address)))
-                        .left_stream()
-                }
+                Ok(responses) => responses_until_closed(client, responses).left_stream(),
                 Err(error) => stream::iter([Err(error)]).right_stream(),
             }
         };
         Items(stream::once(responses).flatten().boxed())
     }
+}
+
+/// Returns the responses of a stream, which ends with an error when the client is closed.
+fn responses_until_closed<T: Send + 'static>(
+    client: Client,
+    responses: Streaming<T>,
+) -> impl Stream<Item = Result<T, Error>> + Send {
+    stream::try_unfold((client, responses), |(client, mut responses)| async move {
+        let response = tokio::select! {
+            biased;
+            () = client.closed() => return Err(client.closed_error()),
+            response = responses.message() => response,
+        };
+        let response = response.map_err(|status| Error::of_stream(status, client.address()))?;
+        Ok(response.map(|response| (response, (client, responses))))
+    })
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use support::scripted::{Answer, Received, Scripted};
 use tallykeeper::v1::{
     Counter, Entry, GetCounterRequest, GetCounterResponse, IncrementRequest, IncrementResponse, ListEntriesRequest,
-    ListEntriesResponse, ListNamespacesRequest, ListNamespacesResponse,
+    ListEntriesResponse, ListNamespacesRequest, ListNamespacesResponse, VerifyNamespaceRequest,
+    VerifyNamespaceResponse,
 };
 use tallykeeper::{Client, Code, Error, ErrorKind};
 use tokio::net::TcpListener;
@@ -283,6 +284,18 @@ async fn a_client_that_is_closed_ends_its_calls_and_makes_no_more() {
     let error = client.clone().get_counter("votes").await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Closed), "{error:?}");
     assert_eq!(server.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_verification_ends_when_the_client_is_closed() {
+    let server = Scripted::answering([Answer::open().message(&VerifyNamespaceResponse::default())]).await;
+    let client = client(&server);
+    let mut responses = client.verify_namespace(VerifyNamespaceRequest::default());
+    responses.next().await.unwrap().unwrap();
+    client.close();
+    let error = responses.next().await.unwrap().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Closed), "{error:?}");
+    assert!(responses.next().await.is_none());
 }
 
 #[tokio::test]
