@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sells three copies of a book, handles a shortage by its reason, and makes a retry that counts once, with curl and jq.
 #
-# It calls the HTTP port of the server, which speaks the Connect protocol: POST, JSON in, JSON out. The first argument, or
-# TALLYKEEPER_HTTP_ADDRESS, names another server than 127.0.0.1:50080.
+# It calls the HTTP port of the server, which speaks the Connect protocol: POST, JSON in, JSON out. The first argument,
+# or TALLYKEEPER_HTTP_ADDRESS, names another server than 127.0.0.1:50080.
 set -euo pipefail
 
 address=${1:-${TALLYKEEPER_HTTP_ADDRESS:-127.0.0.1:50080}}
@@ -12,7 +12,7 @@ new_id() {
   if command -v uuidgen >/dev/null; then uuidgen; else cat /proc/sys/kernel/random/uuid; fi
 }
 
-# A namespace that nobody has used, so that the example can run twice.
+# A fresh namespace: the example can run twice.
 namespace=example-$(new_id)
 
 # call METHOD JSON sends a request and prints the response, or the error. It fails if the answer is an error. After a
@@ -38,8 +38,8 @@ fail() {
   exit 1
 }
 
-# request NAME VALUE … prints a JSON object in which all values are texts, with the namespace and a fresh request id unless
-# one is given. The JSON of protobuf takes a text for an integer too.
+# request NAME VALUE … prints a JSON object in which all values are texts, with the namespace and a fresh request id
+# unless one is given. The JSON of protobuf takes a text for an integer too.
 request() {
   jq --null-input --compact-output --arg namespace "$namespace" --arg id "$(new_id)" \
     '$ARGS.positional as $pairs

@@ -2,9 +2,9 @@
 
 // Sells three copies of a book, handles a shortage by its reason, and makes a retry that counts once.
 //
-// It needs PHP 8.1 or newer and no package: it calls the HTTP port of the server, which speaks the Connect protocol (POST,
-// JSON in, JSON out). Start it with `php examples/php/sell.php`. The first argument, or TALLYKEEPER_HTTP_ADDRESS, names
-// another server than 127.0.0.1:50080.
+// It needs PHP 8.1 or newer and no package: it calls the HTTP port of the server, which speaks the Connect protocol
+// (POST, JSON in, JSON out). Start it with `php examples/php/sell.php`. The first argument, or
+// TALLYKEEPER_HTTP_ADDRESS, names another server than 127.0.0.1:50080.
 
 declare(strict_types=1);
 
@@ -136,7 +136,7 @@ function count_once(Client $client): void
 }
 
 $address = $argv[1] ?? (getenv('TALLYKEEPER_HTTP_ADDRESS') ?: '127.0.0.1:50080');
-// A namespace that nobody has used, so that the example can run twice.
+// A fresh namespace: the example can run twice.
 $client = new Client($address, 'example-' . new_id());
 sell_out($client);
 count_once($client);

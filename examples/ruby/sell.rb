@@ -10,8 +10,8 @@
 #     ../../protos/tallykeeper/v1/*.proto
 #   bundle exec ruby sell.rb
 #
-# On Debian and Ubuntu, the packages ruby-grpc, ruby-grpc-tools and ruby-googleapis-common-protos-types take the place of
-# bundle. The first argument, or TALLYKEEPER_ADDRESS, names another server than 127.0.0.1:50051.
+# On Debian and Ubuntu, the packages ruby-grpc, ruby-grpc-tools and ruby-googleapis-common-protos-types take the place
+# of bundle. The first argument, or TALLYKEEPER_ADDRESS, names another server than 127.0.0.1:50051.
 
 $LOAD_PATH.unshift(File.join(__dir__, 'generated'))
 
@@ -71,7 +71,7 @@ end
 
 address = ARGV[0] || ENV.fetch('TALLYKEEPER_ADDRESS', '127.0.0.1:50051')
 options = { channel_args: CHANNEL, timeout: DEADLINE_SECONDS }
-# A namespace that nobody has used, so that the example can run twice.
+# A fresh namespace: the example can run twice.
 namespace = "example-#{SecureRandom.uuid}"
 sell_out(V1::InventoryService::Stub.new(address, :this_channel_is_insecure, **options), namespace)
 count_once(V1::CounterService::Stub.new(address, :this_channel_is_insecure, **options), namespace)

@@ -208,7 +208,8 @@ impl Client {
         self.shared.credential.header().await
     }
 
-    /// Forgets the token of an attempt that failed because the token has expired. Tells whether there will be a new one.
+    /// Forgets the token of an attempt that failed because the token has expired. Tells whether there will be a new
+    /// one.
     pub(crate) async fn renews(&self, error: &Error, token: Option<&Header>) -> bool {
         matches!(error.kind(), ErrorKind::CredentialExpired) && self.shared.credential.renew(token).await
     }

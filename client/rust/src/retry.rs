@@ -1,7 +1,7 @@
 //! The retry policy: which failures of a call are followed by another attempt, and after which pause.
 //!
-//! tonic has no service config, so the SDK carries the policy itself, with the numbers that the other SDKs put into their
-//! channel's service config, and the rules of gRFC A6. Every attempt has the same request id.
+//! tonic has no service config, so the SDK carries the policy itself, with the numbers that the other SDKs put into
+//! their channel's service config, and the rules of gRFC A6. Every attempt has the same request id.
 
 use std::time::Duration;
 

@@ -28,8 +28,8 @@ const NO_REVISION: i64 = -1;
 ///
 /// It begins anew after the last revision that it received when its connection is lost, when the server restarts or has
 /// too much to do. It ends with an error that does not pass, such as [`ErrorKind::RevisionTrimmed`],
-/// [`ErrorKind::RevisionsLost`] or [`ErrorKind::PermissionDenied`], and without one when the client is closed. Until its
-/// first response, it has the client's default deadline; after that, it tries for as long as it is read.
+/// [`ErrorKind::RevisionsLost`] or [`ErrorKind::PermissionDenied`], and without one when the client is closed. Until
+/// its first response, it has the client's default deadline; after that, it tries for as long as it is read.
 ///
 /// Responses without entries, by which the server only moves the revision on, are not given to the caller. The first
 /// response is given in any case if the request has `include_levels`.
@@ -47,8 +47,8 @@ impl Watch {
         self.responses.next().await
     }
 
-    /// Returns the revision up to which the watch has given all entries; `None` before the first response of the server.
-    /// A later watch that begins after it misses nothing.
+    /// Returns the revision up to which the watch has given all entries; `None` before the first response of the
+    /// server. A later watch that begins after it misses nothing.
     #[must_use]
     pub fn revision(&self) -> Option<i64> {
         let revision = self.revision.load(Ordering::Acquire);
@@ -219,8 +219,8 @@ impl Following {
     }
 }
 
-/// The pauses of a watch between its connections: 0.1 s, then twice as long each time up to 5 s, a random half of it, so
-/// that the watchers of a server that restarts do not come together.
+/// The pauses of a watch between its connections: 0.1 s, then twice as long each time up to 5 s, a random half of it,
+/// so that the watchers of a server that restarts do not come together.
 #[derive(Debug)]
 struct Pauses {
     backoff: Duration,

@@ -1,8 +1,8 @@
 //! The channel, which tells a status of the server from a failure of the connection.
 //!
-//! tonic reports a stream that was reset with `CANCEL` or `NO_ERROR`, as servers and proxies that are killed or drain do, like
-//! a status UNKNOWN of the server. This layer puts an error in its place, so that a status with a source is always a
-//! failure of the connection, and a status without one was made by the server, a proxy or tonic itself.
+//! tonic reports a stream that was reset with `CANCEL` or `NO_ERROR`, as servers and proxies that are killed or drain
+//! do, like a status UNKNOWN of the server. This layer puts an error in its place. So a status with a source is always
+//! a failure of the connection, and the server, a proxy or tonic itself made each status without one.
 
 use std::error::Error;
 use std::pin::Pin;

@@ -13,7 +13,7 @@ use tallykeeper::{Client, Code, ErrorKind, new_request_id};
 
 const KILLS: i64 = 3;
 
-/// A client with a namespace of its own, and its server; `None` if there is no server.
+/// A client with a fresh namespace, and its server; `None` if there is no server.
 fn client() -> Option<(Client, Shared)> {
     let server = shared()?;
     Some((fresh_client(&server.address, Duration::from_secs(30)), server))

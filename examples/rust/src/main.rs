@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .nth(1)
         .or_else(|| std::env::var("TALLYKEEPER_ADDRESS").ok())
         .unwrap_or_else(|| "127.0.0.1:50051".to_owned());
-    // A namespace that nobody has used, so that the example can run twice.
+    // A fresh namespace: the example can run twice.
     let client = Client::builder(address)
         .namespace(format!("example-{}", new_request_id()))
         .connect_lazy()?;

@@ -41,7 +41,7 @@ pub fn shared() -> Option<Shared> {
     })
 }
 
-/// A server in a process of its own, which is stopped when this value is dropped.
+/// A server process, which is stopped when this value is dropped.
 pub struct Server {
     pub address: String,
     program: PathBuf,

@@ -1,7 +1,7 @@
 //! Generates `src/generated/` from the protos of the repository: `cargo run -p xtask`.
 //!
-//! `cargo run -p xtask -- --check` writes nothing and fails if the committed code is not what the protos give. No protoc
-//! is needed: protox compiles the protos.
+//! `cargo run -p xtask -- --check` writes nothing and fails if the committed code is not what the protos give. No
+//! protoc is needed: protox compiles the protos.
 
 use std::error::Error;
 use std::fmt::Write as _;
