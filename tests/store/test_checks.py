@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import pytest
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
-from tallykeeper_server.store.nodes.connection import Argument, Connection, Reply
+from tallykeeper_server.store.nodes.commands import Argument, Reply
+from tallykeeper_server.store.nodes.connection import Connection
 from tallykeeper_server.store.promises import StoreReport, check_node
 
 

@@ -3,14 +3,14 @@
 import asyncio
 
 import pytest
-from redis.exceptions import InvalidResponse, ResponseError
+from hiredis import ProtocolError, ReplyError
 
 from tallykeeper_server.store.nodes.replies import Replies
 
 
 @pytest.fixture
 def replies() -> Replies:
-    return Replies(ResponseError)
+    return Replies()
 
 
 async def next_of(replies: Replies, count: int = 1, timeout_seconds: float = 20.0) -> "asyncio.Task[list[object]]":
@@ -41,7 +41,7 @@ async def test_a_refusal_is_a_reply(replies: Replies) -> None:
 
     refusal, value = await replies.next(2, timeout_seconds=20.0)
 
-    assert isinstance(refusal, ResponseError)
+    assert isinstance(refusal, ReplyError)
     assert str(refusal) == "OOM no memory"
     assert value == 1
 
@@ -77,7 +77,7 @@ async def test_what_is_no_reply_is_told(replies: Replies) -> None:
     waiting = await next_of(replies)
     replies.data_received(b"HTTP/1.1 400 Bad Request\r\n")
 
-    with pytest.raises(InvalidResponse):
+    with pytest.raises(ProtocolError):
         await waiting
 
 

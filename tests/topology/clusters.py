@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import redis
-from redis.crc import key_slot
 
+from tallykeeper_server.store.nodes.slots import slot_of
 from tests.chaos.stores import Node
 from tests.support.server import free_ports, wait_until
 from tests.topology.nodes import FAILOVER_MS, has_replica, is_linked, is_primary, listening_node, text_of
@@ -149,7 +149,7 @@ class ClusterOfNodes:
 
 def slot_of_namespace(namespace: str) -> int:
     """Return the slot in which a namespace has its keys."""
-    return int(key_slot(namespace.encode()))
+    return slot_of(namespace)
 
 
 def _id_of(node: Node) -> str:

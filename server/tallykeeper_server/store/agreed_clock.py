@@ -12,7 +12,7 @@ from typing import Final, TypeVar, cast
 
 import structlog
 
-from tallykeeper_server.store.nodes.connection import Reply
+from tallykeeper_server.store.nodes.commands import Reply
 
 _PACE: Final = 0.9
 """The pace of the held time. It is slower than that of a clock, so that clocks which are behind catch up with it."""

@@ -5,7 +5,7 @@ from typing import Final, cast
 
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
-from tallykeeper_server.store.nodes.connection import Argument, Command, Reply, answered
+from tallykeeper_server.store.nodes.commands import Argument, Command, Reply, answered
 from tallykeeper_server.store.nodes.routes import Homes, Line, Routes
 from tallykeeper_server.store.read_scripts import lacks_script, script_command, with_sources
 

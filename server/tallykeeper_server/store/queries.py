@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from redis.exceptions import RedisError
+from hiredis import ReplyError
 
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.entries import Entry
@@ -45,7 +45,7 @@ from tallykeeper_server.domain.queries import (
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
 from tallykeeper_server.store.entry_text import StreamEntries, decode_stream, revision_of
-from tallykeeper_server.store.nodes.connection import Command, Reply, error_of
+from tallykeeper_server.store.nodes.commands import Command, Reply, error_of
 from tallykeeper_server.store.read_scripts import script_command
 from tallykeeper_server.store.script_codec import LEVELS_JOINED_BY, NOTE, OUTCOMES_JOINED_BY
 from tallykeeper_server.store.stored_text import read_level
@@ -95,7 +95,7 @@ def reading_of(query: Query[object], clock: AgreedClock) -> Reading:
 def answer_of(reading: Reading, replies: Sequence[Reply]) -> object:
     """Return the answer, or in its place the error of a query that failed alone."""
     for reply in replies:
-        if isinstance(reply, RedisError):
+        if isinstance(reply, ReplyError):
             return error_of(reply)
     try:
         return reading.answer(list(replies))

@@ -5,11 +5,11 @@ from hashlib import sha1
 from typing import Any, Final
 
 import msgpack
-from redis.exceptions import NoScriptError
+from hiredis import ReplyError
 
 import tallykeeper_lua
 from tallykeeper_server.domain.errors import TallyError
-from tallykeeper_server.store.nodes.connection import Argument, Command
+from tallykeeper_server.store.nodes.commands import Argument, Command, code_of
 from tallykeeper_server.store.nodes.routes import Group, GroupReplies
 
 _PACKER: Final = msgpack.Packer(use_bin_type=False)
@@ -31,7 +31,9 @@ def script_command(name: str, keys: Sequence[Argument], arguments: Sequence[Any]
 
 def lacks_script(replies: GroupReplies) -> bool:
     """Return whether the store did not have a script that a group of commands called, so that it must be given it."""
-    return not isinstance(replies, TallyError) and any(isinstance(reply, NoScriptError) for reply in replies)
+    return not isinstance(replies, TallyError) and any(
+        isinstance(reply, ReplyError) and code_of(reply) == "NOSCRIPT" for reply in replies
+    )
 
 
 def with_sources(group: Group) -> Group:

@@ -18,7 +18,7 @@ from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
 from tallykeeper_server.store.holds import declare_holds, reservations_to_read
-from tallykeeper_server.store.nodes.connection import Argument, Command, Reply, ScriptUnknownError, answered
+from tallykeeper_server.store.nodes.commands import Argument, Command, Reply, ScriptUnknownError, answered
 from tallykeeper_server.store.nodes.routes import Line, Routes
 from tallykeeper_server.store.revisions import SeenRevisions
 from tallykeeper_server.store.script_codec import CallTerms, Interrupted, outcomes_of, script_call, tidy_call

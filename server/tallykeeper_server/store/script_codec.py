@@ -11,7 +11,7 @@ from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, NotAppl
 from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import ScriptTimes
-from tallykeeper_server.store.nodes.connection import Argument
+from tallykeeper_server.store.nodes.commands import Argument
 from tallykeeper_server.store.stored_text import decode_level
 
 OUTCOMES_JOINED_BY: Final = "\x1e"

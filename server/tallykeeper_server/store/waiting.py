@@ -5,10 +5,10 @@ Both commands count what their own connection has written before, so they follow
 
 from typing import cast
 
-from redis.exceptions import RedisError
+from hiredis import ReplyError
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
-from tallykeeper_server.store.nodes.connection import Command, Reply
+from tallykeeper_server.store.nodes.commands import Command, Reply
 
 
 def waiting_command(durability: Durability, policy: DurabilityPolicy, *, syncs_by_waiting: bool) -> Command | None:
@@ -25,7 +25,7 @@ def waiting_command(durability: Durability, policy: DurabilityPolicy, *, syncs_b
 
 def shortfall(reply: Reply, policy: DurabilityPolicy) -> str | None:
     """Return in words what is missing after the wait; None if nothing is."""
-    if isinstance(reply, RedisError):
+    if isinstance(reply, ReplyError):
         return f"the store says {reply}"
     if isinstance(reply, list):  # of WAITAOF: whether the primary has synced it, and how many replicas have
         return None if cast("int", reply[0]) >= 1 else f"the primary has not synced it within {policy.wait_ms} ms"

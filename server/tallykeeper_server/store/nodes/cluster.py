@@ -4,23 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
-from redis.exceptions import AskError, MovedError, RedisError
+from hiredis import ReplyError
 
 from tallykeeper_server.domain.errors import OutcomeUnknownError, StoreUnavailableError, TallyError
-from tallykeeper_server.store.nodes.connection import (
-    Argument,
-    Command,
-    Connection,
-    Connections,
-    Reply,
-    answered,
-    error_of,
-)
+from tallykeeper_server.store.nodes.commands import Argument, Command, Reply, answered, code_of, error_of
+from tallykeeper_server.store.nodes.connection import Connection, Connections
+from tallykeeper_server.store.nodes.node_options import Address
 from tallykeeper_server.store.nodes.routes import Group, GroupReplies, Homes, Line, LineLimits, OwnLine, Primary
 from tallykeeper_server.store.nodes.slots import SlotMap, home_of_slot, slot_of
-from tallykeeper_server.store.nodes.store_url import Address, StoreUrl, written
+from tallykeeper_server.store.nodes.store_url import StoreUrl, written
 
 _SENDINGS_MAX: Final = 6
 """How often a group is sent that nobody carries out: a slot may move more than once."""
@@ -118,7 +112,6 @@ class Cluster:
 
     async def close(self) -> None:
         """Close all connections but those that follow."""
-        await self._slots.close()
         for node in self._nodes.values():
             await node.close()
 
@@ -173,13 +166,13 @@ class Cluster:
         if isinstance(answer, TallyError):
             return await self._after_loss(slot, sent_to, answer)
         for reply in answer:
-            if isinstance(reply, AskError):
-                address = (reply.host or sent_to.address[0], int(reply.port))
-                if not isinstance(reply, MovedError):
+            if _redirects(reply):
+                address = _address_in(cast("ReplyError", reply), sent_to.address)
+                if code_of(cast("ReplyError", reply)) == "ASK":
                     return _Target(address, asking=True)
                 self._slots.move(slot, address)
                 return _Target(address)
-            if isinstance(reply, RedisError) and isinstance(error_of(reply), StoreUnavailableError):
+            if isinstance(reply, ReplyError) and isinstance(error_of(reply), StoreUnavailableError):
                 self._slots.doubt(sent_to.address)
         return None
 
@@ -291,6 +284,17 @@ async def _sent(target: _Target, groups: Sequence[Group], line: Line) -> list[Gr
 
 def _settled(answer: GroupReplies) -> GroupReplies:
     """Return an answer, or an error if after all it says that the keys are elsewhere."""
-    if not isinstance(answer, TallyError) and any(isinstance(reply, AskError) for reply in answer):
+    if not isinstance(answer, TallyError) and any(map(_redirects, answer)):
         return StoreUnavailableError("the store does not serve: a slot of the cluster is sent from node to node")
     return answer
+
+
+def _redirects(reply: Reply) -> bool:
+    """Return whether a node refused a command because another node has its keys, or gets them just now."""
+    return isinstance(reply, ReplyError) and code_of(reply) in {"MOVED", "ASK"}
+
+
+def _address_in(redirection: ReplyError, sent_to: Address) -> Address:
+    """Return the node in a redirection such as ``MOVED 3999 127.0.0.1:6381``. Without a host, it is on the same one."""
+    host, _, port = str(redirection).split(" ")[2].rpartition(":")
+    return sent_to[0] if host in {"", "?"} else host, int(port)

@@ -1,6 +1,6 @@
 """Routes to a store in which one node has all keys: always the same, or the primary that sentinels tell of."""
 
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 
 from tallykeeper_server.domain.errors import OutcomeUnknownError, StoreUnavailableError
 from tallykeeper_server.store.nodes.connection import Connection, Connections, Locate
@@ -10,21 +10,10 @@ from tallykeeper_server.store.nodes.routes import Group, GroupReplies, Homes, Li
 class OneNode:
     """Connections for changes and one for queries, so that queries do not wait for changes."""
 
-    def __init__(
-        self,
-        url: str,
-        limits: LineLimits,
-        *,
-        locate: Locate | None = None,
-        also_close: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        """``locate`` says where the node is, each time that a connection is made; else it is where the URL says.
-
-        ``also_close`` is called when these are closed.
-        """
+    def __init__(self, url: str, limits: LineLimits, *, locate: Locate | None = None) -> None:
+        """``locate`` returns the node's address, each time that a connection is made. Without it, the URL names it."""
         self._url = url
         self._locate = locate
-        self._also_close = also_close
         self._changes = Connections(
             url, count=limits.changes, timeout_seconds=limits.timeout_seconds + limits.wait_seconds, locate=locate
         )
@@ -71,5 +60,3 @@ class OneNode:
         """Close all connections but those that follow."""
         await self._changes.close()
         await self._reads.close()
-        if self._also_close is not None:
-            await self._also_close()

@@ -17,5 +17,5 @@ def open_routes(url: str, limits: LineLimits) -> Routes:
         return Cluster(parsed, limits)
     if parsed.topology == "sentinel":
         sentinels = Sentinels(parsed, timeout_seconds=limits.timeout_seconds)
-        return OneNode(parsed.node, limits, locate=sentinels.primary, also_close=sentinels.close)
+        return OneNode(parsed.node, limits, locate=sentinels.primary)
     return OneNode(parsed.node, limits)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from tallykeeper_server.domain.errors import TallyError
-from tallykeeper_server.store.nodes.connection import Argument, Command, Reply
+from tallykeeper_server.store.nodes.commands import Argument, Command, Reply
 
 Group: TypeAlias = tuple[str, Sequence[Command]]
 """Commands that go to one node together, on one connection, and a key of theirs that says to which."""

@@ -1,16 +1,13 @@
-"""The URL of a store: what may be in it. What one node is connected with is redis-py's to take from it."""
+"""The URL of a store: checks it, and takes the nodes and the options of connections from it."""
 
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
-from redis.asyncio.connection import parse_url
-
-Address: TypeAlias = tuple[str, int]
-"""A host and its port."""
+from tallykeeper_server.store.nodes.node_options import DEFAULT_ADDRESS, Address, NodeOptions, TlsOptions
 
 SCHEMES: Final = (
     *("redis://", "rediss://", "unix://"),
@@ -26,6 +23,9 @@ _TLS_PARAMETERS: Final = frozenset(
 )
 _SENTINEL_PARAMETERS: Final = frozenset({"sentinel_password", "sentinel_username"})
 _CERTIFICATES: Final = ("required", "optional", "none")
+_FALSE: Final = frozenset({"0", "F", "FALSE", "N", "NO"})
+"""The values by which a parameter is switched off, in capital letters."""
+_NODE_SCHEMES: Final = ("redis", "rediss", "unix")
 _SERVICE_PATTERN: Final = r"[A-Za-z0-9._-]+"
 _HOST: Final = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(:[0-9]*)?"
 _PARAMETER: Final = r"[a-z_]{1,40}"
@@ -55,7 +55,14 @@ class StoreUrl:
 
     def at(self, address: Address) -> str:
         """Return the URL of a node at an address."""
-        return self.node.replace(f"{written(self.addresses[0])}/", f"{written(address)}/", 1)
+        return self._moved(self.node, address)
+
+    def sentinel_at(self, address: Address) -> str:
+        """Return the URL of a sentinel at an address."""
+        return self._moved(self.sentinel, address)
+
+    def _moved(self, url: str, address: Address) -> str:
+        return url.replace(f"{written(self.addresses[0])}/", f"{written(address)}/", 1)
 
 
 def parsed_store_url(url: str) -> StoreUrl:
@@ -66,14 +73,14 @@ def parsed_store_url(url: str) -> StoreUrl:
     _check_characters(url)
     scheme, topology = _scheme_of(url)
     if not topology:
-        connection_parameters(url)
+        node_options(url)
         return StoreUrl(topology="", node=url)
     user, hosts, path, query = _parts_of(url)
     addresses = tuple(_address_of(text, _DEFAULT_PORTS[topology]) for text in hosts.split(","))
     of_sentinels = {name: query.pop(name) for name in _SENTINEL_PARAMETERS & query.keys() if topology == "sentinel"}
     node = _node_url(scheme, user, addresses[0], query)
     _check_query(query, _allowed(scheme), f"{scheme}+{topology}")
-    connection_parameters(node)
+    node_options(node)
     if topology == "cluster":
         if path or query.get("db", "0") != "0":
             message = (
@@ -92,39 +99,98 @@ def parsed_store_url(url: str) -> StoreUrl:
     return StoreUrl(topology=topology, addresses=addresses, service=path, node=node, sentinel=sentinel)
 
 
-def connection_parameters(url: str) -> dict[str, Any]:
-    """Return what redis-py's connections are made with, for a redis://, rediss:// or unix:// URL.
+def node_options(url: str) -> NodeOptions:
+    """Return the options of connections to one node, for a redis://, rediss:// or unix:// URL.
 
     :raises ValueError: the URL is not one. The message says why, and holds neither its user nor its password.
     """
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018  # it is parsed when it is looked at
-    except ValueError:
-        # Its words may hold a part of the password: one with a slash in it ends where a port is looked for.
-        raise ValueError(_NOT_AN_ADDRESS) from None
-    _check_characters(url)
-    _check_query(_query_of(parts.query), _allowed(parts.scheme), parts.scheme)
-    if parts.scheme == "unix" and (parts.netloc.rpartition("@")[2] or not parts.path):
-        message = f"unix:// needs an absolute path, as in unix:///run/valkey.sock; {_ESCAPES}"
-        raise ValueError(message)
-    if parts.scheme != "unix" and not re.fullmatch("/?[0-9]*", parts.path):
-        message = f"after the host comes nothing, or the number of a database, as in redis://host:6379/0; {_ESCAPES}"
-        raise ValueError(message)
-    if parts.scheme != "unix" and parts.netloc and not re.fullmatch(_HOST, parts.netloc.rpartition("@")[2]):
-        raise ValueError(_NOT_AN_ADDRESS)
-    parameters: dict[str, Any] = dict(parse_url(url))
-    certificates = parameters.get("ssl_cert_reqs", "required")
-    if certificates not in _CERTIFICATES:
-        message = f"ssl_cert_reqs is {certificates!r}, and not one of {', '.join(_CERTIFICATES)}"
-        raise ValueError(message)
-    return parameters
+    parts = _node_parts(url)
+    query = _query_of(parts.query)
+    _check_query(query, _allowed(parts.scheme), parts.scheme)
+    _check_location(parts)
+    is_unix = parts.scheme == "unix"
+    return NodeOptions(
+        address=(parts.hostname or DEFAULT_ADDRESS[0], parts.port or DEFAULT_ADDRESS[1]),
+        path=unquote(parts.path) if is_unix else "",
+        username=unquote(parts.username or "") or query.get("username", ""),
+        password=unquote(parts.password or "") or query.get("password", ""),
+        database=_database_of(query.get("db") or ("" if is_unix else parts.path.removeprefix("/"))),
+        client_name=query.get("client_name", ""),
+        tls=_tls_options(query) if parts.scheme == "rediss" else None,
+    )
 
 
 def written(address: Address) -> str:
     """Return an address as host:port, with brackets about an IPv6 one."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _node_parts(url: str) -> SplitResult:
+    """Return the parts of a node's URL.
+
+    :raises ValueError: it cannot be taken apart, or is of another scheme.
+    """
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # it is parsed when it is looked at
+    except ValueError:
+        # The words of this error may hold a part of the password: one with a slash in it ends where a port is expected.
+        raise ValueError(_NOT_AN_ADDRESS) from None
+    _check_characters(url)
+    if parts.scheme not in _NODE_SCHEMES:
+        message = f"it is none of {', '.join(f'{scheme}://' for scheme in _NODE_SCHEMES)}"
+        raise ValueError(message)
+    return parts
+
+
+def _check_location(parts: SplitResult) -> None:
+    """Return if a node's URL names a host, or a path of a unix socket, and no more than a database after it.
+
+    :raises ValueError: it does not.
+    """
+    host = parts.netloc.rpartition("@")[2]
+    if parts.scheme == "unix":
+        if host or not parts.path:
+            message = f"unix:// needs an absolute path, as in unix:///run/valkey.sock; {_ESCAPES}"
+            raise ValueError(message)
+        return
+    if not re.fullmatch("/?[0-9]*", parts.path):
+        message = f"after the host comes nothing, or the number of a database, as in redis://host:6379/0; {_ESCAPES}"
+        raise ValueError(message)
+    if not re.fullmatch(_HOST, host):
+        raise ValueError(_NOT_AN_ADDRESS)
+
+
+def _database_of(text: str) -> int:
+    """Return the number of a database; 0 if the URL names none.
+
+    :raises ValueError: it is no number.
+    """
+    if not re.fullmatch("[0-9]{0,9}", text):
+        message = "'db' is the number of a database, as in redis://host:6379?db=0"
+        raise ValueError(message)
+    return int(text or 0)
+
+
+def _tls_options(query: Mapping[str, str]) -> TlsOptions:
+    """Return the TLS options of a query.
+
+    :raises ValueError: one of them has a value that it does not take.
+    """
+    verify = query.get("ssl_cert_reqs") or "required"
+    if verify not in _CERTIFICATES:
+        message = f"ssl_cert_reqs is {verify!r}, and not one of {', '.join(_CERTIFICATES)}"
+        raise ValueError(message)
+    return TlsOptions(
+        verify=verify,
+        check_hostname=query.get("ssl_check_hostname", "").upper() not in _FALSE,
+        ca_file=query.get("ssl_ca_certs"),
+        ca_directory=query.get("ssl_ca_path"),
+        certificate_file=query.get("ssl_certfile"),
+        key_file=query.get("ssl_keyfile"),
+        key_password=query.get("ssl_password"),
+    )
 
 
 def _check_characters(url: str) -> None:

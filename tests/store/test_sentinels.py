@@ -1,0 +1,53 @@
+"""Sentinels that do not know the primary, see it down, or are none: the next one is asked."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tallykeeper_server.domain.errors import StoreUnavailableError
+from tallykeeper_server.store.nodes.sentinels import Sentinels
+from tallykeeper_server.store.nodes.store_url import parsed_store_url
+from tests.store.scripted_node import scripted_node
+
+
+def knows(name: str, *, flags: str = "master", port: int = 7_000) -> Callable[[list[str]], bytes]:
+    """Return the script of a sentinel that watches over another primary and one of this name."""
+    primaries = [
+        {"name": "other", "ip": "h9", "port": "9", "flags": "master"},
+        {"name": name, "ip": "h1", "port": str(port), "flags": flags},
+    ]
+    replies = []
+    for primary in primaries:
+        words = [word for pair in primary.items() for word in pair]
+        replies.append(f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words))
+    return lambda _: f"*{len(replies)}\r\n{''.join(replies)}".encode()
+
+
+def sentinels(*places: str, service: str = "stocks") -> Sentinels:
+    return Sentinels(parsed_store_url(f"redis+sentinel://{','.join(places)}/{service}"), timeout_seconds=20.0)
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (knows("stocks", flags="s_down,master"), "it sees 'stocks' down"),
+        (knows("stocks", flags="s_down,o_down,master,disconnected"), "it sees 'stocks' down"),
+        (knows("stocks", flags="slave"), "it sees 'stocks' down"),
+        (knows("bonds"), "it does not know 'stocks'"),
+        (lambda _: b"-ERR unknown command 'SENTINEL'\r\n", "it is no sentinel, or does not answer"),
+        (lambda _: b"-NOPERM no permissions\r\n", "no permissions"),
+        (lambda _: b"HTTP/1.1 400 Bad Request\r\n", "does not answer as Redis does"),
+    ],
+)
+async def test_the_next_sentinel_is_asked(script: Callable[[list[str]], bytes], reason: str) -> None:
+    async with scripted_node(script) as first:
+        with pytest.raises(StoreUnavailableError, match=f"'stocks' is: {first.place}: .*{reason}"):
+            await sentinels(first.place).primary()
+
+        async with scripted_node(knows("stocks")) as second:
+            asked = sentinels("127.0.0.1:1", first.place, second.place)
+            assert await asked.primary() == ("h1", 7_000)
+            assert await asked.primary() == ("h1", 7_000)
+
+    assert second.commands == [["SENTINEL", "MASTERS"]] * 2
+    assert len(first.commands) == 2  # the one that answered last is asked first
