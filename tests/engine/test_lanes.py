@@ -6,9 +6,8 @@ from collections.abc import Hashable, Sequence
 import pytest
 
 from tallykeeper_server.domain.errors import OverloadedError
-from tallykeeper_server.engine.lane import Backlog, Lane, LaneLimits
+from tallykeeper_server.engine.lane import Backlog, Lane, LaneLimits, Lanes
 from tallykeeper_server.engine.lane_call import LaneCall
-from tallykeeper_server.engine.lanes import Lanes
 from tests.engine.turns import let_lanes_send
 
 LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=3, pause_seconds=0.0, second_items_min=100)

@@ -6,7 +6,7 @@ concern.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, Generic, TypeVar, cast
@@ -30,6 +30,8 @@ _SHARES: Final = 2
 """The batches that share the company; more are sent if they are full."""
 _RETRY_FIRST_SECONDS: Final = 0.05
 _RETRY_MAX_SECONDS: Final = 0.5
+_LANES_KEPT_MAX: Final = 64
+"""How many lanes there may be before idle ones are dropped: what one has learnt of its load is soon learnt again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +281,43 @@ class Lane(Generic[Item, Result]):
                 call.fail(_outcome_unknown(is_safe_to_repeat=call.may_resend))
             else:
                 call.fail(error)
+
+
+class Lanes(Generic[Item, Result]):
+    """Puts each call into the lane of those that it may travel with. What waits in all of them has one limit."""
+
+    def __init__(
+        self,
+        lane_of: Callable[[Item], Hashable],
+        make: Callable[[Hashable, Backlog], Lane[Item, Result]],
+        *,
+        waiting_items_max: int,
+    ) -> None:
+        """``lane_of`` names an item's lane, and ``make`` makes a lane of that name, which shares the backlog."""
+        self._lane_of = lane_of
+        self._make = make
+        self.backlog = Backlog(waiting_items_max)
+        """The calls that wait, in all lanes."""
+        self._lanes: dict[Hashable, Lane[Item, Result]] = {}
+
+    def submit(
+        self, item: Item, *, deadline: float, may_resend: bool, is_begun: bool = False
+    ) -> LaneCall[Item, Result]:
+        """Take a call into its lane, as Lane.submit does.
+
+        :raises OverloadedError: as many calls wait in all lanes as one may hold.
+        """
+        name = self._lane_of(item)
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._add(name)
+        return lane.submit(item, deadline=deadline, may_resend=may_resend, is_begun=is_begun)
+
+    def _add(self, name: Hashable) -> Lane[Item, Result]:
+        if len(self._lanes) >= _LANES_KEPT_MAX:
+            self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.is_idle}
+        lane = self._lanes[name] = self._make(name, self.backlog)
+        return lane
 
 
 def _outcome_unknown(*, is_safe_to_repeat: bool) -> OutcomeUnknownError:
