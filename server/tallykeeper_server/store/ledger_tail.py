@@ -7,8 +7,8 @@ from typing import Final, cast
 from tallykeeper_server.domain.entries import Entry
 from tallykeeper_server.domain.errors import StoreUnavailableError
 from tallykeeper_server.store import keys
-from tallykeeper_server.store.entry_text import StreamEntries, decode_stream, revision_of
 from tallykeeper_server.store.nodes.routes import Routes
+from tallykeeper_server.store.stored_text import StreamEntries, decode_stream, revision_of
 
 _SCRIPTS_AT_ONCE_MAX: Final = 8
 """A script makes 1,000 entries at most: what is read at once must fit into every watcher's buffer."""

@@ -44,11 +44,10 @@ from tallykeeper_server.domain.queries import (
 )
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
-from tallykeeper_server.store.entry_text import StreamEntries, decode_stream, revision_of
 from tallykeeper_server.store.nodes.commands import Command, Reply, error_of
 from tallykeeper_server.store.read_scripts import script_command
 from tallykeeper_server.store.script_codec import LEVELS_JOINED_BY, NOTE, OUTCOMES_JOINED_BY
-from tallykeeper_server.store.stored_text import read_level
+from tallykeeper_server.store.stored_text import StreamEntries, decode_stream, read_level, revision_of
 
 _FIRST_ID: Final = "0-1"
 _LAST_ID: Final = f"0-{2**64 - 1}"
