@@ -6,10 +6,9 @@ from typing import Final, cast
 
 import pytest
 
-from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy, Retention
 from tallykeeper_server.domain.levels import CounterName, LevelName, ReservationName, StockName
 from tallykeeper_server.domain.mutations import Bundle, Mutation, Outcome, fingerprint_of
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store.redis_store import RedisStore
 
 RETENTION = Retention(

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import redis
 
+from tallykeeper_server.domain.durability import Retention
 from tallykeeper_server.domain.levels import ReservationState
 from tallykeeper_server.domain.queries import FindReservations, FoundReservations
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store.redis_store import RedisStore
 
 RETENTION = Retention(request_ms=60_000, ledger_revisions=10, reservation_ms=1, reservation_lifetime_ms=1)

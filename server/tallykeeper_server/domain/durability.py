@@ -1,4 +1,4 @@
-"""What an acknowledged change survives: the levels, and which namespace has which."""
+"""Durability and retention: what an acknowledged change survives, and how long the store remembers it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,3 +36,15 @@ class DurabilityPolicy:
     def levels(self) -> frozenset[Durability]:
         """All levels that any namespace may have."""
         return frozenset((self.default, *self.namespaces.values()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long things are remembered: in milliseconds, the ledger in revisions (0: for ever)."""
+
+    request_ms: int
+    ledger_revisions: int
+    reservation_ms: int
+    """How long a reservation is kept after it has ended."""
+    reservation_lifetime_ms: int
+    """How long a reservation may live in all."""

@@ -7,14 +7,13 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import Any, Final, cast
 
-from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy, Retention
 from tallykeeper_server.domain.errors import (
     NotDurableYetError,
     TallyError,
 )
 from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Outcome
 from tallykeeper_server.domain.queries import ListNamespaces, Query
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.store import keys

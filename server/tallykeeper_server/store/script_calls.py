@@ -10,10 +10,9 @@ from typing import cast
 import structlog
 
 import tallykeeper_lua
-from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy, Retention
 from tallykeeper_server.domain.levels import LevelName, Reservation, ReservationName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Outcome
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of

@@ -6,9 +6,9 @@ from typing import Final
 
 import msgpack
 
+from tallykeeper_server.domain.durability import Retention
 from tallykeeper_server.domain.levels import Level, LevelName, ReservationName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, NotApplied, Outcome, Refused, parts_of
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import ScriptTimes
 from tallykeeper_server.store.nodes.commands import Argument
