@@ -2,27 +2,28 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha1
-from typing import cast
+from typing import Final, cast
 
 import structlog
+from hiredis import ReplyError
 
 import tallykeeper_lua
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy, Retention
 from tallykeeper_server.domain.levels import LevelName, Reservation, ReservationName
-from tallykeeper_server.domain.mutations import Applied, Bundle, Outcome
+from tallykeeper_server.domain.mutations import Applied, Bundle, Mutation, Outcome
 from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
-from tallykeeper_server.store.holds import declare_holds, reservations_to_read
 from tallykeeper_server.store.nodes.commands import Argument, Command, Reply, ScriptUnknownError, answered
 from tallykeeper_server.store.nodes.routes import Line, Routes
-from tallykeeper_server.store.revisions import SeenRevisions
 from tallykeeper_server.store.script_codec import CallTerms, Interrupted, outcomes_of, script_call, tidy_call
 from tallykeeper_server.store.stored_text import decode_level
-from tallykeeper_server.store.waiting import shortfall, waiting_command
+
+_NAMESPACES_MAX: Final = 100_000
+"""The namespaces whose revisions this process remembers."""
 
 log = structlog.get_logger()
 
@@ -50,7 +51,7 @@ class ScriptCalls:
         self._clock = clock
         self._source = tallykeeper_lua.source()
         self._sha = sha1(self._source.encode(), usedforsecurity=False).hexdigest()
-        self._seen = SeenRevisions()
+        self._seen = _SeenRevisions()
         self.syncs_by_waiting = True
         """The store does not sync each write before it answers, but can be waited for: so until a check says more."""
         self.on_revisions_lost: Callable[[str], None] = lambda _: None
@@ -68,7 +69,7 @@ class ScriptCalls:
         seen_before = self._seen.of({bundle.namespace for bundle in bundles})
         line = self._routes.changes(keys.prefix(bundles[0].namespace))
         declared = await _declare_holds(bundles, line)
-        wait = waiting_command(durability, self._policy, syncs_by_waiting=self.syncs_by_waiting)
+        wait = _waiting_command(durability, self._policy, syncs_by_waiting=self.syncs_by_waiting)
         namespaces = list(dict.fromkeys(bundle.namespace for bundle in bundles))
         terms = replace(await self._terms(namespaces, line), final=final, touches=wait is not None)
         began_at = time.perf_counter()
@@ -78,7 +79,7 @@ class ScriptCalls:
         self._see_times(times, namespaces)
         results = [outcomes_of(bundle, cast("bytes", reply)) for bundle, reply in zip(declared, replies, strict=True)]
         self._note_revisions(bundles, results, seen_before)
-        return Ran(results, None if wait is None else shortfall(waited, self._policy))
+        return Ran(results, None if wait is None else _shortfall(waited, self._policy))
 
     async def tidy(self, namespace: str, names: Sequence[LevelName]) -> None:
         """Forget what is over in a namespace, of some levels and of its request records, and renew its agenda.
@@ -140,6 +141,31 @@ class ScriptCalls:
             self.on_revisions_lost(namespace)
 
 
+class _SeenRevisions:
+    """The last revision seen of each namespace.
+
+    A store that lost writes, as after a failover or a restore, gives revisions once more that it gave before. Calls
+    overlap, so what a change got is compared with what had been seen when it was sent, and not when it came back.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    def of(self, namespaces: Iterable[str]) -> dict[str, int]:
+        """Return what has been seen of these namespaces, 0 where nothing was."""
+        return {namespace: self._last.get(namespace, 0) for namespace in namespaces}
+
+    def note(self, first: Mapping[str, int], last: Mapping[str, int], seen_before: Mapping[str, int]) -> list[str]:
+        """Note the first and the last new revision that a call made in each namespace; return those that went back."""
+        back = [namespace for namespace, revision in first.items() if revision <= seen_before[namespace]]
+        if len(self._last) + len(last) > _NAMESPACES_MAX:
+            self._last.clear()
+        for namespace, revision in last.items():
+            if namespace in back or revision > self._last.get(namespace, 0):
+                self._last[namespace] = revision
+        return back
+
+
 def _first_revision(outcomes: Iterable[Outcome]) -> int:
     """Return the revision that the first of a bundle's mutations made that was applied; 0 if none was, or before."""
     for outcome in outcomes:
@@ -149,7 +175,7 @@ def _first_revision(outcomes: Iterable[Outcome]) -> int:
 
 
 async def _declare_holds(bundles: Sequence[Bundle], line: Line) -> Sequence[Bundle]:
-    names = reservations_to_read(bundles)
+    names = _reservations_to_read(bundles)
     if not names:
         return bundles
     texts = await line.call("MGET", *(keys.level(namespace, name) for namespace, name in names))
@@ -159,4 +185,68 @@ async def _declare_holds(bundles: Sequence[Bundle], line: Line) -> Sequence[Bund
         with contextlib.suppress(ValueError):
             if text is not None:
                 held[namespace, name] = cast("Reservation", decode_level(name, text.decode()))
-    return declare_holds(bundles, held)
+    return _with_held_levels(bundles, held)
+
+
+def _reservations_to_read(bundles: Sequence[Bundle]) -> list[tuple[str, ReservationName]]:
+    """Return the reservations that the bundles resolve, with their namespaces, each once."""
+    names = {
+        (bundle.namespace, cast("ReservationName", mutation.levels[0])): None
+        for bundle in bundles
+        for mutation in bundle.mutations
+        if mutation.resolves
+    }
+    return list(names)
+
+
+def _with_held_levels(
+    bundles: Sequence[Bundle], held: Mapping[tuple[str, ReservationName], Reservation]
+) -> list[Bundle]:
+    """Return the bundles with the levels of each reservation that is resolved.
+
+    Those are what it held when it was read, and what a mutation in front holds that may make it.
+    """
+    lines: dict[tuple[str, LevelName], list[LevelName]] = {
+        key: [line.name for line in reservation.lines] for key, reservation in held.items()
+    }
+    declared = []
+    for bundle in bundles:
+        mutations = []
+        for mutation in bundle.mutations:
+            key = (bundle.namespace, mutation.levels[0])
+            if mutation.resolves:
+                mutations.append(_with_levels(mutation, lines.get(key, [])))
+            else:
+                mutations.append(mutation)
+                if isinstance(mutation.levels[0], ReservationName):
+                    lines.setdefault(key, []).extend(mutation.levels[1:])
+        declared.append(bundle._replace(mutations=tuple(mutations)))
+    return declared
+
+
+def _with_levels(mutation: Mutation, more: Sequence[LevelName]) -> Mutation:
+    return mutation._replace(levels=tuple(dict.fromkeys((*mutation.levels, *more))))
+
+
+def _waiting_command(durability: Durability, policy: DurabilityPolicy, *, syncs_by_waiting: bool) -> Command | None:
+    """Return what is to be sent after a script call; None if nothing is to be waited for.
+
+    ``syncs_by_waiting``: the store does not sync each write before it answers, but can be waited for (WAITAOF).
+    """
+    if durability is Durability.REPLICATED:
+        return "WAIT", policy.replicas_min, policy.wait_ms
+    if durability is Durability.FSYNC and syncs_by_waiting:
+        return "WAITAOF", 1, 0, policy.wait_ms
+    return None
+
+
+def _shortfall(reply: Reply, policy: DurabilityPolicy) -> str | None:
+    """Return in words what is missing after the wait; None if nothing is."""
+    if isinstance(reply, ReplyError):
+        return f"the store says {reply}"
+    if isinstance(reply, list):  # of WAITAOF: whether the primary has synced it, and how many replicas have
+        return None if cast("int", reply[0]) >= 1 else f"the primary has not synced it within {policy.wait_ms} ms"
+    replicas = cast("int", reply)
+    if replicas >= policy.replicas_min:
+        return None
+    return f"{replicas} of {policy.replicas_min} replicas have it after {policy.wait_ms} ms"
