@@ -15,7 +15,7 @@ from tallykeeper_server.engine.lane import Lane, LaneLimits
 from tallykeeper_server.engine.lane_call import LaneCall
 from tests.engine.turns import let_lanes_send
 
-LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0, second_items_min=100)
+LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0, second_batch_min=100)
 
 
 class PlayedStore:
@@ -101,7 +101,7 @@ async def test_callers_who_call_again_are_waited_for_and_served_together() -> No
 async def test_a_second_batch_is_under_way_as_soon_as_enough_wait_for_it() -> None:
     store = PlayedStore()
     store.hold()
-    limits = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0, second_items_min=3)
+    limits = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0, second_batch_min=3)
     lane = Lane(store.send, limits)
     futures = submit(lane, 0)
     await let_lanes_send()
@@ -123,7 +123,7 @@ async def test_a_second_batch_is_under_way_as_soon_as_enough_wait_for_it() -> No
 async def test_full_batches_are_under_way_beside_others_up_to_four() -> None:
     store = PlayedStore()
     store.hold()
-    limits = LaneLimits(batch_items_max=4, waiting_items_max=40, pause_seconds=0.0, second_items_min=2)
+    limits = LaneLimits(batch_items_max=4, waiting_items_max=40, pause_seconds=0.0, second_batch_min=2)
     lane = Lane(store.send, limits)
     futures = submit(lane, 0)
     await let_lanes_send()
@@ -139,7 +139,7 @@ async def test_full_batches_are_under_way_beside_others_up_to_four() -> None:
 
 async def test_a_batch_is_half_of_what_was_lately_waiting_or_under_way() -> None:
     store = PlayedStore()
-    limits = LaneLimits(batch_items_max=20, waiting_items_max=40, pause_seconds=0.0, second_items_min=2)
+    limits = LaneLimits(batch_items_max=20, waiting_items_max=40, pause_seconds=0.0, second_batch_min=2)
     lane = Lane(store.send, limits)
     store.hold()
     futures = submit(lane, 0)

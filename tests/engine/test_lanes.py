@@ -10,7 +10,7 @@ from tallykeeper_server.engine.lane import Backlog, Lane, LaneLimits, Lanes
 from tallykeeper_server.engine.lane_call import LaneCall
 from tests.engine.turns import let_lanes_send
 
-LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=3, pause_seconds=0.0, second_items_min=100)
+LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=3, pause_seconds=0.0, second_batch_min=100)
 
 
 class HeldStore:

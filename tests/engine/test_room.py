@@ -17,7 +17,7 @@ from tallykeeper_server.rpc.overload import Overload
 from tallykeeper_server.transport.status import Code
 from tests.engine.turns import let_lanes_send
 
-LIMITS = LaneLimits(batch_items_max=2, waiting_items_max=6, pause_seconds=0.0, second_items_min=1_000)
+LIMITS = LaneLimits(batch_items_max=2, waiting_items_max=6, pause_seconds=0.0, second_batch_min=1_000)
 WAITING = (1, 1, 1, 1, 1, 10)
 """So much waits that the limit is exceeded still when the next two are sent."""
 

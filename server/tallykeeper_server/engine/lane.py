@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 _BATCHES_MAX: Final = 4
 _SHARES: Final = 2
-"""The batches that share the company; more are sent if they are full."""
+"""The batches that share the expected callers. More are sent if they are full."""
 _RETRY_FIRST_SECONDS: Final = 0.05
 _RETRY_MAX_SECONDS: Final = 0.5
 _LANES_KEPT_MAX: Final = 64
@@ -38,14 +38,14 @@ _LANES_KEPT_MAX: Final = 64
 class LaneLimits:
     """How much a lane takes, in items as it weighs them.
 
-    ``pause_seconds`` is the longest wait for company; 0 never waits. ``second_items_min``: how many are worth a batch
+    ``pause_seconds`` is the longest wait for more callers; 0 never waits. ``second_batch_min``: how many are worth a batch
     beside the one that is under way.
     """
 
     batch_items_max: int
     waiting_items_max: int
     pause_seconds: float
-    second_items_min: int = 16
+    second_batch_min: int = 16
 
 
 @dataclass(slots=True)
@@ -171,7 +171,7 @@ class Lane(Generic[Item, Result]):
         """Tell whether to send a batch now; if not, and no reply is awaited, set a timer."""
         if self._under_way:
             limits = self._limits
-            enough = max(self._share, limits.second_items_min) if len(self._under_way) == 1 else limits.batch_items_max
+            enough = max(self._share, limits.second_batch_min) if len(self._under_way) == 1 else limits.batch_items_max
             return self._load >= enough and len(self._under_way) < _BATCHES_MAX and not self._retry_seconds
         send_at = self._replied_at + self._retry_seconds
         if not self._retry_seconds:
@@ -202,7 +202,7 @@ class Lane(Generic[Item, Result]):
         batch: list[LaneCall[Item, Result]] = []
         room = self._limits.batch_items_max
         if len(self._under_way) < _SHARES:
-            room = min(max(self._share, self._limits.second_items_min), room)
+            room = min(max(self._share, self._limits.second_batch_min), room)
         now = self._loop.time()
         while self._waiting and (not batch or self._waiting[0].weight <= room):
             call = self._waiting.popleft()
@@ -255,11 +255,11 @@ class Lane(Generic[Item, Result]):
     def _note_reply(self, load: int) -> None:
         """Note that the batch of this task has been dealt with, and send what waits."""
         self._replied_at = self._loop.time()
-        company = self._load_under_way + self._load
+        expected_callers = self._load_under_way + self._load
         limits = self._limits
-        if company >= _SHARES * limits.second_items_min:
-            company //= _SHARES
-        self._share = max(1, min(company, limits.batch_items_max))
+        if expected_callers >= _SHARES * limits.second_batch_min:
+            expected_callers //= _SHARES
+        self._share = max(1, min(expected_callers, limits.batch_items_max))
         self._load_under_way -= load
         self._under_way.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         self._send_or_wait()
