@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class ScriptResult:
     """What became of the bundles of one script call."""
 
     results: Sequence[list[Outcome] | Interrupted]
@@ -57,7 +57,7 @@ class ScriptCalls:
         self.on_revisions_lost: Callable[[str], None] = lambda _: None
         """Called with a namespace whose revisions went backwards."""
 
-    async def run(self, bundles: Sequence[Bundle], durability: Durability, *, final: bool = True) -> Ran:
+    async def run(self, bundles: Sequence[Bundle], durability: Durability, *, final: bool = True) -> ScriptResult:
         """Run bundles of one slot in one script call, having read what the reservations hold that they resolve.
 
         ``final``: reservations whose time is up count as held.
@@ -65,7 +65,7 @@ class ScriptCalls:
         :raises TallyError: as Connection.call says; any bundle may have been applied.
         """
         if not bundles:
-            return Ran((), None)
+            return ScriptResult((), None)
         seen_before = self._seen.of({bundle.namespace for bundle in bundles})
         line = self._routes.changes(keys.prefix(bundles[0].namespace))
         declared = await _declare_holds(bundles, line)
@@ -79,7 +79,7 @@ class ScriptCalls:
         self._see_times(times, namespaces)
         results = [outcomes_of(bundle, cast("bytes", reply)) for bundle, reply in zip(declared, replies, strict=True)]
         self._note_revisions(bundles, results, seen_before)
-        return Ran(results, None if wait is None else _shortfall(waited, self._policy))
+        return ScriptResult(results, None if wait is None else _shortfall(waited, self._policy))
 
     async def tidy(self, namespace: str, names: Sequence[LevelName]) -> None:
         """Forget what is over in a namespace, of some levels and of its request records, and renew its agenda.
