@@ -36,16 +36,16 @@ _LANES_KEPT_MAX: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneLimits:
-    """How much a lane takes, in items as it weighs them.
-
-    ``pause_seconds`` is the longest wait for more callers; 0 never waits. ``second_batch_min``: how many are worth a batch
-    beside the one that is under way.
-    """
+    """The limits of a lane, in items as the lane weighs them."""
 
     batch_items_max: int
+    """The most items in one batch."""
     waiting_items_max: int
+    """The most items that wait."""
     pause_seconds: float
+    """The longest wait for more callers; 0 never waits."""
     second_batch_min: int = 16
+    """The fewest items that are worth a second batch while a first one is under way."""
 
 
 @dataclass(slots=True)
