@@ -26,7 +26,7 @@ from tallykeeper_server.store.promises import StoreReport, check_store
 from tallykeeper_server.store.queries import OverNow, answer_of, reading_of, routing_key
 from tallykeeper_server.store.read_scripts import lacks_script, with_sources
 from tallykeeper_server.store.script_calls import ScriptCalls
-from tallykeeper_server.store.script_codec import Interrupted
+from tallykeeper_server.store.script_codec import MustRetry
 from tallykeeper_server.store.sweeper import Sweeper
 
 _LANES_REMEMBERED_MAX: Final = 10_000
@@ -108,18 +108,18 @@ class RedisStore:
                     raise
                 results |= dict.fromkeys(waiting, error)
                 break
-            if not results and Interrupted not in map(type, ran):  # as nearly always
+            if not results and MustRetry not in map(type, ran):  # as nearly always
                 return cast("list[list[Outcome] | TallyError]", ran)
-            interrupted: dict[int, Interrupted] = {}
+            again: dict[int, MustRetry] = {}
             for place, result in zip(waiting, ran, strict=True):
-                if isinstance(result, Interrupted):
-                    interrupted[place] = result
+                if isinstance(result, MustRetry):
+                    again[place] = result
                 else:
                     results[place] = result
-            if not interrupted:
+            if not again:
                 break
-            due = {bundles[place].namespace for place, result in interrupted.items() if result.due}
-            waiting = list(interrupted)
+            due = {bundles[place].namespace for place, result in again.items() if result.due}
+            waiting = list(again)
         unsettled = Failed("its reservation changed each time it was read")
         return [results.get(place) or [unsettled] * len(bundle.mutations) for place, bundle in enumerate(bundles)]
 
@@ -211,7 +211,7 @@ class RedisStore:
 
     async def _run(
         self, bundles: Sequence[Bundle], durability: Durability, *, final: bool
-    ) -> list[list[Outcome] | Interrupted | TallyError]:
+    ) -> list[list[Outcome] | MustRetry | TallyError]:
         """Run bundles in one script call, and note what came of it; return it, or that it is not as durable as asked.
 
         :raises TallyError: as Connection.call says.

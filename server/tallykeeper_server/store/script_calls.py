@@ -19,7 +19,7 @@ from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
 from tallykeeper_server.store.nodes.commands import Argument, Command, Reply, ScriptUnknownError, answered
 from tallykeeper_server.store.nodes.routes import Line, Routes
-from tallykeeper_server.store.script_codec import CallTerms, Interrupted, outcomes_of, script_call, tidy_call
+from tallykeeper_server.store.script_codec import CallTerms, MustRetry, outcomes_of, script_call, tidy_call
 from tallykeeper_server.store.stored_text import decode_level
 
 _NAMESPACES_MAX: Final = 100_000
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 class ScriptResult:
     """What became of the bundles of one script call."""
 
-    results: Sequence[list[Outcome] | Interrupted]
+    results: Sequence[list[Outcome] | MustRetry]
     missing: str | None
     """What the call's changes lack to be as durable as was asked, in words; None if they lack nothing."""
 
@@ -121,7 +121,7 @@ class ScriptCalls:
         return cast("list[Reply]", reply), waited[0] if waited else None
 
     def _note_revisions(
-        self, bundles: Sequence[Bundle], results: Sequence[list[Outcome] | Interrupted], seen_before: dict[str, int]
+        self, bundles: Sequence[Bundle], results: Sequence[list[Outcome] | MustRetry], seen_before: dict[str, int]
     ) -> None:
         """Note how far the namespaces have come, and tell of those whose revisions went backwards."""
         first: dict[str, int] = {}

@@ -36,7 +36,7 @@ after another: the script then gets them without a table of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Interrupted:
+class MustRetry:
     """A bundle that the script undid: something must be done before it can be run."""
 
     due: bool
@@ -121,7 +121,7 @@ def _arguments_of(terms: CallTerms, *, tidies: bool, heads: list[Argument], bodi
     return [_PACKER.pack(arguments)[_ARRAY_HEAD_BYTES:]]
 
 
-def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:
+def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | MustRetry:
     """Return what the script's reply to one bundle means.
 
     :raises ValueError: the script did not write it.
@@ -138,7 +138,7 @@ def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:
     if not outcomes[0].startswith(APPLIED):
         status = outcomes[0].partition(" ")[0]
         if status in {"DUE", "READ_AGAIN"}:
-            return Interrupted(due=status == "DUE")
+            return MustRetry(due=status == "DUE")
         if status in {"FAILED", "REQUEST_ID_REUSED"}:
             outcomes = outcomes[:1] * len(bundle.mutations)
     return [
