@@ -63,7 +63,7 @@ _RESERVATION_BYTES_MAX: Final = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PlannedRead:
     """A query on its way: its commands, and what makes its answer of their replies."""
 
     commands: Sequence[Command]
@@ -86,23 +86,23 @@ def routing_key(query: Query[object]) -> str:
     return keys.prefix(namespace)
 
 
-def reading_of(query: Query[object], clock: AgreedClock) -> Reading:
+def planned_read_of(query: Query[object], clock: AgreedClock) -> PlannedRead:
     """Return the commands of a query; ``clock`` is the time of this process."""
-    return _READINGS[type(query)](query, clock)
+    return _PLANS[type(query)](query, clock)
 
 
-def answer_of(reading: Reading, replies: Sequence[Reply]) -> object:
+def answer_of(planned: PlannedRead, replies: Sequence[Reply]) -> object:
     """Return the answer, or in its place the error of a query that failed alone."""
     for reply in replies:
         if isinstance(reply, ReplyError):
             return error_of(reply)
     try:
-        return reading.answer(list(replies))
+        return planned.answer(list(replies))
     except (ValueError, TypeError, KeyError) as error:
         return DefectError(f"the store holds what the script did not write: {error}")
 
 
-def _get_levels(query: GetLevels, clock: AgreedClock) -> Reading:
+def _get_levels(query: GetLevels, clock: AgreedClock) -> PlannedRead:
     namespace = query.namespace
     levels = (keys.level(namespace, name) for name in query.names)
     get: Command = ("MGET", keys.revision(namespace), keys.clock(namespace), *levels)
@@ -122,7 +122,7 @@ def _get_levels(query: GetLevels, clock: AgreedClock) -> Reading:
         read = ReadLevels(revision, levels)
         return read if levels == stored else OverNow(namespace, read)
 
-    return Reading([("TIME",), get] if has_time else [get], answer)
+    return PlannedRead([("TIME",), get] if has_time else [get], answer)
 
 
 def _as_of(now_ms: int, levels: Sequence[ReadLevel | None]) -> list[ReadLevel | None]:
@@ -130,7 +130,7 @@ def _as_of(now_ms: int, levels: Sequence[ReadLevel | None]) -> list[ReadLevel | 
     return [None if level is None else level_at(level, now_ms) for level in levels]
 
 
-def _find_levels(query: FindLevels, clock: AgreedClock) -> Reading:
+def _find_levels(query: FindLevels, clock: AgreedClock) -> PlannedRead:
     kinds = list(dict.fromkeys(each.kind for each in query.ranges))
     script_keys = (
         keys.revision(query.namespace),
@@ -146,7 +146,7 @@ def _find_levels(query: FindLevels, clock: AgreedClock) -> Reading:
     looked_at_max = max(_NAMES_LOOKED_AT_MAX, query.levels_max + 1)
     arguments = (query.levels_max, looked_at_max, len(query.names), ranges, *clock.read_times(query.namespace))
     command = script_command("levels", script_keys, arguments)
-    return Reading([command], lambda replies: _found_levels(query, replies[0]))
+    return PlannedRead([command], lambda replies: _found_levels(query, replies[0]))
 
 
 def _found_levels(query: FindLevels, reply: list[Any]) -> FoundLevels | RevisionAheadError | OverNow:
@@ -164,7 +164,7 @@ def _found_levels(query: FindLevels, reply: list[Any]) -> FoundLevels | Revision
     return found if levels == stored else OverNow(query.namespace, found)
 
 
-def _find_reservations(query: FindReservations, clock: AgreedClock) -> Reading:
+def _find_reservations(query: FindReservations, clock: AgreedClock) -> PlannedRead:
     low, high = keys.found_reservation_range(query)
     namespace = query.namespace
     script_keys = (keys.revision(namespace), keys.clock(namespace), keys.index(namespace, Kind.RESERVATION))
@@ -182,7 +182,7 @@ def _find_reservations(query: FindReservations, clock: AgreedClock) -> Reading:
         *clock.read_times(namespace),
     )
     command = script_command("reservations", script_keys, arguments)
-    return Reading([command], lambda replies: _found_reservations(namespace, replies[0]))
+    return PlannedRead([command], lambda replies: _found_reservations(namespace, replies[0]))
 
 
 def _found_reservations(namespace: str, reply: list[Any]) -> FoundReservations | OverNow:
@@ -196,30 +196,30 @@ def _found_reservations(namespace: str, reply: list[Any]) -> FoundReservations |
     return found if levels == stored else OverNow(namespace, found)
 
 
-def _snapshot(query: Snapshot, _: AgreedClock) -> Reading:
+def _snapshot(query: Snapshot, _: AgreedClock) -> PlannedRead:
     levels = (keys.level(query.namespace, name) for name in query.names)
 
     def answer(replies: list[Any]) -> SnapshotAnswer:
         revision, clock_text, *texts = replies[0]
         return SnapshotAnswer(int(revision or 0), keys.time_of_clock(clock_text), tuple(_levels(query.names, texts)))
 
-    return Reading([("MGET", keys.revision(query.namespace), keys.clock(query.namespace), *levels)], answer)
+    return PlannedRead([("MGET", keys.revision(query.namespace), keys.clock(query.namespace), *levels)], answer)
 
 
-def _list_names(query: ListNames, _: AgreedClock) -> Reading:
+def _list_names(query: ListNames, _: AgreedClock) -> PlannedRead:
     low, high = keys.listed_range(query)
     command = ("ZRANGE", keys.index(query.namespace, query.kind), low, high, "BYLEX", "LIMIT", 0, query.limit)
-    return Reading([command], lambda replies: [keys.name_of_listed(query.kind, text) for text in replies[0]])
+    return PlannedRead([command], lambda replies: [keys.name_of_listed(query.kind, text) for text in replies[0]])
 
 
-def _list_reservations(query: ListReservations, _: AgreedClock) -> Reading:
+def _list_reservations(query: ListReservations, _: AgreedClock) -> PlannedRead:
     low, high = keys.reservation_range(query)
     index = keys.index(query.namespace, Kind.RESERVATION)
     command = ("ZRANGE", index, low, high, "BYLEX", "LIMIT", 0, query.limit)
-    return Reading([command], lambda replies: [keys.listed_reservation_of(text) for text in replies[0]])
+    return PlannedRead([command], lambda replies: [keys.listed_reservation_of(text) for text in replies[0]])
 
 
-def _read_ledger(query: ReadLedger, _: AgreedClock) -> Reading:
+def _read_ledger(query: ReadLedger, _: AgreedClock) -> PlannedRead:
     ledger = keys.ledger(query.namespace)
     count = ("COUNT", query.scripts_max)
     if query.after is not None:
@@ -227,10 +227,10 @@ def _read_ledger(query: ReadLedger, _: AgreedClock) -> Reading:
         commands: list[Command] = [("XRANGE", ledger, f"(0-{after}", _LAST_ID, *count)]
         if after:  # the one before tells entries that are missing here from those that were trimmed
             commands.append(("XREVRANGE", ledger, f"0-{after}", _FIRST_ID, "COUNT", 1))
-        return Reading(commands, lambda replies: _entries_after(after, *replies))
+        return PlannedRead(commands, lambda replies: _entries_after(after, *replies))
     if query.before is None:
         newest: Command = ("XREVRANGE", ledger, _LAST_ID, _FIRST_ID, *count)
-        return Reading([newest], lambda replies: decode_stream(replies[0][::-1])[::-1])
+        return PlannedRead([newest], lambda replies: decode_stream(replies[0][::-1])[::-1])
     # A script's entries stand under its last revision: those before this one may be in a script that goes beyond it.
     before = query.before
     containing: Command = ("XRANGE", ledger, f"0-{before}", _LAST_ID, "COUNT", 1)
@@ -240,7 +240,7 @@ def _read_ledger(query: ReadLedger, _: AgreedClock) -> Reading:
         entries = decode_stream([*replies[1][::-1], *replies[0]])
         return [entry for entry in reversed(entries) if entry.revision < before]
 
-    return Reading([containing, earlier], answer)
+    return PlannedRead([containing, earlier], answer)
 
 
 def _entries_after(after: int, stream: StreamEntries, previous: StreamEntries = ()) -> list[Entry]:
@@ -248,12 +248,12 @@ def _entries_after(after: int, stream: StreamEntries, previous: StreamEntries = 
     return [entry for entry in decode_stream(stream, after=last) if entry.revision > after]
 
 
-def _find_stray_entry(query: FindStrayEntry, _: AgreedClock) -> Reading:
+def _find_stray_entry(query: FindStrayEntry, _: AgreedClock) -> PlannedRead:
     command = ("XRANGE", keys.ledger(query.namespace), _BEYOND_ID, "+", "COUNT", 1)
-    return Reading([command], lambda replies: ascii(replies[0][0][0])[2:-1] if replies[0] else None)
+    return PlannedRead([command], lambda replies: ascii(replies[0][0][0])[2:-1] if replies[0] else None)
 
 
-def _count_namespace(query: CountNamespace, clock: AgreedClock) -> Reading:
+def _count_namespace(query: CountNamespace, clock: AgreedClock) -> PlannedRead:
     namespace = query.namespace
     script_keys = (
         keys.revision(namespace),
@@ -273,10 +273,10 @@ def _count_namespace(query: CountNamespace, clock: AgreedClock) -> Reading:
         counts = NamespaceCounts(revision, entries[0].first_revision if entries else revision + 1, *numbers)
         return OverNow(namespace, counts) if over else counts
 
-    return Reading([command], answer)
+    return PlannedRead([command], answer)
 
 
-def _page_token_key(query: PageTokenKey, _: AgreedClock) -> Reading:
+def _page_token_key(query: PageTokenKey, _: AgreedClock) -> PlannedRead:
     key = keys.page_token_key()
     commands: list[Command] = [("GET", key)]
     if query.proposal is not None:
@@ -289,15 +289,15 @@ def _page_token_key(query: PageTokenKey, _: AgreedClock) -> Reading:
             raise ValueError(message)
         return kept
 
-    return Reading(commands, answer)
+    return PlannedRead(commands, answer)
 
 
-def _lookup_request(query: LookupRequest, _: AgreedClock) -> Reading:
+def _lookup_request(query: LookupRequest, _: AgreedClock) -> PlannedRead:
     namespace = query.namespace
     buckets = (keys.request_bucket(namespace, bucket) for bucket in range(keys.REQUEST_BUCKETS))
     field = keys.request_record(query.request_id, query.part)
     command = script_command("request", (keys.revision(namespace), *buckets), (field,))
-    return Reading([command], lambda replies: _found_record(*replies[0]))
+    return PlannedRead([command], lambda replies: _found_record(*replies[0]))
 
 
 def _found_record(revision_text: bytes | None, record: bytes | None) -> FoundRecord:
@@ -319,7 +319,7 @@ def _levels(names: Sequence[LevelName], texts: Sequence[bytes | None]) -> list[R
     return [None if text is None else read_level(name, text) for name, text in zip(names, texts, strict=True)]
 
 
-_READINGS: Final[dict[type, Callable[[Any, AgreedClock], Reading]]] = {
+_PLANS: Final[dict[type, Callable[[Any, AgreedClock], PlannedRead]]] = {
     GetLevels: _get_levels,
     FindLevels: _find_levels,
     FindReservations: _find_reservations,

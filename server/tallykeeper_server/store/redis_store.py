@@ -23,7 +23,7 @@ from tallykeeper_server.store.ledger_tail import LedgerTail
 from tallykeeper_server.store.nodes.open_routes import open_routes
 from tallykeeper_server.store.nodes.routes import Group, GroupReplies, LineLimits
 from tallykeeper_server.store.promises import StoreReport, check_store
-from tallykeeper_server.store.queries import OverNow, answer_of, reading_of, routing_key
+from tallykeeper_server.store.queries import OverNow, answer_of, planned_read_of, routing_key
 from tallykeeper_server.store.read_scripts import lacks_script, with_sources
 from tallykeeper_server.store.script_calls import ScriptCalls
 from tallykeeper_server.store.script_codec import MustRetry
@@ -142,15 +142,15 @@ class RedisStore:
         """Answer queries in one round trip: also with OverNow."""
         listings = [query for query in queries if isinstance(query, ListNamespaces)]
         namespaces = await self._namespaces() if listings else None
-        readings = {
-            place: reading_of(query, self._clock)
+        planned = {
+            place: planned_read_of(query, self._clock)
             for place, query in enumerate(queries)
             if not isinstance(query, ListNamespaces)
         }
-        groups = [(routing_key(queries[place]), reading.commands) for place, reading in readings.items()]
+        groups = [(routing_key(queries[place]), read.commands) for place, read in planned.items()]
         answers: list[object] = [namespaces] * len(queries)
-        for (place, reading), replies in zip(readings.items(), await self._ask(groups), strict=True):
-            answers[place] = replies if isinstance(replies, TallyError) else answer_of(reading, replies)
+        for (place, read), replies in zip(planned.items(), await self._ask(groups), strict=True):
+            answers[place] = replies if isinstance(replies, TallyError) else answer_of(read, replies)
         return answers
 
     async def _ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
