@@ -6,7 +6,7 @@ from typing import Final, cast
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
 from tallykeeper_server.store.nodes.commands import Argument, Command, Reply, answered
-from tallykeeper_server.store.nodes.routes import Homes, Line, Routes
+from tallykeeper_server.store.nodes.routes import CommandChannel, Homes, Routes
 from tallykeeper_server.store.read_scripts import lacks_script, script_command, with_sources
 
 _HOMES_AT_ONCE: Final = 1_024
@@ -52,7 +52,7 @@ class HomeReader:
         """
         found: list[Reply] = []
         for homes in await self._routes.homes():
-            found += await self._ask_node(homes.line, [key_of(home) for home in homes.names], (name, *arguments))
+            found += await self._ask_node(homes.channel, [key_of(home) for home in homes.names], (name, *arguments))
         return found
 
     async def ask_in_turn(self, key_of: KeyOf, command: Callable[[], Command]) -> list[Reply]:
@@ -64,9 +64,9 @@ class HomeReader:
         """
         found: list[Reply] = []
         for homes in await self._routes.homes():
-            self._clock.see_store(time_ms_of(await homes.line.call("TIME")))
+            self._clock.see_store(time_ms_of(await homes.channel.call("TIME")))
             names = self._names_in_turn(homes)
-            found += await self._ask_node(homes.line, [key_of(home) for home in names], command())
+            found += await self._ask_node(homes.channel, [key_of(home) for home in names], command())
         self._turn += 1
         return found
 
@@ -75,22 +75,22 @@ class HomeReader:
             return homes.names
         return homes.names[self._turn % _TURNS :: _TURNS]
 
-    async def _ask_node(self, line: Line, names: Sequence[str], command: Command) -> list[Reply]:
+    async def _ask_node(self, channel: CommandChannel, names: Sequence[str], command: Command) -> list[Reply]:
         """Return the replies of one node, which has the keys."""
         name, *arguments = command
         if len(names) == 1:
-            reply = await line.call(name, names[0], *arguments)
+            reply = await channel.call(name, names[0], *arguments)
             return reply if isinstance(reply, list) else [] if reply is None else [reply]
         found: list[Reply] = []
         for first in range(0, len(names), _HOMES_AT_ONCE):
-            found += await _run(line, (name, names[first : first + _HOMES_AT_ONCE], arguments))
+            found += await _run(channel, (name, names[first : first + _HOMES_AT_ONCE], arguments))
         return found
 
 
-async def _run(line: Line, arguments: Sequence[object]) -> list[Reply]:
+async def _run(channel: CommandChannel, arguments: Sequence[object]) -> list[Reply]:
     """Run the script that sends one command to many keys, which the store is given if it does not have it."""
     command = script_command("each_home", (), arguments)
-    replies = await line.pipeline([command])
+    replies = await channel.pipeline([command])
     if lacks_script(replies):
-        replies = await line.pipeline(with_sources(("", [command]))[1])
+        replies = await channel.pipeline(with_sources(("", [command]))[1])
     return cast("list[Reply]", answered(replies)[0])

@@ -21,7 +21,7 @@ class LedgerTail:
     def __init__(self, routes: Routes, namespace: str, *, timeout_seconds: float) -> None:
         """``timeout_seconds`` bounds what the store may take beyond the time for which it is told to wait."""
         self._ledger = keys.ledger(namespace)
-        self._line = routes.following(self._ledger, timeout_seconds=timeout_seconds + _WAIT_MAX_SECONDS)
+        self._channel = routes.following(self._ledger, timeout_seconds=timeout_seconds + _WAIT_MAX_SECONDS)
         self._timeout_seconds = timeout_seconds
         self._stray_id: bytes | None = None
         """The last entry that was read, if no script has given its ID: nothing can follow but others of its kind."""
@@ -36,7 +36,7 @@ class LedgerTail:
         command = ("XREAD", "COUNT", _SCRIPTS_AT_ONCE_MAX, "BLOCK", wait_ms, "STREAMS", self._ledger, position)
         try:
             async with asyncio.timeout(wait_ms / 1_000 + self._timeout_seconds):
-                streams = cast("list[tuple[bytes, StreamEntries]] | None", await self._line.call(*command))
+                streams = cast("list[tuple[bytes, StreamEntries]] | None", await self._channel.call(*command))
         except TimeoutError as error:
             message = "the store does not answer"
             raise StoreUnavailableError(message) from error
@@ -49,4 +49,4 @@ class LedgerTail:
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._line.close()
+        await self._channel.close()

@@ -5,7 +5,7 @@ from typing import Final, cast
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.errors import TallyError
-from tallykeeper_server.store.nodes.routes import Line, Routes
+from tallykeeper_server.store.nodes.routes import CommandChannel, Routes
 from tallykeeper_server.store.nodes.store_url import CLUSTER_FORM, SENTINEL_FORM
 
 REDIS_VERSION_MIN: Final = (7, 0)
@@ -40,7 +40,7 @@ async def check_store(routes: Routes, policy: DurabilityPolicy) -> StoreReport:
     :raises TallyError: one cannot be asked.
     """
     primaries = await routes.primaries()
-    reports = [await check_node(primary.line, policy, name=primary.name) for primary in primaries]
+    reports = [await check_node(primary.channel, policy, name=primary.name) for primary in primaries]
     names = " and ".join(sorted({report.name for report in reports}))
     return StoreReport(
         name=f"{names}, a cluster of {len(primaries)} primaries" if primaries[0].name else names,
@@ -50,13 +50,13 @@ async def check_store(routes: Routes, policy: DurabilityPolicy) -> StoreReport:
     )
 
 
-async def check_node(line: Line, policy: DurabilityPolicy, *, name: str = "") -> StoreReport:
+async def check_node(channel: CommandChannel, policy: DurabilityPolicy, *, name: str = "") -> StoreReport:
     """Ask one node what it is, and what it can keep of the policy; ``name`` is what a node of a cluster is called by.
 
     :raises StoreUnfitError: it is too old, a replica, a sentinel, or a node of a cluster and has no name.
     :raises TallyError: it cannot be asked.
     """
-    info = _parse_info(cast("bytes", await line.call("INFO")))
+    info = _parse_info(cast("bytes", await channel.call("INFO")))
     _check_mode(info.get("server_mode") or info.get("redis_mode"), in_cluster=bool(name))
     if info.get("role") == "slave":
         message = f"the store is a replica of {info.get('master_host', 'another')}; name its primary instead"
@@ -64,11 +64,11 @@ async def check_node(line: Line, policy: DurabilityPolicy, *, name: str = "") ->
     kind, version = _version_of(info)
     facts = _Facts(
         append_only=info.get("aof_enabled") == "1",
-        append_fsync=await _setting(line, "appendfsync"),
-        pauses_fsync=await _setting(line, "no-appendfsync-on-rewrite") == "yes",
+        append_fsync=await _setting(channel, "appendfsync"),
+        pauses_fsync=await _setting(channel, "no-appendfsync-on-rewrite") == "yes",
         can_be_waited_for=kind in _WAITAOF_KEPT_SINCE and version >= _WAITAOF_KEPT_SINCE[kind],
         replicas=int(info.get("connected_slaves", 0)),
-        eviction=info.get("maxmemory_policy") or await _setting(line, "maxmemory-policy"),
+        eviction=info.get("maxmemory_policy") or await _setting(channel, "maxmemory-policy"),
     )
     missing = {level: _missing(level, facts, policy) for level in sorted(policy.levels)}
     where = f"{name}: " if name else ""
@@ -133,10 +133,10 @@ def _version_of(info: dict[str, str]) -> tuple[str, tuple[int, ...]]:
     return kind, version
 
 
-async def _setting(line: Line, name: str) -> str:
+async def _setting(channel: CommandChannel, name: str) -> str:
     """Return a setting of the store's, or "unknown" where CONFIG is not allowed."""
     try:
-        reply = cast("list[bytes]", await line.call("CONFIG", "GET", name))
+        reply = cast("list[bytes]", await channel.call("CONFIG", "GET", name))
     except TallyError:
         return "unknown"
     return reply[1].decode() if reply else "unknown"

@@ -21,7 +21,7 @@ from tallykeeper_server.store.agreed_clock import AgreedClock, steady_seconds
 from tallykeeper_server.store.home_reader import HomeReader
 from tallykeeper_server.store.ledger_tail import LedgerTail
 from tallykeeper_server.store.nodes.open_routes import open_routes
-from tallykeeper_server.store.nodes.routes import Group, GroupReplies, LineLimits
+from tallykeeper_server.store.nodes.routes import ChannelLimits, Group, GroupReplies
 from tallykeeper_server.store.promises import StoreReport, check_store
 from tallykeeper_server.store.queries import OverNow, answer_of, planned_read_of, routing_key
 from tallykeeper_server.store.read_scripts import lacks_script, with_sources
@@ -62,7 +62,7 @@ class RedisStore:
         self._timeout_seconds = timeout_seconds
         self._policy = policy = policy or DurabilityPolicy()
         count, wait_seconds = _SCRIPTS_AT_ONCE * len(policy.levels), policy.wait_ms / 1_000
-        limits = LineLimits(changes=count, timeout_seconds=timeout_seconds, wait_seconds=wait_seconds)
+        limits = ChannelLimits(changes=count, timeout_seconds=timeout_seconds, wait_seconds=wait_seconds)
         self._routes = open_routes(url, limits)
         self._retention = retention
         self._meter = meter or StoreMeter(Metrics())
@@ -191,7 +191,7 @@ class RedisStore:
         :raises TallyError: it does not.
         """
         began_at = time.perf_counter()
-        await asyncio.gather(*(primary.line.call("PING") for primary in await self._routes.primaries()))
+        await asyncio.gather(*(primary.channel.call("PING") for primary in await self._routes.primaries()))
         self._meter.round_trips.observe(time.perf_counter() - began_at)
 
     async def check(self) -> StoreReport:

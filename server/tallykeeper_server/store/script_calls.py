@@ -18,7 +18,7 @@ from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
 from tallykeeper_server.store.nodes.commands import Argument, Command, Reply, ScriptUnknownError, answered
-from tallykeeper_server.store.nodes.routes import Line, Routes
+from tallykeeper_server.store.nodes.routes import CommandChannel, Routes
 from tallykeeper_server.store.script_codec import CallTerms, MustRetry, outcomes_of, script_call, tidy_call
 from tallykeeper_server.store.stored_text import decode_level
 
@@ -67,13 +67,13 @@ class ScriptCalls:
         if not bundles:
             return ScriptResult((), None)
         seen_before = self._seen.of({bundle.namespace for bundle in bundles})
-        line = self._routes.changes(keys.prefix(bundles[0].namespace))
-        declared = await _declare_holds(bundles, line)
+        channel = self._routes.changes(keys.prefix(bundles[0].namespace))
+        declared = await _declare_holds(bundles, channel)
         wait = _waiting_command(durability, self._policy, syncs_by_waiting=self.syncs_by_waiting)
         namespaces = list(dict.fromkeys(bundle.namespace for bundle in bundles))
-        terms = replace(await self._terms(namespaces, line), final=final, touches=wait is not None)
+        terms = replace(await self._terms(namespaces, channel), final=final, touches=wait is not None)
         began_at = time.perf_counter()
-        (times, *replies), waited = await self._call(script_call(declared, terms), wait, line)
+        (times, *replies), waited = await self._call(script_call(declared, terms), wait, channel)
         self._meter.scripts.observe(time.perf_counter() - began_at)
         self._meter.script_mutations.observe(sum(len(bundle.mutations) for bundle in bundles))
         self._see_times(times, namespaces)
@@ -86,15 +86,15 @@ class ScriptCalls:
 
         :raises TallyError: as Connection.call says.
         """
-        line = self._routes.changes(keys.prefix(namespace))
-        terms = await self._terms([namespace], line)
-        (times,), _ = await self._call(tidy_call(namespace, names, terms), None, line)
+        channel = self._routes.changes(keys.prefix(namespace))
+        terms = await self._terms([namespace], channel)
+        (times,), _ = await self._call(tidy_call(namespace, names, terms), None, channel)
         self._see_times(times, [namespace])
 
-    async def _terms(self, namespaces: Sequence[str], line: Line) -> CallTerms:
+    async def _terms(self, namespaces: Sequence[str], channel: CommandChannel) -> CallTerms:
         """Return the terms of a call, having asked for the store's clock if this process does not know it yet."""
         if not self._clock.has_begun:
-            self._clock.see_store(time_ms_of(await line.call("TIME")))
+            self._clock.see_store(time_ms_of(await channel.call("TIME")))
         home = self._routes.home_of(keys.prefix(namespaces[0]))
         return CallTerms(home=home, times=self._clock.times(namespaces), retention=self._retention)
 
@@ -108,16 +108,16 @@ class ScriptCalls:
             self._clock.see_namespace(namespaces[number - 1], time_ms)
 
     async def _call(
-        self, call: tuple[list[Argument], list[Argument]], wait: Command | None, line: Line
+        self, call: tuple[list[Argument], list[Argument]], wait: Command | None, channel: CommandChannel
     ) -> tuple[list[Reply], Reply]:
         """Call the script, and wait on the same connection if there is something to wait for."""
         script_keys, arguments = call
         tail = (len(script_keys), *script_keys, *arguments)
         rest = () if wait is None else (wait,)
         try:
-            reply, *waited = answered(await line.pipeline([("EVALSHA", self._sha, *tail), *rest]))
+            reply, *waited = answered(await channel.pipeline([("EVALSHA", self._sha, *tail), *rest]))
         except ScriptUnknownError:
-            reply, *waited = answered(await line.pipeline([("EVAL", self._source, *tail), *rest]))
+            reply, *waited = answered(await channel.pipeline([("EVAL", self._source, *tail), *rest]))
         return cast("list[Reply]", reply), waited[0] if waited else None
 
     def _note_revisions(
@@ -174,11 +174,11 @@ def _first_revision(outcomes: Iterable[Outcome]) -> int:
     return 0
 
 
-async def _declare_holds(bundles: Sequence[Bundle], line: Line) -> Sequence[Bundle]:
+async def _declare_holds(bundles: Sequence[Bundle], channel: CommandChannel) -> Sequence[Bundle]:
     names = _reservations_to_read(bundles)
     if not names:
         return bundles
-    texts = await line.call("MGET", *(keys.level(namespace, name) for namespace, name in names))
+    texts = await channel.call("MGET", *(keys.level(namespace, name) for namespace, name in names))
     held: dict[tuple[str, ReservationName], Reservation] = {}
     for (namespace, name), text in zip(names, cast("list[bytes | None]", texts), strict=True):
         # One that someone else has written cannot be read: the script says so of its own mutation alone.

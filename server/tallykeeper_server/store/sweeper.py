@@ -139,8 +139,8 @@ class Sweeper:
 
     async def _first(self, namespace: str, key: str, until_ms: int, limit: int) -> list[bytes]:
         """Return the first members of a sorted set of a namespace whose scores are not after a time."""
-        line = self._routes.changes(keys.prefix(namespace))
-        return cast("list[bytes]", await line.call("ZRANGE", key, "-inf", until_ms, "BYSCORE", "LIMIT", 0, limit))
+        channel = self._routes.changes(keys.prefix(namespace))
+        return cast("list[bytes]", await channel.call("ZRANGE", key, "-inf", until_ms, "BYSCORE", "LIMIT", 0, limit))
 
 
 def _expiry_of(namespace: str, reservation_id: str) -> Bundle:

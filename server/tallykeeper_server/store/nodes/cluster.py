@@ -12,7 +12,15 @@ from tallykeeper_server.domain.errors import OutcomeUnknownError, StoreUnavailab
 from tallykeeper_server.store.nodes.commands import Argument, Command, Reply, answered, code_of, error_of
 from tallykeeper_server.store.nodes.connection import Connection, Connections
 from tallykeeper_server.store.nodes.node_options import Address
-from tallykeeper_server.store.nodes.routes import Group, GroupReplies, Homes, Line, LineLimits, OwnLine, Primary
+from tallykeeper_server.store.nodes.routes import (
+    ChannelLimits,
+    CommandChannel,
+    Group,
+    GroupReplies,
+    Homes,
+    OwnChannel,
+    Primary,
+)
 from tallykeeper_server.store.nodes.slots import SlotMap, home_of_slot, slot_of
 from tallykeeper_server.store.nodes.store_url import StoreUrl, written
 
@@ -55,7 +63,7 @@ class Cluster:
     one that names keys.
     """
 
-    def __init__(self, url: StoreUrl, limits: LineLimits) -> None:
+    def __init__(self, url: StoreUrl, limits: ChannelLimits) -> None:
         """Nothing is connected yet."""
         self._url = url
         self._limits = limits
@@ -88,18 +96,18 @@ class Cluster:
         """Return which node has a key, as far as is known now."""
         return self._slots.known(slot_of(key))
 
-    def changes(self, key: str) -> Line:
-        """Return the line for changes to what is in a key's slot."""
-        return _SlotLine(key, partial(self.send, line_to=lambda address: self._node(address).changes))
+    def changes(self, key: str) -> CommandChannel:
+        """Return the channel for changes to what is in a key's slot."""
+        return _SlotChannel(key, partial(self.send, channel_to=lambda address: self._node(address).changes))
 
     async def ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
         """Send groups that change nothing, those for one node together, and return the replies to each."""
         return await self.send(groups, lambda address: self._node(address).reads)
 
-    def following(self, key: str, *, timeout_seconds: float) -> OwnLine:
-        """Return a line of its own to the node that has a key."""
+    def following(self, key: str, *, timeout_seconds: float) -> OwnChannel:
+        """Return a channel of its own to the node that has a key."""
         own = _OwnConnections(lambda address: self._connection(address, timeout_seconds))
-        return _FollowingLine(key, partial(self.send, line_to=own.to), own)
+        return _FollowingChannel(key, partial(self.send, channel_to=own.to), own)
 
     async def primaries(self) -> Sequence[Primary]:
         """Return the nodes that have slots.
@@ -115,7 +123,9 @@ class Cluster:
         for node in self._nodes.values():
             await node.close()
 
-    async def send(self, groups: Sequence[Group], line_to: Callable[[Address], Line]) -> list[GroupReplies]:
+    async def send(
+        self, groups: Sequence[Group], channel_to: Callable[[Address], CommandChannel]
+    ) -> list[GroupReplies]:
         """Send groups to the nodes that have their keys, and after them where they are moved to.
 
         In the place of a group's replies stands the error if it could not be sent, or its node was lost.
@@ -125,7 +135,7 @@ class Cluster:
         for _ in range(_SENDINGS_MAX):
             by_target = await self._sorted_by_target(groups, targets, results)
             targets = {}
-            for target, places, answers in await self._exchange(groups, by_target, line_to):
+            for target, places, answers in await self._exchange(groups, by_target, channel_to):
                 for place, answer in zip(places, answers, strict=True):
                     results[place] = answer
                     again = await self._next_target(slot_of(groups[place][0]), target, answer)
@@ -136,11 +146,14 @@ class Cluster:
         return [_settled(results[place]) for place in range(len(groups))]
 
     async def _exchange(
-        self, groups: Sequence[Group], by_target: dict[_Target, list[int]], line_to: Callable[[Address], Line]
+        self,
+        groups: Sequence[Group],
+        by_target: dict[_Target, list[int]],
+        channel_to: Callable[[Address], CommandChannel],
     ) -> list[tuple[_Target, list[int], list[GroupReplies]]]:
         """Send what goes to each target, to all at the same time."""
         sendings = [
-            _sent(target, [groups[place] for place in places], line_to(target.address))
+            _sent(target, [groups[place] for place in places], channel_to(target.address))
             for target, places in by_target.items()
         ]
         # A task of its own for what goes to one node alone would be for nothing.
@@ -209,8 +222,8 @@ class Cluster:
         return Connection(self._url.at(address), timeout_seconds=timeout_seconds)
 
 
-class _SlotLine:
-    """The line to the node that has a key, for changes."""
+class _SlotChannel:
+    """The channel to the node that has a key, for changes."""
 
     def __init__(self, key: str, send: Send) -> None:
         self._key = key
@@ -228,7 +241,7 @@ class _SlotLine:
         return replies
 
 
-class _FollowingLine(_SlotLine):
+class _FollowingChannel(_SlotChannel):
     """The same by a connection of its own."""
 
     def __init__(self, key: str, send: Send, own: "_OwnConnections") -> None:
@@ -236,7 +249,7 @@ class _FollowingLine(_SlotLine):
         self._own = own
 
     async def pipeline(self, commands: Sequence[Command]) -> list[Reply]:
-        """Send commands together, as _SlotLine.pipeline does."""
+        """Send commands together, as _SlotChannel.pipeline does."""
         try:
             return await super().pipeline(commands)
         finally:
@@ -271,12 +284,12 @@ class _OwnConnections:
             await connection.close()
 
 
-async def _sent(target: _Target, groups: Sequence[Group], line: Line) -> list[GroupReplies]:
+async def _sent(target: _Target, groups: Sequence[Group], channel: CommandChannel) -> list[GroupReplies]:
     """Send some groups to one node, and return the replies to each."""
     step = 2 if target.asking else 1
     commands = [each for _, group in groups for command in group for each in (_ASKING, command)[-step:]]
     try:
-        replies = iter((await line.pipeline(commands))[step - 1 :: step] if commands else ())
+        replies = iter((await channel.pipeline(commands))[step - 1 :: step] if commands else ())
     except (StoreUnavailableError, OutcomeUnknownError) as error:
         return [error for _ in groups]
     return [[next(replies) for _ in group] for _, group in groups]

@@ -4,13 +4,13 @@ from collections.abc import Hashable, Sequence
 
 from tallykeeper_server.domain.errors import OutcomeUnknownError, StoreUnavailableError
 from tallykeeper_server.store.nodes.connection import Connection, Connections, Locate
-from tallykeeper_server.store.nodes.routes import Group, GroupReplies, Homes, LineLimits, OwnLine, Primary
+from tallykeeper_server.store.nodes.routes import ChannelLimits, Group, GroupReplies, Homes, OwnChannel, Primary
 
 
 class OneNode:
     """Connections for changes and one for queries, so that queries do not wait for changes."""
 
-    def __init__(self, url: str, limits: LineLimits, *, locate: Locate | None = None) -> None:
+    def __init__(self, url: str, limits: ChannelLimits, *, locate: Locate | None = None) -> None:
         """``locate`` returns the node's address, each time that a connection is made. Without it, the URL names it."""
         self._url = url
         self._locate = locate
@@ -36,7 +36,7 @@ class OneNode:
         return None
 
     def changes(self, _key: str) -> Connections:
-        """Return the line for changes."""
+        """Return the channel for changes."""
         return self._changes
 
     async def ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
@@ -48,7 +48,7 @@ class OneNode:
             return [error for _ in groups]
         return [[next(replies) for _ in group] for _, group in groups]
 
-    def following(self, _key: str, *, timeout_seconds: float) -> OwnLine:
+    def following(self, _key: str, *, timeout_seconds: float) -> OwnChannel:
         """Return a connection of its own."""
         return Connection(self._url, timeout_seconds=timeout_seconds, locate=self._locate)
 

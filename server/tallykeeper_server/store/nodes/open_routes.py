@@ -2,12 +2,12 @@
 
 from tallykeeper_server.store.nodes.cluster import Cluster
 from tallykeeper_server.store.nodes.one_node import OneNode
-from tallykeeper_server.store.nodes.routes import LineLimits, Routes
+from tallykeeper_server.store.nodes.routes import ChannelLimits, Routes
 from tallykeeper_server.store.nodes.sentinels import Sentinels
 from tallykeeper_server.store.nodes.store_url import parsed_store_url
 
 
-def open_routes(url: str, limits: LineLimits) -> Routes:
+def open_routes(url: str, limits: ChannelLimits) -> Routes:
     """Return the routes to a store. Nothing is connected before it is used.
 
     :raises ValueError: the URL is of no form.

@@ -14,7 +14,7 @@ GroupReplies: TypeAlias = list[Reply] | TallyError
 """The replies to a group's commands, or why none is known."""
 
 
-class Line(Protocol):
+class CommandChannel(Protocol):
     """A way to a node, or to whichever node has a key. Its calls raise what those of Connection raise."""
 
     async def call(self, *command: Argument) -> Reply:
@@ -24,8 +24,8 @@ class Line(Protocol):
         """Send commands together, on one connection, and return their replies."""
 
 
-class OwnLine(Line, Protocol):
-    """A line that nobody else uses, for a command that waits."""
+class OwnChannel(CommandChannel, Protocol):
+    """A channel that nobody else uses, for a command that waits."""
 
     async def close(self) -> None:
         """Hang up."""
@@ -37,19 +37,19 @@ class Primary:
 
     name: str
     """Where it is; empty if there is but one."""
-    line: Line
+    channel: CommandChannel
 
 
 @dataclass(frozen=True, slots=True)
 class Homes:
-    """The homes (see ``keys.namespaces``) that one primary has, and the line to it for queries."""
+    """The homes (see ``keys.namespaces``) that one primary has, and the channel to it for queries."""
 
     names: Sequence[str]
-    line: Line
+    channel: CommandChannel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineLimits:
+class ChannelLimits:
     """How many connections there are to a node for changes, and how long its answers may take."""
 
     changes: int
@@ -77,14 +77,14 @@ class Routes(Protocol):
     def node_of(self, key: str) -> Hashable:
         """Return which node has a key, as far as is known now."""
 
-    def changes(self, key: str) -> Line:
-        """Return the line for changes to what is where a key is. It is for now, and not to be kept."""
+    def changes(self, key: str) -> CommandChannel:
+        """Return the channel for changes to what is where a key is. It is for now, and not to be kept."""
 
     async def ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
         """Send groups that change nothing, those for one node together, and return the replies to each."""
 
-    def following(self, key: str, *, timeout_seconds: float) -> OwnLine:
-        """Return a line of its own to what is where a key is; it connects when it is used, and is to be closed."""
+    def following(self, key: str, *, timeout_seconds: float) -> OwnChannel:
+        """Return a channel of its own to what is where a key is; it connects when it is used, and is to be closed."""
 
     async def primaries(self) -> Sequence[Primary]:
         """Return all nodes that take changes.
