@@ -89,7 +89,7 @@ async def test_idle_lanes_are_dropped_and_busy_ones_kept() -> None:
     held = made.submit("a1")
     await let_lanes_send()
     made.store.gate.set()
-    letters = [chr(ord("b") + place) for place in range(200)]
+    letters = [chr(ord("b") + number) for number in range(200)]
     for letter in letters:
         await asyncio.gather(*made.submit(letter))
     await asyncio.gather(*held)

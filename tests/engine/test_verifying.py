@@ -60,7 +60,7 @@ class PlayedNamespace:
         self.record(operation, after, None)
 
     def reserve(self, name: ReservationName, **copies: int) -> None:
-        lines = tuple(ReservationLine(StockName("dune", place), number, 0) for place, number in copies.items())
+        lines = tuple(ReservationLine(StockName("dune", location), number, 0) for location, number in copies.items())
         held = Reservation(name, ReservationState.ACTIVE, self.now_ms, self.now_ms + 60_000, None, "mira", lines)
         levels = [self.stock(line.name) for line in lines]
         after = [
@@ -138,8 +138,10 @@ class PlayedNamespace:
         self.before_read()
         held = [level for level in self.levels.values() if isinstance(level, Reservation)]
         listed = [ListedReservation(level.state, level.name.reservation_id) for level in held]
-        listed.sort(key=place_of)
-        return [each for each in listed if query.after is None or place_of(each) > place_of(query.after)][: query.limit]
+        listed.sort(key=listing_order)
+        return [each for each in listed if query.after is None or listing_order(each) > listing_order(query.after)][
+            : query.limit
+        ]
 
     def _forget(self) -> None:
         for name, level in list(self.levels.items()):
@@ -164,8 +166,8 @@ class PlayedNamespace:
         elif operation == 3 and item in self.levels and not self.stock(item).reserved:
             self.write("stock_delete", (item, None))
         elif held not in self.levels:
-            places = chance.sample(range(4), 2)
-            self.reserve(held, **{f"p{place}": chance.randint(1, 5) for place in places})
+            chosen = chance.sample(range(4), 2)
+            self.reserve(held, **{f"p{location}": chance.randint(1, 5) for location in chosen})
         elif self.reservation(held).state is ReservationState.ACTIVE:
             act = chance.randrange(4)
             self.extend(held) if act == 3 else self.resolve(held, LISTED_STATES[1 + act])
@@ -204,7 +206,7 @@ class PlayedNamespace:
         )
 
 
-def place_of(listed: ListedReservation) -> tuple[int, str]:
+def listing_order(listed: ListedReservation) -> tuple[int, str]:
     return LISTED_STATES.index(listed.state), listed.reservation_id
 
 

@@ -64,7 +64,7 @@ class PlayedLedger:
     def replace_after(self, revision: int, *, count: int) -> None:
         """Lose what came after a revision, and make others in its place, while nobody looks."""
         self.lose(revision)
-        later = [replace(entry_of(revision + place), reference="another") for place in range(1, count + 1)]
+        later = [replace(entry_of(revision + number), reference="another") for number in range(1, count + 1)]
         self.entries += later
         self.revision += count
 

@@ -69,13 +69,13 @@ def test_a_batch_over_namespaces_keeps_a_revision_and_a_ledger_for_each(
     other = f"{namespace}.other"
 
     outcomes = apply_all(
-        [single(place, "stock_increment", DUNE, 1, request_id="same") for place in (namespace, other, namespace)]
+        [single(name, "stock_increment", DUNE, 1, request_id="same") for name in (namespace, other, namespace)]
     )
 
     assert [getattr(outcome, "replayed", None) for outcome in outcomes] == [False, False, True]
-    for place in (namespace, other):
-        assert raw_store.get(f"tk:{{{place}}}:revision") == b"1"
-        assert raw_store.xlen(f"tk:{{{place}}}:ledger") == 1
+    for name in (namespace, other):
+        assert raw_store.get(f"tk:{{{name}}}:revision") == b"1"
+        assert raw_store.xlen(f"tk:{{{name}}}:ledger") == 1
 
 
 def test_a_duplicate_within_one_batch_is_a_replay(apply_all: ApplyAll, namespace: str) -> None:
@@ -252,11 +252,11 @@ def test_a_namespace_that_someone_else_broke_fails_alone_and_is_left_as_it_is(
     apply_all: ApplyAll, namespace: str, raw_store: redis.Redis, breakage: tuple[str, ...], told: str
 ) -> None:
     other = f"{namespace}.other"
-    apply_all([single(place, "stock_increment", DUNE, 1) for place in (namespace, other)])
+    apply_all([single(name, "stock_increment", DUNE, 1) for name in (namespace, other)])
     command, key, *values = breakage
     raw_store.execute_command(command, f"tk:{{{namespace}}}:{key}", *values)  # type: ignore[no-untyped-call]  # redis-py gives it no types
 
-    broken, whole = apply_all([single(place, "stock_increment", DUNE, 1) for place in (namespace, other)])
+    broken, whole = apply_all([single(name, "stock_increment", DUNE, 1) for name in (namespace, other)])
 
     assert isinstance(broken, Failed)
     assert told in broken.error
@@ -313,7 +313,7 @@ def test_request_records_of_another_type_fail_their_namespace_alone(
 
 def commit_times(raw_store: redis.Redis, held_ms: dict[str, int]) -> list[int]:
     """Change each namespace with one script call of a caller that has come to these times; return the commit times."""
-    bundles = [single(place, "stock_increment", DUNE, 1) for place in held_ms]
+    bundles = [single(name, "stock_increment", DUNE, 1) for name in held_ms]
     times = ScriptTimes(0, [number for each in held_ms.values() for number in (each, 0, 0)])
     keys, arguments = script_call(bundles, CallTerms(home="", times=times, retention=RETENTION))
     _, *replies = cast("list[bytes]", raw_store.eval(tallykeeper_lua.source(), len(keys), *keys, *arguments))

@@ -20,7 +20,7 @@ class ScriptedNode:
     """The commands that arrived, of all connections."""
 
     @property
-    def place(self) -> str:
+    def host_port(self) -> str:
         """The node's address as host:port."""
         return f"{self.address[0]}:{self.address[1]}"
 

@@ -46,7 +46,7 @@ def ok(_: list[str]) -> bytes:
 )
 async def test_a_connection_begins_as_its_url_says(user: str, rest: str, greeting: list[list[str]]) -> None:
     async with scripted_node(ok) as node:
-        connection = Connection(f"redis://{user}{node.place}{rest}", timeout_seconds=20.0)
+        connection = Connection(f"redis://{user}{node.host_port}{rest}", timeout_seconds=20.0)
         await connection.call("PING")
         await connection.call("PING")
         await connection.close()
@@ -74,7 +74,7 @@ async def test_a_refused_greeting_means_that_no_command_was_sent(refused: str) -
         return b"-WRONG it is\r\n" if command[0] == refused else b"+OK\r\n"
 
     async with scripted_node(reply_to) as node:
-        connection = Connection(f"redis://:hush@{node.place}/1?client_name=till", timeout_seconds=20.0)
+        connection = Connection(f"redis://:hush@{node.host_port}/1?client_name=till", timeout_seconds=20.0)
         with pytest.raises(StoreUnavailableError, match=r"cannot be reached \(WRONG it is\)"):
             await connection.call("PING")
 
@@ -83,7 +83,7 @@ async def test_a_refused_greeting_means_that_no_command_was_sent(refused: str) -
 
 async def test_a_greeting_without_a_reply_means_that_no_command_was_sent() -> None:
     async with scripted_node(lambda _: None) as node:
-        connection = Connection(f"redis://:hush@{node.place}", timeout_seconds=0.05)
+        connection = Connection(f"redis://:hush@{node.host_port}", timeout_seconds=0.05)
         with pytest.raises(StoreUnavailableError):
             await connection.call("INCR", "key")
 
@@ -92,7 +92,7 @@ async def test_a_greeting_without_a_reply_means_that_no_command_was_sent() -> No
 
 async def test_a_command_without_a_reply_may_have_been_carried_out() -> None:
     async with scripted_node(lambda command: b"+OK\r\n" if command[0] == "AUTH" else None) as node:
-        connection = Connection(f"redis://:hush@{node.place}", timeout_seconds=0.05)
+        connection = Connection(f"redis://:hush@{node.host_port}", timeout_seconds=0.05)
         with pytest.raises(OutcomeUnknownError):
             await connection.call("INCR", "key")
         with pytest.raises(OutcomeUnknownError):
@@ -172,7 +172,7 @@ async def test_tls_with_the_right_certificates_is_accepted(
 ) -> None:
     query = options.replace("{}", quote(str(certificates)))
     async with scripted_node(ok, tls=context_of(asks=asks)) as node:
-        connection = Connection(f"rediss://:word@{node.place}?{query}", timeout_seconds=20.0)
+        connection = Connection(f"rediss://:word@{node.host_port}?{query}", timeout_seconds=20.0)
 
         assert await connection.call("PING") == b"OK"
 
@@ -195,7 +195,7 @@ async def test_tls_with_other_certificates_is_refused(
 ) -> None:
     query = options.replace("{}", quote(str(certificates)))
     async with scripted_node(ok, tls=context_of()) as node:
-        connection = Connection(f"rediss://:word@{node.place}?{query}", timeout_seconds=20.0)
+        connection = Connection(f"rediss://:word@{node.host_port}?{query}", timeout_seconds=20.0)
         with pytest.raises(StoreUnavailableError, match="cannot be reached") as raised:
             await connection.call("PING")
 
@@ -209,9 +209,9 @@ async def test_the_certificate_must_name_the_host_unless_the_url_says_otherwise(
     authority = f"ssl_ca_certs={quote(str(certificates))}/elsewhere/ca.pem"
     async with scripted_node(ok, tls=context_of("elsewhere")) as node:
         with pytest.raises(StoreUnavailableError, match=r"127\.0\.0\.1"):
-            await Connection(f"rediss://{node.place}?{authority}", timeout_seconds=20.0).call("PING")
+            await Connection(f"rediss://{node.host_port}?{authority}", timeout_seconds=20.0).call("PING")
 
-        connection = Connection(f"rediss://{node.place}?{authority}&ssl_check_hostname=no", timeout_seconds=20.0)
+        connection = Connection(f"rediss://{node.host_port}?{authority}&ssl_check_hostname=no", timeout_seconds=20.0)
         assert await connection.call("PING") == b"OK"
 
         await connection.close()

@@ -23,8 +23,8 @@ def knows(name: str, *, flags: str = "master", port: int = 7_000) -> Callable[[l
     return lambda _: f"*{len(replies)}\r\n{''.join(replies)}".encode()
 
 
-def sentinels(*places: str, service: str = "stocks") -> Sentinels:
-    return Sentinels(parsed_store_url(f"redis+sentinel://{','.join(places)}/{service}"), timeout_seconds=20.0)
+def sentinels(*addresses: str, service: str = "stocks") -> Sentinels:
+    return Sentinels(parsed_store_url(f"redis+sentinel://{','.join(addresses)}/{service}"), timeout_seconds=20.0)
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ def sentinels(*places: str, service: str = "stocks") -> Sentinels:
 )
 async def test_the_next_sentinel_is_asked(script: Callable[[list[str]], bytes], reason: str) -> None:
     async with scripted_node(script) as first:
-        with pytest.raises(StoreUnavailableError, match=f"'stocks' is: {first.place}: .*{reason}"):
-            await sentinels(first.place).primary()
+        with pytest.raises(StoreUnavailableError, match=f"'stocks' is: {first.host_port}: .*{reason}"):
+            await sentinels(first.host_port).primary()
 
         async with scripted_node(knows("stocks")) as second:
-            asked = sentinels("127.0.0.1:1", first.place, second.place)
+            asked = sentinels("127.0.0.1:1", first.host_port, second.host_port)
             assert await asked.primary() == ("h1", 7_000)
             assert await asked.primary() == ("h1", 7_000)
 

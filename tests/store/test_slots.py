@@ -46,25 +46,25 @@ def text(host: str) -> bytes:
     return b"$%d\r\n%s\r\n" % (len(host), host.encode())
 
 
-def slot_map(*places: str) -> SlotMap:
-    return SlotMap(parsed_store_url(f"redis+cluster://{','.join(places)}"), timeout_seconds=20.0)
+def slot_map(*addresses: str) -> SlotMap:
+    return SlotMap(parsed_store_url(f"redis+cluster://{','.join(addresses)}"), timeout_seconds=20.0)
 
 
 @pytest.mark.parametrize("host", [b"$-1\r\n", b"$0\r\n\r\n", b"$1\r\n?\r\n"])
 async def test_a_node_that_does_not_know_its_host_is_where_it_was_asked(host: bytes) -> None:
     async with scripted_node(slots((0, 16_383, host, 7_000))) as node:
-        assert await slot_map(node.place).address_of(5) == (node.address[0], 7_000)
+        assert await slot_map(node.host_port).address_of(5) == (node.address[0], 7_000)
 
 
 async def test_the_next_node_is_asked_if_one_gives_no_map_or_not_all_of_it() -> None:
     half = slots((0, 8_000, text("h1"), 1))
     whole = slots((0, 8_000, text("h1"), 1), (8_001, 16_383, text("h2"), 2))
     async with scripted_node(lambda _: b"-LOADING it is\r\n") as loading, scripted_node(half) as blind:
-        places = ["127.0.0.1:1", loading.place, blind.place]
+        addresses = ["127.0.0.1:1", loading.host_port, blind.host_port]
         with pytest.raises(StoreUnavailableError, match="8383 slots of the cluster are served by no node"):
-            await slot_map(*places).primaries()
+            await slot_map(*addresses).primaries()
         async with scripted_node(whole) as node:
-            known = slot_map(*places, node.place)
+            known = slot_map(*addresses, node.host_port)
 
             assert await known.primaries() == [("h1", 1), ("h2", 2)]
 
@@ -74,7 +74,7 @@ async def test_the_next_node_is_asked_if_one_gives_no_map_or_not_all_of_it() -> 
 
 async def test_a_slot_that_no_node_has_is_unavailable_alone() -> None:
     async with scripted_node(slots((0, 8_000, text("h1"), 1))) as node:
-        known = slot_map(node.place)
+        known = slot_map(node.host_port)
 
         assert await known.address_of(8_000) == ("h1", 1)
         with pytest.raises(StoreUnavailableError, match="serves slot 8001"):
@@ -83,13 +83,13 @@ async def test_a_slot_that_no_node_has_is_unavailable_alone() -> None:
 
 async def test_a_cluster_of_which_no_node_answers_is_named_with_the_reason() -> None:
     async with scripted_node(lambda _: b"-ERR This instance has cluster support disabled\r\n") as node:
-        with pytest.raises(StoreUnavailableError, match=rf"at {node.place} \(.*cluster support disabled\)"):
-            await slot_map(node.place).primaries()
+        with pytest.raises(StoreUnavailableError, match=rf"at {node.host_port} \(.*cluster support disabled\)"):
+            await slot_map(node.host_port).primaries()
 
 
 async def test_the_old_map_is_kept_while_no_node_answers() -> None:
     async with scripted_node(slots((0, 16_383, text("127.0.0.1"), 1))) as node:
-        known = slot_map(node.place)
+        known = slot_map(node.host_port)
         address = await known.address_of(7)
     known.doubt(address)
 
@@ -98,7 +98,7 @@ async def test_the_old_map_is_kept_while_no_node_answers() -> None:
 
 async def test_a_moved_slot_counts_before_the_map_is_renewed() -> None:
     async with scripted_node(slots((0, 16_383, text("127.0.0.1"), 1))) as node:
-        known = slot_map(node.place)
+        known = slot_map(node.host_port)
         await known.primaries()
         version = known.version
         known.move(7, ("h2", 2))

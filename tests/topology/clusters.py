@@ -45,7 +45,7 @@ class ClusterOfNodes:
             node.start_is_over()
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
         for shard, node in enumerate(self.nodes[:_SHARDS]):
-            first, last = (SLOTS * place // _SHARDS for place in (shard, shard + 1))
+            first, last = (SLOTS * number // _SHARDS for number in (shard, shard + 1))
             node.ask("CLUSTER", "ADDSLOTSRANGE", str(first), str(last - 1))
         for node in self.nodes[1:]:
             self.nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", str(self._port(node)), str(self._bus_port(node)))
@@ -116,8 +116,8 @@ class ClusterOfNodes:
         source.ask("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", str(slot), str(slot), "NODE", _id_of(target))
         wait_until(lambda: self.primary_of(slot) is target, what="the slot has moved")
 
-    def _member_of(self, slot: int, place: int) -> Node:
-        port = self._shard_of(slot)[place]
+    def _member_of(self, slot: int, rank: int) -> Node:
+        port = self._shard_of(slot)[rank]
         return next(node for node in self.nodes if self._port(node) == port)
 
     def _shard_of(self, slot: int) -> list[int]:

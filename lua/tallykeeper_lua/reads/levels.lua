@@ -10,7 +10,7 @@
 --            looked at: how many names of ranges to look at at most
 --            named:     how many of the keys are levels by name
 --            ranges:    an array that has, one after another for each range,
---              index:   the place of its index among the keys
+--              index:   the number of the key of its index
 --              prefix:  of the keys of its levels
 --              low:     as ZRANGE BYLEX takes it
 --              high:    as ZRANGE BYLEX takes it
@@ -54,7 +54,7 @@ local function key_of(prefix, name)
 end
 
 -- Takes the names of a range that are wanted into an array; returns true if reading stops within the range.
-local function take(own, index, prefix, low, high, location)
+local function take(wanted, index, prefix, low, high, location)
   local ending = '\0' .. location
   local at_once = location == '' and found_max - found + 1 or NAMES_AT_ONCE
   for _ = 1, math.ceil((looked_max - looked) / at_once) do
@@ -66,7 +66,7 @@ local function take(own, index, prefix, low, high, location)
           return true
         end
         found = found + 1
-        own[#own + 1] = name
+        wanted[#wanted + 1] = name
         level_keys[found] = key_of(prefix, name)
       end
       after = name
@@ -81,16 +81,16 @@ local function take(own, index, prefix, low, high, location)
 end
 
 local stopped = false
-for at = 1, #ranges, VALUES_OF_RANGE do
+for offset = 1, #ranges, VALUES_OF_RANGE do
   if not stopped then
-    local own = {}
-    names[#names + 1] = own
-    stopped = take(own, KEYS[ranges[at]], unpack(ranges, at + 1, at + 4))
+    local of_range = {}
+    names[#names + 1] = of_range
+    stopped = take(of_range, KEYS[ranges[offset]], unpack(ranges, offset + 1, offset + 4))
   end
 end
 
-for place = #KEYS - named + 1, #KEYS do
-  level_keys[#level_keys + 1] = KEYS[place]
+for number = #KEYS - named + 1, #KEYS do
+  level_keys[#level_keys + 1] = KEYS[number]
 end
 
 -- The revision goes first in each command, so that a cluster that moves the slot never takes a level that is still on
@@ -99,8 +99,8 @@ local revision = redis.call('MGET', KEYS[1])[1]
 local texts = {}
 for first = 1, #level_keys, KEYS_AT_ONCE do
   local read = redis.call('MGET', KEYS[1], unpack(level_keys, first, math.min(first + KEYS_AT_ONCE - 1, #level_keys)))
-  for place = 2, #read do
-    texts[#texts + 1] = read[place]
+  for number = 2, #read do
+    texts[#texts + 1] = read[number]
   end
 end
 

@@ -9,7 +9,7 @@
 
 local field = cmsgpack.unpack(ARGV[1])[1]
 local record = false
-for place = 2, #KEYS do
-  record = record or redis.call('HGET', KEYS[place], field)
+for number = 2, #KEYS do
+  record = record or redis.call('HGET', KEYS[number], field)
 end
 return { redis.call('GET', KEYS[1]), record }

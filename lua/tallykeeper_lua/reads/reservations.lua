@@ -20,8 +20,8 @@
 --            held:       the time that the caller has come to
 -- returns    revision:   as it is stored; nil if there is none
 --            now:        the namespace's time, in milliseconds since 1970
---            after:      the place in the index at which reading stopped; nil if it was read to its end
---            places:     those of the reservations that pass, as the index has them
+--            after:      the name in the index at which reading stopped; nil if it was read to its end
+--            names:      the names of the reservations that pass, as the index has them
 --            texts:      their texts
 --
 -- The store does nothing else while it reads. Measured with Valkey 9.1: 15 ms for 4 MiB of reservations of 100 lines,
@@ -43,8 +43,8 @@ local now = math.max(math.min(redis_time, wall), held, reached + 0)
 -- Whether one of a reservation's lines holds an item. A line begins with a tab and `stock:<location>:<item>`, and a
 -- location holds no colon.
 local function holds(text, item)
-  for own in string.gmatch(text, '\tstock:[^:\t]*:([^\t]*)') do
-    if own == item then
+  for name in string.gmatch(text, '\tstock:[^:\t]*:([^\t]*)') do
+    if name == item then
       return true
     end
   end
@@ -72,28 +72,28 @@ end
 
 local filtered = wanted_state .. wanted_holder .. wanted_item ~= ''
 local at_once = filtered and AT_ONCE or math.min(AT_ONCE, found_max)
-local places, texts = {}, {}
+local found, texts = {}, {}
 local lines, bytes = 0, 0
 local after = false
 
 -- Takes those that pass from a part of the index; returns true if the page is full.
 local function take(listed)
   local level_keys = {}
-  for number, place in ipairs(listed) do
-    level_keys[number] = prefix .. string.sub(place, string.find(place, '\0', 1, true) + 1)
+  for number, name in ipairs(listed) do
+    level_keys[number] = prefix .. string.sub(name, string.find(name, '\0', 1, true) + 1)
   end
   -- The revision goes first, so that a cluster that moves the slot never takes a reservation that is still on its way
   -- for one that is absent: it refuses a command on several keys that are not all there.
   local read = redis.call('MGET', KEYS[1], unpack(level_keys))
-  for number, place in ipairs(listed) do
+  for number, name in ipairs(listed) do
     local text = read[number + 1]
-    after = place
+    after = name
     bytes = bytes + (text and #text or 0)
     if text and passes(text) then
-      places[#places + 1] = place
+      found[#found + 1] = name
       texts[#texts + 1] = text
       lines = lines + lines_of(text)
-      if #places >= found_max or lines >= lines_max then
+      if #found >= found_max or lines >= lines_max then
         return true
       end
     end
@@ -115,4 +115,4 @@ for _ = 1, math.ceil(looked_max / at_once) do
   low = '(' .. listed[#listed]
 end
 
-return { redis.call('GET', KEYS[1]), now, stopped and after, places, texts }
+return { redis.call('GET', KEYS[1]), now, stopped and after, found, texts }

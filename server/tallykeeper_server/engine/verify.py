@@ -187,12 +187,12 @@ class _Verification:
             self._namespace, ReservationState.ACTIVE, ReservationState.RELEASED, limit=_LISTED_AT_ONCE
         )
         while True:
-            places = await self._source.list_reservations(query)
-            for place in places:
-                yield ReservationName(place.reservation_id)
-            if len(places) < query.limit:
+            listed = await self._source.list_reservations(query)
+            for each in listed:
+                yield ReservationName(each.reservation_id)
+            if len(listed) < query.limit:
                 return
-            query = replace(query, after=places[-1])
+            query = replace(query, after=listed[-1])
 
 
 def _chunks(names: Sequence[Name]) -> Sequence[Sequence[Name]]:

@@ -141,8 +141,8 @@ def _find_levels(query: FindLevels, clock: AgreedClock) -> PlannedRead:
     ranges: list[object] = []
     for each in query.ranges:
         low, high = keys.listed_range(each)
-        index_place = 3 + kinds.index(each.kind)
-        ranges += (index_place, keys.level_prefix(query.namespace, each.kind), low, high, each.location or "")
+        key_index = 3 + kinds.index(each.kind)
+        ranges += (key_index, keys.level_prefix(query.namespace, each.kind), low, high, each.location or "")
     looked_at_max = max(_NAMES_LOOKED_AT_MAX, query.levels_max + 1)
     arguments = (query.levels_max, looked_at_max, len(query.names), ranges, *clock.read_times(query.namespace))
     command = script_command("levels", script_keys, arguments)
@@ -186,8 +186,8 @@ def _find_reservations(query: FindReservations, clock: AgreedClock) -> PlannedRe
 
 
 def _found_reservations(namespace: str, reply: list[Any]) -> FoundReservations | OverNow:
-    revision_text, time_ms, after, places, texts = reply
-    names = [ReservationName(keys.listed_reservation_of(place).reservation_id) for place in places]
+    revision_text, time_ms, after, listed, texts = reply
+    names = [ReservationName(keys.listed_reservation_of(text).reservation_id) for text in listed]
     stored = _levels(names, texts)
     levels = _as_of(time_ms, stored)
     last = None if after is None else keys.listed_reservation_of(after)

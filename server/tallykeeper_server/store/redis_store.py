@@ -71,7 +71,7 @@ class RedisStore:
         self._homes = HomeReader(self._routes, self._clock)
         self._sweeper = Sweeper(self._routes, self._homes, self.scripts, self._clock, self._meter)
         self._lane_of_namespace = lru_cache(_LANES_REMEMBERED_MAX)(
-            lambda name: (policy.of(name).value, self._routes.place_of(keys.prefix(name)))
+            lambda name: (policy.of(name).value, self._routes.slot_of(keys.prefix(name)))
         )
         self._counts_open = meter is not None
         self._sweeps = 0
@@ -102,7 +102,7 @@ class RedisStore:
             try:
                 for namespace in due:
                     await self._sweeper.expire_reservations(namespace)
-                ran = await self._run([bundles[place] for place in waiting], durability, final=final)
+                ran = await self._run([bundles[index] for index in waiting], durability, final=final)
             except TallyError as error:
                 if not results:
                     raise
@@ -111,17 +111,17 @@ class RedisStore:
             if not results and MustRetry not in map(type, ran):  # as nearly always
                 return cast("list[list[Outcome] | TallyError]", ran)
             again: dict[int, MustRetry] = {}
-            for place, result in zip(waiting, ran, strict=True):
+            for index, result in zip(waiting, ran, strict=True):
                 if isinstance(result, MustRetry):
-                    again[place] = result
+                    again[index] = result
                 else:
-                    results[place] = result
+                    results[index] = result
             if not again:
                 break
-            due = {bundles[place].namespace for place, result in again.items() if result.due}
+            due = {bundles[index].namespace for index, result in again.items() if result.due}
             waiting = list(again)
         unsettled = Failed("its reservation changed each time it was read")
-        return [results.get(place) or [unsettled] * len(bundle.mutations) for place, bundle in enumerate(bundles)]
+        return [results.get(index) or [unsettled] * len(bundle.mutations) for index, bundle in enumerate(bundles)]
 
     async def read(self, queries: Sequence[Query[Any]]) -> list[object]:
         """Answer queries in one round trip; in place of an answer, the error of a query that failed."""
@@ -133,9 +133,9 @@ class RedisStore:
         with contextlib.suppress(TallyError):
             for namespace in over:
                 await self._sweeper.tidy(namespace)
-        again = [place for place, answer in enumerate(answers) if isinstance(answer, OverNow)]
-        for place, answer in zip(again, await self._read([queries[place] for place in again]), strict=True):
-            answers[place] = answer.answer if isinstance(answer, OverNow) else answer
+        again = [index for index, answer in enumerate(answers) if isinstance(answer, OverNow)]
+        for index, answer in zip(again, await self._read([queries[index] for index in again]), strict=True):
+            answers[index] = answer.answer if isinstance(answer, OverNow) else answer
         return answers
 
     async def _read(self, queries: Sequence[Query[Any]]) -> list[object]:
@@ -143,24 +143,24 @@ class RedisStore:
         listings = [query for query in queries if isinstance(query, ListNamespaces)]
         namespaces = await self._namespaces() if listings else None
         planned = {
-            place: planned_read_of(query, self._clock)
-            for place, query in enumerate(queries)
+            index: planned_read_of(query, self._clock)
+            for index, query in enumerate(queries)
             if not isinstance(query, ListNamespaces)
         }
-        groups = [(routing_key(queries[place]), read.commands) for place, read in planned.items()]
+        groups = [(routing_key(queries[index]), read.commands) for index, read in planned.items()]
         answers: list[object] = [namespaces] * len(queries)
-        for (place, read), replies in zip(planned.items(), await self._ask(groups), strict=True):
-            answers[place] = replies if isinstance(replies, TallyError) else answer_of(read, replies)
+        for (index, read), replies in zip(planned.items(), await self._ask(groups), strict=True):
+            answers[index] = replies if isinstance(replies, TallyError) else answer_of(read, replies)
         return answers
 
     async def _ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
         """Ask the nodes; groups that need a script that the store does not have are sent once more, with the script."""
         answers = await self._routes.ask(groups)
-        without = [place for place, replies in enumerate(answers) if lacks_script(replies)]
+        without = [index for index, replies in enumerate(answers) if lacks_script(replies)]
         if without:
-            again = await self._routes.ask([with_sources(groups[place]) for place in without])
-            for place, replies in zip(without, again, strict=True):
-                answers[place] = replies
+            again = await self._routes.ask([with_sources(groups[index]) for index in without])
+            for index, replies in zip(without, again, strict=True):
+                answers[index] = replies
         return answers
 
     async def _namespaces(self) -> Sequence[str] | TallyError:

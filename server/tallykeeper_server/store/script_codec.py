@@ -63,7 +63,7 @@ def script_call(bundles: Sequence[Bundle], terms: CallTerms) -> tuple[list[Argum
     levels: dict[str, int] = {}
     heads: list[Argument] = []
     bodies: list[Argument] = []
-    level_suffix, level_place = keys.level_suffix, levels.setdefault
+    level_suffix, level_index = keys.level_suffix, levels.setdefault
     for namespace, mutations, request_id, atomic, identity, fingerprint, part, total in bundles:
         heads += (
             namespaces.setdefault(namespace, len(namespaces) + 1),
@@ -78,11 +78,11 @@ def script_call(bundles: Sequence[Bundle], terms: CallTerms) -> tuple[list[Argum
         prefix = keys.prefix(namespace)
         for operation, names, values, reason, reference, _ in mutations:
             if len(names) == 1:
-                place = level_place(prefix + level_suffix(names[0]), len(levels) + 1)
-                bodies += (operation, reason, reference, 1, place, len(values), *values)
+                index = level_index(prefix + level_suffix(names[0]), len(levels) + 1)
+                bodies += (operation, reason, reference, 1, index, len(values), *values)
             else:
-                places = [level_place(prefix + level_suffix(name), len(levels) + 1) for name in names]
-                bodies += (operation, reason, reference, len(names), *places, len(values), *values)
+                indexes = [level_index(prefix + level_suffix(name), len(levels) + 1) for name in names]
+                bodies += (operation, reason, reference, len(names), *indexes, len(values), *values)
 
     return _keys_of(terms.home, namespaces, levels), _arguments_of(terms, tidies=False, heads=heads, bodies=bodies)
 

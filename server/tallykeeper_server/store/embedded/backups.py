@@ -44,7 +44,7 @@ class BackupError(TallyError):
 class Backup:
     """A copy that was made."""
 
-    place: Path
+    folder: Path
     size: int
     """In bytes."""
     online: bool

@@ -72,7 +72,7 @@ class Cluster:
         self._homes: dict[Address, Sequence[str]] = {}
         self._homes_version = -1
 
-    def place_of(self, key: str) -> Hashable:
+    def slot_of(self, key: str) -> Hashable:
         """Return the slot of a key."""
         return slot_of(key)
 
@@ -135,15 +135,15 @@ class Cluster:
         for _ in range(_SENDINGS_MAX):
             by_target = await self._sorted_by_target(groups, targets, results)
             targets = {}
-            for target, places, answers in await self._exchange(groups, by_target, channel_to):
-                for place, answer in zip(places, answers, strict=True):
-                    results[place] = answer
-                    again = await self._next_target(slot_of(groups[place][0]), target, answer)
+            for target, indexes, answers in await self._exchange(groups, by_target, channel_to):
+                for index, answer in zip(indexes, answers, strict=True):
+                    results[index] = answer
+                    again = await self._next_target(slot_of(groups[index][0]), target, answer)
                     if again is not None:
-                        targets[place] = again
+                        targets[index] = again
             if not targets:
                 break
-        return [_settled(results[place]) for place in range(len(groups))]
+        return [_settled(results[index]) for index in range(len(groups))]
 
     async def _exchange(
         self,
@@ -153,25 +153,25 @@ class Cluster:
     ) -> list[tuple[_Target, list[int], list[GroupReplies]]]:
         """Send what goes to each target, to all at the same time."""
         sendings = [
-            _sent(target, [groups[place] for place in places], channel_to(target.address))
-            for target, places in by_target.items()
+            _sent(target, [groups[index] for index in indexes], channel_to(target.address))
+            for target, indexes in by_target.items()
         ]
         # A task of its own for what goes to one node alone would be for nothing.
         answers = [await sendings[0]] if len(sendings) == 1 else await asyncio.gather(*sendings)
-        return [(target, places, of_it) for (target, places), of_it in zip(by_target.items(), answers, strict=True)]
+        return [(target, indexes, of_it) for (target, indexes), of_it in zip(by_target.items(), answers, strict=True)]
 
     async def _sorted_by_target(
         self, groups: Sequence[Group], targets: dict[int, _Target | None], results: dict[int, GroupReplies]
     ) -> dict[_Target, list[int]]:
         """Return which groups go where; of those that cannot go anywhere, the reason goes into the results."""
         by_target: dict[_Target, list[int]] = {}
-        for place, known in targets.items():
+        for index, known in targets.items():
             try:
-                target = known or _Target(await self._slots.address_of(slot_of(groups[place][0])))
+                target = known or _Target(await self._slots.address_of(slot_of(groups[index][0])))
             except StoreUnavailableError as error:
-                results[place] = error
+                results[index] = error
             else:
-                by_target.setdefault(target, []).append(place)
+                by_target.setdefault(target, []).append(index)
         return by_target
 
     async def _next_target(self, slot: int, sent_to: _Target, answer: GroupReplies) -> _Target | None:

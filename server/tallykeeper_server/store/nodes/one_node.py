@@ -19,7 +19,7 @@ class OneNode:
         )
         self._reads = Connection(url, timeout_seconds=limits.timeout_seconds, locate=locate)
 
-    def place_of(self, _key: str) -> Hashable:
+    def slot_of(self, _key: str) -> Hashable:
         """Return the same for all keys."""
         return None
 

@@ -62,7 +62,7 @@ class ChannelLimits:
 class Routes(Protocol):
     """Where each key is. What the routes know of it is kept right by what the nodes answer."""
 
-    def place_of(self, key: str) -> Hashable:
+    def slot_of(self, key: str) -> Hashable:
         """Return what is the same for all keys that one command may name."""
 
     def home_of(self, key: str) -> str:

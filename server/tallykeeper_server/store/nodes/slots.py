@@ -175,8 +175,8 @@ class SlotMap:
                 return found
             fullest = max(fullest, found, key=lambda each: len(each.owners))
         if not fullest.owners:
-            places = ", ".join(map(written, self._url.addresses))
-            message = f"no node of a cluster answers at {places} ({reason})"
+            named = ", ".join(map(written, self._url.addresses))
+            message = f"no node of a cluster answers at {named} ({reason})"
             raise StoreUnavailableError(message)
         return fullest
 
