@@ -241,7 +241,7 @@ def test_an_items_name_cannot_move_its_key(
 
 
 @pytest.mark.parametrize(
-    ("breakage", "told"),
+    ("breakage", "message"),
     [
         (("SET", "revision", "x"), "the revision is x"),
         (("DEL", "revision"), "the ledger does not take revision 1: ERR The ID"),
@@ -249,7 +249,7 @@ def test_an_items_name_cannot_move_its_key(
     ],
 )
 def test_a_namespace_that_someone_else_broke_fails_alone_and_is_left_as_it_is(
-    apply_all: ApplyAll, namespace: str, raw_store: redis.Redis, breakage: tuple[str, ...], told: str
+    apply_all: ApplyAll, namespace: str, raw_store: redis.Redis, breakage: tuple[str, ...], message: str
 ) -> None:
     other = f"{namespace}.other"
     apply_all([single(name, "stock_increment", DUNE, 1) for name in (namespace, other)])
@@ -259,7 +259,7 @@ def test_a_namespace_that_someone_else_broke_fails_alone_and_is_left_as_it_is(
     broken, whole = apply_all([single(name, "stock_increment", DUNE, 1) for name in (namespace, other)])
 
     assert isinstance(broken, Failed)
-    assert told in broken.error
+    assert message in broken.error
     assert isinstance(whole, Applied)
     assert raw_store.get(f"tk:{{{namespace}}}:stock:main:dune") == b"1"
 

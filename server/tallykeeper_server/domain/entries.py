@@ -99,8 +99,8 @@ def damaged_entry(revision: int, damage: str, *, stream_id: str = "", missing_fr
 
 def missing_entries(first: int, last: int) -> Entry:
     """Return a mark in the place of entries that the ledger should have and has not."""
-    told = f"revision {first} is" if first == last else f"revisions {first} to {last} are"
-    return damaged_entry(last, f"{told} missing from the ledger", missing_from=0 if first == last else first)
+    missing = f"revision {first} is" if first == last else f"revisions {first} to {last} are"
+    return damaged_entry(last, f"{missing} missing from the ledger", missing_from=0 if first == last else first)
 
 
 _ENTRY_BYTES: Final = 700

@@ -66,10 +66,10 @@ class InvalidFieldError(TallyError):
 
     def __init__(self, violations: Sequence[tuple[str, str]]) -> None:
         """``violations`` holds (field, what is wrong with it) pairs, at least one."""
-        told = "; ".join(f"{field}: {rule}" for field, rule in violations[:_VIOLATIONS_IN_MESSAGE_MAX])
-        untold = len(violations) - _VIOLATIONS_IN_MESSAGE_MAX
+        shown = "; ".join(f"{field}: {rule}" for field, rule in violations[:_VIOLATIONS_IN_MESSAGE_MAX])
+        others = len(violations) - _VIOLATIONS_IN_MESSAGE_MAX
         super().__init__(
-            f"{told}; and {untold} more" if untold > 0 else told,
+            f"{shown}; and {others} more" if others > 0 else shown,
             {"field": violations[0][0], "violations": str(len(violations))},
         )
         self.violations = tuple(violations[:_VIOLATIONS_MAX])

@@ -8,7 +8,7 @@ from tallykeeper_server.domain.errors import LevelDamagedError, RefusedError, Re
 from tallykeeper_server.domain.levels import CounterName, DamagedLevel, LevelName, ReservationName, StockName
 from tallykeeper_server.domain.mutations import Mutation, Refused
 
-_LINES_TOLD_MAX: Final = 20
+_LINES_SHOWN_MAX: Final = 20
 _LINES_BYTES_MAX: Final = 4_500
 """How long the lines in an error may be together: they travel as base64, and gRPC's trailers hold 8 KiB."""
 _LINES_IN_MESSAGE_MAX: Final = 3
@@ -64,13 +64,13 @@ def refusal_of(mutation: Mutation, refused: Refused) -> RefusedError:
     lines = [_line_of(mutation, refused.reason, facts) for facts in refused.lines]
     if refused.reason not in _REASONS_OF_LINES or not mutation.operation.startswith("reservation_"):
         return RefusedError(refused.reason, lines[0].sentence, lines[0].facts, lines)
-    told = lines[:_LINES_TOLD_MAX]
-    while len(told) > 1 and sum(map(_size_of, told)) > _LINES_BYTES_MAX:
-        del told[-1]
-    facts = dict(told[0].facts)
-    for number, line in enumerate(told[1:], 2):
+    shown = lines[:_LINES_SHOWN_MAX]
+    while len(shown) > 1 and sum(map(_size_of, shown)) > _LINES_BYTES_MAX:
+        del shown[-1]
+    facts = dict(shown[0].facts)
+    for number, line in enumerate(shown[1:], 2):
         facts |= {f"{name}_{number}": value for name, value in line.facts.items()}
-    return RefusedError(refused.reason, _message_of(told, len(lines)), {**facts, "lines": str(len(lines))}, told)
+    return RefusedError(refused.reason, _message_of(shown, len(lines)), {**facts, "lines": str(len(lines))}, shown)
 
 
 def refusal(reason: str, facts: Mapping[str, str]) -> RefusedError:
@@ -119,9 +119,9 @@ def _size_of(line: RefusedLine) -> int:
     return facts + 2 * (level + _OVERHEAD_BYTES) + len(line.sentence.encode())
 
 
-def _message_of(told: Sequence[RefusedLine], count: int) -> str:
-    sentences = [told[0].sentence]
-    for line in told[1:_LINES_IN_MESSAGE_MAX]:
+def _message_of(shown: Sequence[RefusedLine], count: int) -> str:
+    sentences = [shown[0].sentence]
+    for line in shown[1:_LINES_IN_MESSAGE_MAX]:
         if sum(len(sentence.encode()) for sentence in sentences) + len(line.sentence.encode()) <= _MESSAGE_BYTES_MAX:
             sentences.append(line.sentence)
     untold = count - len(sentences)

@@ -49,8 +49,8 @@ def cut_zeros(data_dir: DataDir, files: int, appended: Sequence[str]) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
-    told = {"file": f"{FOLDER}/{name}", "bytes": size - cut_at, "offset": cut_at, "kept": kept}
-    log.warning("zero bytes that a power cut left were cut off the append-only file", **told)
+    facts = {"file": f"{FOLDER}/{name}", "bytes": size - cut_at, "offset": cut_at, "kept": kept}
+    log.warning("zero bytes that a power cut left were cut off the append-only file", **facts)
 
 
 def _start_of_zeros(opened: int, size: int) -> int:
