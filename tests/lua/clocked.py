@@ -11,7 +11,7 @@ import redis
 import tallykeeper_lua
 from tallykeeper_server.domain.mutations import Bundle, Outcome
 from tallykeeper_server.domain.queries import Query
-from tallykeeper_server.store import home_reader, queries, script_calls
+from tallykeeper_server.store import queries, script_calls, shared_key_reader
 from tallykeeper_server.store.redis_store import RedisStore
 from tests.lua.conftest import POLICY, RETENTION
 
@@ -44,7 +44,7 @@ class Clocks:
         with (
             patch.object(tallykeeper_lua, "source", lambda: reads),
             patch.object(script_calls, "time_ms_of", lambda _: self.store_ms),
-            patch.object(home_reader, "time_ms_of", lambda _: self.store_ms),
+            patch.object(shared_key_reader, "time_ms_of", lambda _: self.store_ms),
             patch.object(queries, "time_ms_of", lambda _: self.store_ms),
         ):
             yield

@@ -18,7 +18,6 @@ from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, steady_seconds
-from tallykeeper_server.store.home_reader import HomeReader
 from tallykeeper_server.store.ledger_tail import LedgerTail
 from tallykeeper_server.store.nodes.open_routes import open_routes
 from tallykeeper_server.store.nodes.routes import ChannelLimits, Group, GroupReplies
@@ -27,6 +26,7 @@ from tallykeeper_server.store.queries import OverNow, answer_of, planned_read_of
 from tallykeeper_server.store.read_scripts import lacks_script, with_sources
 from tallykeeper_server.store.script_calls import ScriptCalls
 from tallykeeper_server.store.script_codec import MustRetry
+from tallykeeper_server.store.shared_key_reader import SharedKeyReader
 from tallykeeper_server.store.sweeper import Sweeper
 
 _LANES_REMEMBERED_MAX: Final = 10_000
@@ -68,8 +68,8 @@ class RedisStore:
         self._meter = meter or StoreMeter(Metrics())
         self._clock = AgreedClock(wall_clock, steady_clock)
         self.scripts = ScriptCalls(self._routes, retention, policy, meter=self._meter, clock=self._clock)
-        self._homes = HomeReader(self._routes, self._clock)
-        self._sweeper = Sweeper(self._routes, self._homes, self.scripts, self._clock, self._meter)
+        self._shared_keys = SharedKeyReader(self._routes, self._clock)
+        self._sweeper = Sweeper(self._routes, self._shared_keys, self.scripts, self._clock, self._meter)
         self._lane_of_namespace = lru_cache(_LANES_REMEMBERED_MAX)(
             lambda name: (policy.of(name).value, self._routes.slot_of(keys.prefix(name)))
         )
@@ -165,7 +165,7 @@ class RedisStore:
 
     async def _namespaces(self) -> Sequence[str] | TallyError:
         try:
-            return await self._homes.namespaces()
+            return await self._shared_keys.namespaces()
         except TallyError as error:
             return error
 
@@ -180,7 +180,7 @@ class RedisStore:
         """
         expired = await self._sweeper.sweep()
         if self._counts_open and self._sweeps % _SWEEPS_BETWEEN_COUNTS == 0:
-            count = await self._homes.open_reservations()
+            count = await self._shared_keys.open_reservations()
             self._meter.open_reservations.read = lambda: count
         self._sweeps += 1
         return expired

@@ -17,9 +17,9 @@ from tallykeeper_server.domain.queries import Kind
 from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock
-from tallykeeper_server.store.home_reader import HomeReader
 from tallykeeper_server.store.nodes.routes import Routes
 from tallykeeper_server.store.script_calls import ScriptCalls
+from tallykeeper_server.store.shared_key_reader import SharedKeyReader
 
 _EXPIRED_AT_ONCE_MAX: Final = 20
 """Reservations that one script call expires: each may have 100 lines."""
@@ -37,14 +37,14 @@ class Sweeper:
     """Does what is on the agenda. Several servers may do so at once: whatever is due is done by one of them."""
 
     def __init__(
-        self, routes: Routes, homes: HomeReader, scripts: ScriptCalls, clock: AgreedClock, meter: StoreMeter
+        self, routes: Routes, shared_keys: SharedKeyReader, scripts: ScriptCalls, clock: AgreedClock, meter: StoreMeter
     ) -> None:
         """Nothing is asked before ``sweep``."""
         self._routes = routes
         self._scripts = scripts
         self._clock = clock
         self._meter = meter
-        self._homes = homes
+        self._shared_keys = shared_keys
         self._apart_looked_at = 0
         self._failed: set[str] = set()
         """The namespaces that could not be swept the last time: each is logged once until it can."""
@@ -114,7 +114,7 @@ class Sweeper:
 
     async def _due_namespaces(self) -> list[str]:
         """Return the namespaces in which something is due, and in turn those that are ahead of this process."""
-        due = await self._homes.ask_in_turn(
+        due = await self._shared_keys.ask_in_turn(
             keys.agenda,
             lambda: ("ZRANGE", "-inf", self._clock.held_ms(), "BYSCORE", "LIMIT", 0, _TIDIED_AT_ONCE_MAX),
         )

@@ -18,7 +18,7 @@ KeyOf = Callable[[str], str]
 """The key of a home: ``keys.namespaces`` or another of its kind."""
 
 
-class HomeReader:
+class SharedKeyReader:
     """Sends one command to the same key of every home.
 
     Where one home is the whole store, that is the command itself. A cluster has a home for each of its 16,384 slots, so
@@ -89,7 +89,7 @@ class HomeReader:
 
 async def _run(channel: CommandChannel, arguments: Sequence[object]) -> list[Reply]:
     """Run the script that sends one command to many keys, which the store is given if it does not have it."""
-    command = script_command("each_home", (), arguments)
+    command = script_command("each_key", (), arguments)
     replies = await channel.pipeline([command])
     if lacks_script(replies):
         replies = await channel.pipeline(with_sources(("", [command]))[1])
