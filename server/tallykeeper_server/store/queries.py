@@ -1,4 +1,4 @@
-"""Queries as commands, and what the replies mean: one table, a row for each kind of query."""
+"""Queries as commands, and answers out of the replies: one table with a row for each kind of query."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ from tallykeeper_server.store.stored_text import StreamEntries, decode_stream, r
 
 _FIRST_ID: Final = "0-1"
 _LAST_ID: Final = f"0-{2**64 - 1}"
-"""Between these two are all IDs that the script gives."""
+"""The script gives all IDs between these two."""
 _BEYOND_ID: Final = "1-0"
 
 _NAMES_LOOKED_AT_MAX: Final = 10_000
@@ -59,12 +59,12 @@ _NAMES_LOOKED_AT_MAX: Final = 10_000
 _RESERVATIONS_LOOKED_AT_MAX: Final = 5_000
 """The most reservations that one page looks at, to find those that pass its filter."""
 _RESERVATION_BYTES_MAX: Final = 4 * 2**20
-"""About the most bytes of reservations that one page looks at. One with 100 lines has up to 20,000."""
+"""The approximate bytes of reservations that one page looks at. One with 100 lines has up to 20,000."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRead:
-    """A query on its way: its commands, and what makes its answer of their replies."""
+    """A query's commands, and the function that makes its answer out of the replies."""
 
     commands: Sequence[Command]
     answer: Callable[[list[Any]], object]
@@ -72,14 +72,14 @@ class PlannedRead:
 
 @dataclass(frozen=True, slots=True)
 class OverNow:
-    """An answer that shows a level whose time is up, before the store has recorded that."""
+    """An answer that shows a level whose time is up, before the store has recorded its end."""
 
     namespace: str
     answer: object
 
 
 def routing_key(query: Query[object]) -> str:
-    """Return a key that is where a query is to be answered."""
+    """Return a key by which the node is found that answers a query."""
     if isinstance(query, PageTokenKey):
         return keys.page_token_key()
     namespace: str = getattr(query, "namespace", "")
@@ -92,7 +92,7 @@ def planned_read_of(query: Query[object], clock: AgreedClock) -> PlannedRead:
 
 
 def answer_of(planned: PlannedRead, replies: Sequence[Reply]) -> object:
-    """Return the answer, or in its place the error of a query that failed alone."""
+    """Return the answer to a query, or the error if this query failed alone."""
     for reply in replies:
         if isinstance(reply, ReplyError):
             return error_of(reply)
@@ -158,7 +158,7 @@ def _found_levels(query: FindLevels, reply: list[Any]) -> FoundLevels | Revision
     names = [keys.name_of_listed(kind, text) for kind, own in zip(kinds, listed, strict=False) for text in own]
     stored = _levels((*names, *query.names), texts)
     levels = _as_of(time_ms, stored)
-    # The range that was read last is the one that has a rest.
+    # the range that was read last is the one that has a rest
     last = None if after is None else keys.name_of_listed(kinds[len(listed) - 1], after)
     found = FoundLevels(revision, tuple(level for level in levels if level is not None), last)
     return found if levels == stored else OverNow(query.namespace, found)
@@ -225,13 +225,14 @@ def _read_ledger(query: ReadLedger, _: AgreedClock) -> PlannedRead:
     if query.after is not None:
         after = query.after
         commands: list[Command] = [("XRANGE", ledger, f"(0-{after}", _LAST_ID, *count)]
-        if after:  # the one before tells entries that are missing here from those that were trimmed
+        if after:  # the entry before shows whether entries are missing here or were trimmed
             commands.append(("XREVRANGE", ledger, f"0-{after}", _FIRST_ID, "COUNT", 1))
         return PlannedRead(commands, lambda replies: _entries_after(after, *replies))
     if query.before is None:
         newest: Command = ("XREVRANGE", ledger, _LAST_ID, _FIRST_ID, *count)
         return PlannedRead([newest], lambda replies: decode_stream(replies[0][::-1])[::-1])
-    # A script's entries stand under its last revision: those before this one may be in a script that goes beyond it.
+    # The ledger has a script's entries under its last revision. So the entries before this revision may belong to a
+    # script that goes beyond it.
     before = query.before
     containing: Command = ("XRANGE", ledger, f"0-{before}", _LAST_ID, "COUNT", 1)
     earlier: Command = ("XREVRANGE", ledger, f"(0-{before}", _FIRST_ID, *count)

@@ -31,15 +31,15 @@ from tallykeeper_server.store.sweeper import Sweeper
 
 _LANES_REMEMBERED_MAX: Final = 10_000
 _SCRIPTS_AT_ONCE: Final = 4
-"""As many as a lane of the engine has under way, for each level of durability."""
+"""The scripts that a lane of the engine has under way at once, for each level of durability."""
 _SCRIPT_TRIES: Final = 5
-"""How often a bundle is run that must wait for others: the last time, holds whose time is up count as held."""
+"""The number of times a bundle is run that must wait. The last time, holds whose time is up count as held."""
 _SWEEPS_BETWEEN_COUNTS: Final = 10
 """The sweeps after which the open reservations are counted again."""
 
 
 class RedisStore:
-    """Counts in a store: on one node, on whichever the sentinels call the primary, or on those of a cluster."""
+    """Keeps counts in a store: on one node, on the primary that the sentinels name, or on the nodes of a cluster."""
 
     def __init__(
         self,
@@ -52,12 +52,12 @@ class RedisStore:
         steady_clock: Callable[[], float] = steady_seconds,
         meter: StoreMeter | None = None,
     ) -> None:
-        """``timeout_seconds`` bounds each round trip, but for what is waited by the ``policy``.
+        """Take ``timeout_seconds``, which bounds each round trip without the waits of the ``policy``.
 
         ``wall_clock`` gives seconds since 1970, ``steady_clock`` seconds that only grow. Open reservations are counted
         only if there is a ``meter``.
 
-        :raises ValueError: the URL is not one.
+        :raises ValueError: the URL cannot be used.
         """
         self._timeout_seconds = timeout_seconds
         self._policy = policy = policy or DurabilityPolicy()
@@ -77,23 +77,23 @@ class RedisStore:
         self._sweeps = 0
 
     def lane_of(self, bundle: Bundle) -> Hashable:
-        """Return where its namespace is, and its level of durability: nobody waits for what another's asks."""
+        """Return the slot of a bundle's namespace, and its level of durability, so that no level waits for another."""
         return self._lane_of_namespace(bundle.namespace)
 
     def query_lane_of(self, query: Query[Any]) -> Hashable:
-        """Return which node answers it: so nobody waits for a node that another asks."""
+        """Return the node that answers a query, so that no query waits for another node."""
         return self._routes.node_of(routing_key(query))
 
     async def apply(self, bundles: Sequence[Bundle]) -> list[list[Outcome] | TallyError]:
-        """Apply bundles of one lane in order and in one atomic step; return the outcomes of each one's mutations.
+        """Apply bundles of one lane in order and in one atomic step. Return the outcomes of each bundle's mutations.
 
-        Bundles that run short of copies while reservations are due are applied after those have been expired, in a
-        step of their own.
+        Bundles that lack copies while reservations are due are applied in another step, after those reservations have
+        been expired.
 
-        In their place stands an error if they are there, but not yet as durable as they must be, or if the store was
-        lost after others had been applied.
+        An error stands in place of outcomes if the changes are made but not yet as durable as they must be, or if the
+        store was lost after other bundles had been applied.
 
-        :raises TallyError: as Connection.call says, of all bundles.
+        :raises TallyError: all bundles failed, as Connection.call says.
         """
         durability, due = self._policy.of(bundles[0].namespace), set[str]()
         results: dict[int, list[Outcome] | TallyError] = {}
@@ -124,12 +124,12 @@ class RedisStore:
         return [results.get(index) or [unsettled] * len(bundle.mutations) for index, bundle in enumerate(bundles)]
 
     async def read(self, queries: Sequence[Query[Any]]) -> list[object]:
-        """Answer queries in one round trip; in place of an answer, the error of a query that failed."""
+        """Answer queries in one round trip. The error of a query that failed stands in place of its answer."""
         answers = await self._read(queries)
         over = {answer.namespace for answer in answers if isinstance(answer, OverNow)}
         if not over:
             return answers
-        # An end that has been shown must stand for every later call, whatever the clocks say then.
+        # An end that an answer has shown must stand in every later answer, whatever the clocks show then.
         with contextlib.suppress(TallyError):
             for namespace in over:
                 await self._sweeper.tidy(namespace)
@@ -139,7 +139,7 @@ class RedisStore:
         return answers
 
     async def _read(self, queries: Sequence[Query[Any]]) -> list[object]:
-        """Answer queries in one round trip: also with OverNow."""
+        """Answer queries in one round trip; an answer may be an OverNow."""
         listings = [query for query in queries if isinstance(query, ListNamespaces)]
         namespaces = await self._namespaces() if listings else None
         planned = {
@@ -154,7 +154,7 @@ class RedisStore:
         return answers
 
     async def _ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
-        """Ask the nodes; groups that need a script that the store does not have are sent once more, with the script."""
+        """Ask the nodes. Send groups whose script the store does not have once more, with the script."""
         answers = await self._routes.ask(groups)
         without = [index for index, replies in enumerate(answers) if lacks_script(replies)]
         if without:
@@ -170,13 +170,13 @@ class RedisStore:
             return error
 
     def tail(self, namespace: str) -> LedgerTail:
-        """Return the end of a namespace's ledger; it connects when it is read, and is to be closed."""
+        """Return the end of a namespace's ledger. It connects when it is read, and the caller must close it."""
         return LedgerTail(self._routes, namespace, timeout_seconds=self._timeout_seconds)
 
     async def sweep(self) -> int:
-        """Do what time asks for in all namespaces; return the number of reservations that were expired.
+        """Expire and forget what is due in all namespaces. Return the number of reservations that were expired.
 
-        :raises TallyError: a node was lost; what is due on others has been done.
+        :raises TallyError: a node was lost; what is due on other nodes has been done.
         """
         expired = await self._sweeper.sweep()
         if self._counts_open and self._sweeps % _SWEEPS_BETWEEN_COUNTS == 0:
@@ -186,19 +186,19 @@ class RedisStore:
         return expired
 
     async def ping(self) -> None:
-        """Return if the store serves, the whole of it.
+        """Return if every primary of the store answers.
 
-        :raises TallyError: it does not.
+        :raises TallyError: one does not.
         """
         began_at = time.perf_counter()
         await asyncio.gather(*(primary.channel.call("PING") for primary in await self._routes.primaries()))
         self._meter.round_trips.observe(time.perf_counter() - began_at)
 
     async def check(self) -> StoreReport:
-        """Ask the store for what the promises rest on, and wait for what it does not keep by itself.
+        """Check the promises of durability, and from now on wait for the syncs that the store does not make by itself.
 
-        :raises StoreUnfitError: no counts can be kept in it any more.
-        :raises TallyError: it cannot be asked.
+        :raises StoreUnfitError: the store cannot keep counts any more.
+        :raises TallyError: the store cannot be asked.
         """
         report = await check_store(self._routes, self._policy)
         self.scripts.syncs_by_waiting = report.syncs_by_waiting
@@ -212,9 +212,9 @@ class RedisStore:
     async def _run(
         self, bundles: Sequence[Bundle], durability: Durability, *, final: bool
     ) -> list[list[Outcome] | MustRetry | TallyError]:
-        """Run bundles in one script call, and note what came of it; return it, or that it is not as durable as asked.
+        """Run bundles in one script call. Return their outcomes, or errors if the changes are not as durable as asked.
 
-        :raises TallyError: as Connection.call says.
+        :raises TallyError: the call failed, as Connection.call says.
         """
         ran = await self.scripts.run(bundles, durability, final=final)
         self._meter.replays.add(sum([isinstance(each, list) and _is_replay(each[0]) for each in ran.results]))

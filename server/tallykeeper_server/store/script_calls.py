@@ -1,4 +1,4 @@
-"""Script calls: what they need is read first, what they must wait for is waited for, and what they tell is noted."""
+"""Script calls: reads what a call needs, runs the script, waits for durability, and notes what the reply says."""
 
 import contextlib
 import time
@@ -30,11 +30,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ScriptResult:
-    """What became of the bundles of one script call."""
+    """The result of one script call, for each of its bundles."""
 
     results: Sequence[list[Outcome] | MustRetry]
     missing: str | None
-    """What the call's changes lack to be as durable as was asked, in words; None if they lack nothing."""
+    """The reason why the call's changes are not as durable as was asked, in words; None if they are."""
 
 
 class ScriptCalls:
@@ -43,7 +43,7 @@ class ScriptCalls:
     def __init__(
         self, routes: Routes, retention: Retention, policy: DurabilityPolicy, *, meter: StoreMeter, clock: AgreedClock
     ) -> None:
-        """``routes`` say where the namespaces are; ``clock`` is the time of this process."""
+        """Take ``routes`` to the namespaces, and ``clock``, the time of this process."""
         self._routes = routes
         self._retention = retention
         self._policy = policy
@@ -53,16 +53,17 @@ class ScriptCalls:
         self._sha = sha1(self._source.encode(), usedforsecurity=False).hexdigest()
         self._seen = _SeenRevisions()
         self.syncs_by_waiting = True
-        """The store does not sync each write before it answers, but can be waited for: so until a check says more."""
+        """Whether the store must be asked for the sync of each change. It is assumed until the store has been checked.
+        """
         self.on_revisions_lost: Callable[[str], None] = lambda _: None
-        """Called with a namespace whose revisions went backwards."""
+        """Callback for a namespace whose revisions went backwards."""
 
     async def run(self, bundles: Sequence[Bundle], durability: Durability, *, final: bool = True) -> ScriptResult:
-        """Run bundles of one slot in one script call, having read what the reservations hold that they resolve.
+        """Run bundles of one slot in one script call. Read first what the reservations hold that they resolve.
 
-        ``final``: reservations whose time is up count as held.
+        If ``final``, reservations whose time is up count as held.
 
-        :raises TallyError: as Connection.call says; any bundle may have been applied.
+        :raises TallyError: the call failed, as Connection.call says; any bundle may have been applied.
         """
         if not bundles:
             return ScriptResult((), None)
@@ -82,9 +83,9 @@ class ScriptCalls:
         return ScriptResult(results, None if wait is None else _shortfall(waited, self._policy))
 
     async def tidy(self, namespace: str, names: Sequence[LevelName]) -> None:
-        """Forget what is over in a namespace, of some levels and of its request records, and renew its agenda.
+        """Forget levels and request records of a namespace whose time is up, and renew its entry in the agenda.
 
-        :raises TallyError: as Connection.call says.
+        :raises TallyError: the call failed, as Connection.call says.
         """
         channel = self._routes.changes(keys.prefix(namespace))
         terms = await self._terms([namespace], channel)
@@ -92,14 +93,14 @@ class ScriptCalls:
         self._see_times(times, [namespace])
 
     async def _terms(self, namespaces: Sequence[str], channel: CommandChannel) -> CallTerms:
-        """Return the terms of a call, having asked for the store's clock if this process does not know it yet."""
+        """Return the terms of a call. Ask for the store's clock first if this process does not know it yet."""
         if not self._clock.has_begun:
             self._clock.see_store(time_ms_of(await channel.call("TIME")))
         home = self._routes.home_of(keys.prefix(namespaces[0]))
         return CallTerms(home=home, times=self._clock.times(namespaces), retention=self._retention)
 
     def _see_times(self, times: Reply, namespaces: Sequence[str]) -> None:
-        """Take in the store's time, the generations and their ages, and the times of namespaces that are ahead."""
+        """Take the store's time, the generations and their ages, and the times of namespaces that are ahead."""
         store_ms, *others = map(int, cast("bytes", times).split())
         self._clock.see_store(store_ms)
         ahead = others[2 * len(namespaces) :]
@@ -110,7 +111,7 @@ class ScriptCalls:
     async def _call(
         self, call: tuple[list[Argument], list[Argument]], wait: Command | None, channel: CommandChannel
     ) -> tuple[list[Reply], Reply]:
-        """Call the script, and wait on the same connection if there is something to wait for."""
+        """Call the script, and wait on the same connection if there is a command that waits."""
         script_keys, arguments = call
         tail = (len(script_keys), *script_keys, *arguments)
         rest = () if wait is None else (wait,)
@@ -123,7 +124,7 @@ class ScriptCalls:
     def _note_revisions(
         self, bundles: Sequence[Bundle], results: Sequence[list[Outcome] | MustRetry], seen_before: dict[str, int]
     ) -> None:
-        """Note how far the namespaces have come, and tell of those whose revisions went backwards."""
+        """Note the last revisions of the namespaces, and report those whose revisions went backwards."""
         first: dict[str, int] = {}
         last: dict[str, int] = {}
         for bundle, outcomes in zip(bundles, results, strict=True):
@@ -144,19 +145,20 @@ class ScriptCalls:
 class _SeenRevisions:
     """The last revision seen of each namespace.
 
-    A store that lost writes, as after a failover or a restore, gives revisions once more that it gave before. Calls
-    overlap, so what a change got is compared with what had been seen when it was sent, and not when it came back.
+    A store that lost writes, as after a failover or a restore, gives revisions again that it gave before. Calls
+    overlap, so a change's revision is compared with the last one seen when the call was sent, and not when it was
+    answered.
     """
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
 
     def of(self, namespaces: Iterable[str]) -> dict[str, int]:
-        """Return what has been seen of these namespaces, 0 where nothing was."""
+        """Return the last revision seen of each of these namespaces, 0 if none was."""
         return {namespace: self._last.get(namespace, 0) for namespace in namespaces}
 
     def note(self, first: Mapping[str, int], last: Mapping[str, int], seen_before: Mapping[str, int]) -> list[str]:
-        """Note the first and the last new revision that a call made in each namespace; return those that went back."""
+        """Note the first and the last new revision of a call in each namespace. Return those that went back."""
         back = [namespace for namespace, revision in first.items() if revision <= seen_before[namespace]]
         if len(self._last) + len(last) > _NAMESPACES_MAX:
             self._last.clear()
@@ -167,7 +169,7 @@ class _SeenRevisions:
 
 
 def _first_revision(outcomes: Iterable[Outcome]) -> int:
-    """Return the revision that the first of a bundle's mutations made that was applied; 0 if none was, or before."""
+    """Return the revision of the bundle's first applied mutation; 0 if none was applied, or was applied before."""
     for outcome in outcomes:
         if isinstance(outcome, Applied):
             return 0 if outcome.replayed else outcome.revision
@@ -181,7 +183,7 @@ async def _declare_holds(bundles: Sequence[Bundle], channel: CommandChannel) -> 
     texts = await channel.call("MGET", *(keys.level(namespace, name) for namespace, name in names))
     held: dict[tuple[str, ReservationName], Reservation] = {}
     for (namespace, name), text in zip(names, cast("list[bytes | None]", texts), strict=True):
-        # One that someone else has written cannot be read: the script says so of its own mutation alone.
+        # A reservation that someone else has written cannot be read. The script reports it for its own mutation alone.
         with contextlib.suppress(ValueError):
             if text is not None:
                 held[namespace, name] = cast("Reservation", decode_level(name, text.decode()))
@@ -202,9 +204,10 @@ def _reservations_to_read(bundles: Sequence[Bundle]) -> list[tuple[str, Reservat
 def _with_held_levels(
     bundles: Sequence[Bundle], held: Mapping[tuple[str, ReservationName], Reservation]
 ) -> list[Bundle]:
-    """Return the bundles with the levels of each reservation that is resolved.
+    """Return the bundles with the levels of each reservation that they resolve.
 
-    Those are what it held when it was read, and what a mutation in front holds that may make it.
+    These are the levels that the reservation held when it was read, and those that an earlier mutation of the bundles
+    holds which may make it.
     """
     lines: dict[tuple[str, LevelName], list[LevelName]] = {
         key: [line.name for line in reservation.lines] for key, reservation in held.items()
@@ -229,9 +232,9 @@ def _with_levels(mutation: Mutation, more: Sequence[LevelName]) -> Mutation:
 
 
 def _waiting_command(durability: Durability, policy: DurabilityPolicy, *, syncs_by_waiting: bool) -> Command | None:
-    """Return what is to be sent after a script call; None if nothing is to be waited for.
+    """Return the command that waits after a script call; None if nothing must be waited for.
 
-    ``syncs_by_waiting``: the store does not sync each write before it answers, but can be waited for (WAITAOF).
+    ``syncs_by_waiting``: the store does not sync each write before it answers, but can be asked for it (WAITAOF).
     """
     if durability is Durability.REPLICATED:
         return "WAIT", policy.replicas_min, policy.wait_ms
@@ -241,10 +244,10 @@ def _waiting_command(durability: Durability, policy: DurabilityPolicy, *, syncs_
 
 
 def _shortfall(reply: Reply, policy: DurabilityPolicy) -> str | None:
-    """Return in words what is missing after the wait; None if nothing is."""
+    """Return the missing part of the durability after the wait, in words; None if nothing is missing."""
     if isinstance(reply, ReplyError):
         return f"the store says {reply}"
-    if isinstance(reply, list):  # of WAITAOF: whether the primary has synced it, and how many replicas have
+    if isinstance(reply, list):  # of WAITAOF: 1 if the primary has synced it, and the replicas that have
         return None if cast("int", reply[0]) >= 1 else f"the primary has not synced it within {policy.wait_ms} ms"
     replicas = cast("int", reply)
     if replicas >= policy.replicas_min:

@@ -17,44 +17,45 @@ from tallykeeper_server.store.stored_text import decode_level
 OUTCOMES_JOINED_BY: Final = "\x1e"
 LEVELS_JOINED_BY: Final = "\n"
 NOTE: Final = "#"
-"""What stands before the number of operations of the whole batch, behind the outcomes of a part of it."""
+"""The mark before the number of operations of the whole batch, after the outcomes of a part of it."""
 APPLIED: Final = "OK "
 _WORDS_MIN: Final = 3
-"""How many words an outcome of this kind has before its first level, if it has no extra."""
+"""The words of an outcome of this kind before its first level, without an extra."""
 _SPAN_PER_MILLE: Final = 501
 """The share of the retention for which a request bucket is current. A record outlives two of these spans, which are a
 little longer than the retention, because the clocks by which they are counted may be fast by 0.2 %."""
 REPLAYED: Final = "* "
-"""What stands before the outcomes of a bundle that came before."""
+"""The mark before the outcomes of a bundle that was applied or refused before."""
 _PACKER: Final = msgpack.Packer(use_bin_type=False)
-"""Packs values as the script's cmsgpack unpacks them, which knows one type for texts and bytes. There is one for all
-calls, for each has a buffer of 256 KiB, whose making takes longer than to pack what one call brings."""
+"""Packs values as the script's cmsgpack unpacks them, which knows one type for texts and bytes. All calls share one
+packer, because each packer has a buffer of 256 KiB: making it takes longer than packing one call."""
 
 _ARRAY_HEAD_BYTES: Final = 1
-"""The length of what MessagePack writes before the values of an array of at most 15. Without it, the values stand one
-after another: the script then gets them without a table of them."""
+"""The length of the head that MessagePack writes before an array of at most 15 values. Without the head, the values
+follow one another, and the script gets them without a table."""
 
 
 @dataclass(frozen=True, slots=True)
 class MustRetry:
-    """A bundle that the script undid: something must be done before it can be run."""
+    """A bundle that the script undid. Something else must be done before it can be applied."""
 
     due: bool
-    """Reservations whose time is up are in its way; else what a reservation holds was not declared."""
+    """True if reservations whose time is up must be expired first; false if what a reservation holds was not declared.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallTerms:
-    """How a script call is made, whatever its bundles are."""
+    """The parameters of a script call that do not depend on its bundles."""
 
     home: str
-    """Where the namespaces of the call are: see ``keys.namespaces``."""
+    """The home of the call's namespaces: see ``keys.namespaces``."""
     times: ScriptTimes
     retention: Retention
     final: bool = True
-    """Reservations whose time is up count as held."""
+    """Whether reservations whose time is up count as held."""
     touches: bool = False
-    """A namespace of which only repeats come is written all the same."""
+    """Whether a namespace that gets only repeats is written too, so that the wait that follows covers it."""
 
 
 def script_call(bundles: Sequence[Bundle], terms: CallTerms) -> tuple[list[Argument], list[Argument]]:
@@ -88,7 +89,7 @@ def script_call(bundles: Sequence[Bundle], terms: CallTerms) -> tuple[list[Argum
 
 
 def tidy_call(namespace: str, names: Sequence[LevelName], terms: CallTerms) -> tuple[list[Argument], list[Argument]]:
-    """Return the KEYS and the ARGV of a call that forgets what is over in a namespace: of these levels, and records."""
+    """Return the KEYS and the ARGV of a call that forgets levels and request records whose time is up."""
     levels = [keys.level(namespace, name) for name in names]
     return _keys_of(terms.home, [namespace], levels), _arguments_of(terms, tidies=True, heads=[], bodies=[])
 
@@ -122,9 +123,9 @@ def _arguments_of(terms: CallTerms, *, tidies: bool, heads: list[Argument], bodi
 
 
 def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | MustRetry:
-    """Return what the script's reply to one bundle means.
+    """Return the outcomes in the script's reply to one bundle.
 
-    :raises ValueError: the script did not write it.
+    :raises ValueError: the script did not write the reply.
     """
     text = reply.decode()
     if text.startswith(APPLIED) and not bundle.total:  # one change, now made: as nearly always
@@ -172,7 +173,7 @@ def _undone(text: str, replayed: bool) -> Outcome:  # noqa: FBT001  # as above
 
 
 def _lines_of(words: list[str]) -> list[dict[str, str]]:
-    """Return the facts of a refusal: of each line those that begin with its ``line``, or all of them in one."""
+    """Return the facts of a refusal: one dictionary for each ``line``, or one for all facts if there are no lines."""
     lines: list[dict[str, str]] = [{}]
     for name, value in zip(words[::2], words[1::2], strict=True):
         if name == "line" and lines[-1]:

@@ -1,4 +1,4 @@
-"""Reads from every home of the store: its namespaces, its agenda, and the number of its open reservations."""
+"""Reads the keys that namespaces share: their set, their agenda, and the number of their open reservations."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, cast
@@ -10,12 +10,12 @@ from tallykeeper_server.store.nodes.routes import CommandChannel, Homes, Routes
 from tallykeeper_server.store.read_scripts import lacks_script, script_command, with_sources
 
 _HOMES_AT_ONCE: Final = 1_024
-"""Homes that one script call reads. It takes about 0.5 ms of the node that has them."""
+"""The homes that one script call reads. It takes about 0.5 ms of the node that has them."""
 _TURNS: Final = 4
 """The calls of ``ask_in_turn`` in which all homes of a cluster are read once."""
 
 KeyOf = Callable[[str], str]
-"""The key of a home: ``keys.namespaces`` or another of its kind."""
+"""A function that returns a key of a home: ``keys.namespaces`` or another of its kind."""
 
 
 class SharedKeyReader:
@@ -26,7 +26,7 @@ class SharedKeyReader:
     """
 
     def __init__(self, routes: Routes, clock: AgreedClock) -> None:
-        """Nothing is asked yet."""
+        """Take the routes, and the clock that is given the nodes' times. Nothing is asked yet."""
         self._routes = routes
         self._clock = clock
         self._turn = 0
@@ -46,7 +46,7 @@ class SharedKeyReader:
         return sum(int(cast("bytes", number)) for number in await self.ask(keys.open_reservations, "GET"))
 
     async def ask(self, key_of: KeyOf, name: str, *arguments: Argument) -> list[Reply]:
-        """Return the replies of all homes to a command, the elements of those that are lists.
+        """Return the replies of all homes to a command. The elements of a reply that is a list come one by one.
 
         :raises TallyError: a node cannot be asked.
         """
@@ -56,9 +56,10 @@ class SharedKeyReader:
         return found
 
     async def ask_in_turn(self, key_of: KeyOf, command: Callable[[], Command]) -> list[Reply]:
-        """Return the replies of a part of the homes, of each within four calls; the first call asks all.
+        """Return the replies of a part of the homes: the first call asks all, and then each has its turn in four calls.
 
-        ``command`` is asked for when the clock has seen that of the node. It has the name, then what follows the key.
+        ``command`` is called after the clock has seen that of the node. It returns the command's name, and then the
+        arguments that follow the key.
 
         :raises TallyError: a node cannot be asked.
         """
@@ -88,7 +89,7 @@ class SharedKeyReader:
 
 
 async def _run(channel: CommandChannel, arguments: Sequence[object]) -> list[Reply]:
-    """Run the script that sends one command to many keys, which the store is given if it does not have it."""
+    """Run the script that sends one command to many keys. Give it to the store if the store does not have it."""
     command = script_command("each_key", (), arguments)
     replies = await channel.pipeline([command])
     if lacks_script(replies):

@@ -1,8 +1,8 @@
 """The texts of the store: decodes levels, and the entries of the ledger.
 
-The files of the kinds of levels say in Lua what the text of a level means, and the head of driver/prefetch.lua what
-that of an entry means. No text that the script did not write makes the decoding of entries fail: a mark that says what
-is wrong stands in its place, so that the entries before and after it can be read.
+The files of each kind of level describe its text in Lua, and the head of driver/prefetch.lua describes that of an
+entry. Entries that the script did not write make no decoding fail: a mark with the fault stands in place of such an
+entry, so that the entries before and after it can be read.
 """
 
 import re
@@ -54,7 +54,7 @@ _TIME_MS_MAX: Final = 253_402_300_799_999
 def integer_of(text: str, most: int = limits.INTEGER_MAX) -> int:
     """Return the integer that a text is, in decimal digits and from ``-most`` to ``most``.
 
-    :raises ValueError: the text is not one. Python's own ``int`` would take "1_0" and " 1" too.
+    :raises ValueError: the text is no such integer. Python's own ``int`` would take "1_0" and " 1" too.
     """
     digits = text.removeprefix("-")
     if not (digits.isdigit() and digits.isascii() and len(digits) <= _DIGITS_MAX and int(digits) <= most):
@@ -76,7 +76,7 @@ def time_ms_of(text: str) -> int:
 
 
 def read_level(name: LevelName, text: bytes) -> ReadLevel:
-    """Return the level that a stored text holds, or what is wrong with the text, of which nothing is shown."""
+    """Return the level that a stored text holds, or a damaged level with the fault, which shows nothing of the text."""
     try:
         return decode_level(name, text.decode())
     except UnicodeDecodeError:
@@ -86,9 +86,9 @@ def read_level(name: LevelName, text: bytes) -> ReadLevel:
 
 
 def decode_level(name: LevelName, text: str) -> Level:
-    """Return what a level's text says.
+    """Return the level that a text describes.
 
-    :raises ValueError: the text was not written by the script.
+    :raises ValueError: the script did not write the text.
     """
     if isinstance(name, StockName):
         if " " not in text:
@@ -115,7 +115,7 @@ def _check_count(fields: list[str], whole: int) -> None:
 
 
 def _decode_reservation(name: ReservationName, text: str) -> Reservation:
-    """Decode the text of a reservation, or that which the ledger has, without lines."""
+    """Decode the text of a reservation, with its lines or, as in the ledger, without."""
     head, *lines = text.split("\t")
     fields = head.split(" ", _RESERVATION_FIELDS - 1)
     if len(fields) != _RESERVATION_FIELDS or len(lines) % _LINE_FIELDS:
@@ -154,16 +154,16 @@ def _optional_time(field: str) -> int | None:
 
 
 def decode_stream(stream: StreamEntries, *, after: int | None = None) -> list[Entry]:
-    """Return the entries of some of the ledger's stream entries that follow each other, in their order.
+    """Return the entries in consecutive stream entries of a ledger, in their order.
 
-    Marks stand for what is damaged, and for revisions that are missing between two stream entries or, if a stream
-    entry before them ends at revision ``after``, behind that one.
+    Marks stand in place of damaged entries and of missing revisions: those between two stream entries, and those after
+    the revision ``after``, at which the stream entry before them ended.
     """
     entries: list[Entry] = []
     for stream_id, fields in stream:
         last = revision_of(stream_id)
         if last is None:
-            continue  # it has no revision; the audit tells of it
+            continue  # it has no revision; the audit reports it
         found = _decode_script(last, fields)
         if after is not None and found[0].first_revision > after + 1:
             entries.append(missing_entries(after + 1, found[0].first_revision - 1))
@@ -173,7 +173,7 @@ def decode_stream(stream: StreamEntries, *, after: int | None = None) -> list[En
 
 
 def revision_of(stream_id: bytes) -> int | None:
-    """Return the last revision of a stream entry; None if its ID is none that the script gives."""
+    """Return the last revision of a stream entry; None if the script cannot have written its ID."""
     found = _STREAM_ID.fullmatch(stream_id)
     return int(found[1]) if found else None
 
@@ -216,7 +216,7 @@ def _time_of(fields: list[bytes]) -> str:
 
 
 def _stated_revision(text: bytes, most: int) -> int | None:
-    """Return the revision that a field names, if it is one that can stand there."""
+    """Return the revision that a field names, if that revision is possible there."""
     try:
         revision = integer_of(text.decode("ascii"))
     except ValueError:
@@ -225,7 +225,7 @@ def _stated_revision(text: bytes, most: int) -> int | None:
 
 
 def _decode_entry(revision: int, time_ms: int, raw: bytes, damage: str, stream_id: str) -> Entry:
-    """Return an entry with all of it that can be read; ``damage`` is what is wrong besides its text."""
+    """Return an entry with all of it that can be read; ``damage`` is a fault outside its text."""
     faults = [damage] if damage else []
     try:
         text = raw.decode()
@@ -261,7 +261,7 @@ def _decode_entry(revision: int, time_ms: int, raw: bytes, damage: str, stream_i
 
 
 def _decode_lines(fields: list[str]) -> tuple[list[EntryLine], Reservation | None]:
-    """Return the lines of an entry, and the reservation that it is about.
+    """Return the lines of an entry, and the reservation that the entry is about.
 
     :raises ValueError: the script did not write them.
     """

@@ -1,4 +1,4 @@
-"""Routes to a cluster: each group of commands goes to the node that has its key, wherever that is by now."""
+"""Routes to a cluster: sends each group of commands to the node that has its key at that moment."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -25,7 +25,7 @@ from tallykeeper_server.store.nodes.slots import SlotMap, home_of_slot, slot_of
 from tallykeeper_server.store.nodes.store_url import StoreUrl, written
 
 _SENDINGS_MAX: Final = 6
-"""How often a group is sent that nobody carries out: a slot may move more than once."""
+"""The number of times a group is sent that no node carries out: a slot may move more than once."""
 _ASKING: Final[Command] = ("ASKING",)
 
 Send: TypeAlias = Callable[[Sequence[Group]], Awaitable[list[GroupReplies]]]
@@ -33,7 +33,7 @@ Send: TypeAlias = Callable[[Sequence[Group]], Awaitable[list[GroupReplies]]]
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where a group is to go; ``asking``: the slot is on its way there, and has not been handed over."""
+    """The node that a group is sent to. ``asking``: the slot is moving there, and has not been handed over yet."""
 
     address: Address
     asking: bool = False
@@ -58,13 +58,13 @@ class _Node:
 class Cluster:
     """The nodes of a cluster, each with connections for changes and one for queries.
 
-    Redis refuses a command on keys that a node does not have before it does anything, and says who has them. So a
-    group is sent again, whole, when one of its commands was refused for that: if it changes something, it has only
-    one that names keys.
+    A node refuses a command on keys that it does not have before it does anything, and names the node that has them. So
+    a group is sent again, whole, when one of its commands was refused for this reason: a group that changes something
+    has only one command that names keys.
     """
 
     def __init__(self, url: StoreUrl, limits: ChannelLimits) -> None:
-        """Nothing is connected yet."""
+        """Take the URL of the cluster. Nothing is connected yet."""
         self._url = url
         self._limits = limits
         self._slots = SlotMap(url, timeout_seconds=limits.timeout_seconds)
@@ -83,7 +83,7 @@ class Cluster:
     async def homes(self) -> Sequence[Homes]:
         """Return the homes of all slots, by the nodes that have them.
 
-        :raises StoreUnavailableError: they cannot be found, or there are slots that none has.
+        :raises StoreUnavailableError: the nodes cannot be found, or there are slots that no node has.
         """
         await self._slots.primaries()  # makes sure that the map is known and whole
         if self._homes_version != self._slots.version:
@@ -93,42 +93,42 @@ class Cluster:
         return [Homes(names, self._node(address).reads) for address, names in self._homes.items()]
 
     def node_of(self, key: str) -> Hashable:
-        """Return which node has a key, as far as is known now."""
+        """Return the node that has a key, as far as is known now."""
         return self._slots.known(slot_of(key))
 
     def changes(self, key: str) -> CommandChannel:
-        """Return the channel for changes to what is in a key's slot."""
+        """Return the channel for changes in a key's slot."""
         return _SlotChannel(key, partial(self.send, channel_to=lambda address: self._node(address).changes))
 
     async def ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
-        """Send groups that change nothing, those for one node together, and return the replies to each."""
+        """Send groups that change nothing, those for one node together. Return the replies to each group."""
         return await self.send(groups, lambda address: self._node(address).reads)
 
     def following(self, key: str, *, timeout_seconds: float) -> OwnChannel:
-        """Return a channel of its own to the node that has a key."""
+        """Return a channel to the node that has a key, which no other caller uses."""
         own = _OwnConnections(lambda address: self._connection(address, timeout_seconds))
         return _FollowingChannel(key, partial(self.send, channel_to=own.to), own)
 
     async def primaries(self) -> Sequence[Primary]:
         """Return the nodes that have slots.
 
-        :raises StoreUnavailableError: they cannot be found, or there are slots that none has.
+        :raises StoreUnavailableError: they cannot be found, or there are slots that no node has.
         """
         addresses = await self._slots.primaries()
         await self._forget_nodes_that_left()
         return [Primary(written(address), self._node(address).reads) for address in addresses]
 
     async def close(self) -> None:
-        """Close all connections but those that follow."""
+        """Close all connections except those of ``following``."""
         for node in self._nodes.values():
             await node.close()
 
     async def send(
         self, groups: Sequence[Group], channel_to: Callable[[Address], CommandChannel]
     ) -> list[GroupReplies]:
-        """Send groups to the nodes that have their keys, and after them where they are moved to.
+        """Send groups to the nodes that have their keys, and again to the nodes that their slots move to.
 
-        In the place of a group's replies stands the error if it could not be sent, or its node was lost.
+        An error stands in place of a group's replies if the group could not be sent, or its node was lost.
         """
         results: dict[int, GroupReplies] = {}
         targets: dict[int, _Target | None] = dict.fromkeys(range(len(groups)))
@@ -151,19 +151,19 @@ class Cluster:
         by_target: dict[_Target, list[int]],
         channel_to: Callable[[Address], CommandChannel],
     ) -> list[tuple[_Target, list[int], list[GroupReplies]]]:
-        """Send what goes to each target, to all at the same time."""
+        """Send the groups of each target, to all targets at the same time."""
         sendings = [
             _sent(target, [groups[index] for index in indexes], channel_to(target.address))
             for target, indexes in by_target.items()
         ]
-        # A task of its own for what goes to one node alone would be for nothing.
+        # One node alone needs no task.
         answers = [await sendings[0]] if len(sendings) == 1 else await asyncio.gather(*sendings)
         return [(target, indexes, of_it) for (target, indexes), of_it in zip(by_target.items(), answers, strict=True)]
 
     async def _sorted_by_target(
         self, groups: Sequence[Group], targets: dict[int, _Target | None], results: dict[int, GroupReplies]
     ) -> dict[_Target, list[int]]:
-        """Return which groups go where; of those that cannot go anywhere, the reason goes into the results."""
+        """Return the groups of each target. If a group has no target, put the reason into the results."""
         by_target: dict[_Target, list[int]] = {}
         for index, known in targets.items():
             try:
@@ -175,7 +175,7 @@ class Cluster:
         return by_target
 
     async def _next_target(self, slot: int, sent_to: _Target, answer: GroupReplies) -> _Target | None:
-        """Return where a group is to be sent again; None if this is its answer, for good or ill."""
+        """Return the node to send a group to again; None if this answer is final."""
         if isinstance(answer, TallyError):
             return await self._after_loss(slot, sent_to, answer)
         for reply in answer:
@@ -190,7 +190,7 @@ class Cluster:
         return None
 
     async def _after_loss(self, slot: int, sent_to: _Target, error: TallyError) -> _Target | None:
-        """Return where else a group may go whose node could not be reached: nothing of it has been carried out."""
+        """Return another node for a group whose node could not be reached, so that no command was carried out."""
         self._slots.doubt(sent_to.address)
         if not isinstance(error, StoreUnavailableError):
             return None
@@ -223,7 +223,7 @@ class Cluster:
 
 
 class _SlotChannel:
-    """The channel to the node that has a key, for changes."""
+    """A channel to the node that has a key, for changes."""
 
     def __init__(self, key: str, send: Send) -> None:
         self._key = key
@@ -234,7 +234,7 @@ class _SlotChannel:
         return answered(await self.pipeline([command]))[0]
 
     async def pipeline(self, commands: Sequence[Command]) -> list[Reply]:
-        """Send commands together, as Connection.pipeline does; only the first of them names keys."""
+        """Send commands together, as Connection.pipeline does. Only the first command may name keys."""
         (replies,) = await self._send([(self._key, commands)])
         if isinstance(replies, TallyError):
             raise replies
@@ -242,7 +242,7 @@ class _SlotChannel:
 
 
 class _FollowingChannel(_SlotChannel):
-    """The same by a connection of its own."""
+    """A channel to the node that has a key, with its own connection."""
 
     def __init__(self, key: str, send: Send, own: "_OwnConnections") -> None:
         super().__init__(key, send)
@@ -256,12 +256,12 @@ class _FollowingChannel(_SlotChannel):
             await self._own.close_others()
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         await self._own.close()
 
 
 class _OwnConnections:
-    """A connection to the node that was last asked for, and others until they are closed."""
+    """A connection to the node that was last asked for, and older ones until they are closed."""
 
     def __init__(self, connection_to: Callable[[Address], Connection]) -> None:
         self._connection_to = connection_to
@@ -270,22 +270,22 @@ class _OwnConnections:
     def to(self, address: Address) -> Connection:
         """Return the connection to a node."""
         connection = self._connections.pop(address) if address in self._connections else self._connection_to(address)
-        self._connections[address] = connection  # the last
+        self._connections[address] = connection  # the last one
         return connection
 
     async def close_others(self) -> None:
-        """Close all but that to the node that was last asked for."""
+        """Close all connections except that to the node that was last asked for."""
         for address in list(self._connections)[:-1]:
             await self._connections.pop(address).close()
 
     async def close(self) -> None:
-        """Close all."""
+        """Close all connections."""
         for connection in self._connections.values():
             await connection.close()
 
 
 async def _sent(target: _Target, groups: Sequence[Group], channel: CommandChannel) -> list[GroupReplies]:
-    """Send some groups to one node, and return the replies to each."""
+    """Send some groups to one node. Return the replies to each group."""
     step = 2 if target.asking else 1
     commands = [each for _, group in groups for command in group for each in (_ASKING, command)[-step:]]
     try:
@@ -296,7 +296,7 @@ async def _sent(target: _Target, groups: Sequence[Group], channel: CommandChanne
 
 
 def _settled(answer: GroupReplies) -> GroupReplies:
-    """Return an answer, or an error if after all it says that the keys are elsewhere."""
+    """Return an answer, or an error if the answer still says that another node has the keys."""
     if not isinstance(answer, TallyError) and any(map(_redirects, answer)):
         return StoreUnavailableError("the store does not serve: a slot of the cluster is sent from node to node")
     return answer

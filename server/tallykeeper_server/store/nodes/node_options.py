@@ -11,7 +11,7 @@ DEFAULT_ADDRESS: Final[Address] = ("localhost", 6_379)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsOptions:
-    """The TLS of a connection: which certificates it accepts, and the one that it shows."""
+    """The TLS of a connection: the certificates that it accepts, and the one that it shows."""
 
     verify: str = "required"
     """``required``, ``optional`` or ``none``: whether the node's certificate must be valid."""
@@ -38,4 +38,4 @@ class NodeOptions:
     database: int = 0
     client_name: str = ""
     tls: TlsOptions | None = None
-    """None without TLS."""
+    """The TLS of the connection; None without TLS."""

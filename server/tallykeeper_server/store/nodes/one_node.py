@@ -1,4 +1,4 @@
-"""Routes to a store in which one node has all keys: always the same, or the primary that sentinels tell of."""
+"""Routes to a store in which one node has all keys: always the same node, or the primary that sentinels name."""
 
 from collections.abc import Hashable, Sequence
 
@@ -11,7 +11,7 @@ class OneNode:
     """Connections for changes and one for queries, so that queries do not wait for changes."""
 
     def __init__(self, url: str, limits: ChannelLimits, *, locate: Locate | None = None) -> None:
-        """``locate`` returns the node's address, each time that a connection is made. Without it, the URL names it."""
+        """Take ``locate``, which returns the node's address for each new connection, in place of the URL's."""
         self._url = url
         self._locate = locate
         self._changes = Connections(
@@ -20,7 +20,7 @@ class OneNode:
         self._reads = Connection(url, timeout_seconds=limits.timeout_seconds, locate=locate)
 
     def slot_of(self, _key: str) -> Hashable:
-        """Return the same for all keys."""
+        """Return None, because one command may name any keys."""
         return None
 
     def home_of(self, _key: str) -> str:
@@ -28,11 +28,11 @@ class OneNode:
         return ""
 
     async def homes(self) -> Sequence[Homes]:
-        """Return that home."""
+        """Return the one home, with the channel for queries."""
         return (Homes(("",), self._reads),)
 
     def node_of(self, _key: str) -> Hashable:
-        """Return the same for all keys."""
+        """Return None, because all keys are on the same node."""
         return None
 
     def changes(self, _key: str) -> Connections:
@@ -40,7 +40,7 @@ class OneNode:
         return self._changes
 
     async def ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
-        """Send all groups together and return the replies to each."""
+        """Send all groups together. Return the replies to each group."""
         commands = [command for _, group in groups for command in group]
         try:
             replies = iter(await self._reads.pipeline(commands) if commands else ())
@@ -49,7 +49,7 @@ class OneNode:
         return [[next(replies) for _ in group] for _, group in groups]
 
     def following(self, _key: str, *, timeout_seconds: float) -> OwnChannel:
-        """Return a connection of its own."""
+        """Return a connection that no other caller uses."""
         return Connection(self._url, timeout_seconds=timeout_seconds, locate=self._locate)
 
     async def primaries(self) -> Sequence[Primary]:
@@ -57,6 +57,6 @@ class OneNode:
         return (Primary("", self._reads),)
 
     async def close(self) -> None:
-        """Close all connections but those that follow."""
+        """Close all connections except those of ``following``."""
         await self._changes.close()
         await self._reads.close()

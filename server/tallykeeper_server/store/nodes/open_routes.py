@@ -1,4 +1,4 @@
-"""Opens the routes to a store by its URL, of whichever form that is."""
+"""Opens the routes to a store by its URL, for each form of URL."""
 
 from tallykeeper_server.store.nodes.cluster import Cluster
 from tallykeeper_server.store.nodes.one_node import OneNode
@@ -10,7 +10,7 @@ from tallykeeper_server.store.nodes.store_url import parsed_store_url
 def open_routes(url: str, limits: ChannelLimits) -> Routes:
     """Return the routes to a store. Nothing is connected before it is used.
 
-    :raises ValueError: the URL is of no form.
+    :raises ValueError: the URL has none of the forms.
     """
     parsed = parsed_store_url(url)
     if parsed.topology == "cluster":

@@ -1,4 +1,4 @@
-"""Where commands go: what the store needs to know of the nodes that it is made of."""
+"""Routes: the way of commands to the nodes of a store, as the rest of the store uses it."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from tallykeeper_server.domain.errors import TallyError
 from tallykeeper_server.store.nodes.commands import Argument, Command, Reply
 
 Group: TypeAlias = tuple[str, Sequence[Command]]
-"""Commands that go to one node together, on one connection, and a key of theirs that says to which."""
+"""A key, and commands that go together, on one connection, to the node that has the key."""
 
 GroupReplies: TypeAlias = list[Reply] | TallyError
-"""The replies to a group's commands, or why none is known."""
+"""The replies to a group's commands, or the reason why there are none."""
 
 
 class CommandChannel(Protocol):
-    """A way to a node, or to whichever node has a key. Its calls raise what those of Connection raise."""
+    """A way to a node, or to the node that has a key. Its calls raise the errors of Connection's."""
 
     async def call(self, *command: Argument) -> Reply:
         """Send one command and return its reply."""
@@ -25,10 +25,10 @@ class CommandChannel(Protocol):
 
 
 class OwnChannel(CommandChannel, Protocol):
-    """A channel that nobody else uses, for a command that waits."""
+    """A channel that no other caller uses, for a command that waits."""
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Primary:
     """A node that takes changes."""
 
     name: str
-    """Where it is; empty if there is but one."""
+    """The node's address; empty if the store has only one primary."""
     channel: CommandChannel
 
 
@@ -50,20 +50,20 @@ class Homes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelLimits:
-    """How many connections there are to a node for changes, and how long its answers may take."""
+    """The connections to a node for changes, and the time that its answers may take."""
 
     changes: int
     timeout_seconds: float
-    """For connecting, and for each round trip."""
+    """The time for connecting, and for each round trip."""
     wait_seconds: float = 0.0
-    """How much longer a change may take, because it waits to be durable."""
+    """The additional time for a change that waits to be durable."""
 
 
 class Routes(Protocol):
-    """Where each key is. What the routes know of it is kept right by what the nodes answer."""
+    """The node of each key. The replies of the nodes keep this knowledge right."""
 
     def slot_of(self, key: str) -> Hashable:
-        """Return what is the same for all keys that one command may name."""
+        """Return the slot of a key. One command may name keys of one slot only."""
 
     def home_of(self, key: str) -> str:
         """Return the home of the namespace that has a key."""
@@ -71,20 +71,20 @@ class Routes(Protocol):
     async def homes(self) -> Sequence[Homes]:
         """Return all homes, by the primaries that have them.
 
-        :raises TallyError: they cannot be found.
+        :raises TallyError: the primaries cannot be found.
         """
 
     def node_of(self, key: str) -> Hashable:
-        """Return which node has a key, as far as is known now."""
+        """Return the node that has a key, as far as is known now."""
 
     def changes(self, key: str) -> CommandChannel:
-        """Return the channel for changes to what is where a key is. It is for now, and not to be kept."""
+        """Return the channel for changes at a key. It is for one use at this moment, and must not be kept."""
 
     async def ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
-        """Send groups that change nothing, those for one node together, and return the replies to each."""
+        """Send groups that change nothing, those for one node together. Return the replies to each group."""
 
     def following(self, key: str, *, timeout_seconds: float) -> OwnChannel:
-        """Return a channel of its own to what is where a key is; it connects when it is used, and is to be closed."""
+        """Return a channel to the node that has a key, which no other caller uses. The caller must close it."""
 
     async def primaries(self) -> Sequence[Primary]:
         """Return all nodes that take changes.
@@ -93,4 +93,4 @@ class Routes(Protocol):
         """
 
     async def close(self) -> None:
-        """Close all connections but those that follow."""
+        """Close all connections except those of ``following``."""

@@ -11,21 +11,21 @@ from tallykeeper_server.store.nodes.store_url import StoreUrl, written
 _ANSWER_SECONDS_MAX: Final = 1.0
 """The longest wait for one sentinel, before the next is asked."""
 _DOWN: Final = frozenset({b"s_down", b"o_down"})
-"""The flags of a primary that a sentinel alone, or enough of them together, see down."""
+"""The flags of a primary that this sentinel, or enough sentinels together, see down."""
 
 
 class Sentinels:
     """The sentinels of one primary."""
 
     def __init__(self, url: StoreUrl, *, timeout_seconds: float) -> None:
-        """``timeout_seconds`` bounds connecting to each sentinel, and its answer, if it is less than a second."""
+        """Take ``timeout_seconds``, which bounds connecting to each sentinel, and its answer, to at most a second."""
         self._url = url
         self._timeout_seconds = min(timeout_seconds, _ANSWER_SECONDS_MAX)
         self._addresses = list(url.addresses)
         """The sentinels. The one that answered last is the first."""
 
     async def primary(self) -> Address:
-        """Return the primary's address, as the first sentinel says that sees the primary alive.
+        """Return the address of the primary, from the first sentinel that sees the primary alive.
 
         :raises StoreUnavailableError: no sentinel does.
         """
@@ -56,7 +56,7 @@ class Sentinels:
 def _address_of(primaries: Reply, service: str) -> Address:
     """Return the address of a primary in a reply to SENTINEL MASTERS.
 
-    :raises StoreUnavailableError: it is not there, or is down.
+    :raises StoreUnavailableError: the reply does not have the primary, or says that it is down.
     """
     for pairs in cast("list[list[bytes]]", primaries):
         primary = dict(zip(pairs[::2], pairs[1::2], strict=True))

@@ -1,4 +1,4 @@
-"""The map of a cluster's slots: which node has which. What the nodes reply keeps it right."""
+"""The map of a cluster's slots, with the node of each slot. The replies of the nodes keep it right."""
 
 import asyncio
 import random
@@ -22,7 +22,8 @@ _ANSWER_SECONDS_MAX: Final = 1.0
 _RENEWALS_APART_SECONDS: Final = 0.1
 """The time for which a new map counts as new: a node that is down makes all callers ask at once."""
 _NO_HOSTS: Final = frozenset({None, b"", b"?"})
-"""The hosts by which a node names itself if it does not know its own address: it is where it was asked."""
+"""The hosts by which a node names itself if it does not know its own address. Its host is then the one that was asked.
+"""
 
 
 def slot_of(key: str) -> int:
@@ -37,7 +38,7 @@ def slot_of(key: str) -> int:
 
 @cache
 def _homes() -> Sequence[str]:
-    """Find the shortest number for each slot that lies in it, when it is a hash tag. It takes about 0.1 s."""
+    """Find, for each slot, the shortest number that lies in the slot as a hash tag. It takes about 0.1 s."""
     homes: dict[int, str] = {}
     for number in count():
         homes.setdefault(slot_of(str(number)), str(number))
@@ -53,7 +54,7 @@ def home_of_slot(slot: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Map:
-    """A map as one node gave it."""
+    """The map that one node gave."""
 
     owners: Mapping[int, Address] = field(default_factory=dict)
     """The primary of each slot that has one."""
@@ -65,7 +66,7 @@ class SlotMap:
     """The map of the slots. It is asked for when it is first needed, and again after it was doubted."""
 
     def __init__(self, url: StoreUrl, *, timeout_seconds: float) -> None:
-        """``timeout_seconds`` bounds connecting to each node, and its answer, if it is less than a second."""
+        """Take ``timeout_seconds``, which bounds connecting to each node, and its answer, to at most a second."""
         self._url = url
         self._timeout_seconds = min(timeout_seconds, _ANSWER_SECONDS_MAX)
         self._known = _Map()
@@ -157,8 +158,8 @@ class SlotMap:
     async def _ask(self) -> _Map:
         """Return the map of the first node that knows the owners of all slots, or else the fullest map.
 
-        The nodes of the map are asked first, in an order by chance, so that not all servers ask the same node. The lost
-        one is asked last, and then those of the URL.
+        The nodes of the old map are asked first, in random order, so that not all servers ask the same node. The lost
+        node is asked last of them, and then those of the URL.
 
         :raises StoreUnavailableError: no node gives a map.
         """
@@ -182,12 +183,12 @@ class SlotMap:
 
     def _nodes_to_ask(self) -> Sequence[Address]:
         nodes = random.sample(sorted(self._known.nodes), len(self._known.nodes))
-        nodes.sort(key=lambda node: node == self._lost)  # keeps the order by chance of the others
+        nodes.sort(key=lambda node: node == self._lost)  # keeps the random order of the others
         return list(dict.fromkeys((*nodes, *self._url.addresses)))
 
 
 def _map_of(reply: Reply, *, asked: Address) -> _Map:
-    """Return the map in a reply to CLUSTER SLOTS by the node at the address that was ``asked``."""
+    """Return the map in a reply to CLUSTER SLOTS by the node at the address ``asked``."""
     owners: dict[int, Address] = {}
     nodes: set[Address] = set()
     for first, last, *of_range in cast("list[list[Any]]", reply):

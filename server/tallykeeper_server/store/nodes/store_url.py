@@ -40,16 +40,16 @@ _NOT_AN_ADDRESS: Final = f"it is not //host:port; {_ESCAPES}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreUrl:
-    """What a URL says: one node, the sentinels that know a primary, or some nodes of a cluster."""
+    """The parts of a URL: one node, the sentinels that know a primary, or some nodes of a cluster."""
 
     topology: str
     """Empty for one node, ``sentinel`` or ``cluster``."""
     addresses: tuple[Address, ...] = ()
     """The sentinels, or the nodes of the cluster that are asked for the others."""
     service: str = ""
-    """What the sentinels call the primary."""
+    """The name by which the sentinels know the primary."""
     node: str
-    """The URL of one node: the only one, or as if it were at the first address."""
+    """The URL of the only node or, of several, a URL as if the node were at the first address."""
     sentinel: str = ""
     """The URL of the first sentinel."""
 
@@ -66,9 +66,9 @@ class StoreUrl:
 
 
 def parsed_store_url(url: str) -> StoreUrl:
-    """Return what a URL of any form says.
+    """Return the parts of a URL of any form.
 
-    :raises ValueError: it cannot be used. The message says why, and holds neither its user nor its password.
+    :raises ValueError: the URL cannot be used. The message says why, and holds neither its user nor its password.
     """
     _check_characters(url)
     scheme, topology = _scheme_of(url)
@@ -102,7 +102,7 @@ def parsed_store_url(url: str) -> StoreUrl:
 def node_options(url: str) -> NodeOptions:
     """Return the options of connections to one node, for a redis://, rediss:// or unix:// URL.
 
-    :raises ValueError: the URL is not one. The message says why, and holds neither its user nor its password.
+    :raises ValueError: the URL cannot be used. The message says why, and holds neither its user nor its password.
     """
     parts = _node_parts(url)
     query = _query_of(parts.query)
@@ -121,7 +121,7 @@ def node_options(url: str) -> NodeOptions:
 
 
 def written(address: Address) -> str:
-    """Return an address as host:port, with brackets about an IPv6 one."""
+    """Return an address as host:port, with brackets around an IPv6 host."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -133,7 +133,7 @@ def _node_parts(url: str) -> SplitResult:
     """
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018  # it is parsed when it is looked at
+        parts.port  # noqa: B018  # urlsplit parses the port when it is read
     except ValueError:
         # The words of this error may hold a part of the password: one with a slash in it ends where a port is expected.
         raise ValueError(_NOT_AN_ADDRESS) from None
@@ -145,9 +145,9 @@ def _node_parts(url: str) -> SplitResult:
 
 
 def _check_location(parts: SplitResult) -> None:
-    """Return if a node's URL names a host, or a path of a unix socket, and no more than a database after it.
+    """Return if a node's URL names a host, or the path of a unix socket, and at most a database after it.
 
-    :raises ValueError: it does not.
+    :raises ValueError: it names something else.
     """
     host = parts.netloc.rpartition("@")[2]
     if parts.scheme == "unix":
@@ -176,7 +176,7 @@ def _database_of(text: str) -> int:
 def _tls_options(query: Mapping[str, str]) -> TlsOptions:
     """Return the TLS options of a query.
 
-    :raises ValueError: one of them has a value that it does not take.
+    :raises ValueError: an option has a value that it does not take.
     """
     verify = query.get("ssl_cert_reqs") or "required"
     if verify not in _CERTIFICATES:
@@ -194,9 +194,9 @@ def _tls_options(query: Mapping[str, str]) -> TlsOptions:
 
 
 def _check_characters(url: str) -> None:
-    """Return if a URL has no character that ends a user or a password where nobody meant it to end.
+    """Return if a URL has no character that ends a user or a password by mistake.
 
-    :raises ValueError: it has one. Otherwise a piece of a password would be taken for a host, and be looked up.
+    :raises ValueError: it has one. Otherwise a part of a password would be taken for a host, and be looked up.
     """
     if "#" in url:
         message = f"it has a #, behind which nothing counts; {_ESCAPES}"
@@ -212,7 +212,7 @@ def _check_characters(url: str) -> None:
 def _query_of(text: str) -> dict[str, str]:
     """Return the parameters of a query.
 
-    :raises ValueError: it is the rest of a password with a ``?`` in it, because the host comes after it.
+    :raises ValueError: the query is the rest of a password with a ``?`` in it, because the host comes after it.
     """
     query = dict(parse_qsl(text, keep_blank_values=True))
     if any("@" in name or ("@" in value and not name.endswith("password")) for name, value in query.items()):
@@ -222,7 +222,7 @@ def _query_of(text: str) -> dict[str, str]:
 
 
 def _scheme_of(url: str) -> tuple[str, str]:
-    """Return the scheme of a node, and what is beside it: ``rediss`` and ``cluster`` of rediss+cluster://."""
+    """Return the scheme of a node and the topology, such as ``rediss`` and ``cluster`` for rediss+cluster://."""
     scheme, _, topology = url.partition("://")[0].partition("+")
     return scheme, topology
 
@@ -241,7 +241,7 @@ def _address_of(text: str, default_port: int) -> Address:
     found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?", text)
     port = default_port if not found or found[3] is None else int(found[3])
     if not found or not 0 < port <= _PORT_MAX:
-        # What stands there may be the end of a password with a slash or an @ in it, and is not shown.
+        # This text may be the end of a password with a slash or an @ in it, so the message does not show it.
         message = f"its hosts are not host:port joined by commas (IPv6 as in [::1]:6379); {_ESCAPES}"
         raise ValueError(message)
     return found[1] or found[2], port
@@ -257,9 +257,9 @@ def _allowed(scheme: str) -> AbstractSet[str]:
 
 
 def _check_query(query: Mapping[str, str], allowed: AbstractSet[str], scheme: str) -> None:
-    """Return if a query holds nothing but what a scheme takes.
+    """Return if a query holds only parameters that a scheme takes.
 
-    :raises ValueError: it does.
+    :raises ValueError: it holds others.
     """
     if scheme.endswith("+sentinel"):
         allowed = allowed | _SENTINEL_PARAMETERS

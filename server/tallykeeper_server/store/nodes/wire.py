@@ -1,4 +1,4 @@
-"""One open connection to a node: opens it as the node's options say, sends commands, and returns their replies."""
+"""One open connection to a node: opens it by the node's options, sends commands, and returns their replies."""
 
 import asyncio
 import socket
@@ -14,7 +14,7 @@ from tallykeeper_server.store.nodes.node_options import NodeOptions, TlsOptions
 from tallykeeper_server.store.nodes.replies import Replies
 
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
-"""The names of socket options, and their values in seconds and probes. A platform may lack some of them."""
+"""The names of socket options, and their values: two times in seconds, and a number of probes."""
 _VERIFY_MODES: Final = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
 
 
@@ -94,7 +94,7 @@ async def _connected(options: NodeOptions, tls: ssl.SSLContext | None) -> Wire:
 
 
 def _keep_alive(transport: asyncio.BaseTransport) -> None:
-    """Let the kernel find out that the other machine is gone while nothing is sent: in about 45 s."""
+    """Make the kernel find out in about 45 s that the other machine is gone, though nothing is sent."""
     connected: socket.socket = transport.get_extra_info("socket")
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEPALIVE:
@@ -103,9 +103,9 @@ def _keep_alive(transport: asyncio.BaseTransport) -> None:
 
 
 async def _greet(wire: Wire, options: NodeOptions, timeout_seconds: float) -> None:
-    """Send what a new connection begins with.
+    """Send the commands that a new connection begins with.
 
-    :raises hiredis.ReplyError: the node refused a part of it.
+    :raises hiredis.ReplyError: the node refused one of them.
     """
     commands = _greeting(options)
     for reply in await wire.exchange(commands, timeout_seconds=timeout_seconds) if commands else ():
@@ -114,7 +114,7 @@ async def _greet(wire: Wire, options: NodeOptions, timeout_seconds: float) -> No
 
 
 def _greeting(options: NodeOptions) -> list[Command]:
-    """Return the commands that a new connection begins with. They are empty for a default user and database 0."""
+    """Return the commands that a new connection begins with: none for the default user and database 0."""
     commands: list[Command] = []
     if options.username:
         commands.append(("AUTH", options.username, options.password))
