@@ -1,4 +1,4 @@
-"""Lanes: who shares a batch, what waits, and what is sent again after a loss."""
+"""Lanes: the calls that share a batch, those that wait, and those that are sent again after a loss."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0, 
 
 
 class PlayedStore:
-    """Notes each batch, and answers when the test lets it."""
+    """A store that notes each batch, and answers when the test lets it."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []

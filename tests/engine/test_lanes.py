@@ -1,4 +1,4 @@
-"""Lanes by name: what travels together, what they share, and what becomes of the idle ones."""
+"""Lanes by name: the calls that share a lane, the limit that lanes share, and the end of idle lanes."""
 
 import asyncio
 from collections.abc import Hashable, Sequence
@@ -14,7 +14,7 @@ LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=3, pause_seconds=0.0, s
 
 
 class HeldStore:
-    """Notes each batch, and answers when the test lets it."""
+    """A store that notes each batch, and answers when the test lets it."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -27,7 +27,7 @@ class HeldStore:
 
 
 class Made:
-    """Lanes by the first letter of an item, and how many were made."""
+    """Lanes by the first letter of an item, and the number of lanes that were made."""
 
     def __init__(self) -> None:
         self.store = HeldStore()

@@ -1,4 +1,4 @@
-"""What waits has a limit: a call is refused before it is read, and a batch that is begun comes to its end."""
+"""The limit of waiting calls: a call is refused before it is read, and a batch that is begun comes to its end."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from tests.engine.turns import let_lanes_send
 
 LIMITS = LaneLimits(batch_items_max=2, waiting_items_max=6, pause_seconds=0.0, second_batch_min=1_000)
 WAITING = (1, 1, 1, 1, 1, 10)
-"""So much waits that the limit is exceeded still when the next two are sent."""
+"""The load that waits: the limit is still exceeded when the next two batches are sent."""
 
 
 class HeldStore:
-    """Applies all that it is given, once its gate is open."""
+    """A store that applies all bundles, once its gate is open."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
@@ -50,7 +50,7 @@ Applying = asyncio.Task[Sequence[Outcome]]
 
 
 async def full_engine(store: HeldStore) -> tuple[Engine, list[Applying]]:
-    """Return an engine in which more waits than may; the first of its batches is under way, and has another step."""
+    """Return an engine with a full backlog. The first of its batches is under way, and has another step."""
     engine = Engine(store, mutation_limits=LIMITS, query_limits=LIMITS)
     deadline = asyncio.get_running_loop().time() + 20.0
     batches = []

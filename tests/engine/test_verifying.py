@@ -1,4 +1,4 @@
-"""Verifying: histories that are true are clean, whatever goes on meanwhile, and each kind of difference is found."""
+"""Verifying: true histories are clean, whatever changes during the audit, and each kind of difference is found."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ VISITS, OPEN = CounterName("visits"), ReservationName("open")
 
 
 class PlayedNamespace:
-    """A namespace in memory, with its ledger, that goes on changing while it is read if the test says so."""
+    """A namespace in memory, with its ledger, which changes while it is read if the test says so."""
 
     def __init__(self, seed: int = 0) -> None:
         self.random = random.Random(seed)  # noqa: S311 - no secret
@@ -56,7 +56,7 @@ class PlayedNamespace:
         self.before_read: Callable[[], None] = lambda: None
 
     def write(self, operation: str, *after: tuple[CounterName | StockName, Counter | StockLevel | None]) -> None:
-        """Write an entry about levels, and what they are after it."""
+        """Write an entry about levels, with the levels after it."""
         self.record(operation, after, None)
 
     def reserve(self, name: ReservationName, **copies: int) -> None:
@@ -101,7 +101,7 @@ class PlayedNamespace:
         return held
 
     def change(self, times: int = 1) -> None:
-        """Make some changes of all kinds by chance, of which some share a script."""
+        """Make some random changes of all kinds, of which some share a script."""
         for _ in range(times):
             self.now_ms += self.random.randrange(4)
             self._forget()
@@ -217,7 +217,10 @@ def numbers_of(level: Level | None) -> tuple[int, int]:
 
 
 def small_namespace() -> PlayedNamespace:
-    """Return one in which dune has 9 copies, of which 2 are reserved, and others are resolved. It is at revision 7."""
+    """Return a namespace in which dune has 9 copies, of which 2 are reserved, and other reservations are resolved.
+
+    It is at revision 7.
+    """
     played = PlayedNamespace()
     played.write("counter_increment", (VISITS, Counter(VISITS, 3)))
     played.write("stock_set", (DUNE, StockLevel(DUNE, 9)))
@@ -240,7 +243,7 @@ async def verified(played: PlayedNamespace) -> Audit:
 
 
 async def the_difference(played: PlayedNamespace) -> Difference:
-    """Return the one difference that there is."""
+    """Return the one difference of an audit."""
     audit = await verified(played)
     assert audit.difference_count == 1, audit.differences
     (difference,) = audit.differences

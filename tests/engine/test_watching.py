@@ -1,4 +1,4 @@
-"""Watching: who is told what, in which order, who is cut off, and that nothing is left behind."""
+"""Watching: the batches of each watch, their order, the end of slow watches, and that nothing is left behind."""
 
 import asyncio
 import gc
@@ -32,7 +32,7 @@ NEVER = 3_600.0
 
 
 class PlayedLedger:
-    """A ledger in memory that answers, waits, fails and forgets as the test says. One for all namespaces."""
+    """A ledger in memory that answers, waits, fails and forgets as the test says. All namespaces share it."""
 
     def __init__(self, revision: int = 0, *, turns: random.Random | None = None) -> None:
         self.revision = 0
@@ -62,7 +62,7 @@ class PlayedLedger:
         self.revision = after
 
     def replace_after(self, revision: int, *, count: int) -> None:
-        """Lose what came after a revision, and make others in its place, while nobody looks."""
+        """Lose the entries after a revision, and make others with the same revisions, while nobody reads."""
         self.lose(revision)
         later = [replace(entry_of(revision + number), reference="another") for number in range(1, count + 1)]
         self.entries += later
@@ -86,7 +86,7 @@ class PlayedLedger:
         return [entry for entry in self.entries if entry.revision > revision]
 
     async def begin(self, call: str) -> None:
-        """Note a call, and let the test hold it, and others go first."""
+        """Note a call, and let the test hold it, and let other calls go first."""
         self.calls[call] += 1
         if call in self._held:
             await self._held[call].wait()
@@ -195,13 +195,13 @@ async def next_of(watch: Watch) -> WatchBatch:
 
 
 async def next_batch(watch: Watch) -> tuple[list[int], int]:
-    """Return the revisions of the next batch's entries, and its own."""
+    """Return the revisions of the next batch's entries, and the revision of the batch."""
     batch = await next_of(watch)
     return [entry.revision for entry in batch.entries], batch.revision
 
 
 async def revisions_until(watch: Watch, revision: int) -> list[int]:
-    """Return the revisions of all entries that are given until the watch has come to one."""
+    """Return the revisions of all entries that are given until the watch has reached a revision."""
     revisions: list[int] = []
     reached = -1
     while reached < revision:
@@ -218,7 +218,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def until_idle(ledger: PlayedLedger, *, reads: int) -> None:
-    """Return when the reader has come back so often for more, and waits."""
+    """Return when the reader has asked for more a number of times, and waits."""
     await until(lambda: ledger.calls["read"] >= reads)
     for _ in range(3):
         await asyncio.sleep(0)

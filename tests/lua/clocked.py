@@ -1,4 +1,4 @@
-"""A store whose clock, and a process whose clocks, are what a test sets."""
+"""A store whose clock a test sets, and a process whose clocks a test sets."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ class Clocks:
 
 
 class ClockedStore:
-    """A RedisStore that reads the clocks. Each one is what a process that has just been started has."""
+    """A RedisStore that reads the clocks. Each is like a process that has just been started."""
 
     def __init__(self, url: str, clocks: Clocks, runner: asyncio.Runner) -> None:
         self._runner = runner
@@ -83,7 +83,7 @@ class ClockedStore:
             return self._runner.run(self.store.read(queries))
 
     def sweep(self) -> int:
-        """Do what is due; return the number of reservations that were expired."""
+        """Sweep the store. Return the number of reservations that were expired."""
         with self._clocks.patched():
             return self._runner.run(self.store.sweep())
 

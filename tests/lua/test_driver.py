@@ -1,4 +1,4 @@
-"""The driver: batches, replays, the ledger, expiry, indexes and what is written where."""
+"""The driver: batches, replays, the ledger, expiry, indexes and the keys that it writes."""
 
 from dataclasses import replace
 from typing import cast
@@ -29,7 +29,7 @@ def stream(raw_store: redis.Redis, namespace: str) -> list[tuple[bytes, dict[byt
 
 
 def contents(raw_store: redis.Redis, namespace: str) -> dict[bytes | str, bytes | None]:
-    """Return all that a namespace has in the store."""
+    """Return all keys and values of a namespace in the store."""
     return {key: raw_store.dump(key) for key in raw_store.keys(f"tk:{{{namespace}}}:*")}
 
 
@@ -312,7 +312,7 @@ def test_request_records_of_another_type_fail_their_namespace_alone(
 
 
 def commit_times(raw_store: redis.Redis, held_ms: dict[str, int]) -> list[int]:
-    """Change each namespace with one script call of a caller that has come to these times; return the commit times."""
+    """Change each namespace with one script call of a caller that has reached these times. Return the commit times."""
     bundles = [single(name, "stock_increment", DUNE, 1) for name in held_ms]
     times = ScriptTimes(0, [number for each in held_ms.values() for number in (each, 0, 0)])
     keys, arguments = script_call(bundles, CallTerms(home="", times=times, retention=RETENTION))

@@ -1,4 +1,4 @@
-"""What a store that cannot be waited for must be set to, and what is missing where replicas are asked for."""
+"""Checks of a store's settings: those that it needs if it cannot be waited for, and its replicas."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from tallykeeper_server.store.promises import StoreReport, check_node
 
 
 class ScriptedConnection(Connection):
-    """Answers as a store with some settings does."""
+    """A connection that answers as a store with some settings does."""
 
     def __init__(self, info: str, settings: Mapping[str, str]) -> None:
         super().__init__("unix:///nowhere", timeout_seconds=1.0)

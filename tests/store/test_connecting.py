@@ -1,4 +1,4 @@
-"""New connections to a node: what they begin with, their TLS, and what becomes of a command that is refused."""
+"""New connections to a node: their first commands, their TLS, and the meaning of a refusal."""
 
 import ssl
 from collections.abc import Callable

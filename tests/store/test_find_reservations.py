@@ -1,4 +1,4 @@
-"""Pages of reservations, as the script that reads them makes them: what one page looks at is limited."""
+"""Pages of reservations from the script that reads them: one page looks at a limited number."""
 
 import asyncio
 import time

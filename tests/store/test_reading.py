@@ -1,4 +1,4 @@
-"""Queries that share a round trip: what is wrong with one is not the others' concern."""
+"""Queries that share a round trip: a fault of one does not affect the others."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Replies: each call gets its own, however they arrive, and nothing once something has gone wrong."""
+"""Replies: each call gets its own, for any pieces that arrive, and none after a fault."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ def replies() -> Replies:
 
 
 async def next_of(replies: Replies, count: int = 1, timeout_seconds: float = 20.0) -> "asyncio.Task[list[object]]":
-    """Return a caller who waits for so many replies."""
+    """Return a caller that waits for a number of replies."""
     task = asyncio.create_task(replies.next(count, timeout_seconds=timeout_seconds))
     await asyncio.sleep(0)
     return task

@@ -1,4 +1,4 @@
-"""Sentinels that do not know the primary, see it down, or are none: the next one is asked."""
+"""Sentinels that do not know the primary, see it down, or are no sentinels: the next one is asked."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from tests.store.scripted_node import scripted_node
 
 
 def knows(name: str, *, flags: str = "master", port: int = 7_000) -> Callable[[list[str]], bytes]:
-    """Return the script of a sentinel that watches over another primary and one of this name."""
+    """Return the script of a sentinel that watches another primary and one of this name."""
     primaries = [
         {"name": "other", "ip": "h9", "port": "9", "flags": "master"},
         {"name": name, "ip": "h1", "port": str(port), "flags": flags},

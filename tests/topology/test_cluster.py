@@ -1,4 +1,4 @@
-"""A server on a cluster: the same answers as on one node, wherever a namespace is and wherever it goes."""
+"""A server on a cluster: the same answers as on one node, on any node and while slots move."""
 
 import asyncio
 import threading
@@ -39,7 +39,7 @@ HALF_MOVED_SECONDS: Final = 0.3
 
 
 class WholeCluster(redis.RedisCluster):
-    """Answers of all nodes as if they were one."""
+    """A client that answers for all nodes as if they were one."""
 
     def execute_command(self, *command: Any, **options: Any) -> Any:  # noqa: ANN401  # as redis-py has it
         """Ask all primaries for keys, and any of them for the time, which all nodes have from this machine."""
@@ -169,7 +169,7 @@ def test_readiness_is_of_the_whole_cluster_and_a_lost_primary_is_found_again(
     cluster.lose_primary(slot_of_namespace(namespace))
     began_at = time.monotonic()
 
-    # Level fsync promises nothing of the loss of a node; but service is back, and the ledger has no gap.
+    # Level fsync promises nothing if a node is lost; but service is back, and the ledger has no gap.
     value = cluster_call(IncrementRequest(namespace=namespace, counter="visits", request_id="r")).counter.value
 
     assert value in {1, 2}

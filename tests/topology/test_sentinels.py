@@ -1,4 +1,4 @@
-"""A server on a primary that sentinels watch over: it finds the primary, and finds it again."""
+"""A server on a primary that sentinels watch: it finds the primary, and finds it again."""
 
 import time
 from collections.abc import Iterator

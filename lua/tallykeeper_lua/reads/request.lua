@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- Reads the record of a request id, and the revision at which it is what it is.
+-- Reads the record of a request id, and the revision at which the answer is true.
 --
 -- KEYS       revision, then the request buckets
 -- ARGV       one MessagePack array of

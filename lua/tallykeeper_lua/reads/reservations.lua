@@ -9,18 +9,18 @@
 --            prefix:     of the keys of reservations
 --            low:        as ZRANGE BYLEX takes it
 --            high:       as ZRANGE BYLEX takes it
---            found:      how many reservations to return at most
---            lines:      no more are returned once those returned have so many lines together
---            looked at:  how many reservations to look at at most
---            bytes:      no more are looked at once those looked at have so many bytes together
+--            found:      the most reservations to return
+--            lines:      no more are returned once those returned have this number of lines together
+--            looked at:  the most reservations to look at
+--            bytes:      no more are looked at once those looked at have this number of bytes together
 --            state:      the state that they must be in now; empty for any
---            holder:     whose they must be; empty for anyone's
---            item:       what one of their lines must hold; empty for anything
+--            holder:     the holder that they must have; empty for any
+--            item:       the item that one of their lines must hold; empty for any
 --            wall:       the caller's own clock, in milliseconds since 1970
---            held:       the time that the caller has come to
+--            held:       the time that the caller has reached
 -- returns    revision:   as it is stored; nil if there is none
 --            now:        the namespace's time, in milliseconds since 1970
---            after:      the name in the index at which reading stopped; nil if it was read to its end
+--            after:      the name in the index at which reading stopped; nil if the index was read to its end
 --            names:      the names of the reservations that pass, as the index has them
 --            texts:      their texts
 --
@@ -34,14 +34,14 @@ local prefix, low, high, found_max, lines_max, looked_max, bytes_max, wanted_sta
   wall, held =
   unpack(cmsgpack.unpack(ARGV[1]))
 
--- The time of the namespace, as the script that changes it has it.
+-- The time of the namespace, by the rule of the script that changes it.
 local redis_clock = redis.call('TIME')
 local redis_time = redis_clock[1] * 1000 + math.floor(redis_clock[2] / 1000)
 local reached = string.match(redis.call('GET', KEYS[2]) or '', '^%d+') or 0
 local now = math.max(math.min(redis_time, wall), held, reached + 0)
 
--- Whether one of a reservation's lines holds an item. A line begins with a tab and `stock:<location>:<item>`, and a
--- location holds no colon.
+-- Returns whether one of a reservation's lines holds an item. A line begins with a tab and `stock:<location>:<item>`,
+-- and a location holds no colon.
 local function holds(text, item)
   for name in string.gmatch(text, '\tstock:[^:\t]*:([^\t]*)') do
     if name == item then
@@ -51,7 +51,7 @@ local function holds(text, item)
   return false
 end
 
--- Whether a reservation passes the filter. One whose text nobody can read passes, so that its reader says so.
+-- Returns whether a reservation passes the filter. One whose text cannot be read passes, so that the server reports it.
 local function passes(text)
   local state, expire_at, holder = string.match(text, '^(%S+) %S+ (%S+) %S+ ([^\t]*)')
   if not state then
@@ -76,14 +76,14 @@ local found, texts = {}, {}
 local lines, bytes = 0, 0
 local after = false
 
--- Takes those that pass from a part of the index; returns true if the page is full.
+-- Takes the reservations that pass from a part of the index. Returns true if the page is full.
 local function take(listed)
   local level_keys = {}
   for number, name in ipairs(listed) do
     level_keys[number] = prefix .. string.sub(name, string.find(name, '\0', 1, true) + 1)
   end
-  -- The revision goes first, so that a cluster that moves the slot never takes a reservation that is still on its way
-  -- for one that is absent: it refuses a command on several keys that are not all there.
+  -- The revision goes first. So a cluster that moves the slot never takes a reservation that is still on its way for
+  -- one that is absent: it refuses a command on several keys that are not all there.
   local read = redis.call('MGET', KEYS[1], unpack(level_keys))
   for number, name in ipairs(listed) do
     local text = read[number + 1]
