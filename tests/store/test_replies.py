@@ -90,3 +90,14 @@ async def test_who_gave_up_does_not_hinder_what_comes(replies: Replies) -> None:
     replies.data_received(b":1\r\n")
 
     assert not replies.are_clean
+
+
+async def test_replies_that_were_all_there_before_the_loss_are_returned(replies: Replies) -> None:
+    waiting = await next_of(replies)
+    replies.data_received(b"-ERR max number of clients reached\r\n")
+    replies.connection_lost(None)
+
+    (refusal,) = await waiting
+
+    assert isinstance(refusal, ReplyError)
+    assert not replies.are_clean

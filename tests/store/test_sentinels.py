@@ -35,6 +35,7 @@ def sentinels(*addresses: str, service: str = "stocks") -> Sentinels:
         (knows("stocks", flags="slave"), "it sees 'stocks' down"),
         (knows("bonds"), "it does not know 'stocks'"),
         (lambda _: b"-ERR unknown command 'SENTINEL'\r\n", "it is no sentinel, or does not answer"),
+        (lambda _: b"+OK\r\n", "it does not answer as a sentinel does"),
         (lambda _: b"-NOPERM no permissions\r\n", "no permissions"),
         (lambda _: b"HTTP/1.1 400 Bad Request\r\n", "does not answer as Redis does"),
     ],

@@ -81,6 +81,14 @@ async def test_a_slot_that_no_node_has_is_unavailable_alone() -> None:
             await known.address_of(8_001)
 
 
+async def test_a_reply_that_is_no_map_is_passed_over() -> None:
+    async with scripted_node(lambda _: b"+OK\r\n") as other:
+        async with scripted_node(slots((0, 16_383, text("h1"), 1))) as node:
+            assert await slot_map(other.host_port, node.host_port).address_of(5) == ("h1", 1)
+        with pytest.raises(StoreUnavailableError, match="they know of no slots"):
+            await slot_map(other.host_port).address_of(5)
+
+
 async def test_a_cluster_of_which_no_node_answers_is_named_with_the_reason() -> None:
     async with scripted_node(lambda _: b"-ERR This instance has cluster support disabled\r\n") as node:
         with pytest.raises(StoreUnavailableError, match=rf"at {node.host_port} \(.*cluster support disabled\)"):

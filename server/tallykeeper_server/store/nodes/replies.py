@@ -36,7 +36,7 @@ class Replies(asyncio.Protocol):
         :raises hiredis.ProtocolError: the other side sent bytes that are no reply.
         :raises OSError: the connection was lost.
         """
-        if self._failure is None and len(self._replies) < count:
+        if len(self._replies) < count and self._failure is None:
             loop = asyncio.get_running_loop()
             self._wanted = count
             self._arrival = loop.create_future()
@@ -46,8 +46,8 @@ class Replies(asyncio.Protocol):
             finally:
                 timer.cancel()
                 self._arrival = None
-        if self._failure is not None:
-            raise self._failure
+        if len(self._replies) < count and self._failure is not None:
+            raise self._failure  # replies that were all there before the fault are returned
         replies, self._replies = self._replies[:count], self._replies[count:]
         return replies
 

@@ -58,6 +58,9 @@ def _address_of(primaries: Reply, service: str) -> Address:
 
     :raises StoreUnavailableError: the reply does not have the primary, or says that it is down.
     """
+    if not isinstance(primaries, list):
+        message = "it does not answer as a sentinel does"
+        raise StoreUnavailableError(message)
     for pairs in cast("list[list[bytes]]", primaries):
         primary = dict(zip(pairs[::2], pairs[1::2], strict=True))
         if primary[b"name"] == service.encode():

@@ -191,6 +191,8 @@ def _map_of(reply: Reply, *, asked: Address) -> _Map:
     """Return the map in a reply to CLUSTER SLOTS by the node at the address ``asked``."""
     owners: dict[int, Address] = {}
     nodes: set[Address] = set()
+    if not isinstance(reply, list):
+        return _Map()
     for first, last, *of_range in cast("list[list[Any]]", reply):
         addresses = [(asked[0] if host in _NO_HOSTS else host.decode(), int(port)) for host, port, *_ in of_range]
         nodes.update(addresses)

@@ -58,8 +58,16 @@ async def open_wire(options: NodeOptions, tls: ssl.SSLContext | None, *, timeout
     :raises OSError: the node cannot be reached, or did not reply in time.
     :raises ValueError: the host is no name that can be looked up.
     """
-    wire = await _connected(options, tls)
+    loop = asyncio.get_running_loop()
+    transport: asyncio.BaseTransport
+    if options.path:
+        transport, replies = await loop.create_unix_connection(Replies, options.path)
+    else:
+        transport, replies = await loop.create_connection(Replies, *options.address, ssl=tls)
+    wire = Wire(cast("asyncio.WriteTransport", transport), replies)
     try:
+        if not options.path:
+            _keep_alive(transport)
         await _greet(wire, options, timeout_seconds)
     except BaseException:
         wire.close()
@@ -81,16 +89,6 @@ def tls_context(options: TlsOptions) -> ssl.SSLContext:
     if options.ca_file or options.ca_directory:
         context.load_verify_locations(options.ca_file or None, options.ca_directory or None)
     return context
-
-
-async def _connected(options: NodeOptions, tls: ssl.SSLContext | None) -> Wire:
-    loop = asyncio.get_running_loop()
-    if options.path:
-        transport, replies = await loop.create_unix_connection(Replies, options.path)
-    else:
-        transport, replies = await loop.create_connection(Replies, *options.address, ssl=tls)
-        _keep_alive(transport)
-    return Wire(cast("asyncio.WriteTransport", transport), replies)
 
 
 def _keep_alive(transport: asyncio.BaseTransport) -> None:
