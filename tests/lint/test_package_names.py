@@ -32,7 +32,7 @@ DOCUMENTED: Final = {
         "v1alpha.proto_reflection_descriptor_database.ProtoReflectionDescriptorDatabase",
     },
     # https://github.com/redis/hiredis-py, and the names in its __all__
-    "hiredis": {"HiredisError", "ProtocolError", "Reader", "ReplyError", "pack_command"},
+    "hiredis": {"ProtocolError", "Reader", "ReplyError", "pack_command"},
     # The names in its __all__
     "ngh2": {
         *("Configuration", "Connection", "ConnectionStateError", "DataReceived", "DenialOfServiceError", "ErrorCode"),

@@ -1,5 +1,6 @@
 """New connections to a node: their first commands, their TLS, and the meaning of a refusal."""
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -33,8 +34,8 @@ def ok(_: list[str]) -> bytes:
 @pytest.mark.parametrize(
     ("user", "rest", "greeting"),
     [
-        ("", "", []),
-        ("", "/0", []),
+        ("", "", [["PING"]]),
+        ("", "/0", [["PING"]]),
         (":hush@", "", [["AUTH", "hush"]]),
         ("teller:%23%2F@", "", [["AUTH", "teller", "#/"]]),
         ("teller@", "", [["AUTH", "teller", ""]]),
@@ -47,11 +48,11 @@ def ok(_: list[str]) -> bytes:
 async def test_a_connection_begins_as_its_url_says(user: str, rest: str, greeting: list[list[str]]) -> None:
     async with scripted_node(ok) as node:
         connection = Connection(f"redis://{user}{node.host_port}{rest}", timeout_seconds=20.0)
-        await connection.call("PING")
-        await connection.call("PING")
+        await connection.call("GET", "key")
+        await connection.call("GET", "key")
         await connection.close()
 
-    assert node.commands == [*greeting, ["PING"], ["PING"]]
+    assert node.commands == [*greeting, ["GET", "key"], ["GET", "key"]]
 
 
 async def test_a_connection_to_a_real_store_has_its_name_user_and_database(own_store: str) -> None:
@@ -64,6 +65,21 @@ async def test_a_connection_to_a_real_store_has_its_name_user_and_database(own_s
 
     assert isinstance(info, bytes)
     assert {b"name=till", b"user=teller", b"db=3"} <= set(info.split())
+    await connection.close()
+    await admin.close()
+
+
+async def test_a_store_that_takes_no_more_connections_is_unavailable_until_it_does(own_store: str) -> None:
+    admin = Connection(own_store, timeout_seconds=20.0)
+    await admin.call("CONFIG", "SET", "maxclients", 1)
+    connection = Connection(own_store, timeout_seconds=20.0)
+
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError):
+            await connection.call("INCR", "key")
+
+    await admin.call("CONFIG", "SET", "maxclients", 100)
+    assert await connection.call("INCR", "key") == 1
     await connection.close()
     await admin.close()
 
@@ -81,13 +97,41 @@ async def test_a_refused_greeting_means_that_no_command_was_sent(refused: str) -
     assert ["PING"] not in node.commands
 
 
-async def test_a_greeting_without_a_reply_means_that_no_command_was_sent() -> None:
+@pytest.mark.parametrize(("user", "greeting"), [("", ["PING"]), (":hush@", ["AUTH", "hush"])])
+async def test_a_greeting_without_a_reply_means_that_no_command_was_sent(user: str, greeting: list[str]) -> None:
     async with scripted_node(lambda _: None) as node:
-        connection = Connection(f"redis://:hush@{node.host_port}", timeout_seconds=0.05)
+        connection = Connection(f"redis://{user}{node.host_port}", timeout_seconds=0.05)
         with pytest.raises(StoreUnavailableError):
             await connection.call("INCR", "key")
 
-    assert node.commands == [["AUTH", "hush"]]
+    assert node.commands == [greeting]
+
+
+async def test_a_peer_that_accepts_and_hangs_up_means_that_no_command_was_sent() -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
+        url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for _ in range(3):
+            with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+                await Connection(url, timeout_seconds=20.0).call("INCR", "key")
+
+
+async def test_a_peer_that_is_no_redis_is_unavailable() -> None:
+    async with scripted_node(lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n") as node:
+        with pytest.raises(StoreUnavailableError, match="does not answer as Redis does"):
+            await Connection(f"redis://{node.host_port}", timeout_seconds=20.0).call("INCR", "key")
+
+
+async def test_a_node_that_does_not_serve_now_gets_the_commands_that_it_may_still_carry_out() -> None:
+    def reply_to(command: list[str]) -> bytes:
+        return b"+OK\r\n" if command[0] == "SHUTDOWN" else b"-LOADING it is\r\n"
+
+    async with scripted_node(reply_to) as node:
+        connection = Connection(f"redis://{node.host_port}", timeout_seconds=20.0)
+        with pytest.raises(StoreUnavailableError, match="does not serve"):
+            await connection.call("GET", "key")
+        assert await connection.call("SHUTDOWN") == b"OK"
+        await connection.close()
 
 
 async def test_a_command_without_a_reply_may_have_been_carried_out() -> None:

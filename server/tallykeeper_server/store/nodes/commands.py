@@ -11,7 +11,7 @@ Command: TypeAlias = tuple[Argument, ...]
 Reply: TypeAlias = "bytes | int | list[Reply] | ReplyError | None"
 """A node's reply to one command: a ReplyError if the node refused the command."""
 
-_NOT_SERVING: Final = frozenset(
+NOT_SERVING: Final = frozenset(
     {"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOAUTH", "NOPERM", "NOREPLICAS"}
     | {"READONLY", "TRYAGAIN", "UNBLOCKED", "WRONGPASS"}
 )
@@ -50,7 +50,7 @@ def error_of(error: ReplyError) -> Exception:
         return ScriptUnknownError()
     if code == "OOM":
         return StoreOutOfMemoryError("the store has no memory left for changes; raise its maxmemory")
-    if code in _NOT_SERVING or any(words in str(error) for words in _NOT_SERVING_WORDS):
+    if code in NOT_SERVING or any(words in str(error) for words in _NOT_SERVING_WORDS):
         return StoreUnavailableError(f"the store does not serve ({error})")
     return DefectError(f"the store refused a command: {error}")
 

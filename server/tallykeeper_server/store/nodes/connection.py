@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from hiredis import HiredisError, ProtocolError, ReplyError
+from hiredis import ProtocolError, ReplyError
 
 from tallykeeper_server.domain.errors import OutcomeUnknownError, StoreUnavailableError
 from tallykeeper_server.store.nodes.commands import Argument, Command, Reply, answered, code_of
@@ -116,7 +116,10 @@ class Connection:
                 if self._locate is not None:
                     await self._check_role(wire)
                 return wire
-        except (HiredisError, OSError, ValueError) as error:  # TimeoutError is an OSError
+        except ProtocolError as error:
+            message = f"the store does not answer as Redis does ({_brief(error)})"
+            raise StoreUnavailableError(message) from error
+        except (ReplyError, OSError, ValueError) as error:  # TimeoutError is an OSError
             message = f"the store cannot be reached ({_brief(error)})"
             raise StoreUnavailableError(message) from error
 

@@ -9,12 +9,13 @@ from typing import Any, Final, cast
 import hiredis
 from hiredis import ReplyError
 
-from tallykeeper_server.store.nodes.commands import Command, Reply
+from tallykeeper_server.store.nodes.commands import NOT_SERVING, Command, Reply, code_of
 from tallykeeper_server.store.nodes.node_options import NodeOptions, TlsOptions
 from tallykeeper_server.store.nodes.replies import Replies
 
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 """The names of socket options, and their values: two times in seconds, and a number of probes."""
+_PING: Final[Command] = ("PING",)
 _VERIFY_MODES: Final = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
 
 
@@ -101,13 +102,17 @@ def _keep_alive(transport: asyncio.BaseTransport) -> None:
 
 
 async def _greet(wire: Wire, options: NodeOptions, timeout_seconds: float) -> None:
-    """Send the commands that a new connection begins with.
+    """Send the commands that a new connection begins with, or PING if there are none, and wait for the replies.
 
-    :raises hiredis.ReplyError: the node refused one of them.
+    A node that takes no more connections, and a proxy without a node behind it, accept a connection and end it. Without
+    a reply before the first command, nobody would know whether that command was carried out.
+
+    :raises hiredis.ReplyError: the node refused a command of the greeting.
     """
-    commands = _greeting(options)
-    for reply in await wire.exchange(commands, timeout_seconds=timeout_seconds) if commands else ():
-        if isinstance(reply, ReplyError):
+    greeting = _greeting(options)
+    for reply in await wire.exchange(greeting or [_PING], timeout_seconds=timeout_seconds):
+        # The first command gets the same refusal as PING from a node that does not serve now: SHUTDOWN may be allowed.
+        if isinstance(reply, ReplyError) and (greeting or code_of(reply) not in NOT_SERVING):
             raise reply
 
 
