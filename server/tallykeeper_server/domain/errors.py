@@ -254,7 +254,7 @@ class LevelDamagedError(TallyError):
 
     def __init__(self, subject: str, damage: str, facts: Mapping[str, str]) -> None:
         super().__init__(
-            f"the stored text of {subject} is damaged: {damage}; VerifyNamespace tells what it must be", facts
+            f"the stored text of {subject} is damaged: {damage}; VerifyNamespace shows what it must be", facts
         )
 
 

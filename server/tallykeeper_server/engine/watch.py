@@ -140,11 +140,11 @@ class WatchHub:
         if self._closed:
             raise ShuttingDownError(watcher.given)
         if self._watches >= self._limits.watches_max:
-            message = f"the server has {self._watches} watches, as many as it may; end one or try later"
+            message = f"the server has {self._watches} watches, which is its limit; end one or try later"
             raise TooManyWatchesError(message)
         feed = self._feeds.get(namespace)
         if feed is None and len(self._feeds) >= self._limits.namespaces_max:
-            message = f"{len(self._feeds)} namespaces are watched, as many as may be; watch one of them or try later"
+            message = f"{len(self._feeds)} namespaces are watched, which is the limit; watch one of them or try later"
             raise TooManyWatchesError(message)
         if feed is None or feed.ended:
             feed = self._feeds[namespace] = _Feed(self._source, namespace, self._limits.bookmark_seconds)

@@ -99,7 +99,7 @@ def answer_of(planned: PlannedRead, replies: Sequence[Reply]) -> object:
     try:
         return planned.answer(list(replies))
     except (ValueError, TypeError, KeyError) as error:
-        return DefectError(f"the store holds what the script did not write: {error}")
+        return DefectError(f"the store holds data that the script did not write: {error}")
 
 
 def _get_levels(query: GetLevels, clock: AgreedClock) -> PlannedRead:

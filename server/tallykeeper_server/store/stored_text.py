@@ -123,7 +123,7 @@ def _decode_reservation(name: ReservationName, text: str) -> Reservation:
         raise ValueError(message)
     state, created_at, expire_at, resolved_at, holder = fields
     if state not in ReservationState.__members__:
-        message = "its state is none of a reservation"
+        message = "its state is not one that a reservation can have"
         raise ValueError(message)
     return Reservation(
         name,
@@ -292,6 +292,6 @@ def _decode_lines(fields: list[str]) -> tuple[list[EntryLine], Reservation | Non
 
 def _crossings_of(letters: str) -> Iterable[Crossing]:
     if not _CROSSINGS.keys() >= set(letters):
-        message = "a line of it crossed what is not known"
+        message = "a line of it has a crossing that is not known"
         raise ValueError(message)
     return map(_CROSSINGS.__getitem__, letters)

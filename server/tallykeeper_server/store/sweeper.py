@@ -82,7 +82,7 @@ class Sweeper:
             expired = await self.expire_reservations(namespace)
             await self._forget(namespace)
         except (ValueError, KeyError) as error:
-            message = f"the store holds what the script did not write: {error}"
+            message = f"the store holds data that the script did not write: {error}"
             raise DefectError(message) from error
         return expired
 

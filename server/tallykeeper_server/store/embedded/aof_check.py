@@ -68,7 +68,7 @@ def fix_files(data_dir: Path, binary: Path) -> tuple[CheckedFile, Path] | None:
         (first, *others) = damaged
         follow = [file for file in checked[checked.index(first) + 1 :] if file.size]
         if others or follow or first.tool == RDB_TOOL:
-            message = f"{first.path} is damaged, and cannot be cut without what follows it; restore a backup"
+            message = f"{first.path} is damaged, and to cut it would lose the files after it; restore a backup"
             raise DataDirError(message)
         copy = held.path / f"{first.path.name}.before-cut-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
         try:

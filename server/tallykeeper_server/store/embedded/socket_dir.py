@@ -82,7 +82,7 @@ class SocketDir:
                 self._path.mkdir(mode=0o700, parents=True)
             status = self._path.lstat()
             if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
-                message = f"{self._path} is not a directory of this user's alone; remove it"
+                message = f"{self._path} is not a directory that only this user can enter; remove it"
                 raise DataDirError(message)
             opened = open_folder(self._path)
         except OSError as error:

@@ -298,7 +298,7 @@ async def _sent(target: _Target, groups: Sequence[Group], channel: CommandChanne
 def _settled(answer: GroupReplies) -> GroupReplies:
     """Return an answer, or an error if the answer still says that another node has the keys."""
     if not isinstance(answer, TallyError) and any(map(_redirects, answer)):
-        return StoreUnavailableError("the store does not serve: a slot of the cluster is sent from node to node")
+        return StoreUnavailableError("the store does not serve: the nodes of the cluster name one another for a slot")
     return answer
 
 

@@ -132,7 +132,7 @@ class Connection:
         """
         (role,) = await wire.exchange([("ROLE",)], timeout_seconds=self._timeout_seconds)
         if isinstance(role, list) and role[0] != b"master":
-            message = "the store is being failed over: what was its primary is a replica now"
+            message = "the store is failing over: its old primary is a replica now"
             raise StoreUnavailableError(message)
 
     async def _exchange(self, wire: Wire, commands: Sequence[Command]) -> list[Reply]:

@@ -199,9 +199,9 @@ def _check_characters(url: str) -> None:
     :raises ValueError: it has one. Otherwise a part of a password would be taken for a host, and be looked up.
     """
     if "#" in url:
-        message = f"it has a #, behind which nothing counts; {_ESCAPES}"
+        message = f"it has a #, and what follows a # is ignored; {_ESCAPES}"
     elif re.search(r"%(?![0-9A-Fa-f]{2})", url):
-        message = f"it has a % that begins no %-code; {_ESCAPES}"
+        message = f"it has a % without two hexadecimal digits after it; {_ESCAPES}"
     elif re.search(r"[\x00-\x1f\x7f]", url) or re.search(r"\s", url.rpartition("@")[0]):
         message = f"it has white space or a control character; {_ESCAPES}"
     else:
