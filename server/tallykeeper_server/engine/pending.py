@@ -1,4 +1,4 @@
-"""Results that are not there yet: a call in a lane, and the functions that make the caller's result of its own."""
+"""Results that are not there yet: a call in a lane, and the functions that make the caller's result from the call's."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -17,14 +17,17 @@ class Pending(Generic[Result]):
     __slots__ = ("_read", "call")
 
     def __init__(self, call: LaneCall[Any, Any], read: Callable[[Any], Result]) -> None:
-        """``read`` makes the result out of that of the call. It may raise what the caller is to get instead."""
+        """Take ``read``, which makes the result from that of the call.
+
+        It may raise an exception for the caller instead.
+        """
         self.call = call
         self._read = read
 
     def result(self) -> Result:
         """Return the result of a call that is done.
 
-        :raises Exception: the call's error, or that of a function that makes the result.
+        :raises Exception: the call failed, or a function that makes the result raised this.
         :raises asyncio.CancelledError: the call was cancelled.
         """
         return self._read(self.call.result())
