@@ -11,7 +11,7 @@ from tallykeeper_server.domain.refusals import refusal, refusal_of
 from tallykeeper_server.engine.batches import Batch, after_steps, bundles_of
 from tallykeeper_server.engine.lane import Backlog, Lane, LaneLimits, Lanes
 from tallykeeper_server.engine.lane_call import LaneCall
-from tallykeeper_server.engine.pending import Pending
+from tallykeeper_server.engine.pending_result import Pending
 from tallykeeper_server.metrics.meters import LaneMeter
 from tallykeeper_server.metrics.registry import Metrics
 
