@@ -1,4 +1,4 @@
--- Forgets the levels of a namespace whose time is up, and renews the namespace's entry in the agenda.
+-- Forgets the expired levels of a namespace, and renews its entry in the agenda.
 
 -- Notes that no bucket must be emptied if no bucket holds a record.
 local function notice_empty_buckets(namespace)
