@@ -1,11 +1,12 @@
 """How both clients reach the server: the options of their one channel, its retries among them.
 
-gRPC itself sends again what met an unavailable server (gRFC A6), with the same bytes and so the same request
-id, until the call's deadline. It honours ``grpc-retry-pushback-ms`` from the server.
+`service_config.json` beside this module says what gRPC itself sends again (gRFC A6), with the same bytes and so the same
+request id, until the call's deadline. Clients of other languages use the same file. gRPC honours
+``grpc-retry-pushback-ms`` from the server.
 """
 
-import json
 from collections.abc import Sequence
+from importlib import resources
 from typing import Final
 
 from tallykeeper_client.target import address_of, is_loopback
@@ -13,26 +14,8 @@ from tallykeeper_client.target import address_of, is_loopback
 TIMEOUT_SECONDS_DEFAULT: Final = 10.0
 """The deadline of a call that names none: long enough to ride out a restart of the service."""
 
-ATTEMPTS_MAX: Final = 5
-"""How often a call is sent in all. gRPC allows no more."""
-
-_RETRY_POLICY: Final = {
-    "maxAttempts": ATTEMPTS_MAX,
-    # 0.25 s, 0.75 s, 2.25 s, 4 s, each up to a fifth more or less: the last attempt is sent 5.8 to 8.7 s
-    # after the first one failed, when a service that restarts is back (5 s) and before the deadline (10 s).
-    "initialBackoff": "0.25s",
-    "backoffMultiplier": 3,
-    "maxBackoff": "4s",
-    # The server never ends a call with CANCELLED, but a proxy that drains resets its calls, which gRPC shows as
-    # CANCELLED. A call that the caller itself cancels is never sent again.
-    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
-}
-
-_METHOD_CONFIG: Final = (
-    {"name": [{}], "retryPolicy": _RETRY_POLICY},
-    # A watch begins anew by itself, from where it was; see `following`.
-    {"name": [{"service": "tallykeeper.v1.LedgerService", "method": "Watch"}]},
-)
+SERVICE_CONFIG: Final = resources.files("tallykeeper_client").joinpath("service_config.json").read_text(encoding="utf-8")
+"""How gRPC retries calls: the text of ``service_config.json``."""
 
 RESPONSE_BYTES_MAX: Final = 64 << 20
 """How large a response may be; gRPC's own 4 MiB are less than 1,000 reservations of 100 lines."""
@@ -44,7 +27,7 @@ KEEPALIVE_TIMEOUT_SECONDS: Final = 10
 """How long the server has to answer that; a watch on a dead machine begins anew after both together."""
 
 CHANNEL_OPTIONS: Final = (
-    ("grpc.service_config", json.dumps({"methodConfig": _METHOD_CONFIG})),
+    ("grpc.service_config", SERVICE_CONFIG),
     ("grpc.max_receive_message_length", RESPONSE_BYTES_MAX),
     ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
     # The first is what gRPC documents, the second what it goes by (1.85 waits for 60 s without it).
@@ -57,15 +40,20 @@ CHANNEL_OPTIONS: Final = (
 )
 
 
-def channel_options(target: str) -> Sequence[tuple[str, int | str]]:
+def channel_options(target: str, *, retries: bool = True) -> Sequence[tuple[str, int | str]]:
     """Return the options of a channel to a target. A proxy of the environment is not used for this machine itself.
+
+    Without ``retries``, gRPC sends each call once.
 
     Raises ValueError if the target is not written as one.
     """
     address = address_of(target)
+    options = [*CHANNEL_OPTIONS]
+    if not retries:
+        options += [("grpc.service_config", "{}"), ("grpc.enable_retries", 0)]
     if address is not None and is_loopback(address.host):
-        return (*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0))
-    return CHANNEL_OPTIONS
+        options.append(("grpc.enable_http_proxy", 0))
+    return options
 
 
 def metadata_of(token: str | None) -> tuple[tuple[str, str], ...]:

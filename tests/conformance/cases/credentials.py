@@ -1,0 +1,114 @@
+"""Certificates, API keys and tokens for the servers of the cases, and the access files that tell of them."""
+
+import hashlib
+import secrets
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from tests.access.tokens import AUDIENCE, ISSUER, token, write_key_set
+from tests.serving import TALLYKEEPER
+
+NAMESPACES: Final = "case-*"
+"""The namespaces of the cases, as grants name them."""
+_ROLES: Final = {
+    "reader": "read",
+    "writer": "write",
+    "administrator": "administer",
+    "late": "write",
+    "limited": "write",
+    "expiring": "write",
+}
+_KEYS: Final = (*_ROLES, "stranger")
+_LATE: Final = "not_after = 2020-01-01\n"
+_CALLS_PER_SECOND, _BURST = 1, 3
+
+
+class Credentials:
+    """A folder with certificates and an access file, which a server reads."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make all files."""
+        folder.mkdir(parents=True)
+        self.folder = folder
+        self.access_file = folder / "access.toml"
+        self._secrets = {name: secrets.token_urlsafe(32) for name in _KEYS}
+        self._expired = {"late"}
+        self._revoked: set[str] = set()
+        _make_certificates(folder, "writer", "stranger")
+        _make_certificates(folder / "other")
+        write_key_set(folder / "keys.json")
+        self.write()
+
+    def write(self) -> None:
+        """Write the access file as it is now."""
+        parts = [self._key_table(name) for name in _KEYS]
+        parts += [f'[[certificate]]\nsan = "uri:spiffe://tallykeeper/writer"\nidentity = "writer"\n']
+        parts += [
+            f'[[grant]]\nidentity = "{name}"\nnamespaces = ["{NAMESPACES}"]\nrole = "{role}"\n'
+            for name, role in _ROLES.items()
+            if name not in self._revoked
+        ]
+        parts.append(
+            f'[[issuer]]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\nalgorithms = ["RS256", "ES256"]\n'
+            'jwks = "keys.json"\nprefix = "*"\nleeway_seconds = 0\n'
+        )
+        parts.append(
+            f'[[rate]]\nidentity = "limited"\ncalls_per_second = {_CALLS_PER_SECOND}\nburst = {_BURST}\n'
+        )
+        new = self.access_file.with_suffix(".new")
+        new.write_text("\n".join(parts))
+        new.replace(self.access_file)
+
+    def expire(self, name: str) -> None:
+        """Let an API key have expired."""
+        self._expired.add(name)
+        self.write()
+
+    def revoke(self, name: str) -> None:
+        """Take back the grants of an identity."""
+        self._revoked.add(name)
+        self.write()
+
+    def restore(self) -> None:
+        """Undo what `expire` and `revoke` did."""
+        self._expired = {"late"}
+        self._revoked = set()
+        self.write()
+
+    def key(self, name: str) -> str:
+        """Return an API key."""
+        return f"tk.{name}.{self._secrets[name]}"
+
+    def variables(self) -> Mapping[str, str]:
+        """Return what the cases may use: keys, JWTs and the paths of files."""
+        now = time.time()
+        jwts = {
+            "writer": token("writer", exp=now + 3_600),
+            "expired": token("writer", exp=now - 60),
+            "unsigned": ".".join([*token("writer").split(".")[:2], ""]),
+            "elsewhere": token("writer", iss="https://elsewhere.example.com/"),
+        }
+        files = {
+            "ca": "ca.pem",
+            "other_ca": "other/ca.pem",
+            **{f"{name}_cert": f"{name}.pem" for name in ("writer", "stranger")},
+            **{f"{name}_key": f"{name}.key" for name in ("writer", "stranger")},
+        }
+        return {
+            **{f"key.{name}": self.key(name) for name in _KEYS},
+            **{f"jwt.{name}": text for name, text in jwts.items()},
+            **{f"file.{name}": str(self.folder / file) for name, file in files.items()},
+        }
+
+    def _key_table(self, name: str) -> str:
+        digest = hashlib.sha256(self._secrets[name].encode()).hexdigest()
+        expiry = _LATE if name in self._expired else ""
+        return f'[[key]]\nid = "{name}"\nidentity = "{name}"\nsha256 = "{digest}"\n{expiry}'
+
+
+def _make_certificates(folder: Path, *clients: str) -> None:
+    names = [argument for name in clients for argument in ("--client", name)]
+    subprocess.run([TALLYKEEPER, "certificates", folder, *names], check=True, capture_output=True)
