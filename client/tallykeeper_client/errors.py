@@ -119,7 +119,10 @@ class NotDurableYet(Unavailable):
 
 
 class DeadlineExceeded(TallykeeperError):
-    """The time was up before there was an answer. The same request id tells what became of the change."""
+    """The time was up before there was an answer, or before there was a connection.
+
+    The same request id tells what became of the change.
+    """
 
 
 class InternalError(TallykeeperError):

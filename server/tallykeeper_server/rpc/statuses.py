@@ -77,6 +77,8 @@ _SHORTAGE_NUMBERS: Final = ("requested", "available", "backorder_limit", "reserv
 Trailers: TypeAlias = tuple[tuple[str, str | bytes], ...]
 _PUSHBACK: Final = "grpc-retry-pushback-ms"
 """gRFC A6: the milliseconds after which a client may try again; a negative number: it shall not."""
+_PUSHBACK_SECONDS_MAX: Final = 1.0
+"""The longest delay for which gRPC's own retries wait. While they wait, the caller does not learn the reason."""
 
 
 def status_of(error: TallyError) -> StatusError:
@@ -90,10 +92,20 @@ def status_of(error: TallyError) -> StatusError:
     if isinstance(error, RetryLaterError) and code is Code.RESOURCE_EXHAUSTED:
         # Not when the store is away: the pushback would replace a client's growing backoff, and its attempts would
         # be spent before the store is back.
-        trailers += ((_PUSHBACK, str(int(error.retry_after_seconds * 1000))),)
+        trailers += ((_PUSHBACK, _pushback_of(error.retry_after_seconds)),)
     elif isinstance(error, RequestTooLargeError):
         trailers += ((_PUSHBACK, "-1"),)
     return StatusError(code, error.message, trailers)
+
+
+def _pushback_of(retry_after_seconds: float) -> str:
+    """Return the pushback for a delay: the delay if it is short, and else that gRPC itself shall not try again.
+
+    A longer delay than a call's deadline would make DEADLINE_EXCEEDED of a refusal that names its reason and delay.
+    """
+    if retry_after_seconds > _PUSHBACK_SECONDS_MAX:
+        return "-1"
+    return str(int(retry_after_seconds * 1000))
 
 
 def _code_of(error: TallyError) -> Code:

@@ -61,9 +61,7 @@ def run(
         servers = Servers(Path(folder))
         stack.callback(servers.close)
         executor = stack.enter_context(ThreadPoolExecutor(jobs))
-        processes = {
-            runner.name: stack.enter_context(RunnerProcess(runner, is_verbose=is_verbose)) for runner in ready
-        }
+        processes = {runner.name: stack.enter_context(RunnerProcess(runner, is_verbose=is_verbose)) for runner in ready}
         ordered = sorted(cases, key=lambda case: not case.has_fault)
         played = [
             executor.submit(_played, case, runner, processes[runner.name], servers)

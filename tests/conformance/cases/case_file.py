@@ -54,7 +54,6 @@ SERVERS: Final[Mapping[str, frozenset[str]]] = {
     "tls": frozenset(),
     "mutual-tls": frozenset(),
     "access": frozenset(),
-    "limited": frozenset(),
     "restarting": frozenset({"stop-server", "kill-server", "start-server", "kill-workers"}),
     "restarting-tls": frozenset({"stop-server", "kill-server", "start-server"}),
     "store-outside": frozenset({"stop-store", "freeze-store", "start-store"}),
@@ -66,7 +65,10 @@ GIVEN: Final = frozenset(
     {
         "namespace",
         "address",
-        *(f"key.{name}" for name in ("reader", "writer", "administrator", "stranger", "late", "limited", "expiring")),
+        *(
+            f"key.{name}"
+            for name in ("reader", "writer", "administrator", "stranger", "late", "limited", "slowed", "expiring")
+        ),
         *(f"jwt.{name}" for name in ("writer", "expired", "unsigned", "elsewhere")),
         *(f"file.{name}" for name in ("ca", "other_ca", "writer_cert", "writer_key", "stranger_cert", "stranger_key")),
     }

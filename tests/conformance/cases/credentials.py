@@ -1,6 +1,7 @@
 """Certificates, API keys and tokens for the servers of the cases, and the access files that tell of them."""
 
 import hashlib
+import itertools
 import secrets
 import subprocess
 import time
@@ -18,12 +19,14 @@ _ROLES: Final = {
     "writer": "write",
     "administrator": "administer",
     "late": "write",
-    "limited": "write",
     "expiring": "write",
 }
-_KEYS: Final = (*_ROLES, "stranger")
 _LATE: Final = "not_after = 2020-01-01\n"
-_CALLS_PER_SECOND, _BURST = 1, 3
+_RATES: Final = {"limited": (0.1, 3), "slowed": (5, 2)}
+"""The calls per second and the calls at once of identities that begin so. Each case has an identity of its own."""
+_RATED_EACH: Final = 30
+_RATED: Final = tuple(f"{name}-{number}" for name in _RATES for number in range(_RATED_EACH))
+_KEYS: Final = (*_ROLES, "stranger", *_RATED)
 
 
 class Credentials:
@@ -35,6 +38,7 @@ class Credentials:
         self.folder = folder
         self.access_file = folder / "access.toml"
         self._secrets = {name: secrets.token_urlsafe(32) for name in _KEYS}
+        self._cases = itertools.count()
         self._expired = {"late"}
         self._revoked: set[str] = set()
         _make_certificates(folder, "writer", "stranger")
@@ -45,19 +49,21 @@ class Credentials:
     def write(self) -> None:
         """Write the access file as it is now."""
         parts = [self._key_table(name) for name in _KEYS]
-        parts += [f'[[certificate]]\nsan = "uri:spiffe://tallykeeper/writer"\nidentity = "writer"\n']
+        parts += ['[[certificate]]\nsan = "uri:spiffe://tallykeeper/writer"\nidentity = "writer"\n']
         parts += [
             f'[[grant]]\nidentity = "{name}"\nnamespaces = ["{NAMESPACES}"]\nrole = "{role}"\n'
-            for name, role in _ROLES.items()
+            for name, role in {**_ROLES, **dict.fromkeys(_RATED, "write")}.items()
             if name not in self._revoked
         ]
         parts.append(
             f'[[issuer]]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\nalgorithms = ["RS256", "ES256"]\n'
             'jwks = "keys.json"\nprefix = "*"\nleeway_seconds = 0\n'
         )
-        parts.append(
-            f'[[rate]]\nidentity = "limited"\ncalls_per_second = {_CALLS_PER_SECOND}\nburst = {_BURST}\n'
-        )
+        parts += [
+            f'[[rate]]\nidentity = "{name}"\ncalls_per_second = {rate}\nburst = {burst}\n'
+            for name in _RATED
+            for rate, burst in [_RATES[name.partition("-")[0]]]
+        ]
         new = self.access_file.with_suffix(".new")
         new.write_text("\n".join(parts))
         new.replace(self.access_file)
@@ -72,11 +78,13 @@ class Credentials:
         self._revoked.add(name)
         self.write()
 
-    def restore(self) -> None:
-        """Undo what `expire` and `revoke` did."""
-        self._expired = {"late"}
-        self._revoked = set()
-        self.write()
+    def restore(self) -> set[str]:
+        """Undo what `expire` and `revoke` did, and return the identities that it concerns."""
+        concerned = (self._expired - {"late"}) | self._revoked
+        if concerned:
+            self._expired, self._revoked = {"late"}, set()
+            self.write()
+        return concerned
 
     def key(self, name: str) -> str:
         """Return an API key."""
@@ -85,6 +93,7 @@ class Credentials:
     def variables(self) -> Mapping[str, str]:
         """Return what the cases may use: keys, JWTs and the paths of files."""
         now = time.time()
+        number = next(self._cases) % _RATED_EACH
         jwts = {
             "writer": token("writer", exp=now + 3_600),
             "expired": token("writer", exp=now - 60),
@@ -98,7 +107,8 @@ class Credentials:
             **{f"{name}_key": f"{name}.key" for name in ("writer", "stranger")},
         }
         return {
-            **{f"key.{name}": self.key(name) for name in _KEYS},
+            **{f"key.{name}": self.key(name) for name in (*_ROLES, "stranger")},
+            **{f"key.{name}": self.key(f"{name}-{number}") for name in _RATES},
             **{f"jwt.{name}": text for name, text in jwts.items()},
             **{f"file.{name}": str(self.folder / file) for name, file in files.items()},
         }

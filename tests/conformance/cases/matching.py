@@ -149,7 +149,7 @@ def _same(expected: Any, actual: Any) -> bool:  # noqa: ANN401  # JSON
     if isinstance(expected, int) and _is_integer(actual):
         return expected == int(actual)
     if isinstance(actual, int):
-        return expected == str(actual)
+        return str(expected) == str(actual)
     return bool(expected == actual)
 
 

@@ -87,14 +87,14 @@ def read(path: Path) -> Language:
     """
     try:
         values = tomllib.loads(path.read_text())
-        unknown = values.keys() - _FIELDS
-        if unknown:
-            message = f"unknown keys: {', '.join(sorted(unknown))}; there are {', '.join(sorted(_FIELDS))}"
-            raise ValueError(message)
-        return _language(path.parent, values)
-    except (ValueError, KeyError, TypeError) as error:
-        message = f"{path}: {error if isinstance(error, ValueError) else f'wrong or missing: {error}'}"
+        language = _language(path.parent, values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{path}: {type(error).__name__}: {error}"
         raise RunnerFileError(message) from error
+    if unknown := values.keys() - _FIELDS:
+        message = f"{path}: unknown keys: {', '.join(sorted(unknown))}; there are {', '.join(sorted(_FIELDS))}"
+        raise RunnerFileError(message)
+    return language
 
 
 def _language(folder: Path, values: Mapping[str, Any]) -> Language:

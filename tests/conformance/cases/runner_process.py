@@ -43,9 +43,7 @@ class RunnerProcess:
             text=True,
             encoding="utf-8",
         )
-        self._readers = [
-            threading.Thread(target=read, daemon=True) for read in (self._read_replies, self._read_errors)
-        ]
+        self._readers = [threading.Thread(target=read, daemon=True) for read in (self._read_replies, self._read_errors)]
         for reader in self._readers:
             reader.start()
 

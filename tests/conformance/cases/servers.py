@@ -19,9 +19,7 @@ _OPTIONS: Final = ("--bookmark-seconds", "0.2", "--log-level", "debug", "--sweep
 _WORKERS: Final[Mapping[str, int]] = {"restarting": 2}
 """The number of workers of a kind, where it is not one."""
 _WITH_TLS: Final = frozenset({"tls", "mutual-tls", "restarting-tls"})
-_WITH_ACCESS: Final = frozenset({"access", "limited", "mutual-tls", "changing-access"})
-_ALONE: Final = frozenset({"limited"})
-"""The kinds that one case has for itself, beside those with faults."""
+_WITH_ACCESS: Final = frozenset({"access", "mutual-tls", "changing-access"})
 _EACH_MAX: Final = 3
 """The maximum number of servers of a kind that cases have for themselves, at the same time."""
 
@@ -65,8 +63,8 @@ class CaseServer:
             self._store.start()
         if self._process.process.poll() is not None:
             self._start()
-        if self._kind == "changing-access":
-            self.credentials.restore()
+        for key in self.credentials.restore():
+            self._await_access(key, None)
 
     def close(self) -> None:
         """End it."""
@@ -118,24 +116,24 @@ class CaseServer:
 
     def _expire_key(self, key: str) -> None:
         self.credentials.expire(key)
-        self._await_error(key, CredentialExpired)
+        self._await_access(key, CredentialExpired)
 
     def _revoke_grant(self, key: str) -> None:
         self.credentials.revoke(key)
-        self._await_error(key, PermissionDenied)
+        self._await_access(key, PermissionDenied)
 
-    def _await_error(self, key: str, kind: type[TallykeeperError]) -> None:
-        """Wait until the server has read the access file."""
+    def _await_access(self, key: str, refusal: type[TallykeeperError] | None) -> None:
+        """Wait until the server has read the access file: a key is refused in some way, or not at all."""
         with Client(self.address, namespace="case-of-the-harness", token=self.credentials.key(key)) as client:
 
-            def is_refused() -> bool:
+            def is_read() -> bool:
                 try:
                     client.list_counters()
-                except kind:
-                    return True
-                return False
+                except (CredentialExpired, PermissionDenied) as error:
+                    return type(error) is refusal
+                return refusal is None
 
-            wait_until(is_refused, what=f"the server refuses {key} with {kind.__name__}")
+            wait_until(is_read, what=f"the server answers {key} as its access file says")
 
 
 class Servers:
@@ -158,7 +156,7 @@ class Servers:
     @contextmanager
     def lend(self, kind: str) -> Iterator[CaseServer]:
         """Lend a server: one that other cases use too, unless faults may happen in it."""
-        is_shared = not SERVERS[kind] and kind not in _ALONE
+        is_shared = not SERVERS[kind]
         server = self._taken(kind)
         if is_shared:
             self._give_back(kind, server)

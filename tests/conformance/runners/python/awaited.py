@@ -9,11 +9,11 @@ from typing import Any
 
 from tallykeeper_client import AsyncClient
 from tests.conformance.runners.python.translation import (
-    UnknownMessageError,
     arguments,
     batch_arguments,
     client_options,
     error_json,
+    known,
     method_name,
     new_request_id,
     reply,
@@ -42,10 +42,7 @@ class Runner:
             if message["do"] == "watch":
                 await self._watch(message)
                 return
-            action = self._actions.get(message["do"])
-            if action is None:
-                unknown = f"there is no action {message['do']!r}"
-                raise UnknownMessageError(unknown)
+            action = known(self._actions, message["do"])
             reply(message["id"], **await action(message))
         except Exception as error:  # noqa: BLE001  # the harness judges each of them
             reply(message["id"], error=error_json(error))

@@ -6,7 +6,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -16,7 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2  # noqa: F401  # printing the errors of operations needs its types
 
 from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
-from tallykeeper_client import InsufficientStock, InvalidField, TallykeeperError, tls_credentials
+from tallykeeper_client import CommitExceedsReserved, InsufficientStock, InvalidField, TallykeeperError, tls_credentials
 from tallykeeper_client.call import fresh_request_id
 
 _FILES: Final = (batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2)
@@ -27,6 +27,8 @@ _REQUESTS: Final = {
     for method in service.methods
 }
 _OF_EVERY_CALL: Final = frozenset({"namespace", "request_id", "reason", "reference"})
+
+ActionT = TypeVar("ActionT")
 
 _printing: Final = threading.Lock()
 
@@ -41,6 +43,18 @@ def reply(message_id: int, **content: Any) -> None:  # noqa: ANN401  # JSON
     with _printing:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
+
+
+def known(actions: Mapping[str, ActionT], name: str) -> ActionT:
+    """Return an action by its name.
+
+    :raises UnknownMessageError: there is none.
+    """
+    try:
+        return actions[name]
+    except KeyError:
+        message = f"there is no action {name!r}"
+        raise UnknownMessageError(message) from None
 
 
 def client_options(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,11 +154,8 @@ def error_json(error: Exception) -> dict[str, Any]:
         "values": dict(error.metadata),
         "type": type(error).__name__,
     }
-    if isinstance(error, InsufficientStock):
-        found["shortages"] = [
-            {name: value if isinstance(value, str) else str(value) for name, value in line._asdict().items()}
-            for line in error.lines
-        ]
+    if isinstance(error, InsufficientStock | CommitExceedsReserved):
+        found["shortages"] = [{name: str(value) for name, value in line._asdict().items()} for line in error.lines]
     if isinstance(error, InvalidField):
         found["field_violations"] = [each._asdict() for each in error.violations]
     if error.retry_after_seconds is not None:
