@@ -4,7 +4,7 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from typing import Final
 from tests.conformance.building import NoPackagesError
 from tests.conformance.cases import case_file, registry
 from tests.conformance.cases.case_file import Case
-from tests.conformance.cases.playing import CaseFailedError, play
+from tests.conformance.cases.playing import play
 from tests.conformance.cases.registry import Language, Runner
-from tests.conformance.cases.runner_process import RunnerError, RunnerProcess
+from tests.conformance.cases.runner_process import RunnerProcess
 from tests.conformance.cases.servers import Servers
 
 _JOBS: Final = 8
@@ -64,11 +64,11 @@ def run(
         processes = {runner.name: stack.enter_context(RunnerProcess(runner, is_verbose=is_verbose)) for runner in ready}
         ordered = sorted(cases, key=lambda case: not case.has_fault)
         played = [
-            executor.submit(_played, case, runner, processes[runner.name], servers)
+            executor.submit(_played, case, group, processes, servers)
             for case in ordered
-            for runner in ready
+            for group in ([ready] if case.has_fault else [[runner] for runner in ready])
         ]
-        results += [each.result() for each in played]
+        results += [result for each in played for result in each.result()]
     return results
 
 
@@ -136,19 +136,20 @@ def _all(language: Language, cases: Sequence[Case], *, skipped: str) -> list[Res
     return [Result(runner.name, case.name, skipped=skipped) for runner in language.runners for case in cases]
 
 
-def _played(case: Case, runner: Runner, process: RunnerProcess, servers: Servers) -> Result:
-    reason = runner.reason_to_skip(case.name)
-    if reason is not None:
-        return Result(runner.name, case.name, skipped=reason)
+def _played(
+    case: Case, runners: Sequence[Runner], processes: Mapping[str, RunnerProcess], servers: Servers
+) -> list[Result]:
+    skipped = {runner.name: runner.reason_to_skip(case.name) for runner in runners}
+    chosen = {name: processes[name] for name, reason in skipped.items() if reason is None}
     began = time.monotonic()
-    failure = None
+    failures: Mapping[str, str] = {}
     try:
-        play(case, process, servers)
-    except (CaseFailedError, RunnerError) as error:
-        failure = f"{error}\n{process.errors}".rstrip()
+        if chosen:
+            failures = play(case, chosen, servers)
     except Exception as error:  # noqa: BLE001  # a fault that did not come about fails its case alone
-        failure = f"the harness failed: {type(error).__name__}: {error}"
-    return Result(runner.name, case.name, time.monotonic() - began, failure)
+        failures = dict.fromkeys(chosen, f"the harness failed: {type(error).__name__}: {error}")
+    seconds = time.monotonic() - began
+    return [Result(name, case.name, seconds, failures.get(name), reason) for name, reason in skipped.items()]
 
 
 def _passed(results: Sequence[Result]) -> int:

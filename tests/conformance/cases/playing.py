@@ -1,9 +1,14 @@
-"""Plays one case: each step through a runner, with what it expects."""
+"""Plays one case: each step through a runner, with what it expects.
+
+Several runners play a case with faults together, step by step, so that one fault is enough for all of them.
+"""
 
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 from tests.conformance.cases import contract
@@ -22,13 +27,36 @@ class CaseFailedError(Exception):
     """A step did not go as the case expects. The message says which and how."""
 
 
-def play(case: Case, runner: RunnerProcess, servers: Servers) -> None:
-    """Play a case.
+def play(case: Case, runners: Mapping[str, RunnerProcess], servers: Servers) -> dict[str, str]:
+    """Play a case with some runners, by their names; return what failed, by the name of the runner."""
+    failures: dict[str, str] = {}
+    with servers.lend(case.server) as server, ThreadPoolExecutor(len(runners)) as threads:
+        plays = {name: Play(case, runner, server) for name, runner in runners.items()}
 
-    :raises CaseFailedError: a step did not go as expected.
-    """
-    with servers.lend(case.server) as server:
-        Play(case, runner, server).run()
+        def together(action: Callable[[Play], None]) -> None:
+            """Let all plays that have not failed do something, at the same time."""
+            begun = {name: threads.submit(action, each) for name, each in plays.items() if name not in failures}
+            for name, future in begun.items():
+                error = future.exception()
+                if error is not None:
+                    failures[name] = _failure_of(error, runners[name])
+
+        try:
+            together(Play.begin)
+            for number, step in enumerate(case.steps, 1):
+                if step.kind == "fault":
+                    server.fault(step.value, step.options)
+                else:
+                    together(partial(Play.step, number=number, step=step))
+        finally:
+            failures_of_steps, failures = failures, {}
+            together(Play.end)
+    return {**failures, **failures_of_steps}
+
+
+def _failure_of(error: BaseException, runner: RunnerProcess) -> str:
+    told = str(error) if isinstance(error, CaseFailedError) else f"{type(error).__name__}: {error}"
+    return f"{told}\n{runner.errors}".rstrip()
 
 
 class Play:
@@ -48,20 +76,19 @@ class Play:
         self._begun: dict[str, tuple[Step, int]] = {}
         self._watches: dict[str, Watch] = {}
 
-    def run(self) -> None:
-        """Play all steps, and close the clients whatever happens.
+    def begin(self) -> None:
+        """Connect a client, unless the first step does.
 
-        :raises CaseFailedError: a step did not go as expected.
+        :raises CaseFailedError: there is none.
         """
-        try:
-            if self._case.steps[0].kind != "connect":
-                self._connect(Step("connect", {}, {}))
-            for number, step in enumerate(self._case.steps, 1):
-                self._play(number, step)
-        finally:
-            self._close_all()
+        if self._case.steps[0].kind != "connect":
+            self._connect(Step("connect", {}, {}))
 
-    def _play(self, number: int, step: Step) -> None:
+    def step(self, number: int, step: Step) -> None:
+        """Play one step, which is no fault.
+
+        :raises CaseFailedError: it did not go as expected.
+        """
         actions = {
             "connect": self._connect,
             "call": self._call,
@@ -74,7 +101,6 @@ class Play:
             "ended": self._ended,
             "request_id": self._request_id,
             "close": self._close,
-            "fault": self._fault,
         }
         try:
             actions[step.kind](step)
@@ -173,10 +199,11 @@ class Play:
         self._must_succeed(self._runner.ask(do="close", client=self._client(step.value)))
         self._clients.remove(step.value)
 
-    def _fault(self, step: Step) -> None:
-        self._server.fault(step.value, step.options)
+    def end(self) -> None:
+        """Close the clients.
 
-    def _close_all(self) -> None:
+        :raises RunnerError: the runner did not answer.
+        """
         ids = [self._runner.send(do="close", client=self._client(name)) for name in self._clients]
         for message_id in ids:
             self._runner.reply(message_id)

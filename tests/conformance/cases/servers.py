@@ -16,7 +16,7 @@ from tests.conformance.cases.store import Store
 from tests.serving import ServerProcess, wait_until
 
 _OPTIONS: Final = ("--bookmark-seconds", "0.2", "--log-level", "debug", "--sweep-seconds", "0.1")
-_WORKERS: Final[Mapping[str, int]] = {"restarting": 2}
+_WORKERS: Final[Mapping[str, int]] = {"several-workers": 2}
 """The number of workers of a kind, where it is not one."""
 _WITH_TLS: Final = frozenset({"tls", "mutual-tls", "restarting-tls"})
 _WITH_ACCESS: Final = frozenset({"access", "mutual-tls", "changing-access"})
