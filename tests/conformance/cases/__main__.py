@@ -149,7 +149,10 @@ def _played(
     except Exception as error:  # noqa: BLE001  # a fault that did not come about fails its case alone
         failures = dict.fromkeys(chosen, f"the harness failed: {type(error).__name__}: {error}")
     seconds = time.monotonic() - began
-    return [Result(name, case.name, seconds, failures.get(name), reason) for name, reason in skipped.items()]
+    return [
+        Result(name, case.name, skipped=reason) if reason else Result(name, case.name, seconds, failures.get(name))
+        for name, reason in skipped.items()
+    ]
 
 
 def _passed(results: Sequence[Result]) -> int:

@@ -8,7 +8,8 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from contextlib import suppress
+from typing import IO, Any, Final, Self
 
 from tests.conformance.cases.registry import Runner
 
@@ -43,7 +44,14 @@ class RunnerProcess:
             text=True,
             encoding="utf-8",
         )
-        self._readers = [threading.Thread(target=read, daemon=True) for read in (self._read_replies, self._read_errors)]
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self._input = self._process.stdin
+        self._readers = [
+            threading.Thread(target=read, args=(pipe,), daemon=True)
+            for read, pipe in ((self._read_replies, self._process.stdout), (self._read_errors, self._process.stderr))
+        ]
         for reader in self._readers:
             reader.start()
 
@@ -51,8 +59,8 @@ class RunnerProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._input.close()
         try:
             self._process.wait(_ENDS_SECONDS)
         except subprocess.TimeoutExpired:
@@ -75,10 +83,9 @@ class RunnerProcess:
             self._last_id += 1
             line = json.dumps({"id": self._last_id, **message})
             self._show(">", line)
-            assert self._process.stdin is not None
             try:
-                self._process.stdin.write(f"{line}\n")
-                self._process.stdin.flush()
+                self._input.write(f"{line}\n")
+                self._input.flush()
             except OSError as error:
                 raise RunnerError(self._failure or f"the runner has ended: {error}") from error
             return self._last_id
@@ -106,23 +113,23 @@ class RunnerProcess:
         """
         return self.reply(self.send(**message))
 
-    def _read_replies(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._show("<", line.rstrip("\n"))
-            try:
-                reply = json.loads(line)
-                self._replies[int(reply["id"])].put(reply)
-            except (ValueError, KeyError, TypeError):
-                self._failure = f"the runner wrote to standard output what is no reply: {line[:200]!r}"
-                return
+    def _read_replies(self, pipe: IO[str]) -> None:
+        with pipe:
+            for line in pipe:
+                self._show("<", line.rstrip("\n"))
+                try:
+                    reply = json.loads(line)
+                    self._replies[int(reply["id"])].put(reply)
+                except (ValueError, KeyError, TypeError):
+                    self._failure = f"the runner wrote to standard output what is no reply: {line[:200]!r}"
+                    return
         self._process.wait()
         self._failure = f"the runner has ended with {self._process.returncode}"
 
-    def _read_errors(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._errors.append(line.rstrip("\n"))
+    def _read_errors(self, pipe: IO[str]) -> None:
+        with pipe:
+            for line in pipe:
+                self._errors.append(line.rstrip("\n"))
 
     def _show(self, direction: str, line: str) -> None:
         if self._is_verbose:

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from threading import Condition
 from typing import Any, Final
@@ -143,11 +144,14 @@ class Servers:
         """Keep everything in ``folder``. A kind with faults has up to ``each_max`` servers."""
         self._folder = folder
         self._each_max = each_max
-        self._credentials = Credentials(folder / "credentials")
         self._changed = Condition()
         self._free: dict[str, list[CaseServer]] = {}
         self._counts: dict[str, int] = {}
         self._stack = ExitStack()
+
+    @cached_property
+    def _credentials(self) -> Credentials:
+        return Credentials(self._folder / "credentials")
 
     def close(self) -> None:
         """End them all."""
@@ -174,8 +178,9 @@ class Servers:
             if self._free.get(kind):
                 return self._free[kind].pop()
             number = self._counts[kind] = self._counts.get(kind, 0) + 1
+            credentials = self._credentials
         try:
-            server = CaseServer(kind, self._folder / f"{kind}-{number}", self._credentials)
+            server = CaseServer(kind, self._folder / f"{kind}-{number}", credentials)
         except BaseException:
             with self._changed:
                 self._counts[kind] -= 1
