@@ -17,9 +17,9 @@ from tests.conformance.cases.matching import Comparison, filled
 from tests.conformance.cases.runner_process import REPLY_SECONDS, RunnerError, RunnerProcess
 from tests.conformance.cases.servers import CaseServer, Servers
 
-_EVENTUALLY_SECONDS: Final = 20.0
+_EVENTUALLY_SECONDS: Final = 60.0
 _EVENTUALLY_PAUSE_SECONDS: Final = 0.05
-_CALL_SECONDS: Final = 20.0
+_CALL_SECONDS: Final = 60.0
 """The default deadline of the cases' clients: it leaves a restart time on a machine that is busy."""
 
 

@@ -13,7 +13,7 @@ from typing import IO, Any, Final, Self
 
 from tests.conformance.cases.registry import Runner
 
-REPLY_SECONDS: Final = 60.0
+REPLY_SECONDS: Final = 120.0
 _ENDS_SECONDS: Final = 10.0
 _ERROR_LINES: Final = 40
 
