@@ -1,7 +1,7 @@
 """Runs other projects' suites against the transport: connectconformance, h2spec and grpc-go's interoperability client.
 
 They are built with Go, in the versions below. Where there is no ``go`` on PATH, this says so. Then the clients of five
-languages run against a server whose workers are replaced (`clients`), and each SDK plays the conformance cases (`cases`).
+languages run against a server whose workers are replaced (`clients`). Last, the SDKs play the shared cases (`cases`).
 """
 
 import shutil

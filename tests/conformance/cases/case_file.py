@@ -54,6 +54,7 @@ SERVERS: Final[Mapping[str, frozenset[str]]] = {
     "tls": frozenset(),
     "mutual-tls": frozenset(),
     "access": frozenset(),
+    "short-ledger": frozenset(),
     "restarting": frozenset({"stop-server", "kill-server", "start-server"}),
     "several-workers": frozenset({"kill-workers"}),
     "restarting-tls": frozenset({"stop-server", "kill-server", "start-server"}),

@@ -17,6 +17,7 @@ from tests.conformance.cases.store import Store
 from tests.serving import ServerProcess, wait_until
 
 _OPTIONS: Final = ("--bookmark-seconds", "0.2", "--log-level", "debug", "--sweep-seconds", "0.1")
+_OPTIONS_OF: Final[Mapping[str, Sequence[str]]] = {"short-ledger": ("--ledger-revisions-max", "10")}
 _WORKERS: Final[Mapping[str, int]] = {"several-workers": 2}
 """The number of workers of a kind, where it is not one."""
 _WITH_TLS: Final = frozenset({"tls", "mutual-tls", "restarting-tls"})
@@ -75,7 +76,7 @@ class CaseServer:
 
     def _started(self, address: str) -> ServerProcess:
         store = ("--store", self._store.url) if self._store else ("--data-dir", str(self._folder / "data"))
-        arguments = ("--listen", address, *store, *_OPTIONS, *self._security())
+        arguments = ("--listen", address, *store, *_OPTIONS, *_OPTIONS_OF.get(self._kind, ()), *self._security())
         process = ServerProcess(*arguments, workers=_WORKERS.get(self._kind, 1))
         return process.__enter__()
 
