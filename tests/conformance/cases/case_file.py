@@ -58,7 +58,7 @@ SERVERS: Final[Mapping[str, frozenset[str]]] = {
     "restarting": frozenset({"stop-server", "kill-server", "start-server"}),
     "several-workers": frozenset({"kill-workers"}),
     "restarting-tls": frozenset({"stop-server", "kill-server", "start-server"}),
-    "store-outside": frozenset({"stop-store", "freeze-store", "start-store"}),
+    "store-outside": frozenset({"stop-store", "freeze-store", "start-store", "kill-server", "start-server"}),
     "changing-access": frozenset({"expire-key", "revoke-grant", "stop-server", "start-server"}),
 }
 """The kinds of servers, each with the faults that it allows."""
