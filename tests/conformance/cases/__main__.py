@@ -52,24 +52,39 @@ def run(
 ) -> list[Result]:
     """Build the runners, and play each case with each of them; those with faults first, because they take longest."""
     results: list[Result] = []
-    ready: list[Runner] = []
+    built: list[Runner] = []
     for language in languages:
         found = _built(language, cases)
         results += found
-        ready += [] if found else language.runners
+        built += [] if found else language.runners
     with TemporaryDirectory(prefix="tallykeeper-cases-") as folder, ExitStack() as stack:
+        processes, failures = _started(built, stack, is_verbose=is_verbose)
+        results += failures
+        ready = [runner for runner in built if runner.name in processes]
         servers = Servers(Path(folder))
         stack.callback(servers.close)
         executor = stack.enter_context(ThreadPoolExecutor(jobs))
-        processes = {runner.name: stack.enter_context(RunnerProcess(runner, is_verbose=is_verbose)) for runner in ready}
-        ordered = sorted(cases, key=lambda case: not case.has_fault)
         played = [
             executor.submit(_played, case, group, processes, servers)
-            for case in ordered
+            for case in sorted(cases, key=lambda case: not case.has_fault)
             for group in ([ready] if case.has_fault else [[runner] for runner in ready])
         ]
         results += [result for each in played for result in each.result()]
     return results
+
+
+def _started(
+    runners: Sequence[Runner], stack: ExitStack, *, is_verbose: bool
+) -> tuple[Mapping[str, RunnerProcess], list[Result]]:
+    """Start runners; return their processes by name, and a result for each that cannot be started."""
+    processes: dict[str, RunnerProcess] = {}
+    failures: list[Result] = []
+    for runner in runners:
+        try:
+            processes[runner.name] = stack.enter_context(RunnerProcess(runner, is_verbose=is_verbose))
+        except OSError as error:
+            failures.append(Result(runner.name, "start", failure=str(error)))
+    return processes, failures
 
 
 def report(results: Sequence[Result]) -> int:

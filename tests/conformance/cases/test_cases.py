@@ -151,6 +151,14 @@ def test_a_language_without_packages_is_skipped_and_one_that_cannot_be_built_fai
     assert "wrong" in capfd.readouterr().err
 
 
+def test_a_runner_that_cannot_be_started_fails() -> None:
+    runner = replace(_runner(""), run=["no-such-program"])
+
+    (failed,) = run([_case({**_INCREMENT, "ok": _RIGHT})], [replace(_language(), runners=[runner])])
+
+    assert "no-such-program" in str(failed.failure)
+
+
 def test_a_pattern_of_skipped_cases_has_its_reason() -> None:
     runner = replace(_runner(""), skip={"o*": "it cannot"})
     case = _case({**_INCREMENT, "ok": _RIGHT})
