@@ -15,11 +15,11 @@ from typing import Final
 
 from tests.conformance.building import NoPackagesError
 from tests.conformance.cases import case_file, registry
-from tests.conformance.cases.case_file import Case
 from tests.conformance.cases.playing import play
 from tests.conformance.cases.registry import Language, Runner
 from tests.conformance.cases.runner_process import RunnerProcess
 from tests.conformance.cases.servers import Servers
+from tests.conformance.cases.steps import Case
 
 _JOBS: Final = 8
 

@@ -58,11 +58,6 @@ def reply_of(method: str, reply: Mapping[str, Any]) -> Reply:
     return _reply(_parsed(GetMessageClass(METHODS[method].output_type), _without_details(reply)))
 
 
-def shape_of(method: str) -> type[Message]:
-    """Return the class of a method's responses."""
-    return GetMessageClass(METHODS[method].output_type)
-
-
 def _reply(message: Message) -> Reply:
     given = MessageToDict(message, preserving_proto_field_name=True)
     full = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

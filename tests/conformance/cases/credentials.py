@@ -12,7 +12,7 @@ from typing import Final
 from tests.access.tokens import AUDIENCE, ISSUER, token, write_key_set
 from tests.serving import TALLYKEEPER
 
-NAMESPACES: Final = "case-*"
+_NAMESPACES: Final = "case-*"
 """The namespaces of the cases, as grants name them."""
 _ROLES: Final = {
     "reader": "read",
@@ -51,7 +51,7 @@ class Credentials:
         parts = [self._key_table(name) for name in _KEYS]
         parts += ['[[certificate]]\nsan = "uri:spiffe://tallykeeper/writer"\nidentity = "writer"\n']
         parts += [
-            f'[[grant]]\nidentity = "{name}"\nnamespaces = ["{NAMESPACES}"]\nrole = "{role}"\n'
+            f'[[grant]]\nidentity = "{name}"\nnamespaces = ["{_NAMESPACES}"]\nrole = "{role}"\n'
             for name, role in {**_ROLES, **dict.fromkeys(_RATED, "write")}.items()
             if name not in self._revoked
         ]

@@ -5,26 +5,23 @@ Several runners play a case with faults together, step by step, so that one faul
 
 import secrets
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
 
 from tests.conformance.cases import contract
-from tests.conformance.cases.case_file import CLIENT, Case, Step
 from tests.conformance.cases.matching import Comparison, filled
-from tests.conformance.cases.runner_process import REPLY_SECONDS, RunnerError, RunnerProcess
+from tests.conformance.cases.runner_process import RunnerError, RunnerProcess
 from tests.conformance.cases.servers import CaseServer, Servers
+from tests.conformance.cases.steps import CLIENT, Case, Step
+from tests.conformance.cases.watch import CaseFailedError, Watch
 
 _EVENTUALLY_SECONDS: Final = 60.0
 _EVENTUALLY_PAUSE_SECONDS: Final = 0.05
 _CALL_SECONDS: Final = 60.0
 """The default deadline of the cases' clients: it leaves a restart time on a machine that is busy."""
-
-
-class CaseFailedError(Exception):
-    """A step did not go as the case expects. The message says which and how."""
 
 
 def play(case: Case, runners: Mapping[str, RunnerProcess], servers: Servers) -> dict[str, str]:
@@ -55,8 +52,8 @@ def play(case: Case, runners: Mapping[str, RunnerProcess], servers: Servers) -> 
 
 
 def _failure_of(error: BaseException, runner: RunnerProcess) -> str:
-    told = str(error) if isinstance(error, CaseFailedError) else f"{type(error).__name__}: {error}"
-    return f"{told}\n{runner.errors}".rstrip()
+    text = str(error) if isinstance(error, CaseFailedError) else f"{type(error).__name__}: {error}"
+    return f"{text}\n{runner.errors}".rstrip()
 
 
 class Play:
@@ -246,69 +243,6 @@ class Play:
     def _client(self, name: str) -> str:
         """Return the name of a client for the runner, which plays several cases at the same time."""
         return f"{self._scope}/{name}"
-
-
-class Watch:
-    """The events of a watch, sorted into entries and levels."""
-
-    def __init__(self, runner: RunnerProcess, message_id: int) -> None:
-        self.message_id = message_id
-        self._runner = runner
-        self._entries: deque[contract.Reply] = deque()
-        self._levels: deque[contract.Reply] = deque()
-        self._revision = 0
-        self._last: Mapping[str, Any] | None = None
-
-    def next_entry(self) -> contract.Reply:
-        """Return the next entry.
-
-        :raises CaseFailedError: the watch ends before, or repeats a revision.
-        """
-        self._await(self._entries, "an entry")
-        entry = self._entries.popleft()
-        revision = int(entry.full["revision"])
-        if revision <= self._revision:
-            message = f"the watch gave revision {revision} after revision {self._revision}"
-            raise CaseFailedError(message)
-        self._revision = revision
-        return entry
-
-    def levels(self) -> contract.Reply:
-        """Return the next event with levels.
-
-        :raises CaseFailedError: the watch ends before.
-        """
-        self._await(self._levels, "levels")
-        return self._levels.popleft()
-
-    def last(self) -> Mapping[str, Any]:
-        """Return the ``end`` or the ``error`` of the watch."""
-        deadline = time.monotonic() + REPLY_SECONDS
-        while self._last is None and time.monotonic() < deadline:
-            self._take()
-        assert self._last is not None
-        return self._last
-
-    def _await(self, events: deque[contract.Reply], what: str) -> None:
-        deadline = time.monotonic() + REPLY_SECONDS
-        while not events:
-            if self._last is not None or time.monotonic() > deadline:
-                message = f"expected {what}, got {self._last or 'nothing'}"
-                raise CaseFailedError(message)
-            self._take()
-
-    def _take(self) -> None:
-        reply = self._runner.reply(self.message_id)
-        if "event" not in reply:
-            self._last = reply
-            return
-        event = contract.reply_of("LedgerService.Watch", reply["event"])
-        given = event.given.get("entries", [])
-        self._entries.extend(
-            contract.Reply(full=full, given=each) for full, each in zip(event.full["entries"], given, strict=True)
-        )
-        if event.given.get("stock_levels") or event.given.get("counters"):
-            self._levels.append(event)
 
 
 def _outcome(reply: Mapping[str, Any]) -> str:

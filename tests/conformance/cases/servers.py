@@ -11,8 +11,8 @@ from threading import Condition
 from typing import Any, Final
 
 from tallykeeper_client import Client, CredentialExpired, PermissionDenied, TallykeeperError
-from tests.conformance.cases.case_file import SERVERS
 from tests.conformance.cases.credentials import Credentials
+from tests.conformance.cases.steps import SERVERS
 from tests.conformance.cases.store import Store
 from tests.serving import ServerProcess, wait_until
 
@@ -41,7 +41,7 @@ class CaseServer:
         self.address = self._process.target
 
     def fault(self, name: str, options: Mapping[str, Any]) -> None:
-        """Bring about a fault, or its end; ``case_file.FAULTS`` says what each is."""
+        """Bring about a fault, or its end; ``steps.FAULTS`` says what each is."""
         faults: Mapping[str, Callable[..., None]] = {
             "stop-server": self._stop,
             "kill-server": self._kill,

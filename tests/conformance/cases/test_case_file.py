@@ -7,6 +7,7 @@ import pytest
 from tests.conformance.cases import case_file
 from tests.conformance.cases.case_file import CaseFileError
 from tests.conformance.cases.contract import METHODS
+from tests.conformance.cases.steps import FAULTS, SERVERS
 
 CASES_MIN = 160
 CASES_WITH_FAULT_MIN = 12
@@ -28,6 +29,10 @@ def test_every_method_but_that_with_a_stream_of_its_own_is_called() -> None:
     unary = {name for name, method in METHODS.items() if not method.server_streaming}
     assert unary - called == set()
     assert any(step.kind == "watch" for step in steps)
+
+
+def test_every_fault_of_a_server_is_known() -> None:
+    assert {fault for faults in SERVERS.values() for fault in faults} == FAULTS.keys()
 
 
 def test_each_case_says_in_a_sentence_what_it_is_about() -> None:
@@ -58,6 +63,7 @@ _CALL = {"call": "CounterService.GetCounter", "request": {"counter": "a"}, "ok":
         (_case({**_CALL, "ok": {"counter": {"name": "a"}}}), "Counter has no field 'name'"),
         (_case({**_CALL, "ok": {"counter": 5}}), "a Counter is a mapping"),
         (_case({**_CALL, "error": {"code": "OK"}}), "one of ok, error and outcomes"),
+        (_case({**_CALL, "at_once": 2}), "at_once goes together with outcomes"),
         (_case({"call": _CALL["call"], "error": {"reason": "X"}}), "an expected error has a code"),
         (_case({"call": _CALL["call"], "error": {"code": "X", "why": 1}}), "no member 'why'"),
         (_case({**_CALL, "request": {"counter": "$name"}}), r"no step has saved \$name"),

@@ -13,11 +13,12 @@ import pytest
 from tests.conformance.cases import __main__ as command
 from tests.conformance.cases import registry
 from tests.conformance.cases.__main__ import Result, report, run
-from tests.conformance.cases.case_file import Case, read
+from tests.conformance.cases.case_file import read
 from tests.conformance.cases.playing import play
 from tests.conformance.cases.registry import Language, Runner
 from tests.conformance.cases.runner_process import RunnerProcess
 from tests.conformance.cases.servers import Servers
+from tests.conformance.cases.steps import Case
 
 _INCREMENT = {"call": "CounterService.Increment", "request": {"counter": "visitors"}}
 _RIGHT = {"counter": {"counter": "visitors", "value": 1}, "revision": 1, "commit_time": "<any>"}
