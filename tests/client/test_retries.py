@@ -80,15 +80,18 @@ async def test_a_call_to_a_closed_port_is_answered_when_it_opens(connect: Connec
 
 
 @pytest.mark.long
-async def test_a_port_that_is_closed_for_four_seconds_is_bridged(connect: Connect, scripted: ScriptedServer) -> None:
+@pytest.mark.parametrize("closed_seconds", [4, 7], ids=["as in a restart", "longer than the attempts last"])
+async def test_a_port_that_is_closed_for_seconds_is_bridged(
+    connect: Connect, scripted: ScriptedServer, *, closed_seconds: float
+) -> None:
     scripted.will_answer(None, ANSWER)
-    client = await connect(scripted.target)
+    client = await connect(scripted.target, timeout_seconds=30)
     under_way = asyncio.ensure_future(client.increment("visitors"))
     await asyncio.wait_for(scripted.was_asked.wait(), timeout=10)
     await scripted.stop()
 
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(asyncio.shield(under_way), timeout=4)
+        await asyncio.wait_for(asyncio.shield(under_way), timeout=closed_seconds)
     await scripted.start()
 
     assert await under_way == ANSWER
