@@ -1,11 +1,20 @@
 """How both clients reach the server: the options of their one channel, its retries among them.
 
-gRPC itself sends again what met an unavailable server (gRFC A6), with the same bytes and so the same request
-id, until the call's deadline. It honours ``grpc-retry-pushback-ms`` from the server.
+``service_config.json`` beside this module, which clients in other languages use too, says what gRPC itself sends again
+(gRFC A6), with the same bytes and so the same request id, until the call's deadline:
+
+* A call waits for a connection for as long as its deadline allows. So it bridges a server that restarts, however long
+  its port is closed.
+* A call that met a connection that broke, a store that is away or a server with too much to do is sent five times at
+  most, after 0.2 s, 0.5 s, 1.25 s and 3.1 s, each up to a fifth more or less. The last attempt is sent 4.1 to 6.1 s
+  after the first one failed. The server's ``grpc-retry-pushback-ms`` takes the place of these pauses.
+* The server never ends a call with CANCELLED, but a proxy that drains resets its calls, which gRPC shows as CANCELLED.
+  A call that the caller itself cancels is never sent again.
+* A watch begins anew by itself, from where it was; see `following`.
 """
 
-import json
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -16,26 +25,8 @@ from tallykeeper_client.target import address_of, is_loopback
 TIMEOUT_SECONDS_DEFAULT: Final = 10.0
 """The deadline of a call that names none: long enough to ride out a restart of the service."""
 
-ATTEMPTS_MAX: Final = 5
-"""How often a call is sent in all. gRPC allows no more."""
-
-_RETRY_POLICY: Final = {
-    "maxAttempts": ATTEMPTS_MAX,
-    # 0.25 s, 0.75 s, 2.25 s, 4 s, each up to a fifth more or less: the last attempt is sent 5.8 to 8.7 s
-    # after the first one failed, when a service that restarts is back (5 s) and before the deadline (10 s).
-    "initialBackoff": "0.25s",
-    "backoffMultiplier": 3,
-    "maxBackoff": "4s",
-    # The server never ends a call with CANCELLED, but a proxy that drains resets its calls, which gRPC shows as
-    # CANCELLED. A call that the caller itself cancels is never sent again.
-    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
-}
-
-_METHOD_CONFIG: Final = (
-    {"name": [{}], "retryPolicy": _RETRY_POLICY},
-    # A watch begins anew by itself, from where it was; see `following`.
-    {"name": [{"service": "tallykeeper.v1.LedgerService", "method": "Watch"}]},
-)
+SERVICE_CONFIG: Final = (resources.files("tallykeeper_client") / "service_config.json").read_text(encoding="utf-8")
+"""How gRPC retries calls: the text of ``service_config.json``, for a channel's option ``grpc.service_config``."""
 
 RESPONSE_BYTES_MAX: Final = 64 << 20
 """How large a response may be; gRPC's own 4 MiB are less than 1,000 reservations of 100 lines."""
@@ -47,28 +38,33 @@ KEEPALIVE_TIMEOUT_SECONDS: Final = 10
 """How long the server has to answer that; a watch on a dead machine begins anew after both together."""
 
 CHANNEL_OPTIONS: Final = (
-    ("grpc.service_config", json.dumps({"methodConfig": _METHOD_CONFIG})),
+    ("grpc.service_config", SERVICE_CONFIG),
     ("grpc.max_receive_message_length", RESPONSE_BYTES_MAX),
     ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
     # The first is what gRPC documents, the second what it goes by (1.85 waits for 60 s without it).
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
     ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
-    # An attempt fails at once while the channel waits to connect again. By default that wait grows to two
-    # minutes; a connection that is tried twice a second is there when the last attempt is made.
+    # By default the channel waits for up to two minutes until it tries to connect again. A connection that is tried
+    # twice a second is there soon after the server is.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
 )
 
 
-def channel_options(target: str) -> Sequence[tuple[str, int | str]]:
+def channel_options(target: str, *, retries: bool = True) -> Sequence[tuple[str, int | str]]:
     """Return the options of a channel to a target. A proxy of the environment is not used for this machine itself.
+
+    Without ``retries``, gRPC sends each call once.
 
     Raises ValueError if the target is not written as one.
     """
     address = address_of(target)
+    options: list[tuple[str, int | str]] = [*CHANNEL_OPTIONS]
+    if not retries:
+        options += [("grpc.service_config", "{}"), ("grpc.enable_retries", 0)]
     if address is not None and is_loopback(address.host):
-        return (*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0))
-    return CHANNEL_OPTIONS
+        options.append(("grpc.enable_http_proxy", 0))
+    return options
 
 
 def metadata_of(token: str | None) -> tuple[tuple[str, str], ...]:

@@ -122,7 +122,7 @@ def _message_without_details(code: grpc.StatusCode, details: str, target: str) -
         case grpc.StatusCode.UNAVAILABLE:
             return f"no Tallykeeper server answers at {target}: {details}"
         case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return f"no answer from {target} before the deadline"
+            return f"no answer from {target} before the deadline: it could not be reached, or did not answer in time"
         case grpc.StatusCode.UNIMPLEMENTED:
             return f"the gRPC server at {target} does not know this call: it is no Tallykeeper server, or an older one"
         case _:

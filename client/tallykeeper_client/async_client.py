@@ -128,15 +128,17 @@ class AsyncClient(
         timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT,
         credentials: grpc.ChannelCredentials | None = None,
         token: str | None = None,
+        retries: bool = True,
     ) -> None:
         """Open a channel to ``target``, as in ``127.0.0.1:50051``, which connects with the first call.
 
         ``namespace`` and ``timeout_seconds`` (more than 0) hold for every call that names no other. Without
         ``credentials`` the channel is not encrypted; `tls_credentials` reads some from files. The ``token``, an API
-        key or a JWT, tells the server who calls. Raises ValueError if the target is not ``HOST:PORT`` or another form
-        that gRPC knows, such as ``unix:path``.
+        key or a JWT, tells the server who calls. Without ``retries``, each call is sent once, and fails at once if
+        there is no connection. Raises ValueError if the target is not ``HOST:PORT`` or another form that gRPC knows,
+        such as ``unix:path``.
         """
-        options = channel_options(target)
+        options = channel_options(target, retries=retries)
         self.target = target
         self.namespace = namespace
         self.credentials = credentials
