@@ -246,15 +246,21 @@ public final class Runner {
     return described;
   }
 
+  /** Returns the lines that are short with all their numbers, also those that are 0. */
   private static JsonArray shortages(List<Shortage> shortages) {
     JsonArray array = new JsonArray();
-    shortages.forEach(each -> array.add(json(each)));
+    JsonFormat.Printer complete = PRINTER.preservingProtoFieldNames().alwaysPrintFieldsWithNoPresence();
+    shortages.forEach(each -> array.add(json(complete, each)));
     return array;
   }
 
   private static JsonElement json(Message message) {
+    return json(PRINTER, message);
+  }
+
+  private static JsonElement json(JsonFormat.Printer printer, Message message) {
     try {
-      return JsonParser.parseString(PRINTER.print(message));
+      return JsonParser.parseString(printer.print(message));
     } catch (InvalidProtocolBufferException error) {
       throw new IllegalStateException("a response has a detail of an unknown type", error);
     }
