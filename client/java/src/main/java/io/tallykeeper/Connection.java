@@ -1,5 +1,6 @@
 package io.tallykeeper;
 
+import io.grpc.ConnectivityState;
 import io.grpc.ManagedChannel;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -35,8 +36,9 @@ final class Connection implements AutoCloseable {
     return channel;
   }
 
-  String address() {
-    return address;
+  /** Returns the server with the state of the connection to it. */
+  Peer peer() {
+    return new Peer(address, channel.getState(false) == ConnectivityState.READY);
   }
 
   ScheduledExecutorService timer() {

@@ -65,14 +65,14 @@ final class Errors {
    *
    * @param requestId the id that was sent; empty for a read
    */
-  static TallykeeperException read(Throwable error, String address, String requestId) {
+  static TallykeeperException read(Throwable error, Peer peer, String requestId) {
     Status status = Status.fromThrowable(error);
     Metadata trailers = Status.trailersFromThrowable(error);
     com.google.rpc.Status details = details(trailers);
     Failure failure =
         isOurs(details)
             ? failure(status.getCode(), details.getMessage(), details.getDetailsList(), requestId, error)
-            : Failure.of(status.getCode(), message(status, address), requestId, error);
+            : Failure.of(status.getCode(), message(status, peer), requestId, error);
     return exception(failure);
   }
 
@@ -204,11 +204,14 @@ final class Errors {
     return Duration.ofSeconds(delay.getSeconds(), delay.getNanos());
   }
 
-  private static String message(Status status, String address) {
+  private static String message(Status status, Peer peer) {
+    String address = peer.address();
     String description = description(status);
     return switch (status.getCode()) {
       case UNAVAILABLE -> "no Tallykeeper server answers at " + address + ": " + description;
-      case DEADLINE_EXCEEDED -> address + " did not answer before the deadline: " + description;
+      case DEADLINE_EXCEEDED -> peer.isConnected()
+          ? address + " did not answer before the deadline"
+          : "there was no connection to " + address + " before the deadline";
       case UNIMPLEMENTED -> "the gRPC server at "
           + address
           + " does not know this call: it is no Tallykeeper server, or an older one";
@@ -216,10 +219,17 @@ final class Errors {
     };
   }
 
-  /** Returns gRPC's description, and the cause where gRPC only says that there was an error in input or output. */
+  /**
+   * Returns the first line of gRPC's description, and of the cause: gRPC itself often says only "io exception". Further
+   * lines are stack traces.
+   */
   private static String description(Status status) {
-    String description = status.getDescription() == null ? "" : status.getDescription();
-    Throwable cause = status.getCause();
-    return cause == null || cause.getMessage() == null ? description : description + " (" + cause.getMessage() + ")";
+    String description = firstLine(status.getDescription());
+    String cause = status.getCause() == null ? "" : firstLine(status.getCause().getMessage());
+    return cause.isEmpty() ? description : description + " (" + cause + ")";
+  }
+
+  private static String firstLine(String text) {
+    return text == null ? "" : text.lines().findFirst().orElse("");
   }
 }

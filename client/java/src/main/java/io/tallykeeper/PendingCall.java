@@ -114,7 +114,7 @@ final class PendingCall<Q extends Message, R> extends CompletableFuture<R> {
 
     @Override
     public void onError(Throwable error) {
-      TallykeeperException failure = Errors.read(error, connection.address(), Requests.requestId(request));
+      TallykeeperException failure = Errors.read(error, connection.peer(), Requests.requestId(request));
       boolean expired = failure.reason().equals(Errors.CREDENTIAL_EXPIRED);
       if (expired && mayRenew && credentials != null && credentials.expire()) {
         attempt(false);

@@ -185,11 +185,11 @@ final class WatchStream implements Flow.Subscription {
 
   private TallykeeperException error(Status status, Metadata trailers) {
     Status known = status.isOk() ? Status.UNAVAILABLE.withDescription("the server ended the watch") : status;
-    return Errors.read(new StatusRuntimeException(known, trailers), connection.address(), "");
+    return Errors.read(new StatusRuntimeException(known, trailers), connection.peer(), "");
   }
 
   private void giveUp() {
-    String message = connection.address() + " did not begin the watch within " + calls.timeout();
+    String message = connection.peer().address() + " did not begin the watch within " + calls.timeout();
     Failure late = Failure.of(Status.Code.DEADLINE_EXCEEDED, message, "", lastError);
     fail(lastError == null ? Errors.exception(late) : lastError);
   }

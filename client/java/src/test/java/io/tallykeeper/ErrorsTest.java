@@ -12,11 +12,13 @@ import com.google.rpc.ErrorInfo;
 import com.google.rpc.RetryInfo;
 import io.grpc.Metadata;
 import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import io.tallykeeper.v1.BatchRefused;
 import io.tallykeeper.v1.FailedOperation;
 import io.tallykeeper.v1.Shortage;
 import io.tallykeeper.v1.Shortages;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -28,6 +30,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class ErrorsTest {
+  private static final Peer PEER = new Peer("127.0.0.1:1", true);
   private static final Map<String, String> SHORT =
       Map.of("item", "dune", "location", "main", "requested", "2", "available", "1", "backorder_limit", "0");
 
@@ -203,10 +206,28 @@ class ErrorsTest {
   @Test
   void namesTheAddressWhereNoTallykeeperAnswered() {
     TallykeeperException error =
-        Errors.read(Status.UNAVAILABLE.withDescription("io exception").asRuntimeException(), "10.0.0.1:1", "");
+        Errors.read(Status.UNAVAILABLE.withDescription("io exception").asRuntimeException(), new Peer("10.0.0.1:1", false), "");
     assertInstanceOf(UnavailableException.class, error);
     assertEquals("UNAVAILABLE", error.reason());
     assertEquals("no Tallykeeper server answers at 10.0.0.1:1: io exception", error.getMessage());
+  }
+
+  @Test
+  void saysWhatWasMissingBeforeTheDeadline() {
+    StatusRuntimeException late = Status.DEADLINE_EXCEEDED.withDescription("[closed=[]]").asRuntimeException();
+    assertEquals("127.0.0.1:1 did not answer before the deadline", Errors.read(late, PEER, "").getMessage());
+    assertEquals(
+        "there was no connection to 10.0.0.1:1 before the deadline",
+        Errors.read(late, new Peer("10.0.0.1:1", false), "").getMessage());
+  }
+
+  @Test
+  void hasNoStackTraceInItsMessage() {
+    IOException refused = new IOException("refused\n\tat x");
+    Status broken = Status.UNAVAILABLE.withDescription("io exception").withCause(refused);
+    assertEquals(
+        "no Tallykeeper server answers at 127.0.0.1:1: io exception (refused)",
+        Errors.read(broken.asRuntimeException(), PEER, "").getMessage());
   }
 
   @Test
@@ -215,14 +236,14 @@ class ErrorsTest {
     com.google.rpc.Status status =
         com.google.rpc.Status.newBuilder().setCode(9).addDetails(Any.pack(info)).build();
     assertEquals(
-        "FAILED_PRECONDITION", Errors.read(StatusProto.toStatusRuntimeException(status), "a:1", "").reason());
+        "FAILED_PRECONDITION", Errors.read(StatusProto.toStatusRuntimeException(status), PEER, "").reason());
   }
 
   @Test
   void readsAnErrorWhoseDetailsAreNoStatus() {
     Metadata trailers = new Metadata();
     trailers.put(Metadata.Key.of("grpc-status-details-bin", Metadata.BINARY_BYTE_MARSHALLER), new byte[] {1, 2, 3});
-    TallykeeperException error = Errors.read(Status.ABORTED.asRuntimeException(trailers), "a:1", "");
+    TallykeeperException error = Errors.read(Status.ABORTED.asRuntimeException(trailers), PEER, "");
     assertEquals("ABORTED", error.reason());
   }
 
@@ -235,6 +256,6 @@ class ErrorsTest {
     for (Message detail : details) {
       status.addDetails(Any.pack(detail));
     }
-    return Errors.read(StatusProto.toStatusRuntimeException(status.build()), "127.0.0.1:1", "request-1");
+    return Errors.read(StatusProto.toStatusRuntimeException(status.build()), PEER, "request-1");
   }
 }
