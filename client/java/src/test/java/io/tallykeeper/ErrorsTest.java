@@ -205,8 +205,8 @@ class ErrorsTest {
 
   @Test
   void namesTheAddressWhereNoTallykeeperAnswered() {
-    TallykeeperException error =
-        Errors.read(Status.UNAVAILABLE.withDescription("io exception").asRuntimeException(), new Peer("10.0.0.1:1", false), "");
+    StatusRuntimeException broken = Status.UNAVAILABLE.withDescription("io exception").asRuntimeException();
+    TallykeeperException error = Errors.read(broken, new Peer("10.0.0.1:1", false), "");
     assertInstanceOf(UnavailableException.class, error);
     assertEquals("UNAVAILABLE", error.reason());
     assertEquals("no Tallykeeper server answers at 10.0.0.1:1: io exception", error.getMessage());
