@@ -15,6 +15,7 @@ final class Connection implements AutoCloseable {
   private final ManagedChannel channel;
   private final String address;
   private final Tokens tokens;
+  private final boolean repeats;
   private final ScheduledThreadPoolExecutor timer;
   private final Set<WatchStream> watches = ConcurrentHashMap.newKeySet();
 
@@ -22,11 +23,13 @@ final class Connection implements AutoCloseable {
    * Takes over a channel.
    *
    * @param tokens null if calls carry no token
+   * @param repeats true if calls that met an unavailable server are repeated
    */
-  Connection(ManagedChannel channel, String address, Tokens tokens) {
+  Connection(ManagedChannel channel, String address, Tokens tokens, boolean repeats) {
     this.channel = channel;
     this.address = address;
     this.tokens = tokens;
+    this.repeats = repeats;
     this.timer = new ScheduledThreadPoolExecutor(1, Connection::daemon);
     timer.setRemoveOnCancelPolicy(true);
     Reconnection.follow(channel, timer);
@@ -39,6 +42,10 @@ final class Connection implements AutoCloseable {
   /** Returns the server with the state of the connection to it. */
   Peer peer() {
     return new Peer(address, channel.getState(false) == ConnectivityState.READY);
+  }
+
+  boolean repeats() {
+    return repeats;
   }
 
   ScheduledExecutorService timer() {

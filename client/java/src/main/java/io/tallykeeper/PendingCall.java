@@ -5,8 +5,10 @@ import io.grpc.CallOptions;
 import io.grpc.ClientCall;
 import io.grpc.Deadline;
 import io.grpc.MethodDescriptor;
+import io.grpc.Status;
 import io.grpc.stub.ClientCalls;
 import io.grpc.stub.StreamObserver;
+import java.nio.channels.ClosedChannelException;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -15,15 +17,21 @@ import java.util.function.Consumer;
 /**
  * One call under way. It completes with its response, of a stream with the last one, or with a TallykeeperException.
  *
- * <p>gRPC itself repeats the call, as the service config says. This class repeats it once more with another token.
+ * <p>gRPC itself repeats the call, as the service config says. This class repeats it with the same request id where
+ * gRPC does not: with another token after CREDENTIAL_EXPIRED, and on another connection if the one that had the call was
+ * closed before the call was written. grpc-java shows the latter as UNKNOWN, which no policy may repeat.
  */
 final class PendingCall<Q extends Message, R> extends CompletableFuture<R> {
+  private static final int CONNECTIONS_MAX = 5;
+
   private final Connection connection;
   private final MethodDescriptor<Q, R> method;
   private final Q request;
   private final Deadline deadline;
   private final Consumer<? super R> onResponse;
   private volatile ClientCall<Q, R> call;
+  private boolean mayRenew = true;
+  private int connectionsLeft = CONNECTIONS_MAX;
 
   /**
    * Prepares a call.
@@ -45,7 +53,7 @@ final class PendingCall<Q extends Message, R> extends CompletableFuture<R> {
   }
 
   PendingCall<Q, R> start() {
-    attempt(true);
+    attempt();
     return this;
   }
 
@@ -76,12 +84,12 @@ final class PendingCall<Q extends Message, R> extends CompletableFuture<R> {
     return cancelled;
   }
 
-  private void attempt(boolean mayRenew) {
+  private void attempt() {
     Tokens.Credentials credentials = connection.credentials();
     CallOptions options = CallOptions.DEFAULT.withDeadline(deadline).withCallCredentials(credentials);
     ClientCall<Q, R> current = connection.channel().newCall(method, options);
     call = current;
-    StreamObserver<R> observer = new Responses(credentials, mayRenew);
+    StreamObserver<R> observer = new Responses(credentials);
     if (method.getType() == MethodDescriptor.MethodType.UNARY) {
       ClientCalls.asyncUnaryCall(current, request, observer);
     } else {
@@ -98,12 +106,10 @@ final class PendingCall<Q extends Message, R> extends CompletableFuture<R> {
 
   private final class Responses implements StreamObserver<R> {
     private final Tokens.Credentials credentials;
-    private final boolean mayRenew;
     private R last;
 
-    Responses(Tokens.Credentials credentials, boolean mayRenew) {
+    Responses(Tokens.Credentials credentials) {
       this.credentials = credentials;
-      this.mayRenew = mayRenew;
     }
 
     @Override
@@ -115,12 +121,28 @@ final class PendingCall<Q extends Message, R> extends CompletableFuture<R> {
     @Override
     public void onError(Throwable error) {
       TallykeeperException failure = Errors.read(error, connection.peer(), Requests.requestId(request));
-      boolean expired = failure.reason().equals(Errors.CREDENTIAL_EXPIRED);
-      if (expired && mayRenew && credentials != null && credentials.expire()) {
-        attempt(false);
+      if (isRenewed(failure) || isOnClosedConnection(failure)) {
+        attempt();
       } else {
         completeExceptionally(failure);
       }
+    }
+
+    /** Tells whether the token had expired and there may be another one. */
+    private boolean isRenewed(TallykeeperException failure) {
+      if (!failure.reason().equals(Errors.CREDENTIAL_EXPIRED) || !mayRenew || credentials == null) {
+        return false;
+      }
+      mayRenew = false;
+      return credentials.expire();
+    }
+
+    private boolean isOnClosedConnection(TallykeeperException failure) {
+      boolean isClosed =
+          failure.code() == Status.Code.UNKNOWN
+              && failure.getCause().getCause() instanceof ClosedChannelException
+              && last == null;
+      return isClosed && connection.repeats() && --connectionsLeft > 0;
     }
 
     @Override

@@ -142,7 +142,7 @@ public final class TallykeeperClientBuilder {
   }
 
   private Calls calls() {
-    return new Calls(new Connection(channel(), address, tokens), namespace, timeout);
+    return new Calls(new Connection(channel(), address, tokens, retries), namespace, timeout);
   }
 
   private ManagedChannel channel() {

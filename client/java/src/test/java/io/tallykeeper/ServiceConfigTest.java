@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 class ServiceConfigTest {
   @Test
   void isTheOneThatAllClientsShare() throws IOException {
-    String shared = Files.readString(Path.of("..", "service_config.json"));
+    String shared = Files.readString(Path.of("..", "tallykeeper_client", "service_config.json"));
     assertEquals(new Gson().fromJson(shared, Map.class), ServiceConfig.load());
   }
 

@@ -227,9 +227,9 @@ public final class Runner {
     described.addProperty("type", error.getClass().getSimpleName());
     error.retryAfter().ifPresent(delay -> described.addProperty("retry_after_ms", delay.toMillis()));
     if (error instanceof InsufficientStockException shortage) {
-      described.add("shortages", shortages(shortage.shortages()));
+      described.add("shortages", shortages(shortage.shortages(), false));
     } else if (error instanceof CommitExceedsReservedException excess) {
-      described.add("shortages", shortages(excess.shortages()));
+      described.add("shortages", shortages(excess.shortages(), true));
     } else if (error instanceof InvalidFieldException invalid) {
       described.add("field_violations", GSON.toJsonTree(invalid.violations()));
     }
@@ -246,21 +246,27 @@ public final class Runner {
     return described;
   }
 
-  /** Returns the lines that are short with all their numbers, also those that are 0. */
-  private static JsonArray shortages(List<Shortage> shortages) {
+  /** Returns the lines that are short, with the numbers that their reason has, also if they are 0. */
+  private static JsonArray shortages(List<Shortage> shortages, boolean isCommit) {
     JsonArray array = new JsonArray();
-    JsonFormat.Printer complete = PRINTER.preservingProtoFieldNames().alwaysPrintFieldsWithNoPresence();
-    shortages.forEach(each -> array.add(json(complete, each)));
+    for (Shortage line : shortages) {
+      JsonObject described = object("item", line.getItem());
+      described.addProperty("location", line.getLocation());
+      described.addProperty("requested", Long.toString(line.getRequested()));
+      if (isCommit) {
+        described.addProperty("reserved", Long.toString(line.getReserved()));
+      } else {
+        described.addProperty("available", Long.toString(line.getAvailable()));
+        described.addProperty("backorder_limit", Long.toString(line.getBackorderLimit()));
+      }
+      array.add(described);
+    }
     return array;
   }
 
   private static JsonElement json(Message message) {
-    return json(PRINTER, message);
-  }
-
-  private static JsonElement json(JsonFormat.Printer printer, Message message) {
     try {
-      return JsonParser.parseString(printer.print(message));
+      return JsonParser.parseString(PRINTER.print(message));
     } catch (InvalidProtocolBufferException error) {
       throw new IllegalStateException("a response has a detail of an unknown type", error);
     }
