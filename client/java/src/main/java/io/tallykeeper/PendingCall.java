@@ -18,8 +18,8 @@ import java.util.function.Consumer;
  * One call under way. It completes with its response, of a stream with the last one, or with a TallykeeperException.
  *
  * <p>gRPC itself repeats the call, as the service config says. This class repeats it with the same request id where
- * gRPC does not: with another token after CREDENTIAL_EXPIRED, and on another connection if the one that had the call was
- * closed before the call was written. grpc-java shows the latter as UNKNOWN, which no policy may repeat.
+ * gRPC does not: with another token after CREDENTIAL_EXPIRED, and on another connection if the first one was closed
+ * before the call was written. grpc-java shows the latter as UNKNOWN, which no policy may repeat.
  */
 final class PendingCall<Q extends Message, R> extends CompletableFuture<R> {
   private static final int CONNECTIONS_MAX = 5;

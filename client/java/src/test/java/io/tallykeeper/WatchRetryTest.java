@@ -65,6 +65,7 @@ class WatchRetryTest {
     "UNKNOWN, UNKNOWN, gone",
     "DEADLINE_EXCEEDED, DEADLINE_EXCEEDED, gone",
     "RESOURCE_EXHAUSTED, WATCHER_TOO_SLOW, slow",
+    "RESOURCE_EXHAUSTED, RESOURCE_EXHAUSTED, too_many_pings",
     "INTERNAL, INTERNAL, RST_STREAM closed stream",
   })
   void goesOnAfterWhatMayPass(Status.Code code, String reason, String message) {
@@ -75,6 +76,7 @@ class WatchRetryTest {
   @CsvSource({
     "OUT_OF_RANGE, REVISION_TRIMMED, x",
     "DATA_LOSS, REVISIONS_LOST, x",
+    "RESOURCE_EXHAUSTED, REQUEST_TOO_LARGE, x",
     "PERMISSION_DENIED, PERMISSION_DENIED, x",
     "INVALID_ARGUMENT, INVALID_FIELD, x",
     "UNAUTHENTICATED, CREDENTIAL_MISSING, x",
