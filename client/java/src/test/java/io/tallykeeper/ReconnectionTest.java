@@ -41,6 +41,16 @@ class ReconnectionTest {
   }
 
   @Test
+  void plansOneTryAtATime() {
+    Reconnection.follow(channel, timer);
+    for (int outage = 0; outage < 3; outage++) {
+      channel.become(ConnectivityState.TRANSIENT_FAILURE);
+      channel.become(ConnectivityState.READY);
+    }
+    assertTrue(timer.getQueue().size() <= 1);
+  }
+
+  @Test
   void followsNoChannelThatIsShutDown() {
     Reconnection.follow(channel, timer);
     channel.become(ConnectivityState.SHUTDOWN);
