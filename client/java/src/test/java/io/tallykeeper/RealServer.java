@@ -23,7 +23,7 @@ final class RealServer implements AutoCloseable {
 
   /** Starts a server on a free port; skips the test if the program is not installed. */
   RealServer(Path data, String... options) throws IOException {
-    assumeTrue(Files.isExecutable(PROGRAM), PROGRAM + " is missing: run make setup");
+    assumeInstalled();
     this.address = "127.0.0.1:" + FakeServer.freePort();
     this.data = data;
     this.options = List.of(options);
@@ -56,7 +56,7 @@ final class RealServer implements AutoCloseable {
 
   /** Runs another command of the program and returns what it prints. */
   static String run(String... arguments) throws IOException, InterruptedException {
-    assumeTrue(Files.isExecutable(PROGRAM), PROGRAM + " is missing: run make setup");
+    assumeInstalled();
     List<String> command = new ArrayList<>(List.of(PROGRAM.toString()));
     command.addAll(List.of(arguments));
     Process ran = new ProcessBuilder(command).redirectErrorStream(true).start();
@@ -65,6 +65,16 @@ final class RealServer implements AutoCloseable {
       throw new AssertionError(command + " failed: " + output);
     }
     return output;
+  }
+
+  /** Skips the test, and prints why, if the program is not installed. */
+  private static void assumeInstalled() {
+    boolean isInstalled = Files.isExecutable(PROGRAM);
+    String reason = "skipped, because " + PROGRAM + " is missing: make setup installs it";
+    if (!isInstalled) {
+      System.err.println(reason);
+    }
+    assumeTrue(isInstalled, reason);
   }
 
   private static void awaitServing(BufferedReader log) throws IOException {
