@@ -17,9 +17,9 @@ Method: TypeAlias = Callable[[Any, Call], Coroutine[Any, Any, Message]]
 """A function that takes a request and its call, and returns the response."""
 
 ENTRIES_MAX: Final = 2_048
-"""The number of entries of all long responses that are made at once, by the sizes that their requests ask for. A page of
-1,000 levels takes 600 KiB and 3 ms of the worker's CPU time, during which other calls wait. No page is ready sooner if
-more are made at once."""
+"""The number of entries of all long responses that are made at once, by the sizes that their requests ask for. A page
+of 1,000 levels takes 600 KiB and 3 ms of the worker's CPU time, during which other calls wait. No page is ready sooner
+if more are made at once."""
 ENTRIES_MIN: Final = 32
 """The number of entries for which each long response counts at least, so that at most 64 are made at once."""
 _WITHOUT_TURNS: Final = frozenset({"BatchService.Apply"})
