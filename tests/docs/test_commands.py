@@ -29,11 +29,6 @@ NEEDS: Final[Mapping[Path, tuple[str, ...]]] = {
 NEVER_RUN: Final = {
     (
         "README.md",
-        "protoc -I protos --go_out=. --go-grpc_out=. protos/tallykeeper/v1/*.proto",
-        "it needs protoc with the plugins for Go",
-    ),
-    (
-        "README.md",
         """grpcurl -plaintext -d '{"counter": "visitors"}' 127.0.0.1:50051 tallykeeper.v1.CounterService/Increment""",
         "it needs grpcurl",
     ),
