@@ -101,7 +101,7 @@ chaos: $(INSTALLED) ## inject faults under load and judge the answers (ARGS="--s
 files: $(INSTALLED) ## import 300 files with the habits of spreadsheets and kill 50 imports (ARGS="--files 20 --kills 5")
 	@$(BIN)/python -m tests.files $(ARGS)
 
-conformance: $(INSTALLED) ## run the suites of other projects, and clients of other languages during restarts
+conformance: $(INSTALLED) ## run the suites of other projects, clients during restarts, and the cases of all SDKs
 	@$(BIN)/python -m tests.conformance
 
 docs: $(INSTALLED) ## build the site of the documents into site/ and check every link between them (ARGS=FOLDER: there)

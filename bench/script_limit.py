@@ -16,9 +16,9 @@ import redis
 import tallykeeper_lua
 from bench.contenders import ITEMS
 from bench.stores import Store
+from tallykeeper_server.domain.durability import Retention
 from tallykeeper_server.domain.levels import ReservationName, StockName
 from tallykeeper_server.domain.mutations import Bundle, Mutation, fingerprint_of
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store.agreed_clock import ScriptTimes
 from tallykeeper_server.store.script_codec import CallTerms, script_call
 

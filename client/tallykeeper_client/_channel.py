@@ -1,11 +1,20 @@
 """The channel of both clients: its options, its retries and its credentials.
 
-gRPC itself repeats a call to an unavailable server (gRFC A6) until the call's deadline. It sends the same bytes, and so
-the same request id. It honours ``grpc-retry-pushback-ms`` from the server.
+``service_config.json`` beside this module sets the retries of gRPC (gRFC A6). Clients in other languages use it too. A
+retry sends the same bytes, and so the same request id, until the call's deadline:
+
+* A call waits for a connection until its deadline. So it bridges the restart of a server, for as long as the port is
+  closed.
+* A call is sent at most five times if its connection breaks, or if the store is away or the server overloaded. The
+  pauses are 0.2 s, 0.5 s, 1.25 s and 3.1 s, each up to a fifth more or less. So the last attempt is sent 4.1 to 6.1 s
+  after the first one failed. The server's ``grpc-retry-pushback-ms`` replaces these pauses.
+* The server never ends a call with CANCELLED. But a proxy that drains resets its calls, and gRPC reports CANCELLED. A
+  call that the caller itself cancels is never sent again.
+* The client itself begins a watch again after its last revision; see `_watch_retry`.
 """
 
-import json
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -16,27 +25,8 @@ from tallykeeper_client.target import address_of, is_loopback
 TIMEOUT_SECONDS_DEFAULT: Final = 10.0
 """The deadline of a call without one, in seconds. It is long enough for a restart of the service."""
 
-ATTEMPTS_MAX: Final = 5
-"""The maximum number of attempts of a call. gRPC allows no more."""
-
-_RETRY_POLICY: Final = {
-    "maxAttempts": ATTEMPTS_MAX,
-    # The pauses are 0.25 s, 0.75 s, 2.25 s and 4 s, each up to a fifth more or less. So the last attempt is sent 5.8 to
-    # 8.7 s after the first one failed. By then a service that restarts is back (5 s), and the deadline (10 s) has not
-    # passed.
-    "initialBackoff": "0.25s",
-    "backoffMultiplier": 3,
-    "maxBackoff": "4s",
-    # The server never ends a call with CANCELLED. But a proxy that drains resets its calls, and gRPC reports CANCELLED.
-    # A call that the caller itself cancels is never sent again.
-    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
-}
-
-_METHOD_CONFIG: Final = (
-    {"name": [{}], "retryPolicy": _RETRY_POLICY},
-    # A watch begins again after its last revision; see `_watch_retry`.
-    {"name": [{"service": "tallykeeper.v1.LedgerService", "method": "Watch"}]},
-)
+SERVICE_CONFIG: Final = (resources.files("tallykeeper_client") / "service_config.json").read_text(encoding="utf-8")
+"""The rules for gRPC's retries: the text of ``service_config.json``, for a channel's ``grpc.service_config``."""
 
 RESPONSE_BYTES_MAX: Final = 64 << 20
 """The maximum size of a response. gRPC's default of 4 MiB is less than 1,000 reservations of 100 lines."""
@@ -48,28 +38,33 @@ KEEPALIVE_TIMEOUT_SECONDS: Final = 10
 """The seconds that the server has to answer a ping. A watch on a dead machine begins again after both times."""
 
 CHANNEL_OPTIONS: Final = (
-    ("grpc.service_config", json.dumps({"methodConfig": _METHOD_CONFIG})),
+    ("grpc.service_config", SERVICE_CONFIG),
     ("grpc.max_receive_message_length", RESPONSE_BYTES_MAX),
     ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
     # gRPC documents the first option and obeys the second: 1.85 waits for 60 s without it.
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
     ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
-    # An attempt fails at once while the channel waits to connect again. By default this wait grows to two minutes. With
-    # two tries a second, the connection is ready for the last attempt.
+    # By default the channel waits for up to two minutes before it tries to connect again. With two tries a second, the
+    # connection is ready soon after the server.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
 )
 
 
-def channel_options(target: str) -> Sequence[tuple[str, int | str]]:
+def channel_options(target: str, *, retries: bool = True) -> Sequence[tuple[str, int | str]]:
     """Return the options of a channel to a target. They exclude a proxy for this machine itself.
+
+    Without ``retries``, gRPC sends each call once.
 
     Raises ValueError if the target has none of the known forms.
     """
     address = address_of(target)
+    options: list[tuple[str, int | str]] = [*CHANNEL_OPTIONS]
+    if not retries:
+        options += [("grpc.service_config", "{}"), ("grpc.enable_retries", 0)]
     if address is not None and is_loopback(address.host):
-        return (*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0))
-    return CHANNEL_OPTIONS
+        options.append(("grpc.enable_http_proxy", 0))
+    return options
 
 
 def metadata_of(token: str | None) -> tuple[tuple[str, str], ...]:

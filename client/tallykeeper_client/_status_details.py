@@ -122,7 +122,7 @@ def _message_without_details(code: grpc.StatusCode, details: str, target: str) -
         case grpc.StatusCode.UNAVAILABLE:
             return f"no Tallykeeper server answers at {target}: {details}"
         case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return f"{target} did not answer before the deadline"
+            return f"{target} did not answer before the deadline: it could not be reached, or was too slow"
         case grpc.StatusCode.UNIMPLEMENTED:
             return f"the gRPC server at {target} does not know this call: it is an older server or another program"
         case _:

@@ -142,6 +142,7 @@ class Client(
         timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT,
         credentials: grpc.ChannelCredentials | None = None,
         token: str | None = None,
+        retries: bool = True,
     ) -> None:
         """Open a channel to a server. It connects with the first call.
 
@@ -151,12 +152,13 @@ class Client(
             timeout_seconds: The deadline of each call that gives none, with all its retries, in seconds; more than 0.
             credentials: The credentials for TLS, such as those that `tls_credentials` reads. None means no encryption.
             token: The API key or JWT by which the server knows the caller, in printable ASCII. None means no token.
+            retries: False to send each call once, and to fail at once if there is no connection.
 
         Raises:
             ValueError: The target has another form, or the token is not printable ASCII.
 
         """
-        options = channel_options(target)
+        options = channel_options(target, retries=retries)
         self.target = target
         self.namespace = namespace
         self.credentials = credentials

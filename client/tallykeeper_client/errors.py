@@ -168,7 +168,7 @@ class NotDurableYet(Unavailable, reason="NOT_DURABLE_YET"):
 
 
 class DeadlineExceeded(TallykeeperError, reason="DEADLINE_EXCEEDED"):
-    """The deadline passed before a response came. The same request id gives the outcome."""
+    """The deadline passed before a response or a connection came. The same request id gives the outcome."""
 
 
 class InternalError(TallykeeperError, reason="INTERNAL"):

@@ -1,6 +1,6 @@
 """The Lua scripts of Tallykeeper: finds their files, and assembles the script that changes levels.
 
-The files themselves say what the scripts mean. The server's store runs them.
+The files themselves describe the scripts. The server's store runs them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ class Fragment:
 
     @property
     def part(self) -> str:
-        """The part of the script that is defined on use and that the file belongs to; empty if it is always defined."""
+        """The file's part of the script, if that part is defined on use; empty if it is always defined."""
         if self.name == _PRELUDE or self.name in {*_STAGES, _MAIN}:
             return ""
         folder, _, file = self.name.rpartition("/")
@@ -47,9 +47,9 @@ class Fragment:
 def fragments() -> tuple[Fragment, ...]:
     """Return the files in the order in which they make up the script that changes levels.
 
-    The prelude is first, and then come the stages of the driver; the parts that are defined on use: each kind of level
-    with its operations, and other files of the driver; and last the file that runs the stages. A file that is added to
-    the folder of a kind is an operation.
+    The order is: the prelude; the stages of the driver; the parts that are defined on use, which are each kind of level
+    with its operations and other files of the driver; and the file that runs the stages. A file that is added to the
+    folder of a kind is an operation.
     """
     package = files(__name__)
     kinds = sorted({entry.name for entry in package.iterdir() if entry.is_dir()} - {_DRIVER, _READS})
@@ -63,7 +63,7 @@ def fragments() -> tuple[Fragment, ...]:
 
 
 def read_scripts() -> tuple[Fragment, ...]:
-    """Return the files in ``reads/``. Each is a script of its own, which changes nothing."""
+    """Return the files in ``reads/``. Each is its own script, which changes nothing."""
     return tuple(sorted(_files_in(files(__name__), _READS), key=lambda file: file.name))
 
 
@@ -73,15 +73,15 @@ def operation_names() -> frozenset[str]:
 
 
 def source() -> str:
-    """Return the whole script, which begins with ``#!lua`` so that Redis holds it to its declared keys."""
+    """Return the whole script. It begins with ``#!lua``, so that Redis lets it use only its declared keys."""
     return with_values(joined(fragments()))
 
 
 def joined(fragments: Sequence[Fragment]) -> str:
     """Return the script of these files, line for line. The parts that are defined on use become one function.
 
-    One function for all parts takes a call less time than a function for each, because what the parts share is
-    captured once.
+    One function for all parts takes a call less time than a function for each, because what the parts share is captured
+    once.
     """
     texts, word = [], "define = function(wanted) if"
     for part, group in groupby(fragments, key=lambda file: file.part):

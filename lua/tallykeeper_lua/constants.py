@@ -1,4 +1,4 @@
-"""Puts the values of named constants in the place of their names, because names cost time in each call of a script.
+"""Replaces the names of constants by their values, because names cost time in each call of a script.
 
 A function captures the locals of the script that it uses, and Redis defines all functions anew for each call. With
 names in place of values, a call with one change takes a fifth longer.
@@ -18,9 +18,9 @@ _TOKEN: Final = re.compile(r"--.*|'(?:\\.|[^'\\])*'|[A-Za-z_]\w*")
 def with_values(script: str) -> str:
     """Return a script with the values of its constants, line for line.
 
-    A line of its own declares constants: ``local COPIES, LIMIT = 1, 'x' -- why``. Their names have capital letters, and
-    their values are whole numbers or texts in single quotes. No field may have the name of a constant, and no other
-    local either: the lint of the script, which reads it with its names, finds such a local.
+    A separate line declares constants: ``local COPIES, LIMIT = 1, 'x' -- why``. Their names have capital letters, and
+    their values are whole numbers or texts in single quotes. No field and no other local may have the name of a
+    constant. The lint of the script, which reads it with its names, finds such a local.
 
     :raises ValueError: a constant is declared twice.
     """

@@ -1,14 +1,14 @@
 #!lua
--- What all files of the script share: the text of numbers, the numbers of texts, and the parts that are defined on use.
+-- Functions that all files of the script share: numbers to texts, texts to numbers, and the parts defined on use.
 --
 -- A level is a table that is never changed in place: an operation returns a new one. Each kind of level has a folder:
 -- stock, counter and reservation. A kind is a table of functions
---   absent()                 the level that stands for none (stock and counter)
+--   absent()                 the level for a name that has none (stock and counter)
 --   decode(text)             the level that a stored text holds
 --   encode(level)            its stored text
---   entry_text(level)        its text in the ledger, where that is not its stored text
+--   entry_text(level)        its text in the ledger, if that is not its stored text
 --   changes(before, after)   the text of a change in the ledger; before or after may be nil
---   gone_at(level, settings) when the level is to be forgotten, in milliseconds since 1970; nil for never. Stock has
+--   gone_at(level, settings) the time at which it is forgotten, in milliseconds since 1970; nil for never. Stock has
 --                            no such function.
 --   listed(id, level)        its member in the index of its kind
 --
@@ -16,7 +16,7 @@
 --   levels     the levels that the mutation names, by local index; false where there is none
 --   arguments  a list that has the arguments of the operation from the index `offset` on, and before them their number
 --   offset
---   now        milliseconds since 1970
+--   now        the namespace's time, in milliseconds since 1970
 --   names      the names of the levels, by local index; empty if there is one level only
 --   settings   reservation_lifetime_max and reservation_retention, in milliseconds
 -- It returns
@@ -54,7 +54,7 @@ local tidying = setmetatable({}, defined_on_use)
 local SMALL = 100
 local small_texts = { [-1] = '-1', [0] = '0', '1' } -- the texts of integers nearer to 0 than SMALL, which come often
 
--- An integer as text. `..` and tostring give 1e+14 for large ones, and %.0f takes twice as long.
+-- Returns an integer as text. `..` and tostring give 1e+14 for large ones, and %.0f takes twice as long.
 local function text_of(integer)
   local text = small_texts[integer]
   if not text then
@@ -66,7 +66,7 @@ local function text_of(integer)
   return text
 end
 
--- The difference of two integers as text. It may need one bit more than a double has. Then the two have
+-- Returns the difference of two integers as text. It may need one bit more than a double has. Then the two have
 -- different signs, so that their magnitudes add up: the last eight digits apart from those before them.
 local function difference_text_of(minuend, subtrahend)
   local difference = minuend - subtrahend
@@ -89,7 +89,7 @@ local function out_of_range(what)
   error('not an integer within 2^53-1: ' .. tostring(what))
 end
 
--- The number of a text that is an integer in decimal digits. tonumber takes twice as long as the addition.
+-- Returns the number of a text that is an integer in decimal digits. tonumber takes twice as long as the addition.
 local function in_range(text)
   local number = text + 0
   if number > INTEGER_MAX or number < -INTEGER_MAX then
@@ -98,7 +98,7 @@ local function in_range(text)
   return number
 end
 
--- The integer that a text holds. tonumber alone would also take nan, 0x10 and 1e3.
+-- Returns the integer that a text holds. tonumber alone would also take nan, 0x10 and 1e3.
 local function integer_of(text)
   if not string.find(text, '^%-?%d+$') then
     out_of_range(text)
@@ -106,7 +106,7 @@ local function integer_of(text)
   return in_range(text)
 end
 
--- An argument that must be an integer.
+-- Returns an argument that must be an integer.
 local function integer_from(argument)
   if type(argument) ~= 'number' or argument % 1 ~= 0 or argument > INTEGER_MAX or argument < -INTEGER_MAX then
     out_of_range(argument)
@@ -114,12 +114,12 @@ local function integer_from(argument)
   return argument
 end
 
--- An argument that is an integer, or "-" for none: then nil.
+-- Returns an argument that is an integer; nil if it is "-", for none.
 local function optional_from(argument)
   return argument ~= '-' and integer_from(argument) or nil
 end
 
--- The number of a text that is an integer, or "-" for none: then nil.
+-- Returns the number of a text that is an integer; nil if it is "-", for none.
 local function optional_of(text)
   return text ~= '-' and integer_of(text) or nil
 end

@@ -84,7 +84,7 @@ def test_the_user_may_do_what_the_server_needs_and_no_more(
     store_kind: str, tmp_path: Path, namespace: str, durability: str
 ) -> None:
     binary = find_binary(None) if store_kind == "valkey" else Path(shutil.which("redis-server") or "")
-    line = user_line(also="level `replicated`" if durability == "replicated" else "")
+    line = user_line(also="durability `replicated`" if durability == "replicated" else "")
     with store_process(binary, tmp_path) as url, redis.Redis.from_url(url) as connection:
         create_user(connection, line)
         connection.config_resetstat()

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
 from tallykeeper_client import AsyncClient, Client, Unavailable
-from tallykeeper_client._channel import CHANNEL_OPTIONS, TIMEOUT_SECONDS_DEFAULT
+from tallykeeper_client._channel import CHANNEL_OPTIONS, SERVICE_CONFIG, TIMEOUT_SECONDS_DEFAULT, channel_options
 
-RESTART_SECONDS_MAX = 5.0
+RESTART_SECONDS_MAX = 4.0
+"""The maximum time for which a restarting server keeps its port closed."""
 JITTER = 0.2
 """The share by which gRPC varies each backoff, up or down (gRFC A6)."""
 
@@ -26,8 +28,25 @@ def test_the_attempts_outlast_a_restart_and_end_before_the_deadline() -> None:
     assert sum(waits) * (1 + JITTER) < TIMEOUT_SECONDS_DEFAULT
 
 
+def test_a_call_waits_for_a_connection() -> None:
+    assert _method_config({})["waitForReady"] is True
+
+
 def test_the_channel_does_not_repeat_a_watch() -> None:
-    assert "retryPolicy" not in _method_config({"service": "tallykeeper.v1.LedgerService", "method": "Watch"})
+    found = _method_config({"service": "tallykeeper.v1.LedgerService", "method": "Watch"})
+
+    assert found.keys() == {"name"}
+
+
+def test_other_languages_find_the_service_config_beside_the_packages() -> None:
+    assert (Path(__file__).parents[2] / "client" / "service_config.json").read_text() == SERVICE_CONFIG
+
+
+def test_without_retries_the_channel_has_none() -> None:
+    options = dict(channel_options("127.0.0.1:50051", retries=False))
+
+    assert options["grpc.enable_retries"] == 0
+    assert json.loads(str(options["grpc.service_config"])) == {}
 
 
 def test_a_silent_server_is_noticed() -> None:

@@ -8,10 +8,9 @@ import pytest
 from tallykeeper_cli.main import main
 from tests.client.running import run
 from tests.client.scripted_server import Refusal, ScriptedServer
-from tests.client.trailers import trailers
+from tests.client.trailers import NEVER_AGAIN, trailers
 
 Code = grpc.StatusCode
-NEVER_AGAIN = ("grpc-retry-pushback-ms", "-1")
 SHORT = {"item": "dune", "location": "main", "requested": "3", "available": "2", "backorder_limit": "0"}
 ANOTHER = {"item_2": "emma", "location_2": "annex", "requested_2": "9", "available_2": "-1", "backorder_limit_2": "0"}
 
@@ -31,12 +30,16 @@ ANOTHER = {"item_2": "emma", "location_2": "annex", "requested_2": "9", "availab
             "in words [OUTCOME_UNKNOWN]; to try again without counting twice, add --request-id mine",
         ),
         (
-            Refusal(Code.RESOURCE_EXHAUSTED, "in words", trailers("OVERLOADED")),
+            Refusal(Code.RESOURCE_EXHAUSTED, "in words", (*trailers("OVERLOADED"), NEVER_AGAIN)),
             3,
             "in words [OVERLOADED]; to try again without counting twice, add --request-id mine",
         ),
         (
-            Refusal(Code.RESOURCE_EXHAUSTED, "in words", trailers("REQUEST_TOO_LARGE", {"size": "7", "limit": "5"})),
+            Refusal(
+                Code.RESOURCE_EXHAUSTED,
+                "in words",
+                (*trailers("REQUEST_TOO_LARGE", {"size": "7", "limit": "5"}), NEVER_AGAIN),
+            ),
             2,
             "in words [REQUEST_TOO_LARGE]",
         ),

@@ -52,7 +52,7 @@ from tallykeeper_client import (
 from tallykeeper_client.errors import reasons
 from tests.client.connecting import Connect
 from tests.client.scripted_server import Refusal, ScriptedServer, Trailers
-from tests.client.trailers import DETAILS_KEY, trailers
+from tests.client.trailers import DETAILS_KEY, NEVER_AGAIN, trailers
 
 Code = grpc.StatusCode
 LEVEL = {"item": "dune", "location": "main"}
@@ -191,7 +191,7 @@ async def test_each_reason_is_an_exception_with_its_values(
     kind: type[TallykeeperError],
     attributes: Mapping[str, object],
 ) -> None:
-    scripted.will_answer(Refusal(code, trailers=trailers(reason, metadata)))
+    scripted.will_answer(Refusal(code, trailers=(*trailers(reason, metadata), NEVER_AGAIN)))
     client = await connect(scripted.target)
 
     with pytest.raises(TallykeeperError) as caught:
@@ -218,8 +218,7 @@ async def test_every_unavailable_reason_has_the_base_class_and_a_retry_delay(
     connect: Connect, scripted: ScriptedServer, *, reason: str, kind: type[Unavailable]
 ) -> None:
     retry = RetryInfo(retry_delay=Duration(nanos=250_000_000))
-    final = ("grpc-retry-pushback-ms", "-1")
-    scripted.will_answer(Refusal(Code.UNAVAILABLE, trailers=(*trailers(reason, {}, retry), final)))
+    scripted.will_answer(Refusal(Code.UNAVAILABLE, trailers=(*trailers(reason, {}, retry), NEVER_AGAIN)))
     client = await connect(scripted.target)
 
     with pytest.raises(Unavailable) as caught:
@@ -279,7 +278,7 @@ async def test_without_details_the_reason_is_the_code(
 
 async def test_an_unreadable_detail_is_ignored(connect: Connect, scripted: ScriptedServer) -> None:
     garbage = Any(type_url="type.googleapis.com/google.rpc.RetryInfo", value=b"\xff")
-    scripted.will_answer(Refusal(Code.RESOURCE_EXHAUSTED, trailers=trailers("OVERLOADED", {}, garbage)))
+    scripted.will_answer(Refusal(Code.RESOURCE_EXHAUSTED, trailers=(*trailers("OVERLOADED", {}, garbage), NEVER_AGAIN)))
     client = await connect(scripted.target)
 
     with pytest.raises(Overloaded) as caught:

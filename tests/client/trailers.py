@@ -12,6 +12,8 @@ from tallykeeper.v1 import batch_pb2
 from tests.client.scripted_server import Trailers
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
+NEVER_AGAIN: Final = ("grpc-retry-pushback-ms", "-1")
+"""Asks gRPC not to try again, so that a test need not wait."""
 
 
 def trailers(

@@ -1,7 +1,7 @@
 """Runs other projects' suites against the transport: connectconformance, h2spec and grpc-go's interoperability client.
 
 They are built with Go, in the versions below. Where there is no ``go`` on PATH, this says so. Then the clients of five
-languages run against a server whose workers are replaced (`clients`).
+languages run against a server whose workers are replaced (`clients`). Last, the SDKs play the shared cases (`cases`).
 """
 
 import shutil
@@ -15,6 +15,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from tests.conformance.building import NoPackagesError, build
+from tests.conformance.cases import __main__ as cases
 from tests.conformance.clients import __main__ as clients
 
 _HERE: Final = Path(__file__).parent
@@ -49,7 +50,7 @@ _CASE_SECONDS: Final = 60
 
 def main() -> int:
     """Run them all; return the number of suites that failed."""
-    return _suites_of_others() + bool(clients.main())
+    return _suites_of_others() + bool(clients.main()) + cases.main([])
 
 
 def _suites_of_others() -> int:

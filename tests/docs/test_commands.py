@@ -16,8 +16,8 @@ ON_CALL: Final = ROOT / "docs" / "on-call.md"
 PAGES: Final = (ROOT / "README.md", ON_CALL, *sorted(GUIDES.glob("*.md")))
 CLUSTER: Final = GUIDES / "run-on-a-cluster.md"
 
-SLOW: Final = frozenset({ON_CALL, CLUSTER})
-"""The pages that start several servers or stores."""
+QUICK: Final = {ROOT / "README.md"}
+"""The page whose commands make test runs. The others take 50 s of CPU time together, and run in make test-long."""
 
 NEEDS: Final[Mapping[Path, tuple[str, ...]]] = {
     ON_CALL: ("curl",),
@@ -27,11 +27,6 @@ NEEDS: Final[Mapping[Path, tuple[str, ...]]] = {
 """The programs that a page needs and that the project does not install."""
 
 NEVER_RUN: Final = {
-    (
-        "README.md",
-        "protoc -I protos --go_out=. --go-grpc_out=. protos/tallykeeper/v1/*.proto",
-        "it needs protoc with the plugins for Go",
-    ),
     (
         "README.md",
         """grpcurl -plaintext -d '{"counter": "visitors"}' 127.0.0.1:50051 tallykeeper.v1.CounterService/Increment""",
@@ -67,7 +62,7 @@ def _steps(page: Path) -> list[tuple[Block, str | None]]:
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, id=str(page.relative_to(ROOT)), marks=[pytest.mark.long] if page in SLOW else [])
+        pytest.param(page, id=str(page.relative_to(ROOT)), marks=[] if page in QUICK else [pytest.mark.long])
         for page in PAGES
         if _steps(page)
     ],

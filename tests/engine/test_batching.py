@@ -1,4 +1,4 @@
-"""Batches: what their steps are, and what an error in the middle of them means."""
+"""Batches: the steps of each, and the meaning of an error in the middle of them."""
 
 import pytest
 

@@ -1,7 +1,6 @@
-"""Lanes: who shares a batch, what waits, and what is sent again after a loss."""
+"""Lanes: the calls that share a batch, those that wait, and those that are sent again after a loss."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
@@ -13,32 +12,15 @@ from tallykeeper_server.domain.errors import (
 )
 from tallykeeper_server.engine.lane import Lane, LaneLimits
 from tallykeeper_server.engine.lane_call import LaneCall
+from tests.engine.fake_store import FakeStore
 from tests.engine.turns import let_lanes_send
 
-LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0, second_items_min=100)
+LIMITS = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0, second_batch_min=100)
 
 
-class PlayedStore:
-    """Notes each batch, and answers when the test lets it."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[int]] = []
-        self.failures: list[Exception] = []
-        self._gate = asyncio.Event()
-        self._gate.set()
-
-    def hold(self) -> None:
-        self._gate.clear()
-
-    def release(self) -> None:
-        self._gate.set()
-
-    async def send(self, items: Sequence[int]) -> list[int]:
-        self.batches.append(list(items))
-        await self._gate.wait()
-        if self.failures:
-            raise self.failures.pop(0)
-        return [10 * item for item in items]
+def ten_times() -> FakeStore[int, int]:
+    """Return a store that answers a number by ten times the number."""
+    return FakeStore(lambda item: 10 * item)
 
 
 def soon(seconds: float = 10.0) -> float:
@@ -50,7 +32,7 @@ def submit(lane: Lane[int, int], *items: int, may_resend: bool = False) -> list[
 
 
 async def test_a_caller_alone_is_sent_at_once() -> None:
-    store = PlayedStore()
+    store = ten_times()
     lane = Lane(store.send, LIMITS)
 
     assert await asyncio.gather(*submit(lane, 1)) == [10]
@@ -58,7 +40,7 @@ async def test_a_caller_alone_is_sent_at_once() -> None:
 
 
 async def test_calls_that_wait_together_share_the_next_batch_in_order() -> None:
-    store = PlayedStore()
+    store = ten_times()
     store.hold()
     lane = Lane(store.send, LIMITS)
     futures = submit(lane, 1)
@@ -72,7 +54,7 @@ async def test_calls_that_wait_together_share_the_next_batch_in_order() -> None:
 
 
 async def test_a_batch_has_no_more_items_than_its_limit() -> None:
-    store = PlayedStore()
+    store = ten_times()
     store.hold()
     lane = Lane(store.send, LIMITS)
     futures = submit(lane, 0)
@@ -86,7 +68,7 @@ async def test_a_batch_has_no_more_items_than_its_limit() -> None:
 
 
 async def test_callers_who_call_again_are_waited_for_and_served_together() -> None:
-    store = PlayedStore()
+    store = ten_times()
     lane = Lane(store.send, LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.1))
 
     async def call_often(item: int) -> None:
@@ -99,9 +81,9 @@ async def test_callers_who_call_again_are_waited_for_and_served_together() -> No
 
 
 async def test_a_second_batch_is_under_way_as_soon_as_enough_wait_for_it() -> None:
-    store = PlayedStore()
+    store = ten_times()
     store.hold()
-    limits = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0, second_items_min=3)
+    limits = LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.0, second_batch_min=3)
     lane = Lane(store.send, limits)
     futures = submit(lane, 0)
     await let_lanes_send()
@@ -121,9 +103,9 @@ async def test_a_second_batch_is_under_way_as_soon_as_enough_wait_for_it() -> No
 
 
 async def test_full_batches_are_under_way_beside_others_up_to_four() -> None:
-    store = PlayedStore()
+    store = ten_times()
     store.hold()
-    limits = LaneLimits(batch_items_max=4, waiting_items_max=40, pause_seconds=0.0, second_items_min=2)
+    limits = LaneLimits(batch_items_max=4, waiting_items_max=40, pause_seconds=0.0, second_batch_min=2)
     lane = Lane(store.send, limits)
     futures = submit(lane, 0)
     await let_lanes_send()
@@ -138,8 +120,8 @@ async def test_full_batches_are_under_way_beside_others_up_to_four() -> None:
 
 
 async def test_a_batch_is_half_of_what_was_lately_waiting_or_under_way() -> None:
-    store = PlayedStore()
-    limits = LaneLimits(batch_items_max=20, waiting_items_max=40, pause_seconds=0.0, second_items_min=2)
+    store = ten_times()
+    limits = LaneLimits(batch_items_max=20, waiting_items_max=40, pause_seconds=0.0, second_batch_min=2)
     lane = Lane(store.send, limits)
     store.hold()
     futures = submit(lane, 0)
@@ -155,7 +137,7 @@ async def test_a_batch_is_half_of_what_was_lately_waiting_or_under_way() -> None
 
 
 async def test_the_pause_ends_though_nobody_comes() -> None:
-    store = PlayedStore()
+    store = ten_times()
     lane = Lane(store.send, LaneLimits(batch_items_max=8, waiting_items_max=20, pause_seconds=0.005))
     store.hold()
     futures = submit(lane, 1)
@@ -167,7 +149,7 @@ async def test_the_pause_ends_though_nobody_comes() -> None:
 
 
 async def test_a_full_lane_refuses() -> None:
-    store = PlayedStore()
+    store = ten_times()
     store.hold()
     lane = Lane(store.send, LIMITS)
     futures = submit(lane, 0)
@@ -183,7 +165,7 @@ async def test_a_full_lane_refuses() -> None:
 
 
 async def test_a_call_whose_deadline_has_passed_is_not_sent() -> None:
-    store = PlayedStore()
+    store = ten_times()
     store.hold()
     lane = Lane(store.send, LIMITS)
     (first,) = submit(lane, 1)
@@ -198,7 +180,7 @@ async def test_a_call_whose_deadline_has_passed_is_not_sent() -> None:
 
 
 async def test_a_caller_that_leaves_withdraws_what_was_not_sent_and_nothing_else() -> None:
-    store = PlayedStore()
+    store = ten_times()
     store.hold()
     lane = Lane(store.send, LIMITS)
     sent, also_sent = submit(lane, 1, 2)
@@ -214,7 +196,7 @@ async def test_a_caller_that_leaves_withdraws_what_was_not_sent_and_nothing_else
 
 
 async def test_only_what_may_be_sent_again_is_sent_again() -> None:
-    store = PlayedStore()
+    store = ten_times()
     store.failures = [OutcomeUnknownError("lost"), StoreUnavailableError("away")]
     lane = Lane(store.send, LIMITS)
     store.hold()
@@ -231,7 +213,7 @@ async def test_only_what_may_be_sent_again_is_sent_again() -> None:
 
 
 async def test_an_outcome_that_was_once_unknown_stays_so() -> None:
-    store = PlayedStore()
+    store = ten_times()
     store.failures = [OutcomeUnknownError("lost"), *(StoreUnavailableError("away") for _ in range(50))]
     lane = Lane(store.send, LIMITS)
 
@@ -241,7 +223,7 @@ async def test_an_outcome_that_was_once_unknown_stays_so() -> None:
 
 @pytest.mark.parametrize(("may_resend", "remedy"), [(True, "with the same request id"), (False, "has no request id")])
 async def test_an_unknown_outcome_says_whether_a_repeat_is_safe(*, may_resend: bool, remedy: str) -> None:
-    store = PlayedStore()
+    store = ten_times()
     store.failures = [OutcomeUnknownError("lost") for _ in range(50)]
     lane = Lane(store.send, LIMITS)
 
@@ -253,7 +235,7 @@ async def test_an_unknown_outcome_says_whether_a_repeat_is_safe(*, may_resend: b
 
 
 async def test_an_unexpected_error_reaches_every_caller_of_the_batch() -> None:
-    store = PlayedStore()
+    store = ten_times()
     store.failures = [ZeroDivisionError()]
     lane = Lane(store.send, LIMITS)
     store.hold()

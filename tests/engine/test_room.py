@@ -1,4 +1,4 @@
-"""What waits has a limit: a call is refused before it is read, and a batch that is begun comes to its end."""
+"""The limit of waiting calls: a call is refused before it is read, and a batch that is begun comes to its end."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,28 +16,27 @@ from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.admission import Overload
 from tallykeeper_server.rpc.permissions import ROLES
 from tallykeeper_server.transport.status import Code
+from tests.engine.fake_store import FakeStore
 from tests.engine.turns import let_lanes_send
 
-LIMITS = LaneLimits(batch_items_max=2, waiting_items_max=6, pause_seconds=0.0, second_items_min=1_000)
+LIMITS = LaneLimits(batch_items_max=2, waiting_items_max=6, pause_seconds=0.0, second_batch_min=1_000)
 WAITING = (1, 1, 1, 1, 1, 10)
-"""So much waits that the limit is exceeded still when the next two are sent."""
+"""The load that waits: the limit is still exceeded when the next two batches are sent."""
 
 
-class HeldStore:
-    """Applies all that it is given, once its gate is open."""
+class AppliesAll(FakeStore[Bundle, Sequence[Outcome]]):
+    """A store that applies all bundles, once the test releases them."""
 
     def __init__(self) -> None:
-        self.gate = asyncio.Event()
+        super().__init__(lambda bundle: [Applied(1, 1, replayed=False, levels=())] * len(bundle.mutations))
+        self.hold()
+        self.apply = self.send
 
     def lane_of(self, _: Bundle) -> str:
         return "one"
 
     def query_lane_of(self, _: Query[Any]) -> str:
         return "one"
-
-    async def apply(self, bundles: Sequence[Bundle]) -> Sequence[Sequence[Outcome]]:
-        await self.gate.wait()
-        return [[Applied(1, 1, replayed=False, levels=())] * len(bundle.mutations) for bundle in bundles]
 
     async def read(self, queries: Sequence[Query[Any]]) -> Sequence[object]:
         return queries
@@ -50,8 +49,8 @@ def increments(count: int) -> tuple[Mutation, ...]:
 Applying = asyncio.Task[Sequence[Outcome]]
 
 
-async def full_engine(store: HeldStore) -> tuple[Engine, list[Applying]]:
-    """Return an engine in which more waits than may; the first of its batches is under way, and has another step."""
+async def full_engine(store: AppliesAll) -> tuple[Engine, list[Applying]]:
+    """Return an engine with a full backlog. The first of its batches is under way, and has another step."""
     engine = Engine(store, mutation_limits=LIMITS, query_limits=LIMITS)
     deadline = asyncio.get_running_loop().time() + 20.0
     batches = []
@@ -63,17 +62,17 @@ async def full_engine(store: HeldStore) -> tuple[Engine, list[Applying]]:
 
 
 async def test_a_batch_that_is_begun_comes_to_its_end_however_many_wait() -> None:
-    store = HeldStore()
+    store = AppliesAll()
     engine, batches = await full_engine(store)
     assert engine.mutations.is_full
 
-    store.gate.set()
+    store.release()
 
     assert [len(outcomes) for outcomes in await asyncio.gather(*batches)] == [BATCH_PART_OPERATIONS + 1, *WAITING]
 
 
 async def test_a_call_is_refused_before_its_request_is_read_while_as_many_wait_as_may() -> None:
-    store, meters = HeldStore(), CallMeters(Metrics())
+    store, meters = AppliesAll(), CallMeters(Metrics())
     engine, batches = await full_engine(store)
     overload = Overload(mutations=engine.mutations, queries=engine.queries)
     for name in ("BatchService.Apply", "CounterService.GetCounter"):
@@ -86,6 +85,6 @@ async def test_a_call_is_refused_before_its_request_is_read_while_as_many_wait_a
     assert ("grpc-retry-pushback-ms", "100") in refusal.trailers
     assert overload.admit("/CounterService.GetCounter") is None
     assert overload.admit("/grpc.health.v1.Health/Check") is None
-    store.gate.set()
+    store.release()
     await asyncio.gather(*batches)
     assert overload.admit("/BatchService.Apply") is None

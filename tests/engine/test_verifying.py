@@ -1,4 +1,4 @@
-"""Verifying: histories that are true are clean, whatever goes on meanwhile, and each kind of difference is found."""
+"""Verifying: true histories are clean, whatever changes during the audit, and each kind of difference is found."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ VISITS, OPEN = CounterName("visits"), ReservationName("open")
 
 
 class PlayedNamespace:
-    """A namespace in memory, with its ledger, that goes on changing while it is read if the test says so."""
+    """A namespace in memory, with its ledger, which changes while it is read if the test says so."""
 
     def __init__(self, seed: int = 0) -> None:
         self.random = random.Random(seed)  # noqa: S311 - no secret
@@ -56,11 +56,11 @@ class PlayedNamespace:
         self.before_read: Callable[[], None] = lambda: None
 
     def write(self, operation: str, *after: tuple[CounterName | StockName, Counter | StockLevel | None]) -> None:
-        """Write an entry about levels, and what they are after it."""
+        """Write an entry about levels, with the levels after it."""
         self.record(operation, after, None)
 
     def reserve(self, name: ReservationName, **copies: int) -> None:
-        lines = tuple(ReservationLine(StockName("dune", place), number, 0) for place, number in copies.items())
+        lines = tuple(ReservationLine(StockName("dune", location), number, 0) for location, number in copies.items())
         held = Reservation(name, ReservationState.ACTIVE, self.now_ms, self.now_ms + 60_000, None, "mira", lines)
         levels = [self.stock(line.name) for line in lines]
         after = [
@@ -101,7 +101,7 @@ class PlayedNamespace:
         return held
 
     def change(self, times: int = 1) -> None:
-        """Make some changes of all kinds by chance, of which some share a script."""
+        """Make some random changes of all kinds, of which some share a script."""
         for _ in range(times):
             self.now_ms += self.random.randrange(4)
             self._forget()
@@ -138,8 +138,10 @@ class PlayedNamespace:
         self.before_read()
         held = [level for level in self.levels.values() if isinstance(level, Reservation)]
         listed = [ListedReservation(level.state, level.name.reservation_id) for level in held]
-        listed.sort(key=place_of)
-        return [each for each in listed if query.after is None or place_of(each) > place_of(query.after)][: query.limit]
+        listed.sort(key=listing_order)
+        return [each for each in listed if query.after is None or listing_order(each) > listing_order(query.after)][
+            : query.limit
+        ]
 
     def _forget(self) -> None:
         for name, level in list(self.levels.items()):
@@ -164,8 +166,8 @@ class PlayedNamespace:
         elif operation == 3 and item in self.levels and not self.stock(item).reserved:
             self.write("stock_delete", (item, None))
         elif held not in self.levels:
-            places = chance.sample(range(4), 2)
-            self.reserve(held, **{f"p{place}": chance.randint(1, 5) for place in places})
+            chosen = chance.sample(range(4), 2)
+            self.reserve(held, **{f"p{location}": chance.randint(1, 5) for location in chosen})
         elif self.reservation(held).state is ReservationState.ACTIVE:
             act = chance.randrange(4)
             self.extend(held) if act == 3 else self.resolve(held, LISTED_STATES[1 + act])
@@ -204,7 +206,7 @@ class PlayedNamespace:
         )
 
 
-def place_of(listed: ListedReservation) -> tuple[int, str]:
+def listing_order(listed: ListedReservation) -> tuple[int, str]:
     return LISTED_STATES.index(listed.state), listed.reservation_id
 
 
@@ -215,7 +217,10 @@ def numbers_of(level: Level | None) -> tuple[int, int]:
 
 
 def small_namespace() -> PlayedNamespace:
-    """Return one in which dune has 9 copies, of which 2 are reserved, and others are resolved. It is at revision 7."""
+    """Return a namespace in which dune has 9 copies, of which 2 are reserved, and other reservations are resolved.
+
+    It is at revision 7.
+    """
     played = PlayedNamespace()
     played.write("counter_increment", (VISITS, Counter(VISITS, 3)))
     played.write("stock_set", (DUNE, StockLevel(DUNE, 9)))
@@ -238,7 +243,7 @@ async def verified(played: PlayedNamespace) -> Audit:
 
 
 async def the_difference(played: PlayedNamespace) -> Difference:
-    """Return the one difference that there is."""
+    """Return the one difference of an audit."""
     audit = await verified(played)
     assert audit.difference_count == 1, audit.differences
     (difference,) = audit.differences

@@ -1,4 +1,4 @@
-"""Watching: who is told what, in which order, who is cut off, and that nothing is left behind."""
+"""Watching: the batches of each watch, their order, the end of slow watches, and that nothing is left behind."""
 
 import asyncio
 import gc
@@ -32,7 +32,7 @@ NEVER = 3_600.0
 
 
 class PlayedLedger:
-    """A ledger in memory that answers, waits, fails and forgets as the test says. One for all namespaces."""
+    """A ledger in memory that answers, waits, fails and forgets as the test says. All namespaces share it."""
 
     def __init__(self, revision: int = 0, *, turns: random.Random | None = None) -> None:
         self.revision = 0
@@ -62,9 +62,9 @@ class PlayedLedger:
         self.revision = after
 
     def replace_after(self, revision: int, *, count: int) -> None:
-        """Lose what came after a revision, and make others in its place, while nobody looks."""
+        """Lose the entries after a revision, and make others with the same revisions, while nobody reads."""
         self.lose(revision)
-        later = [replace(entry_of(revision + place), reference="another") for place in range(1, count + 1)]
+        later = [replace(entry_of(revision + number), reference="another") for number in range(1, count + 1)]
         self.entries += later
         self.revision += count
 
@@ -86,7 +86,7 @@ class PlayedLedger:
         return [entry for entry in self.entries if entry.revision > revision]
 
     async def begin(self, call: str) -> None:
-        """Note a call, and let the test hold it, and others go first."""
+        """Note a call, and let the test hold it, and let other calls go first."""
         self.calls[call] += 1
         if call in self._held:
             await self._held[call].wait()
@@ -194,18 +194,18 @@ async def next_of(watch: Watch) -> WatchBatch:
         return await anext(watch)
 
 
-async def told(watch: Watch) -> tuple[list[int], int]:
-    """Return the revisions of the next batch's entries, and its own."""
+async def next_batch(watch: Watch) -> tuple[list[int], int]:
+    """Return the revisions of the next batch's entries, and the revision of the batch."""
     batch = await next_of(watch)
     return [entry.revision for entry in batch.entries], batch.revision
 
 
 async def revisions_until(watch: Watch, revision: int) -> list[int]:
-    """Return the revisions of all entries that are given until the watch has come to one."""
+    """Return the revisions of all entries that are given until the watch has reached a revision."""
     revisions: list[int] = []
     reached = -1
     while reached < revision:
-        more, reached = await told(watch)
+        more, reached = await next_batch(watch)
         revisions += more
     return revisions
 
@@ -218,7 +218,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def until_idle(ledger: PlayedLedger, *, reads: int) -> None:
-    """Return when the reader has come back so often for more, and waits."""
+    """Return when the reader has asked for more a number of times, and waits."""
     await until(lambda: ledger.calls["read"] >= reads)
     for _ in range(3):
         await asyncio.sleep(0)
@@ -233,11 +233,11 @@ async def test_a_watch_begins_at_the_current_revision_and_follows() -> None:
     ledger = PlayedLedger(5)
 
     async with watching(hub_on(ledger)) as watch:
-        assert await told(watch) == ([], 5)
+        assert await next_batch(watch) == ([], 5)
         ledger.append(2)
-        assert await told(watch) == ([6, 7], 7)
+        assert await next_batch(watch) == ([6, 7], 7)
         ledger.append()
-        assert await told(watch) == ([8], 8)
+        assert await next_batch(watch) == ([8], 8)
 
     assert_nothing_is_left(ledger)
 
@@ -246,11 +246,11 @@ async def test_a_watch_catches_up_a_page_at_a_time_and_then_follows() -> None:
     ledger = PlayedLedger(40)
 
     async with watching(hub_on(ledger), after=3) as watch:
-        assert await told(watch) == ([*range(4, 20)], 19)
-        assert await told(watch) == ([*range(20, 36)], 35)
-        assert await told(watch) == ([*range(36, 41)], 40)
+        assert await next_batch(watch) == ([*range(4, 20)], 19)
+        assert await next_batch(watch) == ([*range(20, 36)], 35)
+        assert await next_batch(watch) == ([*range(36, 41)], 40)
         ledger.append()
-        assert await told(watch) == ([41], 41)
+        assert await next_batch(watch) == ([41], 41)
 
     assert ledger.calls["read_ledger"] == 3
 
@@ -260,9 +260,9 @@ async def test_a_watch_that_misses_nothing_is_told_so_at_once(revision: int) -> 
     ledger = PlayedLedger(revision)
 
     async with watching(hub_on(ledger), after=revision) as watch:
-        assert await told(watch) == ([], revision)
+        assert await next_batch(watch) == ([], revision)
         ledger.append()
-        assert await told(watch) == ([revision + 1], revision + 1)
+        assert await next_batch(watch) == ([revision + 1], revision + 1)
 
     assert not ledger.calls["read_ledger"]
 
@@ -285,15 +285,15 @@ async def test_a_watch_may_begin_after_a_revision_that_the_reader_has_not_come_t
     ledger.hold("read")
 
     async with watching(hub) as early, watching(hub, after=7) as watch, watching(hub, after=8) as last:
-        assert await told(early) == ([], 5)
+        assert await next_batch(early) == ([], 5)
         ledger.append(3)
-        assert await told(watch) == ([], 7)
-        assert await told(last) == ([], 8)
+        assert await next_batch(watch) == ([], 7)
+        assert await next_batch(last) == ([], 8)
         ledger.release("read")
         assert await revisions_until(early, 8) == [6, 7, 8]
-        assert await told(watch) == ([8], 8)
+        assert await next_batch(watch) == ([8], 8)
         ledger.append()
-        assert await told(watch) == await told(last) == ([9], 9)
+        assert await next_batch(watch) == await next_batch(last) == ([9], 9)
 
 
 @pytest.mark.parametrize(("oldest", "after"), [(4, 2), (6, 0), (11, 9)])
@@ -313,7 +313,7 @@ async def test_a_watch_ends_when_the_ledger_is_trimmed_while_it_catches_up() -> 
     ledger = PlayedLedger(100)
 
     async with watching(hub_on(ledger), after=0) as watch:
-        assert (await told(watch))[1] == PAGE_ENTRIES
+        assert (await next_batch(watch))[1] == PAGE_ENTRIES
         ledger.trim(50)
         with pytest.raises(RevisionTrimmedError) as caught:
             await next_of(watch)
@@ -327,7 +327,7 @@ async def test_a_watch_ends_when_changes_are_lost_while_it_catches_up(left: int,
     ledger = PlayedLedger(100)
 
     async with watching(hub_on(ledger), after=0) as watch:
-        assert (await told(watch))[1] == 16
+        assert (await next_batch(watch))[1] == 16
         ledger.lose(left)
         with pytest.raises(RevisionAheadError) as caught:
             await next_of(watch)
@@ -339,15 +339,15 @@ async def test_many_watches_share_one_reader_which_the_last_one_ends() -> None:
     ledger = PlayedLedger(5)
     hub = hub_on(ledger)
     watches = [hub.watch("shop", after=None, passes=every) for _ in range(200)]
-    assert await asyncio.gather(*map(told, watches)) == [([], 5)] * 200
+    assert await asyncio.gather(*map(next_batch, watches)) == [([], 5)] * 200
     ledger.append(3)
-    assert await asyncio.gather(*map(told, watches)) == [([6, 7, 8], 8)] * 200
+    assert await asyncio.gather(*map(next_batch, watches)) == [([6, 7, 8], 8)] * 200
 
     await asyncio.gather(*(watch.aclose() for watch in watches[1:]))
     (tail,) = ledger.tails
     assert not tail.closed
     ledger.append()
-    assert await told(watches[0]) == ([9], 9)
+    assert await next_batch(watches[0]) == ([9], 9)
 
     await watches[0].aclose()
     assert ledger.calls["revision_of"] == 1
@@ -360,7 +360,7 @@ async def test_each_namespace_has_a_reader_of_its_own_which_starts_anew() -> Non
 
     for _ in range(2):
         async with watching(hub, namespace="shop") as shop, watching(hub, namespace="depot") as depot:
-            assert await told(shop) == await told(depot) == ([], ledger.revision)
+            assert await next_batch(shop) == await next_batch(depot) == ([], ledger.revision)
         ledger.append()
 
     assert [tail.namespace for tail in ledger.tails] == ["shop", "depot"] * 2
@@ -388,7 +388,7 @@ async def test_a_watch_that_joins_a_stream_of_changes_sees_each_once(seed: int) 
         async with watching(hub, after=after) as watch:
             reached = -1
             while reached < last:
-                more, reached = await told(watch)
+                more, reached = await next_batch(watch)
                 start = reached if start is None else start
                 revisions += more
                 for _ in range(turns.randrange(3)):
@@ -413,13 +413,13 @@ async def test_a_slow_watcher_is_cut_off_and_slows_nobody() -> None:
         return True
 
     async with watching(hub, passes=passes) as slow, watching(hub) as quick:
-        assert await told(slow) == await told(quick) == ([], 5)
+        assert await next_batch(slow) == await next_batch(quick) == ([], 5)
         ledger.append(3)
-        assert await told(quick) == ([6, 7, 8], 8)
+        assert await next_batch(quick) == ([6, 7, 8], 8)
         ledger.append(2)
-        assert await told(quick) == ([9, 10], 10)
+        assert await next_batch(quick) == ([9, 10], 10)
         ledger.append()
-        assert await told(quick) == ([11], 11)
+        assert await next_batch(quick) == ([11], 11)
         with pytest.raises(WatcherTooSlowError) as caught:
             await next_of(slow)
 
@@ -433,10 +433,10 @@ async def test_a_watcher_that_reads_nothing_is_cut_off_by_the_bytes_that_it_hold
     size = memory_bytes_of(entry_of(6))
     hub = hub_on(ledger, buffer_bytes_max=3 * size)
     async with watching(hub) as slow, watching(hub) as quick:
-        assert await told(slow) == await told(quick) == ([], 5)
+        assert await next_batch(slow) == await next_batch(quick) == ([], 5)
         for revision in (6, 7, 8, 9):
             ledger.append()
-            assert await told(quick) == ([revision], revision)
+            assert await next_batch(quick) == ([revision], revision)
         with pytest.raises(WatcherTooSlowError):
             await next_of(slow)
 
@@ -447,10 +447,10 @@ async def test_what_one_read_gives_is_not_too_much_for_a_watcher_that_reads() ->
     ledger = PlayedLedger(5)
     hub = hub_on(ledger, buffer_bytes_max=memory_bytes_of(entry_of(6)))
     async with watching(hub) as quick:
-        assert await told(quick) == ([], 5)
+        assert await next_batch(quick) == ([], 5)
         for first in (6, 9, 12):
             ledger.append(3)
-            assert await told(quick) == ([first, first + 1, first + 2], first + 2)
+            assert await next_batch(quick) == ([first, first + 1, first + 2], first + 2)
 
 
 async def test_of_all_watchers_together_those_that_hold_most_are_cut_off() -> None:
@@ -462,16 +462,16 @@ async def test_of_all_watchers_together_those_that_hold_most_are_cut_off() -> No
         return entry.revision == 6
 
     async with watching(hub) as slow, watching(hub, passes=few) as little, watching(hub) as quick:
-        assert await told(slow) == await told(little) == await told(quick) == ([], 5)
+        assert await next_batch(slow) == await next_batch(little) == await next_batch(quick) == ([], 5)
         for revision in range(6, 16):
             ledger.append()
-            assert await told(quick) == ([revision], revision)
+            assert await next_batch(quick) == ([revision], revision)
 
         with pytest.raises(WatcherTooSlowError):
             await next_of(slow)
-        assert (await told(little))[0] == [6]
+        assert (await next_batch(little))[0] == [6]
         ledger.append(4)
-        assert await told(quick) == ([16, 17, 18, 19], 19)
+        assert await next_batch(quick) == ([16, 17, 18, 19], 19)
 
     assert_nothing_is_left(ledger)
 
@@ -481,7 +481,7 @@ async def test_a_watch_that_was_cut_off_says_so_though_the_hub_was_closed_since(
     hub = hub_on(ledger, buffer_entries_max=4)
 
     async with watching(hub) as slow:
-        assert await told(slow) == ([], 5)
+        assert await next_batch(slow) == ([], 5)
         ledger.append(5)
         await until_idle(ledger, reads=2)
         await hub.close()
@@ -494,10 +494,10 @@ async def test_a_buffer_holds_as_many_entries_as_its_limit() -> None:
     hub = hub_on(ledger, buffer_entries_max=4)
 
     async with watching(hub) as slow, watching(hub) as quick:
-        assert await told(slow) == await told(quick) == ([], 0)
+        assert await next_batch(slow) == await next_batch(quick) == ([], 0)
         ledger.append(4)
-        assert await told(quick) == ([1, 2, 3, 4], 4)
-        assert await told(slow) == ([1, 2, 3, 4], 4)
+        assert await next_batch(quick) == ([1, 2, 3, 4], 4)
+        assert await next_batch(slow) == ([1, 2, 3, 4], 4)
 
 
 async def test_what_does_not_pass_takes_no_room_and_makes_no_batch() -> None:
@@ -505,8 +505,8 @@ async def test_what_does_not_pass_takes_no_room_and_makes_no_batch() -> None:
     hub = hub_on(ledger, buffer_entries_max=1)
 
     async with watching(hub, passes=lambda entry: entry.revision == 90) as watch:
-        assert await told(watch) == ([], 0)
-        pending = asyncio.create_task(told(watch))
+        assert await next_batch(watch) == ([], 0)
+        pending = asyncio.create_task(next_batch(watch))
         await until_idle(ledger, reads=1)
         ledger.append(50)
         await until_idle(ledger, reads=2)
@@ -518,15 +518,15 @@ async def test_pages_of_which_nothing_passes_make_no_batch() -> None:
     ledger = PlayedLedger(100)
 
     async with watching(hub_on(ledger), after=0, passes=lambda entry: entry.revision == 70) as watch:
-        assert await told(watch) == ([], 16)
-        assert await told(watch) == ([70], 80)
+        assert await next_batch(watch) == ([], 16)
+        assert await next_batch(watch) == ([70], 80)
 
 
 async def test_a_watch_catches_up_though_a_bookmark_is_always_due() -> None:
     ledger = PlayedLedger(100)
 
     async with watching(hub_on(ledger, bookmark_seconds=0.0), after=0, passes=none) as watch:
-        reached = [(await told(watch))[1] for _ in range(7)]
+        reached = [(await next_batch(watch))[1] for _ in range(7)]
 
     assert reached == [16, 32, 48, 64, 80, 96, 100]
 
@@ -536,23 +536,23 @@ async def test_a_batch_has_at_most_500_entries() -> None:
     hub = hub_on(ledger)
 
     async with watching(hub, passes=lambda entry: entry.revision <= 1_100) as watch:
-        assert await told(watch) == ([], 0)
+        assert await next_batch(watch) == ([], 0)
         ledger.append(1_200)
-        assert await told(watch) == ([*range(1, 501)], 500)
-        assert await told(watch) == ([*range(501, 1_001)], 1_000)
-        assert await told(watch) == ([*range(1_001, 1_101)], 1_200)
+        assert await next_batch(watch) == ([*range(1, 501)], 500)
+        assert await next_batch(watch) == ([*range(501, 1_001)], 1_000)
+        assert await next_batch(watch) == ([*range(1_001, 1_101)], 1_200)
 
     ledger.page_entries = 700
     async with watching(hub_on(ledger, buffer_entries_max=10), after=0) as watch:
-        assert [(await told(watch))[1] for _ in range(3)] == [500, 700, 1_200]
+        assert [(await next_batch(watch))[1] for _ in range(3)] == [500, 700, 1_200]
 
 
 async def test_bookmarks_come_when_nothing_else_does() -> None:
     ledger = PlayedLedger(5)
 
     async with watching(hub_on(ledger, bookmark_seconds=0.01), passes=none) as watch:
-        assert await told(watch) == ([], 5)
-        assert await told(watch) == ([], 5)
+        assert await next_batch(watch) == ([], 5)
+        assert await next_batch(watch) == ([], 5)
         ledger.append(3)
         assert await revisions_until(watch, 8) == []
 
@@ -561,10 +561,10 @@ async def test_watches_go_on_when_the_store_was_lost() -> None:
     ledger = PlayedLedger(5)
 
     async with watching(hub_on(ledger)) as watch:
-        assert await told(watch) == ([], 5)
+        assert await next_batch(watch) == ([], 5)
         ledger.fail_read(StoreUnavailableError("away"), OutcomeUnknownError("lost"))
         ledger.append(2)
-        assert await told(watch) == ([6, 7], 7)
+        assert await next_batch(watch) == ([6, 7], 7)
 
     assert len(ledger.tails) == 1
 
@@ -573,7 +573,7 @@ async def test_a_watch_goes_on_when_its_revision_cannot_be_compared() -> None:
     ledger = PlayedLedger(5)
 
     async with watching(hub_on(ledger, bookmark_seconds=0.01)) as watch:
-        assert await told(watch) == ([], 5)
+        assert await next_batch(watch) == ([], 5)
         ledger.revision_failures = [StoreUnavailableError("away")]
         await until(lambda: not ledger.revision_failures)
         ledger.append()
@@ -591,7 +591,7 @@ async def test_a_watch_cannot_begin_while_the_store_is_away() -> None:
 
     assert_nothing_is_left(ledger)
     async with watching(hub) as watch:
-        assert await told(watch) == ([], 5)
+        assert await next_batch(watch) == ([], 5)
 
 
 async def test_a_gap_ends_every_watch_and_the_next_one_begins_anew() -> None:
@@ -599,8 +599,8 @@ async def test_a_gap_ends_every_watch_and_the_next_one_begins_anew() -> None:
     hub = hub_on(ledger)
 
     async with watching(hub) as one, watching(hub, after=2) as other:
-        assert await told(one) == ([], 5)
-        assert await told(other) == ([3, 4, 5], 5)
+        assert await next_batch(one) == ([], 5)
+        assert await next_batch(other) == ([3, 4, 5], 5)
         ledger.append(4)
         ledger.trim(8)
         for watch in (one, other):
@@ -610,7 +610,7 @@ async def test_a_gap_ends_every_watch_and_the_next_one_begins_anew() -> None:
 
     assert_nothing_is_left(ledger)
     async with watching(hub) as watch:
-        assert await told(watch) == ([], 9)
+        assert await next_batch(watch) == ([], 9)
 
 
 async def test_lost_changes_end_every_watch_though_one_does_not_listen() -> None:
@@ -618,14 +618,14 @@ async def test_lost_changes_end_every_watch_though_one_does_not_listen() -> None
     hub = hub_on(ledger, bookmark_seconds=0.01)
 
     async with watching(hub) as one, watching(hub) as deaf:
-        assert await told(one) == await told(deaf) == ([], 5)
+        assert await next_batch(one) == await next_batch(deaf) == ([], 5)
         ledger.lose(3)
         with pytest.raises(RevisionsLostError) as caught:
             await revisions_until(one, 6)
         assert caught.value.facts == {"revision": "5"}
 
         async with watching(hub, after=3) as anew:
-            assert await told(anew) == ([], 3)
+            assert await next_batch(anew) == ([], 3)
             ledger.append()
             assert await revisions_until(anew, 4) == [4]
         with pytest.raises(RevisionsLostError):
@@ -638,9 +638,9 @@ async def test_changes_that_were_lost_and_made_up_for_while_the_store_was_away_e
     ledger = PlayedLedger(5)
 
     async with watching(hub_on(ledger)) as watch:
-        assert await told(watch) == ([], 5)
+        assert await next_batch(watch) == ([], 5)
         ledger.append()
-        assert await told(watch) == ([6], 6)
+        assert await next_batch(watch) == ([6], 6)
         ledger.replace_after(5, count=4)
         ledger.fail_read(StoreUnavailableError("away"))
         with pytest.raises(RevisionsLostError) as caught:
@@ -654,9 +654,9 @@ async def test_a_watch_goes_on_after_the_store_was_away_if_nothing_was_lost() ->
     ledger = PlayedLedger(5)
 
     async with watching(hub_on(ledger)) as watch:
-        assert await told(watch) == ([], 5)
+        assert await next_batch(watch) == ([], 5)
         ledger.append()
-        assert await told(watch) == ([6], 6)
+        assert await next_batch(watch) == ([6], 6)
         ledger.fail_read(StoreUnavailableError("away"))
         ledger.append(2)
         assert await revisions_until(watch, 8) == [7, 8]
@@ -667,13 +667,13 @@ async def test_losses_that_others_have_noticed_end_the_watches_of_that_namespace
     hub = hub_on(ledger)
 
     async with watching(hub) as watch, watching(hub, namespace="other") as other:
-        assert await told(watch) == await told(other) == ([], 5)
+        assert await next_batch(watch) == await next_batch(other) == ([], 5)
         hub.lose("other")
         hub.lose("nobody watches this")
         with pytest.raises(RevisionsLostError):
             await next_of(other)
         ledger.append()
-        assert await told(watch) == ([6], 6)
+        assert await next_batch(watch) == ([6], 6)
 
 
 @pytest.mark.parametrize("defect", [ZeroDivisionError(), DefectError("the ledger cannot be read")])
@@ -682,8 +682,8 @@ async def test_a_defect_of_the_reader_ends_every_watch(defect: Exception) -> Non
     hub = hub_on(ledger)
 
     async with watching(hub) as one, watching(hub, after=0) as behind:
-        assert await told(one) == ([], 100)
-        assert (await told(behind))[1] == PAGE_ENTRIES
+        assert await next_batch(one) == ([], 100)
+        assert (await next_batch(behind))[1] == PAGE_ENTRIES
         ledger.hold("read_ledger")
         catching_up = asyncio.create_task(next_of(behind))
         await until(lambda: ledger.calls["read_ledger"] == 2)
@@ -699,7 +699,7 @@ async def test_a_filter_that_fails_ends_the_watches() -> None:
     ledger = PlayedLedger(1)
 
     async with watching(hub_on(ledger), passes=lambda entry: bool(1 // (entry.revision - 2))) as watch:
-        assert await told(watch) == ([], 1)
+        assert await next_batch(watch) == ([], 1)
         ledger.append()
         with pytest.raises(ZeroDivisionError):
             await next_of(watch)
@@ -743,7 +743,7 @@ async def test_a_tail_that_cannot_be_closed_troubles_nobody() -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
 
     async with watching(hub_on(ledger)) as watch:
-        assert await told(watch) == ([], 1)
+        assert await next_batch(watch) == ([], 1)
         ledger.tails[0].close_failure = StoreUnavailableError("away")
 
     assert_nothing_is_left(ledger)
@@ -758,11 +758,11 @@ async def test_there_are_no_more_watches_than_their_limit_over_all_namespaces() 
 
     async with watching(hub, namespace="shop") as one:
         async with watching(hub, namespace="depot") as other, watching(hub) as third:
-            assert await told(one) == await told(other) == ([], 1)
+            assert await next_batch(one) == await next_batch(other) == ([], 1)
             with pytest.raises(TooManyWatchesError, match="2 watches"):
                 await next_of(third)
         async with watching(hub) as fourth:
-            assert await told(fourth) == ([], 1)
+            assert await next_batch(fourth) == ([], 1)
 
     assert_nothing_is_left(ledger)
 
@@ -772,11 +772,11 @@ async def test_no_more_namespaces_are_watched_than_their_limit() -> None:
     hub = hub_on(ledger, namespaces_max=1)
 
     async with watching(hub) as one, watching(hub) as other, watching(hub, namespace="depot") as third:
-        assert await told(one) == await told(other) == ([], 1)
+        assert await next_batch(one) == await next_batch(other) == ([], 1)
         with pytest.raises(TooManyWatchesError, match="1 namespaces"):
             await next_of(third)
     async with watching(hub, namespace="depot") as fourth:
-        assert await told(fourth) == ([], 1)
+        assert await next_batch(fourth) == ([], 1)
 
     assert_nothing_is_left(ledger)
 
@@ -786,9 +786,9 @@ async def test_closing_ends_watches_that_follow_and_refuses_new_ones() -> None:
     hub = hub_on(ledger)
 
     async with watching(hub) as waiting, watching(hub) as busy:
-        assert await told(waiting) == await told(busy) == ([], 5)
+        assert await next_batch(waiting) == await next_batch(busy) == ([], 5)
         ledger.append()
-        assert await told(waiting) == ([6], 6)
+        assert await next_batch(waiting) == ([6], 6)
         pending = asyncio.create_task(next_of(waiting))
         await asyncio.sleep(0)
         await hub.close()
@@ -831,7 +831,7 @@ async def test_closing_ends_a_watch_before_it_reads_another_page() -> None:
     hub = hub_on(ledger)
 
     async with watching(hub, after=0) as watch:
-        assert (await told(watch))[1] == PAGE_ENTRIES
+        assert (await next_batch(watch))[1] == PAGE_ENTRIES
         await hub.close()
         ledger.hold("read_ledger")
         with pytest.raises(ShuttingDownError):
@@ -865,7 +865,7 @@ async def test_cancelling_at_any_moment_leaves_nothing() -> None:
                 await pending
         assert_nothing_is_left(ledger)
         async with watching(hub) as another:
-            assert await told(another) == ([], 40)
+            assert await next_batch(another) == ([], 40)
 
 
 @pytest.mark.parametrize(
@@ -905,11 +905,11 @@ async def test_a_watch_that_cannot_catch_up_fails_alone() -> None:
     hub = hub_on(ledger)
 
     async with watching(hub) as one, watching(hub, after=50) as other:
-        assert await told(one) == ([], 40)
+        assert await next_batch(one) == ([], 40)
         ledger.revision_failures = [StoreUnavailableError("away")]
         with pytest.raises(StoreUnavailableError):
             await next_of(other)
         ledger.append()
-        assert await told(one) == ([41], 41)
+        assert await next_batch(one) == ([41], 41)
 
     assert_nothing_is_left(ledger)

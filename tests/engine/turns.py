@@ -1,4 +1,4 @@
-"""Turns of the event loop that a lane needs."""
+"""Waits for the turns of the event loop that a lane needs."""
 
 import asyncio
 

@@ -14,10 +14,9 @@ from typing import Final
 import pytest
 import redis
 
-from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy, Retention
 from tallykeeper_server.domain.levels import CounterName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Mutation, fingerprint_of
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store.redis_store import RedisStore
 from tests.chaos.replicas import Link, Pair
 from tests.chaos.stores import compiler, shim

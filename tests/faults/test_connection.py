@@ -2,7 +2,8 @@
 
 import asyncio
 
-from tallykeeper_server.store.nodes.connection import Connection, Reply
+from tallykeeper_server.store.nodes.commands import Reply
+from tallykeeper_server.store.nodes.connection import Connection
 from tests.faults.stopping import stopped
 
 

@@ -28,9 +28,9 @@ from tallykeeper.v1.namespace_pb2 import (
     GetNamespaceRequest,
 )
 from tallykeeper.v1.reservation_pb2 import GetReservationRequest, ReserveRequest, StockLine
+from tallykeeper_server.domain.durability import Retention
 from tallykeeper_server.domain.levels import CounterName
 from tallykeeper_server.domain.mutations import Bundle, Mutation
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.store.embedded.valkey import find_binary
 from tallykeeper_server.store.redis_store import RedisStore

@@ -13,11 +13,10 @@ from google.protobuf.duration_pb2 import Duration
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import SetStockRequest
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
-from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy, Retention
 from tallykeeper_server.domain.errors import OutcomeUnknownError
 from tallykeeper_server.domain.levels import CounterName, StockName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Mutation, fingerprint_of
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.store.embedded.valkey import find_binary
 from tallykeeper_server.store.redis_store import RedisStore

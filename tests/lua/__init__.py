@@ -1,1 +1,1 @@
-"""The script alone, called as the server's store calls it."""
+"""Tests of the script alone, called as the server's store calls it."""

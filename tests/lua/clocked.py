@@ -1,4 +1,4 @@
-"""A store whose clock, and a process whose clocks, are what a test sets."""
+"""A store whose clock a test sets, and a process whose clocks a test sets."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ import redis
 import tallykeeper_lua
 from tallykeeper_server.domain.mutations import Bundle, Outcome
 from tallykeeper_server.domain.queries import Query
-from tallykeeper_server.store import home_reader, queries, script_calls
+from tallykeeper_server.store import queries, script_calls, shared_key_reader
 from tallykeeper_server.store.redis_store import RedisStore
 from tests.lua.conftest import POLICY, RETENTION
 
@@ -44,7 +44,7 @@ class Clocks:
         with (
             patch.object(tallykeeper_lua, "source", lambda: reads),
             patch.object(script_calls, "time_ms_of", lambda _: self.store_ms),
-            patch.object(home_reader, "time_ms_of", lambda _: self.store_ms),
+            patch.object(shared_key_reader, "time_ms_of", lambda _: self.store_ms),
             patch.object(queries, "time_ms_of", lambda _: self.store_ms),
         ):
             yield
@@ -64,7 +64,7 @@ class Clocks:
 
 
 class ClockedStore:
-    """A RedisStore that reads the clocks. Each one is what a process that has just been started has."""
+    """A RedisStore that reads the clocks. Each is like a process that has just been started."""
 
     def __init__(self, url: str, clocks: Clocks, runner: asyncio.Runner) -> None:
         self._runner = runner
@@ -83,7 +83,7 @@ class ClockedStore:
             return self._runner.run(self.store.read(queries))
 
     def sweep(self) -> int:
-        """Do what is due; return the number of reservations that were expired."""
+        """Sweep the store. Return the number of reservations that were expired."""
         with self._clocks.patched():
             return self._runner.run(self.store.sweep())
 

@@ -1,4 +1,4 @@
-"""A store of the server's to call the script with, and what it wrote."""
+"""The server's store, with which tests call the script, and access to the keys that it wrote."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -6,10 +6,9 @@ from typing import Final, cast
 
 import pytest
 
-from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy, Retention
 from tallykeeper_server.domain.levels import CounterName, LevelName, ReservationName, StockName
 from tallykeeper_server.domain.mutations import Bundle, Mutation, Outcome, fingerprint_of
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store.redis_store import RedisStore
 
 RETENTION = Retention(
@@ -23,10 +22,10 @@ LEVELS: Final[dict[str, tuple[LevelName, ...]]] = {
     "reservation_reserve": (ReservationName("basket"), StockName("dune", "main")),
     "reservation_commit": (ReservationName("basket"), StockName("dune", "main")),
 }
-"""What an operation is tried on, or all operations on a kind of level."""
+"""The level that each operation, or each kind of operation, is tried on."""
 
 POLICY: Final = DurabilityPolicy(default=Durability.MEMORY)
-"""Nothing is waited for."""
+"""The store waits for no durability."""
 
 Apply = Callable[..., Outcome]
 ApplyAll = Callable[[Sequence[Bundle]], list[Outcome]]
@@ -51,7 +50,7 @@ def apply_all(store_url: str) -> Iterator[ApplyAll]:
 
 
 def mutation(operation: str, *arguments: object, levels: tuple[LevelName, ...] = (), reason: str = "") -> Mutation:
-    """Return a mutation, of what its operation is tried on unless told otherwise."""
+    """Return a mutation of the level that its operation is tried on, or of other levels."""
     kind = operation.partition("_")[0]
     return Mutation(
         operation=operation,
@@ -63,7 +62,7 @@ def mutation(operation: str, *arguments: object, levels: tuple[LevelName, ...] =
 
 
 def bundle(namespace: str, *mutations: Mutation, request_id: str = "", atomic: bool = False) -> Bundle:
-    """Return mutations that come under one request id."""
+    """Return mutations under one request id."""
     return Bundle(
         namespace=namespace,
         mutations=mutations,
@@ -75,7 +74,7 @@ def bundle(namespace: str, *mutations: Mutation, request_id: str = "", atomic: b
 
 @pytest.fixture
 def apply(apply_all: ApplyAll, namespace: str) -> Apply:
-    """Apply one operation to what it is tried on, and return its outcome."""
+    """Apply one operation to the level that it is tried on, and return its outcome."""
 
     def apply_one(operation: str, *arguments: object, request_id: str = "") -> Outcome:
         (outcome,) = apply_all([bundle(namespace, mutation(operation, *arguments), request_id=request_id)])

@@ -25,7 +25,7 @@ Start = Callable[[], ClockedStore]
 
 @pytest.fixture(scope="module")
 def quiet_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a store that no server with the true time looks after."""
+    """The URL of a store that no server with the true time uses."""
     with store_process(find_binary(None), tmp_path_factory.mktemp("store"), "--save", "") as url:
         yield url
 
@@ -47,7 +47,7 @@ def clocks(raw_store: redis.Redis, namespace: str) -> Iterator[Clocks]:
 
 @pytest.fixture
 def start(quiet_store: str, clocks: Clocks) -> Iterator[Start]:
-    """Start a process of its own on the store."""
+    """Start another process on the store."""
     with asyncio.Runner() as runner:
         started: list[ClockedStore] = []
 
@@ -114,7 +114,7 @@ def test_a_request_id_is_found_after_any_step_of_both_clocks(
 ) -> None:
     store = start()
     store.apply(increment(namespace, "r"))
-    for _ in range(6):  # however often it is looked for while they are wrong
+    for _ in range(6):  # for any number of lookups while they are wrong
         clocks.set(store_ms=clocks.store_ms + step_ms, wall_ms=clocks.wall_ms + step_ms)
         store.sweep()
         assert all(map(replayed, store.apply(increment(namespace, "r"))))

@@ -1,4 +1,4 @@
-"""Constants of the script: their values stand in the place of their names, and nowhere else."""
+"""Constants of the script: their values replace their names, and nothing else."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The driver: batches, replays, the ledger, expiry, indexes and what is written where."""
+"""The driver: batches, replays, the ledger, expiry, indexes and the keys that it writes."""
 
 from dataclasses import replace
 from typing import cast
@@ -29,7 +29,7 @@ def stream(raw_store: redis.Redis, namespace: str) -> list[tuple[bytes, dict[byt
 
 
 def contents(raw_store: redis.Redis, namespace: str) -> dict[bytes | str, bytes | None]:
-    """Return all that a namespace has in the store."""
+    """Return all keys and values of a namespace in the store."""
     return {key: raw_store.dump(key) for key in raw_store.keys(f"tk:{{{namespace}}}:*")}
 
 
@@ -69,13 +69,13 @@ def test_a_batch_over_namespaces_keeps_a_revision_and_a_ledger_for_each(
     other = f"{namespace}.other"
 
     outcomes = apply_all(
-        [single(place, "stock_increment", DUNE, 1, request_id="same") for place in (namespace, other, namespace)]
+        [single(name, "stock_increment", DUNE, 1, request_id="same") for name in (namespace, other, namespace)]
     )
 
     assert [getattr(outcome, "replayed", None) for outcome in outcomes] == [False, False, True]
-    for place in (namespace, other):
-        assert raw_store.get(f"tk:{{{place}}}:revision") == b"1"
-        assert raw_store.xlen(f"tk:{{{place}}}:ledger") == 1
+    for name in (namespace, other):
+        assert raw_store.get(f"tk:{{{name}}}:revision") == b"1"
+        assert raw_store.xlen(f"tk:{{{name}}}:ledger") == 1
 
 
 def test_a_duplicate_within_one_batch_is_a_replay(apply_all: ApplyAll, namespace: str) -> None:
@@ -241,7 +241,7 @@ def test_an_items_name_cannot_move_its_key(
 
 
 @pytest.mark.parametrize(
-    ("breakage", "told"),
+    ("breakage", "message"),
     [
         (("SET", "revision", "x"), "the revision is x"),
         (("DEL", "revision"), "the ledger does not take revision 1: ERR The ID"),
@@ -249,17 +249,17 @@ def test_an_items_name_cannot_move_its_key(
     ],
 )
 def test_a_namespace_that_someone_else_broke_fails_alone_and_is_left_as_it_is(
-    apply_all: ApplyAll, namespace: str, raw_store: redis.Redis, breakage: tuple[str, ...], told: str
+    apply_all: ApplyAll, namespace: str, raw_store: redis.Redis, breakage: tuple[str, ...], message: str
 ) -> None:
     other = f"{namespace}.other"
-    apply_all([single(place, "stock_increment", DUNE, 1) for place in (namespace, other)])
+    apply_all([single(name, "stock_increment", DUNE, 1) for name in (namespace, other)])
     command, key, *values = breakage
     raw_store.execute_command(command, f"tk:{{{namespace}}}:{key}", *values)  # type: ignore[no-untyped-call]  # redis-py gives it no types
 
-    broken, whole = apply_all([single(place, "stock_increment", DUNE, 1) for place in (namespace, other)])
+    broken, whole = apply_all([single(name, "stock_increment", DUNE, 1) for name in (namespace, other)])
 
     assert isinstance(broken, Failed)
-    assert told in broken.error
+    assert message in broken.error
     assert isinstance(whole, Applied)
     assert raw_store.get(f"tk:{{{namespace}}}:stock:main:dune") == b"1"
 
@@ -312,8 +312,8 @@ def test_request_records_of_another_type_fail_their_namespace_alone(
 
 
 def commit_times(raw_store: redis.Redis, held_ms: dict[str, int]) -> list[int]:
-    """Change each namespace with one script call of a caller that has come to these times; return the commit times."""
-    bundles = [single(place, "stock_increment", DUNE, 1) for place in held_ms]
+    """Change each namespace with one script call of a caller that has reached these times. Return the commit times."""
+    bundles = [single(name, "stock_increment", DUNE, 1) for name in held_ms]
     times = ScriptTimes(0, [number for each in held_ms.values() for number in (each, 0, 0)])
     keys, arguments = script_call(bundles, CallTerms(home="", times=times, retention=RETENTION))
     _, *replies = cast("list[bytes]", raw_store.eval(tallykeeper_lua.source(), len(keys), *keys, *arguments))

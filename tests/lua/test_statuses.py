@@ -1,4 +1,4 @@
-"""Each status that the head of a Lua file lists, brought about; and a test that holds the two lists together."""
+"""Statuses: brings about each one that the head of a Lua file lists, and holds the two lists together."""
 
 import re
 import time

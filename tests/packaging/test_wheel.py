@@ -63,7 +63,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert packed == sources
-    assert {Path(name).suffix for name in packed} >= {".py", ".pyi", ".proto", ".lua", ".typed"}
+    assert {Path(name).suffix for name in packed} >= {".py", ".pyi", ".proto", ".lua", ".json", ".typed"}
 
 
 def test_the_wheel_serves_and_plays_the_demo(environment: Path, tmp_path: Path) -> None:

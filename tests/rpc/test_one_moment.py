@@ -12,7 +12,7 @@ from tallykeeper.v1.counter_pb2 import BatchGetCountersRequest, GetCounterReques
 from tallykeeper.v1.inventory_pb2 import BatchGetStockRequest, GetStockRequest, StockKey
 from tallykeeper.v1.reservation_pb2 import GetReservationRequest
 from tallykeeper_server.store import keys
-from tallykeeper_server.store.nodes.connection import Command
+from tallykeeper_server.store.nodes.commands import Command
 from tallykeeper_server.store.nodes.one_node import OneNode
 from tallykeeper_server.store.nodes.routes import Group, GroupReplies
 from tests.support.client import Caller

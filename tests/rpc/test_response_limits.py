@@ -7,11 +7,19 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from tallykeeper.v1 import batch_pb2, inventory_pb2
-from tallykeeper.v1.inventory_pb2 import ListStockRequest, ListStockResponse
+from tallykeeper.v1.inventory_pb2 import (
+    BatchGetStockRequest,
+    GetItemRequest,
+    ListStockRequest,
+    ListStockResponse,
+    StockKey,
+)
 from tallykeeper_server.domain.errors import DeadlineExceededError, OverloadedError
 from tallykeeper_server.metrics.recorders import Gauge
 from tallykeeper_server.rpc.admission import Call
-from tallykeeper_server.rpc.response_limits import READS_MAX, ResponseLimits
+from tallykeeper_server.rpc.response_limits import ENTRIES_MAX, ENTRIES_MIN, ResponseLimits, entries_of
+
+READS_MAX = ENTRIES_MAX // ENTRIES_MIN
 
 WAITING_MAX = 2
 UNREAD_MAX = 1 << 20
@@ -39,10 +47,10 @@ class Listing:
         await self.gate.wait()
         return ListStockResponse()
 
-    async def calls(self, count: int, *, seconds: float = 20.0) -> list[asyncio.Task[Message]]:
+    async def calls(self, count: int, *, seconds: float = 20.0, page_size: int = 1) -> list[asyncio.Task[Message]]:
         """Make ``count`` calls, and let each run until it waits."""
         call = Call(deadline=asyncio.get_running_loop().time() + seconds)
-        made = [asyncio.ensure_future(self.limited(ListStockRequest(), call)) for _ in range(count)]
+        made = [asyncio.ensure_future(self.limited(ListStockRequest(page_size=page_size), call)) for _ in range(count)]
         await asyncio.sleep(0.01)
         return made
 
@@ -59,6 +67,43 @@ async def test_reads_beyond_the_turns_wait_and_beyond_those_that_may_are_refused
     listing.gate.set()
     assert await asyncio.gather(*taken) == [ListStockResponse()] * len(taken)
     assert await asyncio.gather(*await listing.calls(1)) == [ListStockResponse()]
+
+
+async def test_large_pages_take_more_room_and_keep_their_order() -> None:
+    listing = Listing()
+
+    large = await listing.calls(4, page_size=1_000)
+    assert listing.begun == 2
+    small = await listing.calls(1)  # there is room for it, but the large ones came first
+    assert listing.begun == 2
+
+    with pytest.raises(OverloadedError):
+        await small[0]
+    large[2].cancel()
+    await asyncio.wait([large[2]])
+    small = await listing.calls(1)
+    assert listing.begun == 2
+    large[3].cancel()
+    await asyncio.wait([large[3]])
+    await asyncio.sleep(0.01)
+    assert listing.begun == 3, "a small one runs when no large one waits before it"
+    listing.gate.set()
+    await asyncio.gather(*large[:2], *small)
+
+
+@pytest.mark.parametrize(
+    ("request_", "entries"),
+    [
+        (ListStockRequest(), 100),
+        (ListStockRequest(page_size=1), ENTRIES_MIN),
+        (ListStockRequest(page_size=700), 700),
+        (ListStockRequest(page_size=100_000), 1_000),
+        (BatchGetStockRequest(keys=[StockKey(item="dune")] * 500), 500),
+        (GetItemRequest(item="dune"), ENTRIES_MIN),
+    ],
+)
+def test_a_request_counts_by_the_entries_that_it_asks_for(request_: Message, entries: int) -> None:
+    assert entries_of(request_) == entries
 
 
 async def test_a_read_waits_for_its_turn_until_its_deadline() -> None:

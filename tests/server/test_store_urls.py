@@ -10,7 +10,7 @@ import redis
 
 from tallykeeper_server.setting_types import StoreAddress, without_password
 from tallykeeper_server.store.embedded.valkey import find_binary
-from tallykeeper_server.store.nodes.store_url import connection_parameters, parsed_store_url
+from tallykeeper_server.store.nodes.store_url import node_options, parsed_store_url
 from tests.server.starting import refused_start, wrong_setting
 from tests.support.server import ServerProcess, store_process
 
@@ -129,8 +129,8 @@ def test_a_password_that_is_escaped_is_taken_as_it_is(form: str) -> None:
     url = form.format(quote(secret, safe=""))
 
     assert StoreAddress().convert(url, None, None) == url
-    parameters = connection_parameters(parsed_store_url(url).node)
-    assert secret in {parameters.get("username"), parameters.get("password")}
+    options = node_options(parsed_store_url(url).node)
+    assert secret in {options.username, options.password}
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""The store's parts that need no server."""
+"""Tests of the parts of the store that need no server."""

@@ -1,16 +1,17 @@
-"""What a store that cannot be waited for must be set to, and what is missing where replicas are asked for."""
+"""Checks of a store's settings: those that it needs if it cannot be waited for, and its replicas."""
 
 from collections.abc import Mapping
 
 import pytest
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
-from tallykeeper_server.store.nodes.connection import Argument, Connection, Reply
+from tallykeeper_server.store.nodes.commands import Argument, Reply
+from tallykeeper_server.store.nodes.connection import Connection
 from tallykeeper_server.store.promises import StoreReport, check_node
 
 
-class ToldConnection(Connection):
-    """Answers as a store with some settings does."""
+class ScriptedConnection(Connection):
+    """A connection that answers as a store with some settings does."""
 
     def __init__(self, info: str, settings: Mapping[str, str]) -> None:
         super().__init__("unix:///nowhere", timeout_seconds=1.0)
@@ -33,7 +34,7 @@ async def report(
     **levels: str,
 ) -> StoreReport:
     info = f"{version}\r\nrole:master\r\naof_enabled:1\r\nconnected_slaves:{replicas}\r\nmaxmemory_policy:noeviction"
-    connection = ToldConnection(info, {"appendfsync": fsync, "no-appendfsync-on-rewrite": pauses})
+    connection = ScriptedConnection(info, {"appendfsync": fsync, "no-appendfsync-on-rewrite": pauses})
     policy = DurabilityPolicy(
         default=Durability(levels.pop("default", "fsync")),
         namespaces={name: Durability(level) for name, level in levels.items()},
@@ -43,9 +44,9 @@ async def report(
 
 
 async def test_a_store_that_syncs_each_write_keeps_fsync_without_a_wait() -> None:
-    told = await report()
+    found = await report()
 
-    assert (told.kept, told.shortcomings, told.syncs_by_waiting) == ((Durability.FSYNC,), (), False)
+    assert (found.kept, found.shortcomings, found.syncs_by_waiting) == ((Durability.FSYNC,), (), False)
 
 
 @pytest.mark.parametrize(
@@ -67,23 +68,23 @@ async def test_one_that_cannot_be_waited_for_must_sync_each_write(fsync: str, pa
 
 @pytest.mark.parametrize("version", ["redis_version:7.4.2", "redis_version:7.2.4\r\nvalkey_version:9.1.2"])
 async def test_one_whose_wait_returns_too_soon_is_not_waited_for(version: str) -> None:
-    told = await report(version=version, fsync="everysec")
+    found = await report(version=version, fsync="everysec")
 
-    assert (told.kept, told.syncs_by_waiting) == ((), False)
-    assert "appendfsync is everysec (set appendfsync always)" in told.shortcomings[0]
+    assert (found.kept, found.syncs_by_waiting) == ((), False)
+    assert "appendfsync is everysec (set appendfsync always)" in found.shortcomings[0]
 
 
 @pytest.mark.parametrize(("replicas", "kept"), [(1, ()), (2, (Durability.REPLICATED,)), (3, (Durability.REPLICATED,))])
 async def test_replicated_needs_enough_replicas(replicas: int, kept: tuple[Durability, ...]) -> None:
-    told = await report(default="replicated", replicas=replicas)
+    found = await report(default="replicated", replicas=replicas)
 
-    assert told.kept == kept
-    assert [f"has {replicas} replicas, and 2 must have" in words for words in told.shortcomings] == [True][len(kept) :]
+    assert found.kept == kept
+    assert [f"has {replicas} replicas, and 2 must have" in words for words in found.shortcomings] == [True][len(kept) :]
 
 
 async def test_only_levels_that_some_namespace_has_are_looked_at() -> None:
-    told = await report(default="memory", fsync="everysec", shop="replicated")
+    found = await report(default="memory", fsync="everysec", shop="replicated")
 
-    assert told.kept == (Durability.MEMORY,)
-    assert len(told.shortcomings) == 1
-    assert "level replicated" in told.shortcomings[0]
+    assert found.kept == (Durability.MEMORY,)
+    assert len(found.shortcomings) == 1
+    assert "level replicated" in found.shortcomings[0]

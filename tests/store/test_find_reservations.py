@@ -1,4 +1,4 @@
-"""Pages of reservations, as the script that reads them makes them: what one page looks at is limited."""
+"""Pages of reservations from the script that reads them: one page looks at a limited number."""
 
 import asyncio
 import time
@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import redis
 
+from tallykeeper_server.domain.durability import Retention
 from tallykeeper_server.domain.levels import ReservationState
 from tallykeeper_server.domain.queries import FindReservations, FoundReservations
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store.redis_store import RedisStore
 
 RETENTION = Retention(request_ms=60_000, ledger_revisions=10, reservation_ms=1, reservation_lifetime_ms=1)

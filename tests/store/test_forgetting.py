@@ -1,8 +1,8 @@
-"""The rule by which request records are forgotten, in a small model of which every run is looked at.
+"""The rule by which request records are forgotten, in a small model whose runs are all tried.
 
-Time goes in steps. A span is two steps and the retention four. Two processes make calls at any moment and are started
-anew at any moment. No clock that shows a time is in the model, because the rule asks none: a process counts on, by a
-clock that never jumps, from what it found at a call in the same generation.
+Time goes in steps. A span is two steps and the retention four. Two processes make calls at any moment and are restarted
+at any moment. The model has no clock that shows a time, because the rule asks none: a process counts, by a clock that
+never jumps, from the age that it found at a call in the same generation.
 """
 
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ class State(NamedTuple):
     age: int = 0
     began_at: int = 0
     recorded_at: int | None = None
-    """When the one request that is looked at was recorded."""
+    """The time at which the one request of the model was recorded."""
     bucket: int | None = None
-    """Where its record lies; None if there is none, or none any more."""
+    """The bucket of its record; None if there is no record."""
 
 
 def called(state: State, process: int, buckets: int, *, records: bool) -> State:
-    """Return the state after a call of a process, which may be the one that records the request."""
+    """Return the state after a call of a process, which may be the call that records the request."""
     generation, age, bucket, began_at = state.generation, state.age, state.bucket, state.began_at
     found, counted = state.found[process]
     if found == generation:
@@ -58,7 +58,7 @@ def following(state: State, buckets: int) -> Iterator[State]:
 
 
 def runs(buckets: int) -> Iterator[State]:
-    """Yield every state that any run comes to."""
+    """Yield every state that any run reaches."""
     seen, waiting = {State()}, [State()]
     while waiting:
         state = waiting.pop()

@@ -1,4 +1,4 @@
-"""The exact bytes of every key: data that is written today must be found by every later version."""
+"""The exact bytes of every key: later versions must find data that is written today."""
 
 import pytest
 

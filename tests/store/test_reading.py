@@ -1,4 +1,4 @@
-"""Queries that share a round trip: what is wrong with one is not the others' concern."""
+"""Queries that share a round trip: a fault of one does not affect the others."""
 
 import asyncio
 import time
@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 import redis
 
+from tallykeeper_server.domain.durability import Retention
 from tallykeeper_server.domain.errors import DefectError
 from tallykeeper_server.domain.levels import Counter, CounterName, DamagedLevel, StockLevel, StockName
 from tallykeeper_server.domain.queries import (
@@ -23,7 +24,6 @@ from tallykeeper_server.domain.queries import (
     Query,
     ReadLevels,
 )
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store.redis_store import RedisStore
 
 RETENTION = Retention(request_ms=60_000, ledger_revisions=10, reservation_ms=1, reservation_lifetime_ms=1)

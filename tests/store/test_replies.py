@@ -1,20 +1,20 @@
-"""Replies: each call gets its own, however they arrive, and nothing once something has gone wrong."""
+"""Replies: each call gets its own, for any pieces that arrive, and none after a fault."""
 
 import asyncio
 
 import pytest
-from redis.exceptions import InvalidResponse, ResponseError
+from hiredis import ProtocolError, ReplyError
 
 from tallykeeper_server.store.nodes.replies import Replies
 
 
 @pytest.fixture
 def replies() -> Replies:
-    return Replies(ResponseError)
+    return Replies()
 
 
 async def next_of(replies: Replies, count: int = 1, timeout_seconds: float = 20.0) -> "asyncio.Task[list[object]]":
-    """Return a caller who waits for so many replies."""
+    """Return a caller that waits for a number of replies."""
     task = asyncio.create_task(replies.next(count, timeout_seconds=timeout_seconds))
     await asyncio.sleep(0)
     return task
@@ -41,7 +41,7 @@ async def test_a_refusal_is_a_reply(replies: Replies) -> None:
 
     refusal, value = await replies.next(2, timeout_seconds=20.0)
 
-    assert isinstance(refusal, ResponseError)
+    assert isinstance(refusal, ReplyError)
     assert str(refusal) == "OOM no memory"
     assert value == 1
 
@@ -77,7 +77,7 @@ async def test_what_is_no_reply_is_told(replies: Replies) -> None:
     waiting = await next_of(replies)
     replies.data_received(b"HTTP/1.1 400 Bad Request\r\n")
 
-    with pytest.raises(InvalidResponse):
+    with pytest.raises(ProtocolError):
         await waiting
 
 
@@ -89,4 +89,15 @@ async def test_who_gave_up_does_not_hinder_what_comes(replies: Replies) -> None:
 
     replies.data_received(b":1\r\n")
 
+    assert not replies.are_clean
+
+
+async def test_replies_that_were_all_there_before_the_loss_are_returned(replies: Replies) -> None:
+    waiting = await next_of(replies)
+    replies.data_received(b"-ERR max number of clients reached\r\n")
+    replies.connection_lost(None)
+
+    (refusal,) = await waiting
+
+    assert isinstance(refusal, ReplyError)
     assert not replies.are_clean

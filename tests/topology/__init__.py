@@ -1,1 +1,1 @@
-"""A store of many nodes: a cluster, and a primary that sentinels watch over."""
+"""Tests on a store of many nodes: a cluster, and a primary that sentinels watch."""

@@ -1,12 +1,12 @@
-"""A cluster of three primaries with a replica each, made with nothing but the server's binary."""
+"""A cluster of three primaries with a replica each, made with the server's binary alone."""
 
 import time
 from pathlib import Path
 from typing import Any, Final, cast
 
 import redis
-from redis.crc import key_slot
 
+from tallykeeper_server.store.nodes.slots import slot_of
 from tests.chaos.stores import Node
 from tests.support.server import free_ports, wait_until
 from tests.topology.nodes import FAILOVER_MS, has_replica, is_linked, is_primary, listening_node, text_of
@@ -14,7 +14,7 @@ from tests.topology.nodes import FAILOVER_MS, has_replica, is_linked, is_primary
 SLOTS: Final = 16_384
 _SHARDS: Final = 3
 _KEYS_AT_ONCE: Final = 7
-"""So that a slot stays half moved for a while."""
+"""A limit by which a slot stays half moved for a while."""
 _MOVE_TIMEOUT_MS: Final = 5_000
 
 
@@ -29,23 +29,23 @@ class ClusterOfNodes:
 
     @property
     def url(self) -> str:
-        """What the server is told: two of the nodes."""
+        """The URL for the server: it names two of the nodes."""
         return "redis+cluster://" + ",".join(f"127.0.0.1:{self._port(node)}" for node in self.nodes[:2])
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Where the nodes are."""
+        """The addresses of the nodes."""
         return [("127.0.0.1", self._port(node)) for node in self.nodes]
 
     def start(self) -> None:
-        """Start all, share the slots out, and return when all of them are served and each primary has a replica."""
+        """Start all nodes and assign the slots. Return when all slots are served and each primary has a replica."""
         for node in self.nodes:
             node.start(wait=False)
         for number, node in enumerate(self.nodes):
             node.start_is_over()
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
         for shard, node in enumerate(self.nodes[:_SHARDS]):
-            first, last = (SLOTS * place // _SHARDS for place in (shard, shard + 1))
+            first, last = (SLOTS * number // _SHARDS for number in (shard, shard + 1))
             node.ask("CLUSTER", "ADDSLOTSRANGE", str(first), str(last - 1))
         for node in self.nodes[1:]:
             self.nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", str(self._port(node)), str(self._bus_port(node)))
@@ -55,12 +55,12 @@ class ClusterOfNodes:
         wait_until(self.is_whole, what="the cluster serves, each primary with its replica")
 
     def stop(self) -> None:
-        """End all that runs."""
+        """Stop all nodes that run."""
         for node in self.nodes:
             node.stop()
 
     def is_whole(self) -> bool:
-        """Tell whether all nodes see all slots served, and each primary has a replica in step."""
+        """Return whether all nodes see all slots served, and each primary has a replica in step."""
         primaries = [node for node in self.nodes if is_primary(node)]
         replicas = [node for node in self.nodes if is_linked(node)]
         return (
@@ -75,7 +75,7 @@ class ClusterOfNodes:
         return self._member_of(slot, 0)
 
     def replica_of(self, slot: int) -> Node:
-        """Return the node that would take over."""
+        """Return the replica that would take over a slot."""
         return self._member_of(slot, 1)
 
     def another_primary(self, slot: int) -> Node:
@@ -84,7 +84,7 @@ class ClusterOfNodes:
         return next(node for node in self.nodes if node is not primary and is_primary(node))
 
     def fail_over(self, slot: int) -> None:
-        """Let a slot's primary and its replica change places in good order."""
+        """Make a slot's primary and its replica swap their roles in good order."""
         replica = self.replica_of(slot)
         replica.ask("CLUSTER", "FAILOVER")
         wait_until(lambda: is_primary(replica) and self.is_whole(), what="the replica has taken over")
@@ -111,13 +111,13 @@ class ClusterOfNodes:
         wait_until(lambda: self.primary_of(slot) is target, what="all know where the slot is")
 
     def move_at_once(self, slot: int) -> None:
-        """Move a slot to another primary as Valkey does it by itself since 9.0."""
+        """Move a slot to another primary with Valkey's own command, which it has since 9.0."""
         source, target = self.primary_of(slot), self.another_primary(slot)
         source.ask("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", str(slot), str(slot), "NODE", _id_of(target))
         wait_until(lambda: self.primary_of(slot) is target, what="the slot has moved")
 
-    def _member_of(self, slot: int, place: int) -> Node:
-        port = self._shard_of(slot)[place]
+    def _member_of(self, slot: int, rank: int) -> Node:
+        port = self._shard_of(slot)[rank]
         return next(node for node in self.nodes if self._port(node) == port)
 
     def _shard_of(self, slot: int) -> list[int]:
@@ -149,7 +149,7 @@ class ClusterOfNodes:
 
 def slot_of_namespace(namespace: str) -> int:
     """Return the slot in which a namespace has its keys."""
-    return int(key_slot(namespace.encode()))
+    return slot_of(namespace)
 
 
 def _id_of(node: Node) -> str:
@@ -157,7 +157,7 @@ def _id_of(node: Node) -> str:
 
 
 def _slots_by(node: Node) -> list[Any]:
-    """Return what a node knows of the slots: the first and the last of some, and who has them, the primary first."""
+    """Return a node's ranges of slots: the first slot and the last, and the nodes that have them, the primary first."""
     try:
         return cast("list[Any]", node.ask("CLUSTER", "SLOTS"))
     except redis.RedisError:

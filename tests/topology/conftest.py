@@ -1,4 +1,4 @@
-"""A cluster, and a pair that sentinels watch over, each with a server; made where a test first asks for them."""
+"""A cluster and a watched pair, each with a server, made when a test first asks for them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ def running(nodes: Nodes) -> Iterator[Nodes]:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterOfNodes]:
-    """Three primaries, a replica of each."""
+    """Three primaries with a replica each."""
     with running(ClusterOfNodes(tmp_path_factory.mktemp("cluster"))) as nodes:
         yield nodes
 
@@ -41,21 +41,21 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedPair]:
 
 @pytest.fixture(scope="session")
 def cluster_target(cluster: ClusterOfNodes) -> Iterator[str]:
-    """Where a server on the cluster listens."""
+    """The address of a server on the cluster."""
     with ThreadedServer(Settings(listen="127.0.0.1:0", store=cluster.url, sweep_seconds=0.2)) as server:
         yield server.target
 
 
 @pytest.fixture(scope="session")
 def pair_target(pair: WatchedPair) -> Iterator[str]:
-    """Where a server on the pair listens."""
+    """The address of a server on the pair."""
     with ThreadedServer(Settings(listen="127.0.0.1:0", store=pair.url, sweep_seconds=0.2)) as server:
         yield server.target
 
 
 @pytest.fixture
 def cluster_call(cluster_target: str) -> Iterator[Caller]:
-    """Calls the server on the cluster."""
+    """A caller of the server on the cluster."""
     caller = Caller(cluster_target)
     yield caller
     caller.close()
@@ -63,7 +63,7 @@ def cluster_call(cluster_target: str) -> Iterator[Caller]:
 
 @pytest.fixture
 def pair_call(pair_target: str) -> Iterator[Caller]:
-    """Calls the server on the pair."""
+    """A caller of the server on the pair."""
     caller = Caller(pair_target)
     yield caller
     caller.close()

@@ -1,4 +1,4 @@
-"""What clusters and sentinels are made of: nodes on free ports, which may be lost and come back."""
+"""Nodes of clusters and of watched pairs, on free ports, which may be lost and come back."""
 
 from pathlib import Path
 from typing import Final
@@ -8,12 +8,12 @@ from redis.exceptions import RedisError
 from tests.chaos.stores import DURABLE, Node
 
 FAILOVER_MS: Final = 1_000
-"""How long a node must be silent before the others take it for lost."""
+"""The time for which a node must be silent before the others take it for lost."""
 _IN_STEP: Final = ("--repl-diskless-sync-delay", "0", "--repl-backlog-size", "16mb")
 
 
 def listening_node(directory: Path, port: int, *options: str) -> Node:
-    """Return a store that listens on a port too, and whose replicas are in step with it at once."""
+    """Return a store that also listens on a port, and whose replicas are in step with it at once."""
     return Node(directory, options=(*DURABLE, *_IN_STEP, "--port", str(port), *options))
 
 
@@ -27,21 +27,21 @@ def text_of(node: Node, *command: str) -> str:
 
 
 def is_primary(node: Node) -> bool:
-    """Tell whether a node takes itself for a primary."""
+    """Return whether a node takes itself for a primary."""
     role = _role(node)
     return bool(role) and role[0] == b"master"
 
 
 def is_linked(node: Node) -> bool:
-    """Tell whether a node is a replica that gets all that its primary writes."""
+    """Return whether a node is a replica that gets all writes of its primary."""
     role = _role(node)
     return len(role) > 3 and role[0] == b"slave" and role[3] == b"connected"  # as ROLE answers
 
 
 def has_replica(node: Node) -> bool:
-    """Tell whether a node is a primary that a replica is connected to."""
+    """Return whether a node is a primary with a connected replica."""
     role = _role(node)
-    return len(role) > 2 and role[0] == b"master" and bool(role[2])  # as above
+    return len(role) > 2 and role[0] == b"master" and bool(role[2])  # in the form of ROLE
 
 
 def _role(node: Node) -> list[object]:

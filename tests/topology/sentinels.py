@@ -1,4 +1,4 @@
-"""A primary and its replica, watched by three sentinels, made with nothing but the server's binary."""
+"""A primary and its replica, watched by three sentinels, made with the server's binary alone."""
 
 import subprocess
 from pathlib import Path
@@ -13,12 +13,12 @@ SERVICE: Final = "stocks"
 _SENTINELS: Final = 3
 _QUORUM: Final = 2
 _PERIOD_MS: Final = 200
-"""How often they look who follows whom, and tell each other: by default each ten seconds, and each two."""
+"""The time between two looks at the nodes, and between two messages of sentinels: by default 10 s and 2 s."""
 _FAILOVER_MAX_MS: Final = 3_000
 
 
 class Sentinel(Node):
-    """One who watches."""
+    """A sentinel as a process."""
 
     def start(self, *, wait: bool = True) -> None:
         """Start it, and return when it answers."""
@@ -45,11 +45,11 @@ class WatchedPair:
 
     @property
     def url(self) -> str:
-        """What the server is told."""
+        """The URL for the server: it names the sentinels and the service."""
         return f"redis+sentinel://{','.join(f'127.0.0.1:{port}' for port in self._sentinel_ports)}/{SERVICE}"
 
     def start(self) -> None:
-        """Start all, and return when a failover would find all that it needs."""
+        """Start all nodes. Return when a failover would find all that it needs."""
         first, second = self.nodes
         first.start()
         second.start()
@@ -62,27 +62,28 @@ class WatchedPair:
         wait_until(self.is_whole, what="the sentinels know each other and the replica")
 
     def stop(self) -> None:
-        """End all that runs."""
+        """Stop all nodes that run."""
         for node in (*self.sentinels, *self.nodes):
             node.stop()
 
     def is_whole(self) -> bool:
-        """Tell whether there are a primary and a replica in step, of which all sentinels know."""
+        """Return whether there are a primary and a replica in step, and all sentinels know both."""
         return any(map(has_replica, self.nodes)) and any(map(is_linked, self.nodes)) and self._all_know()
 
     def primary(self) -> Node:
-        """Return which node is the primary, as the sentinels say."""
+        """Return the node that the sentinels call the primary."""
         host_and_port = cast("list[bytes]", self.sentinels[0].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE))
         return next(node for node in self.nodes if self._ports[node.directory.name] == int(host_and_port[1]))
 
     def fail_over(self) -> None:
-        """Let the sentinels make the replica the primary, though nothing is wrong."""
+        """Make the sentinels promote the replica, though nothing is wrong."""
         primary = self.primary()
 
         def has_changed() -> bool:
             if self.primary() is not primary:
                 return True
-            # Refused while one is under way, and while the replica, just back, is not good enough; one may be given up.
+            # Refused during a failover, and while the replica, just back, is not good enough; a failover may be given
+            # up.
             text_of(self.sentinels[0], "SENTINEL", "FAILOVER", SERVICE)
             return False
 

@@ -1,4 +1,4 @@
-"""A server on a cluster: the same answers as on one node, wherever a namespace is and wherever it goes."""
+"""A server on a cluster: the same answers as on one node, on any node and while slots move."""
 
 import asyncio
 import threading
@@ -21,6 +21,7 @@ from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_EXPIRE, WatchRequest
 from tallykeeper.v1.namespace_pb2 import ListNamespacesRequest
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
 from tallykeeper_server.settings import Settings
+from tallykeeper_server.store.nodes.slots import slot_of
 from tests.model.comparison import Comparison
 from tests.model.test_model import SETTINGS
 from tests.server.starting import refused_start
@@ -38,7 +39,7 @@ HALF_MOVED_SECONDS: Final = 0.3
 
 
 class WholeCluster(redis.RedisCluster):
-    """Answers of all nodes as if they were one."""
+    """A client that answers for all nodes as if they were one."""
 
     def execute_command(self, *command: Any, **options: Any) -> Any:  # noqa: ANN401  # as redis-py has it
         """Ask all primaries for keys, and any of them for the time, which all nodes have from this machine."""
@@ -168,7 +169,7 @@ def test_readiness_is_of_the_whole_cluster_and_a_lost_primary_is_found_again(
     cluster.lose_primary(slot_of_namespace(namespace))
     began_at = time.monotonic()
 
-    # Level fsync promises nothing of the loss of a node; but service is back, and the ledger has no gap.
+    # Level fsync promises nothing if a node is lost; but service is back, and the ledger has no gap.
     value = cluster_call(IncrementRequest(namespace=namespace, counter="visits", request_id="r")).counter.value
 
     assert value in {1, 2}
@@ -187,7 +188,7 @@ def test_a_node_of_a_cluster_and_one_that_is_none_must_be_named_as_what_they_are
     node = listening_node(tmp_path, port)
     node.start()
     try:
-        assert "Cluster mode is not enabled" in refused_start("--store", f"redis+cluster://127.0.0.1:{port}")
+        assert "cluster support disabled" in refused_start("--store", f"redis+cluster://127.0.0.1:{port}")
     finally:
         node.stop()
 
@@ -214,3 +215,8 @@ def test_the_user_that_is_shipped_may_do_what_a_cluster_takes(cluster: ClusterOf
     finally:
         for node in cluster.nodes:
             node.ask("ACL", "DELUSER", "tallykeeper")
+
+
+@pytest.mark.parametrize("key", ["tk:{shop}:revision", "tk:{Käse}:s:x", "plain", "foo{}{bar}", "foo{{bar}}zap"])
+def test_the_nodes_have_the_same_slots_for_keys(cluster: ClusterOfNodes, key: str) -> None:
+    assert cluster.nodes[0].ask("CLUSTER", "KEYSLOT", key) == slot_of(key)

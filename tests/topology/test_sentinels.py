@@ -1,4 +1,4 @@
-"""A server on a primary that sentinels watch over: it finds the primary, and finds it again."""
+"""A server on a primary that sentinels watch: it finds the primary, and finds it again."""
 
 import time
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def test_a_sentinel_out_of_reach_is_passed_over(pair: WatchedPair, namespace: st
 
 def test_sentinels_may_have_a_password_of_their_own(pair: WatchedPair, namespace: str) -> None:
     for sentinel in pair.sentinels:
-        sentinel.ask("ACL", "SETUSER", "asker", "on", ">hush", "+sentinel|masters", "+ping")
+        sentinel.ask("ACL", "SETUSER", "asker", "on", ">hush", "+sentinel|masters")
     own = f"{pair.url}?sentinel_username=asker&sentinel_password="
     with ServerProcess("--store", f"{own}hush") as server:
         call = Caller(server.target)

@@ -2,7 +2,7 @@
 --   "value min max expire_at"
 -- when one of the last three is set ("-" where it is not); expire_at in milliseconds since 1970.
 --
--- The ledger says of a change by how much the value changed.
+-- The change in the ledger is the difference of the values.
 
 function counter.absent()
   return { value = 0 }
@@ -45,12 +45,12 @@ function counter.listed(id)
   return id
 end
 
--- The counter with another value.
+-- Returns the counter with another value.
 function counter.with_value(level, value)
   return { value = value, min = level.min, max = level.max, expire_at = level.expire_at }
 end
 
--- The facts of a value outside the counter's bounds, or nil if it is within them.
+-- Returns the facts of a value outside the counter's bounds, or nil if it is within them.
 function counter.bound_exceeded(level, value)
   if (level.min and value < level.min) or (level.max and value > level.max) then
     local facts = { 'value', value }

@@ -1,4 +1,4 @@
--- Sets a counter, if it has the expected value where one is given. A counter that does not exist counts as 0.
+-- Sets a counter. If an expected value is given, the counter must have it. A counter that does not exist counts as 0.
 --
 -- keys       counter
 -- arguments  value:          -(2^53-1) .. 2^53-1

@@ -3,18 +3,18 @@
 local OUTCOMES_JOINED_BY = '\30'
 local LEVELS_JOINED_BY = '\n'
 
--- The values of a mutation, as offsets from its first value. The number of its arguments follows its levels, and then
--- come the arguments.
+-- The values of a mutation, as offsets from its first value. After its levels come the number of its arguments, and
+-- then the arguments.
 local MUTATION_OPERATION, MUTATION_REASON, MUTATION_REFERENCE, MUTATION_LEVEL_COUNT, MUTATION_LEVELS = 0, 1, 2, 3, 4
 
--- What has become of a mutation. One that was interrupted must be run again, after something else has been done.
+-- The result of running a mutation. One that was interrupted must be run again, after something else has been done.
 local APPLIED, REFUSED, INTERRUPTED = 1, 2, 3
 
 local STOCK_LETTER, COUNTER_LETTER = 115, 99 -- string.byte('s') and string.byte('c'): the names of levels begin so
 local NONE = {}
 
--- Gives a level its kind, its name and its value. A level that is over counts as none: a counter whose time is up, or a
--- reservation that has been kept for long enough.
+-- Gives a level its kind, its name and its value. A level whose time is up counts as none: a counter that has expired,
+-- or a reservation that has been kept for long enough.
 local function load_level(batch, namespace, level)
   local levels, name_at = batch.levels, namespace.prefix_length + 1
   local key, text = levels[level + LEVEL_KEY], levels[level + LEVEL_TEXT]
@@ -72,7 +72,7 @@ local function note_entry(batch, namespace, offset, extra, lines, reply)
   return outcome
 end
 
--- Takes over what a level has become.
+-- Gives a level its new value and text, and notes its namespace.
 local function change(batch, namespace, level, value, text)
   local levels, log = batch.levels, batch.log
   if log then
@@ -81,7 +81,7 @@ local function change(batch, namespace, level, value, text)
   levels[level + LEVEL_VALUE], levels[level + LEVEL_TEXT], levels[level + LEVEL_CHANGED_IN] = value, text, namespace
 end
 
--- Takes over what an operation has changed in the one level of a mutation. Returns the outcome of the mutation.
+-- Applies the change of an operation to the one level of a mutation. Returns the outcome of the mutation.
 local function take_over(batch, namespace, offset, level, extra, value)
   local levels = batch.levels
   local text, changes, shown = describe(levels, level, value)
@@ -91,7 +91,7 @@ local function take_over(batch, namespace, offset, level, extra, value)
   return outcome
 end
 
--- Runs a mutation. Returns its outcome, and what has become of it.
+-- Runs a mutation. Returns its outcome, and APPLIED, REFUSED or INTERRUPTED.
 local function execute_mutation(batch, namespace, offset)
   local mutations, all_levels = batch.mutations, batch.levels
   local count = mutations[offset + MUTATION_LEVEL_COUNT]
@@ -121,13 +121,13 @@ local function execute_mutation(batch, namespace, offset)
   return take_over(batch, namespace, offset, level, extra, after[1]), APPLIED
 end
 
--- The offset of the mutation after another one.
+-- Returns the offset of the mutation after another one.
 local function next_mutation_after(mutations, offset)
   local argument_count_at = offset + MUTATION_LEVELS + mutations[offset + MUTATION_LEVEL_COUNT]
   return argument_count_at + 1 + mutations[argument_count_at]
 end
 
--- The outcome of a mutation that failed or was interrupted.
+-- Returns the outcome of a mutation that failed or was interrupted.
 local function interruption_of(namespace, has_run, reply)
   return (has_run and reply or 'FAILED') .. ' 0 ' .. namespace.now_text .. (has_run and '' or ' ' .. tostring(reply))
 end

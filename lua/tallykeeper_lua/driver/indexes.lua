@@ -1,6 +1,6 @@
--- Keeps the sorted sets: the levels of each kind, and the times at which they are over.
+-- Updates the sorted sets: the levels of each kind, and the times at which they end.
 
--- Adds values to those of a key.
+-- Appends values to the values of a key.
 local function collect(into, key, ...)
   local values = into[key] or {}
   into[key] = values
@@ -9,7 +9,7 @@ local function collect(into, key, ...)
   end
 end
 
--- The key of the index of a kind, and the key of the times at which its levels are to be forgotten; nil for stock.
+-- Returns the key of the index of a kind, and the key of the times at which its levels are forgotten; nil for stock.
 local function keys_of(namespace, kind)
   local first = namespace.first_key
   if kind == stock then
@@ -20,7 +20,7 @@ local function keys_of(namespace, kind)
   return KEYS[first + INDEX_RESERVATION_KEY], KEYS[first + EXPIRY_RESERVATION_KEY]
 end
 
--- Keeps the times at which the active reservations end, and their number.
+-- Updates the times at which the active reservations end, and the number of active reservations.
 local function index_end(namespace, id, before, value, added, removed)
   local key = KEYS[namespace.first_key + DUE_KEY]
   local was_open, is_open = before and before.state == 'ACTIVE', value and value.state == 'ACTIVE'
@@ -33,7 +33,7 @@ local function index_end(namespace, id, before, value, added, removed)
   namespace.open_change = (namespace.open_change or 0) + (is_open and 1 or 0) - (was_open and 1 or 0)
 end
 
--- Adds what changes in the sorted sets because of a level: scores and members in `added`, members in `removed`.
+-- Notes the changes of the sorted sets because of a level: scores and members in `added`, members in `removed`.
 local function index_level(batch, level, added, removed)
   local levels = batch.levels
   local namespace, kind, name = levels[level + LEVEL_CHANGED_IN], levels[level + LEVEL_KIND], levels[level + LEVEL_NAME]
@@ -60,7 +60,7 @@ local function index_level(batch, level, added, removed)
   end
 end
 
--- Updates the sorted sets for levels that were created, deleted or listed otherwise.
+-- Updates the sorted sets for levels that were created or deleted, or that the index lists in another way now.
 function indexes.update(batch, changed)
   local added, removed = {}, {}
   for _, level in ipairs(changed) do

@@ -1,44 +1,44 @@
 -- The driver applies a batch of bundles of mutations in one step, in three stages: prefetch reads what the mutations
 -- need, execute runs them in memory, and store writes what has changed. Only the driver uses Redis.
 --
--- A bundle is everything that comes under one request id: one mutation, or several of one call.
+-- A bundle is the mutations of one request id: one, or several of one call.
 --
 -- KEYS       the set of namespaces, the agenda, the number of open reservations
 --            for each namespace: ledger, index:stock, index:counter, index:reservation, expiry:counter,
 --                                expiry:reservation, expiry, and its three request buckets
 --            for each namespace: revision, clock
---            every level that a mutation of the batch names, or that is forgotten if it is over
+--            every level that a mutation of the batch names, or that is forgotten if its time is up
 -- ARGV       one text that has, one after another in MessagePack,
 --            wall:                  the caller's own clock; this and all times are milliseconds since 1970
 --            times:                 an array that has, one after another for each namespace,
---              held:                the time that the caller has come to; the namespace's time is not before it
+--              held:                the time that the caller has reached; the namespace's time is not before it
 --              generation:          a generation that the caller has found there, 0 for none
 --              age:                 the age of that generation, counted on from what the caller found, by a clock that
 --                                   never jumps
 --            bucket span:           milliseconds that a request bucket takes records, at least
---            ledger length:         how many revisions the ledger keeps, about; 0 keeps them all
+--            ledger length:         the approximate number of revisions that the ledger keeps; 0 keeps them all
 --            reservation lifetime:  milliseconds that a reservation may live in all
 --            reservation retention: milliseconds that one is kept after it has ended
 --            final:                 1 if reservations whose time is up have just been expired, else 0
 --            touches:               1 if a namespace is written even if only repeats came for it, else 0; then a WAIT
 --                                   on this connection, which waits for its own writes alone, waits for the repeats
---            tidies:                1 if what is over in the one namespace is forgotten, else 0
+--            tidies:                1 if levels of the one namespace whose time is up are forgotten, else 0
 --            bundles:               an array that has, one after another for each bundle,
 --              namespace:           its number, 1 ..
---              request id:          empty if it has none; the ledger keeps what stands before a \1
+--              request id:          empty if it has none; the ledger keeps the part before a \1
 --              fingerprint:         of its body, FINGERPRINT_BYTES long
 --              note:                a text that is kept with the record
 --              atomic:              1 if all mutations are applied or none, else 0
---              identity:            who makes it
---              parts:               how many bundles the request consists of; the first is recorded under the request
+--              identity:            the caller who makes it
+--              parts:               the number of bundles of the request; the first is recorded under the request
 --                                   id, the others under the id, \1 and their number
---              mutations:           how many
+--              mutations:           the number of its mutations
 --            mutations:             an array that has, one after another for each mutation,
 --              operation:           its folder, _ and its file, such as stock_decrement
 --              reason
 --              reference
---              levels:              how many it names, then for each its index among the level keys, 1 ..
---              arguments:           how many, then each: an integer or a text
+--              levels:              the number of its levels, then for each its index among the level keys, 1 ..
+--              arguments:           the number of its arguments, then each: an integer or a text
 -- returns    Redis's time, the generation and its age of each namespace, and " <number> <time>" for each namespace
 --            whose time is ahead of what the caller knows and of both clocks; then for each bundle
 --            "<outcome>\30<outcome>…<note>", after "* " if it is a replay, where an outcome is one of
@@ -49,20 +49,20 @@
 --            NOT_APPLIED        another mutation of the atomic bundle was refused
 --            FAILED             an operation raised an error, or the namespace's own keys contradict each other
 --                               (someone else has written them); the text follows
---            DUE                copies are held by reservations whose time is up: expire them and come again
---            READ_AGAIN         a level that a reservation holds is not among the keys: read it and come again
+--            DUE                reservations whose time is up hold copies: expire them and call again
+--            READ_AGAIN         a level that a reservation holds is not among the keys: read it and call again
 --            The last three undo the whole bundle, and are not recorded.
 --
--- A request record is the fingerprint and then what is returned of the bundle. An entry of the ledger is
+-- A request record is the fingerprint and then the reply to the bundle. An entry of the ledger is
 --   operation, request id, reason, reference, identity, then for each level: its key after the prefix, the changes,
 --   its text after (empty when it was deleted)
 -- joined by tabs, in a stream entry whose ID is 0-<its last revision> and whose fields are "time" and then
--- each revision with its entry. What changes and text are, the kinds say.
+-- each revision with its entry. The kinds define the changes and the text.
 --
--- The time of a namespace never decreases: it is the latest of the time that its clock holds, of what the caller has
--- come to, and of the earlier one of Redis's clock and the caller's. So one clock that is ahead ends nothing early.
+-- The time of a namespace never decreases: it is the latest of the time of its clock, of the time that the caller
+-- has reached, and of the earlier one of Redis's clock and the caller's. So one clock that is ahead ends nothing early.
 --
--- Request records lie in three buckets, and all three are searched, so that no clock decides what is found. New records
+-- Request records are in three buckets, and all three are searched, so that no clock decides what is found. New records
 -- go into the current one, which is that of the generation. When a generation is a span old, the next one begins with
 -- the oldest bucket, which is emptied: so a record is forgotten when two spans have gone by at least. The age of a
 -- generation is time that one caller after the other has seen go by in it, from one of its calls to a later one, by a
@@ -102,7 +102,7 @@ local function record_id_of(request_id, part)
   return part == 0 and request_id or request_id .. '\1' .. part
 end
 
--- The ids to look for among the request records, by the number of the namespace; nil for a namespace without any.
+-- Returns the ids to look for among the request records, by the number of the namespace; nil for a namespace without.
 local function request_ids_of(bundles)
   local found = { nil }
   for offset = 1, #bundles, VALUES_OF_BUNDLE do
@@ -120,8 +120,8 @@ local function request_ids_of(bundles)
   return found
 end
 
--- Reads a clock from its text, false where there is none. Returns the time, the generation, its age, nil if no bucket
--- holds a record, and true if the text is not that of a clock.
+-- Reads a clock from its text, which is false if there is none. Returns the time, the generation, its age (nil if no
+-- bucket holds a record), and true if the text is not that of a clock.
 local function clock_of(text)
   if not text then
     return 0, 1, nil, false
@@ -133,7 +133,7 @@ local function clock_of(text)
   return in_range(time_text), in_range(generation_text), optional_of(age_text), false
 end
 
--- The age of the generation of a namespace. The caller may have counted on from what the clock says.
+-- Returns the age of the generation of a namespace. The caller may have counted further than the clock says.
 local function age_of(age, generation, times, offset)
   if age and generation == times[offset + TIME_GENERATION] then
     return math.max(age, times[offset + TIME_AGE])
@@ -141,7 +141,7 @@ local function age_of(age, generation, times, offset)
   return age
 end
 
--- Opens a namespace: the table of its state, and of everything that the batch does to it.
+-- Makes the table of a namespace: its state, and every change of the batch to it.
 local function open_namespace(batch, number, revision_key, revision_text, clock_text, request_ids)
   local time_offset = (number - 1) * VALUES_OF_TIMES + 1
   local time, generation, age, is_broken = clock_of(clock_text)
@@ -240,7 +240,7 @@ local function read_records(namespace, bucket)
   end
 end
 
--- Reads everything that the mutations need. Returns the batch: what the call brings, the namespaces and the levels.
+-- Reads everything that the mutations need. Returns the batch: the call's values, the namespaces and the levels.
 local function prefetch()
   local wall, times, bucket_span, ledger_length, reservation_lifetime_max, reservation_retention, final, touches,
     tidies, bundles, mutations = cmsgpack.unpack(ARGV[1])

@@ -1,8 +1,8 @@
--- Runs mutations of several levels, bundles of several mutations, requests in parts.
+-- Runs mutations of several levels, bundles of several mutations, and requests in parts.
 
 local VALUES_OF_CHANGE = 4 -- in the log of changes: the level, and its value, text and namespace before
 
--- Adds the levels of a mutation after the first one to `values`. Returns the names of all.
+-- Appends the levels of a mutation after the first one to `values`. Returns the names of all levels.
 function several.load(batch, namespace, offset, values)
   local mutations, levels, before_levels = batch.mutations, batch.levels, offset + MUTATION_LEVELS - 1
   local names = { levels[(mutations[before_levels + 1] - 1) * VALUES_OF_LEVEL + LEVEL_NAME] }
@@ -16,8 +16,8 @@ function several.load(batch, namespace, offset, values)
   return names
 end
 
--- Takes over what an operation has changed in the levels of a mutation. Returns the outcome of the mutation, with the
--- reservation alone if the first level is one.
+-- Applies the changes of an operation to the levels of a mutation. Returns the outcome of the mutation: with the
+-- reservation alone if the first level is a reservation.
 function several.take_over(batch, namespace, offset, extra, after)
   local mutations, levels, before_levels = batch.mutations, batch.levels, offset + MUTATION_LEVELS - 1
   local order = after.order
@@ -40,7 +40,7 @@ function several.take_over(batch, namespace, offset, extra, after)
   return outcome
 end
 
--- Notes in the log what a level is before a change.
+-- Notes in the log the state of a level before a change.
 function several.note(log, levels, level)
   local size = #log
   log[size + 1], log[size + 2] = level, levels[level + LEVEL_VALUE]

@@ -1,5 +1,5 @@
--- Writes what has changed: the ledger first, then the levels and the request records. The indexes are last, because
--- nothing else rests on them.
+-- Writes the changes: the ledger first, then the levels and the request records. The indexes are last, because no other
+-- key depends on them.
 
 -- Calls a command with values that may be too many for one call. If `key` is nil, the values begin with keys.
 local function write(command, key, values)
@@ -15,7 +15,7 @@ end
 
 -- Adds the new entries of a namespace to its ledger. If that is not possible, adds none and returns the reason.
 -- Redis takes no entry unless it follows the last entry there is. It knows the entries of one call as one, by the last
--- revision. So if there are several, the ledger must have none from the first of them on.
+-- revision. So if the call has several entries, the ledger must have none from the first of them on.
 local function refusal_by_ledger(batch, namespace, revision)
   local ledger, entries = KEYS[namespace.first_key + LEDGER_KEY], namespace.entries
   if #entries > 4 then
@@ -36,7 +36,7 @@ local function refusal_by_ledger(batch, namespace, revision)
   return type(added) == 'table' and added.err or nil
 end
 
--- Writes the ledger of a namespace, and adds its revision to the keys and texts that are to be set.
+-- Writes the ledger of a namespace, and adds its revision to the keys and texts for MSET.
 local function store_revision(batch, namespace, to_set)
   local size = #to_set
   if #namespace.entries > 2 then
@@ -53,12 +53,12 @@ local function store_revision(batch, namespace, to_set)
   end
 end
 
--- When a level is to be forgotten, nil for never.
+-- Returns the time at which a level is forgotten, nil for never.
 local function gone_at_of(batch, kind, value)
   return value and kind.gone_at and kind.gone_at(value, batch.settings)
 end
 
--- Adds the levels that have changed to those that are to be set, deleted or indexed anew.
+-- Adds the levels that have changed to those for MSET, for DEL, and for the indexes.
 local function collect_levels(batch, to_set, to_delete, to_index)
   local levels = batch.levels
   for level = 0, #levels - VALUES_OF_LEVEL, VALUES_OF_LEVEL do
@@ -80,19 +80,19 @@ local function collect_levels(batch, to_set, to_delete, to_index)
   end
 end
 
--- Notes a time at which something is to be done in a namespace, so that nobody need look at it before.
+-- Notes a time at which something is due in a namespace, so that no sweep looks at the namespace before.
 local function note_due(namespace, time)
   if not namespace.due_at or time < namespace.due_at then
     namespace.due_at = time
   end
 end
 
--- The time of the namespace at which its generation is old enough.
+-- Returns the time of the namespace at which its generation is old enough.
 local function end_of_generation(batch, namespace)
   return namespace.now + batch.bucket_span - namespace.age
 end
 
--- Adds the clock of a namespace to what is set, if the time that the namespace has come to must be kept.
+-- Adds the clock of a namespace to the keys for MSET, if the time that the namespace has reached must be kept.
 local function keep_clock(batch, namespace, to_set)
   if namespace.broken then
     return
@@ -128,8 +128,8 @@ local function store_records(namespace)
   end
 end
 
--- Writes what the namespaces share: their set, the agenda and the number of open reservations. Where someone else has
--- written these keys, the changes stand nevertheless, and those who read the keys report it.
+-- Writes the keys that the namespaces share: their set, the agenda and the number of open reservations. If someone else
+-- has written these keys, the changes still stand, and the readers of the keys report it.
 local function store_shared(batch, namespace)
   if namespace.broken or not (namespace.is_new or namespace.due_at or namespace.open_change or batch.tidies) then
     return
@@ -159,7 +159,7 @@ local function replace_replies(batch, replies)
   end
 end
 
--- Writes everything that has changed. A namespace that its ledger has refused is left as it is, and fails alone.
+-- Writes all changes. A namespace that its ledger has refused stays as it is, and fails alone.
 local function store(batch, replies)
   local namespaces = batch.namespaces
   local to_set, to_delete, to_index = { nil, nil, nil, nil, nil, nil }, {}, {}

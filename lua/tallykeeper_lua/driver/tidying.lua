@@ -1,4 +1,4 @@
--- Forgets what is over in a namespace, and puts the namespace on the agenda anew.
+-- Forgets the expired levels of a namespace, and renews its entry in the agenda.
 
 -- Notes that no bucket must be emptied if no bucket holds a record.
 local function notice_empty_buckets(namespace)
@@ -11,7 +11,7 @@ local function notice_empty_buckets(namespace)
   namespace.age, namespace.age_text, namespace.keeps_time = nil, nil, true
 end
 
--- Marks the levels that are over as changed: they are deleted. A level that cannot be read stays.
+-- Marks the levels whose time is up as changed, so that they are deleted. A level that cannot be read stays.
 function tidying.forget(batch, namespace)
   if namespace.broken then
     return
@@ -26,13 +26,13 @@ function tidying.forget(batch, namespace)
   notice_empty_buckets(namespace)
 end
 
--- The first score of a sorted set; false if it is empty.
+-- Returns the first score of a sorted set; false if it is empty.
 local function first_score_of(key)
   local score = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
   return score and score + 0 or false
 end
 
--- Finds when next there is something to do in a namespace, and puts that on the agenda.
+-- Finds the next time at which something is due in a namespace, and puts it into the agenda.
 function tidying.store_due_time(batch, namespace, name)
   local first = namespace.first_key
   namespace.due_at = nil

@@ -6,17 +6,17 @@
 --
 -- KEYS       revision, clock, then the indexes in which the ranges are, then the levels by name
 -- ARGV       one MessagePack array of
---            found:     how many levels of ranges to return at most
---            looked at: how many names of ranges to look at at most
---            named:     how many of the keys are levels by name
+--            found:     the most levels of ranges to return
+--            looked at: the most names of ranges to look at
+--            named:     the number of keys that are levels by name
 --            ranges:    an array that has, one after another for each range,
---              index:   the place of its index among the keys
+--              index:   the number of the key of its index
 --              prefix:  of the keys of its levels
 --              low:     as ZRANGE BYLEX takes it
 --              high:    as ZRANGE BYLEX takes it
---              location: the only one whose levels are wanted; empty for all of them, and for counters
+--              location: the only location whose levels are wanted; empty for all, and for counters
 --            wall:      the caller's own clock, in milliseconds since 1970
---            held:      the time that the caller has come to
+--            held:      the time that the caller has reached
 -- returns    revision:  as it is stored; nil if there is none
 --            now:       the namespace's time, in milliseconds since 1970
 --            after:     the name at which reading stopped, of the last range that was read; nil if all ranges were read
@@ -34,7 +34,7 @@ local NAMES_AT_ONCE = 1000 -- looked at, where only those of one location are wa
 
 local found_max, looked_max, named, ranges, wall, held = unpack(cmsgpack.unpack(ARGV[1]))
 
--- The time of the namespace, as the script that changes it has it.
+-- The time of the namespace, by the rule of the script that changes it.
 local redis_clock = redis.call('TIME')
 local redis_time = redis_clock[1] * 1000 + math.floor(redis_clock[2] / 1000)
 local reached = string.match(redis.call('GET', KEYS[2]) or '', '^%d+') or 0
@@ -44,7 +44,8 @@ local names, level_keys = {}, {}
 local found, looked = 0, 0
 local after = false
 
--- The key of a level: the index has `<item>\0<location>` for `stock:<location>:<item>`, and a counter's name as it is.
+-- Returns the key of a level: the index has `<item>\0<location>` for `stock:<location>:<item>`, and a counter's name
+-- as it is.
 local function key_of(prefix, name)
   local zero = string.find(name, '\0', 1, true)
   if not zero then
@@ -53,8 +54,8 @@ local function key_of(prefix, name)
   return prefix .. string.sub(name, zero + 1) .. ':' .. string.sub(name, 1, zero - 1)
 end
 
--- Takes the names of a range that are wanted into an array; returns true if reading stops within the range.
-local function take(own, index, prefix, low, high, location)
+-- Takes the wanted names of a range into an array. Returns true if reading stops within the range.
+local function take(wanted, index, prefix, low, high, location)
   local ending = '\0' .. location
   local at_once = location == '' and found_max - found + 1 or NAMES_AT_ONCE
   for _ = 1, math.ceil((looked_max - looked) / at_once) do
@@ -66,7 +67,7 @@ local function take(own, index, prefix, low, high, location)
           return true
         end
         found = found + 1
-        own[#own + 1] = name
+        wanted[#wanted + 1] = name
         level_keys[found] = key_of(prefix, name)
       end
       after = name
@@ -81,26 +82,26 @@ local function take(own, index, prefix, low, high, location)
 end
 
 local stopped = false
-for at = 1, #ranges, VALUES_OF_RANGE do
+for offset = 1, #ranges, VALUES_OF_RANGE do
   if not stopped then
-    local own = {}
-    names[#names + 1] = own
-    stopped = take(own, KEYS[ranges[at]], unpack(ranges, at + 1, at + 4))
+    local of_range = {}
+    names[#names + 1] = of_range
+    stopped = take(of_range, KEYS[ranges[offset]], unpack(ranges, offset + 1, offset + 4))
   end
 end
 
-for place = #KEYS - named + 1, #KEYS do
-  level_keys[#level_keys + 1] = KEYS[place]
+for number = #KEYS - named + 1, #KEYS do
+  level_keys[#level_keys + 1] = KEYS[number]
 end
 
--- The revision goes first in each command, so that a cluster that moves the slot never takes a level that is still on
--- its way for one that is absent: it refuses a command on several keys that are not all there.
+-- The revision goes first in each command. So a cluster that moves the slot never takes a level that is still on its
+-- way for one that is absent: it refuses a command on several keys that are not all there.
 local revision = redis.call('MGET', KEYS[1])[1]
 local texts = {}
 for first = 1, #level_keys, KEYS_AT_ONCE do
   local read = redis.call('MGET', KEYS[1], unpack(level_keys, first, math.min(first + KEYS_AT_ONCE - 1, #level_keys)))
-  for place = 2, #read do
-    texts[#texts + 1] = read[place]
+  for number = 2, #read do
+    texts[#texts + 1] = read[number]
   end
 end
 

@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- Reads the record of a request id, and the revision at which it is what it is.
+-- Reads the record of a request id, and the revision at which the answer is true.
 --
 -- KEYS       revision, then the request buckets
 -- ARGV       one MessagePack array of
@@ -9,7 +9,7 @@
 
 local field = cmsgpack.unpack(ARGV[1])[1]
 local record = false
-for place = 2, #KEYS do
-  record = record or redis.call('HGET', KEYS[place], field)
+for number = 2, #KEYS do
+  record = record or redis.call('HGET', KEYS[number], field)
 end
 return { redis.call('GET', KEYS[1]), record }

@@ -1,4 +1,4 @@
--- Takes what is reserved, all of it or some copies of some lines; the rest is given back.
+-- Takes the reserved copies, all of them or some copies of some lines. The other copies are given back.
 --
 -- keys       reservation, then the stock levels to take from, each once, then those that it holds
 -- arguments  copies: 1 .. 2^53-1, for each level to take from; none to take everything

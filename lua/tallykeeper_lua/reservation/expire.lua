@@ -1,5 +1,5 @@
--- Gives back what a reservation holds whose time is up. The server calls it, and may do so from several processes
--- at once: only the first finds something to do.
+-- Gives back the copies of a reservation whose time is up. The server calls it, from several processes at once: only
+-- the first one changes something.
 --
 -- keys       reservation, then the stock levels that it holds
 -- arguments  none

@@ -1,4 +1,4 @@
--- Gives an active reservation more time: it ends a ttl from now, or later if it would have anyway.
+-- Gives an active reservation more time: it ends a ttl from now, or at its old end if that is later.
 --
 -- keys       reservation
 -- arguments  ttl: milliseconds, 1 or more

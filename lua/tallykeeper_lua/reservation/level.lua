@@ -1,8 +1,8 @@
 -- Reservations. Their stored text is
 --   "state created_at expire_at resolved_at holder"
 -- with times in milliseconds since 1970 and "-" for one that is not resolved, and then for each line a tab, the name
--- of its level, a tab, the copies, a tab and the copies committed. The lines never change but for the copies
--- committed. The ledger has the text without the lines, which are levels of the same entry.
+-- of its level, a tab, the copies, a tab and the copies committed. Of the lines, only the copies committed
+-- ever change. The ledger has the text without the lines, which are levels of the same entry.
 --
 -- In memory the lines are one array. Each line has three values there: the name of its level, the copies, and the
 -- copies committed. The constants are their offsets from the first value of the line.
@@ -61,7 +61,7 @@ function reservation.listed(id, level)
   return LISTED_STATES[level.state] .. '\0' .. id
 end
 
--- The status of a refusal because the reservation is not active any more, RESERVATION_COMMITTED,
+-- Returns the status of a refusal because the reservation is not active any more, RESERVATION_COMMITTED,
 -- RESERVATION_RELEASED or RESERVATION_EXPIRED; nil if it is active.
 function reservation.ended(level, now)
   if level.state ~= 'ACTIVE' then
@@ -70,8 +70,9 @@ function reservation.ended(level, now)
   return level.expire_at <= now and 'RESERVATION_EXPIRED' or nil
 end
 
--- The levels after a reservation has ended. It becomes `state`. `taken` has the copies that are taken, by the names of
--- the levels; the rest is given back. Returns nil if the level of a line is not among the levels of the mutation.
+-- Returns the levels after a reservation has ended. It becomes `state`. `taken` has the copies that are taken, by the
+-- names of the levels; the other copies are given back. Returns nil if the level of a line is not among the levels of
+-- the mutation.
 function reservation.resolve(levels, names, now, state, taken)
   local before, index_of, lines = levels[1], {}, {}
   for index, name in ipairs(names) do

@@ -1,4 +1,4 @@
--- Gives back what is reserved.
+-- Gives back the reserved copies.
 --
 -- keys       reservation, then the stock levels that it holds
 -- arguments  none

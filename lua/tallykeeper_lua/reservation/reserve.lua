@@ -1,4 +1,4 @@
--- Holds copies of all lines or of none. As many may be held as may be taken: available + backorder_limit.
+-- Holds copies of all lines or of none. Up to available + backorder_limit copies of each level may be held.
 --
 -- keys       reservation, then the stock levels of its lines, each once
 -- arguments  ttl:    milliseconds, 1 or more

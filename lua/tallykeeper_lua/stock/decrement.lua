@@ -1,4 +1,4 @@
--- Takes copies: as many as are asked for or none, or else as many as may be taken.
+-- Takes the copies that are asked for or none, or, with `take available`, at most the copies that may be taken.
 --
 -- Up to available + backorder_limit copies may be taken.
 --

@@ -2,8 +2,8 @@
 --   "on_hand reserved safety_stock backorder_limit low_stock_threshold"
 -- when one of the last four is not 0.
 --
--- The ledger says of a change by how much on_hand changed, or "on_hand,reserved,crossings", the changes of both and
--- what was crossed: L low, O out, B back in stock.
+-- The change in the ledger is the difference of on_hand, or "on_hand,reserved,crossings": the differences of both, and
+-- the borders that were crossed: L low, O out, B back in stock.
 --
 -- A level is an array, which takes half of the time and a quarter of the memory that a table with named fields does.
 
@@ -69,18 +69,18 @@ function stock.changes(before, after)
   return on_hand .. ',' .. text_of(reserved) .. ',' .. crossings
 end
 
--- Items before locations, so that all locations of an item are together.
+-- Returns the name in the index: the item before the location, so that all locations of an item are together.
 function stock.listed(id)
   local location, item = string.match(id, '^([^:]*):(.*)$')
   return item .. '\0' .. location
 end
 
--- The level with other numbers of copies.
+-- Returns the level with other numbers of copies.
 function stock.with_copies(level, on_hand, reserved)
   return { on_hand, reserved, level[SAFETY_STOCK], level[BACKORDER_LIMIT], level[LOW_STOCK_THRESHOLD] }
 end
 
--- The facts of a level from which fewer copies may be taken than are asked for.
+-- Returns the facts of a level from which fewer copies may be taken than are asked for.
 function stock.short_facts(level, copies)
   return { 'requested', copies, 'available', stock.available(level), 'backorder_limit', level[BACKORDER_LIMIT] }
 end

@@ -1,5 +1,5 @@
--- Sets the copies on hand, if there are as many as expected where that is given. A level that does not exist
--- counts as 0. Fewer than 0 are on hand where copies were taken on backorder.
+-- Sets the copies on hand. If an expected count is given, the level must have it. A level that does not exist counts
+-- as 0. The count is below 0 if copies were taken on backorder.
 --
 -- keys       stock level
 -- arguments  on hand:          -(2^53-1) .. 2^53-1

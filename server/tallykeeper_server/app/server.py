@@ -21,7 +21,7 @@ from tallykeeper_server.app.listen_address import binding, is_unix, kept_address
 from tallykeeper_server.app.metrics_page import metrics_of_this_process, metrics_page
 from tallykeeper_server.app.store_monitor import StoreMonitor
 from tallykeeper_server.app.store_startup import StartError, announce, ready_store
-from tallykeeper_server.domain.retention import Retention
+from tallykeeper_server.domain.durability import Retention
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
 from tallykeeper_server.engine.namespace_reader import EngineSource

@@ -18,7 +18,7 @@ from tallykeeper_server.setting_types import without_password
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
 from tallykeeper_server.store.nodes.open_routes import open_routes
-from tallykeeper_server.store.nodes.routes import LineLimits
+from tallykeeper_server.store.nodes.routes import ChannelLimits
 from tallykeeper_server.store.promises import StoreReport, check_store
 
 _MEANINGS: Final = {
@@ -104,7 +104,7 @@ def _syncs(policy: DurabilityPolicy) -> bool:
 
 
 async def _check(url: str, settings: Settings) -> StoreReport:
-    limits = LineLimits(changes=1, timeout_seconds=settings.store_timeout_seconds)
+    limits = ChannelLimits(changes=1, timeout_seconds=settings.store_timeout_seconds)
     routes = open_routes(url, limits)
     try:
         return await check_store(routes, settings.policy)

@@ -101,7 +101,7 @@ def backup(to: Path, data_dir: Path) -> None:
             click.echo(f"tallykeeper: {ended.args[0].name} ended the backup; {to} was removed", err=True)
         raise click.exceptions.Exit(_EXIT_SIGNAL + ended.args[0]) from ended
     while_running = "while the server runs" if made.online else "of a server that does not run"
-    click.echo(f"{made.size / 2**20:.1f} MiB copied to {made.place}, {while_running}")
+    click.echo(f"{made.size / 2**20:.1f} MiB copied to {made.folder}, {while_running}")
 
 
 @click.command("check-aof")

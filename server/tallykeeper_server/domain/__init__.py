@@ -1,1 +1,1 @@
-"""The words that all rooms of the server share: mutations, levels, outcomes, errors and limits."""
+"""The types that all parts of the server share: mutations, levels, outcomes, errors and limits."""

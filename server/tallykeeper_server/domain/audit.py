@@ -1,4 +1,4 @@
-"""The audit of a namespace: replays its ledger and compares what comes out with what there is. Pure."""
+"""The audit of a namespace: replays its ledger and compares the result with the levels of the store. It does no I/O."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Counted: TypeAlias = Counter | StockLevel
 
 
 class DifferenceKind(Enum):
-    """The kind of thing that differs from what the ledger says."""
+    """The kind of a difference between the store and the ledger."""
 
     STOCK = "stock"
     COUNTER = "counter"
@@ -34,7 +34,7 @@ class DifferenceKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not what the ledger says, in words."""
+    """One difference between the store and the ledger, in words."""
 
     kind: DifferenceKind
     name: str
@@ -46,14 +46,14 @@ class Difference:
 
 @dataclass(slots=True)
 class _Hold:
-    """A reservation as the ledger tells of it: what it was last, and what it holds while it is active."""
+    """A reservation as the ledger describes it: its last state, and what it holds while it is active."""
 
     reservation: Reservation
     copies: Mapping[StockName, int]
 
 
 class Audit:
-    """Takes the entries in order, and compares at any revision."""
+    """Takes the entries in order, and compares levels at any revision."""
 
     def __init__(self) -> None:
         self.differences: list[Difference] = []
@@ -69,16 +69,16 @@ class Audit:
 
     @property
     def names(self) -> Iterable[CountedName]:
-        """The levels that the ledger tells of, those that were deleted too."""
+        """The levels that the ledger names, including deleted ones."""
         return self._levels
 
     @property
     def reservations(self) -> Iterable[ReservationName]:
-        """The reservations that the ledger tells of."""
+        """The reservations that the ledger names."""
         return self._holds
 
     def begin(self, oldest: int) -> None:
-        """Begin with the oldest entry that there is; what came before it is not known."""
+        """Begin with the oldest entry that the ledger has. What came before it is not known."""
         self.from_revision = oldest
         self.revision = oldest - 1
 
@@ -98,22 +98,22 @@ class Audit:
             self._take_reservation(entry, entry.reservation)
 
     def find_stray(self, stream_id: str) -> None:
-        """Note that the ledger's stream has an entry which no script has written, and which stops all changes."""
+        """Note an entry in the ledger's stream that no script has written, and that stops all changes."""
         words = "an ID that the server does not give; the namespace cannot be changed until the entry is deleted"
         self._differ(DifferenceKind.DAMAGED_ENTRY, stream_id, "no entry", words)
 
     def miss(self, revision: int) -> None:
-        """Note that there are no entries up to a revision which there should be."""
+        """Note that the entries up to a revision are missing, though the ledger should have them."""
         last, self.revision = self.revision, revision
         self._differ(DifferenceKind.LEDGER, "", f"entries up to revision {revision}", f"none after {last}")
 
     def overtaken(self) -> None:
-        """Note that entries were dropped faster than they could be replayed."""
-        words = "dropped before they could be replayed: the ledger is too short for so many changes"
+        """Note that the ledger dropped entries before the audit could replay them."""
+        words = "dropped before they could be replayed: the ledger is too short for the rate of changes"
         self._differ(DifferenceKind.LEDGER, "", f"entries after revision {self.revision}", words)
 
     def compare_level(self, name: CountedName, actual: Counted | DamagedLevel | None, *, now_ms: int) -> None:
-        """Compare what the store has under a name with what the ledger says last."""
+        """Compare the store's level of a name with the ledger's last one."""
         if isinstance(actual, DamagedLevel):
             self.levels_checked += 1
             known = name in self._levels or self.from_revision == 1
@@ -135,7 +135,7 @@ class Audit:
                 self._differ_about(name, f"reserved {held}, as open reservations hold", f"reserved {actual.reserved}")
 
     def compare_reservation(self, name: ReservationName, actual: Reservation | DamagedLevel | None) -> None:
-        """Compare a reservation of the store with the ledger's. One that is not known yet is taken as it is."""
+        """Compare a reservation of the store with the ledger's. Accept one that the ledger has not named yet."""
         hold = self._holds.get(name)
         if isinstance(actual, DamagedLevel):
             self.reservations_checked += 1
@@ -148,14 +148,14 @@ class Audit:
             return
         expected = None if hold is None else hold.reservation
         if actual is None and (expected is None or expected.state is not ReservationState.ACTIVE):
-            return  # it has ended, and is kept for a while only
+            return  # it has ended, and the store keeps it for a limited time only
         self.reservations_checked += 1
         by_ledger, by_store = _state_of(expected, hold.copies if hold else {}), _state_of(actual, _copies_of(actual))
         if by_ledger != by_store:
             self._differ(DifferenceKind.RESERVATION, name.reservation_id, by_ledger, by_store)
 
     def _check_line(self, line: EntryLine, entry: Entry) -> None:
-        """Check that a line goes on from what the ledger told before."""
+        """Check that a line continues from the numbers that the ledger had before."""
         if line.name not in self._levels and self.from_revision > 1:
             return
         before = self._levels.get(line.name)
@@ -188,7 +188,7 @@ class Audit:
             self._resolve(hold, reservation, _given_back(changes))
 
     def _resolve(self, hold: _Hold, reservation: Reservation, given: Mapping[StockName, int]) -> None:
-        """Take the end of a reservation, which is to give back exactly what it holds."""
+        """Take the end of a reservation, which must give back exactly the copies that it holds."""
         if given != hold.copies:
             self._differ_of(
                 reservation, f"gives back {_copies_words(hold.copies)}", f"gives back {_copies_words(given)}"
@@ -218,12 +218,12 @@ class Audit:
 
 
 def _is_forgotten(level: Counted | None, now_ms: int) -> bool:
-    """Tell whether a counter's time is up: the store has forgotten it, and the ledger says nothing of that."""
+    """Return whether a counter's time is up: the store has then forgotten it without an entry in the ledger."""
     return isinstance(level, Counter) and level.expire_at_ms is not None and level.expire_at_ms <= now_ms
 
 
 def _numbers_of(level: Counted | None) -> tuple[int, int]:
-    """Return what a level counts, and what of it is reserved."""
+    """Return the number of a level, and the part of it that is reserved."""
     if level is None:
         return 0, 0
     return (level.on_hand, level.reserved) if isinstance(level, StockLevel) else (level.value, 0)

@@ -1,4 +1,4 @@
-"""What the ledger keeps: one entry for each mutation that was applied."""
+"""The entries of the ledger: one for each mutation that was applied."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tallykeeper_server.domain.limits import ANSWER_LINES_MAX
 
 
 class Crossing(Enum):
-    """What a mutation made a stock level cross."""
+    """The border that a mutation made a stock level cross."""
 
     LOW = "L"
     OUT = "O"
@@ -19,24 +19,24 @@ class Crossing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EntryLine:
-    """What a mutation did to one level or counter."""
+    """The change that a mutation made to one stock level or counter."""
 
     name: CounterName | StockName
     change: int
-    """By how much the counter's value changed, or the copies on hand: within +-(2^54-2)."""
+    """The change of the counter's value, or of the copies on hand: within +-(2^54-2)."""
     reserved_change: int
     crossings: tuple[Crossing, ...]
     after: Counter | StockLevel | None
-    """None if it was deleted."""
+    """The level after the change; None if it was deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One mutation as the ledger keeps it, or a mark in the place of what cannot be read."""
+    """One mutation as the ledger keeps it, or a mark in place of an entry that cannot be read."""
 
     revision: int
     commit_time_ms: int
-    """0 if a damaged entry does not say it."""
+    """The time of the change in milliseconds since 1970; 0 if a damaged entry does not say it."""
     operation: str
     request_id: str
     reason: str
@@ -44,22 +44,22 @@ class Entry:
     identity: str
     lines: tuple[EntryLine, ...]
     reservation: Reservation | None
-    """The reservation that it was about, as it left it, without its lines."""
+    """The reservation that the mutation is about, as it is after the mutation, without its lines."""
     damage: str = ""
-    """What is wrong with the entry, in words; empty if nothing is. What cannot be read of it is empty."""
+    """The fault of the entry, in words; empty if it has none. A part that cannot be read is empty."""
     stream_id: str = ""
-    """Where a damaged entry stands in the ledger's stream; empty if the ledger has nothing there."""
+    """The ID of a damaged entry in the ledger's stream; empty if the ledger has no such entry."""
     missing_from: int = 0
-    """The first of several revisions that are missing, of which ``revision`` is the last; else 0."""
+    """The first of several missing revisions, of which ``revision`` is the last; else 0."""
 
     @property
     def first_revision(self) -> int:
-        """The first revision for which it stands."""
+        """The first revision that the entry stands for."""
         return self.missing_from or self.revision
 
 
 def damaged_entry(revision: int, damage: str, *, stream_id: str = "", missing_from: int = 0, time_ms: int = 0) -> Entry:
-    """Return a mark in the place of an entry of which nothing can be read."""
+    """Return a mark in place of an entry that cannot be read at all."""
     return Entry(
         revision=revision,
         commit_time_ms=time_ms,
@@ -77,9 +77,9 @@ def damaged_entry(revision: int, damage: str, *, stream_id: str = "", missing_fr
 
 
 def missing_entries(first: int, last: int) -> Entry:
-    """Return a mark in the place of entries that the ledger should have and has not."""
-    told = f"revision {first} is" if first == last else f"revisions {first} to {last} are"
-    return damaged_entry(last, f"{told} missing from the ledger", missing_from=0 if first == last else first)
+    """Return a mark in place of entries that the ledger should have and does not have."""
+    missing = f"revision {first} is" if first == last else f"revisions {first} to {last} are"
+    return damaged_entry(last, f"{missing} missing from the ledger", missing_from=0 if first == last else first)
 
 
 _ENTRY_BYTES: Final = 700
@@ -87,13 +87,13 @@ _LINE_BYTES: Final = 900
 
 
 def memory_bytes_of(entry: Entry) -> int:
-    """Return about how much memory an entry takes; measured with short names and CPython 3.11, on the safe side."""
+    """Return the memory that an entry takes, in bytes: a high estimate, measured with short names and CPython 3.11."""
     texts = len(entry.request_id) + len(entry.reason) + len(entry.reference) + len(entry.identity)
     return _ENTRY_BYTES + 4 * texts + _LINE_BYTES * len(entry.lines)
 
 
 def first_entries_size(entries: Iterable[Entry]) -> int:
-    """Return how many of the first entries have as many lines together as one answer may have: at least one."""
+    """Return the number of entries, from the first, that fit into one answer by their lines: at least one."""
     lines = size = 0
     for entry in entries:
         lines += len(entry.lines)

@@ -1,16 +1,16 @@
-"""Every way in which a call can fail, as exceptions. What each is on the wire is the rpc's to say."""
+"""The failures of calls, as exceptions. The rpc package decides how each looks on the wire."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 _VIOLATIONS_MAX: Final = 20
-"""How many an error carries: gRPC's trailers hold 8 KiB."""
+"""The most violations in an error's message: gRPC's trailers hold 8 KiB."""
 _VIOLATIONS_IN_MESSAGE_MAX: Final = 3
 
 
 class TallyError(Exception):
-    """A failure that the caller is told of: its reason, a message for people and the values for programs."""
+    """A failure that the caller sees: its reason, a message for people and values for programs."""
 
     reason: str = "INTERNAL"
 
@@ -26,7 +26,7 @@ class RefusedError(TallyError):
     def __init__(
         self, reason: str, message: str, facts: Mapping[str, str], lines: Sequence["RefusedLine"] = ()
     ) -> None:
-        """``lines`` are told of each; ``facts`` are those of the first of them."""
+        """Take all ``lines`` of the refusal; ``facts`` are those of the first line."""
         super().__init__(message, facts)
         self.reason = reason
         self.lines = tuple(lines)
@@ -34,14 +34,14 @@ class RefusedError(TallyError):
 
 @dataclass(frozen=True, slots=True)
 class RefusedLine:
-    """One line of a change for which it was refused: a sentence about it, and its values."""
+    """One line of a change that was refused because of it: a sentence about it, and its values."""
 
     sentence: str
     facts: Mapping[str, str]
 
 
 class BatchRefusedError(TallyError):
-    """An atomic batch of which operations were refused. Nothing was changed.
+    """An atomic batch whose operations were refused. Nothing was changed.
 
     ``failed`` holds the first operations that failed, each as its index and its error; ``failed_count`` counts all.
     """
@@ -60,29 +60,29 @@ class BatchRefusedError(TallyError):
 
 
 class InvalidFieldError(TallyError):
-    """Fields of the request that break a rule, each with the rule: the first 20, and how many there are."""
+    """Fields of the request that break a rule, each with the rule: the first 20, and the number of all."""
 
     reason = "INVALID_FIELD"
 
     def __init__(self, violations: Sequence[tuple[str, str]]) -> None:
-        """``violations`` holds (field, what is wrong with it) pairs, at least one."""
-        told = "; ".join(f"{field}: {rule}" for field, rule in violations[:_VIOLATIONS_IN_MESSAGE_MAX])
-        untold = len(violations) - _VIOLATIONS_IN_MESSAGE_MAX
+        """Take at least one pair (field, rule that it breaks)."""
+        shown = "; ".join(f"{field}: {rule}" for field, rule in violations[:_VIOLATIONS_IN_MESSAGE_MAX])
+        others = len(violations) - _VIOLATIONS_IN_MESSAGE_MAX
         super().__init__(
-            f"{told}; and {untold} more" if untold > 0 else told,
+            f"{shown}; and {others} more" if others > 0 else shown,
             {"field": violations[0][0], "violations": str(len(violations))},
         )
         self.violations = tuple(violations[:_VIOLATIONS_MAX])
 
 
 class PageTokenInvalidError(InvalidFieldError):
-    """A page token that is not one of this listing."""
+    """A page token that does not belong to this listing."""
 
     reason = "PAGE_TOKEN_INVALID"
 
 
 class BatchTooLargeError(TallyError):
-    """A batch of more operations, or of more lines, than one may have. Nothing happened."""
+    """A batch with more operations, or more lines, than a batch may have. Nothing happened."""
 
     reason = "BATCH_TOO_LARGE"
 
@@ -100,7 +100,7 @@ class BatchTooLargeError(TallyError):
 
 
 class RevisionTrimmedError(TallyError):
-    """Entries after a revision have been dropped from the ledger."""
+    """A request for entries that the ledger has dropped."""
 
     reason = "REVISION_TRIMMED"
 
@@ -113,7 +113,7 @@ class RevisionTrimmedError(TallyError):
 
 
 class RevisionAheadError(TallyError):
-    """The namespace has not come as far as the revision that a field names, or has lost changes."""
+    """A revision in a field that the namespace has not reached, or has lost."""
 
     reason = "REVISION_AHEAD"
 
@@ -125,7 +125,7 @@ class RevisionAheadError(TallyError):
 
 
 class RevisionsLostError(TallyError):
-    """The store lost entries that a watcher was given, up to ``revision``: others have taken their revisions."""
+    """A store that lost entries which a watcher was given, up to ``revision``: others have taken their revisions."""
 
     reason = "REVISIONS_LOST"
 
@@ -138,7 +138,7 @@ class RevisionsLostError(TallyError):
 
 
 class WatcherTooSlowError(TallyError):
-    """A watcher that does not read as fast as changes come. It was given everything up to ``revision``."""
+    """A watcher that reads more slowly than changes come. It was given all entries up to ``revision``."""
 
     reason = "WATCHER_TOO_SLOW"
 
@@ -161,7 +161,7 @@ class RequestTooLargeError(TallyError):
     reason = "REQUEST_TOO_LARGE"
 
     def __init__(self, *, size: int, limit: int) -> None:
-        """``size``: the bytes of the request when it is decompressed; ``limit``: the bytes that the server takes."""
+        """Take the ``size`` of the decompressed request and the ``limit`` of the server, both in bytes."""
         super().__init__(
             f"the request has {size} bytes, and the server takes {limit} (--message-bytes-max)",
             {"size": str(size), "limit": str(limit)},
@@ -169,7 +169,7 @@ class RequestTooLargeError(TallyError):
 
 
 class RetryLaterError(TallyError):
-    """A failure that may pass. ``retry_after_seconds`` says when it is worth another try.
+    """A failure that may pass. ``retry_after_seconds`` says when another try is worth it.
 
     ``is_safe_to_repeat`` is false if the call may have changed something and has no request id: a repeat might then
     change it twice.
@@ -180,7 +180,7 @@ class RetryLaterError(TallyError):
 
 
 class OverloadedError(RetryLaterError):
-    """More calls are waiting than a lane may hold. Nothing happened."""
+    """More calls wait than a lane may hold. Nothing happened."""
 
     reason = "OVERLOADED"
 
@@ -193,13 +193,13 @@ class StoreOutOfMemoryError(RetryLaterError):
 
 
 class StoreUnavailableError(RetryLaterError):
-    """The store could not be reached, or would not serve. Nothing happened."""
+    """The store could not be reached, or did not serve. Nothing happened."""
 
     reason = "STORE_UNAVAILABLE"
 
 
 class ShuttingDownError(RetryLaterError):
-    """The server stops, and ends a watch that was given everything up to ``revision``."""
+    """The server stops, and ends a watch that was given all entries up to ``revision``."""
 
     reason = "SHUTTING_DOWN"
 
@@ -211,7 +211,7 @@ class ShuttingDownError(RetryLaterError):
 
 
 class OutcomeUnknownError(RetryLaterError):
-    """The store was lost between the question and the answer. The change may have been made, or not."""
+    """The store was lost after the call was sent and before it answered. The change may have been made, or not."""
 
     reason = "OUTCOME_UNKNOWN"
 
@@ -221,7 +221,7 @@ class OutcomeUnknownError(RetryLaterError):
 
 
 class NotDurableYetError(RetryLaterError):
-    """The change was made, or had been, but is not yet as durable as its namespace asks.
+    """The change was made, now or before, but is not yet as durable as its namespace asks.
 
     A repeat with the same request id waits again. Without a request id, a repeat makes the change a second time.
     """
@@ -248,15 +248,15 @@ class DeadlineExceededError(TallyError):
 
 
 class LevelDamagedError(TallyError):
-    """The level that was asked for is stored as a text that the script did not write."""
+    """The text of a level that was asked for was not written by the script."""
 
     reason = "LEVEL_DAMAGED"
 
     def __init__(self, subject: str, damage: str, facts: Mapping[str, str]) -> None:
         super().__init__(
-            f"the stored text of {subject} is damaged: {damage}; VerifyNamespace tells what it must be", facts
+            f"the stored text of {subject} is damaged: {damage}; VerifyNamespace shows what it must be", facts
         )
 
 
 class DefectError(TallyError):
-    """A defect of the server: logged, and not shown to the caller."""
+    """A defect of the server, which is logged and not shown to the caller."""

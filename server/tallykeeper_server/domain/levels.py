@@ -1,6 +1,6 @@
-"""What is counted and held: the names of counters, stock levels and reservations, and what they hold.
+"""Counters, stock levels and reservations: their names, and what they hold.
 
-How they are stored is the store's to know, and how they are sent the rpc's.
+The store decides how they are stored, and the rpc package how they are sent.
 """
 
 from dataclasses import dataclass, field, replace
@@ -16,12 +16,12 @@ class CounterName:
 
     @property
     def text(self) -> str:
-        """The name in one piece, which is no other's of its kind."""
+        """The name in one text, which no other name of its kind has."""
         return self.counter
 
     @property
     def facts(self) -> dict[str, str]:
-        """What an error about the counter tells of it."""
+        """The values about the counter in an error."""
         return {"counter": self.counter}
 
 
@@ -32,19 +32,19 @@ class StockName:
     item: str
     location: str
     text: str = field(init=False, repr=False, compare=False)
-    """The name in one piece, which is no other's of its kind: a location holds no colon."""
+    """The name in one text, which no other name of its kind has, because a location holds no colon."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", f"{self.location}:{self.item}")
 
     @property
     def facts(self) -> dict[str, str]:
-        """What an error about the level tells of it."""
+        """The values about the level in an error."""
         return {"item": self.item, "location": self.location}
 
 
 class Counter(NamedTuple):
-    """What a counter holds. ``expire_at_ms`` is in milliseconds since 1970, None if it never expires."""
+    """A counter's value and bounds. ``expire_at_ms`` is in milliseconds since 1970, None if it never expires."""
 
     name: CounterName
     value: int
@@ -54,7 +54,7 @@ class Counter(NamedTuple):
 
 
 class StockLevel(NamedTuple):
-    """How many copies of an item a location has, and how many of them may be taken."""
+    """The copies of an item at a location, and the numbers that limit how many may be taken."""
 
     name: StockName
     on_hand: int
@@ -65,7 +65,7 @@ class StockLevel(NamedTuple):
 
     @property
     def available(self) -> int:
-        """Copies that are neither reserved nor kept back; below 0 when there are too few for that."""
+        """The copies that are neither reserved nor safety stock; below 0 when there are too few for both."""
         return self.on_hand - self.reserved - self.safety_stock
 
     @property
@@ -75,7 +75,7 @@ class StockLevel(NamedTuple):
 
 
 class ReservationState(Enum):
-    """What a reservation has become."""
+    """The state of a reservation."""
 
     ACTIVE = "ACTIVE"
     COMMITTED = "COMMITTED"
@@ -91,18 +91,18 @@ class ReservationName:
 
     @property
     def text(self) -> str:
-        """The name in one piece, which is no other's of its kind."""
+        """The name in one text, which no other name of its kind has."""
         return self.reservation_id
 
     @property
     def facts(self) -> dict[str, str]:
-        """What an error about the reservation tells of it."""
+        """The values about the reservation in an error."""
         return {"reservation_id": self.reservation_id}
 
 
 @dataclass(frozen=True, slots=True)
 class ReservationLine:
-    """What a reservation holds of one level, and how many copies of that were taken when it was committed."""
+    """The copies that a reservation holds of one level, and those of them that were taken when it was committed."""
 
     name: StockName
     copies: int
@@ -111,7 +111,7 @@ class ReservationLine:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Copies that are held for someone. Times are in milliseconds since 1970."""
+    """Copies that are held for a holder. Times are in milliseconds since 1970."""
 
     name: ReservationName
     state: ReservationState
@@ -128,19 +128,19 @@ Level: TypeAlias = Counter | StockLevel | Reservation
 
 @dataclass(frozen=True, slots=True)
 class DamagedLevel:
-    """A level whose stored text the script did not write, so that nothing is known of it but its name."""
+    """A level whose stored text the script did not write, so that only its name is known."""
 
     name: LevelName
     damage: str
-    """What is wrong with the text, in words."""
+    """The fault of the text, in words."""
 
 
 ReadLevel: TypeAlias = Level | DamagedLevel
-"""A level as it is read: one that is damaged does not keep others from being read."""
+"""A level that was read. A damaged level does not keep others from being read."""
 
 
 def level_at(level: ReadLevel, now_ms: int) -> ReadLevel | None:
-    """Return a level as it is at a time: a counter is gone, an active reservation expired, when its time is up."""
+    """Return a level as it is at a time: None for a counter whose time is up, and expired for such a reservation."""
     if isinstance(level, Counter):
         return None if level.expire_at_ms is not None and level.expire_at_ms <= now_ms else level
     if isinstance(level, Reservation) and level.state is ReservationState.ACTIVE and level.expire_at_ms <= now_ms:

@@ -1,4 +1,4 @@
-"""The contract's limits: what a field may hold. They are part of the API and no settings."""
+"""The limits of fields. They are part of the API and no settings."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ LABEL_CHARACTERS_MAX: Final = 63
 """The longest namespace or location, in characters, which are all ASCII."""
 
 LABEL_PATTERN: Final = f"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LABEL_CHARACTERS_MAX - 1}}}"
-"""What a namespace or a location is, as a regular expression."""
+"""The form of a namespace or a location, as a regular expression."""
 
 REQUEST_ID_CHARACTERS_MAX: Final = 64
 """The longest request id, in printable ASCII characters."""
@@ -41,7 +41,7 @@ DEFAULT_LOCATION: Final = "main"
 RESERVATION_LINES_MAX: Final = 100
 HOLDER_BYTES_MAX: Final = 128
 RESERVATION_TTL_MS_DEFAULT: Final = 15 * 60 * 1_000
-"""How long a reservation holds when its maker does not say: 15 minutes, in milliseconds."""
+"""The life of a reservation whose request names none: 15 minutes, in milliseconds."""
 
 AVAILABILITY_LINES_MAX: Final = 100
 
@@ -49,8 +49,8 @@ BATCH_OPERATIONS_MAX: Final = 1_000
 BATCH_LINES_MAX: Final = 10_000
 """The most levels that the operations of one batch may name together."""
 BATCH_PART_OPERATIONS: Final = 250
-"""How many operations of an independent batch are applied in one step. A repeat finds them by it: to change it is to
-forget the batches that were applied before."""
+"""The operations of an independent batch that are applied in one step. A repeat finds its records by this number: to
+change it would forget the batches that were applied before."""
 
 WATCH_NAMES_MAX: Final = 1_000
 """The most items, counters, reservations and locations, each, that a watch may name."""
@@ -58,8 +58,8 @@ WATCH_LEVELS_MAX: Final = 10_000
 """The most levels that a watch may ask for at its beginning."""
 
 ANSWER_LINES_MAX: Final = 5_000
-"""How many lines the entries or reservations of one answer have, about: so it stays well below the 4 MiB that gRPC's
-clients take. A page, or a part of a stream, is shorter where it would be more."""
+"""The approximate number of lines in the entries or reservations of one answer, so that it stays well below the 4 MiB
+that gRPC's clients take. A page, or a part of a stream, with more lines is cut shorter."""
 
 DIFFERENCES_MAX: Final = 1_000
-"""The most differences that a verification tells one by one."""
+"""The most differences that a verification lists."""

@@ -1,4 +1,4 @@
-"""Changes, each all or nothing, and what becomes of them."""
+"""Changes, each all or nothing, and their outcomes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,27 +22,28 @@ class Mutation(NamedTuple):
     reason: str = ""
     reference: str = ""
     resolves: bool = False
-    """It ends the reservation that is its first level, and so also changes the levels that this holds. The store finds
-    out which they are."""
+    """Whether the mutation ends the reservation that is its first level, and so also changes the levels that the
+    reservation holds. The store finds those levels."""
 
 
 class Bundle(NamedTuple):
-    """What goes to the script under one request id: the mutation of one call, or several of one batch."""
+    """The mutations that go to the script under one request id: that of one call, or several of one batch."""
 
     namespace: str
     mutations: tuple[Mutation, ...]
     request_id: str = ""
-    """Empty when the caller gave none: then a repeat is another change."""
+    """The request id; empty when the caller gave none: then a repeat is another change."""
     atomic: bool = False
-    """All mutations are applied or none."""
+    """True if all mutations or none are applied."""
     identity: str = ""
-    """Who makes the change; empty when the server does not know."""
+    """The caller who makes the change; empty when the server does not know the caller."""
     fingerprint: bytes = b""
-    """What tells another body under the same request id apart; empty when there is no request id."""
+    """The fingerprint of the body, by which another body under the same request id is refused; empty without a request
+    id."""
     part: int = 0
-    """Which part of its batch it is, 0 for the first."""
+    """The index of this part of its batch, 0 for the first."""
     total: int = 0
-    """How many mutations its batch has in all; 0 if it is no batch."""
+    """The mutations of the whole batch; 0 if it is no batch."""
 
 
 def parts_of(total: int) -> int:
@@ -51,7 +52,7 @@ def parts_of(total: int) -> int:
 
 
 def fingerprint_of(mutations: Sequence[Mutation], *, batch: str = "") -> bytes:
-    """Return 8 bytes that tell another body under the same request id apart. ``batch`` says of which kind a batch is.
+    """Return 8 bytes that differ for another body under the same request id. ``batch`` names the kind of a batch.
 
     The parts are joined by control characters, which none of them can hold.
     """
@@ -70,10 +71,10 @@ class Applied(NamedTuple):
     commit_time_ms: int
     replayed: bool
     levels: tuple[Level, ...]
-    """The levels as the mutation left them, in its own order; one that it deleted, as it was before. Of a reservation
-    and what it holds, the reservation alone."""
+    """The levels after the mutation, in its own order; a level that it deleted is as it was before. Of a reservation
+    and the levels that it holds, the reservation alone."""
     extra: int = 0
-    """What the operation gives besides the levels: how many copies were taken."""
+    """A number that the operation returns in addition to the levels: the copies that were taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,14 @@ class Refused:
     commit_time_ms: int
     replayed: bool
     facts: dict[str, str]
-    """The values that belong to the reason, of its first line if it has several."""
+    """The values that belong to the reason, those of its first line if it has several."""
     lines: tuple[dict[str, str], ...] = ()
-    """The same for each line that the reason concerns, with its place among the levels under ``line``, 1 .."""
+    """The values of each line that the reason concerns, with its index among the levels under ``line``, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotApplied:
-    """A mutation that changed nothing because another one of its atomic bundle was refused."""
+    """A mutation that changed nothing because another mutation of its atomic bundle was refused."""
 
     commit_time_ms: int
     replayed: bool

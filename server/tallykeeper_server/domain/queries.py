@@ -1,4 +1,4 @@
-"""Questions that change nothing. Each says in its type what its answer is."""
+"""Queries, which change nothing. The type of each names the type of its answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Query(Generic[Answer]):
-    """A question and the type of its answer."""
+    """A query and the type of its answer."""
 
 
 class Kind(Enum):
-    """The kinds of level, each with an index of its own."""
+    """The kinds of level, each with its own index."""
 
     COUNTER = "counter"
     STOCK = "stock"
@@ -26,12 +26,12 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class GetLevels(Query["ReadLevels"]):
-    """Levels by name, as they are at one moment."""
+    """A query for levels by name, all at one moment."""
 
     namespace: str
     names: tuple[LevelName, ...]
     min_revision: int = 0
-    """The revision that the namespace must have reached, else RevisionAheadError is the answer."""
+    """The revision that the namespace must have reached. Otherwise the answer is a RevisionAheadError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,14 @@ class ReadLevels:
     """The answer to a GetLevels."""
 
     revision: int
-    """The namespace's, at that moment."""
+    """The namespace's revision at that moment."""
     levels: Sequence[ReadLevel | None]
     """The levels in the order of their names; None for each that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot(Query["SnapshotAnswer"]):
-    """Levels by name and the namespace's revision, as they are at one moment."""
+    """A query for levels by name and the namespace's revision, all at one moment."""
 
     namespace: str
     names: tuple[LevelName, ...]
@@ -58,20 +58,20 @@ class SnapshotAnswer:
 
     revision: int
     time_ms: int
-    """The time that the namespace had come to, in milliseconds since 1970; what was forgotten was over by then."""
+    """The time of the namespace, in milliseconds since 1970. Levels that were forgotten had ended before it."""
     levels: tuple[ReadLevel | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ListNames(Query[Sequence[LevelName]]):
-    """Names of one kind in the order of their bytes: counters by name, stock by item and then location."""
+    """A query for names of one kind in the order of their bytes: counters by name, stock by item and then location."""
 
     namespace: str
     kind: Kind
     prefix: str = ""
-    """What the counter or the item begins with."""
+    """The beginning of the counter or the item."""
     whole_item: bool = False
-    """The prefix is the whole item."""
+    """Whether the prefix is the whole item."""
     after: LevelName | None = None
     """Only names that come after this one."""
     limit: int = 1_000
@@ -80,13 +80,13 @@ class ListNames(Query[Sequence[LevelName]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelRange:
-    """Levels of one kind that stand side by side in the order of their names' bytes, as ListNames has them."""
+    """A range of levels of one kind in the order of their names' bytes, as ListNames has them."""
 
     kind: Kind
     prefix: str = ""
     """The beginning of the counter or the item."""
     whole_item: bool = False
-    """The prefix is the whole item."""
+    """Whether the prefix is the whole item."""
     after: LevelName | None = None
     """Only names that come after this one."""
     location: str | None = None
@@ -95,7 +95,7 @@ class LevelRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindLevels(Query["FoundLevels"]):
-    """The levels in some ranges, and levels by name, as they are at one moment."""
+    """A query for the levels in some ranges, and for levels by name, all at one moment."""
 
     namespace: str
     ranges: tuple[LevelRange, ...] = ()
@@ -103,7 +103,7 @@ class FindLevels(Query["FoundLevels"]):
     levels_max: int = 1_000
     """The most levels of all ranges together to return. With a location, at most 10,000 names are looked at."""
     min_revision: int = 0
-    """The revision that the namespace must have reached, else RevisionAheadError is the answer."""
+    """The revision that the namespace must have reached. Otherwise the answer is a RevisionAheadError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +111,16 @@ class FoundLevels:
     """The answer to a FindLevels."""
 
     revision: int
-    """The namespace's, at that moment."""
+    """The namespace's revision at that moment."""
     levels: tuple[ReadLevel, ...]
-    """Those that exist: of the ranges in their order, and then those by name."""
+    """The levels that exist: those of the ranges in order, and then those by name."""
     after: LevelName | None
     """The name after which the rest of the ranges begins; None if there is no rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedReservation:
-    """A reservation's place in the list: active ones first, then those expired, committed and released."""
+    """A reservation as the index lists it: active ones first, then those expired, committed and released."""
 
     state: ReservationState
     reservation_id: str
@@ -128,7 +128,7 @@ class ListedReservation:
 
 @dataclass(frozen=True, slots=True)
 class ListReservations(Query[Sequence["ListedReservation"]]):
-    """Reservations by their places in the list, from one state to another, both included."""
+    """A query for reservations as the index lists them, from one state to another, both included."""
 
     namespace: str
     first: ReservationState
@@ -139,38 +139,38 @@ class ListReservations(Query[Sequence["ListedReservation"]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindReservations(Query["FoundReservations"]):
-    """A page of the reservations that pass a filter, as they are at one moment; in the order of the list."""
+    """A query for a page of the reservations that pass a filter, all at one moment, in the order of the index."""
 
     namespace: str
     state: ReservationState | None = None
-    """What they must be now; None for any state."""
+    """The state that they must have now; None for any state."""
     holder: str = ""
-    """Whose they must be; empty for anyone's."""
+    """The holder that they must have; empty for any holder."""
     item: str = ""
-    """What one of their lines must hold; empty for anything."""
+    """The item that one of their lines must hold; empty for any item."""
     after: ListedReservation | None = None
-    """Only those that come after this place."""
+    """The reservation after which the page begins; None for the first page."""
     limit: int = 1_000
-    """The most reservations to return. Fewer may be returned, though there are more: of those that do not pass, a
-    limited number is looked at for one page."""
+    """The most reservations to return. A page may have fewer although others follow: one page looks at a limited number
+    of reservations that do not pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundReservations:
-    """The answer to a FindReservations: each in the state that it was in at that moment."""
+    """The answer to a FindReservations: each in its state at that moment."""
 
     revision: int
-    """The namespace's, at that moment."""
+    """The namespace's revision at that moment."""
     reservations: tuple[Reservation | DamagedLevel, ...]
     after: ListedReservation | None
-    """The place after which the next page begins; None if this is the last."""
+    """The reservation after which the next page begins; None if this is the last page."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadLedger(Query[Sequence[Entry]]):
-    """Entries after a revision, the oldest first, or before one, the newest first: those of ``scripts_max`` scripts.
+    """A query for the entries of ``scripts_max`` scripts: the oldest after a revision, or the newest before one.
 
-    What one script wrote is read whole, so that more entries may come than are asked for.
+    The entries of one script are read whole, so that more entries may come than are asked for.
     """
 
     namespace: str
@@ -181,9 +181,9 @@ class ReadLedger(Query[Sequence[Entry]]):
 
 @dataclass(frozen=True, slots=True)
 class FindStrayEntry(Query[str | None]):
-    """The ID of the first entry of the ledger's stream that no script has given; None if there is none.
+    """A query for the ID of the first entry in the ledger's stream that no script has written; None if there is none.
 
-    Behind one, Redis takes no entry of the script, so that the namespace cannot be changed.
+    After such an entry, Redis takes no entry of the script, so that the namespace cannot be changed.
     """
 
     namespace: str
@@ -191,15 +191,15 @@ class FindStrayEntry(Query[str | None]):
 
 @dataclass(frozen=True, slots=True)
 class ListNamespaces(Query[Sequence[str]]):
-    """All namespaces that have ever been changed, in order."""
+    """A query for all namespaces that have ever been changed, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageTokenKey(Query[bytes | None]):
-    """The key that seals page tokens, which the store keeps for all of its servers; None if it keeps none.
+    """A query for the key that seals page tokens, which the store keeps for all its servers; None if it keeps none.
 
-    It is the one query that may change something, and only what no caller sees: the store keeps the ``proposal``, if
-    there is one, unless it keeps a key already.
+    It is the one query that may change the store, in a key that no caller sees: the store keeps the ``proposal``, if
+    there is one, unless it has a key already.
     """
 
     proposal: bytes | None = None
@@ -207,9 +207,9 @@ class PageTokenKey(Query[bytes | None]):
 
 @dataclass(frozen=True, slots=True)
 class CountNamespace(Query["NamespaceCounts"]):
-    """What a namespace holds at one moment: revision, oldest revision, stock levels, counters, active reservations.
+    """A query for the numbers of a namespace at one moment: revisions, stock levels, counters, active reservations.
 
-    Counters and reservations whose time is up are not among them.
+    Counters and reservations whose time is up are not counted.
     """
 
     namespace: str
@@ -228,7 +228,7 @@ class NamespaceCounts:
 
 @dataclass(frozen=True, slots=True)
 class LookupRequest(Query["FoundRecord"]):
-    """What is recorded under a request id, of one part of it."""
+    """A query for the record of one part of a request id."""
 
     namespace: str
     request_id: str
@@ -240,9 +240,9 @@ class FoundRecord:
     """The answer to a LookupRequest."""
 
     revision: int
-    """The namespace's, at that moment."""
+    """The namespace's revision at that moment."""
     record: "RequestRecord | None"
-    """None if nothing is recorded."""
+    """The record; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,12 +251,12 @@ class RequestRecord:
 
     outcomes: tuple["RecordedOutcome", ...]
     total: int
-    """How many mutations the whole batch has; 0 if it is no batch."""
+    """The mutations of the whole batch; 0 if it is no batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedOutcome:
-    """What became of one mutation: its revision, 0 if it was not applied, and the status that the script gave it."""
+    """The outcome of one mutation: its revision, 0 if it was not applied, and the status that the script gave it."""
 
     status: str
     revision: int

@@ -1,4 +1,4 @@
-"""What the script's refusals mean, in words for the person who reads the error."""
+"""The script's refusals, in words for the person who reads the error."""
 
 from collections.abc import Mapping, Sequence
 from itertools import starmap
@@ -8,21 +8,21 @@ from tallykeeper_server.domain.errors import LevelDamagedError, RefusedError, Re
 from tallykeeper_server.domain.levels import CounterName, DamagedLevel, LevelName, ReservationName, StockName
 from tallykeeper_server.domain.mutations import Mutation, Refused
 
-_LINES_TOLD_MAX: Final = 20
+_LINES_SHOWN_MAX: Final = 20
 _LINES_BYTES_MAX: Final = 4_500
-"""How long the lines in an error may be together: they travel as base64, and gRPC's trailers hold 8 KiB."""
+"""The most bytes of the lines in an error: they travel as base64, and gRPC's trailers hold 8 KiB."""
 _LINES_IN_MESSAGE_MAX: Final = 3
 _MESSAGE_BYTES_MAX: Final = 400
-"""From which length on a message tells of no further line."""
+"""The length of a message, in bytes, from which on it describes no further line."""
 _OVERHEAD_BYTES: Final = 8
-"""About what a name and a value take besides themselves."""
+"""The approximate bytes that a name and a value take in addition to their own."""
 
 _REASONS_OF_LINES: Final = frozenset({"INSUFFICIENT_STOCK", "COMMIT_EXCEEDS_RESERVED"})
-"""Those that the operations of reservations give for each line that they concern."""
+"""The reasons that the operations of reservations give for each line that they concern."""
 
 _SENTENCES: Final = {
     "COMMIT_EXCEEDS_RESERVED": (
-        "{requested} copies of {item!r} at {location!r} are to be committed and {reserved} are reserved"
+        "the commit takes {requested} copies of {item!r} at {location!r}, of which {reserved} are reserved"
     ),
     "COUNTER_BOUND_EXCEEDED": "counter {counter!r}: {value} {change}is outside its bounds {min} .. {max}",
     "COUNTER_NOT_FOUND": "there is no counter {counter!r}",
@@ -58,28 +58,28 @@ _NOT_FOUND: Final = {CounterName: "COUNTER_NOT_FOUND", StockName: "ITEM_NOT_FOUN
 def refusal_of(mutation: Mutation, refused: Refused) -> RefusedError:
     """Return the error for a mutation that the script refused."""
     if refused.reason == "REQUEST_ID_REUSED" and isinstance(mutation.levels[0], ReservationName):
-        return refusal(refused.reason, {})  # its id may be one that the server chose
+        return refusal(refused.reason, {})  # the server may have chosen its id
     if not refused.lines:
         return refusal(refused.reason, {**mutation.levels[0].facts, **refused.facts})
     lines = [_line_of(mutation, refused.reason, facts) for facts in refused.lines]
     if refused.reason not in _REASONS_OF_LINES or not mutation.operation.startswith("reservation_"):
         return RefusedError(refused.reason, lines[0].sentence, lines[0].facts, lines)
-    told = lines[:_LINES_TOLD_MAX]
-    while len(told) > 1 and sum(map(_size_of, told)) > _LINES_BYTES_MAX:
-        del told[-1]
-    facts = dict(told[0].facts)
-    for number, line in enumerate(told[1:], 2):
+    shown = lines[:_LINES_SHOWN_MAX]
+    while len(shown) > 1 and sum(map(_size_of, shown)) > _LINES_BYTES_MAX:
+        del shown[-1]
+    facts = dict(shown[0].facts)
+    for number, line in enumerate(shown[1:], 2):
         facts |= {f"{name}_{number}": value for name, value in line.facts.items()}
-    return RefusedError(refused.reason, _message_of(told, len(lines)), {**facts, "lines": str(len(lines))}, told)
+    return RefusedError(refused.reason, _message_of(shown, len(lines)), {**facts, "lines": str(len(lines))}, shown)
 
 
 def refusal(reason: str, facts: Mapping[str, str]) -> RefusedError:
-    """Return the error for a refusal with its values and the names of what it is about."""
+    """Return the error for a refusal, with its values and the names of its levels."""
     return RefusedError(reason, _sentence_of(reason, facts), facts)
 
 
 def not_found(name: LevelName) -> RefusedError:
-    """Return the error for a level that a query asked for and that is not there."""
+    """Return the error for a level that a query asked for and that does not exist."""
     return refusal(_NOT_FOUND.get(type(name), "RESERVATION_NOT_FOUND"), name.facts)
 
 
@@ -119,9 +119,9 @@ def _size_of(line: RefusedLine) -> int:
     return facts + 2 * (level + _OVERHEAD_BYTES) + len(line.sentence.encode())
 
 
-def _message_of(told: Sequence[RefusedLine], count: int) -> str:
-    sentences = [told[0].sentence]
-    for line in told[1:_LINES_IN_MESSAGE_MAX]:
+def _message_of(shown: Sequence[RefusedLine], count: int) -> str:
+    sentences = [shown[0].sentence]
+    for line in shown[1:_LINES_IN_MESSAGE_MAX]:
         if sum(len(sentence.encode()) for sentence in sentences) + len(line.sentence.encode()) <= _MESSAGE_BYTES_MAX:
             sentences.append(line.sentence)
     untold = count - len(sentences)
@@ -129,7 +129,7 @@ def _message_of(told: Sequence[RefusedLine], count: int) -> str:
 
 
 def _sentence_of(reason: str, facts: Mapping[str, str]) -> str:
-    """Say what a refusal means. ``facts`` are those of the script and the names of what it was about."""
+    """Return a sentence for a refusal. ``facts`` are the script's values and the names of the levels."""
     change = f"changed by {facts['delta']} " if "delta" in facts else ""
     listed = ", ".join(starmap("{} {}".format, facts.items()))
     optional = {"min": "(none)", "max": "(none)", "change": change, "facts": listed}

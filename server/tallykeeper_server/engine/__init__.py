@@ -1,1 +1,1 @@
-"""The engine: gathers calls that wait together and runs them as one. Knows neither gRPC nor Redis."""
+"""The engine gathers calls that wait together and runs them as one. It knows neither gRPC nor Redis."""

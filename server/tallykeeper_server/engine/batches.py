@@ -1,4 +1,4 @@
-"""Batches: in how many steps they are applied, and what it means when one of them fails."""
+"""Splits batches into steps, and gives an error of a later step its true meaning."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,16 +11,16 @@ from tallykeeper_server.domain.mutations import Bundle, Mutation, Outcome, finge
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Mutations of one namespace that come together."""
+    """The mutations of one namespace that one call brings together."""
 
     namespace: str
     mutations: tuple[Mutation, ...]
     request_id: str
-    """Empty when the caller gave none."""
+    """The batch's request id; empty when the caller gave none."""
     atomic: bool
-    """All mutations are applied or none; else each for itself."""
+    """True if all mutations or none are applied; false if each is applied or refused alone."""
     identity: str = ""
-    """Who makes them; empty when the server does not know."""
+    """The caller who makes the mutations; empty when the server does not know the caller."""
 
 
 def bundles_of(batch: Batch) -> Iterator[Bundle]:
@@ -44,7 +44,7 @@ def bundles_of(batch: Batch) -> Iterator[Bundle]:
 
 @contextmanager
 def after_steps(outcomes: Sequence[Outcome], *, is_safe_to_repeat: bool) -> Iterator[None]:
-    """Say truly what an error of a later step means, when earlier ones have been applied already.
+    """Give an error of a later step its true meaning when earlier steps have been applied.
 
     ``is_safe_to_repeat`` says that the batch has a request id, so that a repeat applies only the rest.
 

@@ -1,4 +1,4 @@
-"""The engine: takes mutations and queries and gives their outcomes, sharing store calls among callers."""
+"""The engine: takes mutations and queries and returns their outcomes, with store calls that callers share."""
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
@@ -9,10 +9,9 @@ from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Mutatio
 from tallykeeper_server.domain.queries import Query
 from tallykeeper_server.domain.refusals import refusal, refusal_of
 from tallykeeper_server.engine.batches import Batch, after_steps, bundles_of
-from tallykeeper_server.engine.lane import Backlog, Lane, LaneLimits
+from tallykeeper_server.engine.lane import Backlog, Lane, LaneLimits, Lanes
 from tallykeeper_server.engine.lane_call import LaneCall
-from tallykeeper_server.engine.lanes import Lanes
-from tallykeeper_server.engine.pending import Pending
+from tallykeeper_server.engine.pending_result import Pending
 from tallykeeper_server.metrics.meters import LaneMeter
 from tallykeeper_server.metrics.registry import Metrics
 
@@ -20,34 +19,34 @@ Answer = TypeVar("Answer")
 
 
 class Store(Protocol):
-    """What the engine needs of a store.
+    """The store as the engine uses it.
 
-    Its coroutines raise StoreUnavailableError if nothing happened, and OutcomeUnknownError if it may have.
+    Its coroutines raise StoreUnavailableError if nothing happened, and OutcomeUnknownError if something may have.
     """
 
     def lane_of(self, bundle: Bundle) -> Hashable:
-        """Return what is the same for all bundles that may be applied in one step."""
+        """Return the lane of a bundle. Bundles of one lane may be applied in one step."""
 
     def query_lane_of(self, query: Query[Any]) -> Hashable:
-        """Return what is the same for all queries that may wait for each other's answers."""
+        """Return the lane of a query. Queries of one lane wait for each other's answers."""
 
     async def apply(self, bundles: Sequence[Bundle]) -> Sequence[Sequence[Outcome] | Exception]:
-        """Apply bundles of one lane in order and in one atomic step; return the outcomes of each one's mutations.
+        """Apply bundles of one lane in order and in one atomic step. Return the outcomes of each bundle's mutations.
 
-        In their place stands an error if they were applied, and something else is wrong.
+        An error stands in place of a bundle's outcomes if the bundle was applied and something else is wrong.
         """
 
     async def read(self, queries: Sequence[Query[Any]]) -> Sequence[object]:
-        """Return each query's answer, or what to raise."""
+        """Return each query's answer, or the exception to raise to its caller."""
 
 
 class Engine:
-    """Group commit for mutations, and a lane apart for queries, which never wait behind a pause."""
+    """Group commit for mutations, and separate lanes for queries, so that no query waits behind a pause."""
 
     def __init__(
         self, store: Store, *, mutation_limits: LaneLimits, query_limits: LaneLimits, metrics: Metrics | None = None
     ) -> None:
-        """Make the lanes; the event loop must be running."""
+        """Make the lanes. The event loop must be running."""
         metrics = metrics or Metrics()
         meter, query_meter = LaneMeter(metrics, "mutations"), LaneMeter(metrics, "queries")
 
@@ -80,13 +79,13 @@ class Engine:
         deadline: float,
         identity: str = "",
     ) -> Pending[Answer]:
-        """Apply one mutation, and make its answer once it is applied.
+        """Apply one mutation, and make its answer with ``answer`` once it is applied.
 
-        With a request id it is sent again, within the deadline, if the store is lost. The caller's ``identity`` goes
-        into the ledger. The result raises RefusedError if the script refused the mutation, so that nothing changed, or
-        else the TallyError of what happened.
+        With a request id, the mutation is sent again within the deadline if the store is lost. The caller's
+        ``identity`` goes into the ledger. The result raises RefusedError if the script refused the mutation, so that
+        nothing changed, and another TallyError for any other failure.
 
-        :raises OverloadedError: as many mutations wait as may.
+        :raises OverloadedError: no more mutations may wait.
         """
         mutations = (mutation,)
         fingerprint = fingerprint_of(mutations) if request_id else b""
@@ -95,10 +94,11 @@ class Engine:
         return Pending(call, partial(_answered, mutation, answer))
 
     async def apply_batch(self, batch: Batch, *, deadline: float) -> Sequence[Outcome]:
-        """Apply a batch, in several steps if it is independent and large; return an outcome for each mutation.
+        """Apply a batch, in several steps if it is independent and large. Return an outcome for each mutation.
 
-        :raises RefusedError: its request id came before with another body.
-        :raises TallyError: as the errors module says of each; what earlier steps applied stays.
+        :raises RefusedError: an earlier request had the same request id and another body.
+        :raises TallyError: the batch failed, as the errors module says of each. Steps that were applied before stay
+            applied.
         """
         outcomes: list[Outcome] = []
         for bundle in bundles_of(batch):
@@ -117,7 +117,7 @@ class Engine:
     def ask(self, query: Query[Answer], *, deadline: float) -> LaneCall[Query[Any], Answer]:
         """Answer a query. The result raises a TallyError, as the errors module says of each.
 
-        :raises OverloadedError: as many queries wait as may.
+        :raises OverloadedError: no more queries may wait.
         """
         call = self._queries.submit(query, deadline=deadline, may_resend=True)
         return cast("LaneCall[Query[Any], Answer]", call)
@@ -126,7 +126,7 @@ class Engine:
 def _answered(mutation: Mutation, answer: Callable[[Applied], Answer], outcomes: Sequence[Outcome]) -> Answer:
     """Return the answer to a mutation that was applied.
 
-    :raises RefusedError: it was refused.
+    :raises RefusedError: the mutation was refused.
     :raises DefectError: its operation failed.
     """
     (outcome,) = outcomes
@@ -138,7 +138,7 @@ def _answered(mutation: Mutation, answer: Callable[[Applied], Answer], outcomes:
 
 
 def _weight_of(bundle: Bundle) -> int:
-    """Return for how many mutations a bundle counts: one for each level that it names."""
+    """Return the weight of a bundle in mutations: one for each level that the bundle names."""
     mutations = bundle.mutations
     return len(mutations[0].levels) if len(mutations) == 1 else sum([len(mutation.levels) for mutation in mutations])
 

@@ -1,12 +1,12 @@
-"""A lane: calls that wait at the same time travel together (group commit).
+"""A lane: sends calls that wait at the same time as one batch (group commit).
 
-The lane decides who shares a call, when it is sent, and whether it is sent again. What is sent is not its
-concern.
+The lane decides which calls share a batch, when it is sent, and whether it is sent again. It does not know what is
+sent.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, Generic, TypeVar, cast
@@ -27,61 +27,64 @@ Result = TypeVar("Result")
 
 _BATCHES_MAX: Final = 4
 _SHARES: Final = 2
-"""The batches that share the company; more are sent if they are full."""
+"""The batches that share the expected callers. More are sent if they are full."""
 _RETRY_FIRST_SECONDS: Final = 0.05
 _RETRY_MAX_SECONDS: Final = 0.5
+_LANES_KEPT_MAX: Final = 64
+"""The number of lanes from which on idle lanes are dropped. A new lane soon learns its load again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneLimits:
-    """How much a lane takes, in items as it weighs them.
-
-    ``pause_seconds`` is the longest wait for company; 0 never waits. ``second_items_min``: how many are worth a batch
-    beside the one that is under way.
-    """
+    """The limits of a lane, in items as the lane weighs them."""
 
     batch_items_max: int
+    """The most items in one batch."""
     waiting_items_max: int
+    """The most items that wait."""
     pause_seconds: float
-    second_items_min: int = 16
+    """The longest wait for more callers; 0 never waits."""
+    second_batch_min: int = 16
+    """The fewest items that are worth a second batch while a first one is under way."""
 
 
 @dataclass(slots=True)
 class Backlog:
-    """What waits, in one lane or in several that share a limit."""
+    """The items that wait, in one lane or in several lanes that share a limit."""
 
     items_max: int
     load: int = 0
 
     @property
     def is_full(self) -> bool:
-        """Whether no more may wait."""
+        """Whether no more items may wait."""
         return self.load >= self.items_max
 
     def check_room(self) -> None:
-        """Return if more may wait.
+        """Return if another item may wait.
 
-        :raises OverloadedError: as much waits as may.
+        :raises OverloadedError: the backlog is full.
         """
         if self.is_full:
             raise self.refusal()
 
     def refusal(self) -> OverloadedError:
-        """Return the refusal of a call for which there is no room."""
+        """Return the refusal of a call for which the backlog has no room."""
         return OverloadedError(f"{self.load} calls are waiting for the store already; try again later")
 
 
 class Lane(Generic[Item, Result]):
-    """Sends what waits as one batch, in the order in which it came.
+    """Sends the calls that wait as one batch, in the order in which they came.
 
     A lane decides once in each turn of the event loop, when all calls of the turn have arrived. An idle lane then
-    sends. A busy one gathers until the reply has arrived, and then, under load, a little longer: until its share waits,
-    or the pause is over since the batch before was sent. Callers that wait for their replies before they call again are
-    so served together. A caller alone never waits.
+    sends. A busy lane gathers until the reply has arrived and then, under load, a little longer: until its share waits,
+    or until ``pause_seconds`` are over since it sent the batch before. So it serves callers together that wait for
+    their replies before they call again. A caller alone never waits.
 
-    The share is what was lately waiting or under way or, if that is worth two batches, half of it. Then two batches are
-    under way: the store carries out one while Python answers and reads the calls of the other. Two more may be under
-    way if they are full: then nothing is won by waiting, and the store has enough to do while large calls are read.
+    The share is the number of items that lately waited or were under way. If that is worth two batches, the share is
+    half of it, and two batches are under way: the store carries out one while Python answers and reads the calls of the
+    other. Two more may be under way if they are full: then waiting gains nothing, and the store has enough to do while
+    Python reads large calls.
     """
 
     def __init__(
@@ -93,13 +96,13 @@ class Lane(Generic[Item, Result]):
         meter: LaneMeter | None = None,
         backlog: Backlog | None = None,
     ) -> None:
-        """Make a lane for a ``send`` that returns for each item its result, or what to raise to its caller.
+        """Make a lane for a ``send`` that returns for each item its result, or the exception to raise to its caller.
 
-        ``weigh`` says for how many an item counts; one that is heavier than a whole batch is sent alone. ``send``
-        raises StoreUnavailableError or OutcomeUnknownError when the store is lost, or returns it for those items for
-        which it is. What else it raises is raised to every caller of the batch. The ``meter`` notes how long calls
-        wait, with how many others they are sent, and what is lost. With a ``backlog``, the limit of what waits holds
-        for all lanes that share it.
+        ``weigh`` returns the weight of an item. An item that is heavier than a whole batch is sent alone. ``send``
+        raises StoreUnavailableError or OutcomeUnknownError when the store is lost, or returns the error for the items
+        for which it is lost. The lane raises any other error of ``send`` to every caller of the batch. The ``meter``
+        records how long calls wait, how many are sent together, and what is lost. Lanes that share a ``backlog`` share
+        its limit.
         """
         self._send = send
         self._meter = meter or LaneMeter(Metrics(), "")
@@ -124,13 +127,14 @@ class Lane(Generic[Item, Result]):
     ) -> LaneCall[Item, Result]:
         """Take a call into the lane. ``deadline`` is in the event loop's time.
 
-        One that ``is_begun`` is the rest of something of which a part has been done: it is taken however many wait.
+        A call that ``is_begun`` is the rest of a batch of which a part has been done. The lane takes it even if the
+        backlog is full.
 
-        The call is done at the latest when the deadline has passed and the send that is then under way has
-        ended. A caller that stops waiting withdraws its call if it has not been sent, and else changes
-        nothing. If the store is lost, a call that ``may_resend`` is sent again until its deadline.
+        The call is done at the latest when the deadline has passed and the batch that is then under way has ended. A
+        caller that stops waiting withdraws its call if it has not been sent, and otherwise changes nothing. If the
+        store is lost, a call that ``may_resend`` is sent again until its deadline.
 
-        :raises OverloadedError: as many calls wait as the lane may hold.
+        :raises OverloadedError: the backlog is full.
         """
         if not is_begun:
             self._backlog.check_room()
@@ -148,11 +152,11 @@ class Lane(Generic[Item, Result]):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits and nothing is under way."""
+        """Whether no call waits and no batch is under way."""
         return not (self._waiting or self._under_way)
 
     def _count(self, weight: int) -> None:
-        """Note that so much more waits, or less."""
+        """Add a weight to the items that wait, or subtract it if it is negative."""
         self._load += weight
         self._backlog.load += weight
 
@@ -161,15 +165,15 @@ class Lane(Generic[Item, Result]):
         self._send_or_wait()
 
     def _send_or_wait(self) -> None:
-        """Send what waits, in as many batches as are due, or set a timer for it, or leave it to the awaited reply."""
+        """Send as many batches as are due. If calls still wait, a timer or the awaited reply sends them."""
         while self._waiting and self._is_due():
             self._send_now()
 
     def _is_due(self) -> bool:
-        """Tell whether to send a batch now; if not, and no reply is awaited, set a timer."""
+        """Return whether to send a batch now. If not, and no reply is awaited, set a timer."""
         if self._under_way:
             limits = self._limits
-            enough = max(self._share, limits.second_items_min) if len(self._under_way) == 1 else limits.batch_items_max
+            enough = max(self._share, limits.second_batch_min) if len(self._under_way) == 1 else limits.batch_items_max
             return self._load >= enough and len(self._under_way) < _BATCHES_MAX and not self._retry_seconds
         send_at = self._replied_at + self._retry_seconds
         if not self._retry_seconds:
@@ -196,11 +200,11 @@ class Lane(Generic[Item, Result]):
             self._under_way.add(self._loop.create_task(self._run(batch, load)))
 
     def _take(self) -> list[LaneCall[Item, Result]]:
-        """Take the next batch, without the calls that nobody waits for any more."""
+        """Take the next batch out of the calls that wait, and drop the calls whose callers have left."""
         batch: list[LaneCall[Item, Result]] = []
         room = self._limits.batch_items_max
         if len(self._under_way) < _SHARES:
-            room = min(max(self._share, self._limits.second_items_min), room)
+            room = min(max(self._share, self._limits.second_batch_min), room)
         now = self._loop.time()
         while self._waiting and (not batch or self._waiting[0].weight <= room):
             call = self._waiting.popleft()
@@ -227,7 +231,7 @@ class Lane(Generic[Item, Result]):
             results = await self._send([call.item for call in batch])
         except (StoreUnavailableError, OutcomeUnknownError) as error:
             self._after_loss([(call, error) for call in batch])
-        except Exception as error:  # noqa: BLE001  # nobody may wait forever: each caller makes a status of it
+        except Exception as error:  # noqa: BLE001  # no caller may wait forever: each makes a status of the error
             for call in batch:
                 call.fail(error)
         else:
@@ -236,7 +240,7 @@ class Lane(Generic[Item, Result]):
             self._note_reply(load)
 
     def _settle(self, batch: list[LaneCall[Item, Result]], results: Sequence[Result | Exception]) -> None:
-        """Give each call its result; those for which the store was lost are kept or fail, as in _after_loss."""
+        """Give each call its result. Calls for which the store was lost are kept or fail, as in _after_loss."""
         lost: list[tuple[LaneCall[Item, Result], TallyError]] = []
         for call, result in zip(batch, results, strict=True):
             if not isinstance(result, Exception):
@@ -251,13 +255,13 @@ class Lane(Generic[Item, Result]):
             self._retry_seconds = 0.0
 
     def _note_reply(self, load: int) -> None:
-        """Note that the batch of this task has been dealt with, and send what waits."""
+        """Note that the batch of this task is done, and send the calls that wait."""
         self._replied_at = self._loop.time()
-        company = self._load_under_way + self._load
+        expected_callers = self._load_under_way + self._load
         limits = self._limits
-        if company >= _SHARES * limits.second_items_min:
-            company //= _SHARES
-        self._share = max(1, min(company, limits.batch_items_max))
+        if expected_callers >= _SHARES * limits.second_batch_min:
+            expected_callers //= _SHARES
+        self._share = max(1, min(expected_callers, limits.batch_items_max))
         self._load_under_way -= load
         self._under_way.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         self._send_or_wait()
@@ -279,6 +283,43 @@ class Lane(Generic[Item, Result]):
                 call.fail(_outcome_unknown(is_safe_to_repeat=call.may_resend))
             else:
                 call.fail(error)
+
+
+class Lanes(Generic[Item, Result]):
+    """Puts each call into the lane that its item belongs to. The calls that wait in all lanes have one limit."""
+
+    def __init__(
+        self,
+        lane_of: Callable[[Item], Hashable],
+        make: Callable[[Hashable, Backlog], Lane[Item, Result]],
+        *,
+        waiting_items_max: int,
+    ) -> None:
+        """Take ``lane_of``, which names an item's lane, and ``make``, which makes a lane that shares the backlog."""
+        self._lane_of = lane_of
+        self._make = make
+        self.backlog = Backlog(waiting_items_max)
+        """The calls that wait, in all lanes."""
+        self._lanes: dict[Hashable, Lane[Item, Result]] = {}
+
+    def submit(
+        self, item: Item, *, deadline: float, may_resend: bool, is_begun: bool = False
+    ) -> LaneCall[Item, Result]:
+        """Take a call into its lane, as Lane.submit does.
+
+        :raises OverloadedError: the backlog of all lanes is full.
+        """
+        name = self._lane_of(item)
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._add(name)
+        return lane.submit(item, deadline=deadline, may_resend=may_resend, is_begun=is_begun)
+
+    def _add(self, name: Hashable) -> Lane[Item, Result]:
+        if len(self._lanes) >= _LANES_KEPT_MAX:
+            self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.is_idle}
+        lane = self._lanes[name] = self._make(name, self.backlog)
+        return lane
 
 
 def _outcome_unknown(*, is_safe_to_repeat: bool) -> OutcomeUnknownError:

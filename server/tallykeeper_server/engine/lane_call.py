@@ -1,4 +1,4 @@
-"""One call in a lane: what is sent, and the result once there is one."""
+"""One call in a lane: its item, and its result once there is one."""
 
 import asyncio
 import logging
@@ -12,9 +12,10 @@ log = logging.getLogger(__name__)
 
 
 class LaneCall(Generic[Item, Result]):
-    """A call in a lane. It can be awaited, or have one callback, which is called as soon as the result is there.
+    """A call in a lane, which can be awaited or have one callback.
 
-    An asyncio.Future would call back in the next turn of the event loop, which costs 1 µs more for each call.
+    The callback is called as soon as the result is there. An asyncio.Future would call back in the next turn of the
+    event loop, which costs 1 µs more for each call.
     """
 
     __slots__ = (
@@ -33,7 +34,7 @@ class LaneCall(Generic[Item, Result]):
     _result: Result
 
     def __init__(self, item: Item, weight: int, deadline: float, *, may_resend: bool, waiting_since: float) -> None:
-        """``deadline`` is in the event loop's time, and ``waiting_since`` a time of ``perf_counter``."""
+        """Take a ``deadline`` in the event loop's time, and ``waiting_since``, a time of ``perf_counter``."""
         self.item = item
         self.weight = weight
         self.deadline = deadline
@@ -45,14 +46,14 @@ class LaneCall(Generic[Item, Result]):
         self._callback: Callable[[LaneCall[Item, Result]], None] | None = None
 
     def done(self) -> bool:
-        """Tell whether there is a result or an error, or nobody waits any more."""
+        """Return whether the call has a result or an error, or its caller has left."""
         return self._is_done
 
     def result(self) -> Result:
         """Return the result of a call that is done.
 
-        :raises asyncio.CancelledError: it was cancelled.
-        :raises Exception: it has failed.
+        :raises asyncio.CancelledError: the call was cancelled.
+        :raises Exception: the call failed.
         """
         if self._error is not None:
             raise self._error
@@ -62,7 +63,7 @@ class LaneCall(Generic[Item, Result]):
         """Set the result, unless the call is done."""
         if not self._is_done:
             self._result = result
-            self._finish()  # the caller's answer is made here
+            self._finish()  # the callback makes the caller's answer here
 
     def fail(self, error: BaseException) -> None:
         """Set an error, unless the call is done."""
@@ -71,18 +72,21 @@ class LaneCall(Generic[Item, Result]):
             self._finish()
 
     def cancel(self) -> None:
-        """Note that nobody waits any more: a call that was not sent is then never sent."""
+        """Note that the caller has left. A call that was not sent is then never sent."""
         self.fail(asyncio.CancelledError())
 
     def when_done(self, callback: Callable[["LaneCall[Item, Result]"], None]) -> None:
-        """Call back once the call is done, in the place of any other callback."""
+        """Call back once the call is done, in place of any other callback."""
         self._callback = callback
         if self._is_done:
             callback(self)
 
     def _finish(self) -> None:
         self._is_done = True
-        callback, self._callback = self._callback, None  # it mostly holds this call, and a ring is freed late
+        callback, self._callback = (
+            self._callback,
+            None,
+        )  # it mostly holds this call, and Python frees a cycle late
         if callback is not None:
             try:
                 callback(self)

@@ -1,4 +1,4 @@
-"""What became of a request id: found in the records of its steps, and put together."""
+"""Finds the outcome of a request id, from the records of its steps."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,35 +10,35 @@ from tallykeeper_server.engine.engine import Engine
 
 
 class RequestFate(Enum):
-    """What has become of a request."""
+    """The outcome of a request."""
 
     UNKNOWN = "unknown"
     APPLIED = "applied"
     REFUSED = "refused"
     INCOMPLETE = "incomplete"
-    """A batch of which some steps were dealt with and others not."""
+    """A batch of which some steps were applied or refused and others were not run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundRequest:
-    """What is known of a request id."""
+    """The records of a request id, put together."""
 
     fate: RequestFate = RequestFate.UNKNOWN
     revision: int
-    """The namespace's, at which this is true."""
+    """The namespace's revision at which the answer is true."""
     applied_revision: int = 0
     """The last revision that the request made; 0 if it made none."""
     commit_time_ms: int | None = None
     refusal_reason: str = ""
-    """Why the first of its mutations that were refused was."""
+    """The reason of the first mutation that was refused."""
     applied_count: int = 0
     refused_count: int = 0
 
 
 async def look_up_request(engine: Engine, namespace: str, request_id: str, *, deadline: float) -> FoundRequest:
-    """Tell what became of a request id.
+    """Return the outcome of a request id.
 
-    :raises TallyError: as Engine.ask says.
+    :raises TallyError: the store cannot be asked, as Engine.ask says.
     """
     first = await engine.ask(LookupRequest(namespace, request_id, 0), deadline=deadline)
     if first.record is None:

@@ -1,4 +1,4 @@
-"""The engine as those who read much of a namespace need it."""
+"""Reads large parts of a namespace through the engine, for audits and watches."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ from tallykeeper_server.engine.watch import Tail
 
 
 class Tails(Protocol):
-    """What gives the ends of ledgers."""
+    """A source of the ends of ledgers."""
 
     def tail(self, namespace: str) -> Tail:
         """Return the end of a namespace's ledger."""
 
 
 class EngineSource:
-    """Asks the engine, each time within so many seconds or until a deadline in the event loop's time."""
+    """Asks the engine. Each query has a time limit of ``query_seconds``, or a deadline in the event loop's time."""
 
     def __init__(self, engine: Engine, tails: Tails, *, query_seconds: float, deadline: float | None = None) -> None:
         self._engine = engine
@@ -38,7 +38,7 @@ class EngineSource:
         self._deadline = deadline
 
     def until(self, deadline: float) -> "EngineSource":
-        """Return the same with a deadline for all that is asked."""
+        """Return a source that asks the same engine, with one deadline for all its queries."""
         return EngineSource(self._engine, self._tails, query_seconds=self._query_seconds, deadline=deadline)
 
     def tail(self, namespace: str) -> Tail:
@@ -46,19 +46,19 @@ class EngineSource:
         return self._tails.tail(namespace)
 
     async def read_ledger(self, query: ReadLedger) -> Sequence[Entry]:
-        """Return some entries."""
+        """Return the entries that a query asks for."""
         return await self._engine.ask(query, deadline=self._next_deadline())
 
     async def stray_entry(self, namespace: str) -> str | None:
-        """Return the ID of the first entry of the ledger's stream that no script has given, if there is one."""
+        """Return the ID of the first entry in the ledger's stream that no script has written, or None."""
         return await self._engine.ask(FindStrayEntry(namespace), deadline=self._next_deadline())
 
     async def snapshot(self, query: Snapshot) -> SnapshotAnswer:
-        """Return levels and the revision, as they are at one moment."""
+        """Return levels and the revision, all at one moment."""
         return await self._engine.ask(query, deadline=self._next_deadline())
 
     async def find_levels(self, query: FindLevels) -> FoundLevels:
-        """Return the levels in some ranges and by name, and the revision, as they are at one moment."""
+        """Return the levels in some ranges and by name, and the revision, all at one moment."""
         return await self._engine.ask(query, deadline=self._next_deadline())
 
     async def revision_of(self, namespace: str) -> int:
@@ -66,11 +66,11 @@ class EngineSource:
         return (await self.snapshot(Snapshot(namespace, ()))).revision
 
     async def list_names(self, query: ListNames) -> Sequence[LevelName]:
-        """Return some names."""
+        """Return the names that a query asks for."""
         return await self._engine.ask(query, deadline=self._next_deadline())
 
     async def list_reservations(self, query: ListReservations) -> Sequence[ListedReservation]:
-        """Return some reservations' places."""
+        """Return the reservations that a query asks for, as the index lists them."""
         return await self._engine.ask(query, deadline=self._next_deadline())
 
     def _next_deadline(self) -> float:

@@ -1,4 +1,4 @@
-"""Drives an audit over a namespace that goes on changing."""
+"""Runs an audit over a namespace while callers go on changing it."""
 
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -30,7 +30,7 @@ Name = TypeVar("Name", bound=LevelName)
 
 @dataclass(slots=True)
 class Progress:
-    """The progress of a verification, which writes it while it runs. A total is 0 until its part begins."""
+    """The progress of a verification, which updates it while it runs. A total is 0 until its part begins."""
 
     revisions_replayed: int = 0
     revisions_total: int = 0
@@ -41,36 +41,36 @@ class Progress:
 
 
 class AuditSource(Protocol):
-    """What an audit reads. Its calls raise TallyError if they fail."""
+    """The source that an audit reads. Its calls raise TallyError if they fail."""
 
     async def read_ledger(self, query: ReadLedger) -> Sequence[Entry]:
-        """Return some entries."""
+        """Return the entries that a query asks for."""
 
     async def stray_entry(self, namespace: str) -> str | None:
-        """Return the ID of the first entry of the ledger's stream that no script has given, if there is one."""
+        """Return the ID of the first entry in the ledger's stream that no script has written, or None."""
 
     async def snapshot(self, query: Snapshot) -> SnapshotAnswer:
-        """Return levels and the revision, as they are at one moment."""
+        """Return levels and the revision, all at one moment."""
 
     async def list_names(self, query: ListNames) -> Sequence[LevelName]:
-        """Return some names."""
+        """Return the names that a query asks for."""
 
     async def list_reservations(self, query: ListReservations) -> Sequence[ListedReservation]:
-        """Return some reservations' places."""
+        """Return the reservations that a query asks for, as the index lists them."""
 
 
 async def verify(source: AuditSource, namespace: str, progress: Progress | None = None) -> Audit:
-    """Replay a namespace's ledger and compare it with what there is.
+    """Replay a namespace's ledger and compare the result with the levels that the store has.
 
-    Levels are read in portions, each as it is at one revision, and the replay goes on to exactly that revision before
-    they are compared: so changes may go on. Reservations come first: where the ledger does not go back to the
-    beginning, they tell what was reserved before.
+    The audit reads levels in portions, each at one revision, and replays the ledger to exactly that revision before it
+    compares them. So changes may go on. Reservations come first: where the ledger does not go back to the beginning,
+    they show what was reserved before.
 
-    A ledger that is as long as it may be loses its oldest entries with each change. When some are lost before they
-    have been replayed, it begins again with the oldest that is left; when that happens again and again, it says so in
-    one difference and ends there. The ``progress`` then begins again as well.
+    A ledger of full length loses its oldest entries with each change. If it loses entries before the audit has replayed
+    them, the audit begins again with the oldest entry that is left, and so does the ``progress``. If that happens
+    several times, the audit ends with one difference that says so.
 
-    :raises TallyError: what is needed cannot be read.
+    :raises TallyError: the store cannot be read.
     """
     progress = progress or Progress()
     runs = [_Verification(source, namespace, progress) for _ in range(_RUNS_MAX)]
@@ -84,7 +84,7 @@ async def verify(source: AuditSource, namespace: str, progress: Progress | None 
 
 
 class _OvertakenError(Exception):
-    """Entries have been dropped that were to be replayed next."""
+    """The ledger has dropped entries that the replay needs next."""
 
 
 class _Verification:
@@ -106,7 +106,7 @@ class _Verification:
             self.audit.find_stray(stray_id)
 
     async def _begin(self) -> None:
-        """Replay what there is up to now."""
+        """Replay the entries that the ledger has now."""
         revision = (await self._source.snapshot(Snapshot(self._namespace, ()))).revision
         oldest = await self._oldest()
         if oldest is None and revision > 0:
@@ -119,7 +119,7 @@ class _Verification:
         await self._replay_to(revision)
 
     async def _compare_reservations(self) -> None:
-        """Compare the reservations that there are, and those that the ledger tells of."""
+        """Compare the reservations of the store with those of the ledger."""
         listed = [name async for name in self._listed_reservations()]
         every = list(dict.fromkeys(chain(listed, self.audit.reservations)))
         self._progress.reservations_total = len(every)
@@ -130,7 +130,7 @@ class _Verification:
             self._progress.reservations_checked += len(names)
 
     async def _compare_levels(self) -> None:
-        """Compare the levels that there are, and those that the ledger tells of."""
+        """Compare the levels of the store with those of the ledger."""
         listed = [name for kind in (Kind.STOCK, Kind.COUNTER) async for name in self._listed_names(kind)]
         every = list(dict.fromkeys(chain(listed, self.audit.names)))
         self._progress.levels_total = len(every)
@@ -141,7 +141,7 @@ class _Verification:
             self._progress.levels_checked += len(names)
 
     async def _snapshot(self, names: Sequence[LevelName]) -> SnapshotAnswer:
-        """Read some levels, and replay the ledger to the revision at which they are so."""
+        """Read some levels, and replay the ledger to the revision at which they were read."""
         snapshot = await self._source.snapshot(Snapshot(self._namespace, tuple(names)))
         await self._replay_to(snapshot.revision)
         return snapshot
@@ -187,12 +187,12 @@ class _Verification:
             self._namespace, ReservationState.ACTIVE, ReservationState.RELEASED, limit=_LISTED_AT_ONCE
         )
         while True:
-            places = await self._source.list_reservations(query)
-            for place in places:
-                yield ReservationName(place.reservation_id)
-            if len(places) < query.limit:
+            listed = await self._source.list_reservations(query)
+            for each in listed:
+                yield ReservationName(each.reservation_id)
+            if len(listed) < query.limit:
                 return
-            query = replace(query, after=places[-1])
+            query = replace(query, after=listed[-1])
 
 
 def _chunks(names: Sequence[Name]) -> Sequence[Sequence[Name]]:

@@ -1,6 +1,7 @@
-"""Watching: many follow a namespace's ledger, and one reads it for them all.
+"""Watching: one reader follows a namespace's ledger for all who watch the namespace.
 
-It decides who is told what and who is cut off; what passes, and how the ledger is read, others say.
+The hub decides which entries each watch is given, and which watch is ended. Others decide which entries pass a filter,
+and how the ledger is read.
 """
 
 import asyncio
@@ -33,23 +34,23 @@ _RETRY_MAX_SECONDS: Final = 2.0
 
 
 class Tail(Protocol):
-    """The end of one namespace's ledger, on a connection of its own. Its calls raise TallyError if they fail."""
+    """The end of one namespace's ledger, on its own connection. Its calls raise TallyError if they fail."""
 
     async def read(self, after: int, *, wait_seconds: float) -> Sequence[Entry]:
         """Return entries after a revision, in order, as soon as there are some; none when the time is up."""
 
     async def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
 
 
 class LedgerSource(Protocol):
-    """What watching needs of a store. Its calls raise TallyError if they fail."""
+    """The source that watching reads. Its calls raise TallyError if they fail."""
 
     def tail(self, namespace: str) -> Tail:
         """Return a new tail of the namespace's ledger."""
 
     async def read_ledger(self, query: ReadLedger) -> Sequence[Entry]:
-        """Return one page of entries, the oldest first if the query says after which revision."""
+        """Return one page of entries: the oldest first if the query names the revision before them."""
 
     async def revision_of(self, namespace: str) -> int:
         """Return the namespace's last revision, 0 if it has none."""
@@ -57,28 +58,28 @@ class LedgerSource(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchLimits:
-    """How much is watched, and waits for one watcher (more than one read may give), and how long one hears nothing."""
+    """The limits of watching: the watches, the entries that wait for one watcher, and the time between bookmarks."""
 
     watches_max: int
     namespaces_max: int
     buffer_entries_max: int
     buffer_bytes_max: int = 32 << 20
-    """For one watcher. What one read gives may come on top."""
+    """The most entries that wait for one watcher. The entries of one read may come on top."""
     buffers_bytes_max: int = 256 << 20
-    """For all watchers of this process together."""
+    """The most memory, in bytes, that the entries take which wait for all watchers of this process."""
     bookmark_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class WatchBatch:
-    """Entries, in order, and the revision up to which everything that passes has now been given."""
+    """Entries in order, and the revision up to which the watch has now been given all entries that pass."""
 
     entries: tuple[Entry, ...]
     revision: int
 
 
 class WatchHub:
-    """Has one reader for each namespace that somebody watches, however many watch it."""
+    """Keeps one reader for each namespace that is watched, for any number of watches."""
 
     def __init__(self, source: LedgerSource, limits: WatchLimits, meter: WatchMeter | None = None) -> None:
         self._source = source
@@ -94,15 +95,17 @@ class WatchHub:
     async def watch(
         self, namespace: str, *, after: int | None, passes: Callable[[Entry], bool]
     ) -> AsyncGenerator[WatchBatch, None]:
-        """Yield the entries that pass, after a revision or after what there is now, with no gap and no repeat.
+        """Yield the entries that pass, after a revision or from now on, without a gap and without a repeat.
 
-        The first batch comes at once, the next when some pass, or, empty, ``bookmark_seconds`` after the one before.
+        The first batch comes at once. The next comes when entries pass or, empty, ``bookmark_seconds`` after the batch
+        before.
 
-        :raises RevisionTrimmedError: entries that would come next have been dropped.
-        :raises RevisionAheadError: the namespace has not come so far, or its store lost changes.
+        :raises RevisionTrimmedError: the ledger has dropped entries that would come next.
+        :raises RevisionAheadError: the namespace has not reached the revision, or its store lost changes.
         :raises RevisionsLostError: the store lost entries that this watch, or others of the namespace, were given.
-        :raises WatcherTooSlowError: more entries wait than may; they are not given.
-        :raises TooManyWatchesError: there is no room for another watch. ShuttingDownError: the hub was closed.
+        :raises WatcherTooSlowError: too many entries wait; they are not given.
+        :raises TooManyWatchesError: there is no room for another watch.
+        :raises ShuttingDownError: the hub was closed.
         :raises TallyError: the source failed before the watch had caught up.
         """
         watcher = _Watcher(passes, self._limits, self._meter, self._room, given=after or 0, reached=after or 0)
@@ -120,7 +123,7 @@ class WatchHub:
             await self._leave(feed, watcher)
 
     async def close(self) -> None:
-        """End every watch and every reader, and return when the tails are closed. No watch begins any more."""
+        """End every watch and every reader, and return when the tails are closed. No watch begins after that."""
         self._closed = True
         for feed in self._feeds.values():
             feed.end(ShuttingDownError)
@@ -133,15 +136,15 @@ class WatchHub:
             self._feeds[namespace].end(RevisionsLostError)
 
     def _admit(self, namespace: str, watcher: "_Watcher") -> "_Feed":
-        """Make the watcher one of the namespace's feed, which starts if it is the first."""
+        """Add the watcher to the namespace's feed. The first watcher starts the feed."""
         if self._closed:
             raise ShuttingDownError(watcher.given)
         if self._watches >= self._limits.watches_max:
-            message = f"the server has {self._watches} watches, as many as it may; end one or try later"
+            message = f"the server has {self._watches} watches, which is its limit; end one or try later"
             raise TooManyWatchesError(message)
         feed = self._feeds.get(namespace)
         if feed is None and len(self._feeds) >= self._limits.namespaces_max:
-            message = f"{len(self._feeds)} namespaces are watched, as many as may be; watch one of them or try later"
+            message = f"{len(self._feeds)} namespaces are watched, which is the limit; watch one of them or try later"
             raise TooManyWatchesError(message)
         if feed is None or feed.ended:
             feed = self._feeds[namespace] = _Feed(self._source, namespace, self._limits.bookmark_seconds)
@@ -152,7 +155,7 @@ class WatchHub:
         return feed
 
     async def _leave(self, feed: "_Feed", watcher: "_Watcher") -> None:
-        """Take the watcher out; the last one ends the feed and waits until nothing of it is left."""
+        """Take the watcher out of its feed. The last one ends the feed and waits until its reader has ended."""
         self._watches -= 1
         self._room.watchers.discard(watcher)
         watcher.forget()
@@ -164,7 +167,7 @@ class WatchHub:
             await asyncio.wait({feed.reader})
 
     async def _begin(self, feed: "_Feed", watcher: "_Watcher", after: int | None) -> None:
-        """Set where the watch begins, which may be before the feed's position or, a little, beyond it."""
+        """Set the revision where the watch begins. It may be before the feed's position or a little after it."""
         if after is None:
             watcher.given = watcher.reached = feed.position
         elif after > feed.position:
@@ -173,7 +176,7 @@ class WatchHub:
                 raise RevisionAheadError(after, revision)
 
     async def _catch_up(self, feed: "_Feed", watcher: "_Watcher") -> None:
-        """Read until there is something to give, or join the feed if the watcher has come as far."""
+        """Read until there are entries to give, or join the feed if the watcher has come as far."""
         while not (watcher.following or watcher.buffer):
             if watcher.reached >= feed.position:
                 watcher.following = True
@@ -196,7 +199,7 @@ class WatchHub:
 
 
 class _Room:
-    """How much memory the buffers of all watchers hold together."""
+    """The memory, in bytes, that the buffers of all watchers take together."""
 
     def __init__(self, bytes_max: int) -> None:
         self.watchers: set[_Watcher] = set()
@@ -204,7 +207,7 @@ class _Room:
         self._bytes_max = bytes_max
 
     def add(self, size: int) -> None:
-        """Count what a watcher holds more, or less. Beyond the limit, those who hold most are cut off."""
+        """Add the memory that a watcher takes more or less. Beyond the limit, the watchers that take most are ended."""
         self._bytes += size
         while self._bytes > self._bytes_max and self.watchers:
             greatest = max(self.watchers, key=lambda watcher: watcher.bytes)
@@ -215,7 +218,7 @@ class _Room:
 
 @dataclass(slots=True, eq=False)
 class _Watcher:
-    """One watch: the revision of the last batch that it was given, what waits for it, and how it ends."""
+    """One watch: the revision of the last batch that it was given, the entries that wait for it, and its end."""
 
     passes: Callable[[Entry], bool]
     limits: WatchLimits
@@ -223,11 +226,11 @@ class _Watcher:
     room: _Room
     given: int
     reached: int
-    """Every entry up to it was yielded, waits in the buffer, or does not pass."""
+    """Every entry up to this revision was yielded, waits in the buffer, or does not pass."""
     following: bool = False
     buffer: deque[Entry] = field(default_factory=deque)
     bytes: int = 0
-    """About how much memory the buffer holds."""
+    """The memory, in bytes, that the buffer takes, approximately."""
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _ending: Exception | None = None
     _call: asyncio.Timeout | None = None
@@ -238,7 +241,7 @@ class _Watcher:
         return bool(self.buffer) or self._ending is not None or asyncio.get_running_loop().time() >= self._bookmark_at
 
     def keep(self, entries: Sequence[Entry]) -> None:
-        """Put those that pass, and did not come before, into the buffer. Too many end a watch that follows."""
+        """Put the entries that pass and are new into the buffer. Too many entries end a watch that follows."""
         waited = bool(self.buffer)
         kept = [entry for entry in entries if entry.revision > self.reached and self.passes(entry)]
         self.buffer += kept
@@ -253,12 +256,12 @@ class _Watcher:
             self._woken.set()
 
     def cut_off(self) -> None:
-        """End a watch that does not read what waits for it."""
+        """End a watch that does not read the entries that wait for it."""
         self.meter.cut_off.add()
         self.end(WatcherTooSlowError(self.given))
 
     def forget(self) -> None:
-        """Hold nothing any more."""
+        """Drop all entries that wait."""
         self.buffer.clear()
         size, self.bytes = self.bytes, 0
         self.room.add(-size)
@@ -275,7 +278,7 @@ class _Watcher:
             self._call.reschedule(asyncio.get_running_loop().time())
 
     async def next_batch(self) -> WatchBatch:
-        """Return what waits; if nothing does, wait for it, or for the time of the bookmark."""
+        """Wait until entries wait or the bookmark is due, and return the entries that wait."""
         self._woken.clear()
         if not self.is_due():
             with suppress(TimeoutError):
@@ -293,7 +296,7 @@ class _Watcher:
         return WatchBatch(entries, self.given)
 
     async def unless_ended(self, answer: Awaitable[Answer]) -> Answer:
-        """Wait for something, but no longer than until the watch is ended."""
+        """Wait for an awaitable, but no longer than until the watch is ended."""
         try:
             async with asyncio.timeout(None if self._ending is None else 0) as self._call:
                 return await answer
@@ -304,7 +307,7 @@ class _Watcher:
 
 
 class _Feed:
-    """One reader at the end of one namespace's ledger, and all who watch that namespace."""
+    """One reader at the end of one namespace's ledger, and all watches of that namespace."""
 
     def __init__(self, source: LedgerSource, namespace: str, wait_seconds: float) -> None:
         self.namespace = namespace
@@ -318,7 +321,7 @@ class _Feed:
         self.reader = asyncio.create_task(self._run())
 
     def end(self, error_after: Callable[[int], Exception]) -> None:
-        """End the reader, unless it ends already, and every watch, with the error after what it was given."""
+        """End the reader, unless it ends already, and every watch, with the error after the entries it was given."""
         if not self.ended and asyncio.current_task() is not self.reader:
             self.reader.cancel()
         self.ended = True
@@ -327,19 +330,19 @@ class _Feed:
 
     async def _run(self) -> None:
         async with AsyncExitStack() as stack:
-            stack.enter_context(suppress(TallyError, OSError))  # a tail that cannot be closed is let go
+            stack.enter_context(suppress(TallyError, OSError))  # a tail that cannot be closed is dropped
             try:
                 tail = self._source.tail(self.namespace)
                 stack.push_async_callback(tail.close)
                 self.position = await self._source.revision_of(self.namespace)
                 self.started.set()
                 await self._read_on(tail)
-            except Exception as error:  # noqa: BLE001  # nobody may wait forever: each watch raises it
+            except Exception as error:  # noqa: BLE001  # no watch may wait forever: each raises it
                 failure = error
                 self.end(lambda _: failure)
 
     async def _read_on(self, tail: Tail) -> None:
-        """Read and give out until the feed ends, also over times at which the store is away."""
+        """Read and distribute entries until the feed ends, also after times at which the store was away."""
         pause_seconds = 0.0
         lost_sight = False
         while not self.ended:
@@ -378,9 +381,9 @@ class _Feed:
                     watcher.keep(entries)
 
     async def _is_as_it_was(self) -> bool:
-        """Return whether the store still has the last entry that was read, and not another with its revision.
+        """Return whether the store still has the last entry that was read, and no other entry with its revision.
 
-        To be asked when the store was away: the one that answers now may be a replica that had not heard of it all.
+        Call this after the store was away: the node that answers now may be a replica that did not have every entry.
         """
         if self._last is None:
             return True

@@ -1,4 +1,4 @@
-"""The levels with which a watch begins, all as they are at one revision."""
+"""Reads the levels with which a watch begins, all at one revision."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ from tallykeeper_server.engine.namespace_reader import EngineSource
 
 
 class Watched(Protocol):
-    """What a watch is about."""
+    """The items and counters that a watch is about."""
 
     @property
     def items(self) -> frozenset[str]:
-        """The items; none if there are no names, or only others."""
+        """The items; none if the watch names none."""
 
     @property
     def counters(self) -> frozenset[str]:
-        """The counters; none if there are no names, or only others."""
+        """The counters; none if the watch names none."""
 
     @property
     def is_open(self) -> bool:
         """Whether all names are watched."""
 
     def has(self, name: CounterName | StockName) -> bool:
-        """Tell whether a level is one that is watched."""
+        """Return whether a level is watched."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedLevels:
-    """Levels, and the revision at which they are so."""
+    """Levels, and the revision at which they were read."""
 
     revision: int
     levels: Sequence[ReadLevel]

@@ -17,7 +17,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from tallykeeper_server.access.authorizer import Authorizer
 from tallykeeper_server.domain.errors import DefectError, InvalidFieldError, TallyError
-from tallykeeper_server.engine.pending import Pending
+from tallykeeper_server.engine.pending_result import Pending
 from tallykeeper_server.metrics.meters import CallMeter, CallMeters
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.admission import Admission, Call, Context, Overload

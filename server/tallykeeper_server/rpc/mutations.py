@@ -12,7 +12,7 @@ from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.levels import LevelName
 from tallykeeper_server.domain.mutations import Applied, Mutation
 from tallykeeper_server.engine.engine import Engine
-from tallykeeper_server.engine.pending import Pending
+from tallykeeper_server.engine.pending_result import Pending
 from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.messages import timestamp_of
 from tallykeeper_server.rpc.validation import Fields

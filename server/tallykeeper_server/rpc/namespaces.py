@@ -6,10 +6,9 @@ from typing import Any, Final
 
 from tallykeeper.v1 import namespace_pb2
 from tallykeeper_server.domain import limits
-from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy, Retention
 from tallykeeper_server.domain.errors import DefectError
 from tallykeeper_server.domain.queries import CountNamespace, ListNamespaces, NamespaceCounts
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.messages import duration_of

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tallykeeper.v1.ledger_pb2 import OperationKind
 from tallykeeper_server.engine.engine import Engine
-from tallykeeper_server.engine.pending import Pending
+from tallykeeper_server.engine.pending_result import Pending
 from tallykeeper_server.rpc import counters, inventory, reservations
 from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.mutations import MutationSpec, apply

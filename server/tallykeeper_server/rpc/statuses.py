@@ -77,6 +77,8 @@ _SHORTAGE_NUMBERS: Final = ("requested", "available", "backorder_limit", "reserv
 Trailers: TypeAlias = tuple[tuple[str, str | bytes], ...]
 _PUSHBACK: Final = "grpc-retry-pushback-ms"
 """The trailer of gRFC A6: the milliseconds after which a client tries again, or a negative number if it must not."""
+_PUSHBACK_SECONDS_MAX: Final = 1.0
+"""The longest delay for which gRPC's own retries wait. The caller does not learn the reason while they wait."""
 
 
 def status_of(error: TallyError) -> StatusError:
@@ -90,10 +92,20 @@ def status_of(error: TallyError) -> StatusError:
     if isinstance(error, RetryLaterError) and code is Code.RESOURCE_EXHAUSTED:
         # There is no pushback while the store is away. It would replace the growing delay of a client's retries, and
         # the client would use up its attempts before the store is back.
-        trailers += ((_PUSHBACK, str(int(error.retry_after_seconds * 1000))),)
+        trailers += ((_PUSHBACK, _pushback_of(error.retry_after_seconds)),)
     elif isinstance(error, RequestTooLargeError):
         trailers += ((_PUSHBACK, "-1"),)
     return StatusError(code, error.message, trailers)
+
+
+def _pushback_of(retry_after_seconds: float) -> str:
+    """Return the pushback for a delay: the delay in milliseconds if it is short, otherwise -1, which means no retry.
+
+    A longer delay than a call's deadline would make DEADLINE_EXCEEDED of a refusal that names its reason and delay.
+    """
+    if retry_after_seconds > _PUSHBACK_SECONDS_MAX:
+        return "-1"
+    return str(int(retry_after_seconds * 1000))
 
 
 def _code_of(error: TallyError) -> Code:

@@ -1,8 +1,8 @@
-"""Every key, and every name in an index, is spelled here and nowhere else in Python.
+"""Spells every key and every name in an index. No other Python module does.
 
-A key begins with ``tk:{<namespace>}:``. The braces are a hash tag: on a cluster all keys of a namespace are in
-one slot, so that one script may change them together. The namespace comes first, and cannot hold a brace
-itself, so that a brace in an item or a counter cannot move the tag.
+A key begins with ``tk:{<namespace>}:``. The braces are a hash tag: on a cluster all keys of a namespace are in one
+slot, so that one script may change them together. The namespace comes first, and cannot hold a brace itself, so that a
+brace in an item or a counter cannot move the tag.
 """
 
 import re
@@ -20,11 +20,11 @@ from tallykeeper_server.domain.queries import (
 )
 
 BEGINNINGS: Final = ("tk:{", "tk:namespaces", "tk:agenda", "tk:open-reservations", "tk:page-token-key")
-"""The beginnings of all keys: of each namespace's, of those of a home, and of the one for page tokens."""
+"""The beginnings of all keys: those of each namespace, those of each home, and the one of the page token key."""
 REVISIONS_AND_BUCKETS: Final = "tk:{*}:re*"
-"""A pattern, as SCAN takes it, of the keys that ``namespace_and_bucket`` is for, and of reservations."""
+"""A pattern for SCAN: the keys that ``namespace_and_bucket`` takes apart, and those of reservations."""
 REQUEST_BUCKETS: Final = 3
-"""The request buckets of a namespace: one takes records, the others keep theirs."""
+"""The number of request buckets of a namespace: one takes new records, the others keep older ones."""
 _LEVELS_BEGIN_WITH: Final[dict[type[LevelName], str]] = {
     StockName: "stock:",
     CounterName: "counter:",
@@ -33,10 +33,10 @@ _LEVELS_BEGIN_WITH: Final[dict[type[LevelName], str]] = {
 
 
 def namespaces(home: str) -> str:
-    """Return the key of the set of all namespaces that were ever changed and that have a home.
+    """Return the key of the set of all namespaces of a home that were ever changed.
 
-    A home is a part of the store in which one script may change them all: where that is the whole store, it is "",
-    and on a cluster a text for each slot that lies in it (``cluster.home_of_slot``).
+    A home is a part of the store whose keys one script may change together. Where that is the whole store, the home is
+    "". A cluster has a home for each slot: a text that lies in the slot (``slots.home_of_slot``).
     """
     return _shared("tk:namespaces", home)
 
@@ -47,12 +47,12 @@ def agenda(home: str) -> str:
 
 
 def open_reservations(home: str) -> str:
-    """Return the key of the number of active reservations of all namespaces that have a home."""
+    """Return the key of the number of active reservations in all namespaces of a home."""
     return _shared("tk:open-reservations", home)
 
 
 def page_token_key() -> str:
-    """Return the key of the secret that seals page tokens. The store has one, wherever its namespaces are."""
+    """Return the key of the secret that seals page tokens. The store has one for all its namespaces."""
     return "tk:page-token-key"
 
 
@@ -61,7 +61,7 @@ def _shared(name: str, home: str) -> str:
 
 
 def prefix(namespace: str) -> str:
-    """Return what all keys of a namespace begin with."""
+    """Return the beginning of all keys of a namespace."""
     return f"tk:{{{namespace}}}:"
 
 
@@ -76,14 +76,14 @@ def level(namespace: str, name: LevelName) -> str:
 
 
 def level_suffix(name: LevelName) -> str:
-    """Return what follows the prefix in a level's key: what the ledger calls it by."""
+    """Return the part of a level's key after the prefix, which the ledger calls the level by."""
     return _LEVELS_BEGIN_WITH[type(name)] + name.text
 
 
 def name_of_suffix(suffix: str) -> LevelName:
-    """Return the level that the ledger, or a reservation's line, calls so.
+    """Return the level that the ledger, or a line of a reservation, calls by a text.
 
-    :raises ValueError: it is the name of no level.
+    :raises ValueError: the text is no level's name.
     """
     kind, _, text = suffix.partition(":")
     if kind == "stock":
@@ -108,14 +108,14 @@ def revision(namespace: str) -> str:
 
 
 def clock(namespace: str) -> str:
-    """Return the key of the time that a namespace has come to, and of its current request bucket."""
+    """Return the key of the time that a namespace has reached, and of its current request bucket."""
     return prefix(namespace) + "clock"
 
 
 def time_of_clock(text: bytes | None) -> int:
-    """Return the time that a namespace's clock holds, in milliseconds since 1970; 0 if it has none.
+    """Return the time of a namespace's clock, in milliseconds since 1970; 0 if it has none.
 
-    :raises ValueError: the script did not write it.
+    :raises ValueError: the script did not write the clock.
     """
     return int(text.partition(b" ")[0]) if text else 0
 
@@ -126,7 +126,7 @@ def index(namespace: str, kind: Kind) -> str:
 
 
 def name_expiry(namespace: str, kind: Kind) -> str:
-    """Return the key of the sorted set of what leaves an index, by the millisecond at which it is to be forgotten."""
+    """Return the key of the sorted set of names that leave an index, by the millisecond at which they are forgotten."""
     return f"{prefix(namespace)}expiry:{kind.value}"
 
 
@@ -149,14 +149,14 @@ def request_bucket(namespace: str, bucket: int) -> str:
 
 
 def namespace_and_bucket(key: bytes) -> tuple[str, int | None]:
-    """Return the namespace of a revision or of a request bucket, and the number of the bucket; ("", None) of others."""
+    """Return the namespace of a revision or of a request bucket, and the bucket's number; ("", None) for other keys."""
     found = re.fullmatch(r"tk:\{([^}]*)\}:(?:revision|requests:([0-9]+))", key.decode(errors="replace"))
     return (found[1], None if found[2] is None else int(found[2])) if found else ("", None)
 
 
 @lru_cache(maxsize=1_024)
 def script_keys(namespace: str) -> tuple[str, ...]:
-    """Return the keys that the script needs of a namespace, in its order, the revision and the clock aside."""
+    """Return the keys that the script needs of a namespace, in its order, without the revision and the clock."""
     return (
         ledger(namespace),
         index(namespace, Kind.STOCK),
@@ -170,14 +170,14 @@ def script_keys(namespace: str) -> tuple[str, ...]:
 
 
 def listed(name: LevelName) -> bytes:
-    """Return how a name stands in its index: counters by name, stock by item and then location."""
+    """Return a name as its index has it: counters by name, stock by item and then location."""
     if isinstance(name, StockName):
         return f"{name.item}\0{name.location}".encode()
     return name.text.encode()
 
 
 def name_of_listed(kind: Kind, text: bytes) -> LevelName:
-    """Return the name that stands in the index as ``text``."""
+    """Return the name that an index has as ``text``."""
     if kind is Kind.STOCK:
         item, _, location = text.decode().rpartition("\0")
         return StockName(item, location)
@@ -204,7 +204,7 @@ _STATES_LISTED: Final = {digit: state for state, digit in _LISTED_STATES.items()
 
 
 def listed_reservation_of(text: bytes) -> ListedReservation:
-    """Return the reservation that stands in the index as ``text``."""
+    """Return the reservation that the index has as ``text``."""
     digit, _, reservation_id = text.decode().partition("\0")
     return ListedReservation(_STATES_LISTED[digit], reservation_id)
 
@@ -215,9 +215,9 @@ def reservation_range(query: ListReservations) -> tuple[bytes, bytes]:
 
 
 def found_reservation_range(query: FindReservations) -> tuple[bytes, bytes]:
-    """Return the bounds, as ZRANGE BYLEX takes them, of the reservations among which a query's are.
+    """Return the bounds, as ZRANGE BYLEX takes them, of the reservations that a filtered query must look at.
 
-    The list has a reservation whose time is up among the active ones until it is swept.
+    The index has a reservation whose time is up among the active ones until it is swept.
     """
     if query.state is None:
         return _range_of_states(ReservationState.ACTIVE, ReservationState.RELEASED, query.after)

@@ -1,4 +1,4 @@
-"""The end of a namespace's ledger, which is waited for on a connection of its own."""
+"""The end of a namespace's ledger: waits for its next entries, on its own connection."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,24 +7,25 @@ from typing import Final, cast
 from tallykeeper_server.domain.entries import Entry
 from tallykeeper_server.domain.errors import StoreUnavailableError
 from tallykeeper_server.store import keys
-from tallykeeper_server.store.entry_text import StreamEntries, decode_stream, revision_of
 from tallykeeper_server.store.nodes.routes import Routes
+from tallykeeper_server.store.stored_text import StreamEntries, decode_stream, revision_of
 
 _SCRIPTS_AT_ONCE_MAX: Final = 8
-"""A script makes 1,000 entries at most: what is read at once must fit into every watcher's buffer."""
+"""The scripts whose entries are read at once. A script writes up to 1,000, and every watcher's buffer must hold all."""
 _WAIT_MAX_SECONDS: Final = 3_600.0
 
 
 class LedgerTail:
-    """Waits for entries. It keeps one connection of the store's busy, and so is made once for all who watch."""
+    """Waits for entries. It keeps one connection to the store busy, so all who watch a namespace share one tail."""
 
     def __init__(self, routes: Routes, namespace: str, *, timeout_seconds: float) -> None:
-        """``timeout_seconds`` bounds what the store may take beyond the time for which it is told to wait."""
+        """Take ``timeout_seconds``, the time that the store may take in addition to the wait it is asked for."""
         self._ledger = keys.ledger(namespace)
-        self._line = routes.following(self._ledger, timeout_seconds=timeout_seconds + _WAIT_MAX_SECONDS)
+        self._channel = routes.following(self._ledger, timeout_seconds=timeout_seconds + _WAIT_MAX_SECONDS)
         self._timeout_seconds = timeout_seconds
         self._stray_id: bytes | None = None
-        """The last entry that was read, if no script has given its ID: nothing can follow but others of its kind."""
+        """The last entry that was read, if no script has written its ID: only entries of the same kind can follow it.
+        """
 
     async def read(self, after: int, *, wait_seconds: float) -> Sequence[Entry]:
         """Return entries after a revision, in order, as soon as there are some; none when the time is up.
@@ -36,7 +37,7 @@ class LedgerTail:
         command = ("XREAD", "COUNT", _SCRIPTS_AT_ONCE_MAX, "BLOCK", wait_ms, "STREAMS", self._ledger, position)
         try:
             async with asyncio.timeout(wait_ms / 1_000 + self._timeout_seconds):
-                streams = cast("list[tuple[bytes, StreamEntries]] | None", await self._line.call(*command))
+                streams = cast("list[tuple[bytes, StreamEntries]] | None", await self._channel.call(*command))
         except TimeoutError as error:
             message = "the store does not answer"
             raise StoreUnavailableError(message) from error
@@ -49,4 +50,4 @@ class LedgerTail:
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._line.close()
+        await self._channel.close()

@@ -1,46 +1,47 @@
-"""What the promises rest on: the store's version, role and settings, and what follows from them."""
+"""Checks the promises of durability against the store's version, role and settings."""
 
 from dataclasses import dataclass
 from typing import Final, cast
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.errors import TallyError
-from tallykeeper_server.store.nodes.routes import Line, Routes
+from tallykeeper_server.store.nodes.routes import CommandChannel, Routes
 from tallykeeper_server.store.nodes.store_url import CLUSTER_FORM, SENTINEL_FORM
 
 REDIS_VERSION_MIN: Final = (7, 0)
 VALKEY_VERSION_MIN: Final = (7, 2)
 _WAITAOF_KEPT_SINCE: Final = {"Redis": (8, 0)}
-"""From which version on WAITAOF waits for the sync. Others answer it before, under ``appendfsync everysec``: Redis from
-7.2 to 7.4 (https://github.com/redis/redis/pull/13793), and Valkey to 9.1.2, as power cuts showed."""
+"""The version from which on WAITAOF waits for the sync. Others answer it earlier, under ``appendfsync everysec``: Redis
+from 7.2 to 7.4 (https://github.com/redis/redis/pull/13793), and Valkey to 9.1.2, as power cuts showed."""
 
 
 class StoreUnfitError(TallyError):
-    """The store cannot be used at all. The message says why, in one line."""
+    """A store that cannot be used. The message says why, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreReport:
-    """What a store is, and what it can promise."""
+    """The kind of a store, and the promises that it keeps."""
 
     name: str
-    """Its kind and version, such as ``Valkey 9.1.2``."""
+    """The kind and version, such as ``Valkey 9.1.2``."""
     syncs_by_waiting: bool
-    """It does not sync each write before it answers, but tells when it has: WAITAOF is to follow each change."""
+    """Whether the store does not sync each write before it answers, but can be asked for the sync: WAITAOF follows each
+    change."""
     kept: tuple[Durability, ...]
-    """The levels, of those that are asked for, that hold."""
+    """The levels that hold, of those that the policy uses."""
     shortcomings: tuple[str, ...]
-    """Each promise that does not hold, with the reason and what to set; empty when all hold."""
+    """The promises that do not hold, each with the reason and the setting that helps; empty when all hold."""
 
 
 async def check_store(routes: Routes, policy: DurabilityPolicy) -> StoreReport:
-    """Ask the store, each of its primaries, what it is, and what it can keep of the policy.
+    """Ask each primary of the store for its kind, and for the levels of the policy that it keeps.
 
-    :raises StoreUnfitError: one is too old, a replica, or not what the URL's form is for.
-    :raises TallyError: one cannot be asked.
+    :raises StoreUnfitError: a primary is too old, a replica, or not the kind that the URL's form is for.
+    :raises TallyError: a primary cannot be asked.
     """
     primaries = await routes.primaries()
-    reports = [await check_node(primary.line, policy, name=primary.name) for primary in primaries]
+    reports = [await check_node(primary.channel, policy, name=primary.name) for primary in primaries]
     names = " and ".join(sorted({report.name for report in reports}))
     return StoreReport(
         name=f"{names}, a cluster of {len(primaries)} primaries" if primaries[0].name else names,
@@ -50,13 +51,15 @@ async def check_store(routes: Routes, policy: DurabilityPolicy) -> StoreReport:
     )
 
 
-async def check_node(line: Line, policy: DurabilityPolicy, *, name: str = "") -> StoreReport:
-    """Ask one node what it is, and what it can keep of the policy; ``name`` is what a node of a cluster is called by.
+async def check_node(channel: CommandChannel, policy: DurabilityPolicy, *, name: str = "") -> StoreReport:
+    """Ask one node for its kind, and for the levels of the policy that it keeps.
 
-    :raises StoreUnfitError: it is too old, a replica, a sentinel, or a node of a cluster and has no name.
-    :raises TallyError: it cannot be asked.
+    A node of a cluster has a ``name`` for messages.
+
+    :raises StoreUnfitError: the node is too old, a replica, a sentinel, or a node of a cluster and has no name.
+    :raises TallyError: the node cannot be asked.
     """
-    info = _parse_info(cast("bytes", await line.call("INFO")))
+    info = _parse_info(cast("bytes", await channel.call("INFO")))
     _check_mode(info.get("server_mode") or info.get("redis_mode"), in_cluster=bool(name))
     if info.get("role") == "slave":
         message = f"the store is a replica of {info.get('master_host', 'another')}; name its primary instead"
@@ -64,11 +67,11 @@ async def check_node(line: Line, policy: DurabilityPolicy, *, name: str = "") ->
     kind, version = _version_of(info)
     facts = _Facts(
         append_only=info.get("aof_enabled") == "1",
-        append_fsync=await _setting(line, "appendfsync"),
-        pauses_fsync=await _setting(line, "no-appendfsync-on-rewrite") == "yes",
+        append_fsync=await _setting(channel, "appendfsync"),
+        pauses_fsync=await _setting(channel, "no-appendfsync-on-rewrite") == "yes",
         can_be_waited_for=kind in _WAITAOF_KEPT_SINCE and version >= _WAITAOF_KEPT_SINCE[kind],
         replicas=int(info.get("connected_slaves", 0)),
-        eviction=info.get("maxmemory_policy") or await _setting(line, "maxmemory-policy"),
+        eviction=info.get("maxmemory_policy") or await _setting(channel, "maxmemory-policy"),
     )
     missing = {level: _missing(level, facts, policy) for level in sorted(policy.levels)}
     where = f"{name}: " if name else ""
@@ -82,7 +85,7 @@ async def check_node(line: Line, policy: DurabilityPolicy, *, name: str = "") ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Facts:
-    """What the promises rest on."""
+    """The settings and the state of a node that promises depend on."""
 
     append_only: bool
     append_fsync: str
@@ -93,14 +96,14 @@ class _Facts:
 
     @property
     def syncs_each_write(self) -> bool:
-        """Every change is on disk before it is answered."""
+        """Whether every change is on disk before it is answered."""
         return self.append_only and self.append_fsync == "always" and not self.pauses_fsync
 
 
 def _check_mode(mode: str | None, *, in_cluster: bool) -> None:
     """Return if a node runs in the mode that the URL's form is for.
 
-    :raises StoreUnfitError: it does not.
+    :raises StoreUnfitError: it runs in another mode.
     """
     if mode == "sentinel":
         message = f"the store is a sentinel, which keeps no data; name it and its service by {SENTINEL_FORM}"
@@ -118,7 +121,7 @@ def _parse_info(text: bytes) -> dict[str, str]:
 def _version_of(info: dict[str, str]) -> tuple[str, tuple[int, ...]]:
     """Return kind and version, if they are new enough.
 
-    :raises StoreUnfitError: they are not.
+    :raises StoreUnfitError: they are too old.
     """
     valkey = info.get("valkey_version")
     kind, text, minimum = (
@@ -133,17 +136,17 @@ def _version_of(info: dict[str, str]) -> tuple[str, tuple[int, ...]]:
     return kind, version
 
 
-async def _setting(line: Line, name: str) -> str:
-    """Return a setting of the store's, or "unknown" where CONFIG is not allowed."""
+async def _setting(channel: CommandChannel, name: str) -> str:
+    """Return a setting of the store, or "unknown" if the store does not allow CONFIG."""
     try:
-        reply = cast("list[bytes]", await line.call("CONFIG", "GET", name))
+        reply = cast("list[bytes]", await channel.call("CONFIG", "GET", name))
     except TallyError:
         return "unknown"
     return reply[1].decode() if reply else "unknown"
 
 
 def _missing(level: Durability, facts: _Facts, policy: DurabilityPolicy) -> str | None:
-    """Say what a level lacks to hold, and what to set; None if it holds."""
+    """Return the reason why a level does not hold, and the setting that helps; None if it holds."""
     match level:
         case Durability.FSYNC:
             return _lacks_for_fsync(facts)

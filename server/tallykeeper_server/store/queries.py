@@ -1,10 +1,10 @@
-"""Queries as commands, and what the replies mean: one table, a row for each kind of query."""
+"""Queries as commands, and answers out of the replies: one table with a row for each kind of query."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from redis.exceptions import RedisError
+from hiredis import ReplyError
 
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.entries import Entry
@@ -44,15 +44,14 @@ from tallykeeper_server.domain.queries import (
 )
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, time_ms_of
-from tallykeeper_server.store.entry_text import StreamEntries, decode_stream, revision_of
-from tallykeeper_server.store.nodes.connection import Command, Reply, error_of
+from tallykeeper_server.store.nodes.commands import Command, Reply, error_of
 from tallykeeper_server.store.read_scripts import script_command
 from tallykeeper_server.store.script_codec import LEVELS_JOINED_BY, NOTE, OUTCOMES_JOINED_BY
-from tallykeeper_server.store.stored_text import read_level
+from tallykeeper_server.store.stored_text import StreamEntries, decode_stream, read_level, revision_of
 
 _FIRST_ID: Final = "0-1"
 _LAST_ID: Final = f"0-{2**64 - 1}"
-"""Between these two are all IDs that the script gives."""
+"""The script gives all IDs between these two."""
 _BEYOND_ID: Final = "1-0"
 
 _NAMES_LOOKED_AT_MAX: Final = 10_000
@@ -60,12 +59,12 @@ _NAMES_LOOKED_AT_MAX: Final = 10_000
 _RESERVATIONS_LOOKED_AT_MAX: Final = 5_000
 """The most reservations that one page looks at, to find those that pass its filter."""
 _RESERVATION_BYTES_MAX: Final = 4 * 2**20
-"""About the most bytes of reservations that one page looks at. One with 100 lines has up to 20,000."""
+"""The approximate bytes of reservations that one page looks at. One with 100 lines has up to 20,000."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """A query on its way: its commands, and what makes its answer of their replies."""
+class PlannedRead:
+    """A query's commands, and the function that makes its answer out of the replies."""
 
     commands: Sequence[Command]
     answer: Callable[[list[Any]], object]
@@ -73,37 +72,37 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class OverNow:
-    """An answer that shows a level whose time is up, before the store has recorded that."""
+    """An answer that shows a level whose time is up, before the store has recorded its end."""
 
     namespace: str
     answer: object
 
 
 def routing_key(query: Query[object]) -> str:
-    """Return a key that is where a query is to be answered."""
+    """Return a key by which the node is found that answers a query."""
     if isinstance(query, PageTokenKey):
         return keys.page_token_key()
     namespace: str = getattr(query, "namespace", "")
     return keys.prefix(namespace)
 
 
-def reading_of(query: Query[object], clock: AgreedClock) -> Reading:
+def planned_read_of(query: Query[object], clock: AgreedClock) -> PlannedRead:
     """Return the commands of a query; ``clock`` is the time of this process."""
-    return _READINGS[type(query)](query, clock)
+    return _PLANS[type(query)](query, clock)
 
 
-def answer_of(reading: Reading, replies: Sequence[Reply]) -> object:
-    """Return the answer, or in its place the error of a query that failed alone."""
+def answer_of(planned: PlannedRead, replies: Sequence[Reply]) -> object:
+    """Return the answer to a query, or the error if this query failed alone."""
     for reply in replies:
-        if isinstance(reply, RedisError):
+        if isinstance(reply, ReplyError):
             return error_of(reply)
     try:
-        return reading.answer(list(replies))
+        return planned.answer(list(replies))
     except (ValueError, TypeError, KeyError) as error:
-        return DefectError(f"the store holds what the script did not write: {error}")
+        return DefectError(f"the store holds data that the script did not write: {error}")
 
 
-def _get_levels(query: GetLevels, clock: AgreedClock) -> Reading:
+def _get_levels(query: GetLevels, clock: AgreedClock) -> PlannedRead:
     namespace = query.namespace
     levels = (keys.level(namespace, name) for name in query.names)
     get: Command = ("MGET", keys.revision(namespace), keys.clock(namespace), *levels)
@@ -123,7 +122,7 @@ def _get_levels(query: GetLevels, clock: AgreedClock) -> Reading:
         read = ReadLevels(revision, levels)
         return read if levels == stored else OverNow(namespace, read)
 
-    return Reading([("TIME",), get] if has_time else [get], answer)
+    return PlannedRead([("TIME",), get] if has_time else [get], answer)
 
 
 def _as_of(now_ms: int, levels: Sequence[ReadLevel | None]) -> list[ReadLevel | None]:
@@ -131,7 +130,7 @@ def _as_of(now_ms: int, levels: Sequence[ReadLevel | None]) -> list[ReadLevel | 
     return [None if level is None else level_at(level, now_ms) for level in levels]
 
 
-def _find_levels(query: FindLevels, clock: AgreedClock) -> Reading:
+def _find_levels(query: FindLevels, clock: AgreedClock) -> PlannedRead:
     kinds = list(dict.fromkeys(each.kind for each in query.ranges))
     script_keys = (
         keys.revision(query.namespace),
@@ -142,12 +141,12 @@ def _find_levels(query: FindLevels, clock: AgreedClock) -> Reading:
     ranges: list[object] = []
     for each in query.ranges:
         low, high = keys.listed_range(each)
-        index_place = 3 + kinds.index(each.kind)
-        ranges += (index_place, keys.level_prefix(query.namespace, each.kind), low, high, each.location or "")
+        key_index = 3 + kinds.index(each.kind)
+        ranges += (key_index, keys.level_prefix(query.namespace, each.kind), low, high, each.location or "")
     looked_at_max = max(_NAMES_LOOKED_AT_MAX, query.levels_max + 1)
     arguments = (query.levels_max, looked_at_max, len(query.names), ranges, *clock.read_times(query.namespace))
     command = script_command("levels", script_keys, arguments)
-    return Reading([command], lambda replies: _found_levels(query, replies[0]))
+    return PlannedRead([command], lambda replies: _found_levels(query, replies[0]))
 
 
 def _found_levels(query: FindLevels, reply: list[Any]) -> FoundLevels | RevisionAheadError | OverNow:
@@ -159,13 +158,13 @@ def _found_levels(query: FindLevels, reply: list[Any]) -> FoundLevels | Revision
     names = [keys.name_of_listed(kind, text) for kind, own in zip(kinds, listed, strict=False) for text in own]
     stored = _levels((*names, *query.names), texts)
     levels = _as_of(time_ms, stored)
-    # The range that was read last is the one that has a rest.
+    # the range that was read last is the one that has a rest
     last = None if after is None else keys.name_of_listed(kinds[len(listed) - 1], after)
     found = FoundLevels(revision, tuple(level for level in levels if level is not None), last)
     return found if levels == stored else OverNow(query.namespace, found)
 
 
-def _find_reservations(query: FindReservations, clock: AgreedClock) -> Reading:
+def _find_reservations(query: FindReservations, clock: AgreedClock) -> PlannedRead:
     low, high = keys.found_reservation_range(query)
     namespace = query.namespace
     script_keys = (keys.revision(namespace), keys.clock(namespace), keys.index(namespace, Kind.RESERVATION))
@@ -183,12 +182,12 @@ def _find_reservations(query: FindReservations, clock: AgreedClock) -> Reading:
         *clock.read_times(namespace),
     )
     command = script_command("reservations", script_keys, arguments)
-    return Reading([command], lambda replies: _found_reservations(namespace, replies[0]))
+    return PlannedRead([command], lambda replies: _found_reservations(namespace, replies[0]))
 
 
 def _found_reservations(namespace: str, reply: list[Any]) -> FoundReservations | OverNow:
-    revision_text, time_ms, after, places, texts = reply
-    names = [ReservationName(keys.listed_reservation_of(place).reservation_id) for place in places]
+    revision_text, time_ms, after, listed, texts = reply
+    names = [ReservationName(keys.listed_reservation_of(text).reservation_id) for text in listed]
     stored = _levels(names, texts)
     levels = _as_of(time_ms, stored)
     last = None if after is None else keys.listed_reservation_of(after)
@@ -197,42 +196,43 @@ def _found_reservations(namespace: str, reply: list[Any]) -> FoundReservations |
     return found if levels == stored else OverNow(namespace, found)
 
 
-def _snapshot(query: Snapshot, _: AgreedClock) -> Reading:
+def _snapshot(query: Snapshot, _: AgreedClock) -> PlannedRead:
     levels = (keys.level(query.namespace, name) for name in query.names)
 
     def answer(replies: list[Any]) -> SnapshotAnswer:
         revision, clock_text, *texts = replies[0]
         return SnapshotAnswer(int(revision or 0), keys.time_of_clock(clock_text), tuple(_levels(query.names, texts)))
 
-    return Reading([("MGET", keys.revision(query.namespace), keys.clock(query.namespace), *levels)], answer)
+    return PlannedRead([("MGET", keys.revision(query.namespace), keys.clock(query.namespace), *levels)], answer)
 
 
-def _list_names(query: ListNames, _: AgreedClock) -> Reading:
+def _list_names(query: ListNames, _: AgreedClock) -> PlannedRead:
     low, high = keys.listed_range(query)
     command = ("ZRANGE", keys.index(query.namespace, query.kind), low, high, "BYLEX", "LIMIT", 0, query.limit)
-    return Reading([command], lambda replies: [keys.name_of_listed(query.kind, text) for text in replies[0]])
+    return PlannedRead([command], lambda replies: [keys.name_of_listed(query.kind, text) for text in replies[0]])
 
 
-def _list_reservations(query: ListReservations, _: AgreedClock) -> Reading:
+def _list_reservations(query: ListReservations, _: AgreedClock) -> PlannedRead:
     low, high = keys.reservation_range(query)
     index = keys.index(query.namespace, Kind.RESERVATION)
     command = ("ZRANGE", index, low, high, "BYLEX", "LIMIT", 0, query.limit)
-    return Reading([command], lambda replies: [keys.listed_reservation_of(text) for text in replies[0]])
+    return PlannedRead([command], lambda replies: [keys.listed_reservation_of(text) for text in replies[0]])
 
 
-def _read_ledger(query: ReadLedger, _: AgreedClock) -> Reading:
+def _read_ledger(query: ReadLedger, _: AgreedClock) -> PlannedRead:
     ledger = keys.ledger(query.namespace)
     count = ("COUNT", query.scripts_max)
     if query.after is not None:
         after = query.after
         commands: list[Command] = [("XRANGE", ledger, f"(0-{after}", _LAST_ID, *count)]
-        if after:  # the one before tells entries that are missing here from those that were trimmed
+        if after:  # the entry before shows whether entries are missing here or were trimmed
             commands.append(("XREVRANGE", ledger, f"0-{after}", _FIRST_ID, "COUNT", 1))
-        return Reading(commands, lambda replies: _entries_after(after, *replies))
+        return PlannedRead(commands, lambda replies: _entries_after(after, *replies))
     if query.before is None:
         newest: Command = ("XREVRANGE", ledger, _LAST_ID, _FIRST_ID, *count)
-        return Reading([newest], lambda replies: decode_stream(replies[0][::-1])[::-1])
-    # A script's entries stand under its last revision: those before this one may be in a script that goes beyond it.
+        return PlannedRead([newest], lambda replies: decode_stream(replies[0][::-1])[::-1])
+    # The ledger has a script's entries under its last revision. So the entries before this revision may belong to a
+    # script that goes beyond it.
     before = query.before
     containing: Command = ("XRANGE", ledger, f"0-{before}", _LAST_ID, "COUNT", 1)
     earlier: Command = ("XREVRANGE", ledger, f"(0-{before}", _FIRST_ID, *count)
@@ -241,7 +241,7 @@ def _read_ledger(query: ReadLedger, _: AgreedClock) -> Reading:
         entries = decode_stream([*replies[1][::-1], *replies[0]])
         return [entry for entry in reversed(entries) if entry.revision < before]
 
-    return Reading([containing, earlier], answer)
+    return PlannedRead([containing, earlier], answer)
 
 
 def _entries_after(after: int, stream: StreamEntries, previous: StreamEntries = ()) -> list[Entry]:
@@ -249,12 +249,12 @@ def _entries_after(after: int, stream: StreamEntries, previous: StreamEntries = 
     return [entry for entry in decode_stream(stream, after=last) if entry.revision > after]
 
 
-def _find_stray_entry(query: FindStrayEntry, _: AgreedClock) -> Reading:
+def _find_stray_entry(query: FindStrayEntry, _: AgreedClock) -> PlannedRead:
     command = ("XRANGE", keys.ledger(query.namespace), _BEYOND_ID, "+", "COUNT", 1)
-    return Reading([command], lambda replies: ascii(replies[0][0][0])[2:-1] if replies[0] else None)
+    return PlannedRead([command], lambda replies: ascii(replies[0][0][0])[2:-1] if replies[0] else None)
 
 
-def _count_namespace(query: CountNamespace, clock: AgreedClock) -> Reading:
+def _count_namespace(query: CountNamespace, clock: AgreedClock) -> PlannedRead:
     namespace = query.namespace
     script_keys = (
         keys.revision(namespace),
@@ -274,10 +274,10 @@ def _count_namespace(query: CountNamespace, clock: AgreedClock) -> Reading:
         counts = NamespaceCounts(revision, entries[0].first_revision if entries else revision + 1, *numbers)
         return OverNow(namespace, counts) if over else counts
 
-    return Reading([command], answer)
+    return PlannedRead([command], answer)
 
 
-def _page_token_key(query: PageTokenKey, _: AgreedClock) -> Reading:
+def _page_token_key(query: PageTokenKey, _: AgreedClock) -> PlannedRead:
     key = keys.page_token_key()
     commands: list[Command] = [("GET", key)]
     if query.proposal is not None:
@@ -290,15 +290,15 @@ def _page_token_key(query: PageTokenKey, _: AgreedClock) -> Reading:
             raise ValueError(message)
         return kept
 
-    return Reading(commands, answer)
+    return PlannedRead(commands, answer)
 
 
-def _lookup_request(query: LookupRequest, _: AgreedClock) -> Reading:
+def _lookup_request(query: LookupRequest, _: AgreedClock) -> PlannedRead:
     namespace = query.namespace
     buckets = (keys.request_bucket(namespace, bucket) for bucket in range(keys.REQUEST_BUCKETS))
     field = keys.request_record(query.request_id, query.part)
     command = script_command("request", (keys.revision(namespace), *buckets), (field,))
-    return Reading([command], lambda replies: _found_record(*replies[0]))
+    return PlannedRead([command], lambda replies: _found_record(*replies[0]))
 
 
 def _found_record(revision_text: bytes | None, record: bytes | None) -> FoundRecord:
@@ -320,7 +320,7 @@ def _levels(names: Sequence[LevelName], texts: Sequence[bytes | None]) -> list[R
     return [None if text is None else read_level(name, text) for name, text in zip(names, texts, strict=True)]
 
 
-_READINGS: Final[dict[type, Callable[[Any, AgreedClock], Reading]]] = {
+_PLANS: Final[dict[type, Callable[[Any, AgreedClock], PlannedRead]]] = {
     GetLevels: _get_levels,
     FindLevels: _find_levels,
     FindReservations: _find_reservations,

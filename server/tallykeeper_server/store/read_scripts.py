@@ -1,15 +1,15 @@
-"""The scripts that read: how they are called, and what is to be done if the store does not have one."""
+"""The scripts that read: makes their calls, and gives a script to a store that does not have it."""
 
 from collections.abc import Sequence
 from hashlib import sha1
 from typing import Any, Final
 
 import msgpack
-from redis.exceptions import NoScriptError
+from hiredis import ReplyError
 
 import tallykeeper_lua
 from tallykeeper_server.domain.errors import TallyError
-from tallykeeper_server.store.nodes.connection import Argument, Command
+from tallykeeper_server.store.nodes.commands import Argument, Command, code_of
 from tallykeeper_server.store.nodes.routes import Group, GroupReplies
 
 _PACKER: Final = msgpack.Packer(use_bin_type=False)
@@ -30,12 +30,14 @@ def script_command(name: str, keys: Sequence[Argument], arguments: Sequence[Any]
 
 
 def lacks_script(replies: GroupReplies) -> bool:
-    """Return whether the store did not have a script that a group of commands called, so that it must be given it."""
-    return not isinstance(replies, TallyError) and any(isinstance(reply, NoScriptError) for reply in replies)
+    """Return whether the store lacks a script that a group of commands called."""
+    return not isinstance(replies, TallyError) and any(
+        isinstance(reply, ReplyError) and code_of(reply) == "NOSCRIPT" for reply in replies
+    )
 
 
 def with_sources(group: Group) -> Group:
-    """Return a group of commands in which each call of a script brings the script. The store then keeps it."""
+    """Return a group in which each call of a script carries the script's source, which the store then keeps."""
     key, commands = group
     return key, [
         ("EVAL", _SOURCES[str(command[1])], *command[2:]) if command[0] == "EVALSHA" else command

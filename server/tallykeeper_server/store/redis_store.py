@@ -7,40 +7,39 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import Any, Final, cast
 
-from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
+from tallykeeper_server.domain.durability import Durability, DurabilityPolicy, Retention
 from tallykeeper_server.domain.errors import (
     NotDurableYetError,
     TallyError,
 )
 from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Outcome
 from tallykeeper_server.domain.queries import ListNamespaces, Query
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock, steady_seconds
-from tallykeeper_server.store.home_reader import HomeReader
 from tallykeeper_server.store.ledger_tail import LedgerTail
 from tallykeeper_server.store.nodes.open_routes import open_routes
-from tallykeeper_server.store.nodes.routes import Group, GroupReplies, LineLimits
+from tallykeeper_server.store.nodes.routes import ChannelLimits, Group, GroupReplies
 from tallykeeper_server.store.promises import StoreReport, check_store
-from tallykeeper_server.store.queries import OverNow, answer_of, reading_of, routing_key
+from tallykeeper_server.store.queries import OverNow, answer_of, planned_read_of, routing_key
 from tallykeeper_server.store.read_scripts import lacks_script, with_sources
 from tallykeeper_server.store.script_calls import ScriptCalls
-from tallykeeper_server.store.script_codec import Interrupted
+from tallykeeper_server.store.script_codec import MustRetry
+from tallykeeper_server.store.shared_key_reader import SharedKeyReader
 from tallykeeper_server.store.sweeper import Sweeper
 
 _LANES_REMEMBERED_MAX: Final = 10_000
 _SCRIPTS_AT_ONCE: Final = 4
-"""As many as a lane of the engine has under way, for each level of durability."""
+"""The scripts that a lane of the engine has under way at once, for each level of durability."""
 _SCRIPT_TRIES: Final = 5
-"""How often a bundle is run that must wait for others: the last time, holds whose time is up count as held."""
+"""The number of times a bundle is run that must wait. The last time, holds whose time is up count as held."""
 _SWEEPS_BETWEEN_COUNTS: Final = 10
 """The sweeps after which the open reservations are counted again."""
 
 
 class RedisStore:
-    """Counts in a store: on one node, on whichever the sentinels call the primary, or on those of a cluster."""
+    """Keeps counts in a store: on one node, on the primary that the sentinels name, or on the nodes of a cluster."""
 
     def __init__(
         self,
@@ -53,48 +52,48 @@ class RedisStore:
         steady_clock: Callable[[], float] = steady_seconds,
         meter: StoreMeter | None = None,
     ) -> None:
-        """``timeout_seconds`` bounds each round trip, but for what is waited by the ``policy``.
+        """Take ``timeout_seconds``, which bounds each round trip without the waits of the ``policy``.
 
         ``wall_clock`` gives seconds since 1970, ``steady_clock`` seconds that only grow. Open reservations are counted
         only if there is a ``meter``.
 
-        :raises ValueError: the URL is not one.
+        :raises ValueError: the URL cannot be used.
         """
         self._timeout_seconds = timeout_seconds
         self._policy = policy = policy or DurabilityPolicy()
         count, wait_seconds = _SCRIPTS_AT_ONCE * len(policy.levels), policy.wait_ms / 1_000
-        limits = LineLimits(changes=count, timeout_seconds=timeout_seconds, wait_seconds=wait_seconds)
+        limits = ChannelLimits(changes=count, timeout_seconds=timeout_seconds, wait_seconds=wait_seconds)
         self._routes = open_routes(url, limits)
         self._retention = retention
         self._meter = meter or StoreMeter(Metrics())
         self._clock = AgreedClock(wall_clock, steady_clock)
         self.scripts = ScriptCalls(self._routes, retention, policy, meter=self._meter, clock=self._clock)
-        self._homes = HomeReader(self._routes, self._clock)
-        self._sweeper = Sweeper(self._routes, self._homes, self.scripts, self._clock, self._meter)
+        self._shared_keys = SharedKeyReader(self._routes, self._clock)
+        self._sweeper = Sweeper(self._routes, self._shared_keys, self.scripts, self._clock, self._meter)
         self._lane_of_namespace = lru_cache(_LANES_REMEMBERED_MAX)(
-            lambda name: (policy.of(name).value, self._routes.place_of(keys.prefix(name)))
+            lambda name: (policy.of(name).value, self._routes.slot_of(keys.prefix(name)))
         )
         self._counts_open = meter is not None
         self._sweeps = 0
 
     def lane_of(self, bundle: Bundle) -> Hashable:
-        """Return where its namespace is, and its level of durability: nobody waits for what another's asks."""
+        """Return the slot of a bundle's namespace, and its level of durability, so that no level waits for another."""
         return self._lane_of_namespace(bundle.namespace)
 
     def query_lane_of(self, query: Query[Any]) -> Hashable:
-        """Return which node answers it: so nobody waits for a node that another asks."""
+        """Return the node that answers a query, so that no query waits for another node."""
         return self._routes.node_of(routing_key(query))
 
     async def apply(self, bundles: Sequence[Bundle]) -> list[list[Outcome] | TallyError]:
-        """Apply bundles of one lane in order and in one atomic step; return the outcomes of each one's mutations.
+        """Apply bundles of one lane in order and in one atomic step. Return the outcomes of each bundle's mutations.
 
-        Bundles that run short of copies while reservations are due are applied after those have been expired, in a
-        step of their own.
+        Bundles that lack copies while reservations are due are applied in another step, after those reservations have
+        been expired.
 
-        In their place stands an error if they are there, but not yet as durable as they must be, or if the store was
-        lost after others had been applied.
+        An error stands in place of outcomes if the changes are made but not yet as durable as they must be, or if the
+        store was lost after other bundles had been applied.
 
-        :raises TallyError: as Connection.call says, of all bundles.
+        :raises TallyError: all bundles failed, as Connection.call says.
         """
         durability, due = self._policy.of(bundles[0].namespace), set[str]()
         results: dict[int, list[Outcome] | TallyError] = {}
@@ -103,103 +102,103 @@ class RedisStore:
             try:
                 for namespace in due:
                     await self._sweeper.expire_reservations(namespace)
-                ran = await self._run([bundles[place] for place in waiting], durability, final=final)
+                ran = await self._run([bundles[index] for index in waiting], durability, final=final)
             except TallyError as error:
                 if not results:
                     raise
                 results |= dict.fromkeys(waiting, error)
                 break
-            if not results and Interrupted not in map(type, ran):  # as nearly always
+            if not results and MustRetry not in map(type, ran):  # as nearly always
                 return cast("list[list[Outcome] | TallyError]", ran)
-            interrupted: dict[int, Interrupted] = {}
-            for place, result in zip(waiting, ran, strict=True):
-                if isinstance(result, Interrupted):
-                    interrupted[place] = result
+            again: dict[int, MustRetry] = {}
+            for index, result in zip(waiting, ran, strict=True):
+                if isinstance(result, MustRetry):
+                    again[index] = result
                 else:
-                    results[place] = result
-            if not interrupted:
+                    results[index] = result
+            if not again:
                 break
-            due = {bundles[place].namespace for place, result in interrupted.items() if result.due}
-            waiting = list(interrupted)
+            due = {bundles[index].namespace for index, result in again.items() if result.due}
+            waiting = list(again)
         unsettled = Failed("its reservation changed each time it was read")
-        return [results.get(place) or [unsettled] * len(bundle.mutations) for place, bundle in enumerate(bundles)]
+        return [results.get(index) or [unsettled] * len(bundle.mutations) for index, bundle in enumerate(bundles)]
 
     async def read(self, queries: Sequence[Query[Any]]) -> list[object]:
-        """Answer queries in one round trip; in place of an answer, the error of a query that failed."""
+        """Answer queries in one round trip. The error of a query that failed stands in place of its answer."""
         answers = await self._read(queries)
         over = {answer.namespace for answer in answers if isinstance(answer, OverNow)}
         if not over:
             return answers
-        # An end that has been shown must stand for every later call, whatever the clocks say then.
+        # An end that an answer has shown must stand in every later answer, whatever the clocks show then.
         with contextlib.suppress(TallyError):
             for namespace in over:
                 await self._sweeper.tidy(namespace)
-        again = [place for place, answer in enumerate(answers) if isinstance(answer, OverNow)]
-        for place, answer in zip(again, await self._read([queries[place] for place in again]), strict=True):
-            answers[place] = answer.answer if isinstance(answer, OverNow) else answer
+        again = [index for index, answer in enumerate(answers) if isinstance(answer, OverNow)]
+        for index, answer in zip(again, await self._read([queries[index] for index in again]), strict=True):
+            answers[index] = answer.answer if isinstance(answer, OverNow) else answer
         return answers
 
     async def _read(self, queries: Sequence[Query[Any]]) -> list[object]:
-        """Answer queries in one round trip: also with OverNow."""
+        """Answer queries in one round trip; an answer may be an OverNow."""
         listings = [query for query in queries if isinstance(query, ListNamespaces)]
         namespaces = await self._namespaces() if listings else None
-        readings = {
-            place: reading_of(query, self._clock)
-            for place, query in enumerate(queries)
+        planned = {
+            index: planned_read_of(query, self._clock)
+            for index, query in enumerate(queries)
             if not isinstance(query, ListNamespaces)
         }
-        groups = [(routing_key(queries[place]), reading.commands) for place, reading in readings.items()]
+        groups = [(routing_key(queries[index]), read.commands) for index, read in planned.items()]
         answers: list[object] = [namespaces] * len(queries)
-        for (place, reading), replies in zip(readings.items(), await self._ask(groups), strict=True):
-            answers[place] = replies if isinstance(replies, TallyError) else answer_of(reading, replies)
+        for (index, read), replies in zip(planned.items(), await self._ask(groups), strict=True):
+            answers[index] = replies if isinstance(replies, TallyError) else answer_of(read, replies)
         return answers
 
     async def _ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
-        """Ask the nodes; groups that need a script that the store does not have are sent once more, with the script."""
+        """Ask the nodes. Send groups whose script the store does not have once more, with the script."""
         answers = await self._routes.ask(groups)
-        without = [place for place, replies in enumerate(answers) if lacks_script(replies)]
+        without = [index for index, replies in enumerate(answers) if lacks_script(replies)]
         if without:
-            again = await self._routes.ask([with_sources(groups[place]) for place in without])
-            for place, replies in zip(without, again, strict=True):
-                answers[place] = replies
+            again = await self._routes.ask([with_sources(groups[index]) for index in without])
+            for index, replies in zip(without, again, strict=True):
+                answers[index] = replies
         return answers
 
     async def _namespaces(self) -> Sequence[str] | TallyError:
         try:
-            return await self._homes.namespaces()
+            return await self._shared_keys.namespaces()
         except TallyError as error:
             return error
 
     def tail(self, namespace: str) -> LedgerTail:
-        """Return the end of a namespace's ledger; it connects when it is read, and is to be closed."""
+        """Return the end of a namespace's ledger. It connects when it is read, and the caller must close it."""
         return LedgerTail(self._routes, namespace, timeout_seconds=self._timeout_seconds)
 
     async def sweep(self) -> int:
-        """Do what time asks for in all namespaces; return the number of reservations that were expired.
+        """Expire and forget what is due in all namespaces. Return the number of reservations that were expired.
 
-        :raises TallyError: a node was lost; what is due on others has been done.
+        :raises TallyError: a node was lost; what is due on other nodes has been done.
         """
         expired = await self._sweeper.sweep()
         if self._counts_open and self._sweeps % _SWEEPS_BETWEEN_COUNTS == 0:
-            count = await self._homes.open_reservations()
+            count = await self._shared_keys.open_reservations()
             self._meter.open_reservations.read = lambda: count
         self._sweeps += 1
         return expired
 
     async def ping(self) -> None:
-        """Return if the store serves, the whole of it.
+        """Return if every primary of the store answers.
 
-        :raises TallyError: it does not.
+        :raises TallyError: one does not.
         """
         began_at = time.perf_counter()
-        await asyncio.gather(*(primary.line.call("PING") for primary in await self._routes.primaries()))
+        await asyncio.gather(*(primary.channel.call("PING") for primary in await self._routes.primaries()))
         self._meter.round_trips.observe(time.perf_counter() - began_at)
 
     async def check(self) -> StoreReport:
-        """Ask the store for what the promises rest on, and wait for what it does not keep by itself.
+        """Check the promises of durability, and from now on wait for the syncs that the store does not make by itself.
 
-        :raises StoreUnfitError: no counts can be kept in it any more.
-        :raises TallyError: it cannot be asked.
+        :raises StoreUnfitError: the store cannot keep counts any more.
+        :raises TallyError: the store cannot be asked.
         """
         report = await check_store(self._routes, self._policy)
         self.scripts.syncs_by_waiting = report.syncs_by_waiting
@@ -212,10 +211,10 @@ class RedisStore:
 
     async def _run(
         self, bundles: Sequence[Bundle], durability: Durability, *, final: bool
-    ) -> list[list[Outcome] | Interrupted | TallyError]:
-        """Run bundles in one script call, and note what came of it; return it, or that it is not as durable as asked.
+    ) -> list[list[Outcome] | MustRetry | TallyError]:
+        """Run bundles in one script call. Return their outcomes, or errors if the changes are not as durable as asked.
 
-        :raises TallyError: as Connection.call says.
+        :raises TallyError: the call failed, as Connection.call says.
         """
         ran = await self.scripts.run(bundles, durability, final=final)
         self._meter.replays.add(sum([isinstance(each, list) and _is_replay(each[0]) for each in ran.results]))

@@ -6,55 +6,56 @@ from typing import Final
 
 import msgpack
 
+from tallykeeper_server.domain.durability import Retention
 from tallykeeper_server.domain.levels import Level, LevelName, ReservationName
 from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, NotApplied, Outcome, Refused, parts_of
-from tallykeeper_server.domain.retention import Retention
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import ScriptTimes
-from tallykeeper_server.store.nodes.connection import Argument
+from tallykeeper_server.store.nodes.commands import Argument
 from tallykeeper_server.store.stored_text import decode_level
 
 OUTCOMES_JOINED_BY: Final = "\x1e"
 LEVELS_JOINED_BY: Final = "\n"
 NOTE: Final = "#"
-"""What stands before the number of operations of the whole batch, behind the outcomes of a part of it."""
+"""The mark before the number of operations of the whole batch, after the outcomes of a part of it."""
 APPLIED: Final = "OK "
 _WORDS_MIN: Final = 3
-"""How many words an outcome of this kind has before its first level, if it has no extra."""
+"""The words of an outcome of this kind before its first level, without an extra."""
 _SPAN_PER_MILLE: Final = 501
 """The share of the retention for which a request bucket is current. A record outlives two of these spans, which are a
 little longer than the retention, because the clocks by which they are counted may be fast by 0.2 %."""
 REPLAYED: Final = "* "
-"""What stands before the outcomes of a bundle that came before."""
+"""The mark before the outcomes of a bundle that was applied or refused before."""
 _PACKER: Final = msgpack.Packer(use_bin_type=False)
-"""Packs values as the script's cmsgpack unpacks them, which knows one type for texts and bytes. There is one for all
-calls, for each has a buffer of 256 KiB, whose making takes longer than to pack what one call brings."""
+"""Packs values as the script's cmsgpack unpacks them, which knows one type for texts and bytes. All calls share one
+packer, because each packer has a buffer of 256 KiB: making it takes longer than packing one call."""
 
 _ARRAY_HEAD_BYTES: Final = 1
-"""The length of what MessagePack writes before the values of an array of at most 15. Without it, the values stand one
-after another: the script then gets them without a table of them."""
+"""The length of the head that MessagePack writes before an array of at most 15 values. Without the head, the values
+follow one another, and the script gets them without a table."""
 
 
 @dataclass(frozen=True, slots=True)
-class Interrupted:
-    """A bundle that the script undid: something must be done before it can be run."""
+class MustRetry:
+    """A bundle that the script undid. Something else must be done before it can be applied."""
 
     due: bool
-    """Reservations whose time is up are in its way; else what a reservation holds was not declared."""
+    """True if reservations whose time is up must be expired first; false if what a reservation holds was not declared.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallTerms:
-    """How a script call is made, whatever its bundles are."""
+    """The parameters of a script call that do not depend on its bundles."""
 
     home: str
-    """Where the namespaces of the call are: see ``keys.namespaces``."""
+    """The home of the call's namespaces: see ``keys.namespaces``."""
     times: ScriptTimes
     retention: Retention
     final: bool = True
-    """Reservations whose time is up count as held."""
+    """Whether reservations whose time is up count as held."""
     touches: bool = False
-    """A namespace of which only repeats come is written all the same."""
+    """Whether a namespace that gets only repeats is written too, so that the wait that follows covers it."""
 
 
 def script_call(bundles: Sequence[Bundle], terms: CallTerms) -> tuple[list[Argument], list[Argument]]:
@@ -63,7 +64,7 @@ def script_call(bundles: Sequence[Bundle], terms: CallTerms) -> tuple[list[Argum
     levels: dict[str, int] = {}
     heads: list[Argument] = []
     bodies: list[Argument] = []
-    level_suffix, level_place = keys.level_suffix, levels.setdefault
+    level_suffix, level_index = keys.level_suffix, levels.setdefault
     for namespace, mutations, request_id, atomic, identity, fingerprint, part, total in bundles:
         heads += (
             namespaces.setdefault(namespace, len(namespaces) + 1),
@@ -78,17 +79,17 @@ def script_call(bundles: Sequence[Bundle], terms: CallTerms) -> tuple[list[Argum
         prefix = keys.prefix(namespace)
         for operation, names, values, reason, reference, _ in mutations:
             if len(names) == 1:
-                place = level_place(prefix + level_suffix(names[0]), len(levels) + 1)
-                bodies += (operation, reason, reference, 1, place, len(values), *values)
+                index = level_index(prefix + level_suffix(names[0]), len(levels) + 1)
+                bodies += (operation, reason, reference, 1, index, len(values), *values)
             else:
-                places = [level_place(prefix + level_suffix(name), len(levels) + 1) for name in names]
-                bodies += (operation, reason, reference, len(names), *places, len(values), *values)
+                indexes = [level_index(prefix + level_suffix(name), len(levels) + 1) for name in names]
+                bodies += (operation, reason, reference, len(names), *indexes, len(values), *values)
 
     return _keys_of(terms.home, namespaces, levels), _arguments_of(terms, tidies=False, heads=heads, bodies=bodies)
 
 
 def tidy_call(namespace: str, names: Sequence[LevelName], terms: CallTerms) -> tuple[list[Argument], list[Argument]]:
-    """Return the KEYS and the ARGV of a call that forgets what is over in a namespace: of these levels, and records."""
+    """Return the KEYS and the ARGV of a call that forgets levels and request records whose time is up."""
     levels = [keys.level(namespace, name) for name in names]
     return _keys_of(terms.home, [namespace], levels), _arguments_of(terms, tidies=True, heads=[], bodies=[])
 
@@ -121,10 +122,10 @@ def _arguments_of(terms: CallTerms, *, tidies: bool, heads: list[Argument], bodi
     return [_PACKER.pack(arguments)[_ARRAY_HEAD_BYTES:]]
 
 
-def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:
-    """Return what the script's reply to one bundle means.
+def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | MustRetry:
+    """Return the outcomes in the script's reply to one bundle.
 
-    :raises ValueError: the script did not write it.
+    :raises ValueError: the script did not write the reply.
     """
     text = reply.decode()
     if text.startswith(APPLIED) and not bundle.total:  # one change, now made: as nearly always
@@ -138,7 +139,7 @@ def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | Interrupted:
     if not outcomes[0].startswith(APPLIED):
         status = outcomes[0].partition(" ")[0]
         if status in {"DUE", "READ_AGAIN"}:
-            return Interrupted(due=status == "DUE")
+            return MustRetry(due=status == "DUE")
         if status in {"FAILED", "REQUEST_ID_REUSED"}:
             outcomes = outcomes[:1] * len(bundle.mutations)
     return [
@@ -172,7 +173,7 @@ def _undone(text: str, replayed: bool) -> Outcome:  # noqa: FBT001  # as above
 
 
 def _lines_of(words: list[str]) -> list[dict[str, str]]:
-    """Return the facts of a refusal: of each line those that begin with its ``line``, or all of them in one."""
+    """Return the facts of a refusal: one dictionary for each ``line``, or one for all facts if there are no lines."""
     lines: list[dict[str, str]] = [{}]
     for name, value in zip(words[::2], words[1::2], strict=True):
         if name == "line" and lines[-1]:

@@ -1,7 +1,7 @@
-"""Does what time asks for: expires reservations and counters, and forgets what has been kept for long enough.
+"""Expires reservations and counters whose time is up, and forgets what has been kept for long enough.
 
-The script puts each namespace on an agenda by the first time at which there is something to do in it. So a namespace in
-which nothing is due costs nothing, and what a server has acknowledged is found without anything that it remembers.
+The script puts each namespace on an agenda by the first time at which something is due in it. So a namespace in which
+nothing is due costs nothing, and a server finds what is due without remembering its changes.
 """
 
 from collections.abc import Sequence
@@ -17,44 +17,44 @@ from tallykeeper_server.domain.queries import Kind
 from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.agreed_clock import AgreedClock
-from tallykeeper_server.store.home_reader import HomeReader
 from tallykeeper_server.store.nodes.routes import Routes
 from tallykeeper_server.store.script_calls import ScriptCalls
+from tallykeeper_server.store.shared_key_reader import SharedKeyReader
 
 _EXPIRED_AT_ONCE_MAX: Final = 20
-"""Reservations that one script call expires: each may have 100 lines."""
+"""The reservations that one script call expires: each may have 100 lines."""
 _FORGOTTEN_AT_ONCE_MAX: Final = 500
-"""Counters, and reservations that have ended, that one script call forgets of each."""
+"""The counters, and the ended reservations, that one script call forgets of each."""
 _TIDIED_AT_ONCE_MAX: Final = 500
-"""Namespaces that are taken from the agenda of a home at once."""
+"""The namespaces that are taken from the agenda of a home at once."""
 _APART_AT_ONCE: Final = 100
-"""Namespaces ahead of this process that are looked at in one sweep: the agenda has them by times of their own."""
+"""The namespaces ahead of this process that one sweep looks at: the agenda has them by their own times."""
 
 log = structlog.get_logger()
 
 
 class Sweeper:
-    """Does what is on the agenda. Several servers may do so at once: whatever is due is done by one of them."""
+    """Does what the agenda says. Several servers may sweep at once: each due change is made by one of them."""
 
     def __init__(
-        self, routes: Routes, homes: HomeReader, scripts: ScriptCalls, clock: AgreedClock, meter: StoreMeter
+        self, routes: Routes, shared_keys: SharedKeyReader, scripts: ScriptCalls, clock: AgreedClock, meter: StoreMeter
     ) -> None:
-        """Nothing is asked before ``sweep``."""
+        """Take the parts of the store that the sweeper uses. Nothing is asked before ``sweep``."""
         self._routes = routes
         self._scripts = scripts
         self._clock = clock
         self._meter = meter
-        self._homes = homes
+        self._shared_keys = shared_keys
         self._apart_looked_at = 0
         self._failed: set[str] = set()
-        """The namespaces that could not be swept the last time: each is logged once until it can."""
+        """The namespaces that could not be swept the last time. Each is logged once, until a sweep succeeds."""
 
     async def sweep(self) -> int:
-        """Do what is due in all namespaces; return the number of reservations that were expired.
+        """Do what is due in all namespaces. Return the number of reservations that were expired.
 
-        A namespace whose keys someone else has written is logged, and keeps no other one waiting.
+        A namespace whose keys someone else has written is logged, and does not delay the others.
 
-        :raises TallyError: a node was lost; what is due on others has been done.
+        :raises TallyError: a node was lost; what is due on other nodes has been done.
         """
         expired, lost, failed = 0, dict[object, TallyError](), set[str]()
         for namespace in await self._due_namespaces():
@@ -74,22 +74,22 @@ class Sweeper:
         return expired
 
     async def tidy(self, namespace: str) -> int:
-        """Expire and forget what is due in a namespace; return the number of reservations that were expired.
+        """Expire and forget what is due in a namespace. Return the number of reservations that were expired.
 
-        :raises TallyError: as Connection.call says; some of it may have been done.
+        :raises TallyError: a call failed, as Connection.call says; a part may have been done.
         """
         try:
             expired = await self.expire_reservations(namespace)
             await self._forget(namespace)
         except (ValueError, KeyError) as error:
-            message = f"the store holds what the script did not write: {error}"
+            message = f"the store holds data that the script did not write: {error}"
             raise DefectError(message) from error
         return expired
 
     async def expire_reservations(self, namespace: str) -> int:
-        """Expire the reservations whose time is up in a namespace; return their number.
+        """Expire the reservations whose time is up in a namespace. Return their number.
 
-        :raises TallyError: as Connection.call says; some may have been expired.
+        :raises TallyError: a call failed, as Connection.call says; some may have been expired.
         """
         expired, progress = 0, True
         while progress:
@@ -97,7 +97,7 @@ class Sweeper:
                 namespace, keys.due(namespace), self._clock.held_ms(namespace), _EXPIRED_AT_ONCE_MAX
             )
             expiries = [_expiry_of(namespace, reservation_id.decode()) for reservation_id in due]
-            ran = await self._scripts.run(expiries, Durability.MEMORY)  # nobody waits for the expiry
+            ran = await self._scripts.run(expiries, Durability.MEMORY)  # no caller waits for the expiry
             count = sum(isinstance(result, list) and isinstance(result[0], Applied) for result in ran.results)
             expired += count
             self._meter.expired.add(count)
@@ -105,7 +105,7 @@ class Sweeper:
         return expired
 
     async def _forget(self, namespace: str) -> None:
-        """Forget what has been kept for long enough in a namespace, and renew its place on the agenda."""
+        """Forget what has been kept for long enough in a namespace, and renew the namespace's entry in the agenda."""
         before: Sequence[LevelName] | None = None
         names = await self._names_over(namespace)
         while names != before:
@@ -113,8 +113,8 @@ class Sweeper:
             before, names = names, await self._names_over(namespace) if names else names
 
     async def _due_namespaces(self) -> list[str]:
-        """Return the namespaces in which something is due, and in turn those that are ahead of this process."""
-        due = await self._homes.ask_in_turn(
+        """Return the namespaces in which something is due and, in turn, those that are ahead of this process."""
+        due = await self._shared_keys.ask_in_turn(
             keys.agenda,
             lambda: ("ZRANGE", "-inf", self._clock.held_ms(), "BYSCORE", "LIMIT", 0, _TIDIED_AT_ONCE_MAX),
         )
@@ -138,9 +138,9 @@ class Sweeper:
         ]
 
     async def _first(self, namespace: str, key: str, until_ms: int, limit: int) -> list[bytes]:
-        """Return the first members of a sorted set of a namespace whose scores are not after a time."""
-        line = self._routes.changes(keys.prefix(namespace))
-        return cast("list[bytes]", await line.call("ZRANGE", key, "-inf", until_ms, "BYSCORE", "LIMIT", 0, limit))
+        """Return the first members of a namespace's sorted set whose scores are not after a time."""
+        channel = self._routes.changes(keys.prefix(namespace))
+        return cast("list[bytes]", await channel.call("ZRANGE", key, "-inf", until_ms, "BYSCORE", "LIMIT", 0, limit))
 
 
 def _expiry_of(namespace: str, reservation_id: str) -> Bundle:

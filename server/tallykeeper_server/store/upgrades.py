@@ -1,4 +1,4 @@
-"""The steps from one format of a data directory to the next, which a start takes before the server serves."""
+"""Upgrades a data directory from one format to the next, before the server serves."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias, cast
@@ -11,14 +11,14 @@ from tallykeeper_server.store.nodes.connection import Connection
 _SCANNED_AT_ONCE: Final = 1_000
 _GENERATION: Final = 3
 _BUCKETS_NEWEST_FIRST: Final = (0, 2, 1)
-"""The buckets of format 2 for those of format 1: generation 3 has bucket 0, and bucket 1 is emptied next."""
+"""The buckets of format 2, for the newest buckets of format 1: generation 3 has bucket 0, and empties bucket 1 next."""
 
 Upgrade: TypeAlias = Callable[[Connection], Awaitable[None]]
-"""Changes what a store holds from one format to the next. After an interrupted start, the whole step is taken again."""
+"""A step that changes a store from one format to the next. After an interrupted start, the whole step is repeated."""
 
 
 async def _forget_by_no_clock_of_redis(connection: Connection) -> None:
-    """Change to format 2: request buckets with fixed names, an agenda, and nothing that Redis forgets by itself."""
+    """Change to format 2: request buckets with fixed names, an agenda, and no key that Redis forgets by itself."""
     open_count = 0
     for namespace, numbers in (await _namespaces(connection)).items():
         await _rename_buckets(connection, namespace, numbers)
@@ -26,7 +26,7 @@ async def _forget_by_no_clock_of_redis(connection: Connection) -> None:
         await _keep_levels(connection, namespace)
         open_count += cast("int", await connection.call("ZCARD", keys.due(namespace)))
         await connection.call("SADD", keys.namespaces(""), namespace)
-        await connection.call("ZADD", keys.agenda(""), 0, namespace)  # the first sweep finds out what is due
+        await connection.call("ZADD", keys.agenda(""), 0, namespace)  # the first sweep finds what is due
     await connection.call("SET", keys.open_reservations(""), open_count)
 
 
@@ -47,7 +47,7 @@ async def _namespaces(connection: Connection) -> dict[str, set[int]]:
 
 
 async def _rename_buckets(connection: Connection, namespace: str, numbers: set[int]) -> None:
-    """Give the newest three request buckets, whose names are numbers of spans of time, their fixed names."""
+    """Give the newest three request buckets, whose names are numbers of time spans, their fixed names."""
     old = sorted((number for number in numbers if number >= keys.REQUEST_BUCKETS), reverse=True)
     free = [bucket for bucket in _BUCKETS_NEWEST_FIRST if bucket not in numbers]
     for number, bucket in zip(old, free, strict=False):
@@ -56,7 +56,7 @@ async def _rename_buckets(connection: Connection, namespace: str, numbers: set[i
 
 
 async def _keep_levels(connection: Connection, namespace: str) -> None:
-    """Take the time to live from counters that expire and from reservations that have ended."""
+    """Remove the time to live from counters that expire and from reservations that have ended."""
     for kind in (Kind.COUNTER, Kind.RESERVATION):
         listed = await connection.call("ZRANGE", keys.name_expiry(namespace, kind), 0, -1)
         for name in cast("list[bytes]", listed):

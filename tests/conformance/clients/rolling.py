@@ -11,6 +11,7 @@ from typing import IO, Final
 
 from tallykeeper.v1.inventory_pb2 import StockKey
 from tallykeeper_client import Client, tls_credentials
+from tallykeeper_client._channel import SERVICE_CONFIG
 from tests.conformance.clients.verdict import Report, Truth, problems
 from tests.support.server import TALLYKEEPER, ServerProcess, wait_until
 
@@ -21,22 +22,6 @@ _CALLERS: Final = 3
 _INCREMENTS_BETWEEN: Final = 50
 """The number of increments of each program between two restarts, so that each restart meets all of them."""
 _SECONDS: Final = 120.0
-SERVICE_CONFIG: Final = {
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.25s",
-                "maxBackoff": "4s",
-                "backoffMultiplier": 3,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        },
-        {"name": [{"service": "tallykeeper.v1.LedgerService", "method": "Watch"}]},
-    ]
-}
-"""The retry policy that README gives to clients in other languages. A watch begins again by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +101,7 @@ def roll(commands: Mapping[str, Sequence[str]], security: Security, folder: Path
                 "target": server.target,
                 "namespace": name,
                 "callers": str(_CALLERS),
-                "service-config": json.dumps(SERVICE_CONFIG),
+                "service-config": SERVICE_CONFIG,
                 **security.client,
             }
             errors = stack.enter_context((folder / f"{name}.txt").open("w+"))

@@ -27,20 +27,20 @@ RDB_TOOL: Final = "valkey-check-rdb"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedFile:
-    """What a tool says of one file."""
+    """The report of a tool on one file."""
 
     path: Path
     tool: str
     size: int
-    """In bytes."""
+    """The size of the file in bytes."""
     good_bytes: int
-    """How many bytes from the beginning are whole commands; 0 of a damaged snapshot."""
+    """The bytes from the beginning that are whole commands; 0 of a damaged snapshot."""
     words: str
-    """The last lines of the tool."""
+    """The last lines that the tool printed."""
 
     @property
     def is_whole(self) -> bool:
-        """Nothing in it is damaged or cut short."""
+        """Whether the file is neither damaged nor cut short."""
         return self.good_bytes == self.size
 
 
@@ -55,9 +55,9 @@ def check_files(data_dir: Path, binary: Path) -> list[CheckedFile]:
 
 
 def fix_files(data_dir: Path, binary: Path) -> tuple[CheckedFile, Path] | None:
-    """Cut the last file after its last whole command, if it is damaged; return it as it was, and its copy.
+    """Cut the last file after its last whole command, if it is damaged. Return its report and its copy.
 
-    :raises DataDirError: a file is damaged that cannot be cut, since others follow it, or a copy cannot be written.
+    :raises DataDirError: a file is damaged that cannot be cut, because others follow it, or a copy cannot be written.
     :raises EmbeddedStoreError: the tool cannot be run.
     """
     with _held(data_dir) as (held, manifest):
@@ -68,7 +68,7 @@ def fix_files(data_dir: Path, binary: Path) -> tuple[CheckedFile, Path] | None:
         (first, *others) = damaged
         follow = [file for file in checked[checked.index(first) + 1 :] if file.size]
         if others or follow or first.tool == RDB_TOOL:
-            message = f"{first.path} is damaged, and cannot be cut without what follows it; restore a backup"
+            message = f"{first.path} is damaged, and to cut it would lose the files after it; restore a backup"
             raise DataDirError(message)
         copy = held.path / f"{first.path.name}.before-cut-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
         try:
@@ -83,7 +83,7 @@ def fix_files(data_dir: Path, binary: Path) -> tuple[CheckedFile, Path] | None:
 
 @contextmanager
 def _held(path: Path) -> Iterator[tuple[DataDir, Manifest]]:
-    """Hold a data directory whose parts are all there."""
+    """Hold a data directory that has all its parts."""
     if not path.is_dir():
         message = f"data directory {path} does not exist; name it with --data-dir"
         raise DataDirError(message)

@@ -1,7 +1,7 @@
-"""Copies of the embedded store's data, made while a server runs or while none does.
+"""Copies the embedded store's data, while a server runs or while none does.
 
-A copy changes nothing in the store. It holds the files open that one manifest names, so that a rewrite that replaces
-them meanwhile takes nothing from it. Each file is copied up to the size that it had when all were open.
+A copy changes nothing in the store. It holds the files open that one manifest names, so that it loses nothing if a
+rewrite replaces them. Each file is copied up to the size that it had when all were open.
 """
 
 import fcntl
@@ -44,20 +44,20 @@ class BackupError(TallyError):
 class Backup:
     """A copy that was made."""
 
-    place: Path
+    folder: Path
     size: int
-    """In bytes."""
+    """The size of the copy in bytes."""
     online: bool
-    """A server was running."""
+    """Whether a server was running."""
 
 
 def back_up(data_dir: Path, to: Path) -> Backup:
     """Copy the data of an embedded store into a new directory, from which a server can then be started.
 
-    The copy holds every change that was acknowledged before, and maybe some that were made meanwhile. Until it is
-    complete, its ``format.json`` says that it is not, and no server starts on it. Whatever is raised, it is removed.
+    The copy holds every change that was acknowledged before it began, and may hold changes that were made during it.
+    Until it is complete, its ``format.json`` says so, and no server starts on it. If the copy fails, it is removed.
 
-    :raises BackupError: there is nothing to copy, the data is damaged, the directory exists, or it cannot be written.
+    :raises BackupError: there is nothing to copy, the data is damaged, or the directory exists or cannot be written.
     """
     _check_target(to)
     try:
@@ -73,9 +73,9 @@ def back_up(data_dir: Path, to: Path) -> Backup:
 
 
 def _check_target(to: Path) -> None:
-    """Return if there is nothing where the copy is to be.
+    """Return if the path of the copy is free.
 
-    :raises BackupError: there is something.
+    :raises BackupError: it is not.
     """
     if not os.path.lexists(to):
         return
@@ -100,11 +100,11 @@ class _Snapshot:
 
 @contextmanager
 def _snapshot_of(data_dir: Path, source: int) -> Iterator[_Snapshot]:
-    """Open the files of the data. A rewrite may replace them meanwhile; then it looks again.
+    """Open the files of the data. Look again if a rewrite replaces them at the same time.
 
-    :raises BackupError: there are none, or they are replaced all the time.
+    :raises BackupError: there are no files, or they are replaced all the time.
     :raises DataDirError: the directory is damaged.
-    :raises OSError: they cannot be read.
+    :raises OSError: the files cannot be read.
     """
     before: bytes | None = None
     for _ in range(_ATTEMPTS):
@@ -121,12 +121,12 @@ def _snapshot_of(data_dir: Path, source: int) -> Iterator[_Snapshot]:
                 yield snapshot
                 return
         time.sleep(_PAUSE_SECONDS)
-    message = f"its store replaced its files {_ATTEMPTS} times meanwhile"
+    message = f"its store replaced its files {_ATTEMPTS} times while they were opened"
     raise BackupError(message)
 
 
 def _opened(data_dir: Path, source: int, stack: ExitStack) -> _Snapshot | None:
-    """Open the files of the data; return None if the manifest changed meanwhile, or does not fit what is there."""
+    """Open the files of the data. Return None if the manifest changed, or does not fit the files."""
     before = read_format(source), _manifest_text(source)
     with suppress(DataDirError):
         contents = look_into(data_dir, source)
@@ -157,9 +157,9 @@ def _manifest_text(source: int) -> bytes | None:
 
 
 def _write(snapshot: _Snapshot, to: Path, source: int) -> int:
-    """Write the copy, and last that it is complete; return how many bytes it has.
+    """Write the copy, and last the mark that it is complete. Return its size in bytes.
 
-    :raises OSError: it cannot be written. Then nothing is left of it.
+    :raises OSError: the copy cannot be written. Then nothing is left of it.
     """
     draft = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))
     try:
@@ -167,7 +167,8 @@ def _write(snapshot: _Snapshot, to: Path, source: int) -> int:
             _give_to_owner(target, source)
             incomplete = replace(snapshot.record, state=DataState.COPYING, files={})
             write_format(target, incomplete)
-            # The directory gets its name with this mark in it, so that none of its states looks like an empty one.
+            # The directory gets its name with this mark in it, so that no state of the copy looks like an empty
+            # directory.
             draft.rename(to)
             sums = _copy(snapshot, target, source)
             write_format(target, replace(incomplete, state=DataState.COPIED, files=sums))
@@ -196,7 +197,7 @@ def _copy(snapshot: _Snapshot, target: int, source: int) -> dict[str, CopiedFile
 
 
 def _copy_file(descriptor: int, size: int, files: int, name: str) -> CopiedFile:
-    """Copy the first bytes of an open file into a new one; return what was written."""
+    """Copy the first bytes of an open file into a new one. Return the size and the checksum."""
     written = crc32 = 0
     with open(open_file(files, name, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as target:  # noqa: PTH123  # open
         while chunk := os.pread(descriptor, min(_CHUNK_BYTES, size - written), written):
@@ -216,14 +217,14 @@ def _give_file_to_owner(folder: int, name: str, source: int) -> None:
 
 
 def _give_to_owner(opened: int, source: int) -> None:
-    """Let a copy that root makes belong to the owner of the data, whose server would refuse it otherwise."""
+    """Let a copy that root makes belong to the owner of the data, because another owner's server would refuse it."""
     status = os.fstat(source)
     if os.geteuid() == 0 and status.st_uid != 0:
         os.fchown(opened, status.st_uid, status.st_gid)
 
 
 def _is_locked(source: int) -> bool:
-    """Tell whether a server holds the directory."""
+    """Return whether a server holds the directory."""
     try:
         fcntl.flock(source, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:

@@ -1,7 +1,7 @@
-"""Looks into a data directory before a store is started on it, and refuses one that is not complete and Tallykeeper's.
+"""Reads a data directory before a store is started on it, and refuses one that is incomplete or not Tallykeeper's.
 
-It only reads. A store would start on a directory whose manifest is missing as on an empty one, and write beside what is
-there.
+It changes nothing. A store would start on a directory without a manifest as on an empty one, and write beside the files
+that are there.
 """
 
 import mmap
@@ -32,24 +32,24 @@ from tallykeeper_server.store.keys import BEGINNINGS
 TEMPORARY: Final = re.compile(r"temp-.*\.(?:aof|rdb|manifest)|format\.json\.new")
 """The names of files that a store, or Tallykeeper, writes before it renames them."""
 _OF_STORES: Final = re.compile(r".*\.(?:rdb|aof|manifest)|nodes\.conf|sentinel\.conf")
-"""The names of files that a Redis or Valkey keeps in its directory, outside of the folder of append-only files."""
+"""The names of files that a Redis or Valkey keeps in its directory, outside the folder of append-only files."""
 _SNAPSHOTS: Final = (b"REDIS", b"VALKEY")
 _EMPTY_SNAPSHOT_BYTES_MAX: Final = 256
-"""A snapshot of a store without a key has some 90 bytes."""
+"""The size, in bytes, up to which a snapshot may hold no key: one without a key has some 90 bytes."""
 _SNAPSHOT_END_BYTES: Final = 9
 """A snapshot ends with the byte 255 and a checksum of 8 bytes."""
 _OUR_KEYS: Final = tuple(beginning.encode() for beginning in BEGINNINGS)
 _CHUNK_BYTES: Final = 1 << 20
 _RESTORE: Final = "restore the whole directory from a backup, or name another with --data-dir"
-_ANOTHER: Final = "name a directory of its own with --data-dir"
+_ANOTHER: Final = "name an empty directory with --data-dir"
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a data directory holds."""
+    """The contents of a data directory."""
 
     record: DataFormat | None
-    """What its ``format.json`` says."""
+    """The contents of its ``format.json``."""
     manifest: Manifest | None
     """The files of its data; None if it has none yet."""
     strays: tuple[str, ...] = ()
@@ -57,14 +57,14 @@ class Contents:
 
     @property
     def number(self) -> int:
-        """The format of the data; that of this program if there is none yet."""
+        """The format of the data; that of this program if there is no data yet."""
         if self.manifest is None:
             return DATA_FORMAT
         return FIRST_FORMAT if self.record is None else self.record.number
 
 
 def look_into(path: Path, folder: int) -> Contents:
-    """Return what a data directory holds, if a store may be started on it.
+    """Return the contents of a data directory on which a store may be started.
 
     :raises DataDirError: a part is missing, damaged, of another store, or newer than this program.
     """
@@ -77,7 +77,7 @@ def look_into(path: Path, folder: int) -> Contents:
 
 
 class _Look:
-    """One look into one directory."""
+    """A reader of one directory, for one use."""
 
     def __init__(self, path: Path, folder: int) -> None:
         self._path = path
@@ -118,7 +118,7 @@ class _Look:
         return record
 
     def _without_data(self, record: DataFormat | None, others: tuple[str, ...], found: tuple[str, ...]) -> Contents:
-        """Return that the directory holds no data yet, if nothing shows that it should."""
+        """Return that the directory holds no data yet, unless something shows that it should."""
         if found:
             reason = f"{FOLDER}/{MANIFEST} is missing, though there are {_listed(found)}"
             if record is not None and record.state is DataState.CREATING:
@@ -131,7 +131,7 @@ class _Look:
         return Contents(record, None)
 
     def _data_in(self, files: int, names: Iterable[str], record: DataFormat | None) -> tuple[str, ...]:
-        """Return the files that may hold data. After a first start that was interrupted, files without any are none."""
+        """Return the files that may hold data. Files that an interrupted first start left empty do not count."""
         if record is None or record.state is not DataState.CREATING:
             return tuple(names)
         sizes = {name: os.stat(name, dir_fd=files, follow_symlinks=False).st_size for name in names}
@@ -145,7 +145,7 @@ class _Look:
             self._refuse(f"{FOLDER}/{MANIFEST} is damaged: {error}", _RESTORE)
 
     def _check_files(self, files: int, manifest: Manifest, copied: Mapping[str, CopiedFile]) -> None:
-        """Return if each file of the data is there, begins and ends as it must, and is as a backup wrote it."""
+        """Return if each file of the data exists, begins and ends as it must, and is as a backup wrote it."""
         for name in manifest.files:
             kind = kind_of(files, name)
             if kind != "file":
@@ -162,7 +162,7 @@ class _Look:
             self._refuse(f"{FOLDER}/{MANIFEST} does not name {_listed(missing)}, as the backup did", _RESTORE)
 
     def _holds_our_keys(self, files: int, manifest: Manifest) -> bool:
-        """Tell whether data of which no ``format.json`` says whose it is are Tallykeeper's, or nobody's."""
+        """Return whether data without a ``format.json`` are Tallykeeper's, or hold nothing."""
         empty = True
         for name in manifest.files:
             with open(open_file(files, name), "rb") as file:  # noqa: PTH123  # it is open already
@@ -182,7 +182,7 @@ class _Look:
         return stat.S_ISREG(os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_mode)
 
     def _refuse(self, reason: str, advice: str) -> NoReturn:
-        """Say why the directory is not used, and what to do.
+        """Refuse the directory, with the reason and what to do.
 
         :raises DataDirError: always.
         """

@@ -1,11 +1,11 @@
-"""The locks of a data directory: one Tallykeeper alone writes what is in it.
+"""The locks of a data directory: only one Tallykeeper writes in it.
 
-All are locks that the kernel holds on open descriptors (flock). No process id is trusted: they differ between
-namespaces, are used again, and those of processes that nobody has reaped stay. The server's lock is on the directory
-itself, which cannot be removed without its data, and lasts as long as the server. The writers' locks are on the folder
-of the append-only files and on the file ``lock``; the store's process inherits them, so they last as long as anything
-can write. A server that is alone with its lock, and finds the writers' locks held, has found the store of a server that
-was killed.
+All are locks that the kernel holds on open descriptors (flock). No process id is trusted: ids differ between namespaces
+of the kernel and are used again, and those of processes that were not reaped stay. The server's lock is on the
+directory itself, which cannot be removed without its data, and lasts as long as the server. The writers' locks are on
+the folder of the append-only files and on the file ``lock``. The store's process inherits them, so they last as long as
+anything can write. A server that has its own lock, and finds the writers' locks held, has found the store of a server
+that was killed.
 """
 
 import errno
@@ -21,19 +21,19 @@ from tallykeeper_server.store.embedded.folders import open_file, open_folder
 from tallykeeper_server.store.embedded.manifest import FOLDER
 
 LOCK_FILE: Final = "lock"
-"""It says who holds the directory, for people. Servers of versions before 0.1 lock nothing else."""
+"""The file that names the holder of the directory, for people. Servers of versions before 0.1 lock only this file."""
 _RECORD_BYTES_MAX: Final = 4_096
 
 
 class DataDirError(TallyError):
-    """The data directory cannot be used. The message says why, in one line."""
+    """A data directory that cannot be used. The message says why, in one line."""
 
 
 class DataDirHeldError(DataDirError):
-    """Another server holds the data directory."""
+    """A data directory that another server holds."""
 
     def __init__(self, data_dir: Path, holder: str) -> None:
-        """``holder`` is the process id that the other server wrote. It may be one of another namespace."""
+        """Take ``holder``, the process id that the other server wrote. It may be of another namespace of the kernel."""
         super().__init__(
             f"data directory {data_dir} is in use by another Tallykeeper (process {holder or 'unknown'}); "
             "stop that one or choose another --data-dir"
@@ -41,10 +41,10 @@ class DataDirHeldError(DataDirError):
 
 
 class DataDir:
-    """A data directory that this server alone holds, until it is closed."""
+    """A data directory that only this server holds, until it is closed."""
 
     def __init__(self, path: Path, folder: int) -> None:
-        """``folder`` is a descriptor of the directory that holds the server's lock."""
+        """Take ``folder``, a descriptor of the directory that holds the server's lock."""
         self.path = path
         self.folder = folder
         self._writers: dict[str, int] = {}
@@ -55,10 +55,10 @@ class DataDir:
         return tuple(self._writers.values())
 
     def lock_writers(self) -> bool:
-        """Lock what is there of what a store locks; return False if a store that still runs holds it.
+        """Lock the files that a store locks, if they exist. Return False if a store that still runs holds them.
 
-        :raises DataDirHeldError: a server of an older version holds it.
-        :raises DataDirError: it cannot be opened.
+        :raises DataDirHeldError: a server of an older version holds the directory.
+        :raises DataDirError: a file cannot be opened.
         """
         for name in (FOLDER, LOCK_FILE):
             if name in self._writers:
@@ -66,7 +66,7 @@ class DataDir:
             try:
                 opened = open_folder(name, within=self.folder) if name == FOLDER else open_file(self.folder, name)
             except (FileNotFoundError, NotADirectoryError):
-                continue  # a link in place of the folder is refused when the directory is looked into
+                continue  # a link in place of the folder is refused when the directory is read
             except OSError as error:
                 raise unusable(self.path / name, error) from error
             if not lock(opened, self.path / name):
@@ -78,9 +78,9 @@ class DataDir:
         return True
 
     def make_and_lock_writers(self, socket: Path) -> None:
-        """Make what a store locks, lock all of it, and note in the lock file who holds the directory.
+        """Make the files that a store locks, lock all of them, and name the holder in the lock file.
 
-        :raises DataDirError: it cannot be written.
+        :raises DataDirError: the directory cannot be written.
         """
         try:
             with suppress(FileExistsError):
@@ -97,24 +97,24 @@ class DataDir:
 
     @property
     def holder(self) -> str:
-        """The process id that the lock file notes; empty if it has none."""
+        """The process id in the lock file; empty if it has none."""
         return _record(self.folder)[0]
 
     @property
     def noted_socket(self) -> Path | None:
-        """The socket of the last store, as the lock file notes it."""
+        """The socket of the last store, as the lock file names it."""
         socket = _record(self.folder)[1]
         return Path(socket) if socket else None
 
     def close(self) -> None:
-        """Give up all locks. The store's process must have ended."""
+        """Release all locks. The store's process must have ended."""
         for opened in (*self._writers.values(), self.folder):
             os.close(opened)
         self._writers.clear()
 
 
 def open_data_dir(path: Path) -> DataDir:
-    """Make the directory if need be, and lock it for this server.
+    """Make the directory if it does not exist, and lock it for this server.
 
     :raises DataDirHeldError: another server holds it.
     :raises DataDirError: it cannot be made, read or locked, or belongs to another user.
@@ -122,7 +122,7 @@ def open_data_dir(path: Path) -> DataDir:
     try:
         if not path.exists():
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with suppress(PermissionError):  # one that may be entered, and not read
+            with suppress(PermissionError):  # a directory that may be entered, and not read
                 _sync_parent(path)
         folder = open_folder(path)
     except OSError as error:
@@ -138,7 +138,7 @@ def open_data_dir(path: Path) -> DataDir:
 
 
 def lock(opened: int, path: Path) -> bool:
-    """Lock an open file or folder; return False if another holds it.
+    """Lock an open file or folder. Return False if another process holds it.
 
     :raises DataDirError: its file system cannot lock it.
     """
@@ -153,7 +153,7 @@ def lock(opened: int, path: Path) -> bool:
 
 
 def unusable(path: Path, error: OSError) -> DataDirError:
-    """Return the error that says why a directory, or what is in it, cannot be used."""
+    """Return the error with the reason why a directory, or a part of it, cannot be used."""
     reason = "it is not a directory" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
     advice = "make room" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "choose another --data-dir"
     return DataDirError(f"data directory {path} cannot be written: {reason}; {advice}")
@@ -168,9 +168,9 @@ def _sync_parent(path: Path) -> None:
 
 
 def _check_owner(path: Path, folder: int) -> None:
-    """Return if the directory belongs to the user whom this process runs as.
+    """Return if the directory belongs to the user of this process.
 
-    :raises DataDirError: it belongs to another.
+    :raises DataDirError: it belongs to another user.
     """
     owner = os.fstat(folder).st_uid
     if owner != os.geteuid():
@@ -190,7 +190,7 @@ def _name_of(user: int) -> str:
 
 
 def _record(folder: int) -> tuple[str, str]:
-    """Return the process id and the socket that the lock file notes, each empty where it notes none."""
+    """Return the process id and the socket in the lock file, each empty if the file has none."""
     try:
         opened = open_file(folder, LOCK_FILE)
     except OSError:

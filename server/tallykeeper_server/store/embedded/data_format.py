@@ -1,6 +1,6 @@
-"""``format.json``, which says in which form a data directory keeps its data, and whether it is all there.
+"""``format.json``: the form in which a data directory keeps its data, and whether the data is complete.
 
-A directory without one that holds data was written before there were formats: it is of format 1.
+A directory that holds data and no such file was written before there were formats: it is of format 1.
 """
 
 import json
@@ -15,23 +15,23 @@ from tallykeeper_server.store.embedded.folders import read_small_file, replace_s
 
 FORMAT_FILE: Final = "format.json"
 DATA_FORMAT: Final = 2
-"""The format that this program writes. It reads this one and all before it, which it upgrades at start."""
+"""The format that this program writes. It also reads all formats before it, and upgrades them at start."""
 FIRST_FORMAT: Final = 1
 
 
 class FormatError(ValueError):
-    """The file cannot be understood. The message says why, without the name of the file."""
+    """A file that cannot be understood. The message says why, without the name of the file."""
 
 
 class DataState(StrEnum):
-    """How complete the data of a directory is."""
+    """The state of the data in a directory."""
 
     CREATING = "creating"
-    """A server makes it, and has not served from it."""
+    """A server makes the directory, and has not served from it."""
     COPYING = "copying"
-    """A backup writes it: it is not complete."""
+    """A backup writes the directory: it is not complete."""
     COPIED = "copied"
-    """A complete backup from which no server has been started."""
+    """The directory is a complete backup from which no server has been started."""
     READY = "ready"
 
 
@@ -40,13 +40,13 @@ class CopiedFile:
     """One file of a backup."""
 
     size: int
-    """In bytes."""
+    """The size in bytes."""
     crc32: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFormat:
-    """What ``format.json`` says."""
+    """The contents of ``format.json``."""
 
     number: int = DATA_FORMAT
     state: DataState = DataState.READY
@@ -58,9 +58,9 @@ class DataFormat:
 
     @classmethod
     def of(cls, data: bytes) -> Self:
-        """Return what a file says. The format may be newer than this program.
+        """Return the contents of a file. The format may be newer than this program.
 
-        :raises FormatError: it is not understood.
+        :raises FormatError: the file is not understood.
         """
         try:
             values = json.loads(data)
@@ -90,7 +90,7 @@ class DataFormat:
 def _number_of(value: object) -> int:
     """Return the number of a format.
 
-    :raises ValueError: it is none.
+    :raises ValueError: the value is no such number.
     """
     if type(value) is not int or value < FIRST_FORMAT:
         message = f"format = {value!r} is not a whole number of 1 or more"
@@ -99,10 +99,10 @@ def _number_of(value: object) -> int:
 
 
 def read_format(folder: int) -> DataFormat | None:
-    """Return what the file of a directory says; None if it has none.
+    """Return the contents of the file of a directory; None if there is no file.
 
-    :raises FormatError: it is not understood.
-    :raises OSError: it cannot be read.
+    :raises FormatError: the file is not understood.
+    :raises OSError: the file cannot be read.
     """
     data = read_small_file(folder, FORMAT_FILE)
     return None if data is None else DataFormat.of(data)
@@ -111,6 +111,6 @@ def read_format(folder: int) -> DataFormat | None:
 def write_format(folder: int, record: DataFormat) -> None:
     """Write the file of a directory, as this version of the program.
 
-    :raises OSError: it cannot be written.
+    :raises OSError: the file cannot be written.
     """
     replace_small_file(folder, FORMAT_FILE, replace(record, version=version("tallykeeper")).to_json())

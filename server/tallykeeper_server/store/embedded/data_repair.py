@@ -1,4 +1,4 @@
-"""Prepares a data directory for its store: what a power cut or a killed rewrite has left is taken out of the way.
+"""Prepares a data directory for its store: removes what a power cut or a killed rewrite has left.
 
 The directory is locked, and no store runs on it.
 """
@@ -23,15 +23,15 @@ _OTHERS: Final = 0o077
 _OURS: Final = re.compile(
     rf"{FOLDER}|{re.escape(FORMAT_FILE)}|{LOCK_FILE}|lost\+found|appendonly\.aof\..*|{TEMPORARY.pattern}"
 )
-"""The names that Tallykeeper, its store and the file system give to what is in the directory."""
+"""The names that Tallykeeper, its store and the file system give to files in the directory."""
 
 log = structlog.get_logger()
 
 
 def close_to_others(data_dir: DataDir, *, holds_data: bool) -> None:
-    """Take from other users what they may do in the directory; where other things lie in it too, only warn of them.
+    """Take the rights of other users in the directory away. If it holds other files too, only warn of these rights.
 
-    :raises DataDirError: it holds other things and no data yet, or its mode cannot be changed.
+    :raises DataDirError: it holds other files and no data yet, or its mode cannot be changed.
     """
     mode = os.fstat(data_dir.folder).st_mode & 0o7777
     if not mode & _OTHERS:
@@ -40,7 +40,7 @@ def close_to_others(data_dir: DataDir, *, holds_data: bool) -> None:
     if others and not holds_data:
         message = (
             f"data directory {data_dir.path} has mode {mode:o}, so that other users can enter it, and it holds other"
-            " files; name a directory of its own with --data-dir"
+            " files; name an empty directory with --data-dir"
         )
         raise DataDirError(message)
     path = str(data_dir.path)
@@ -56,15 +56,15 @@ def close_to_others(data_dir: DataDir, *, holds_data: bool) -> None:
 
 
 def repair(data_dir: DataDir, contents: Contents) -> None:
-    """Remove temporary files, cut off zero bytes, note that a new directory is being made.
+    """Remove temporary files, cut off zero bytes, and note that a new directory is being made.
 
-    :raises DataDirError: it cannot be written.
+    :raises DataDirError: the directory cannot be written.
     """
     try:
         with opened_folder(FOLDER, within=data_dir.folder) as files:
             remove_temporary_files(data_dir.folder, files)
             if contents.manifest is None:
-                for name in names_in(files):  # what a first start left that was interrupted
+                for name in names_in(files):  # what an interrupted first start left
                     os.unlink(name, dir_fd=files)
                 write_format(data_dir.folder, DataFormat(state=DataState.CREATING))
             elif contents.manifest.appended:
@@ -93,7 +93,7 @@ def note_ready(data_dir: DataDir, contents: Contents) -> None:
 def remove_temporary_files(*folders: int) -> None:
     """Remove the files of rewrites that did not end. No store may be writing one.
 
-    :raises OSError: one cannot be removed.
+    :raises OSError: a file cannot be removed.
     """
     for folder in folders:
         for name in names_in(folder):
@@ -104,7 +104,7 @@ def remove_temporary_files(*folders: int) -> None:
 
 
 def advice_for(path: Path, words: str) -> str:
-    """Return what to do about the last words of a store that did not start; empty if they are not known."""
+    """Return advice about the last words of a store that did not start; empty if there is none."""
     if "No space left" in words or "Disk quota" in words:
         return f"make room on the file system of {path}"
     if "RDB format version" in words:

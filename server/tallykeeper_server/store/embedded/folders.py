@@ -1,4 +1,4 @@
-"""Files by their folder's open descriptor: no symbolic link is followed, and nothing but a regular file is opened."""
+"""Opens files by their folder's open descriptor: no symbolic link is followed, and only regular files are opened."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ _READ_BYTES_MAX = 1 << 20
 def open_folder(path: str | Path, *, within: int | None = None) -> int:
     """Return a descriptor of a folder; with ``within``, of one in that folder that is no symbolic link.
 
-    :raises OSError: there is none, or it cannot be read.
+    :raises OSError: there is no such folder, or it cannot be read.
     """
     follow = 0 if within is None else os.O_NOFOLLOW
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | follow, dir_fd=within)
@@ -22,7 +22,7 @@ def open_folder(path: str | Path, *, within: int | None = None) -> int:
 def open_file(folder: int, name: str, *, flags: int = os.O_RDONLY) -> int:
     """Return a descriptor of a regular file in a folder.
 
-    :raises OSError: there is none, or it is a symbolic link, a pipe or another thing.
+    :raises OSError: there is no such file, or it is a symbolic link, a pipe or another thing.
     """
     # A pipe would otherwise block the open until somebody writes to it.
     opened = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=folder)
@@ -36,7 +36,7 @@ def open_file(folder: int, name: str, *, flags: int = os.O_RDONLY) -> int:
 def opened_folder(path: str | Path, *, within: int | None = None) -> Iterator[int]:
     """Give a descriptor of a folder while the context lasts.
 
-    :raises OSError: as of ``open_folder``.
+    :raises OSError: the folder cannot be opened, as ``open_folder`` says.
     """
     folder = open_folder(path, within=within)
     try:
@@ -46,17 +46,17 @@ def opened_folder(path: str | Path, *, within: int | None = None) -> Iterator[in
 
 
 def names_in(folder: int) -> list[str]:
-    """Return the names of all that is in a folder.
+    """Return all names in a folder.
 
-    :raises OSError: it cannot be read.
+    :raises OSError: the folder cannot be read.
     """
     return os.listdir(folder)  # pathlib knows no descriptors
 
 
 def read_small_file(folder: int, name: str) -> bytes | None:
-    """Return what a file of at most 1 MiB holds; None if there is none.
+    """Return the contents of a file of at most 1 MiB; None if there is no such file.
 
-    :raises OSError: it cannot be read, or it is larger.
+    :raises OSError: the file cannot be read, or is larger.
     """
     try:
         opened = open_file(folder, name)
@@ -70,9 +70,9 @@ def read_small_file(folder: int, name: str) -> bytes | None:
 
 
 def replace_small_file(folder: int, name: str, data: bytes) -> None:
-    """Put a file in place at once, readable by its owner alone, so that a power cut leaves the old one or the new one.
+    """Replace a file at once, readable by its owner alone, so that a power cut leaves the old one or the new one.
 
-    :raises OSError: it cannot be written; the old one is still there then.
+    :raises OSError: the file cannot be written; the old one is still there then.
     """
     draft = f"{name}.new"
     with suppress(FileNotFoundError):
@@ -92,9 +92,9 @@ def replace_small_file(folder: int, name: str, data: bytes) -> None:
 
 
 def kind_of(folder: int, name: str) -> str:
-    """Return ``file``, ``folder``, ``link``, ``other``, or the empty text where there is nothing of this name.
+    """Return ``file``, ``folder``, ``link`` or ``other``; the empty text if nothing has the name.
 
-    :raises OSError: it cannot be asked.
+    :raises OSError: the name cannot be looked up.
     """
     try:
         mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode

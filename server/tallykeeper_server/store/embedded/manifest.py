@@ -19,18 +19,18 @@ _NAMES: Final = {
 
 
 class ManifestError(ValueError):
-    """The text is no manifest. The message says why, without the name of the file."""
+    """A text that is no manifest. The message says why, without the name of the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The files that hold the data: a base, and what was appended after it."""
+    """The files that hold the data: a base, and the changes that were appended after it."""
 
     base: str | None
     appended: tuple[str, ...]
-    """In the order in which they were written."""
+    """The files of appended changes, in the order in which they were written."""
     replaced: tuple[str, ...]
-    """Files that the store has replaced and is about to delete."""
+    """The files that the store has replaced and is about to delete."""
     text: str
     """The manifest without the replaced files."""
 
@@ -41,9 +41,9 @@ class Manifest:
 
 
 def parse_manifest(data: bytes) -> Manifest:
-    """Return what a manifest says.
+    """Return the files that a manifest names.
 
-    :raises ManifestError: it is not one, or it names a file that a store would not name so.
+    :raises ManifestError: the text is no manifest, or names a file that a store would not name so.
     """
     if not data.strip(b"\0 \r\n"):
         message = "it is empty"

@@ -1,7 +1,7 @@
-"""The directory of the embedded store's socket: one that this user alone can enter, outside of the data directory.
+"""The directory of the embedded store's socket. Only this user can enter it, and it is outside the data directory.
 
-It lies with the temporary files, since the path of a socket may have 107 bytes at most, and since not every file system
-that can keep data can keep sockets. Whatever cleans temporary files may remove it; then it is made again.
+It is with the temporary files, because the path of a socket may have 107 bytes at most, and because some file systems
+that can keep data cannot keep sockets. If a cleaner of temporary files removes it, the server makes it again.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from tallykeeper_server.store.embedded.data_dir import DataDirError, lock
 from tallykeeper_server.store.embedded.folders import open_folder
 
 _PATH_BYTES_MAX: Final = 107
-"""What a socket's address may hold on Linux. macOS has room for 103."""
+"""The longest path of a socket in bytes on Linux. On macOS it is 103."""
 _SHORT: Final = Path("/tmp")  # noqa: S108  # the directory in it is checked, and entered by this user alone
 
 
@@ -36,10 +36,10 @@ def url_of(socket: Path) -> str:
 
 
 class SocketDirHeldError(DataDirError):
-    """The store of another data directory uses the directory of the socket."""
+    """A directory of the socket that the store of another data directory uses."""
 
     def __init__(self, path: Path) -> None:
-        """Name the directory."""
+        """Take the path of the directory."""
         super().__init__(
             f"{path} is in use by the store of another data directory that had, or has in another container, the same"
             " path; stop it, or set TMPDIR to another directory"
@@ -47,10 +47,10 @@ class SocketDirHeldError(DataDirError):
 
 
 class SocketDir:
-    """A directory of one server's, with a lock that the store's process inherits."""
+    """A directory for one server, with a lock that the store's process inherits."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is made yet."""
+        """Take the path of the socket. Nothing is made yet."""
         self._path = path
         self._opened: int | None = None
 
@@ -61,7 +61,7 @@ class SocketDir:
 
     @property
     def is_there(self) -> bool:
-        """Whether the directory is the one that was made, and not removed or replaced since."""
+        """Whether the directory is the one that was made, and was not removed or replaced since."""
         if self._opened is None:
             return False
         try:
@@ -70,10 +70,10 @@ class SocketDir:
             return False
 
     def make(self) -> None:
-        """Make and lock the directory unless it is there.
+        """Make and lock the directory unless it exists.
 
         :raises SocketDirHeldError: another server's store uses it.
-        :raises DataDirError: it cannot be made, or is not this user's alone.
+        :raises DataDirError: it cannot be made, or other users can enter it.
         """
         if self.is_there:
             return
@@ -82,7 +82,7 @@ class SocketDir:
                 self._path.mkdir(mode=0o700, parents=True)
             status = self._path.lstat()
             if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
-                message = f"{self._path} is not a directory of this user's alone; remove it"
+                message = f"{self._path} is not a directory that only this user can enter; remove it"
                 raise DataDirError(message)
             opened = open_folder(self._path)
         except OSError as error:
@@ -95,7 +95,7 @@ class SocketDir:
         self._opened = opened
 
     def remove(self) -> None:
-        """Remove the directory if it is this server's, and give up its lock. The store's process must have ended."""
+        """Remove the directory if it is this server's, and release its lock. The store's process must have ended."""
         if self.is_there:
             shutil.rmtree(self._path, ignore_errors=True)
         self._close()

@@ -1,4 +1,4 @@
-"""Ends the store of a server that was killed: by its socket, and where that is gone, by the locks that it holds."""
+"""Ends the store of a server that was killed: by its socket, or without one by the locks that it holds."""
 
 import asyncio
 import contextlib
@@ -18,10 +18,10 @@ from tallykeeper_server.store.nodes.connection import Connection
 
 _POLL_SECONDS: Final = 0.02
 _GRACE_SECONDS: Final = 1.0
-"""How long a start waits for the lock: a server that was just killed may have to be taken apart by the kernel."""
+"""The longest wait of a start for the lock: the kernel may need time to end a server that was just killed."""
 _ANSWER_SECONDS: Final = 2.0
 _ENDING_SECONDS: Final = 10.0
-"""How long each way of ending a store may take."""
+"""The longest time that each way of ending a store may take."""
 
 log = structlog.get_logger()
 
@@ -58,7 +58,7 @@ async def _opened(path: Path) -> DataDir:
 async def _end_store(data_dir: DataDir, sockets: Collection[Path]) -> None:
     """Return when nothing holds the writers' locks any more.
 
-    :raises DataDirError: something still does.
+    :raises DataDirError: something still holds them.
     """
     for socket in sockets:
         if socket.exists():
@@ -77,7 +77,7 @@ async def _end_store(data_dir: DataDir, sockets: Collection[Path]) -> None:
 
 
 async def _let_go(data_dir: DataDir) -> bool:
-    """Wait until the writers' locks are free, and take them; return False if they are not in time."""
+    """Wait until the writers' locks are free, and take them. Return False if they are not free in time."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _ENDING_SECONDS
     while not data_dir.lock_writers():
@@ -96,9 +96,9 @@ async def _shut_down(socket: Path) -> None:
 
 
 def _signal_holders(data_dir: DataDir, number: signal.Signals) -> bool:
-    """Send a signal to each process that holds the writers' locks; return whether there was one.
+    """Send a signal to each process that holds the writers' locks. Return whether there was one.
 
-    Each is held by a descriptor before it is looked at, so that its number cannot pass to another meanwhile.
+    A descriptor holds each process before it is looked at, so that its number cannot pass to another process.
     """
     if not hasattr(os, "pidfd_open"):
         return False
@@ -114,7 +114,7 @@ def _signal_holders(data_dir: DataDir, number: signal.Signals) -> bool:
                 signal.pidfd_send_signal(process, number)
                 found = True
         except OSError:
-            continue  # it ended, or is another user's
+            continue  # it has ended, or is another user's
         finally:
             os.close(process)
     return found
@@ -126,9 +126,9 @@ def _process_ids() -> Iterator[int]:
 
 
 def _holds(process_id: int, folder: tuple[int, int]) -> bool:
-    """Tell whether a process has a folder open by a descriptor that holds a lock.
+    """Return whether a process has a folder open by a descriptor that holds a lock.
 
-    :raises OSError: the process is gone, or another user's.
+    :raises OSError: the process has ended, or is another user's.
     """
     for descriptor in os.listdir(f"/proc/{process_id}/fd"):  # noqa: PTH208  # numbers
         with contextlib.suppress(FileNotFoundError):

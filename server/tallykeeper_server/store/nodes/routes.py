@@ -1,21 +1,21 @@
-"""Where commands go: what the store needs to know of the nodes that it is made of."""
+"""Routes: the way of commands to the nodes of a store, as the rest of the store uses it."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from tallykeeper_server.domain.errors import TallyError
-from tallykeeper_server.store.nodes.connection import Argument, Command, Reply
+from tallykeeper_server.store.nodes.commands import Argument, Command, Reply
 
 Group: TypeAlias = tuple[str, Sequence[Command]]
-"""Commands that go to one node together, on one connection, and a key of theirs that says to which."""
+"""A key, and commands that go together, on one connection, to the node that has the key."""
 
 GroupReplies: TypeAlias = list[Reply] | TallyError
-"""The replies to a group's commands, or why none is known."""
+"""The replies to a group's commands, or the reason why there are none."""
 
 
-class Line(Protocol):
-    """A way to a node, or to whichever node has a key. Its calls raise what those of Connection raise."""
+class CommandChannel(Protocol):
+    """A way to a node, or to the node that has a key. Its calls raise the errors of Connection's."""
 
     async def call(self, *command: Argument) -> Reply:
         """Send one command and return its reply."""
@@ -24,11 +24,11 @@ class Line(Protocol):
         """Send commands together, on one connection, and return their replies."""
 
 
-class OwnLine(Line, Protocol):
-    """A line that nobody else uses, for a command that waits."""
+class OwnChannel(CommandChannel, Protocol):
+    """A channel that no other caller uses, for a command that waits."""
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,34 +36,34 @@ class Primary:
     """A node that takes changes."""
 
     name: str
-    """Where it is; empty if there is but one."""
-    line: Line
+    """The node's address; empty if the store has only one primary."""
+    channel: CommandChannel
 
 
 @dataclass(frozen=True, slots=True)
 class Homes:
-    """The homes (see ``keys.namespaces``) that one primary has, and the line to it for queries."""
+    """The homes (see ``keys.namespaces``) that one primary has, and the channel to it for queries."""
 
     names: Sequence[str]
-    line: Line
+    channel: CommandChannel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineLimits:
-    """How many connections there are to a node for changes, and how long its answers may take."""
+class ChannelLimits:
+    """The connections to a node for changes, and the time that its answers may take."""
 
     changes: int
     timeout_seconds: float
-    """For connecting, and for each round trip."""
+    """The time for connecting, and for each round trip."""
     wait_seconds: float = 0.0
-    """How much longer a change may take, because it waits to be durable."""
+    """The additional time for a change that waits to be durable."""
 
 
 class Routes(Protocol):
-    """Where each key is. What the routes know of it is kept right by what the nodes answer."""
+    """The node of each key. The replies of the nodes keep this knowledge right."""
 
-    def place_of(self, key: str) -> Hashable:
-        """Return what is the same for all keys that one command may name."""
+    def slot_of(self, key: str) -> Hashable:
+        """Return the slot of a key. One command may name keys of one slot only."""
 
     def home_of(self, key: str) -> str:
         """Return the home of the namespace that has a key."""
@@ -71,20 +71,20 @@ class Routes(Protocol):
     async def homes(self) -> Sequence[Homes]:
         """Return all homes, by the primaries that have them.
 
-        :raises TallyError: they cannot be found.
+        :raises TallyError: the primaries cannot be found.
         """
 
     def node_of(self, key: str) -> Hashable:
-        """Return which node has a key, as far as is known now."""
+        """Return the node that has a key, as far as is known now."""
 
-    def changes(self, key: str) -> Line:
-        """Return the line for changes to what is where a key is. It is for now, and not to be kept."""
+    def changes(self, key: str) -> CommandChannel:
+        """Return the channel for changes at a key. It is for one use at this moment, and must not be kept."""
 
     async def ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
-        """Send groups that change nothing, those for one node together, and return the replies to each."""
+        """Send groups that change nothing, those for one node together. Return the replies to each group."""
 
-    def following(self, key: str, *, timeout_seconds: float) -> OwnLine:
-        """Return a line of its own to what is where a key is; it connects when it is used, and is to be closed."""
+    def following(self, key: str, *, timeout_seconds: float) -> OwnChannel:
+        """Return a channel to the node that has a key, which no other caller uses. The caller must close it."""
 
     async def primaries(self) -> Sequence[Primary]:
         """Return all nodes that take changes.
@@ -93,4 +93,4 @@ class Routes(Protocol):
         """
 
     async def close(self) -> None:
-        """Close all connections but those that follow."""
+        """Close all connections except those of ``following``."""

@@ -1,36 +1,44 @@
-"""Which node has which slot: kept by redis-py's cluster client, and put right by what the nodes answer."""
+"""The map of a cluster's slots, with the node of each slot. The replies of the nodes keep it right."""
 
 import asyncio
+import random
+from binascii import crc_hqx
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from redis.asyncio.cluster import ClusterNode, NodesManager
-from redis.cluster import get_node_name
-from redis.crc import key_slot
-from redis.exceptions import RedisClusterException, RedisError
-
-from tallykeeper_server.domain.errors import StoreUnavailableError
-from tallykeeper_server.store.nodes.store_url import Address, StoreUrl, connection_parameters, written
+from tallykeeper_server.domain.errors import StoreUnavailableError, TallyError
+from tallykeeper_server.store.nodes.commands import Reply
+from tallykeeper_server.store.nodes.connection import call_once
+from tallykeeper_server.store.nodes.node_options import Address
+from tallykeeper_server.store.nodes.store_url import StoreUrl, written
 
 SLOTS: Final = 16_384
 _ANSWER_SECONDS_MAX: Final = 1.0
-"""How long one node may take before the next is asked."""
-_FAILURES: Final = (RedisError, RedisClusterException, TimeoutError, OSError, IndexError)
-"""What redis-py raises when no node answers; the last when one does that has no slots and knows of none."""
+"""The longest wait for one node, before the next is asked."""
 _RENEWALS_APART_SECONDS: Final = 0.1
-"""How long what was learnt counts as new: a node that is down makes everyone ask at once."""
+"""The time for which a new map counts as new: a node that is down makes all callers ask at once."""
+_NO_HOSTS: Final = frozenset({None, b"", b"?"})
+"""The hosts by which a node names itself if it does not know its own address. Its host is then the one that was asked.
+"""
 
 
 def slot_of(key: str) -> int:
-    """Return the slot of a key."""
-    return key_slot(key.encode())
+    """Return the slot of a key, from 0 to 16,383: https://valkey.io/topics/cluster-spec defines it.
+
+    A key with a hash tag, such as ``tk:{shop}:revision``, has the slot of the text within the braces.
+    """
+    _, _, rest = key.partition("{")
+    tag, brace, _ = rest.partition("}")
+    return crc_hqx((tag if tag and brace else key).encode(), 0) % SLOTS
 
 
 @cache
 def _homes() -> Sequence[str]:
-    """Find the shortest number for each slot that lies in it, when it is a hash tag. It takes about 0.1 s."""
+    """Find, for each slot, the shortest number that lies in the slot as a hash tag. It takes about 0.1 s."""
     homes: dict[int, str] = {}
     for number in count():
         homes.setdefault(slot_of(str(number)), str(number))
@@ -44,37 +52,42 @@ def home_of_slot(slot: int) -> str:
     return _homes()[slot]
 
 
+@dataclass(frozen=True, slots=True)
+class _Map:
+    """The map that one node gave."""
+
+    owners: Mapping[int, Address] = field(default_factory=dict)
+    """The primary of each slot that has one."""
+    nodes: AbstractSet[Address] = frozenset()
+    """All nodes, replicas included."""
+
+
 class SlotMap:
     """The map of the slots. It is asked for when it is first needed, and again after it was doubted."""
 
     def __init__(self, url: StoreUrl, *, timeout_seconds: float) -> None:
-        """``timeout_seconds`` bounds what the answer of each node may take, if it is less than a second."""
-        seconds = min(timeout_seconds, _ANSWER_SECONDS_MAX)
-        times = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
-        parameters = connection_parameters(url.node)
-        kept = {name: value for name, value in parameters.items() if name not in {"host", "port", "db"}}
-        self._parameters: dict[str, Any] = {**kept, **times, "protocol": 2, "driver_info": None}
-        self._addresses = url.addresses
-        self._known = self._nothing_known()
+        """Take ``timeout_seconds``, which bounds connecting to each node, and its answer, to at most a second."""
+        self._url = url
+        self._timeout_seconds = min(timeout_seconds, _ANSWER_SECONDS_MAX)
+        self._known = _Map()
         self._moved: dict[int, Address] = {}
-        self._doubted = True
+        self._is_doubted = True
         self._lost: Address | None = None
         self._renewed_at = -_RENEWALS_APART_SECONDS
         self._lock = asyncio.Lock()
         self.version = 0
-        """Another number each time that the map may have changed."""
+        """A number that grows each time that the map may have changed."""
 
     def known(self, slot: int) -> Address | None:
-        """Return which node has a slot, as far as is known now."""
-        nodes = self._known.slots_cache.get(slot)
-        return self._moved.get(slot) or (_address(nodes[0]) if nodes else None)
+        """Return the node that has a slot, as far as is known now."""
+        return self._moved.get(slot) or self._known.owners.get(slot)
 
     async def address_of(self, slot: int) -> Address:
-        """Return which node has a slot.
+        """Return the node that has a slot.
 
-        :raises StoreUnavailableError: no node has it, or none can be asked.
+        :raises StoreUnavailableError: no node has the slot, or no node can be asked.
         """
-        if self._doubted:
+        if self._is_doubted:
             await self._renew()
         address = self.known(slot)
         if address is None:
@@ -85,18 +98,18 @@ class SlotMap:
     async def primaries(self) -> Sequence[Address]:
         """Return all nodes that have slots.
 
-        :raises StoreUnavailableError: none can be asked, or there are slots that none has.
+        :raises StoreUnavailableError: no node can be asked, or there are slots that no node has.
         """
-        if self._doubted:
+        if self._is_doubted:
             await self._renew()
-        if len(self._known.slots_cache) < SLOTS:
-            message = f"{SLOTS - len(self._known.slots_cache)} slots of the cluster are served by no node"
+        owners = self._known.owners
+        if len(owners) < SLOTS:
+            message = f"{SLOTS - len(owners)} slots of the cluster are served by no node"
             raise StoreUnavailableError(message)
-        found = {_address(nodes[0]) for nodes in self._known.slots_cache.values()}
-        return sorted(found | set(self._moved.values()))
+        return sorted({*owners.values(), *self._moved.values()})
 
     def slots_of_primaries(self) -> Mapping[Address, Sequence[int]]:
-        """Return the nodes that have slots, with those slots, as far as is known now."""
+        """Return the nodes that have slots, with their slots, as far as is known now."""
         slots: dict[Address, list[int]] = {}
         for slot in range(SLOTS):
             address = self.known(slot)
@@ -105,77 +118,83 @@ class SlotMap:
         return slots
 
     def is_node(self, address: Address) -> bool:
-        """Return whether there is such a node, as far as is known now."""
-        nodes = self._known.nodes_cache.values()
-        return any(_address(node) == address for node in nodes) or address in self._moved.values()
+        """Return whether the cluster has a node at an address, as far as is known now."""
+        return address in self._known.nodes or address in self._moved.values()
 
     def move(self, slot: int, address: Address) -> None:
-        """Note that a slot is elsewhere, as a node says that had it; others may have moved as well."""
+        """Note the new node of a slot, as its old node says. Other slots may have moved as well."""
         self._moved[slot] = address
         self.version += 1
-        self._doubted = True
+        self._is_doubted = True
 
     def doubt(self, address: Address) -> None:
-        """Note that a node is lost, or does not serve: another may have its slots by now."""
-        self._doubted = True
+        """Note that a node is lost, or does not serve: another node may have its slots now."""
+        self._is_doubted = True
         self._lost = address
 
-    async def close(self) -> None:
-        """Close the connections by which the map is asked for."""
-        await _close(self._known)
-
     async def _renew(self) -> None:
-        """Ask for the map, unless somebody has just done so; keep the old one if nobody answers.
+        """Ask for the map, unless another caller has just done so. Keep the old map if no node answers.
 
-        :raises StoreUnavailableError: nobody does, and there is none.
+        :raises StoreUnavailableError: no node answers, and there is no old map.
         """
         async with self._lock:
             clock = asyncio.get_running_loop().time
-            if not self._doubted or clock() < self._renewed_at + _RENEWALS_APART_SECONDS:
+            if not self._is_doubted or clock() < self._renewed_at + _RENEWALS_APART_SECONDS:
                 return
-            moved, self._doubted = dict(self._moved), False
+            moved, self._is_doubted = dict(self._moved), False
             try:
-                await self._ask()
+                self._known = await self._ask()
             except StoreUnavailableError:
-                self._doubted = True
-                if not self._known.slots_cache:
+                self._is_doubted = True
+                if not self._known.owners:
                     raise
             else:
-                # What moved meanwhile is newer than the map. What moved before may be too, if the node that gave it had
-                # not heard of it: then the next command there is told so again.
-                self._moved = {slot: place for slot, place in self._moved.items() if moved.get(slot) != place}
+                # A slot that moved during the question is newer than the map. One that moved before may be newer too,
+                # if the node that gave the map had not heard of it: then the next command there is refused again.
+                self._moved = {slot: to for slot, to in self._moved.items() if moved.get(slot) != to}
             self._renewed_at = clock()
             self.version += 1
 
-    async def _ask(self) -> None:
-        """Ask the nodes that were known for the map, and if none answers those that the URL names.
+    async def _ask(self) -> _Map:
+        """Return the map of the first node that knows the owners of all slots, or else the fullest map.
 
-        :raises StoreUnavailableError: none of these does either.
+        The nodes of the old map are asked first, in random order, so that not all servers ask the same node. The lost
+        node is asked last of them, and then those of the URL.
+
+        :raises StoreUnavailableError: no node gives a map.
         """
-        try:
-            await self._known.initialize(last_failed_node_name=self._lost and get_node_name(*self._lost))
-        except _FAILURES:
-            fresh = self._nothing_known()
+        fullest, reason = _Map(), "they know of no slots"
+        for address in self._nodes_to_ask():
+            url = self._url.at(address)
             try:
-                await fresh.initialize()
-            except _FAILURES as error:
-                await _close(fresh)
-                places = ", ".join(map(written, self._addresses))
-                message = f"no node of a cluster answers at {places} ({error.__cause__ or error})"
-                raise StoreUnavailableError(message) from error
-            await _close(self._known)
-            self._known = fresh
+                reply = await call_once(url, "CLUSTER", "SLOTS", timeout_seconds=self._timeout_seconds)
+            except TallyError as error:
+                reason = str(error)
+                continue
+            found = _map_of(reply, asked=address)
+            if len(found.owners) == SLOTS:
+                return found
+            fullest = max(fullest, found, key=lambda each: len(each.owners))
+        if not fullest.owners:
+            named = ", ".join(map(written, self._url.addresses))
+            message = f"no node of a cluster answers at {named} ({reason})"
+            raise StoreUnavailableError(message)
+        return fullest
 
-    def _nothing_known(self) -> NodesManager:
-        nodes = [ClusterNode(host, port, **self._parameters) for host, port in self._addresses]
-        # Slots that no node serves are told to those who ask for them, and to no others.
-        return NodesManager(nodes, require_full_coverage=False, connection_kwargs=self._parameters)
+    def _nodes_to_ask(self) -> Sequence[Address]:
+        nodes = random.sample(sorted(self._known.nodes), len(self._known.nodes))
+        nodes.sort(key=lambda node: node == self._lost)  # keeps the random order of the others
+        return list(dict.fromkeys((*nodes, *self._url.addresses)))
 
 
-async def _close(known: NodesManager) -> None:
-    await known.aclose()
-    await known.aclose("startup_nodes")
-
-
-def _address(node: ClusterNode) -> Address:
-    return str(node.host), int(node.port)
+def _map_of(reply: Reply, *, asked: Address) -> _Map:
+    """Return the map in a reply to CLUSTER SLOTS by the node at the address ``asked``."""
+    owners: dict[int, Address] = {}
+    nodes: set[Address] = set()
+    if not isinstance(reply, list):
+        return _Map()
+    for first, last, *of_range in cast("list[list[Any]]", reply):
+        addresses = [(asked[0] if host in _NO_HOSTS else host.decode(), int(port)) for host, port, *_ in of_range]
+        nodes.update(addresses)
+        owners.update(dict.fromkeys(range(first, last + 1), addresses[0]))
+    return _Map(owners, nodes)

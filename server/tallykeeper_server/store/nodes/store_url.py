@@ -1,16 +1,13 @@
-"""The URL of a store: what may be in it. What one node is connected with is redis-py's to take from it."""
+"""The URL of a store: checks it, and takes the nodes and the options of connections from it."""
 
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
-from redis.asyncio.connection import parse_url
-
-Address: TypeAlias = tuple[str, int]
-"""A host and its port."""
+from tallykeeper_server.store.nodes.node_options import DEFAULT_ADDRESS, Address, NodeOptions, TlsOptions
 
 SCHEMES: Final = (
     *("redis://", "rediss://", "unix://"),
@@ -26,6 +23,9 @@ _TLS_PARAMETERS: Final = frozenset(
 )
 _SENTINEL_PARAMETERS: Final = frozenset({"sentinel_password", "sentinel_username"})
 _CERTIFICATES: Final = ("required", "optional", "none")
+_FALSE: Final = frozenset({"0", "F", "FALSE", "N", "NO"})
+"""The values by which a parameter is switched off, in capital letters."""
+_NODE_SCHEMES: Final = ("redis", "rediss", "unix")
 _SERVICE_PATTERN: Final = r"[A-Za-z0-9._-]+"
 _HOST: Final = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(:[0-9]*)?"
 _PARAMETER: Final = r"[a-z_]{1,40}"
@@ -40,40 +40,47 @@ _NOT_AN_ADDRESS: Final = f"it is not //host:port; {_ESCAPES}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreUrl:
-    """What a URL says: one node, the sentinels that know a primary, or some nodes of a cluster."""
+    """The parts of a URL: one node, the sentinels that know a primary, or some nodes of a cluster."""
 
     topology: str
     """Empty for one node, ``sentinel`` or ``cluster``."""
     addresses: tuple[Address, ...] = ()
     """The sentinels, or the nodes of the cluster that are asked for the others."""
     service: str = ""
-    """What the sentinels call the primary."""
+    """The name by which the sentinels know the primary."""
     node: str
-    """The URL of one node: the only one, or as if it were at the first address."""
+    """The URL of the only node or, of several, a URL as if the node were at the first address."""
     sentinel: str = ""
     """The URL of the first sentinel."""
 
     def at(self, address: Address) -> str:
         """Return the URL of a node at an address."""
-        return self.node.replace(f"{written(self.addresses[0])}/", f"{written(address)}/", 1)
+        return self._moved(self.node, address)
+
+    def sentinel_at(self, address: Address) -> str:
+        """Return the URL of a sentinel at an address."""
+        return self._moved(self.sentinel, address)
+
+    def _moved(self, url: str, address: Address) -> str:
+        return url.replace(f"{written(self.addresses[0])}/", f"{written(address)}/", 1)
 
 
 def parsed_store_url(url: str) -> StoreUrl:
-    """Return what a URL of any form says.
+    """Return the parts of a URL of any form.
 
-    :raises ValueError: it cannot be used. The message says why, and holds neither its user nor its password.
+    :raises ValueError: the URL cannot be used. The message says why, and holds neither its user nor its password.
     """
     _check_characters(url)
     scheme, topology = _scheme_of(url)
     if not topology:
-        connection_parameters(url)
+        node_options(url)
         return StoreUrl(topology="", node=url)
     user, hosts, path, query = _parts_of(url)
     addresses = tuple(_address_of(text, _DEFAULT_PORTS[topology]) for text in hosts.split(","))
     of_sentinels = {name: query.pop(name) for name in _SENTINEL_PARAMETERS & query.keys() if topology == "sentinel"}
     node = _node_url(scheme, user, addresses[0], query)
     _check_query(query, _allowed(scheme), f"{scheme}+{topology}")
-    connection_parameters(node)
+    node_options(node)
     if topology == "cluster":
         if path or query.get("db", "0") != "0":
             message = (
@@ -92,50 +99,109 @@ def parsed_store_url(url: str) -> StoreUrl:
     return StoreUrl(topology=topology, addresses=addresses, service=path, node=node, sentinel=sentinel)
 
 
-def connection_parameters(url: str) -> dict[str, Any]:
-    """Return what redis-py's connections are made with, for a redis://, rediss:// or unix:// URL.
+def node_options(url: str) -> NodeOptions:
+    """Return the options of connections to one node, for a redis://, rediss:// or unix:// URL.
 
-    :raises ValueError: the URL is not one. The message says why, and holds neither its user nor its password.
+    :raises ValueError: the URL cannot be used. The message says why, and holds neither its user nor its password.
     """
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018  # it is parsed when it is looked at
-    except ValueError:
-        # Its words may hold a part of the password: one with a slash in it ends where a port is looked for.
-        raise ValueError(_NOT_AN_ADDRESS) from None
-    _check_characters(url)
-    _check_query(_query_of(parts.query), _allowed(parts.scheme), parts.scheme)
-    if parts.scheme == "unix" and (parts.netloc.rpartition("@")[2] or not parts.path):
-        message = f"unix:// needs an absolute path, as in unix:///run/valkey.sock; {_ESCAPES}"
-        raise ValueError(message)
-    if parts.scheme != "unix" and not re.fullmatch("/?[0-9]*", parts.path):
-        message = f"after the host comes nothing, or the number of a database, as in redis://host:6379/0; {_ESCAPES}"
-        raise ValueError(message)
-    if parts.scheme != "unix" and parts.netloc and not re.fullmatch(_HOST, parts.netloc.rpartition("@")[2]):
-        raise ValueError(_NOT_AN_ADDRESS)
-    parameters: dict[str, Any] = dict(parse_url(url))
-    certificates = parameters.get("ssl_cert_reqs", "required")
-    if certificates not in _CERTIFICATES:
-        message = f"ssl_cert_reqs is {certificates!r}, and not one of {', '.join(_CERTIFICATES)}"
-        raise ValueError(message)
-    return parameters
+    parts = _node_parts(url)
+    query = _query_of(parts.query)
+    _check_query(query, _allowed(parts.scheme), parts.scheme)
+    _check_location(parts)
+    is_unix = parts.scheme == "unix"
+    return NodeOptions(
+        address=(parts.hostname or DEFAULT_ADDRESS[0], parts.port or DEFAULT_ADDRESS[1]),
+        path=unquote(parts.path) if is_unix else "",
+        username=unquote(parts.username or "") or query.get("username", ""),
+        password=unquote(parts.password or "") or query.get("password", ""),
+        database=_database_of(query.get("db") or ("" if is_unix else parts.path.removeprefix("/"))),
+        client_name=query.get("client_name", ""),
+        tls=_tls_options(query) if parts.scheme == "rediss" else None,
+    )
 
 
 def written(address: Address) -> str:
-    """Return an address as host:port, with brackets about an IPv6 one."""
+    """Return an address as host:port, with brackets around an IPv6 host."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _check_characters(url: str) -> None:
-    """Return if a URL has no character that ends a user or a password where nobody meant it to end.
+def _node_parts(url: str) -> SplitResult:
+    """Return the parts of a node's URL.
 
-    :raises ValueError: it has one. Otherwise a piece of a password would be taken for a host, and be looked up.
+    :raises ValueError: it cannot be taken apart, or is of another scheme.
+    """
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # urlsplit parses the port when it is read
+    except ValueError:
+        # The words of this error may hold a part of the password: one with a slash in it ends where a port is expected.
+        raise ValueError(_NOT_AN_ADDRESS) from None
+    _check_characters(url)
+    if parts.scheme not in _NODE_SCHEMES:
+        message = f"it is none of {', '.join(f'{scheme}://' for scheme in _NODE_SCHEMES)}"
+        raise ValueError(message)
+    return parts
+
+
+def _check_location(parts: SplitResult) -> None:
+    """Return if a node's URL names a host, or the path of a unix socket, and at most a database after it.
+
+    :raises ValueError: it names something else.
+    """
+    host = parts.netloc.rpartition("@")[2]
+    if parts.scheme == "unix":
+        if host or not parts.path:
+            message = f"unix:// needs an absolute path, as in unix:///run/valkey.sock; {_ESCAPES}"
+            raise ValueError(message)
+        return
+    if not re.fullmatch("/?[0-9]*", parts.path):
+        message = f"after the host comes nothing, or the number of a database, as in redis://host:6379/0; {_ESCAPES}"
+        raise ValueError(message)
+    if not re.fullmatch(_HOST, host):
+        raise ValueError(_NOT_AN_ADDRESS)
+
+
+def _database_of(text: str) -> int:
+    """Return the number of a database; 0 if the URL names none.
+
+    :raises ValueError: it is no number.
+    """
+    if not re.fullmatch("[0-9]{0,9}", text):
+        message = "'db' is the number of a database, as in redis://host:6379?db=0"
+        raise ValueError(message)
+    return int(text or 0)
+
+
+def _tls_options(query: Mapping[str, str]) -> TlsOptions:
+    """Return the TLS options of a query.
+
+    :raises ValueError: an option has a value that it does not take.
+    """
+    verify = query.get("ssl_cert_reqs") or "required"
+    if verify not in _CERTIFICATES:
+        message = f"ssl_cert_reqs is {verify!r}, and not one of {', '.join(_CERTIFICATES)}"
+        raise ValueError(message)
+    return TlsOptions(
+        verify=verify,
+        check_hostname=query.get("ssl_check_hostname", "").upper() not in _FALSE,
+        ca_file=query.get("ssl_ca_certs"),
+        ca_directory=query.get("ssl_ca_path"),
+        certificate_file=query.get("ssl_certfile"),
+        key_file=query.get("ssl_keyfile"),
+        key_password=query.get("ssl_password"),
+    )
+
+
+def _check_characters(url: str) -> None:
+    """Return if a URL has no character that ends a user or a password by mistake.
+
+    :raises ValueError: it has one. Otherwise a part of a password would be taken for a host, and be looked up.
     """
     if "#" in url:
-        message = f"it has a #, behind which nothing counts; {_ESCAPES}"
+        message = f"it has a #, and what follows a # is ignored; {_ESCAPES}"
     elif re.search(r"%(?![0-9A-Fa-f]{2})", url):
-        message = f"it has a % that begins no %-code; {_ESCAPES}"
+        message = f"it has a % without two hexadecimal digits after it; {_ESCAPES}"
     elif re.search(r"[\x00-\x1f\x7f]", url) or re.search(r"\s", url.rpartition("@")[0]):
         message = f"it has white space or a control character; {_ESCAPES}"
     else:
@@ -146,7 +212,7 @@ def _check_characters(url: str) -> None:
 def _query_of(text: str) -> dict[str, str]:
     """Return the parameters of a query.
 
-    :raises ValueError: it is the rest of a password with a ``?`` in it, because the host comes after it.
+    :raises ValueError: the query is the rest of a password with a ``?`` in it, because the host comes after it.
     """
     query = dict(parse_qsl(text, keep_blank_values=True))
     if any("@" in name or ("@" in value and not name.endswith("password")) for name, value in query.items()):
@@ -156,7 +222,7 @@ def _query_of(text: str) -> dict[str, str]:
 
 
 def _scheme_of(url: str) -> tuple[str, str]:
-    """Return the scheme of a node, and what is beside it: ``rediss`` and ``cluster`` of rediss+cluster://."""
+    """Return the scheme of a node and the topology, such as ``rediss`` and ``cluster`` for rediss+cluster://."""
     scheme, _, topology = url.partition("://")[0].partition("+")
     return scheme, topology
 
@@ -175,7 +241,7 @@ def _address_of(text: str, default_port: int) -> Address:
     found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?", text)
     port = default_port if not found or found[3] is None else int(found[3])
     if not found or not 0 < port <= _PORT_MAX:
-        # What stands there may be the end of a password with a slash or an @ in it, and is not shown.
+        # This text may be the end of a password with a slash or an @ in it, so the message does not show it.
         message = f"its hosts are not host:port joined by commas (IPv6 as in [::1]:6379); {_ESCAPES}"
         raise ValueError(message)
     return found[1] or found[2], port
@@ -191,9 +257,9 @@ def _allowed(scheme: str) -> AbstractSet[str]:
 
 
 def _check_query(query: Mapping[str, str], allowed: AbstractSet[str], scheme: str) -> None:
-    """Return if a query holds nothing but what a scheme takes.
+    """Return if a query holds only parameters that a scheme takes.
 
-    :raises ValueError: it does.
+    :raises ValueError: it holds others.
     """
     if scheme.endswith("+sentinel"):
         allowed = allowed | _SENTINEL_PARAMETERS

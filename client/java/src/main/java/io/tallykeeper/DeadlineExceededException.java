@@ -1,0 +1,10 @@
+package io.tallykeeper;
+
+/** The deadline passed before the answer. The same request with the same id tells what became of the change. */
+public final class DeadlineExceededException extends TallykeeperException {
+  private static final long serialVersionUID = 1;
+
+  DeadlineExceededException(Failure failure) {
+    super(failure);
+  }
+}

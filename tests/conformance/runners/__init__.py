@@ -1,0 +1,1 @@
+"""The runners of the conformance cases, one folder for each language."""

@@ -1,0 +1,1 @@
+"""The TypeScript client and the examples for Node.js, by the tests that npm runs."""
