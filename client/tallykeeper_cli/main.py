@@ -1,8 +1,8 @@
-"""The command line `tallykeeper`: finds its commands and reports their errors, each in one line.
+"""The command line `tallykeeper`: it finds its commands, and reports their errors, each in one line.
 
-The commands are those that installed packages name as entry points, so that the client's ``demo`` and the
-server's ``serve`` meet here without knowing each other. No command is loaded before it is asked for, and nothing here
-loads gRPC: it reads its environment when it is loaded.
+Installed packages name the commands as entry points, so that the client's ``demo`` and the server's ``serve`` meet here
+without knowing each other. A command is loaded only when it is called. This module does not load gRPC, because gRPC
+reads its environment when it is loaded.
 """
 
 import os
@@ -19,18 +19,18 @@ _PROGRAM: Final = "tallykeeper"
 _COMMANDS: Final = "tallykeeper.commands"
 _DEBUG: Final = "TALLYKEEPER_DEBUG"
 _GRPC_ENVIRONMENT: Final = {"GRPC_VERBOSITY": "NONE", "GRPC_ENABLE_FORK_SUPPORT": "0"}
-"""Quiets gRPC's core, whose log lines would stand between those of a command."""
+"""The settings that silence gRPC's core, because its log lines would mix with the output of a command."""
 
 
 class InstalledCommands(click.Group):
-    """The commands in the entry-point group ``tallykeeper.commands``, each loaded when it is asked for."""
+    """The commands in the entry-point group ``tallykeeper.commands``, each loaded when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        """Name the commands in order."""
+        """Return the commands' names in order."""
         return sorted(entry_points(group=_COMMANDS).names)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's
-        """Load one command; None if no installed package has it."""
+        """Load a command; None if no installed package has it."""
         for entry_point in entry_points(group=_COMMANDS, name=cmd_name):
             return cast("click.Command", entry_point.load())
         return None
@@ -45,15 +45,15 @@ class InstalledCommands(click.Group):
 @click.version_option(package_name=_PROGRAM, message="%(prog)s %(version)s")
 @click.pass_context
 def tallykeeper(ctx: click.Context) -> None:
-    """Keep counters and stock that many callers change at once, exactly."""
+    """Keep exact counters and stock that many callers change at once."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code; `EXIT_CODES` lists what they mean.
+    """Run a command line and return its exit code, one of `EXIT_CODES`.
 
-    ``arguments`` are those after the program's name; those of the process if None.
+    ``arguments`` are those after the program's name. None means those of the process.
     """
     for name, value in _GRPC_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -74,14 +74,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         if os.environ.get(_DEBUG):
             raise
-        told = " ".join(f"{type(error).__name__}: {error}".split())
-        click.echo(f"{_PROGRAM}: a defect of this program: {told} ({_DEBUG}=1 shows where)", err=True)
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        click.echo(f"{_PROGRAM}: a defect of this program: {message} ({_DEBUG}=1 shows where)", err=True)
         return EXIT_DEFECT
     return code if isinstance(code, int) else 0
 
 
 def _line_of(error: click.ClickException) -> str:
-    """Say in one line what went wrong and, where the usage was wrong, where to read what is right."""
+    """Return an error in one line: the message and, for a usage error, the command that prints the help."""
     message = " ".join(error.format_message().split()).removesuffix(".")
     if message[1:2].islower():
         message = message[0].lower() + message[1:]

@@ -1,23 +1,30 @@
 """The Python client of Tallykeeper: counters and stock that many callers change at once.
 
-    with Client("127.0.0.1:50051", namespace="shop") as client:
-        client.increment("visitors")
-        client.increment_copies("dune", copies=10)
-        try:
-            client.decrement_copies("dune", copies=3, reference="order-17")
-        except InsufficientStock as error:
-            print(f"only {error.available} left")
+`Client` blocks, and `AsyncClient` is awaited. Both have the same methods. Both repeat a call that met an unavailable
+server, under the same request id, until the call's deadline. A call that fails raises a subclass of `TallykeeperError`.
 
-`AsyncClient` has the same methods, to be awaited. Both retry what met an unreachable service, under the same
-request id, until the call's deadline; both raise `TallykeeperError` and its subclasses.
+    >>> with Client(target, namespace=namespace) as client:
+    ...     print(client.increment("visitors").counter.value)
+    ...     print(client.increment_copies("dune", copies=2).stock_level.available)
+    ...     try:
+    ...         client.decrement_copies("dune", copies=3, reference="order-17")
+    ...     except InsufficientStock as error:
+    ...         print(f"only {error.available} left")
+    1
+    2
+    only 2 left
 
-`Client.apply` makes many changes in one call, which `operations` describes. `Client.watch` follows what happens:
+`Client.apply` makes many changes in one call, and `operations` makes these changes. `Client.watch` follows the changes:
 
-    for entry in client.watch(items=["dune"]):
-        print(entry.revision, entry.lines[0].stock.after.available)
+    >>> from contextlib import closing
+    >>> with Client(target, namespace=namespace) as client, closing(client.watch(after_revision=0)) as entries:
+    ...     print([next(entries).revision for _ in range(2)])
+    [1, 2]
 
-Responses are the generated messages of `tallykeeper.v1`, as the contract describes them: one vocabulary for
-every language, and no second set of types to keep in step with it.
+Responses are the generated messages of `tallykeeper.v1`, so all languages use the same names.
+
+In the examples, ``target`` is the address of a server, such as ``127.0.0.1:50051``, ``namespace`` is an unused
+namespace, and ``client`` is a `Client` with both.
 """
 
 from tallykeeper.v1.batch_pb2 import ApplyResponse, Operation, OperationResult

@@ -1,16 +1,16 @@
-"""How both clients reach the server: the options of their one channel, its retries among them.
+"""The channel of both clients: its options, its retries and its credentials.
 
-``service_config.json`` beside this module, which clients in other languages use too, says what gRPC itself sends again
-(gRFC A6), with the same bytes and so the same request id, until the call's deadline:
+``service_config.json`` beside this module sets the retries of gRPC (gRFC A6). Clients in other languages use it too. A
+retry sends the same bytes, and so the same request id, until the call's deadline:
 
-* A call waits for a connection for as long as its deadline allows. So it bridges a server that restarts, however long
-  its port is closed.
-* A call that met a connection that broke, a store that is away or a server with too much to do is sent five times at
-  most, after 0.2 s, 0.5 s, 1.25 s and 3.1 s, each up to a fifth more or less. The last attempt is sent 4.1 to 6.1 s
-  after the first one failed. The server's ``grpc-retry-pushback-ms`` takes the place of these pauses.
-* The server never ends a call with CANCELLED, but a proxy that drains resets its calls, which gRPC shows as CANCELLED.
-  A call that the caller itself cancels is never sent again.
-* A watch begins anew by itself, from where it was; see `following`.
+* A call waits for a connection until its deadline. So it bridges the restart of a server, for as long as the port is
+  closed.
+* A call is sent at most five times if its connection breaks, or if the store is away or the server overloaded. The
+  pauses are 0.2 s, 0.5 s, 1.25 s and 3.1 s, each up to a fifth more or less. So the last attempt is sent 4.1 to 6.1 s
+  after the first one failed. The server's ``grpc-retry-pushback-ms`` replaces these pauses.
+* The server never ends a call with CANCELLED. But a proxy that drains resets its calls, and gRPC reports CANCELLED. A
+  call that the caller itself cancels is never sent again.
+* The client itself begins a watch again after its last revision; see `_watch_retry`.
 """
 
 from collections.abc import Sequence
@@ -23,40 +23,40 @@ import grpc
 from tallykeeper_client.target import address_of, is_loopback
 
 TIMEOUT_SECONDS_DEFAULT: Final = 10.0
-"""The deadline of a call that names none: long enough to ride out a restart of the service."""
+"""The deadline of a call without one, in seconds. It is long enough for a restart of the service."""
 
 SERVICE_CONFIG: Final = (resources.files("tallykeeper_client") / "service_config.json").read_text(encoding="utf-8")
-"""How gRPC retries calls: the text of ``service_config.json``, for a channel's option ``grpc.service_config``."""
+"""The rules for gRPC's retries: the text of ``service_config.json``, for a channel's ``grpc.service_config``."""
 
 RESPONSE_BYTES_MAX: Final = 64 << 20
-"""How large a response may be; gRPC's own 4 MiB are less than 1,000 reservations of 100 lines."""
+"""The maximum size of a response. gRPC's default of 4 MiB is less than 1,000 reservations of 100 lines."""
 
 KEEPALIVE_SECONDS: Final = 30
-"""How long a connection with a call on it may be silent before the client asks whether the server is there."""
+"""The seconds of silence on a connection with a call after which the client pings the server."""
 
 KEEPALIVE_TIMEOUT_SECONDS: Final = 10
-"""How long the server has to answer that; a watch on a dead machine begins anew after both together."""
+"""The seconds that the server has to answer a ping. A watch on a dead machine begins again after both times."""
 
 CHANNEL_OPTIONS: Final = (
     ("grpc.service_config", SERVICE_CONFIG),
     ("grpc.max_receive_message_length", RESPONSE_BYTES_MAX),
     ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
-    # The first is what gRPC documents, the second what it goes by (1.85 waits for 60 s without it).
+    # gRPC documents the first option and obeys the second: 1.85 waits for 60 s without it.
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
     ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
-    # By default the channel waits for up to two minutes until it tries to connect again. A connection that is tried
-    # twice a second is there soon after the server is.
+    # By default the channel waits for up to two minutes before it tries to connect again. With two tries a second, the
+    # connection is ready soon after the server.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
 )
 
 
 def channel_options(target: str, *, retries: bool = True) -> Sequence[tuple[str, int | str]]:
-    """Return the options of a channel to a target. A proxy of the environment is not used for this machine itself.
+    """Return the options of a channel to a target. They exclude a proxy for this machine itself.
 
     Without ``retries``, gRPC sends each call once.
 
-    Raises ValueError if the target is not written as one.
+    Raises ValueError if the target has none of the known forms.
     """
     address = address_of(target)
     options: list[tuple[str, int | str]] = [*CHANNEL_OPTIONS]
@@ -68,9 +68,9 @@ def channel_options(target: str, *, retries: bool = True) -> Sequence[tuple[str,
 
 
 def metadata_of(token: str | None) -> tuple[tuple[str, str], ...]:
-    """Return what goes with every call, to tell who makes it.
+    """Return the metadata of every call, with the token.
 
-    Raises ValueError if the token is not printable ASCII, which is all that a header may hold.
+    Raises ValueError if the token is not printable ASCII, because a header may hold nothing else.
     """
     if token is None:
         return ()
@@ -83,12 +83,27 @@ def metadata_of(token: str | None) -> tuple[tuple[str, str], ...]:
 def tls_credentials(
     *, ca: Path | str | None = None, certificate: Path | str | None = None, key: Path | str | None = None
 ) -> grpc.ChannelCredentials:
-    """Read what secures a channel, from files in PEM form.
+    """Read the credentials of a channel with TLS from files in PEM form.
 
-    ``ca`` holds the authorities that vouch for the server; those that gRPC knows by itself if there is none. A server
-    that asks for mutual TLS wants a ``certificate`` (with its chain) and its ``key``, which go together.
+    Args:
+        ca: The file with the authorities that sign the server's certificate. None means the authorities that gRPC
+            knows.
+        certificate: The file with the caller's certificate and its chain, for a server that asks for mutual TLS.
+        key: The file with the private key of the certificate. Give both or neither.
 
-    Raises OSError if a file cannot be read, and ValueError for a certificate without a key, or the other way.
+    Returns:
+        The credentials, for ``credentials`` of a client.
+
+    Raises:
+        OSError: A file cannot be read.
+        ValueError: A certificate without a key, or a key without a certificate.
+
+    Example:
+        >>> credentials = tls_credentials(ca="ca.pem", certificate="caller.pem", key="caller.key")
+        >>> with Client(tls_target, namespace=namespace, credentials=credentials) as client:
+        ...     client.increment("visitors").counter.value
+        1
+
     """
     if (certificate is None) != (key is None):
         message = "a certificate and its key go together: give both or neither"

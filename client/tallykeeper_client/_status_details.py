@@ -1,4 +1,4 @@
-"""What a failed call says: its status and the details in its trailers. What it means is `errors`' to say."""
+"""The status of a failed call, and the details in its trailers. `errors` turns them into exceptions."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -27,7 +27,7 @@ class FieldViolation(NamedTuple):
 
 
 class PreconditionViolation(NamedTuple):
-    """What stood in the way: its type, what it concerns and a sentence about it."""
+    """A condition that was not met: its type, its subject, and a sentence about it."""
 
     type: str
     subject: str
@@ -36,7 +36,7 @@ class PreconditionViolation(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A failed call as it was told, before it is an exception."""
+    """A failed call as the server reported it."""
 
     code: grpc.StatusCode
     reason: str
@@ -47,11 +47,11 @@ class Failure:
     field_violations: tuple[FieldViolation, ...] = ()
     precondition_violations: tuple[PreconditionViolation, ...] = ()
     failed_operations: "tuple[tuple[int, Failure], ...]" = ()
-    """The operations for which an atomic batch was refused, each by its index."""
+    """The operations of an atomic batch that failed, each with its index."""
 
 
 def read_failure(error: grpc.RpcError, *, target: str, request_id: str) -> Failure:
-    """Read what gRPC raised. Without details from the server, the reason is the name of the code."""
+    """Read an error of gRPC. Without details from the server, the reason is the name of the code."""
     code = error.code()
     status = _status_of(error.trailing_metadata() or ())
     info = _detail(status, ErrorInfo)
@@ -62,7 +62,7 @@ def read_failure(error: grpc.RpcError, *, target: str, request_id: str) -> Failu
 
 
 def operation_failure(error: batch_pb2.Status, *, request_id: str) -> Failure:
-    """Read the reason why an operation of a batch failed."""
+    """Read the error of an operation of a batch."""
     return _failure_of(error, _CODES.get(error.code, grpc.StatusCode.UNKNOWN), request_id)
 
 
@@ -92,14 +92,14 @@ def _failure_of(status: Status | batch_pb2.Status, code: grpc.StatusCode, reques
 
 
 def unreachable(target: str, waited_seconds: float) -> Failure:
-    """Tell of a server to which there was no connection for so long."""
+    """Return the failure of a client that got no connection within a time."""
     code = grpc.StatusCode.UNAVAILABLE
     message = _message_without_details(code, f"no connection within {waited_seconds:g} s", target)
     return Failure(code=code, reason=code.name, message=message)
 
 
 def _status_of(trailers: Iterable[Any]) -> Status:
-    """Decode the status among (key, value) pairs; an empty one if there is none, or none to be decoded."""
+    """Decode the status among (key, value) pairs. Return an empty one if there is none, or it cannot be decoded."""
     for key, value in trailers:
         if key == _DETAILS_KEY:
             with suppress(DecodeError):
@@ -108,7 +108,7 @@ def _status_of(trailers: Iterable[Any]) -> Status:
 
 
 def _detail(status: Status | batch_pb2.Status, kind: type[_DetailT]) -> _DetailT:
-    """Find the detail of one kind; an empty one if there is none, or none to be decoded."""
+    """Return the detail of one kind. Return an empty one if there is none, or it cannot be decoded."""
     for packed in status.details:
         detail = kind()
         with suppress(DecodeError):
@@ -122,8 +122,8 @@ def _message_without_details(code: grpc.StatusCode, details: str, target: str) -
         case grpc.StatusCode.UNAVAILABLE:
             return f"no Tallykeeper server answers at {target}: {details}"
         case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return f"no answer from {target} before the deadline: it could not be reached, or did not answer in time"
+            return f"{target} did not answer before the deadline: it could not be reached, or was too slow"
         case grpc.StatusCode.UNIMPLEMENTED:
-            return f"the gRPC server at {target} does not know this call: it is no Tallykeeper server, or an older one"
+            return f"the gRPC server at {target} does not know this call: it is an older server or another program"
         case _:
             return f"the call to {target} failed with {code.name}: {details}"

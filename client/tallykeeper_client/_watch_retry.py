@@ -1,6 +1,6 @@
-"""How a watch outlives its connection: from where it begins anew, when, and after which failures.
+"""The rules for a watch that loses its connection: the revision, the time and the failures at which it begins again.
 
-The clients open the streams and wait; this decides, and knows neither threads nor an event loop.
+The clients open the streams and wait. This module knows neither threads nor an event loop.
 """
 
 import random
@@ -17,22 +17,22 @@ from tallykeeper_client.errors import TallykeeperError, Unavailable
 
 BACKOFF_SECONDS_MIN: Final = 0.1
 BACKOFF_SECONDS_MAX: Final = 5.0
-"""The longest pause: a server that comes back after an hour is found in so many seconds."""
+"""The longest pause. A server that comes back after an hour is found within this time."""
 
 _AGAIN_CODES: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
         grpc.StatusCode.CANCELLED,
-        grpc.StatusCode.DEADLINE_EXCEEDED,  # not of this call, which has none: a proxy's limit
+        grpc.StatusCode.DEADLINE_EXCEEDED,  # a proxy's limit, because a watch has no deadline itself
     }
 )
 _AGAIN_REASONS: Final = frozenset({"OVERLOADED", "RATE_LIMITED", "TOO_MANY_WATCHES", "WATCHER_TOO_SLOW"})
 _BROKEN_STREAM: Final = ("RST_STREAM", "Stream removed")
-"""What gRPC says with INTERNAL or UNKNOWN when not the server but the connection has ended a stream."""
+"""Words in gRPC's message with INTERNAL or UNKNOWN if the connection, not the server, has ended a stream."""
 
 
 class Following:
-    """One watch through all its connections."""
+    """A watch through all its connections."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Following:
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        """``clock`` counts seconds; ``draw`` gives a number from 0 to 1."""
+        """Take a watch. ``clock`` counts seconds, and ``draw`` returns a number from 0 to 1."""
         self.request = cast("WatchRequest", call.request)
         self._clock = clock
         self._draw = draw
@@ -49,17 +49,17 @@ class Following:
         self._failures = 0
 
     def took(self, response: WatchResponse) -> None:
-        """Note what has been received: the next connection begins after it."""
+        """Note a received response. The next connection begins after its revision."""
         self.request.after_revision = response.revision
         self.request.include_levels = False
         self._give_up_at = None
         self._failures = 0
 
     def pause_seconds(self, error: TallykeeperError) -> float | None:
-        """Say how long to wait before the watch begins anew; None if it must end with this error."""
+        """Return the seconds to wait before the watch begins again; None if it must end with this error."""
         if not _may_pass(error):
             return None
-        # A random half spreads the watchers of a server that restarts.
+        # Half of the pause is random, so that the watchers of a restarted server do not all come at once.
         backoff = min(BACKOFF_SECONDS_MIN * 2.0**self._failures, BACKOFF_SECONDS_MAX) * (1 + self._draw()) / 2
         pause = max(backoff, error.retry_after_seconds or 0.0)
         if self._give_up_at is not None and self._clock() + pause > self._give_up_at:
@@ -69,7 +69,7 @@ class Following:
 
 
 def ended(target: str) -> Unavailable:
-    """Tell of a stream that the server ended without an error, which a watch never has."""
+    """Return the error for a stream that the server ended without an error. A watch never ends so."""
     code = grpc.StatusCode.UNAVAILABLE
     return Unavailable(Failure(code=code, reason=code.name, message=f"the server at {target} ended the watch"))
 

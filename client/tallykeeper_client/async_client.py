@@ -1,4 +1,4 @@
-"""The client for asyncio: every call is awaited."""
+"""The client for asyncio: each call is awaited."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
@@ -30,7 +30,7 @@ _P = ParamSpec("_P")
 def _iterator(
     listing: pages.Listing[_P, pages.PageT, pages.EachT],
 ) -> "Callable[Concatenate[AsyncClient, _P], AsyncIterator[pages.EachT]]":
-    """Make a method that goes through all pages of a listing."""
+    """Make a method that reads all pages of a listing."""
 
     async def method(self: "AsyncClient", /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncIterator[pages.EachT]:
         call, more = listing.build(self._defaults, *args, **kwargs), True
@@ -47,7 +47,7 @@ def _iterator(
 def _watch_responses(
     build: Callable[Concatenate[Defaults, _P], Call[WatchResponse]],
 ) -> "Callable[Concatenate[AsyncClient, _P], AsyncGenerator[WatchResponse]]":
-    """Make a method that follows what ``build`` builds."""
+    """Make a method that follows the watch of ``build``."""
 
     def method(self: "AsyncClient", /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncGenerator[WatchResponse]:
         return self._follow(build(self._defaults, *args, **kwargs))
@@ -59,7 +59,7 @@ def _watch_responses(
 def _watch(
     build: Callable[Concatenate[Defaults, _P], Call[WatchResponse]],
 ) -> "Callable[Concatenate[AsyncClient, _P], AsyncGenerator[Entry]]":
-    """Make a method that follows what ``build`` builds, and gives the entries alone."""
+    """Make a method that follows the watch of ``build``, and yields only the entries."""
 
     def method(self: "AsyncClient", /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncGenerator[Entry]:
         return _entries(self._follow(build(self._defaults, *args, **kwargs)))
@@ -71,7 +71,7 @@ def _watch(
 def _verify_responses(
     build: Callable[Concatenate[Defaults, _P], Call[VerifyNamespaceResponse]],
 ) -> "Callable[Concatenate[AsyncClient, _P], AsyncGenerator[VerifyNamespaceResponse]]":
-    """Make a method that gives the responses to what ``build`` builds."""
+    """Make a method that yields the responses to the call of ``build``."""
 
     def method(self: "AsyncClient", /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncGenerator[VerifyNamespaceResponse]:
         return self._receive(build(self._defaults, *args, **kwargs))
@@ -83,7 +83,7 @@ def _verify_responses(
 def _verify(
     build: Callable[Concatenate[Defaults, _P], Call[VerifyNamespaceResponse]],
 ) -> "Callable[Concatenate[AsyncClient, _P], Coroutine[Any, Any, VerifyResult]]":
-    """Make a method that sends what ``build`` builds, and returns the result at the end of the stream."""
+    """Make a method that sends the call of ``build``, and returns the result at the end of the stream."""
 
     async def method(self: "AsyncClient", /, *args: _P.args, **kwargs: _P.kwargs) -> VerifyResult:
         result = VerifyResult()
@@ -114,10 +114,34 @@ class AsyncClient(
     NamespaceReads,
     Awaited,
 ):
-    """One channel to a Tallykeeper server, to be used in the event loop where it was made, and then closed.
+    """A connection to a Tallykeeper server, for one event loop. Close it at the end, or use it in an ``async with``.
 
-    Each method is an RPC by its own name, and raises a `TallykeeperError` when it fails. What cannot be sent
-    at all is a ValueError (a number beyond 64 bits, text that is not Unicode) or a TypeError.
+    It has the methods of `Client`. Await those that return a response, and go through the others with ``async for``.
+
+    Each method calls the RPC of its name. Its response is the message of `tallykeeper.v1`. The response to a mutation
+    also has its ``revision`` (its number in the namespace: 1, 2, 3 …), its ``commit_time``, and ``replayed``, which is
+    true if the request id had been answered before.
+
+    If a call fails, its method raises a `TallykeeperError`. The methods list their special errors under Raises. Every
+    method can also raise the general errors, such as `InvalidField`, `PermissionDenied`, `Overloaded`, `Unavailable`
+    and `DeadlineExceeded`. It raises ValueError or TypeError for arguments that cannot be sent, such as a number beyond
+    64 bits.
+
+    Attributes:
+        target: The server's address.
+        namespace: The namespace of the calls that name none.
+        credentials: The credentials for TLS; None without TLS.
+        token: The API key or JWT; None without a token.
+
+    Example:
+        >>> import asyncio
+        >>> async def count_visitors() -> int:
+        ...     async with AsyncClient(target, namespace=namespace) as client:
+        ...         await asyncio.gather(*(client.increment("visitors") for _ in range(10)))
+        ...         return (await client.get_counter("visitors")).counter.value
+        >>> asyncio.run(count_visitors())
+        10
+
     """
 
     def __init__(
@@ -130,13 +154,19 @@ class AsyncClient(
         token: str | None = None,
         retries: bool = True,
     ) -> None:
-        """Open a channel to ``target``, as in ``127.0.0.1:50051``, which connects with the first call.
+        """Open a channel to a server. Call this in the event loop that will use it. It connects with the first call.
 
-        ``namespace`` and ``timeout_seconds`` (more than 0) hold for every call that names no other. Without
-        ``credentials`` the channel is not encrypted; `tls_credentials` reads some from files. The ``token``, an API
-        key or a JWT, tells the server who calls. Without ``retries``, each call is sent once, and fails at once if
-        there is no connection. Raises ValueError if the target is not ``HOST:PORT`` or another form that gRPC knows,
-        such as ``unix:path``.
+        Args:
+            target: The server's address, ``HOST:PORT``, or another form that gRPC knows, such as ``unix:path``.
+            namespace: The namespace of the calls that name none, ``[A-Za-z0-9][A-Za-z0-9._-]{0,62}``.
+            timeout_seconds: The deadline of each call that gives none, with all its retries, in seconds; more than 0.
+            credentials: The credentials for TLS, such as those that `tls_credentials` reads. None means no encryption.
+            token: The API key or JWT by which the server knows the caller, in printable ASCII. None means no token.
+            retries: False to send each call once, and to fail at once if there is no connection.
+
+        Raises:
+            ValueError: The target has another form, or the token is not printable ASCII.
+
         """
         options = channel_options(target, retries=retries)
         self.target = target
@@ -153,10 +183,20 @@ class AsyncClient(
         )
 
     def batch(self) -> Batch:
-        """Return the methods of mutations that travel together, to be used within an ``async with``.
+        """Return a batch, whose methods make mutations that share requests.
 
-        async with client.batch() as batch:
-            await asyncio.gather(*(batch.decrement_copies(item) for item in basket))
+        Returns:
+            The batch, to be used in an ``async with``. At its end all its calls have been answered.
+
+        Example:
+            >>> import asyncio
+            >>> async def deliver(items: list[str]) -> int:
+            ...     async with AsyncClient(target, namespace=namespace) as client, client.batch() as batch:
+            ...         responses = await asyncio.gather(*(batch.increment_copies(item) for item in items))
+            ...     return sum(response.stock_level.on_hand for response in responses)
+            >>> asyncio.run(deliver(["dune", "emma", "ulysses"]))
+            3
+
         """
         return Batch(partial(self.apply, atomic=False), self.namespace)
 
@@ -173,7 +213,7 @@ class AsyncClient(
 
     @classmethod
     def _method_of(cls, build: Callable[..., Call[Any]]) -> Callable[..., object]:
-        """Return a method that sends the call that ``build`` builds, and returns the response."""
+        """Return a method that sends the call of ``build``, and returns the response."""
 
         async def method(self: "AsyncClient", /, *args: object, **kwargs: object) -> object:
             return await self._send(build(self._defaults, *args, **kwargs))
@@ -181,7 +221,15 @@ class AsyncClient(
         return method
 
     async def wait_until_ready(self, *, timeout_seconds: float) -> None:
-        """Connect. Raises `Unavailable` if there is no connection after ``timeout_seconds``."""
+        """Connect to the server.
+
+        Args:
+            timeout_seconds: The longest time to wait, in seconds.
+
+        Raises:
+            Unavailable: There is no connection after this time.
+
+        """
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._channel.channel_ready()
@@ -189,7 +237,7 @@ class AsyncClient(
             raise Unavailable(unreachable(self.target, timeout_seconds)) from error
 
     async def close(self) -> None:
-        """Close the channel; calls that are under way are cancelled, and watches end."""
+        """Close the channel. Calls in flight are cancelled, and watches end."""
         self._closed.set()
         await self._channel.close(None)
 
@@ -216,7 +264,7 @@ class AsyncClient(
             raise self._error_of(error, call) from error
 
     async def _receive(self, call: Call[ResponseT]) -> AsyncGenerator[ResponseT]:
-        """Give the responses of a stream that ends within the call's timeout."""
+        """Yield the responses of a stream that ends within the call's timeout."""
         begin = self._channel.unary_stream(
             call.path,
             request_serializer=type(call.request).SerializeToString,
@@ -232,7 +280,7 @@ class AsyncClient(
             stream.cancel()
 
     async def _follow(self, call: Call[WatchResponse]) -> AsyncGenerator[WatchResponse]:
-        """Give a watch's responses through all its connections, until it fails for good or the client is closed."""
+        """Yield a watch's responses through all its connections, until it fails permanently or the client is closed."""
         following = Following(call)
         begin = self._channel.unary_stream(
             call.path,

@@ -1,7 +1,7 @@
-"""Calls that are made together and travel in one: `AsyncClient.batch` gives their methods.
+"""Mutations that are made together and share requests: the methods of `AsyncClient.batch`.
 
-A batch gathers as the server does: the first call goes out with all that are made in the same turn of the event loop;
-while as many requests as may be are under way, others gather, and go out together with the next reply.
+A batch gathers calls as the server does. The first request has all calls that are made in the same turn of the event
+loop. While the maximum number of requests is in flight, further calls wait and share the next request.
 """
 
 import asyncio
@@ -23,10 +23,11 @@ from tallykeeper_client.operations import operation_of
 
 OPERATIONS_MAX: Final = 1_000
 LINES_MAX: Final = 10_000
-"""The most lines that the operations of one request may have together: the contract's limit, as that of operations."""
+"""The maximum number of lines in one request. As for operations, this is the contract's limit."""
 BYTES_MAX: Final = 512 * 1024
-"""The most bytes of operations in one request: half of what a server takes unless told otherwise."""
+"""The maximum size of the operations in one request. It is half of the limit of a server by default."""
 UNDER_WAY_MAX: Final = 2
+"""The maximum number of requests in flight."""
 _OPERATION_OF: Final = re.compile(r"operations\[(\d+)\](?:\.[a-z_]+\.)?(.*)")
 
 Apply = Callable[[Sequence[Operation]], Awaitable[ApplyResponse]]
@@ -34,26 +35,40 @@ Apply = Callable[[Sequence[Operation]], Awaitable[ApplyResponse]]
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """One call, and who waits for it."""
+    """A call, and the future of its caller."""
 
     operation: Operation
     future: "asyncio.Future[Any]"
 
 
 class Batch(CounterMutations, InventoryMutations, ReservationMutations, Awaited):
-    """The mutations of an `AsyncClient`, of which those that are made together share a request.
+    """The mutations of an `AsyncClient`, where the calls that are made together share a request.
 
-    Each method takes what the client's own takes, returns the same response and raises the same errors. But
-    ``request_id`` and ``timeout_seconds`` cannot be given, nor another namespace: a request of the batch has one
-    request id, which the client makes, so that its retries count nothing twice. Use the client's own methods where the
-    id must outlive this process. Two requests may be under way at once, so that calls can overtake each other: await
-    the first where the second must come after it.
+    Each method has the arguments, response and errors of the client's method, with three exceptions. ``request_id`` and
+    ``timeout_seconds`` cannot be given, because they belong to the shared request. The namespace must be the client's.
 
-    Who stops waiting for a call withdraws it if it was not sent, and else changes nothing.
+    The client makes the id of each request, so that a retry counts nothing twice. Use the client's own methods if an id
+    must outlive this process. Two requests may be in flight, so a call can overtake an earlier call. Await the first
+    call if the second must come after it.
+
+    A cancelled call is withdrawn if it was not sent. Otherwise the cancellation changes nothing.
+
+    Example:
+        >>> import asyncio
+        >>> async def sell(items: list[str]) -> int:
+        ...     async with AsyncClient(target, namespace=namespace) as client:
+        ...         await client.set_stock("dune", 2)
+        ...         async with client.batch() as batch:
+        ...             calls = (batch.decrement_copies(item) for item in items)
+        ...             results = await asyncio.gather(*calls, return_exceptions=True)
+        ...     return sum(isinstance(result, InsufficientStock) for result in results)
+        >>> asyncio.run(sell(["dune", "dune", "dune"]))
+        1
+
     """
 
     def __init__(self, apply: Apply, namespace: str) -> None:
-        """``apply`` sends operations, each for itself, and returns the response. `AsyncClient.batch` makes one."""
+        """Take the function that sends independent operations and returns the response, and the namespace."""
         self._apply = apply
         self._namespace = namespace
         self._waiting: deque[_Waiting] = deque()
@@ -63,7 +78,7 @@ class Batch(CounterMutations, InventoryMutations, ReservationMutations, Awaited)
 
     @classmethod
     def _method_of(cls, build: Callable[..., Call[Any]]) -> Callable[..., object]:
-        """Return a method that sends what ``build`` builds together with other operations, and returns its response."""
+        """Return a method that sends the request of ``build`` together with others, and returns its response."""
 
         async def method(self: "Batch", /, *args: object, **kwargs: object) -> object:
             return await self._submit(operation_of(build, *args, **kwargs))
@@ -79,7 +94,7 @@ class Batch(CounterMutations, InventoryMutations, ReservationMutations, Awaited)
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Wait until all that was called has its response; after an exception, withdraw what was not sent."""
+        """Wait until every call has its response. After an exception, first withdraw the calls that were not sent."""
         self._closed = True
         if exception is not None:
             for call in self._waiting:
@@ -89,13 +104,16 @@ class Batch(CounterMutations, InventoryMutations, ReservationMutations, Awaited)
             await asyncio.wait(self._under_way) if self._under_way else await asyncio.sleep(0)
 
     def _submit(self, operation: Operation) -> "asyncio.Future[Any]":
-        """Take a call in. Raises RuntimeError after the batch was left, and ValueError for another namespace."""
+        """Add a call to the batch.
+
+        Raises RuntimeError if the batch has been left, and ValueError for a namespace other than the client's.
+        """
         if self._closed:
-            message = "the batch has been left: make calls within its `async with`"
+            message = "the batch has ended: make calls within its `async with`"
             raise RuntimeError(message)
         request = getattr(operation, cast("str", operation.WhichOneof("operation")))
         if request.namespace not in {"", self._namespace}:
-            message = f"a batch is of one namespace: {self._namespace!r}, and not {request.namespace!r}"
+            message = f"the namespace of this batch is {self._namespace!r}, so a call cannot name {request.namespace!r}"
             raise ValueError(message)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
@@ -106,7 +124,7 @@ class Batch(CounterMutations, InventoryMutations, ReservationMutations, Awaited)
         return future
 
     def _send(self) -> None:
-        """Send what waits, as far as it may be."""
+        """Send waiting calls, up to the maximum number of requests in flight."""
         self._scheduled = False
         while self._waiting and len(self._under_way) < UNDER_WAY_MAX:
             calls = list(self._next_calls())
@@ -120,7 +138,7 @@ class Batch(CounterMutations, InventoryMutations, ReservationMutations, Awaited)
         self._send()
 
     def _next_calls(self) -> Iterator[_Waiting]:
-        """Yield what goes into one request, without what nobody waits for any more."""
+        """Yield the calls for one request. Cancelled calls are left out."""
         count, lines, size = 0, 0, 0
         while self._waiting and count < OPERATIONS_MAX:
             operation = self._waiting[0].operation
@@ -134,12 +152,12 @@ class Batch(CounterMutations, InventoryMutations, ReservationMutations, Awaited)
                 yield call
 
     async def _run(self, calls: list[_Waiting]) -> None:
-        """Send calls, and see to it that each has an answer or an error: nobody may wait forever."""
+        """Send calls, and give each a response or an error, because no caller must wait forever."""
         try:
             await self._answer(calls)
         except TallykeeperError as error:
             for call in calls:
-                _fail(call, type(error)(error.args[0]))  # one for each, for it collects the traces of its caller
+                _fail(call, type(error)(error.args[0]))  # a copy for each call, because an exception collects traces
         except Exception as error:  # noqa: BLE001  # as above
             for call in calls:
                 _fail(call, error)
@@ -149,7 +167,7 @@ class Batch(CounterMutations, InventoryMutations, ReservationMutations, Awaited)
             raise
 
     async def _answer(self, calls: list[_Waiting]) -> None:
-        """Answer calls. Those that are refused for a bad field do not fail the others, which are sent again."""
+        """Answer calls. If the server refuses calls with a bad field, the others are sent again without them."""
         while calls:
             try:
                 response = await self._apply([call.operation for call in calls])
@@ -175,7 +193,7 @@ def _fail(call: _Waiting, error: Exception) -> None:
 
 
 def _others(calls: list[_Waiting], error: InvalidField) -> list[_Waiting]:
-    """Fail the calls whose fields break a rule, each with its own fields, and return the others: nothing was changed.
+    """Fail the calls whose fields break a rule, each with its own fields, and return the others. Nothing was changed.
 
     Raises the error itself if it names no call.
     """
@@ -188,16 +206,16 @@ def _others(calls: list[_Waiting], error: InvalidField) -> list[_Waiting]:
     if not fields:
         raise error
     failure = cast("Failure", error.args[0])
-    for place, violations in fields.items():
-        told = "; ".join(f"{each.field}: {each.description}" for each in violations)
+    for index, violations in fields.items():
+        message = "; ".join(f"{each.field}: {each.description}" for each in violations)
         metadata = {"field": violations[0].field, "violations": str(len(violations))}
-        own = replace(failure, message=told, metadata=metadata, field_violations=tuple(violations))
-        _fail(calls[place], InvalidField(own))
-    return [call for place, call in enumerate(calls) if place not in fields]
+        own = replace(failure, message=message, metadata=metadata, field_violations=tuple(violations))
+        _fail(calls[index], InvalidField(own))
+    return [call for index, call in enumerate(calls) if index not in fields]
 
 
 def _line_count(operation: Operation) -> int:
-    """Return for how many lines the contract counts an operation."""
+    """Return the number of lines that an operation counts for."""
     if operation.HasField("reserve"):
         return len(operation.reserve.lines)
     return max(1, len(operation.commit.lines)) if operation.HasField("commit") else 1

@@ -1,4 +1,4 @@
-"""The client for code that waits: every call blocks its thread until the answer is there."""
+"""The blocking client: each call blocks its thread until the response has come."""
 
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -28,7 +28,7 @@ _P = ParamSpec("_P")
 def _iterator(
     listing: pages.Listing[_P, pages.PageT, pages.EachT],
 ) -> "Callable[Concatenate[Client, _P], Iterator[pages.EachT]]":
-    """Make a method that goes through all pages of a listing."""
+    """Make a method that reads all pages of a listing."""
 
     def method(self: "Client", /, *args: _P.args, **kwargs: _P.kwargs) -> Iterator[pages.EachT]:
         call, more = listing.build(self._defaults, *args, **kwargs), True
@@ -44,7 +44,7 @@ def _iterator(
 def _watch_responses(
     build: Callable[Concatenate[Defaults, _P], Call[WatchResponse]],
 ) -> "Callable[Concatenate[Client, _P], Generator[WatchResponse]]":
-    """Make a method that follows what ``build`` builds."""
+    """Make a method that follows the watch of ``build``."""
 
     def method(self: "Client", /, *args: _P.args, **kwargs: _P.kwargs) -> Generator[WatchResponse]:
         return self._follow(build(self._defaults, *args, **kwargs))
@@ -56,7 +56,7 @@ def _watch_responses(
 def _watch(
     build: Callable[Concatenate[Defaults, _P], Call[WatchResponse]],
 ) -> "Callable[Concatenate[Client, _P], Generator[Entry]]":
-    """Make a method that follows what ``build`` builds, and gives the entries alone."""
+    """Make a method that follows the watch of ``build``, and yields only the entries."""
 
     def method(self: "Client", /, *args: _P.args, **kwargs: _P.kwargs) -> Generator[Entry]:
         return _entries(self._follow(build(self._defaults, *args, **kwargs)))
@@ -68,7 +68,7 @@ def _watch(
 def _verify_responses(
     build: Callable[Concatenate[Defaults, _P], Call[VerifyNamespaceResponse]],
 ) -> "Callable[Concatenate[Client, _P], Generator[VerifyNamespaceResponse]]":
-    """Make a method that gives the responses to what ``build`` builds."""
+    """Make a method that yields the responses to the call of ``build``."""
 
     def method(self: "Client", /, *args: _P.args, **kwargs: _P.kwargs) -> Generator[VerifyNamespaceResponse]:
         return self._receive(build(self._defaults, *args, **kwargs))
@@ -80,7 +80,7 @@ def _verify_responses(
 def _verify(
     build: Callable[Concatenate[Defaults, _P], Call[VerifyNamespaceResponse]],
 ) -> "Callable[Concatenate[Client, _P], VerifyResult]":
-    """Make a method that sends what ``build`` builds, and returns the result at the end of the stream."""
+    """Make a method that sends the call of ``build``, and returns the result at the end of the stream."""
 
     def method(self: "Client", /, *args: _P.args, **kwargs: _P.kwargs) -> VerifyResult:
         result = VerifyResult()
@@ -110,10 +110,28 @@ class Client(
     NamespaceReads,
     Blocking,
 ):
-    """One channel to a Tallykeeper server, to be used from any number of threads, and then closed.
+    """A connection to a Tallykeeper server, for any number of threads. Close it at the end, or use it in a ``with``.
 
-    Each method is an RPC by its own name, and raises a `TallykeeperError` when it fails. What cannot be sent
-    at all is a ValueError (a number beyond 64 bits, text that is not Unicode) or a TypeError.
+    Each method calls the RPC of its name. Its response is the message of `tallykeeper.v1`. The response to a mutation
+    also has its ``revision`` (its number in the namespace: 1, 2, 3 …), its ``commit_time``, and ``replayed``, which is
+    true if the request id had been answered before.
+
+    If a call fails, its method raises a `TallykeeperError`. The methods list their special errors under Raises. Every
+    method can also raise the general errors, such as `InvalidField`, `PermissionDenied`, `Overloaded`, `Unavailable`
+    and `DeadlineExceeded`. It raises ValueError or TypeError for arguments that cannot be sent, such as a number beyond
+    64 bits.
+
+    Attributes:
+        target: The server's address.
+        namespace: The namespace of the calls that name none.
+        credentials: The credentials for TLS; None without TLS.
+        token: The API key or JWT; None without a token.
+
+    Example:
+        >>> with Client(target, namespace=namespace) as client:
+        ...     client.increment("visitors").counter.value
+        1
+
     """
 
     def __init__(
@@ -126,13 +144,19 @@ class Client(
         token: str | None = None,
         retries: bool = True,
     ) -> None:
-        """Open a channel to ``target``, as in ``127.0.0.1:50051``, which connects with the first call.
+        """Open a channel to a server. It connects with the first call.
 
-        ``namespace`` and ``timeout_seconds`` (more than 0) hold for every call that names no other. Without
-        ``credentials`` the channel is not encrypted; `tls_credentials` reads some from files. The ``token``, an API
-        key or a JWT, tells the server who calls. Without ``retries``, each call is sent once, and fails at once if
-        there is no connection. Raises ValueError if the target is not ``HOST:PORT`` or another form that gRPC knows,
-        such as ``unix:path``.
+        Args:
+            target: The server's address, ``HOST:PORT``, or another form that gRPC knows, such as ``unix:path``.
+            namespace: The namespace of the calls that name none, ``[A-Za-z0-9][A-Za-z0-9._-]{0,62}``.
+            timeout_seconds: The deadline of each call that gives none, with all its retries, in seconds; more than 0.
+            credentials: The credentials for TLS, such as those that `tls_credentials` reads. None means no encryption.
+            token: The API key or JWT by which the server knows the caller, in printable ASCII. None means no token.
+            retries: False to send each call once, and to fail at once if there is no connection.
+
+        Raises:
+            ValueError: The target has another form, or the token is not printable ASCII.
+
         """
         options = channel_options(target, retries=retries)
         self.target = target
@@ -159,7 +183,7 @@ class Client(
 
     @classmethod
     def _method_of(cls, build: Callable[..., Call[Any]]) -> Callable[..., object]:
-        """Return a method that sends the call that ``build`` builds, and returns the response."""
+        """Return a method that sends the call of ``build``, and returns the response."""
 
         def method(self: "Client", /, *args: object, **kwargs: object) -> object:
             return self._send(build(self._defaults, *args, **kwargs))
@@ -167,7 +191,18 @@ class Client(
         return method
 
     def wait_until_ready(self, *, timeout_seconds: float) -> None:
-        """Connect. Raises `Unavailable` if there is no connection after ``timeout_seconds``."""
+        """Connect to the server.
+
+        Args:
+            timeout_seconds: The longest time to wait, in seconds.
+
+        Raises:
+            Unavailable: There is no connection after this time.
+
+        Example:
+            >>> client.wait_until_ready(timeout_seconds=10)
+
+        """
         ready = grpc.channel_ready_future(self._channel)
         try:
             ready.result(timeout_seconds)
@@ -177,7 +212,7 @@ class Client(
             ready.cancel()
 
     def close(self) -> None:
-        """Close the channel; calls that are under way are cancelled, and watches end."""
+        """Close the channel. Calls in flight are cancelled, and watches end."""
         self._closed.set()
         self._channel.close()
 
@@ -204,7 +239,7 @@ class Client(
             raise self._error_of(error, call) from error
 
     def _follow(self, call: Call[WatchResponse]) -> Generator[WatchResponse]:
-        """Give a watch's responses through all its connections, until it fails for good or the client is closed."""
+        """Yield a watch's responses through all its connections, until it fails permanently or the client is closed."""
         following = Following(call)
         while not self._closed.is_set():
             cause: grpc.RpcError | None = None
@@ -215,7 +250,7 @@ class Client(
                         yield response
             except grpc.RpcError as error:
                 cause = error
-            except ValueError:  # what gRPC makes of a channel that another thread has closed
+            except ValueError:  # gRPC raises it if another thread has closed the channel
                 if not self._closed.is_set():
                     raise
             if self._closed.is_set():
@@ -227,7 +262,7 @@ class Client(
             self._closed.wait(pause_seconds)
 
     def _receive(self, call: Call[ResponseT]) -> Generator[ResponseT]:
-        """Give the responses of a stream that ends within the call's timeout."""
+        """Yield the responses of a stream that ends within the call's timeout."""
         try:
             with self._stream(call, timeout_seconds=call.timeout_seconds) as stream:
                 yield from stream

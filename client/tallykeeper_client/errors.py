@@ -1,6 +1,6 @@
 """The exceptions that calls raise, one for each reason of the contract. All are `TallykeeperError`.
 
-A class names its reason, and the values that the server sends with it become attributes.
+A class has the name of its reason. The values that the server sends with the reason become its attributes.
 """
 # ruff: noqa: N818 -- each class has the name of its reason
 
@@ -28,16 +28,15 @@ class TallykeeperError(Exception):
             sent none.
         message: A sentence for people.
         metadata: The values that belong to the reason, as text.
-        retry_after_seconds: The pause that the server asks for before another attempt; None if it asks for none.
+        retry_after_seconds: The seconds that the server asks for before another attempt; None if it asks for none.
         request_id: The request id that was sent; empty for a read. If the outcome of a mutation is unknown, the same
-            call with this id gives it.
+            call with this id returns it.
 
     Example:
-        >>> with Client(target) as client:
-        ...     try:
-        ...         client.decrement_copies("dune", copies=2)
-        ...     except TallykeeperError as error:
-        ...         print(error.reason, error.metadata["item"])
+        >>> try:
+        ...     client.decrement_copies("dune", copies=2)
+        ... except TallykeeperError as error:
+        ...     print(error.reason, error.metadata["item"])
         ITEM_NOT_FOUND dune
 
     """
@@ -50,12 +49,13 @@ class TallykeeperError(Exception):
     request_id: str
 
     _values: ClassVar[Mapping[str, Convert]] = {}
-    """How each value that belongs to the reason becomes an attribute."""
+    """The function that makes an attribute of each value that belongs to the reason."""
 
     def __init_subclass__(cls, *, reason: str | None = None, values: Iterable[str] | None = None) -> None:
         """Make this the class of a reason.
 
-        ``values`` names the attributes that the metadata holds. By default, these are all that the class annotates.
+        ``values`` names the attributes that the metadata holds. By default, these are all annotated attributes of the
+        class.
         """
         super().__init_subclass__()
         types = {
@@ -67,7 +67,7 @@ class TallykeeperError(Exception):
             _CLASSES[reason] = cls
 
     def __init__(self, failure: Failure) -> None:
-        """Take the values of a failure. Raises KeyError or ValueError if one that the reason needs is missing."""
+        """Take the values of a failure. Raises KeyError or ValueError if a value that the reason needs is missing."""
         super().__init__(failure)
         self.code = failure.code
         self.reason = failure.reason
@@ -83,7 +83,7 @@ class TallykeeperError(Exception):
 
 
 def _conversion(name: str, kind: Any) -> Convert:  # noqa: ANN401  # a type, or a union with None
-    """Return the function that makes a value of the metadata what its annotation says."""
+    """Return the function that converts a text of the metadata to the type of its attribute."""
     kinds = get_args(kind) or (kind,)
     number = int in kinds
 
@@ -112,7 +112,7 @@ class PageTokenInvalid(InvalidField, reason="PAGE_TOKEN_INVALID"):
 
 
 class RequestIdReused(TallykeeperError, reason="REQUEST_ID_REUSED"):
-    """The request id came before with another request, and nothing was changed. Use a new id for each mutation."""
+    """Another request had this request id before, and nothing was changed. Use a new id for each mutation."""
 
 
 class Unauthenticated(TallykeeperError, reason="UNAUTHENTICATED"):
@@ -184,12 +184,19 @@ class FailedOperation:
 
 
 class BatchRefused(TallykeeperError, reason="BATCH_REFUSED", values=("failed_count",)):
-    """Operations of an atomic batch failed, and nothing was changed. ``code`` is the code of the first of them.
+    """Operations of an atomic batch failed, and nothing was changed. ``code`` is that of the first of these operations.
 
     Attributes:
         failed_count: The number of operations that failed.
-        operations: The first of them, up to 20. ``operations[0].error`` is the error that the first operation's own
-            method would have raised.
+        operations: The first operations that failed, up to 20. The ``error`` of each is the error that its own method
+            would have raised.
+
+    Example:
+        >>> try:
+        ...     client.apply([operations.increment("sales"), operations.decrement_copies("dune")], atomic=True)
+        ... except BatchRefused as refusal:
+        ...     print(refusal.operations[0].index, refusal.operations[0].error.reason)
+        1 ITEM_NOT_FOUND
 
     """
 
@@ -260,7 +267,7 @@ class ValueChanged(TallykeeperError, reason="VALUE_CHANGED"):
 
 
 class ShortLine(NamedTuple):
-    """A level with fewer copies than ``requested``: it has ``available``, and ``backorder_limit`` on backorder."""
+    """A stock level with fewer copies than a line requested. ``backorder_limit`` more may be taken on backorder."""
 
     item: str
     location: str
@@ -270,7 +277,7 @@ class ShortLine(NamedTuple):
 
 
 class ExcessLine(NamedTuple):
-    """A level of which a commit ``requested`` more copies than the reservation has ``reserved``."""
+    """A stock level of which a commit requested more copies than the reservation has."""
 
     item: str
     location: str
@@ -283,13 +290,22 @@ class InsufficientStock(TallykeeperError, reason="INSUFFICIENT_STOCK", values=()
 
     Attributes:
         item: The item of the first line that is short.
-        location: That line's location.
-        requested: The number of copies that the line asked for.
+        location: The location of the first line that is short.
+        requested: The number of copies that the first line asked for.
         available: The number of copies that are available there; it may be below 0.
         backorder_limit: The number of further copies that may be taken on backorder.
-        lines: The lines that are short, up to 20, the first among them.
+        lines: The lines that are short, up to 20.
         short_line_count: The number of lines that are short.
-        violations: The same in words.
+        violations: The short lines in words.
+
+    Example:
+        >>> client.set_stock("dune", 2).stock_level.available
+        2
+        >>> try:
+        ...     client.decrement_copies("dune", copies=3)
+        ... except InsufficientStock as error:
+        ...     print(f"{error.requested} requested, {error.available} available")
+        3 requested, 2 available
 
     """
 
@@ -324,12 +340,12 @@ class CommitExceedsReserved(TallykeeperError, reason="COMMIT_EXCEEDS_RESERVED", 
 
     Attributes:
         item: The item of the first line that asks for too many copies.
-        location: That line's location.
+        location: The location of that line.
         requested: The number of copies that the line asked for.
         reserved: The number of copies that the reservation has there.
-        lines: The lines that ask for too many copies, up to 20, the first among them.
+        lines: The lines that ask for too many copies, up to 20.
         excess_line_count: The number of these lines.
-        violations: The same in words.
+        violations: These lines in words.
 
     """
 
@@ -437,7 +453,7 @@ class RevisionAhead(TallykeeperError, reason="REVISION_AHEAD"):
 
 
 class RevisionsLost(TallykeeperError, reason="REVISIONS_LOST"):
-    """The store lost entries up to ``revision`` that the watch may have given, and gave their revisions to others.
+    """The store lost entries up to ``revision`` that the watch may have yielded. Other entries have their revisions.
 
     Read the levels again, and watch from their revision.
     """
@@ -458,7 +474,7 @@ class LevelDamaged(TallykeeperError, reason="LEVEL_DAMAGED"):
 
 
 class WatcherTooSlow(TallykeeperError, reason="WATCHER_TOO_SLOW"):
-    """The watcher read more slowly than changes came. ``revision`` is the last that the server sent to it."""
+    """The watcher read more slowly than changes came. ``revision`` is the last that the server sent."""
 
     revision: int
 
@@ -476,8 +492,8 @@ class ShuttingDown(Unavailable, reason="SHUTTING_DOWN"):
 def error_of(failure: Failure) -> TallykeeperError:
     """Return the exception for a failure.
 
-    It is a plain `TallykeeperError` if values that its reason needs are missing. An unknown reason gets the class of
-    the status code, if that has one.
+    The exception is a plain `TallykeeperError` if values that its reason needs are missing. An unknown reason gets the
+    class of the status code, if there is one.
     """
     kind = _CLASSES.get(failure.reason) or _CLASSES.get(failure.code.name, TallykeeperError)
     try:
@@ -487,7 +503,7 @@ def error_of(failure: Failure) -> TallykeeperError:
 
 
 def error_of_result(result: OperationResult, *, request_id: str = "") -> TallykeeperError | None:
-    """Return the exception that an operation's own method would have raised.
+    """Return the exception that the method of an operation would have raised.
 
     Args:
         result: A result of `Client.apply`.
@@ -495,6 +511,11 @@ def error_of_result(result: OperationResult, *, request_id: str = "") -> Tallyke
 
     Returns:
         The exception; None if the operation did not fail.
+
+    Example:
+        >>> response = client.apply([operations.decrement_copies("dune")], atomic=False)
+        >>> error_of_result(response.results[0]).reason
+        'ITEM_NOT_FOUND'
 
     """
     if not result.HasField("error"):

@@ -1,8 +1,6 @@
-"""The operations of a batch, for `Client.apply`: each method takes the arguments of the client's method of that name.
+"""The operations of a batch, for `Client.apply`. Each method takes the arguments of the client's method of that name.
 
-    client.apply([operations.increment("sold"), operations.decrement_copies("dune")], atomic=True)
-
-A batch has one request id and one deadline. An operation that has one too is a TypeError.
+A batch has one request id and one deadline. An operation that has either raises a TypeError.
 """
 
 from collections.abc import Callable
@@ -22,11 +20,21 @@ _FIELDS: Final = {field.message_type: field.name for field in Operation.DESCRIPT
 
 
 class Operations(CounterMutations, InventoryMutations, ReservationMutations, Describing):
-    """The mutations that a batch may contain, each as a method that returns an operation."""
+    """The mutations that a batch may contain. Each method returns an operation instead of sending a request.
+
+    Each method takes the arguments of the client's method of that name, without ``request_id`` and ``timeout_seconds``,
+    which belong to the batch. With them, it raises TypeError. The ``namespace`` must be that of the batch.
+
+    Example:
+        >>> sale = [operations.increment("sales"), operations.increment_copies("dune", copies=2)]
+        >>> client.apply(sale, atomic=True).results[1].increment_copies.stock_level.on_hand
+        2
+
+    """
 
     @classmethod
     def _method_of(cls, build: Callable[..., Call[Any]]) -> Callable[..., object]:
-        """Return a method that puts the request that ``build`` builds into an operation."""
+        """Return a method that puts the request of ``build`` into an operation."""
 
         def method(self: "Operations", /, *args: object, **kwargs: object) -> Operation:  # noqa: ARG001  # a method
             return operation_of(build, *args, **kwargs)
@@ -35,13 +43,13 @@ class Operations(CounterMutations, InventoryMutations, ReservationMutations, Des
 
 
 def operation_of(build: Callable[..., Call[Any]], *args: object, **kwargs: object) -> Operation:
-    """Return the operation with the request that ``build`` builds of the arguments.
+    """Return the operation with the request that ``build`` makes of the arguments.
 
     Raises TypeError if an argument belongs to the batch as a whole.
     """
     for name in _OPTIONS_OF_THE_BATCH:
         if kwargs.get(name) is not None:
-            message = f"{name} belongs to the batch as a whole, and not to one of its operations"
+            message = f"{name} belongs to the whole batch: it cannot be given for one operation"
             raise TypeError(message)
     request = cast("Message", build(_NO_DEFAULTS, *args, **kwargs).request)
     operation = Operation()

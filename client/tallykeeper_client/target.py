@@ -1,4 +1,4 @@
-"""Where a server is: how a target is written, and whether it is on this machine."""
+"""The address of a server: the forms of a target, and the check for an address of this machine."""
 
 import ipaddress
 import re
@@ -21,7 +21,7 @@ class Address(NamedTuple):
 def address_of(target: str) -> Address | None:
     """Return the host and the port of a target; None if it has another form that gRPC knows, such as ``unix:path``.
 
-    Raises ValueError if it is none of these, and says how to write it.
+    Raises ValueError for other texts. Its message shows the right form.
     """
     if not target.strip():
         message = f"the target is empty; name HOST:PORT, such as {_EXAMPLE}"
@@ -46,7 +46,7 @@ def address_of(target: str) -> Address | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine by its name or number, without asking anyone."""
+    """Return True if a host is this machine, by its name or number. This asks no resolver."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -1,4 +1,4 @@
-"""What the client's tests share: both clients under one name, and a server that follows a script."""
+"""The fixtures of the client's tests: both clients under one name, and a server that follows a script."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -13,7 +13,7 @@ from tests.client.scripted_server import ScriptedServer
 
 @pytest.fixture(params=["blocking", "asyncio"])
 async def connect(request: pytest.FixtureRequest) -> AsyncIterator[Connect]:
-    """Open either client, which the test then uses as an `AsyncClient`."""
+    """Return a function that opens either client. The test uses it as an `AsyncClient`."""
     async with AsyncExitStack() as clients:
 
         async def open_client(target: str, *, namespace: str = "default", timeout_seconds: float = 10.0) -> AsyncClient:
@@ -29,7 +29,7 @@ async def connect(request: pytest.FixtureRequest) -> AsyncIterator[Connect]:
 
 @pytest.fixture
 async def scripted() -> AsyncIterator[ScriptedServer]:
-    """Serve answers as the test scripts them."""
+    """A server that gives the answers that the test scripts."""
     server = ScriptedServer()
     await server.start()
     yield server
@@ -38,5 +38,5 @@ async def scripted() -> AsyncIterator[ScriptedServer]:
 
 @pytest.fixture
 def nobody(unused_tcp_port: int) -> str:
-    """Name a target where nobody listens."""
+    """A target where no server listens."""
     return f"127.0.0.1:{unused_tcp_port}"

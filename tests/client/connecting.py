@@ -1,4 +1,4 @@
-"""How a test opens a client, so that it reads the same for the one that blocks and the one that is awaited."""
+"""The opening of a client in a test, which reads the same for the blocking and the asyncio client."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,7 +8,7 @@ from tallykeeper_client import AsyncClient, Client
 
 
 class Connect(Protocol):
-    """Opens a client, which is closed when the test ends."""
+    """A function that opens a client. The client is closed when the test ends."""
 
     async def __call__(
         self, target: str, *, namespace: str = "default", timeout_seconds: float = 10.0

@@ -13,7 +13,7 @@ from tests.client.scripted_server import ScriptedServer, Stream
 
 @dataclass(frozen=True)
 class Case:
-    """A command line, the request that it becomes, the answer, and what is printed."""
+    """A command line, its request, the server's answer, and the printed lines."""
 
     arguments: str
     request: Message
@@ -26,13 +26,13 @@ class Case:
 
 
 async def run(server: ScriptedServer | str, *arguments: str) -> int:
-    """Run a command on a server, with the server in this event loop, and return its exit code."""
+    """Run a command on a server in this event loop, and return its exit code."""
     target = server if isinstance(server, str) else server.target
     return await asyncio.to_thread(main, [*arguments, "--target", target])
 
 
 async def check(case: Case, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
-    """Fail if a command asks for anything else, or shows anything else."""
+    """Fail if a command sends another request or prints other lines."""
     scripted.will_answer(case.response)
 
     assert await run(scripted, *case.arguments.split()) == case.exit_code
@@ -45,7 +45,7 @@ async def check(case: Case, scripted: ScriptedServer, capsys: pytest.CaptureFixt
 
 
 async def check_json(case: Case, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
-    """Fail if a command with ``--json`` answers with anything but objects, each on its line."""
+    """Fail if a command with ``--json`` prints anything but JSON objects, each on its line."""
     scripted.will_answer(case.response)
 
     assert await run(scripted, *case.arguments.split(), "--json") == case.exit_code

@@ -1,7 +1,7 @@
-"""A gRPC server that answers as a test tells it to, and remembers what it was asked.
+"""A gRPC server that gives the answers of a test's script, and records the requests.
 
-It stands in for a network and a server that fail at the right moment. What Tallykeeper answers is tested
-against the real one.
+It stands in for networks and servers that fail at a certain moment. Other tests check Tallykeeper's answers on a real
+server.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class Refusal:
     """An answer that is an error."""
 
     code: grpc.StatusCode
-    message: str = "as told"
+    message: str = "as scripted"
     trailers: Trailers = ()
 
 
@@ -41,14 +41,14 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One attempt of a call as it came in."""
+    """A received attempt of a call."""
 
     path: str
     body: bytes
 
 
 class ScriptedServer(grpc.GenericRpcHandler):
-    """Gives its answers one after another, whatever it is asked; an empty message when it has no more."""
+    """A server that gives its answers one after another to any request, and then empty messages."""
 
     def __init__(self) -> None:
         self.asked: Final[list[Asked]] = []
@@ -60,29 +60,29 @@ class ScriptedServer(grpc.GenericRpcHandler):
 
     @property
     def target(self) -> str:
-        """Where it listens; any port until it has started."""
+        """The server's address; any port before it has started."""
         return f"127.0.0.1:{self._port}"
 
     def will_answer(self, *answers: Message | Refusal | Stream | None) -> None:
-        """Give these answers next; None is one that never comes.
+        """Give these answers next. None is an answer that never comes.
 
-        A watch and a verification are answered by a stream or a refusal.
+        A watch and a verification get a stream or a refusal.
         """
         self._answers.extend(answers)
 
     def will_pass_over(self, *methods: str) -> None:
-        """Answer these methods with an empty message always, and do not remember that they were called."""
+        """Always answer these methods with an empty message, and do not record their calls."""
         self._unscripted.update(methods)
 
     async def start(self) -> None:
-        """Listen, at the same port as before if it was stopped."""
+        """Listen, at the same port as before if the server was stopped."""
         self._server = grpc.aio.server()
         self._server.add_generic_rpc_handlers((self,))
         self._port = self._server.add_insecure_port(self.target)
         await self._server.start()
 
     async def stop(self) -> None:
-        """Go away at once and break off what is under way."""
+        """Stop at once, and break off the calls in flight."""
         await self._server.stop(None)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":

@@ -1,4 +1,4 @@
-"""Batches: what an operation is made of, and what becomes of the results."""
+"""Batches: the operations of a request, and the results."""
 
 import pickle
 
@@ -30,7 +30,7 @@ SHORT = {"item": "dune", "location": "main", "requested": "3", "available": "2",
 
 
 @pytest.mark.parametrize("field", list(Operation.DESCRIPTOR.fields), ids=lambda field: field.name)
-def test_every_operation_has_a_function_of_its_name(field: FieldDescriptor) -> None:
+def test_every_operation_has_a_function_with_its_name(field: FieldDescriptor) -> None:
     arguments: dict[str, tuple[object, ...]] = {
         "set_counter": ("a", 1),
         "set_stock": ("a", 1),
@@ -45,15 +45,15 @@ def test_every_operation_has_a_function_of_its_name(field: FieldDescriptor) -> N
     assert (request.namespace, request.request_id) == ("", "")
 
 
-def test_an_operation_takes_what_the_method_takes() -> None:
+def test_an_operation_takes_the_arguments_of_the_method() -> None:
     made = operations.increment("visitors", delta=-2, reason="left", reference="door-2")
 
     assert made.increment == IncrementRequest(counter="visitors", delta=-2, reason="left", reference="door-2")
 
 
 @pytest.mark.parametrize("options", [{"request_id": "mine"}, {"timeout_seconds": 1.0}])
-def test_what_belongs_to_the_batch_is_not_an_operations(options: dict[str, object]) -> None:
-    with pytest.raises(TypeError, match="belongs to the batch"):
+def test_an_operation_refuses_options_of_the_batch(options: dict[str, object]) -> None:
+    with pytest.raises(TypeError, match="belongs to the whole batch"):
         operations.increment("visitors", **options)  # type: ignore[arg-type]
 
 
@@ -94,7 +94,7 @@ def test_an_operation_that_did_not_fail_has_no_error() -> None:
     assert error_of_result(OperationResult(increment=IncrementResponse())) is None
 
 
-async def test_a_refused_batch_is_an_exception_with_those_of_its_operations(
+async def test_a_refused_batch_raises_an_exception_with_the_errors_of_its_operations(
     connect: Connect, scripted: ScriptedServer
 ) -> None:
     failed = batch_pb2.BatchRefused(
@@ -123,7 +123,7 @@ async def test_a_refused_batch_is_an_exception_with_those_of_its_operations(
     assert [each.index for each in copy.operations] == [1, 4]
 
 
-async def test_a_refused_batch_without_its_list_is_an_exception_too(connect: Connect, scripted: ScriptedServer) -> None:
+async def test_a_refused_batch_without_its_list_raises_too(connect: Connect, scripted: ScriptedServer) -> None:
     scripted.will_answer(Refusal(grpc.StatusCode.ABORTED, "in words", trailers("BATCH_REFUSED", {"failed_count": "3"})))
     client = await connect(scripted.target)
 
@@ -143,7 +143,7 @@ def test_a_bad_field_of_an_operation_is_named() -> None:
     assert error.violations == (("delta", "is too large"),)
 
 
-def test_a_code_that_is_not_known_is_unknown() -> None:
+def test_an_unlisted_code_becomes_unknown() -> None:
     error = error_of_result(OperationResult(error=operation_error(99, "NOT_YET_INVENTED", "in words")))
 
     assert type(error) is TallykeeperError

@@ -1,4 +1,4 @@
-"""The client's own batching: who travels with whom, what each is answered, and what becomes of those that leave."""
+"""The client's batching: the calls that share a request, the answer of each, and cancelled calls."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -55,7 +55,7 @@ def refusal(code: grpc.StatusCode, reason: str, *fields: str) -> Refusal:
     details[0].Pack(ErrorInfo(reason=reason, domain="tallykeeper.io"))
     violations = [BadRequest.FieldViolation(field=field, description="is wrong") for field in fields]
     details[1].Pack(BadRequest(field_violations=violations))
-    status = Status(code=code.value[0], message="as told", details=details)
+    status = Status(code=code.value[0], message="as scripted", details=details)
     return Refusal(code, trailers=(("grpc-status-details-bin", status.SerializeToString()),))
 
 
@@ -64,13 +64,13 @@ def asked(scripted: ScriptedServer) -> list[ApplyRequest]:
 
 
 @pytest.mark.parametrize("field", [field.name for field in Operation.DESCRIPTOR.fields])
-def test_every_operation_has_a_method_that_reads_as_the_clients(field: str) -> None:
+def test_every_method_of_a_batch_has_the_docstring_of_the_client(field: str) -> None:
     method, own = getattr(Batch, field), getattr(AsyncClient, field)
 
     assert (method.__name__, method.__doc__) == (own.__name__, own.__doc__)
 
 
-async def test_calls_made_together_travel_in_one_request(client: AsyncClient, scripted: ScriptedServer) -> None:
+async def test_calls_made_together_share_a_request(client: AsyncClient, scripted: ScriptedServer) -> None:
     scripted.will_answer(incremented(1, 5))
 
     async with client.batch() as batch:
@@ -83,9 +83,7 @@ async def test_calls_made_together_travel_in_one_request(client: AsyncClient, sc
     assert [answer.counter.value for answer in answers] == [1, 5]
 
 
-async def test_what_is_called_while_two_requests_are_under_way_gathers(
-    client: AsyncClient, scripted: ScriptedServer
-) -> None:
+async def test_calls_made_during_two_requests_share_the_next_one(client: AsyncClient, scripted: ScriptedServer) -> None:
     scripted.will_answer(None, None)
     async with asyncio.timeout(10):
         async with client.batch() as batch:
@@ -103,7 +101,7 @@ async def test_what_is_called_while_two_requests_are_under_way_gathers(
             await client.close()
 
 
-async def test_each_is_answered_or_refused_for_itself(client: AsyncClient, scripted: ScriptedServer) -> None:
+async def test_each_call_is_answered_or_refused_independently(client: AsyncClient, scripted: ScriptedServer) -> None:
     error = operation_error(9, "INSUFFICIENT_STOCK", "too few", SHORT)
     answer = incremented(1)
     answer.results.add().error.CopyFrom(error)
@@ -119,7 +117,7 @@ async def test_each_is_answered_or_refused_for_itself(client: AsyncClient, scrip
     assert (second.requested, second.available) == (3, 2)
 
 
-async def test_a_bad_field_fails_its_own_call_alone(client: AsyncClient, scripted: ScriptedServer) -> None:
+async def test_a_bad_field_fails_only_its_own_call(client: AsyncClient, scripted: ScriptedServer) -> None:
     bad = refusal(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "operations[1].increment.counter")
     scripted.will_answer(bad, incremented(1, 3))
 
@@ -140,17 +138,17 @@ async def test_a_bad_field_fails_its_own_call_alone(client: AsyncClient, scripte
 
 
 @pytest.mark.parametrize(
-    ("told", "error"),
+    ("refusal", "error"),
     [
         (refusal(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "namespace"), InvalidField),
         (refusal(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"), InvalidField),
         (refusal(grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED"), RequestIdReused),
     ],
 )
-async def test_what_fails_as_a_whole_is_raised_to_each_caller(
-    client: AsyncClient, scripted: ScriptedServer, told: Refusal, error: type[Exception]
+async def test_the_failure_of_a_request_is_raised_to_each_caller(
+    client: AsyncClient, scripted: ScriptedServer, refusal: Refusal, error: type[Exception]
 ) -> None:
-    scripted.will_answer(told)
+    scripted.will_answer(refusal)
 
     async with client.batch() as batch:
         raised = await asyncio.gather(batch.increment("a"), batch.increment("b"), return_exceptions=True)
@@ -159,7 +157,7 @@ async def test_what_fails_as_a_whole_is_raised_to_each_caller(
     assert raised[0] is not raised[1]
 
 
-async def test_what_is_unknown_after_all_retries_is_raised_to_each_caller(
+async def test_an_unknown_outcome_after_all_retries_is_raised_to_each_caller(
     client: AsyncClient, scripted: ScriptedServer
 ) -> None:
     scripted.will_answer(*[refusal(grpc.StatusCode.UNAVAILABLE, "OUTCOME_UNKNOWN")] * 5)
@@ -171,7 +169,7 @@ async def test_what_is_unknown_after_all_retries_is_raised_to_each_caller(
     assert len({request.request_id for request in asked(scripted)}) == 1
 
 
-async def test_a_request_has_no_more_than_a_server_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_stays_within_the_limits_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("OPERATIONS_MAX", 3), ("LINES_MAX", 5), ("BYTES_MAX", 200)):
         monkeypatch.setattr(batch_module, name, value)
     lines = [StockLine(item="dune")] * 3
@@ -191,26 +189,26 @@ async def test_a_request_has_no_more_than_a_server_takes(monkeypatch: pytest.Mon
     assert sent == [3, 2, 2, 1]
 
 
-async def test_an_answer_that_is_none_reaches_each_caller(client: AsyncClient) -> None:
+async def test_an_answer_without_results_raises_to_each_caller(client: AsyncClient) -> None:
     async with client.batch() as batch:
         with pytest.raises(ValueError, match="zip"):
             await batch.increment("a")
 
 
 @pytest.mark.parametrize("options", [{"request_id": "mine"}, {"timeout_seconds": 1.0}])
-async def test_what_belongs_to_the_request_cannot_be_given(client: AsyncClient, options: dict[str, object]) -> None:
+async def test_options_of_the_request_cannot_be_given(client: AsyncClient, options: dict[str, object]) -> None:
     async with client.batch() as batch:
-        with pytest.raises(TypeError, match="belongs to the batch as a whole"):
+        with pytest.raises(TypeError, match="belongs to the whole batch"):
             await batch.increment("a", **options)  # type: ignore[arg-type]
 
 
 async def test_another_namespace_cannot_be_given(client: AsyncClient) -> None:
     async with client.batch() as batch:
-        with pytest.raises(ValueError, match="a batch is of one namespace: 'shop', and not 'other'"):
+        with pytest.raises(ValueError, match="this batch is 'shop', so a call cannot name 'other'"):
             await batch.increment("a", namespace="other")
 
 
-async def test_who_leaves_before_it_is_sent_withdraws_its_call(client: AsyncClient, scripted: ScriptedServer) -> None:
+async def test_a_call_cancelled_before_it_is_sent_is_withdrawn(client: AsyncClient, scripted: ScriptedServer) -> None:
     scripted.will_answer(incremented(1))
 
     async with client.batch() as batch:
@@ -222,7 +220,7 @@ async def test_who_leaves_before_it_is_sent_withdraws_its_call(client: AsyncClie
     assert [each.increment.counter for each in request.operations] == ["staying"]
 
 
-async def test_leaving_waits_for_all_that_was_called(client: AsyncClient, scripted: ScriptedServer) -> None:
+async def test_leaving_waits_for_all_calls(client: AsyncClient, scripted: ScriptedServer) -> None:
     scripted.will_answer(incremented(1))
 
     async with client.batch() as batch:
@@ -230,11 +228,11 @@ async def test_leaving_waits_for_all_that_was_called(client: AsyncClient, script
         await asyncio.sleep(0)
 
     assert (await call).counter.value == 1
-    with pytest.raises(RuntimeError, match="the batch has been left"):
+    with pytest.raises(RuntimeError, match="the batch has ended"):
         await batch.increment("a")
 
 
-async def test_leaving_by_an_exception_sends_nothing_more(client: AsyncClient, scripted: ScriptedServer) -> None:
+async def test_leaving_by_an_exception_sends_no_more_calls(client: AsyncClient, scripted: ScriptedServer) -> None:
     batch = client.batch()
     call = asyncio.ensure_future(batch.increment("a"))
     await asyncio.sleep(0)
@@ -246,7 +244,7 @@ async def test_leaving_by_an_exception_sends_nothing_more(client: AsyncClient, s
     assert not scripted.asked
 
 
-async def test_a_client_that_is_closed_cancels_who_waits(client: AsyncClient, scripted: ScriptedServer) -> None:
+async def test_closing_the_client_cancels_waiting_calls(client: AsyncClient, scripted: ScriptedServer) -> None:
     scripted.will_answer(None)
     async with asyncio.timeout(10), client.batch() as batch:
         call = asyncio.ensure_future(batch.increment("a"))

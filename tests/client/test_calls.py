@@ -1,4 +1,4 @@
-"""What the methods of both clients become: which RPC, which request."""
+"""The RPC and the request of each method of both clients."""
 
 import inspect
 import re
@@ -56,7 +56,7 @@ def _method_name(rpc: MethodDescriptor) -> str:
 
 
 def _builder(name: str) -> Callable[..., Call[Any]]:
-    """Return the function that builds the call of a method; those of streams are no `Rpc`."""
+    """Return the function that builds the call of a method. Those of streams are no `Rpc`."""
     found = [getattr(each, name).build for each in BUILDERS if hasattr(each, name)]
     (build,) = found or [getattr(ledger, name)]
     return cast("Callable[..., Call[Any]]", build)
@@ -102,7 +102,7 @@ def test_each_call_names_its_rpc_and_carries_its_request(rpc: MethodDescriptor) 
 
 @pytest.mark.parametrize("listing", [pages.COUNTERS, pages.STOCK, pages.RESERVATIONS, pages.ENTRIES, pages.NAMESPACES])
 @pytest.mark.parametrize("client", [Client, AsyncClient])
-def test_each_list_can_be_gone_through_as_a_whole(
+def test_each_list_has_a_method_for_all_its_pages(
     client: type[Client | AsyncClient], listing: pages.Listing[..., pages.Page, object]
 ) -> None:
     name = listing.build.__name__
@@ -122,7 +122,7 @@ def test_a_call_takes_namespace_timeout_and_request_id_from_the_client() -> None
     assert call.timeout_seconds == 3.0
 
 
-def test_the_options_of_a_mutation_take_the_place_of_the_clients() -> None:
+def test_the_options_of_a_mutation_override_those_of_the_client() -> None:
     call = CounterMutations.increment.build(
         DEFAULTS,
         "visitors",
@@ -141,20 +141,20 @@ def test_the_options_of_a_mutation_take_the_place_of_the_clients() -> None:
     assert call.request_id == "mine"
 
 
-def test_the_options_of_a_read_take_the_place_of_the_clients() -> None:
+def test_the_options_of_a_read_override_those_of_the_client() -> None:
     call = CounterReads.get_counter.build(DEFAULTS, "visitors", namespace="annex", timeout_seconds=0.5)
 
     assert call.request == counter_pb2.GetCounterRequest(namespace="annex", counter="visitors")
     assert call.timeout_seconds == 0.5
 
 
-def test_options_that_are_none_are_not_given() -> None:
+def test_an_option_of_none_is_the_same_as_no_option() -> None:
     call = CounterMutations.increment.build(DEFAULTS, "visitors", namespace=None, request_id=None, timeout_seconds=None)
 
     assert call == CounterMutations.increment.build(DEFAULTS, "visitors")
 
 
-def test_an_option_that_does_not_exist_is_a_type_error() -> None:
+def test_an_unknown_option_raises_type_error() -> None:
     with pytest.raises(TypeError, match="dleta"):
         CounterMutations.increment.build(DEFAULTS, "visitors", dleta=2)  # type: ignore[call-arg]
 
@@ -252,7 +252,7 @@ def test_reserve_carries_every_argument() -> None:
     assert not ReservationMutations.reserve.build(DEFAULTS, lines).request.HasField("ttl")  # type: ignore[attr-defined]
 
 
-def test_commit_takes_everything_or_what_its_lines_name_but_never_nothing() -> None:
+def test_commit_takes_everything_or_the_copies_of_its_lines_but_refuses_no_lines() -> None:
     lines = [StockLine(item="dune")]
 
     everything = ReservationMutations.commit.build(DEFAULTS, "basket-1").request
@@ -298,7 +298,7 @@ def test_list_entries_carries_every_filter() -> None:
     assert call.request_id == ""
 
 
-def test_watch_says_from_where_only_if_it_is_told() -> None:
+def test_watch_sends_after_revision_only_if_it_is_given() -> None:
     now = ledger.watch(DEFAULTS, items=["dune"], counters=["c"], reservation_ids=["r"], locations=["annex"])
     beginning = ledger.watch(DEFAULTS, after_revision=0)
 
@@ -308,13 +308,13 @@ def test_watch_says_from_where_only_if_it_is_told() -> None:
     assert beginning.request == ledger_pb2.WatchRequest(namespace="shop", after_revision=0)
 
 
-def test_a_verification_has_minutes_unless_told_otherwise() -> None:
+def test_a_verification_has_minutes_without_a_timeout() -> None:
     assert ledger.verify_namespace(DEFAULTS).timeout_seconds == 600.0
     assert ledger.verify_namespace(DEFAULTS, timeout_seconds=None).timeout_seconds == 600.0
     assert ledger.verify_namespace(DEFAULTS, timeout_seconds=5.0).timeout_seconds == 5.0
 
 
-def test_what_cannot_be_sent_is_refused_before_it_is() -> None:
+def test_arguments_that_cannot_be_sent_raise_before_sending() -> None:
     with pytest.raises(ValueError, match="out of range"):
         CounterMutations.increment.build(DEFAULTS, "visitors", delta=2**63)
     with pytest.raises(ValueError, match="surrogates"):

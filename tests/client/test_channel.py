@@ -1,4 +1,4 @@
-"""The options of the channel: what they promise a caller whose server restarts."""
+"""The options of the channel, and their effect for a caller whose server restarts."""
 
 import json
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from tallykeeper_client import AsyncClient, Client, Unavailable
 from tallykeeper_client._channel import CHANNEL_OPTIONS, SERVICE_CONFIG, TIMEOUT_SECONDS_DEFAULT, channel_options
 
 RESTART_SECONDS_MAX = 4.0
-"""The longest that a server which restarts keeps its port closed."""
+"""The maximum time for which a restarting server keeps its port closed."""
 JITTER = 0.2
-"""gRPC draws each backoff from a fifth less to a fifth more (gRFC A6)."""
+"""The share by which gRPC varies each backoff, up or down (gRFC A6)."""
 
 
 def test_the_attempts_outlast_a_restart_and_end_before_the_deadline() -> None:
@@ -32,7 +32,7 @@ def test_a_call_waits_for_a_connection() -> None:
     assert _method_config({})["waitForReady"] is True
 
 
-def test_a_watch_is_not_sent_again_by_the_channel() -> None:
+def test_the_channel_does_not_repeat_a_watch() -> None:
     found = _method_config({"service": "tallykeeper.v1.LedgerService", "method": "Watch"})
 
     assert found.keys() == {"name"}
@@ -57,7 +57,7 @@ def test_a_silent_server_is_noticed() -> None:
 
 
 def _method_config(name: Mapping[str, str]) -> dict[str, Any]:
-    """Find how the channel treats the method of a name; the empty one is of all methods."""
+    """Return the channel's configuration for a method. The empty name stands for all methods."""
     every = json.loads(str(dict(CHANNEL_OPTIONS)["grpc.service_config"]))["methodConfig"]
     (found,) = (config for config in every if config["name"] == [name])
     return dict(found)

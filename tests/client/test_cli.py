@@ -1,4 +1,4 @@
-"""The command line itself: how it finds commands, and how it ends."""
+"""The command line itself: the commands that it finds, and its exit codes."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from tallykeeper_cli import main as command_line
 @click.command
 @click.option("--port", type=int)
 def _probe(port: int | None) -> int | None:
-    """Answer as the test needs it."""
+    """Return the number that the test gives."""
     return port
 
 
@@ -33,13 +33,13 @@ def _fail() -> None:
 
 @click.command
 def _interrupt() -> None:
-    """Be interrupted."""
+    """Raise an interrupt."""
     raise KeyboardInterrupt
 
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Install the commands above and no others."""
+    """Install only the commands above."""
     installed = EntryPoints(
         EntryPoint(name, f"{__name__}:{target}", "tallykeeper.commands")
         for name, target in {
@@ -79,7 +79,7 @@ def test_an_error_is_one_line_and_its_exit_code(
 
 
 @pytest.mark.usefixtures("commands")
-def test_an_interrupt_ends_calmly(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupt_ends_without_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.main(["interrupt"]) == 130
 
     assert capsys.readouterr().err.strip() == ""
@@ -98,7 +98,7 @@ def test_help_lists_the_installed_commands(capsys: pytest.CaptureFixture[str], a
 
     out = capsys.readouterr().out
     assert "Usage: tallykeeper" in out
-    assert "probe      Answer as the test needs it." in out
+    assert "probe      Return the number that the test gives." in out
 
 
 def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:

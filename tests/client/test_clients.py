@@ -28,7 +28,7 @@ INTEGER_MAX = 2**53 - 1
 
 @pytest.fixture
 async def client(connect: Connect, server: ThreadedServer, namespace: str) -> AsyncClient:
-    """Open either client on the real server, in the test's own namespace."""
+    """Either client on the real server, in the test's own namespace."""
     return await connect(server.target, namespace=namespace)
 
 
@@ -122,7 +122,7 @@ async def test_a_number_too_large_for_the_contract_is_refused(client: AsyncClien
     assert [violation.field for violation in invalid.value.violations] == ["delta"]
 
 
-async def test_delete_counter_returns_it_and_then_it_is_gone(client: AsyncClient) -> None:
+async def test_delete_counter_returns_and_removes_the_counter(client: AsyncClient) -> None:
     await client.set_counter("c", 5)
 
     assert (await client.delete_counter("c")).counter.value == 5
@@ -140,7 +140,7 @@ async def test_batch_get_counters_names_the_missing(client: AsyncClient) -> None
     assert found.missing == ["x"]
 
 
-async def test_counters_are_listed_page_by_page_and_as_a_whole(client: AsyncClient) -> None:
+async def test_counters_are_listed_by_page_and_all_together(client: AsyncClient) -> None:
     names = [f"page-{number}" for number in range(5)]
     await asyncio.gather(*(client.increment(name) for name in [*names, "other"]))
 
@@ -160,7 +160,7 @@ async def test_a_page_token_of_another_listing_is_refused(client: AsyncClient) -
         await client.list_counters("a", page_token=page.next_page_token)
 
 
-async def test_copies_are_added_and_taken_until_there_are_too_few(client: AsyncClient) -> None:
+async def test_copies_are_added_and_taken_until_too_few_are_left(client: AsyncClient) -> None:
     added = await client.increment_copies("dune", copies=5)
     taken = await client.decrement_copies("dune", copies=3)
     assert (added.stock_level.available, taken.copies_taken, taken.stock_level.available) == (5, 3, 2)
@@ -174,7 +174,7 @@ async def test_copies_are_added_and_taken_until_there_are_too_few(client: AsyncC
     assert len(error.violations) == 1
 
 
-async def test_what_is_available_is_taken_if_that_is_the_policy(client: AsyncClient) -> None:
+async def test_the_policy_take_available_takes_the_available_copies(client: AsyncClient) -> None:
     await client.increment_copies("dune", copies=2)
 
     taken = await client.decrement_copies(
@@ -236,7 +236,7 @@ async def test_get_item_adds_up_its_locations(client: AsyncClient) -> None:
     assert (caught.value.item, caught.value.location) == ("emma", None)
 
 
-async def test_stock_is_listed_page_by_page_and_as_a_whole(client: AsyncClient) -> None:
+async def test_stock_is_listed_by_page_and_all_together(client: AsyncClient) -> None:
     items = [f"page-{number}" for number in range(5)]
     await asyncio.gather(*(client.increment_copies(item, location="annex") for item in [*items, "other"]))
 
@@ -248,17 +248,17 @@ async def test_stock_is_listed_page_by_page_and_as_a_whole(client: AsyncClient) 
 
 
 async def test_stock_is_listed_at_all_locations(client: AsyncClient) -> None:
-    places = [("dune", "annex"), ("dune", "main"), ("emma", "annex")]
-    await asyncio.gather(*(client.increment_copies(item, location=location) for item, location in places))
+    levels = [("dune", "annex"), ("dune", "main"), ("emma", "annex")]
+    await asyncio.gather(*(client.increment_copies(item, location=location) for item, location in levels))
 
     page = await client.list_stock(any_location=True, page_size=2)
     every = [level async for level in client.iterate_stock("d", any_location=True, page_size=1)]
 
-    assert [(level.item, level.location) for level in page.stock_levels] == places[:2]
-    assert [(level.item, level.location) for level in every] == places[:2]
+    assert [(level.item, level.location) for level in page.stock_levels] == levels[:2]
+    assert [(level.item, level.location) for level in every] == levels[:2]
 
 
-async def test_a_ready_server_is_waited_for(client: AsyncClient) -> None:
+async def test_wait_until_ready_returns_for_a_ready_server(client: AsyncClient) -> None:
     await client.wait_until_ready(timeout_seconds=10)
 
     assert (await client.increment("visitors")).counter.value == 1

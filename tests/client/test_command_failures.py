@@ -1,4 +1,4 @@
-"""How commands end that did not get what they asked for: one line on stderr, and an exit code that means something."""
+"""The end of commands that fail: one line on stderr, and an exit code."""
 
 import re
 
@@ -63,19 +63,19 @@ async def test_an_error_is_one_line_and_its_exit_code(
     assert captured.err == f"tallykeeper: {line}\n"
 
 
-@pytest.mark.parametrize(("count", "told_count", "rest"), [(2, 2, "0 left)"), (30, 20, " and 10 more")])
+@pytest.mark.parametrize(("count", "listed_count", "rest"), [(2, 2, "0 left)"), (30, 20, " and 10 more")])
 async def test_every_short_line_is_named(
-    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, count: int, told_count: int, rest: str
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, count: int, listed_count: int, rest: str
 ) -> None:
-    told = SHORT | ANOTHER | {"lines": str(count)}
-    for number in range(3, told_count + 1):
-        told |= {f"{name}_{number}": value for name, value in SHORT.items()}
-    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, "in words", trailers("INSUFFICIENT_STOCK", told)))
+    metadata = SHORT | ANOTHER | {"lines": str(count)}
+    for number in range(3, listed_count + 1):
+        metadata |= {f"{name}_{number}": value for name, value in SHORT.items()}
+    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, "in words", trailers("INSUFFICIENT_STOCK", metadata)))
 
     assert await run(scripted, "reservation", "reserve", "dune=3", "emma@annex=9") == 1
 
     line = capsys.readouterr().err
-    assert "short in all: dune@main (3 asked for, 2 left), emma@annex (9 asked for, 0 left)" in line
+    assert "all short lines: dune@main (3 requested, 2 left), emma@annex (9 requested, 0 left)" in line
     assert line.endswith(f"{rest}\n")
 
 
@@ -87,7 +87,7 @@ async def test_a_read_that_fails_names_no_request_id(capsys: pytest.CaptureFixtu
     assert "request-id" not in line
 
 
-async def test_a_fresh_request_id_is_told_when_it_is_needed(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
+async def test_a_fresh_request_id_is_printed_when_it_is_needed(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
     assert await run(nobody, "stock", "increment", "dune", "--timeout", "0.2") == 3
 
     assert re.search(r"add --request-id [0-9a-f]{32}$", capsys.readouterr().err)
@@ -101,17 +101,17 @@ async def test_a_fresh_request_id_is_told_when_it_is_needed(capsys: pytest.Captu
         ("stock configure dune", "name one of safety_stock, backorder_limit, low_stock_threshold"),
         ("counter configure c", "name one of min, max, ttl"),
         ("counter configure c --min 1 --clear min", "min is both set and cleared"),
-        ("counter configure c --ttl 5", "'5' is no length of time"),
+        ("counter configure c --ttl 5", "'5' is not a length of time"),
         ("counter increment c --expire", "no such option '--expire'"),
         ("reservation reserve =3", "'=3' names no item"),
-        ("reservation reserve dune=0", "'0' in 'dune=0' is no number of copies, 1 to 2^53-1"),
-        ("stock check dune=", "'' in 'dune=' is no number of copies"),
+        ("reservation reserve dune=0", "'0' in 'dune=0' is not a number of copies, 1 to 2^53-1"),
+        ("stock check dune=", "'' in 'dune=' is not a number of copies"),
         ("stock check dune=2x", "if = belongs to the item, write dune=2x=1"),
-        ("stock check dune@bad:place=1", "'bad:place' in 'dune@bad:place=1' is no location"),
+        ("stock check dune@bad:place=1", "'bad:place' in 'dune@bad:place=1' is not a location"),
         ("reservation list --state gone", "'gone' is not one of"),
-        ("ledger list --since yesterday", "'yesterday' is no time"),
+        ("ledger list --since yesterday", "'yesterday' is not a time"),
         ("stock get dune --timeout 0", "0.0 is not in the range"),
-        ("namespace get imp --namespace shop", "'imp' and --namespace 'shop' are two namespaces; name one"),
+        ("namespace get imp --namespace shop", "'imp' and --namespace 'shop' are two namespaces; give only one"),
         ("namespace get imp --namespace default --json", "'imp' and --namespace 'default' are two"),
         ("watch --levels --after-revision 3", "--levels and --after-revision exclude each other"),
     ],
@@ -127,14 +127,29 @@ def test_wrong_usage_is_one_line_and_sends_nothing(
     assert captured.err.count("\n") == 1
 
 
-def test_what_is_not_unicode_is_wrong_usage(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
+def test_text_that_is_not_unicode_is_wrong_usage(capsys: pytest.CaptureFixture[str], nobody: str) -> None:
     assert main(["counter", "get", "\udcff", "--target", nobody]) == 2
 
     assert "is not Unicode text" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("noun", ["", "counter", "stock", "reservation", "ledger", "namespace", "watch", "verify"])
-def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str], noun: str) -> None:
+def test_help_lists_the_exit_codes(capsys: pytest.CaptureFixture[str], noun: str) -> None:
     assert main([*noun.split(), "--help"]) == 0
 
     assert "3    no answer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("counter increment", "    tallykeeper counter increment logins:2026-05-01 --create-ttl 1d --create-max 5"),
+        ("completion", "  fish:  tallykeeper completion fish | source       in ~/.config/fish/config.fish"),
+    ],
+)
+def test_help_keeps_the_lines_of_an_example(capsys: pytest.CaptureFixture[str], command: str, line: str) -> None:
+    assert main([*command.split(), "--help"]) == 0
+
+    out = capsys.readouterr().out
+    assert line in out.splitlines()
+    assert "\\b" not in out

@@ -1,4 +1,4 @@
-"""The demo: that it plays against the real server, and that a false one does not take it in."""
+"""The demo: it plays against a real server, and finds the wrong answers of a false one."""
 
 import asyncio
 import re
@@ -14,14 +14,16 @@ from tests.client.scripted_server import Refusal, ScriptedServer
 from tests.support.server import ThreadedServer
 
 
-def test_the_story_comes_out_as_told_and_can_be_looked_up(
+def test_every_step_has_the_expected_answer_and_the_data_can_be_shown(
     capsys: pytest.CaptureFixture[str], server: ThreadedServer
 ) -> None:
     assert main(["demo", "--target", server.target]) == 0
 
     out = capsys.readouterr().out
-    assert "9 steps came out as told; in the last, 10 of 50 buyers served, 40 refused, 0 copies left.\n" in out
-    assert "6 steps came out as told; in the last, expired, available: 4.\n" in out
+    assert (
+        "9 steps had the expected answer. The last answer: 10 of 50 buyers served, 40 refused, 0 copies left.\n" in out
+    )
+    assert "6 steps had the expected answer. The last answer: expired, available: 4.\n" in out
     words = re.findall(r"\w+", out)
     assert {"INSUFFICIENT_STOCK", "replayed", "yes"} <= set(words)
     assert "NO" not in words
@@ -34,7 +36,7 @@ def test_the_story_comes_out_as_told_and_can_be_looked_up(
         assert client.get_stock("moby-dick").stock_level.on_hand == 0
 
 
-def test_each_run_begins_afresh(
+def test_each_run_has_a_new_namespace(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, server: ThreadedServer
 ) -> None:
     monkeypatch.setenv("TALLYKEEPER_TARGET", server.target)
@@ -56,17 +58,17 @@ def test_the_table_is_as_wide_as_the_terminal(
     assert {len(line) for line in drawn} == {columns}
 
 
-async def test_a_server_that_answers_wrongly_is_found_out(
+async def test_wrong_answers_of_a_server_are_reported(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:
     assert await asyncio.to_thread(main, ["demo", "--target", scripted.target]) == 1
 
     captured = capsys.readouterr()
-    assert "as told." not in captured.out
-    assert captured.err.startswith("tallykeeper: the story came out otherwise in step 1, 2, 3")
+    assert "had the expected answer" not in captured.out
+    assert captured.err.startswith("tallykeeper: unexpected answer in step 1, 2, 3")
 
 
-async def test_a_call_that_fails_ends_the_story_and_is_named(
+async def test_a_call_that_fails_ends_the_story_and_is_reported(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:
     scripted.will_answer(Empty(), Refusal(grpc.StatusCode.PERMISSION_DENIED, "keep out"))

@@ -1,4 +1,4 @@
-"""The second act of the demo, against a server that does not play its part."""
+"""The second act of the demo, against a server that gives wrong answers."""
 
 import asyncio
 
@@ -23,17 +23,15 @@ async def _play(target: str) -> list[Step]:
         return await asyncio.to_thread(list, fill_baskets(client))
 
 
-async def test_a_server_that_answers_wrongly_is_found_out_at_every_step(scripted: ScriptedServer) -> None:
+async def test_wrong_answers_are_reported_at_every_step(scripted: ScriptedServer) -> None:
     scripted.will_answer(*[Empty()] * 10, EXPIRED)
 
     steps = await _play(scripted.target)
 
-    assert [step.as_told for step in steps] == [False] * 6
+    assert [step.as_expected for step in steps] == [False] * 6
 
 
-async def test_a_basket_that_does_not_expire_is_not_waited_for_forever(
-    monkeypatch: pytest.MonkeyPatch, scripted: ScriptedServer
-) -> None:
+async def test_the_wait_for_an_expiry_ends(monkeypatch: pytest.MonkeyPatch, scripted: ScriptedServer) -> None:
     monkeypatch.setattr(baskets, "_EXPIRY_SECONDS_MAX", 0.1)
     scripted.will_answer(*[GetStockResponse()] * 10, Stream())
 
@@ -41,7 +39,7 @@ async def test_a_basket_that_does_not_expire_is_not_waited_for_forever(
         await _play(scripted.target)
 
 
-async def test_the_watcher_prints_all_that_has_happened_before_it_is_left(
+async def test_the_watcher_prints_every_change_before_it_ends(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:
     begins, then = WatchResponse(revision=7), WatchResponse(entries=[Entry(revision=8), Entry(revision=9)], revision=9)
@@ -56,7 +54,7 @@ async def test_the_watcher_prints_all_that_has_happened_before_it_is_left(
     assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [["watcher:", "8"], ["watcher:", "9"]]
 
 
-async def test_a_server_that_lets_nobody_watch_is_told(scripted: ScriptedServer) -> None:
+async def test_a_server_without_watches_is_reported(scripted: ScriptedServer) -> None:
     scripted.will_answer(Refusal(grpc.StatusCode.UNIMPLEMENTED))
 
     def watch() -> None:

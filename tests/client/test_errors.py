@@ -1,4 +1,4 @@
-"""What the server's trailers become: exceptions with the values in them."""
+"""The exceptions that the client makes of the server's trailers, and their values."""
 
 import pickle
 import re
@@ -214,7 +214,7 @@ async def test_each_reason_is_an_exception_with_its_values(
         ("NOT_YET_INVENTED", Unavailable),
     ],
 )
-async def test_whatever_is_unavailable_is_unavailable_and_says_when_to_come_back(
+async def test_every_unavailable_reason_has_the_base_class_and_a_retry_delay(
     connect: Connect, scripted: ScriptedServer, *, reason: str, kind: type[Unavailable]
 ) -> None:
     retry = RetryInfo(retry_delay=Duration(nanos=250_000_000))
@@ -232,7 +232,7 @@ async def test_whatever_is_unavailable_is_unavailable_and_says_when_to_come_back
 @pytest.mark.parametrize(
     ("reason", "kind"), [("INVALID_FIELD", InvalidField), ("PAGE_TOKEN_INVALID", PageTokenInvalid)]
 )
-async def test_every_field_that_breaks_a_rule_is_named(
+async def test_every_bad_field_is_named(
     connect: Connect, scripted: ScriptedServer, *, reason: str, kind: type[InvalidField]
 ) -> None:
     bad = BadRequest(
@@ -253,7 +253,7 @@ async def test_every_field_that_breaks_a_rule_is_named(
 
 
 @pytest.mark.parametrize(
-    "told",
+    "details",
     [
         (),
         (("x-other", "1"),),
@@ -263,9 +263,9 @@ async def test_every_field_that_breaks_a_rule_is_named(
     ids=["none", "others", "garbage", "another domain"],
 )
 async def test_without_details_the_reason_is_the_code(
-    connect: Connect, scripted: ScriptedServer, *, told: Trailers
+    connect: Connect, scripted: ScriptedServer, *, details: Trailers
 ) -> None:
-    scripted.will_answer(Refusal(Code.PERMISSION_DENIED, "keep out", told))
+    scripted.will_answer(Refusal(Code.PERMISSION_DENIED, "keep out", details))
     client = await connect(scripted.target)
 
     with pytest.raises(TallykeeperError) as caught:
@@ -276,7 +276,7 @@ async def test_without_details_the_reason_is_the_code(
     assert str(caught.value) == f"the call to {scripted.target} failed with PERMISSION_DENIED: keep out"
 
 
-async def test_a_detail_that_cannot_be_read_is_as_none(connect: Connect, scripted: ScriptedServer) -> None:
+async def test_an_unreadable_detail_is_ignored(connect: Connect, scripted: ScriptedServer) -> None:
     garbage = Any(type_url="type.googleapis.com/google.rpc.RetryInfo", value=b"\xff")
     scripted.will_answer(Refusal(Code.RESOURCE_EXHAUSTED, trailers=(*trailers("OVERLOADED", {}, garbage), NEVER_AGAIN)))
     client = await connect(scripted.target)
@@ -287,7 +287,7 @@ async def test_a_detail_that_cannot_be_read_is_as_none(connect: Connect, scripte
     assert caught.value.retry_after_seconds is None
 
 
-async def test_nobody_there_is_unavailable_and_names_the_target(connect: Connect, nobody: str) -> None:
+async def test_no_server_is_unavailable_and_names_the_target(connect: Connect, nobody: str) -> None:
     client = await connect(nobody)
 
     with pytest.raises(Unavailable, match=f"no Tallykeeper server answers at {nobody}"):
@@ -300,14 +300,14 @@ async def test_no_answer_in_time_is_deadline_exceeded_and_names_the_target(
     scripted.will_answer(None)
     client = await connect(scripted.target, timeout_seconds=0.1)
 
-    with pytest.raises(DeadlineExceeded, match=f"no answer from {scripted.target} before the deadline"):
+    with pytest.raises(DeadlineExceeded, match=f"{scripted.target} did not answer before the deadline"):
         await client.increment("visitors")
 
 
-async def test_a_server_that_stops_says_how_far_it_came(connect: Connect, scripted: ScriptedServer) -> None:
+async def test_a_stopping_server_reports_its_last_revision(connect: Connect, scripted: ScriptedServer) -> None:
     final = ("grpc-retry-pushback-ms", "-1")
-    told = (*trailers("SHUTTING_DOWN", {"revision": "7"}), final)
-    scripted.will_answer(Refusal(Code.UNAVAILABLE, trailers=told))
+    details = (*trailers("SHUTTING_DOWN", {"revision": "7"}), final)
+    scripted.will_answer(Refusal(Code.UNAVAILABLE, trailers=details))
     client = await connect(scripted.target)
 
     with pytest.raises(ShuttingDown) as caught:
@@ -327,7 +327,7 @@ async def test_an_exception_survives_pickling(connect: Connect, scripted: Script
     assert (type(copy), copy.actual, str(copy)) == (ValueChanged, 1, "in words")
 
 
-def test_every_reason_that_the_contract_names_has_a_class_and_no_other_has() -> None:
+def test_the_reasons_with_a_class_are_those_of_the_contract() -> None:
     protos = (file for folder in tallykeeper.v1.__path__ for file in Path(folder).glob("*.proto"))
     comments = "".join(line for file in protos for line in re.findall("//.*\n", file.read_text()))
     words = set(re.findall(r"\b[A-Z_]{8,}\b", comments))

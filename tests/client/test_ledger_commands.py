@@ -1,4 +1,4 @@
-"""The commands `reservation`, `ledger`, `verify` and `namespace`: what each asks, and what it shows."""
+"""The commands `reservation`, `ledger`, `verify` and `namespace`: their requests and their output."""
 
 import sys
 from datetime import timedelta
@@ -15,7 +15,7 @@ from tests.client.scripted_server import ScriptedServer, Stream
 
 
 def verified(result: ledger_pb2.VerifyResult) -> Stream:
-    """Return the stream of a verification, with its progress first."""
+    """Return the stream of a verification, which begins with its progress."""
     progress = ledger_pb2.VerifyProgress(revisions_replayed=1, revisions_total=17)
     return Stream(
         ledger_pb2.VerifyNamespaceResponse(progress=progress),
@@ -235,7 +235,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-async def test_a_command_asks_and_shows_the_answer(
+async def test_a_command_sends_its_request_and_shows_the_answer(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, case: Case
 ) -> None:
     await check(case, scripted, capsys)
@@ -263,7 +263,7 @@ async def test_target_and_namespace_come_from_the_environment(
     [(("get",), "shop"), (("get", "imp"), "imp"), (("get", "imp", "--namespace", "imp"), "imp")],
     ids=" ".join,
 )
-async def test_a_namespace_is_named_by_its_argument_or_else_by_its_option(
+async def test_a_namespace_is_named_by_its_argument_or_its_option(
     monkeypatch: pytest.MonkeyPatch, scripted: ScriptedServer, arguments: tuple[str, ...], asked: str
 ) -> None:
     monkeypatch.setenv("TALLYKEEPER_NAMESPACE", "shop")
@@ -274,7 +274,7 @@ async def test_a_namespace_is_named_by_its_argument_or_else_by_its_option(
     assert namespace_pb2.GetNamespaceRequest.FromString(scripted.asked[0].body).namespace == asked
 
 
-async def test_a_list_goes_through_all_pages_but_not_beyond_its_limit(
+async def test_a_list_reads_all_pages_up_to_its_limit(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:
     page = ledger_pb2.ListEntriesResponse(entries=[{"revision": 1}, {"revision": 2}], next_page_token="more")  # noqa: S106  # a page token is no password
@@ -286,7 +286,7 @@ async def test_a_list_goes_through_all_pages_but_not_beyond_its_limit(
     assert [ledger_pb2.ListEntriesRequest.FromString(asked.body).page_token for asked in scripted.asked] == ["", "more"]
 
 
-async def test_a_verification_shows_a_bar_on_a_terminal_alone(
+async def test_a_verification_shows_a_bar_only_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:
     scripted.will_answer(verified(ledger_pb2.VerifyResult(clean=True, revision=17)))
@@ -318,7 +318,7 @@ async def test_a_verification_shows_a_bar_on_a_terminal_alone(
         ),
     ],
 )
-def test_the_steps_of_a_verification_are_those_of_its_three_parts(
+def test_the_steps_of_a_verification_are_the_sum_of_its_three_parts(
     progress: dict[str, int], steps: tuple[int, int | None]
 ) -> None:
     assert verify.steps_of(ledger_pb2.VerifyProgress(**progress)) == steps

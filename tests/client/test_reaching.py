@@ -1,4 +1,4 @@
-"""Why a server cannot be reached: each fault is reported by its own cause, whatever gRPC says of it."""
+"""The causes of a server that cannot be reached. Each fault is reported by its own cause, not by gRPC's words."""
 
 import socket
 import ssl
@@ -24,7 +24,7 @@ Serve = Callable[[socket.socket], None]
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make certificates of one authority, and in ``others`` those of another one."""
+    """Make certificates of one authority, and in ``others`` those of a second authority."""
     directory = tmp_path_factory.mktemp("certificates")
     make_certificates(directory, hosts=["localhost"], clients=["web"], days=2)
     make_certificates(directory / "others", hosts=["localhost"], clients=["web"], days=2)
@@ -33,7 +33,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def _listening(serve: Serve, host: str = "127.0.0.1") -> Iterator[int]:
-    """Accept connections on a free port, one after another, and give each to ``serve``."""
+    """Accept connections on a free port, one after another, and pass each to ``serve``."""
     with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
 
         def accept() -> None:
@@ -84,7 +84,7 @@ def _cause(target: str, environment: dict[str, str] | None = None, **files: Path
     return found.text if found else ""
 
 
-def test_an_authority_that_did_not_sign_it_is_named(certificates: Path) -> None:
+def test_an_authority_that_did_not_sign_the_certificate_is_named(certificates: Path) -> None:
     wrong = certificates / "others" / "ca.pem"
 
     with _listening(_tls(certificates)) as port:
@@ -96,9 +96,7 @@ def test_an_authority_that_did_not_sign_it_is_named(certificates: Path) -> None:
     )
 
 
-def test_the_address_that_answers_decides_and_not_the_last_one(
-    certificates: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_address_that_answers_decides_not_the_last_one(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with _listening(_tls(certificates)) as port:
         (nobody,) = free_ports(1)
         found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", each)) for each in (nobody, port, nobody)]
@@ -107,18 +105,18 @@ def test_the_address_that_answers_decides_and_not_the_last_one(
         assert "is not signed by" in _cause(f"localhost:{port}", ca=certificates / "others" / "ca.pem")
 
 
-def test_a_certificate_for_another_name_is_told_apart(certificates: Path) -> None:
+def test_a_certificate_for_another_name_is_reported(certificates: Path) -> None:
     with _listening(_tls(certificates)) as port:
         cause = _cause(f"127.0.0.1:{port}", ca=certificates / "ca.pem")
 
-    assert cause == "the server's certificate is for another name than '127.0.0.1'; name the server as it does"
+    assert cause == "the server's certificate is for another name than '127.0.0.1'; use the name in the certificate"
 
 
 @pytest.mark.parametrize(
     ("begins", "ends", "words"),
     [(-2, -1, "the server's certificate has expired"), (1, 2, "is not valid yet; compare the clocks")],
 )
-def test_a_certificate_out_of_its_time_is_told_apart(
+def test_a_certificate_outside_its_validity_is_reported(
     tmp_path: Path, certificates: Path, *, begins: int, ends: int, words: str
 ) -> None:
     key = serialization.load_pem_private_key((certificates / "ca.key").read_bytes(), None)
@@ -142,7 +140,7 @@ def test_a_certificate_out_of_its_time_is_told_apart(
         assert words in _cause(f"localhost:{port}", ca=certificates / "ca.pem")
 
 
-def test_a_server_that_asks_for_a_certificate_is_told(certificates: Path) -> None:
+def test_a_server_that_asks_for_a_certificate_is_reported(certificates: Path) -> None:
     with _listening(_tls(certificates, client_ca=certificates / "ca.pem")) as port:
         cause = _cause(f"localhost:{port}", ca=certificates / "ca.pem")
         wrong = certificates / "others"
@@ -157,7 +155,7 @@ def test_a_server_that_asks_for_a_certificate_is_told(certificates: Path) -> Non
     assert not_known.startswith(f"the server does not accept the certificate in {wrong / 'web.pem'}")
 
 
-def test_tls_against_plaintext_and_the_reverse_are_told(certificates: Path, server: ThreadedServer) -> None:
+def test_tls_against_plaintext_and_the_reverse_are_reported(certificates: Path, server: ThreadedServer) -> None:
     port = server.target.rpartition(":")[2]
 
     assert _cause(f"localhost:{port}") == ""
@@ -165,32 +163,30 @@ def test_tls_against_plaintext_and_the_reverse_are_told(certificates: Path, serv
         "the server there does not speak TLS; leave out --ca, --certificate and --key"
     )
     with _listening(_tls(certificates)) as secure:
-        assert _cause(f"localhost:{secure}") == (
-            "the server there speaks TLS; name the authorities that vouch for it with --ca"
-        )
+        assert _cause(f"localhost:{secure}") == ("the server there speaks TLS; name its authorities with --ca")
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP/1 server listens there, and no gRPC server"),
-        (b"-ERR unknown command\r\n", "what listens there is no gRPC server"),
-        (b"", "what listens there does not answer as a gRPC server"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP/1 server listens there, not a gRPC server"),
+        (b"-ERR unknown command\r\n", "the program that listens there is not a gRPC server"),
+        (b"", "the program that listens there does not answer as a gRPC server"),
     ],
 )
-def test_a_server_of_another_kind_is_told(answer: bytes, words: str) -> None:
+def test_a_server_of_another_kind_is_reported(answer: bytes, words: str) -> None:
     with _listening(_says(answer)) as port:
         assert _cause(f"127.0.0.1:{port}") == words
 
 
-def test_a_tls_server_without_http_2_is_told(certificates: Path) -> None:
+def test_a_tls_server_without_http_2_is_reported(certificates: Path) -> None:
     with _listening(_tls(certificates, alpn="http/1.1")) as port:
         cause = _cause(f"localhost:{port}", ca=certificates / "ca.pem")
 
-    assert "so it is no gRPC server" in cause or "ends the TLS handshake" in cause
+    assert "so it is not a gRPC server" in cause or "ends the TLS handshake" in cause
 
 
-def test_where_nobody_listens_each_address_is_named(tmp_path: Path, unused_tcp_port: int) -> None:
+def test_each_address_without_a_server_is_named(tmp_path: Path, unused_tcp_port: int) -> None:
     path = tmp_path / "none.sock"
 
     assert _cause(f"127.0.0.1:{unused_tcp_port}") == (
@@ -199,7 +195,7 @@ def test_where_nobody_listens_each_address_is_named(tmp_path: Path, unused_tcp_p
     assert _cause(f"unix:{path}") == f"the socket {path} cannot be connected to (no such file or directory)"
 
 
-def test_a_name_that_cannot_be_resolved_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_cannot_be_resolved_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -216,7 +212,7 @@ def test_a_proxy_in_between_is_named_without_its_password(unused_tcp_port: int) 
 
     assert cause == (
         f"the proxy 127.0.0.1:{unused_tcp_port} of http_proxy cannot be reached (nobody listens at 127.0.0.1 port "
-        f"{unused_tcp_port} (connection refused)); no_proxy=shop.example goes around it"
+        f"{unused_tcp_port} (connection refused)); set no_proxy=shop.example to avoid it"
     )
     assert "proxy" not in around
 
@@ -240,11 +236,11 @@ def test_a_command_reports_the_cause_in_one_line(
     [
         ({"--ca": "empty"}, "holds no certificate in PEM form (--ca)"),
         ({"--ca": "missing"}, "cannot be read: No such file or directory"),
-        ({"--certificate": "empty", "--key": "empty"}, "are no certificate and its key in PEM form"),
+        ({"--certificate": "empty", "--key": "empty"}, "are not a certificate and its key in PEM form"),
         ({"--certificate": "empty"}, "give both or neither"),
     ],
 )
-def test_a_file_that_is_not_what_it_must_be_is_named(
+def test_a_file_with_the_wrong_content_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, *, files: dict[str, str], words: str
 ) -> None:
     (tmp_path / "empty").touch()

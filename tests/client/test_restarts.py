@@ -1,4 +1,4 @@
-"""A server process that ends under load and is started again: no call fails, and each counts once."""
+"""A server process that ends under load and starts again: no call fails, and each counts once."""
 
 import asyncio
 import signal
@@ -14,7 +14,7 @@ CALLERS = 20
 
 
 class Load:
-    """Callers that count visitors until they are told to stop, and count how often they were answered."""
+    """Callers that count visitors until the test stops them, and that count their answers."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
@@ -24,7 +24,7 @@ class Load:
         self._callers = [asyncio.create_task(self._call()) for _ in range(CALLERS)]
 
     async def stop(self) -> None:
-        """Let each caller finish; raise what any of them met."""
+        """Wait until each caller has finished, and raise the error of any of them."""
         self._stopping = True
         await asyncio.gather(*self._callers)
 
@@ -37,7 +37,7 @@ class Load:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL], ids=lambda ending: ending.name)
-async def test_calls_ride_out_a_restart_and_each_counts_once(tmp_path: Path, *, ending: signal.Signals) -> None:
+async def test_calls_survive_a_restart_and_each_counts_once(tmp_path: Path, *, ending: signal.Signals) -> None:
     settings = ("--data-dir", str(tmp_path))
     with ExitStack() as processes:
         first = processes.enter_context(ServerProcess(*settings))

@@ -1,4 +1,4 @@
-"""What is sent again, how often, and how long: the retries that gRPC makes by the channel's policy."""
+"""The retries that gRPC makes by the channel's policy: which calls, how many attempts, and for how long."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from tests.client.connecting import Connect
 from tests.client.scripted_server import Refusal, ScriptedServer
 
 SOON = (("grpc-retry-pushback-ms", "1"),)
-"""Asks for the next attempt after 1 ms, so that a test need not wait."""
+"""The trailer that asks for the next attempt after 1 ms, so that a test does not wait."""
 
 ATTEMPTS_MAX = json.loads(SERVICE_CONFIG)["methodConfig"][0]["retryPolicy"]["maxAttempts"]
 
@@ -27,7 +27,7 @@ ANSWER = IncrementResponse(counter=Counter(counter="visitors", value=7))
     [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED],
     ids=lambda code: code.name,
 )
-async def test_what_a_server_leaves_undone_is_sent_again_with_the_same_request_id(
+async def test_a_call_that_a_server_does_not_finish_is_repeated_with_the_same_request_id(
     connect: Connect, scripted: ScriptedServer, *, code: grpc.StatusCode
 ) -> None:
     refusal = Refusal(code, trailers=SOON)
@@ -53,9 +53,7 @@ async def test_the_own_backoff_bridges_a_short_outage(connect: Connect, scripted
     assert time.monotonic() - began >= 0.2 * 0.8
 
 
-async def test_a_server_that_goes_away_in_mid_call_and_comes_back_answers(
-    connect: Connect, scripted: ScriptedServer
-) -> None:
+async def test_a_server_that_restarts_during_a_call_answers(connect: Connect, scripted: ScriptedServer) -> None:
     scripted.will_answer(None, ANSWER)
     client = await connect(scripted.target)
     under_way = asyncio.ensure_future(client.increment("visitors"))
@@ -108,7 +106,7 @@ async def test_without_retries_a_call_is_sent_once(scripted: ScriptedServer) -> 
     assert len(scripted.asked) == 1
 
 
-async def test_what_the_caller_cancels_is_not_sent_again(scripted: ScriptedServer) -> None:
+async def test_a_call_that_the_caller_cancels_is_not_repeated(scripted: ScriptedServer) -> None:
     scripted.will_answer(None, ANSWER)
     async with AsyncClient(scripted.target) as client:
         under_way = asyncio.create_task(client.increment("visitors"))
@@ -149,7 +147,7 @@ async def test_a_server_that_asks_for_no_retry_gets_none(connect: Connect, scrip
     [grpc.StatusCode.ABORTED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN],
     ids=lambda code: code.name,
 )
-async def test_other_failures_are_not_sent_again(
+async def test_calls_with_other_failures_are_not_repeated(
     connect: Connect, scripted: ScriptedServer, *, code: grpc.StatusCode
 ) -> None:
     scripted.will_answer(Refusal(code, trailers=SOON), ANSWER)

@@ -1,4 +1,4 @@
-"""An export against the real server: it harms nothing, can be read again, and is of one revision if asked for."""
+"""An export against the real server: it can be read again, and can be of one revision."""
 
 import os
 import stat
@@ -23,7 +23,7 @@ DUNE = HEADER + "dune,main,5,0,0,0\n"
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch, server: ThreadedServer, namespace: str) -> Client:
-    """Let every command find the server and the test's own namespace, in which there are five copies of dune."""
+    """Point every command at the server and the test's own namespace, which has five copies of dune."""
     monkeypatch.setenv("TALLYKEEPER_TARGET", server.target)
     monkeypatch.setenv("TALLYKEEPER_NAMESPACE", namespace)
     client = Client(server.target, namespace=namespace)
@@ -59,7 +59,7 @@ def test_a_file_that_is_replaced_keeps_its_mode_and_its_neighbours(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("client")
-def test_a_new_file_has_the_mode_of_any_new_file(tmp_path: Path) -> None:
+def test_a_new_file_has_the_default_mode(tmp_path: Path) -> None:
     (tmp_path / "other").touch()
 
     assert _export(tmp_path / "out.csv") == 0
@@ -101,7 +101,7 @@ def test_pipes_and_descriptors_are_written_to(tmp_path: Path, capfd: pytest.Capt
     assert capfd.readouterr().out == DUNE
 
 
-def test_of_two_exports_to_one_file_at_once_one_is_there_as_a_whole(client: Client, tmp_path: Path) -> None:
+def test_two_simultaneous_exports_to_one_file_leave_one_complete_file(client: Client, tmp_path: Path) -> None:
     client.apply([operations.set_stock(f"item-{number:04}", number) for number in range(1000)], atomic=False)
     path = tmp_path / "out.csv"
     path.write_text("old")
@@ -147,13 +147,13 @@ def test_safe_names_are_protected_and_read_again(client: Client, tmp_path: Path)
 
 
 def test_a_consistent_export_is_of_one_revision_while_changes_go_on(client: Client) -> None:
-    """Copies move between items, so that at each revision there are as many in all; a listing alone sees others."""
+    """Move copies between items. Each revision has the same total, but a plain listing sees another one."""
     items = [f"item-{number:04}" for number in range(1500)]
     for first in (0, 500, 1000):
         client.apply([operations.set_stock(item, 10) for item in items[first : first + 500]], atomic=False)
 
     class Moving(Client):
-        """Makes changes between the pages of a listing: from what has been listed to what has not, and back."""
+        """A client that moves copies between listed and unlisted items while a listing runs."""
 
         def iterate_stock(self, *args: object, **options: object) -> Iterator[StockLevel]:
             for number, level in enumerate(super().iterate_stock(*args, **{**options, "page_size": 100})):  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The command line against the real server: files that go in and come out."""
+"""The command line against the real server: imports and exports of files."""
 
 import json
 import re
@@ -15,7 +15,7 @@ HEADER = "item,location,on_hand,safety_stock,backorder_limit,low_stock_threshold
 
 @pytest.fixture(autouse=True)
 def _served(monkeypatch: pytest.MonkeyPatch, server: ThreadedServer, namespace: str) -> None:
-    """Let every command find the server and the test's own namespace."""
+    """Point every command at the server and the test's own namespace."""
     monkeypatch.setenv("TALLYKEEPER_TARGET", server.target)
     monkeypatch.setenv("TALLYKEEPER_NAMESPACE", namespace)
 
@@ -35,7 +35,7 @@ def _revision(server: ThreadedServer, namespace: str) -> int:
 
 
 @pytest.mark.parametrize("form", [(), ("--add",)], ids=["set", "add"])
-def test_what_is_imported_is_exported_and_to_resume_it_changes_nothing(
+def test_an_import_is_exported_unchanged_and_resuming_it_changes_nothing(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     stock_file: Path,
@@ -59,13 +59,13 @@ def test_what_is_imported_is_exported_and_to_resume_it_changes_nothing(
 def scattered_file(tmp_path: Path) -> Path:
     """A file of 1,500 rows at three locations and none at main, in the order in which an export has them."""
     path = tmp_path / "scattered.csv"
-    places = ((item, location) for item in range(500) for location in range(3))
-    rows = (f"item-{item:05},loc-{location},{item},{location},0,{item % 7}\n" for item, location in places)
+    levels = ((item, location) for item in range(500) for location in range(3))
+    rows = (f"item-{item:05},loc-{location},{item},{location},0,{item % 7}\n" for item, location in levels)
     path.write_text(HEADER + "".join(rows))
     return path
 
 
-def test_an_export_has_all_locations_and_makes_another_namespace_the_same(
+def test_an_export_has_all_locations_and_restores_them_in_another_namespace(
     tmp_path: Path, scattered_file: Path, server: ThreadedServer, namespace: str
 ) -> None:
     exported, copy = tmp_path / "out.csv", f"{namespace}-copy"
@@ -83,7 +83,7 @@ def test_an_export_has_all_locations_and_makes_another_namespace_the_same(
     assert len(levels) == 1500
 
 
-def test_an_export_of_one_location_has_that_one(tmp_path: Path, scattered_file: Path) -> None:
+def test_an_export_of_one_location_has_only_that_location(tmp_path: Path, scattered_file: Path) -> None:
     main(["stock", "import", str(scattered_file)])
 
     assert main(["stock", "export", str(tmp_path / "out.csv"), "--location", "loc-1"]) == 0
@@ -92,7 +92,7 @@ def test_an_export_of_one_location_has_that_one(tmp_path: Path, scattered_file: 
     assert (tmp_path / "out.csv").read_text() == HEADER + "".join(rows[2::3])
 
 
-def test_each_row_is_counted_by_what_has_become_of_it(capsys: pytest.CaptureFixture[str], stock_file: Path) -> None:
+def test_each_row_is_counted_by_its_result(capsys: pytest.CaptureFixture[str], stock_file: Path) -> None:
     main(["stock", "import", str(stock_file)])
     main(["stock", "set", "item-00007", "99"])
     main(["stock", "configure", "item-00008", "--backorder-limit", "3"])
@@ -105,7 +105,7 @@ def test_each_row_is_counted_by_what_has_become_of_it(capsys: pytest.CaptureFixt
     )
 
 
-def test_the_same_content_is_imported_as_often_as_it_is_asked_for(
+def test_the_same_content_can_be_imported_again(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, stock_file: Path
 ) -> None:
     other = tmp_path / "other.csv"
@@ -123,9 +123,7 @@ def test_the_same_content_is_imported_as_often_as_it_is_asked_for(
     assert [json.loads(line)["on_hand"] for line in capsys.readouterr().out.splitlines()] == ["7", "20"]
 
 
-def test_a_row_that_the_server_refuses_is_named_and_the_others_go_in(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_refused_row_is_named_and_the_others_are_imported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "stock.csv"
     path.write_text("item,on_hand\ndune,1\nemma,5\n")
     main(["stock", "set", "dune", "3"])
@@ -143,7 +141,7 @@ def test_a_row_that_the_server_refuses_is_named_and_the_others_go_in(
     assert "0 new, 1 changed, 1 unchanged" in capsys.readouterr().out
 
 
-def test_the_later_row_of_a_file_has_the_last_word(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_later_row_of_a_file_wins(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "stock.csv"
     path.write_text("item,on_hand\n" + "".join(f"item-{number % 600},{number}\n" for number in range(3000)))
 

@@ -1,4 +1,4 @@
-"""What the options of an import do, against the real server: what goes in, what does not, and what is said of it."""
+"""The options of an import against the real server: the imported rows, the others, and the messages."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from tests.support.server import ThreadedServer
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch, server: ThreadedServer, namespace: str) -> Client:
-    """Let every command find the server and the test's own namespace, and look at what it left."""
+    """Point every command at the server and the test's own namespace, and return a client for the result."""
     monkeypatch.setenv("TALLYKEEPER_TARGET", server.target)
     monkeypatch.setenv("TALLYKEEPER_NAMESPACE", namespace)
     return Client(server.target, namespace=namespace)
@@ -99,7 +99,7 @@ def test_an_atomic_import_is_all_or_nothing(capsys: pytest.CaptureFixture[str], 
     assert _levels(client) == {}
 
 
-def test_only_items_that_exist_are_set_if_that_is_asked_for(
+def test_existing_only_sets_only_items_that_exist(
     capsys: pytest.CaptureFixture[str], client: Client, tmp_path: Path
 ) -> None:
     main(["stock", "set", "dune", "1"])
@@ -107,7 +107,7 @@ def test_only_items_that_exist_are_set_if_that_is_asked_for(
     capsys.readouterr()
 
     assert main(["stock", "import", path, "--existing-only", "--dry-run"]) == 1
-    assert "3 rows: 1 right, 0 bad, 2 of items that do not exist; nothing was sent" in capsys.readouterr().out
+    assert "3 rows: 1 correct, 0 bad, 2 with an item that does not exist; nothing was sent" in capsys.readouterr().out
     assert main(["stock", "import", path, "--existing-only"]) == 1
 
     captured = capsys.readouterr()
@@ -116,7 +116,7 @@ def test_only_items_that_exist_are_set_if_that_is_asked_for(
     assert _levels(client) == {"dune": 5}
 
 
-def test_a_row_with_an_expected_count_is_refused_if_it_is_another(client: Client, tmp_path: Path) -> None:
+def test_a_row_with_an_expected_count_is_refused_if_the_count_differs(client: Client, tmp_path: Path) -> None:
     main(["stock", "set", "dune", "3"])
     path = _file(tmp_path, "item,on_hand,expected_on_hand\ndune,5,4\nemma,6,\nmoby,7,0\n")
 
@@ -125,7 +125,7 @@ def test_a_row_with_an_expected_count_is_refused_if_it_is_another(client: Client
     assert _levels(client) == {"dune": 3, "emma": 6, "moby": 7}
 
 
-def test_names_that_look_alike_are_a_warning_and_strictly_a_refusal(
+def test_names_that_look_alike_cause_a_warning_and_with_strict_a_refusal(
     capsys: pytest.CaptureFixture[str], client: Client, tmp_path: Path
 ) -> None:
     main(["stock", "set", "Emma", "1"])
@@ -136,7 +136,7 @@ def test_names_that_look_alike_are_a_warning_and_strictly_a_refusal(
     lines = capsys.readouterr().err.splitlines()
     assert _levels(client) == {"Emma": 1}
     assert [line.partition(": ")[2] for line in lines if line.startswith("warning: ")] == [
-        "line 4, column item: 'sku\\u200b123' has characters that nobody sees: U+200B",
+        "line 4, column item: 'sku\\u200b123' has invisible characters: U+200B",
         "line 3, column item: 'sku 123' looks like 'SKU123' of line 2",
         "line 4, column item: 'sku\\u200b123' looks like 'SKU123' of line 2",
         "line 6, column item: 'Emma' looks like 'emma' of line 5",

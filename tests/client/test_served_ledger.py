@@ -20,11 +20,11 @@ from tests.support.server import ServerProcess, ThreadedServer
 
 @pytest.fixture
 async def client(connect: Connect, server: ThreadedServer, namespace: str) -> AsyncClient:
-    """Open either client on the real server, in the test's own namespace."""
+    """Either client on the real server, in the test's own namespace."""
     return await connect(server.target, namespace=namespace)
 
 
-async def test_entries_are_listed_by_what_they_are_about(client: AsyncClient) -> None:
+async def test_entries_are_listed_by_their_subject(client: AsyncClient) -> None:
     began = datetime.now(UTC) - timedelta(minutes=1)
     await client.increment_copies("dune", copies=3, reference="delivery-1")
     await client.increment("visitors", request_id="mine")
@@ -43,7 +43,7 @@ async def test_entries_are_listed_by_what_they_are_about(client: AsyncClient) ->
     assert (await client.list_entries(end_time=began)).entries == []
 
 
-async def test_a_request_id_tells_what_became_of_it(client: AsyncClient) -> None:
+async def test_a_request_id_gives_the_outcome(client: AsyncClient) -> None:
     await client.increment("visitors", request_id="mine")
 
     known, unknown = await client.lookup_request("mine"), await client.lookup_request("nobodys")
@@ -56,14 +56,14 @@ async def test_a_namespace_agrees_with_its_ledger(client: AsyncClient, namespace
     await client.increment_copies("dune", copies=3)
     await client.increment("visitors")
 
-    verified, told = await client.verify_namespace(), await client.get_namespace()
+    verified, found = await client.verify_namespace(), await client.get_namespace()
 
     assert (verified.clean, verified.difference_count, verified.levels_checked) == (True, 0, 2)
-    assert (told.revision, told.namespace.stock_level_count, told.namespace.counter_count) == (2, 1, 1)
+    assert (found.revision, found.namespace.stock_level_count, found.namespace.counter_count) == (2, 1, 1)
     assert [each.namespace async for each in client.iterate_namespaces(namespace)] == [namespace]
 
 
-async def test_a_watch_gives_what_was_and_what_comes(client: AsyncClient) -> None:
+async def test_a_watch_gives_earlier_and_later_entries(client: AsyncClient) -> None:
     await client.increment("visitors")
     await client.increment_copies("dune")
 
@@ -74,7 +74,7 @@ async def test_a_watch_gives_what_was_and_what_comes(client: AsyncClient) -> Non
         assert (await anext(entries)).revision == 4
 
 
-async def test_levels_come_first_and_then_what_changes_them(client: AsyncClient) -> None:
+async def test_levels_come_first_and_then_their_changes(client: AsyncClient) -> None:
     await client.increment_copies("dune", copies=3)
 
     async with asyncio.timeout(20), aclosing(client.watch_responses(include_levels=True)) as responses:
@@ -87,14 +87,14 @@ async def test_levels_come_first_and_then_what_changes_them(client: AsyncClient)
     assert [entry.revision for entry in then.entries] == [2]
 
 
-async def test_nobody_can_watch_what_is_ahead(client: AsyncClient) -> None:
+async def test_a_watch_from_a_future_revision_is_refused(client: AsyncClient) -> None:
     with pytest.raises(RevisionAhead) as caught:
         await anext(client.watch(after_revision=99))
 
     assert (caught.value.after_revision, caught.value.revision) == (99, 0)
 
 
-async def test_a_watch_rides_out_a_restart_with_no_gap_and_no_repeat(connect: Connect, tmp_path: Path) -> None:
+async def test_a_watch_survives_a_restart_with_no_gap_and_no_repeat(connect: Connect, tmp_path: Path) -> None:
     settings = ("--data-dir", str(tmp_path))
     with ExitStack() as processes:
         first = await asyncio.to_thread(processes.enter_context, ServerProcess(*settings))

@@ -35,14 +35,14 @@ BASKET = [StockLine(item="dune", copies=2), StockLine(item="emma", copies=1)]
 
 @pytest.fixture
 async def client(connect: Connect, server: ThreadedServer, namespace: str) -> AsyncClient:
-    """Open either client on the real server, in the test's own namespace, with five of dune and one of emma."""
+    """Either client on the real server, in the test's own namespace with five copies of dune and one of emma."""
     client = await connect(server.target, namespace=namespace)
     await client.apply([operations.set_stock("dune", 5), operations.set_stock("emma", 1)], atomic=False)
     return client
 
 
 async def _extend_until_refused(client: AsyncClient) -> None:
-    """Ask for the longest ttl until the reservation is a millisecond old."""
+    """Ask for the longest ttl until the reservation is at least one millisecond old."""
     async with asyncio.timeout(10):
         while True:
             await client.extend("b", ttl=timedelta(days=30))
@@ -64,7 +64,7 @@ async def test_a_basket_is_reserved_and_committed(client: AsyncClient) -> None:
     assert (await client.get_stock("dune")).stock_level.on_hand == 3
 
 
-async def test_some_of_a_basket_is_committed_and_the_rest_comes_back(client: AsyncClient) -> None:
+async def test_a_part_of_a_basket_is_committed_and_the_rest_is_given_back(client: AsyncClient) -> None:
     await client.reserve(BASKET, reservation_id="b")
 
     await client.commit("b", lines=[StockLine(item="dune", copies=1)])
@@ -73,7 +73,7 @@ async def test_some_of_a_basket_is_committed_and_the_rest_comes_back(client: Asy
     assert (dune.on_hand, dune.reserved, emma.on_hand, emma.reserved) == (4, 0, 1, 0)
 
 
-async def test_every_short_line_is_named_and_nothing_is_held(client: AsyncClient) -> None:
+async def test_every_short_line_is_named_and_nothing_is_reserved(client: AsyncClient) -> None:
     wanted = [*BASKET, StockLine(item="emma", copies=3), StockLine(item="moby", location="annex", copies=2)]
 
     with pytest.raises(InsufficientStock) as caught:
@@ -85,7 +85,7 @@ async def test_every_short_line_is_named_and_nothing_is_held(client: AsyncClient
     assert (await client.get_stock("dune")).stock_level.reserved == 0
 
 
-async def test_only_what_is_reserved_can_be_committed(client: AsyncClient) -> None:
+async def test_only_reserved_copies_can_be_committed(client: AsyncClient) -> None:
     await client.reserve(BASKET, reservation_id="b")
 
     with pytest.raises(CommitExceedsReserved) as caught:
@@ -127,7 +127,7 @@ async def test_a_reservation_expires_and_its_copies_can_be_taken(client: AsyncCl
     assert (await client.decrement_copies("emma")).stock_level.on_hand == 0
 
 
-async def test_a_reservation_is_extended_but_not_for_ever(client: AsyncClient) -> None:
+async def test_a_reservation_is_extended_up_to_its_maximum_lifetime(client: AsyncClient) -> None:
     await client.reserve(BASKET, reservation_id="b")
 
     extended = (await client.extend("b", ttl=timedelta(hours=1))).reservation
@@ -155,7 +155,7 @@ async def test_reservations_are_listed_and_read(client: AsyncClient) -> None:
     assert (await client.get_reservation("b")).reservation.holder == "ann"
 
 
-async def test_stock_cannot_be_set_below_what_is_reserved(client: AsyncClient) -> None:
+async def test_stock_cannot_be_set_below_the_reserved_copies(client: AsyncClient) -> None:
     await client.reserve(BASKET)
 
     with pytest.raises(StockBelowReserved) as caught:
@@ -174,7 +174,7 @@ async def test_copies_are_moved_to_another_location(client: AsyncClient) -> None
         await client.move_copies("moby", to_location="annex")
 
 
-async def test_availability_is_told_and_nothing_is_held(client: AsyncClient) -> None:
+async def test_availability_is_reported_and_nothing_is_reserved(client: AsyncClient) -> None:
     await client.set_stock("dune", 2, location="annex")
 
     lines = [AvailabilityLine(item="dune", copies=6), AvailabilityLine(item="dune", copies=7, any_location=True)]

@@ -1,4 +1,4 @@
-"""What an exception says of each level that stood in the way."""
+"""The levels that an exception names because they are short."""
 
 import grpc
 import pytest
@@ -26,12 +26,12 @@ def _short_line(number: int) -> dict[str, str]:
     return {f"{name}{suffix}": value for name, value in values.items()}
 
 
-@pytest.mark.parametrize(("count", "told"), [(1, 1), (3, 3), (20, 20), (57, 20)])
+@pytest.mark.parametrize(("count", "listed"), [(1, 1), (3, 3), (20, 20), (57, 20)])
 async def test_insufficient_stock_names_every_short_line_up_to_twenty(
-    connect: Connect, scripted: ScriptedServer, *, count: int, told: int
+    connect: Connect, scripted: ScriptedServer, *, count: int, listed: int
 ) -> None:
     metadata = {"lines": str(count)}
-    for number in range(1, told + 1):
+    for number in range(1, listed + 1):
         metadata |= _short_line(number)
     scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, trailers=trailers("INSUFFICIENT_STOCK", metadata)))
     client = await connect(scripted.target)
@@ -40,13 +40,13 @@ async def test_insufficient_stock_names_every_short_line_up_to_twenty(
         await client.reserve([StockLine(item="item-1")])
 
     error = caught.value
-    assert error.lines == tuple((f"item-{number}", "main", 3, -1, 1) for number in range(1, told + 1))
+    assert error.lines == tuple((f"item-{number}", "main", 3, -1, 1) for number in range(1, listed + 1))
     assert error.short_line_count == count
     assert (error.item, error.location, error.requested, error.available, error.backorder_limit) == error.lines[0]
     assert (error.lines[0].requested, error.lines[0].backorder_limit) == (3, 1)
 
 
-async def test_an_error_may_list_fewer_short_lines_than_there_are(connect: Connect, scripted: ScriptedServer) -> None:
+async def test_an_error_may_list_fewer_short_lines_than_it_counts(connect: Connect, scripted: ScriptedServer) -> None:
     metadata = {"lines": "2"} | _short_line(1)
     scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, trailers=trailers("INSUFFICIENT_STOCK", metadata)))
     client = await connect(scripted.target)
@@ -57,7 +57,7 @@ async def test_an_error_may_list_fewer_short_lines_than_there_are(connect: Conne
     assert (len(caught.value.lines), caught.value.short_line_count) == (1, 2)
 
 
-async def test_short_lines_without_their_numbers_leave_the_plain_exception(
+async def test_short_lines_without_numbers_raise_the_plain_exception(
     connect: Connect, scripted: ScriptedServer
 ) -> None:
     metadata = {"lines": "2"} | _short_line(1) | {"item_2": "item-2"}
@@ -94,14 +94,14 @@ async def test_commit_exceeds_reserved_names_every_line(connect: Connect, script
         ("STOCK_NOT_EMPTY", {"on_hand": "3", "reserved": "2"}),
     ],
 )
-async def test_a_precondition_says_what_it_concerns(
+async def test_a_precondition_names_its_subject(
     connect: Connect, scripted: ScriptedServer, *, reason: str, metadata: dict[str, str]
 ) -> None:
     stands_in_the_way = PreconditionFailure(
         violations=[PreconditionFailure.Violation(type=reason, subject="main/dune", description="few")]
     )
-    told = trailers(reason, LEVEL | metadata, stands_in_the_way)
-    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, trailers=told))
+    details = trailers(reason, LEVEL | metadata, stands_in_the_way)
+    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, trailers=details))
     client = await connect(scripted.target)
 
     with pytest.raises(TallykeeperError) as caught:

@@ -1,4 +1,4 @@
-"""The commands `counter` and `stock`: what each asks the server, and what it makes of the answer."""
+"""The commands `counter` and `stock`: their requests and their output."""
 
 import json
 from datetime import timedelta
@@ -59,7 +59,7 @@ CASES = [
             counter="visitors", value=-5, expected_value=3, namespace="default", request_id="mine"
         ),
         counter_pb2.SetCounterResponse(counter=VISITORS, revision=17, replayed=True),
-        (*COUNTER_LINE, "revision 17, as answered before: nothing was changed now"),
+        (*COUNTER_LINE, "revision 17, as in the first answer: nothing was changed now"),
     ),
     Case(
         "counter configure visitors --min 0 --ttl 1h30m --clear max --request-id mine",
@@ -90,7 +90,7 @@ CASES = [
         "stock item dune",
         inventory_pb2.GetItemRequest(namespace="default", item="dune"),
         inventory_pb2.GetItemResponse(stock_levels=[DUNE], total_on_hand=5, total_reserved=1, total_available=4),
-        (*STOCK_LINE, "in all: on_hand 5, reserved 1, available 4"),
+        (*STOCK_LINE, "total: on_hand 5, reserved 1, available 4"),
     ),
     Case(
         "stock list du --location annex",
@@ -184,7 +184,7 @@ CASES = [
             "item  location  on_hand  reserved  available  safety_stock  backorder_limit  low_stock_threshold",
             "dune  annex          -3         1          0             0                0                    0",
             "revision 17",
-            "short_copies 1: nothing more can be reserved until they are covered",
+            "short_copies 1: nothing more can be reserved until these copies are covered",
         ),
     ),
     Case(
@@ -226,7 +226,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-async def test_a_command_asks_and_shows_the_answer(
+async def test_a_command_sends_its_request_and_shows_the_answer(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, case: Case
 ) -> None:
     await check(case, scripted, capsys)
@@ -264,12 +264,12 @@ async def test_a_mutation_in_json_is_its_response(capsys: pytest.CaptureFixture[
 
     await run(scripted, "counter", "increment", "visitors", "--json")
 
-    told = json.loads(capsys.readouterr().out)
-    assert (told["revision"], told["commit_time"], told["replayed"]) == ("17", AT, False)
-    assert told["counter"]["value"] == "7"
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["revision"], printed["commit_time"], printed["replayed"]) == ("17", AT, False)
+    assert printed["counter"]["value"] == "7"
 
 
-async def test_what_is_missing_is_named_and_the_rest_is_shown(
+async def test_missing_names_are_reported_and_the_others_are_shown(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:
     scripted.will_answer(

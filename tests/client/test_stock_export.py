@@ -1,4 +1,4 @@
-"""``tallykeeper stock export``: what it asks for, and that its file is whole."""
+"""``tallykeeper stock export``: its requests, and its complete file."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ async def test_a_level_that_is_damaged_is_not_exported_as_numbers(
     assert _names(tmp_path) == []
 
 
-async def test_an_export_goes_through_all_pages_of_the_locations_that_it_names(
+async def test_an_export_reads_all_pages_of_its_locations(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:
     scripted.will_answer(*PAGES)
@@ -59,7 +59,7 @@ async def test_an_export_goes_through_all_pages_of_the_locations_that_it_names(
     assert {(request.item_prefix, request.any_location) for request in asked} == {("d", False)}
 
 
-async def test_an_export_that_names_no_location_asks_for_all(
+async def test_an_export_without_a_location_has_all_locations(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:
     scripted.will_answer(PAGES[0], PAGES[2])
@@ -74,7 +74,7 @@ async def test_an_export_that_names_no_location_asks_for_all(
     ]
 
 
-async def test_an_export_to_a_file_is_whole_or_not_there(
+async def test_an_export_to_a_file_is_complete_or_absent(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.csv"

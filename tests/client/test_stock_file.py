@@ -1,4 +1,4 @@
-"""The CSV form of stock: which rows are right, what is said of those that are not, and what is written."""
+"""The CSV form of stock: correct rows, the messages about others, and the written form."""
 
 import unicodedata
 from dataclasses import replace
@@ -67,12 +67,12 @@ def test_a_row_is_named_by_the_line_where_it_begins() -> None:
         (f"{'é' * 65},,1", f"column item: '{'é' * 40}…' has 130 bytes; 1 to 128 are allowed"),
         (
             "\udcff,,1",
-            "column item: is not text in the encoding of the file; name another, such as --encoding cp1252",
+            "column item: is not text in the encoding of the file; try another, such as --encoding cp1252",
         ),
         ("dune,no place,1", "column location: 'no place' is not of the form [A-Za-z0-9][A-Za-z0-9._-]{0,62}"),
     ],
 )
-def test_a_bad_cell_is_named_with_what_is_allowed(cells: str, flaw: str) -> None:
+def test_a_bad_cell_is_named_with_the_allowed_values(cells: str, flaw: str) -> None:
     assert _flaws(f"item,location,on_hand\n{cells}\n") == [f"line 2, {flaw}"]
 
 
@@ -87,8 +87,8 @@ def test_every_flaw_of_a_row_is_named() -> None:
 @pytest.mark.parametrize(
     ("line", "flaw"),
     [
-        ("dune", "line 2: not as many cells as columns: 1 and not 2"),
-        ("dune,1,2", "line 2: more cells than columns: 3 and not 2; '2' belongs to none"),
+        ("dune", "line 2: fewer cells than columns: 1, not 2"),
+        ("dune,1,2", "line 2: more cells than columns: 3, not 2; '2' belongs to no column"),
         (
             '"dune"x,1',
             'line 2, column item: text follows a closing quote; within quotes, write a quote twice ("")',
@@ -108,11 +108,11 @@ def test_a_row_that_does_not_fit_is_named_and_the_next_one_is_read(line: str, fl
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ("", "the file names no columns; it is empty"),
-        ("item", "on_hand is missing; the columns are item, location, on_hand"),
-        ("item,on_hand,colour", "'colour' is no column; --ignore-extra passes over it; the columns are"),
-        ("sku,on_hand", "'sku' is no column; --columns item='sku' says that it is item"),
-        ("item,Qty", "'Qty' is no column; --columns on_hand='Qty' says that it is on_hand"),
+        ("", "the file names no columns, because this line is empty"),
+        ("item", "the column on_hand is missing; the columns are item, location, on_hand"),
+        ("item,on_hand,colour", "'colour' is not a column; --ignore-extra ignores it; the columns are"),
+        ("sku,on_hand", "'sku' is not a column; --columns item='sku' makes it the column item"),
+        ("item,Qty", "'Qty' is not a column; --columns on_hand='Qty' makes it the column on_hand"),
         ("item,on_hand,safe_item", "item is there twice"),
         ("item,on_hand,item", "item is there twice"),
         ('"item"x,on_hand', "text follows a closing quote"),
@@ -139,7 +139,7 @@ def test_the_first_line_names_the_columns(header: str, words: str) -> None:
         max_size=20,
     )
 )
-def test_what_is_written_is_read_back(levels: list[tuple[str, int, int]], *, safe: bool) -> None:
+def test_written_stock_is_read_again(levels: list[tuple[str, int, int]], *, safe: bool) -> None:
     file = StringIO(newline="")
 
     written = write_levels(
@@ -200,7 +200,7 @@ def test_the_habits_of_spreadsheets_are_understood(tmp_path: Path, *, text: str,
     assert [(row.item, row.on_hand) for row in rows] == [("dune", 5)]
 
 
-def test_the_files_own_names_of_columns_are_used_and_others_are_passed_over() -> None:
+def test_the_names_of_the_file_are_used_for_columns_and_others_are_ignored() -> None:
     form = Form(columns={"item": "Art. Nr.", "on_hand": "qty"}, ignore_extra=True)
     text = 'Art. Nr.,item,QTY,note\n17,Dune,5,"two ""quoted""\nlines, ""too"""\n18,Emma,6,\n'
 
@@ -226,9 +226,9 @@ def test_an_open_quote_in_an_ignored_column_swallows_no_row() -> None:
 @pytest.mark.parametrize(
     ("item", "doubt"),
     [
-        ("sku\u200b1", "has characters that nobody sees: U+200B"),
-        ("sku\u00a01", "has characters that nobody sees: U+00A0"),
-        ("caf\ufffd", "has characters that nobody sees: U+FFFD"),
+        ("sku\u200b1", "has invisible characters: U+200B"),
+        ("sku\u00a01", "has invisible characters: U+00A0"),
+        ("caf\ufffd", "has invisible characters: U+FFFD"),
         ("9.78014E+12", "looks like a long number that a spreadsheet has shortened"),
     ],
 )
@@ -249,11 +249,11 @@ def test_a_name_that_is_not_normalized_is_imported_in_its_normal_form_with_a_war
     assert row.warnings == ("line 2, column item: 'cafe\\u0301' is not in Unicode NFC; it is imported as 'caf\u00e9'",)
 
 
-def test_a_name_that_is_protected_with_white_space_at_its_beginning_is_refused() -> None:
+def test_a_protected_name_that_begins_with_white_space_is_refused() -> None:
     (row,) = _read("safe_item,on_hand\n' dune,1\n")
 
     assert isinstance(row, BadRow)
-    assert row.flaws == ["line 2, column safe_item: ' dune' begins or ends with white space; write it without"]
+    assert row.flaws == ["line 2, column safe_item: ' dune' begins or ends with white space; remove it"]
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_a_name_that_is_protected_with_white_space_at_its_beginning_is_refused()
         (b"", "cp1252", "cp1252"),
     ],
 )
-def test_the_encoding_is_that_of_the_mark_or_as_asked_for(
+def test_the_encoding_comes_from_the_mark_or_the_option(
     tmp_path: Path, *, content: bytes, asked_for: str | None, encoding: str
 ) -> None:
     path = tmp_path / "stock.csv"
@@ -284,8 +284,8 @@ def test_the_encoding_is_that_of_the_mark_or_as_asked_for(
     [
         (b"\xef\xbb\xbfitem", "latin-1", "begins with the mark of UTF-8; leave out --encoding latin-1"),
         ("item,on_hand".encode("utf-16-le"), None, "looks like UTF-16 without its mark"),
-        (b"item", "utf-77", "'utf-77' is no text encoding"),
-        (b"item", "base64", "'base64' is no text encoding"),
+        (b"item", "utf-77", "'utf-77' is not a text encoding"),
+        (b"item", "base64", "'base64' is not a text encoding"),
     ],
 )
 def test_an_encoding_that_cannot_be_right_is_wrong_usage(

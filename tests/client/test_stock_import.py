@@ -1,4 +1,4 @@
-"""``tallykeeper stock import``: what is sent, what is told, and that nothing counts twice."""
+"""``tallykeeper stock import``: its requests, its messages, and that nothing counts twice."""
 
 import asyncio
 import json
@@ -25,13 +25,13 @@ Code = grpc.StatusCode
 
 @pytest.fixture(autouse=True)
 def _changes_alone(scripted: ScriptedServer) -> None:
-    """Let the scripted answers be those to changes; what an import reads is empty."""
+    """Keep the scripted answers for changes. The reads of an import get empty answers."""
     scripted.will_pass_over("GetNamespace", "ListStock", "BatchGetStock")
 
 
 @pytest.fixture
 def stock_file(tmp_path: Path) -> Path:
-    """A file with two rows that are right, a bad one between them, and settings."""
+    """A file with two correct rows, a bad row between them, and settings."""
     path = tmp_path / "stock.csv"
     path.write_text("item,location,on_hand,safety_stock\ndune,annex,5,1\nemma,,x,\nmoby,,0,\n")
     return path
@@ -69,7 +69,7 @@ async def test_rows_are_set_and_a_bad_one_is_named_and_left_out(
     assert flaw == "line 3, column on_hand: 'x' is not a whole number from -(2^53-1) to 2^53-1"
 
 
-async def test_rows_may_be_added_and_have_a_location_of_their_own(scripted: ScriptedServer, stock_file: Path) -> None:
+async def test_rows_may_be_added_and_may_name_a_location(scripted: ScriptedServer, stock_file: Path) -> None:
     await run(
         scripted,
         "stock",
@@ -94,7 +94,7 @@ async def test_rows_may_be_added_and_have_a_location_of_their_own(scripted: Scri
 async def test_a_dry_run_sends_nothing(capsys: pytest.CaptureFixture[str], nobody: str, stock_file: Path) -> None:
     assert await run(nobody, "stock", "import", str(stock_file), "--dry-run") == 1
 
-    assert capsys.readouterr().out == "3 rows: 2 right, 1 bad; nothing was sent\n"
+    assert capsys.readouterr().out == "3 rows: 2 correct, 1 bad; nothing was sent\n"
 
 
 async def test_the_sum_may_be_json(
@@ -108,7 +108,7 @@ async def test_the_sum_may_be_json(
     }  # fmt: skip
 
 
-async def test_what_the_server_refuses_is_named_by_its_line(
+async def test_a_row_that_the_server_refuses_is_named_by_its_line(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, stock_file: Path
 ) -> None:
     refused = OperationResult(error=operation_error(9, "STOCK_BELOW_RESERVED", "too few"))
@@ -169,7 +169,7 @@ async def test_each_start_is_a_new_import(scripted: ScriptedServer, tmp_path: Pa
         (None, ("--request-id", "mine"), "exclude each other"),
     ],
 )
-async def test_an_import_is_resumed_with_its_own_file_and_options_alone(
+async def test_an_import_is_resumed_only_with_its_own_file_and_options(
     capsys: pytest.CaptureFixture[str],
     scripted: ScriptedServer,
     tmp_path: Path,
@@ -198,14 +198,14 @@ async def test_an_import_that_adds_is_not_resumed_when_its_request_ids_may_be_fo
     import_id = _import_id(capsys.readouterr().err)
     scripted.asked.clear()
 
-    # The namespace that is passed over keeps request ids for no time at all.
+    # The scripted answer about the namespace is empty, so its request retention is 0.
     assert await run(scripted, "stock", "import", str(path), "--add", "--resume", import_id) == 2
 
     assert "its rows could count twice" in capsys.readouterr().err
     assert scripted.asked == []
 
 
-async def test_rows_that_were_in_before_are_counted(
+async def test_rows_that_were_imported_before_are_counted(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, stock_file: Path
 ) -> None:
     results: list[dict[str, object]] = [
@@ -217,10 +217,10 @@ async def test_rows_that_were_in_before_are_counted(
 
     await run(scripted, "stock", "import", str(stock_file))
 
-    assert capsys.readouterr().out.startswith("3 rows: 1 in before, 1 new, 0 changed")
+    assert capsys.readouterr().out.startswith("3 rows: 1 imported before, 1 new, 0 changed")
 
 
-async def test_batches_are_under_way_at_the_same_time_unless_they_change_the_same_level(
+async def test_batches_are_sent_at_the_same_time_unless_they_change_the_same_level(
     scripted: ScriptedServer, tmp_path: Path
 ) -> None:
     path = tmp_path / "twice.csv"
@@ -236,7 +236,7 @@ async def test_batches_are_under_way_at_the_same_time_unless_they_change_the_sam
     assert "item-998" not in {operation.set_stock.item for operation in _asked(scripted)[0].operations}
 
 
-async def test_an_import_that_cannot_go_on_says_how_far_it_came(
+async def test_an_import_that_stops_reports_its_last_line(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, tmp_path: Path
 ) -> None:
     path = _many(tmp_path / "many.csv", 2500)
@@ -252,7 +252,7 @@ async def test_an_import_that_cannot_go_on_says_how_far_it_came(
     )
 
 
-async def test_rows_that_are_not_those_of_the_import_are_refused(
+async def test_rows_of_another_import_are_refused(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, stock_file: Path
 ) -> None:
     scripted.will_answer(Refusal(Code.INVALID_ARGUMENT, "in words", trailers("REQUEST_ID_REUSED")))
@@ -262,7 +262,7 @@ async def test_rows_that_are_not_those_of_the_import_are_refused(
     assert "was sent before with other rows or options" in capsys.readouterr().err
 
 
-async def test_a_busy_server_is_waited_for(scripted: ScriptedServer, stock_file: Path) -> None:
+async def test_an_import_waits_for_an_overloaded_server(scripted: ScriptedServer, stock_file: Path) -> None:
     soon = RetryInfo(retry_delay=Duration(nanos=1_000_000))
     busy = Refusal(Code.RESOURCE_EXHAUSTED, "in words", trailers("OVERLOADED", {}, soon))
     scripted.will_answer(busy, busy)
@@ -273,14 +273,14 @@ async def test_a_busy_server_is_waited_for(scripted: ScriptedServer, stock_file:
     assert len({asked.body for asked in scripted.asked}) == 1
 
 
-async def test_a_file_that_changes_meanwhile_is_noticed(
+async def test_a_file_that_changes_during_an_import_is_reported(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, stock_file: Path
 ) -> None:
     scripted.will_answer(None)
     importing = asyncio.create_task(run(scripted, "stock", "import", str(stock_file)))
     await asyncio.wait_for(scripted.was_asked.wait(), timeout=10)
 
-    with stock_file.open("a") as file:  # a few bytes
+    with stock_file.open("a") as file:  # the file is a few bytes long
         file.write("more,1\n")
     await scripted.stop()
     await scripted.start()
@@ -289,7 +289,7 @@ async def test_a_file_that_changes_meanwhile_is_noticed(
     assert "was changed while it was read" in capsys.readouterr().err
 
 
-async def test_a_file_of_bad_rows_alone_sends_nothing(nobody: str, tmp_path: Path) -> None:
+async def test_a_file_with_only_bad_rows_sends_nothing(nobody: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     path.write_text("item,on_hand\ndune,x\n")
 
@@ -300,8 +300,8 @@ async def test_a_file_of_bad_rows_alone_sends_nothing(nobody: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("item\n", "line 1: on_hand is missing"),
-        ("item,on_hand,qty\n", "line 1: 'qty' is no column; --ignore-extra passes over it"),
+        ("item\n", "line 1: the column on_hand is missing"),
+        ("item,on_hand,qty\n", "line 1: 'qty' is not a column; --ignore-extra ignores it"),
     ],
 )
 def test_a_bad_first_line_is_wrong_usage(
@@ -316,12 +316,12 @@ def test_a_bad_first_line_is_wrong_usage(
 
 
 @pytest.mark.parametrize("path", ["-", "/dev/stdin"])
-def test_what_cannot_be_read_twice_is_copied(path: str, nobody: str) -> None:
+def test_a_file_that_cannot_be_read_twice_is_copied(path: str, nobody: str) -> None:
     command = [sys.executable, "-m", "tallykeeper_cli", "stock", "import", path, "--dry-run", "--target", nobody]
 
     ran = subprocess.run(command, input="item,on_hand\ndune,1\n", capture_output=True, text=True, check=False)
 
-    assert (ran.returncode, ran.stdout) == (0, "1 row: 1 right, 0 bad; nothing was sent\n")
+    assert (ran.returncode, ran.stdout) == (0, "1 row: 1 correct, 0 bad; nothing was sent\n")
 
 
 async def test_memory_does_not_grow_with_the_file(nobody: str, tmp_path: Path) -> None:

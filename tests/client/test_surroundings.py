@@ -1,4 +1,4 @@
-"""Every command in bad surroundings: one line on stderr, no traceback, and the exit code that README.md documents."""
+"""Every command in bad surroundings: one line on stderr, no traceback, and the documented exit code."""
 
 import os
 import re
@@ -53,7 +53,7 @@ CALLS: Final[Mapping[str, str]] = {
     "verify": "",
     "watch": "--after-revision 0",
 }
-"""Every command that calls a server, with arguments with which it succeeds in the prepared namespace."""
+"""Every command that calls a server, with arguments for the prepared namespace."""
 
 OTHERS: Final = {"access certificate", "access check", "access grant", "access key", "backup", "certificates"} | {
     "completion",
@@ -61,7 +61,7 @@ OTHERS: Final = {"access certificate", "access check", "access grant", "access k
     "check-aof",
     "serve",
 }
-"""The commands that call no server, or start one, or play against one."""
+"""The commands that call no server, or start a server, or play the demo."""
 
 
 def _leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[str]:
@@ -81,7 +81,7 @@ def test_every_command_is_in_the_tables() -> None:
 
 @pytest.fixture
 def prepared(tmp_path: Path, server: ThreadedServer, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """A namespace in which every command of the table succeeds, named by the environment."""
+    """A namespace, named by the environment, in which every command of the table succeeds."""
     monkeypatch.setenv("TALLYKEEPER_TARGET", server.target)
     monkeypatch.setenv("TALLYKEEPER_NAMESPACE", namespace)
     (tmp_path / "stock.csv").write_text("item,on_hand\ndune,7\n")
@@ -113,7 +113,7 @@ def _pipe_without_a_reader() -> Iterator[TextIO]:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("name", CALLS)
-def test_an_answer_that_cannot_be_written_has_a_code_of_its_own_and_the_change_is_made(
+def test_an_answer_that_cannot_be_written_has_its_own_code_and_the_change_is_made(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, prepared: Client, tmp_path: Path, name: str
 ) -> None:
     before = prepared.get_namespace().revision
@@ -124,15 +124,15 @@ def test_an_answer_that_cannot_be_written_has_a_code_of_its_own_and_the_change_i
 
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1] == (
-        "tallykeeper: the output cannot be written: No space left on device; what the command did is done"
+        "tallykeeper: the output cannot be written: No space left on device; the command has done its work"
     )
-    assert len(lines) == (2 if name == "stock import" else 1)  # an import says first what it has detected
+    assert len(lines) == (2 if name == "stock import" else 1)  # an import first prints the detected form
     changes = re.search(r"(set|configure|delete|crement|import|move|commit|extend|release|reserve)$", name)
     assert prepared.get_namespace().revision == before + (1 if changes else 0)
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_reader_that_has_left_is_no_failure(
+def test_a_reader_that_leaves_causes_no_failure(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, prepared: Client, tmp_path: Path, name: str
 ) -> None:
     assert prepared.target
@@ -160,7 +160,7 @@ def test_no_server_is_one_line_and_code_3(
 
 @pytest.fixture(scope="module")
 def http_server() -> Iterator[str]:
-    """A server that knows HTTP/1 alone."""
+    """A server that knows only HTTP/1."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -206,11 +206,11 @@ def test_a_server_of_another_kind_is_one_line_and_code_3(
         ("stock import {d}/missing.csv", 2, "missing.csv cannot be read: No such file or directory"),
         ("stock import {d}", 2, "cannot be read: Is a directory"),
         ("stock import {d}/stock.csv --rejects {d}/missing/r.csv", 2, "No such file or directory"),
-        ("stock import {d}/stock.csv --rejects {d}/stock.csv", 2, "is the file that is imported"),
-        ("stock import {d}/stock.csv --encoding utf-77", 2, "'utf-77' is no text encoding"),
-        ("stock import {d}/stock.csv --delimiter ab", 2, "'ab' is no delimiter"),
+        ("stock import {d}/stock.csv --rejects {d}/stock.csv", 2, "is the file to import"),
+        ("stock import {d}/stock.csv --encoding utf-77", 2, "'utf-77' is not a text encoding"),
+        ("stock import {d}/stock.csv --delimiter ab", 2, "'ab' is not a delimiter"),
         ("stock import {d}/stock.csv --columns qty=Qty", 2, "'qty=Qty' is not COLUMN=NAME"),
-        ("stock import {d}/stock.csv --resume yesterday", 2, "'yesterday' is no import's id"),
+        ("stock import {d}/stock.csv --resume yesterday", 2, "'yesterday' is not the id of an import"),
         ("stock import {d}/stock.csv --request-id " + "x" * 49, 2, "must be 1 to 48 printable ASCII characters"),
         ("stock import {d}/stock.csv --dry-run --reason " + "x" * 65, 2, "--reason has 65 bytes; at most 64"),
         ("stock import {d}/stock.csv --location no/place", 2, "--location 'no/place' is not of the form"),
@@ -226,7 +226,7 @@ def test_a_server_of_another_kind_is_one_line_and_code_3(
         ("serve --config {d}/missing.toml", 2, "missing.toml"),
     ],
 )
-def test_a_file_or_a_folder_that_is_not_there_is_one_line(
+def test_a_missing_file_or_folder_is_one_line(
     capsys: pytest.CaptureFixture[str], prepared: Client, tmp_path: Path, *, arguments: str, code: int, words: str
 ) -> None:
     before = prepared.get_namespace().revision
@@ -246,7 +246,7 @@ def _run(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
-def test_the_output_is_utf_8_whatever_the_locale_says(prepared: Client, encoding: str) -> None:
+def test_the_output_is_utf_8_in_every_locale(prepared: Client, encoding: str) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "LC_ALL": "C"}
 
     ran = _run("stock", "increment", "дюна", env=environment, capture_output=True)
@@ -269,7 +269,7 @@ def test_the_output_is_utf_8_whatever_the_locale_says(prepared: Client, encoding
         ("> /dev/full 2> /dev/full", 5, 0),
     ],
 )
-def test_a_process_ends_as_quietly_as_its_command(*, redirection: str, code: int, errors: int) -> None:
+def test_a_process_prints_nothing_after_its_command(*, redirection: str, code: int, errors: int) -> None:
     line = f"{sys.executable} -m tallykeeper_cli stock increment dune --copies 3 {redirection}"
 
     ran = subprocess.run(["bash", "-c", line], check=False, capture_output=True, text=True, timeout=60)  # noqa: S607
@@ -279,7 +279,7 @@ def test_a_process_ends_as_quietly_as_its_command(*, redirection: str, code: int
     assert "Traceback" not in ran.stderr
 
 
-def test_a_defect_is_one_line_and_has_a_code_of_its_own(
+def test_a_defect_is_one_line_and_has_its_own_code(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, prepared: Client
 ) -> None:
     def broken(*_: object, **__: object) -> None:

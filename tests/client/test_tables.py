@@ -1,4 +1,4 @@
-"""How answers look: on a terminal, and elsewhere."""
+"""The form of answers on a terminal and elsewhere."""
 
 from io import StringIO
 
@@ -11,7 +11,7 @@ from tallykeeper_client import Counter, Entry, EntryLine, StockLevel
 from tests.support.ledger import counter_line, stock_line
 
 
-def test_on_a_terminal_there_is_a_table_as_wide_as_it_at_most() -> None:
+def test_a_table_on_a_terminal_is_at_most_as_wide() -> None:
     screen = StringIO()
     console = Console(file=screen, force_terminal=True, width=60, color_system=None)
     levels = [StockLevel(item=f"a-title-that-is-rather-long-{number}", location="main") for number in range(3)]
@@ -31,7 +31,7 @@ def test_a_name_is_never_markup() -> None:
     assert "[red]votes" in screen.getvalue()
 
 
-def test_elsewhere_columns_are_aligned_by_what_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
+def test_columns_elsewhere_are_aligned_by_their_visible_width(capsys: pytest.CaptureFixture[str]) -> None:
     counters = [Counter(counter="茶", value=1), Counter(counter="tea", value=20)]
 
     Output(as_json=False, console=Console(file=StringIO())).show(columns.COUNTER, counters)
@@ -54,7 +54,7 @@ def test_a_long_list_is_shown_in_parts(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "description"),
     [
         (counter_line("c", -2, Counter(value=5)), "c: -2 = 5"),
         (counter_line("c"), "c: deleted"),
@@ -79,8 +79,8 @@ def test_a_long_list_is_shown_in_parts(capsys: pytest.CaptureFixture[str]) -> No
         (EntryLine(), "a kind of change that this client does not know"),
     ],
 )
-def test_an_entrys_line_is_told_in_words(line: EntryLine, told: str) -> None:
-    assert descriptions.changes(Entry(lines=[line])) == told
+def test_a_line_of_an_entry_is_described_in_words(line: EntryLine, description: str) -> None:
+    assert descriptions.changes(Entry(lines=[line])) == description
 
 
 def test_an_entry_of_a_reservation_names_it_first() -> None:

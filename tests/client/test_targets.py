@@ -1,4 +1,4 @@
-"""How a target is written, and that a proxy of the environment is not used for this machine itself."""
+"""The forms of a target, and the proxy of the environment, which is not used for this machine itself."""
 
 import pytest
 
@@ -23,7 +23,7 @@ from tests.support.server import ThreadedServer
         ("ipv4:127.0.0.1:7,127.0.0.2:7", None),
     ],
 )
-def test_a_target_is_a_host_and_a_port_or_what_grpc_knows(target: str, address: Address | None) -> None:
+def test_a_target_is_a_host_and_a_port_or_a_form_of_grpc(target: str, address: Address | None) -> None:
     assert address_of(target) == address
 
 
@@ -43,7 +43,7 @@ BAD_TARGETS = [
 
 
 @pytest.mark.parametrize(("target", "words"), BAD_TARGETS)
-async def test_a_target_that_is_none_is_refused_with_how_to_write_it(target: str, words: str) -> None:
+async def test_a_bad_target_is_refused_with_the_right_form(target: str, words: str) -> None:
     for client in (Client, AsyncClient):
         with pytest.raises(ValueError, match="target") as caught:
             client(target)
@@ -51,7 +51,7 @@ async def test_a_target_that_is_none_is_refused_with_how_to_write_it(target: str
 
 
 @pytest.mark.parametrize(("target", "words"), BAD_TARGETS)
-def test_a_command_reports_it_as_wrong_usage(
+def test_a_command_reports_a_bad_target_as_wrong_usage(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, target: str, words: str
 ) -> None:
     monkeypatch.setenv("TALLYKEEPER_TARGET", "127.0.0.1:1")
@@ -73,7 +73,7 @@ def test_this_machine_is_known_by_its_names(host: str, *, here: bool) -> None:
     assert (("grpc.enable_http_proxy", 0) in channel_options(target)) is here
 
 
-def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
     monkeypatch: pytest.MonkeyPatch, server: ThreadedServer, namespace: str, unused_tcp_port: int
 ) -> None:
     for name in ("http_proxy", "https_proxy", "grpc_proxy"):

@@ -1,4 +1,4 @@
-"""How values are written on the command line."""
+"""The values on the command line."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -36,22 +36,22 @@ def test_a_line_is_read_from_its_end(text: str, line: StockLine) -> None:
         ("=2", "names no item"),
         ("@annex", "names no item"),
         ("@annex=1", "names no item"),
-        ("dune=0", "no number of copies"),
-        ("dune=-1", "no number of copies"),
-        ("dune=1.5", "no number of copies"),
-        ("dune=", "no number of copies"),
-        ("dune=1,000", "no number of copies"),
-        ("dune=2x", "no number of copies"),
-        ("dune=٣", "no number of copies"),
-        ("dune= 2", "no number of copies"),
-        ("dune=9007199254740992", "no number of copies"),
-        ("dune=99999999999999999", "no number of copies"),
-        ("dune@bad place=1", "no location"),
-        ("dune@=1", "no location"),
-        ("tea @ 5 pm", "no location"),
+        ("dune=0", "not a number of copies"),
+        ("dune=-1", "not a number of copies"),
+        ("dune=1.5", "not a number of copies"),
+        ("dune=", "not a number of copies"),
+        ("dune=1,000", "not a number of copies"),
+        ("dune=2x", "not a number of copies"),
+        ("dune=٣", "not a number of copies"),
+        ("dune= 2", "not a number of copies"),
+        ("dune=9007199254740992", "not a number of copies"),
+        ("dune=99999999999999999", "not a number of copies"),
+        ("dune@bad place=1", "not a location"),
+        ("dune@=1", "not a location"),
+        ("tea @ 5 pm", "not a location"),
     ],
 )
-def test_a_mistyped_line_is_never_taken_for_an_item(text: str, words: str) -> None:
+def test_a_mistyped_line_is_never_read_as_an_item(text: str, words: str) -> None:
     with pytest.raises(click.BadParameter, match=words):
         LINE.convert(text, None, None)
 
@@ -71,7 +71,7 @@ def test_a_length_of_time_is_the_sum_of_its_parts(text: str, length: timedelta) 
 
 @pytest.mark.parametrize("text", ["", "5", "s", "-5s", "5 s", "1.5h", "999999999d999999999d"])
 def test_a_length_of_time_needs_its_unit(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="is no length of time" if len(text) < 9 else "is too long"):
+    with pytest.raises(click.BadParameter, match="is not a length of time" if len(text) < 9 else "is too long"):
         LENGTH.convert(text, None, None)
 
 
@@ -87,13 +87,13 @@ def test_a_moment_is_in_utc_unless_it_names_a_zone(text: str, moment: datetime) 
     assert MOMENT.convert(text, None, None) == moment
 
 
-def test_a_moment_may_be_so_long_ago() -> None:
+def test_a_moment_may_be_a_time_before_now() -> None:
     ago = datetime.now(UTC) - MOMENT.convert("1h", None, None)
 
     assert timedelta(minutes=59) < ago < timedelta(minutes=61)
 
 
-def test_what_has_been_read_is_left_as_it_is() -> None:
+def test_a_converted_value_stays_as_it_is() -> None:
     line, length, moment = StockLine(item="dune"), timedelta(1), datetime.now(UTC)
 
     assert LINE.convert(line, None, None) is line

@@ -1,4 +1,4 @@
-"""``tallykeeper watch`` and ``tallykeeper completion``: what they print, and how they end."""
+"""``tallykeeper watch`` and ``tallykeeper completion``: their output and their end."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ TRIMMED = Refusal(
 
 @asynccontextmanager
 async def _watching(scripted: ScriptedServer, *arguments: str) -> AsyncIterator[Process]:
-    """Run ``tallykeeper watch`` in a process of its own, and see that it ends."""
+    """Run ``tallykeeper watch`` in its own process, and check that it ends."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tallykeeper_cli", "watch", "--target", scripted.target, *arguments,
         stdout=PIPE, stderr=PIPE,
@@ -56,7 +56,7 @@ async def _line(process: Process) -> str:
 
 
 async def _interrupted(process: Process) -> int | None:
-    """Press Ctrl-C, as a person would: again if nothing came of it, for Python loses one that falls into a callback."""
+    """Press Ctrl-C until the process ends, because Python loses an interrupt that falls into a callback."""
     for _ in range(3):
         process.send_signal(signal.SIGINT)
         with suppress(TimeoutError):
@@ -64,7 +64,7 @@ async def _interrupted(process: Process) -> int | None:
     return None
 
 
-async def test_each_change_is_told_at_once_until_it_is_interrupted(scripted: ScriptedServer) -> None:
+async def test_each_change_is_printed_at_once_until_an_interrupt(scripted: ScriptedServer) -> None:
     scripted.will_answer(
         Stream(WatchResponse(entries=[SALE], revision=17), then=Refusal(grpc.StatusCode.UNAVAILABLE)),
         Stream(WatchResponse(entries=[Entry(revision=18)], revision=18)),
@@ -78,7 +78,7 @@ async def test_each_change_is_told_at_once_until_it_is_interrupted(scripted: Scr
         assert await process.stderr.read() in (b"", b"\n")
 
 
-async def test_a_reader_that_leaves_ends_it_quietly(scripted: ScriptedServer) -> None:
+async def test_a_reader_that_leaves_ends_the_watch_without_output(scripted: ScriptedServer) -> None:
     many = [Stream(WatchResponse(entries=[SALE] * 5000, revision=17)) for _ in range(2)]
     scripted.will_answer(*many)
     read, write = os.pipe()
@@ -95,7 +95,7 @@ async def test_a_reader_that_leaves_ends_it_quietly(scripted: ScriptedServer) ->
     assert process.returncode == 0
 
 
-async def test_a_watch_names_what_it_follows_and_ends_with_what_does_not_pass(
+async def test_a_watch_sends_its_filters_and_ends_with_a_permanent_error(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:
     scripted.will_answer(TRIMMED)
@@ -115,7 +115,7 @@ async def test_a_watch_names_what_it_follows_and_ends_with_what_does_not_pass(
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
-async def test_levels_come_first_if_they_are_asked_for(
+async def test_levels_come_first_with_the_option(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, form: tuple[str, ...]
 ) -> None:
     levels = WatchResponse(
@@ -135,7 +135,7 @@ async def test_levels_come_first_if_they_are_asked_for(
 
 
 @pytest.mark.parametrize(("shell", "word"), [("bash", "complete "), ("zsh", "compdef"), ("fish", "complete ")])
-def test_completion_prints_what_the_shell_needs(capsys: pytest.CaptureFixture[str], shell: str, word: str) -> None:
+def test_completion_prints_code_for_the_shell(capsys: pytest.CaptureFixture[str], shell: str, word: str) -> None:
     assert main(["completion", shell]) == 0
 
     script = capsys.readouterr().out

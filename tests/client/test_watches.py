@@ -1,4 +1,4 @@
-"""Watches: what they give, how they outlive their connections, and what ends them."""
+"""Watches: their entries, their reconnections, and their end."""
 
 import asyncio
 import time
@@ -46,7 +46,7 @@ def _bookmark(revision: int) -> WatchResponse:
 
 
 async def _revisions(client: AsyncClient, count: int, *, after_revision: int | None = None) -> list[int]:
-    """Watch until there were so many entries."""
+    """Watch until ``count`` entries have come."""
     seen: list[int] = []
     async with aclosing(client.watch(after_revision=after_revision)) as entries:
         async for entry in entries:
@@ -60,7 +60,7 @@ def _requests(scripted: ScriptedServer) -> list[WatchRequest]:
     return [WatchRequest.FromString(asked.body) for asked in scripted.asked]
 
 
-async def test_entries_come_in_order_and_bookmarks_do_not(connect: Connect, scripted: ScriptedServer) -> None:
+async def test_entries_come_in_order_without_bookmarks(connect: Connect, scripted: ScriptedServer) -> None:
     scripted.will_answer(Stream(_bookmark(4), _entries(5, 6), _bookmark(9), _entries(10)))
     client = await connect(scripted.target, namespace="shop")
 
@@ -69,7 +69,7 @@ async def test_entries_come_in_order_and_bookmarks_do_not(connect: Connect, scri
     assert _requests(scripted) == [WatchRequest(namespace="shop")]
 
 
-async def test_a_watch_that_is_cut_off_begins_after_what_it_has_seen(
+async def test_a_watch_that_is_cut_off_begins_after_its_last_revision(
     connect: Connect, scripted: ScriptedServer
 ) -> None:
     scripted.will_answer(
@@ -85,7 +85,7 @@ async def test_a_watch_that_is_cut_off_begins_after_what_it_has_seen(
     assert not _requests(scripted)[0].HasField("after_revision")
 
 
-async def test_a_watch_that_named_no_revision_keeps_to_that_of_its_first_response(
+async def test_a_watch_without_a_revision_keeps_that_of_its_first_response(
     connect: Connect, scripted: ScriptedServer
 ) -> None:
     scripted.will_answer(Stream(_bookmark(0), then=Refusal(Code.UNAVAILABLE)), Stream(_entries(1)))
@@ -98,7 +98,7 @@ async def test_a_watch_that_named_no_revision_keeps_to_that_of_its_first_respons
     assert again.after_revision == 0
 
 
-async def test_a_watch_begins_where_it_is_told(connect: Connect, scripted: ScriptedServer) -> None:
+async def test_a_watch_begins_after_the_given_revision(connect: Connect, scripted: ScriptedServer) -> None:
     scripted.will_answer(Refusal(Code.UNAVAILABLE), Stream(_entries(1)))
     client = await connect(scripted.target)
 
@@ -123,7 +123,7 @@ async def test_a_watch_begins_where_it_is_told(connect: Connect, scripted: Scrip
     ],
     ids=["unavailable", "shutting down", "cancelled", "deadline", "reset", "removed", "too slow", "ended"],
 )
-async def test_what_may_pass_is_outlived(connect: Connect, scripted: ScriptedServer, *, cut: Stream) -> None:
+async def test_a_watch_survives_a_passing_error(connect: Connect, scripted: ScriptedServer, *, cut: Stream) -> None:
     scripted.will_answer(cut, Stream(_entries(2)))
     client = await connect(scripted.target)
 
@@ -149,7 +149,7 @@ async def test_what_may_pass_is_outlived(connect: Connect, scripted: ScriptedSer
     ],
     ids=["trimmed", "ahead", "invalid", "internal", "denied"],
 )
-async def test_what_does_not_pass_ends_a_watch(
+async def test_a_permanent_error_ends_a_watch(
     connect: Connect, scripted: ScriptedServer, *, refusal: Refusal, kind: type[TallykeeperError]
 ) -> None:
     scripted.will_answer(Stream(_entries(1), then=Refusal(Code.UNAVAILABLE)), refusal)
@@ -162,7 +162,7 @@ async def test_what_does_not_pass_ends_a_watch(
     assert isinstance(caught.value.__cause__, grpc.RpcError)
 
 
-async def test_levels_are_asked_for_until_they_have_come(connect: Connect, scripted: ScriptedServer) -> None:
+async def test_levels_are_requested_until_they_have_come(connect: Connect, scripted: ScriptedServer) -> None:
     levels = WatchResponse(revision=3, stock_levels=[StockLevel(item="dune", on_hand=2)])
     scripted.will_answer(Refusal(Code.UNAVAILABLE), Stream(levels, then=Refusal(Code.UNAVAILABLE)), Stream(_entries(4)))
     client = await connect(scripted.target)
@@ -240,7 +240,7 @@ async def test_cancelling_a_task_that_watches_cancels_it(scripted: ScriptedServe
         await asyncio.wait_for(stream.was_left.wait(), timeout=10)
 
 
-async def test_a_watch_rides_out_a_server_that_goes_away(connect: Connect, scripted: ScriptedServer) -> None:
+async def test_a_watch_survives_a_server_that_goes_away(connect: Connect, scripted: ScriptedServer) -> None:
     scripted.will_answer(Stream(_entries(1)), Stream(_entries(2)))
     client = await connect(scripted.target)
     async with aclosing(client.watch()) as entries:
@@ -253,7 +253,7 @@ async def test_a_watch_rides_out_a_server_that_goes_away(connect: Connect, scrip
     assert _requests(scripted)[1].after_revision == 1
 
 
-async def test_a_watch_gives_up_if_nobody_answers_in_time(connect: Connect, nobody: str) -> None:
+async def test_a_watch_gives_up_if_no_server_answers_in_time(connect: Connect, nobody: str) -> None:
     client = await connect(nobody)
     began = time.monotonic()
 
@@ -268,7 +268,7 @@ def _following(*, timeout_seconds: float = 10.0, draw: float = 1.0, now: float =
     return Following(call, clock=lambda: now, draw=lambda: draw)
 
 
-def test_the_pauses_grow_to_a_limit_and_begin_anew_after_a_response() -> None:
+def test_the_pauses_grow_to_a_limit_and_begin_again_after_a_response() -> None:
     following = _following()
     following.took(_bookmark(1))
 
@@ -284,7 +284,7 @@ def test_a_pause_is_between_half_and_the_whole_of_its_length() -> None:
     assert _following(draw=1.0).pause_seconds(ended("there")) == BACKOFF_SECONDS_MIN
 
 
-def test_a_server_that_says_when_to_come_back_is_heeded() -> None:
+def test_a_watch_obeys_the_retry_delay_of_the_server() -> None:
     busy = Failure(code=Code.RESOURCE_EXHAUSTED, reason="OVERLOADED", message="", retry_after_seconds=3.0)
 
     assert _following().pause_seconds(Overloaded(busy)) == 3.0

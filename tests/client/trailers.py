@@ -1,4 +1,4 @@
-"""Makes the trailers in which the server tells what went wrong, as the contract describes them."""
+"""Makes the trailers of the server's errors, as the contract describes them."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -22,7 +22,7 @@ def trailers(
     *details: Message,
     domain: str = "tallykeeper.io",
 ) -> Trailers:
-    """Make the trailers of a refusal. A detail that is an Any already goes in as it is."""
+    """Make the trailers of a refusal. A detail that is already an Any is added unchanged."""
     status = Status(message="in words")
     for detail in (ErrorInfo(domain=domain, reason=reason, metadata=metadata), *details):
         packed = status.details.add()

@@ -1,4 +1,4 @@
-"""``tallykeeper namespace``: tells which namespaces there are, and what is in them."""
+"""``tallykeeper namespace``: lists namespaces, and shows what they hold."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from click.core import ParameterSource
 from tallykeeper_cli.terminal import columns
 from tallykeeper_cli.terminal.session import Session, noun, reads
 
-namespace: Final = noun("namespace", "Look at namespaces.")
+namespace: Final = noun("namespace", "List and show namespaces.")
 
 
 @namespace.command("list")
@@ -17,7 +17,7 @@ namespace: Final = noun("namespace", "Look at namespaces.")
 def list_namespaces(session: Session, *, prefix: str) -> None:
     """List namespaces.
 
-    Those that were ever changed and begin with PREFIX, or all.
+    The namespaces that were ever changed and begin with PREFIX are listed, or all that were ever changed.
     """
     session.output.show(columns.NAMESPACES, session.client.iterate_namespaces(prefix, page_size=1000))
 
@@ -26,13 +26,13 @@ def list_namespaces(session: Session, *, prefix: str) -> None:
 @click.argument("name", required=False)
 @reads
 def get(session: Session, *, name: str | None) -> None:
-    """Show what a namespace holds and how it is kept.
+    """Show what a namespace holds, and its settings.
 
-    NAME stands for --namespace NAME.
+    NAME means the same as --namespace NAME.
     """
     context = click.get_current_context()
     named = session.client.namespace
     if name not in {None, named} and context.get_parameter_source("namespace") is ParameterSource.COMMANDLINE:
-        message = f"{name!r} and --namespace {named!r} are two namespaces; name one"
+        message = f"{name!r} and --namespace {named!r} are two namespaces; give only one"
         raise click.UsageError(message)
     session.output.show_one(columns.NAMESPACE, session.client.get_namespace(namespace=name).namespace)

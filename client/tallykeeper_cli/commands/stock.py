@@ -1,4 +1,4 @@
-"""``tallykeeper stock``: looks at stock and changes it."""
+"""``tallykeeper stock``: shows and changes stock."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,11 +16,13 @@ from tallykeeper_cli.terminal.parameter_types import COPIES, COUNT, INTEGER, LIN
 from tallykeeper_cli.terminal.session import Session, location_option, mutates, noun, reads
 from tallykeeper_client import UNCHANGED
 
-stock: Final = noun("stock", "Look at stock and change it.")
+stock: Final = noun("stock", "Show and change stock.")
 stock.add_command(import_stock)
 stock.add_command(export_stock)
 
-_copies_option: Final = click.option("--copies", type=COPIES, default=1, show_default=True, help="How many.")
+_copies_option: Final = click.option(
+    "--copies", type=COPIES, default=1, show_default=True, help="The number of copies."
+)
 
 
 @stock.command("get")
@@ -48,7 +50,7 @@ def get_item(session: Session, *, item: str) -> None:
         return
     session.output.show(columns.STOCK, found.stock_levels)
     session.output.say(
-        f"in all: on_hand {found.total_on_hand}, reserved {found.total_reserved}, available {found.total_available}"
+        f"total: on_hand {found.total_on_hand}, reserved {found.total_reserved}, available {found.total_available}"
     )
 
 
@@ -58,9 +60,9 @@ def get_item(session: Session, *, item: str) -> None:
 @click.option("--any-location", is_flag=True, help="List the items at all locations.")
 @reads
 def list_stock(session: Session, *, item_prefix: str, location: str, any_location: bool) -> None:
-    """List the items at one location, or at all.
+    """List the items at one location, or at all locations.
 
-    Those whose names begin with ITEM_PREFIX, or all, in the order of their names' bytes.
+    The items whose names begin with ITEM_PREFIX are listed, or all items, in the order of their names' bytes.
     """
     levels = session.client.iterate_stock(item_prefix, location=location, any_location=any_location, page_size=1000)
     session.output.show(columns.STOCK, levels)
@@ -71,13 +73,13 @@ def list_stock(session: Session, *, item_prefix: str, location: str, any_locatio
 @click.option("--any-location", is_flag=True, help="Count the copies at all locations of an item.")
 @reads
 def check(session: Session, *, lines: Sequence[StockLine], any_location: bool) -> int:
-    """Tell what is available, and hold nothing.
+    """Show how many copies are available. This reserves nothing.
 
-    A LINE is an item, with its location and how many copies where these are not main and 1: dune, dune=2,
-    dune@annex=2. An item with = in its name needs its copies spelled out (a=b=1), and one with @ its location
-    (a@b@main).
+    A LINE is an item with its location and number of copies: dune, dune=2, dune@annex=2. The location is main and the
+    number is 1 if they are left out. If the item's name has =, give the number too (a=b=1). If it has @, give the
+    location too (a@b@main).
 
-    Exits with 1 if a line is not sufficient.
+    The exit code is 1 if a line is not sufficient.
     """
     found = session.client.check_availability(availability_line(line, any_location=any_location) for line in lines)
     if session.output.as_json:
@@ -91,10 +93,10 @@ def check(session: Session, *, lines: Sequence[StockLine], any_location: bool) -
 @click.argument("item")
 @location_option
 @_copies_option
-@click.option("--take-available", is_flag=True, help="Take as many as there are, if there are too few.")
+@click.option("--take-available", is_flag=True, help="If there are too few copies, take those that are available.")
 @mutates
 def decrement(session: Session, *, item: str, location: str, copies: int, take_available: bool) -> None:
-    """Take copies of an item: a sale, a loan, a pick."""
+    """Take copies of an item, as for a sale, a loan or a pick."""
     policy = ShortagePolicy.SHORTAGE_POLICY_REJECT
     if take_available:
         policy = ShortagePolicy.SHORTAGE_POLICY_TAKE_AVAILABLE
@@ -112,7 +114,7 @@ def decrement(session: Session, *, item: str, location: str, copies: int, take_a
 @_copies_option
 @mutates
 def increment(session: Session, *, item: str, location: str, copies: int) -> None:
-    """Add copies of an item: a delivery, a return."""
+    """Add copies of an item, as for a delivery or a return."""
     response = session.client.increment_copies(item, location=location, copies=copies, **session.options)
     session.changed(response, columns.STOCK, [response.stock_level])
 
@@ -122,7 +124,7 @@ def increment(session: Session, *, item: str, location: str, copies: int) -> Non
 @click.argument("on_hand", type=INTEGER)
 @location_option
 @click.option("--expected-on-hand", type=INTEGER, help="Set it only if on_hand has this value now.")
-@click.option("--allow-below-reserved", is_flag=True, help="Record the count even if more copies are reserved.")
+@click.option("--allow-below-reserved", is_flag=True, help="Record the number even if more copies are reserved.")
 @mutates
 def set_stock(
     session: Session,
@@ -133,7 +135,7 @@ def set_stock(
     expected_on_hand: int | None,
     allow_below_reserved: bool,
 ) -> None:
-    """Set how many copies are on hand, as after a stock-taking.
+    """Set the number of copies on hand, as after a stock-taking.
 
     ON_HAND is below 0 where copies were taken on backorder.
     """
@@ -147,13 +149,17 @@ def set_stock(
     )
     session.changed(response, columns.STOCK, [response.stock_level])
     if short := response.stock_level.short_copies:
-        session.output.say(f"short_copies {short}: nothing more can be reserved until they are covered")
+        session.output.say(f"short_copies {short}: nothing more can be reserved until these copies are covered")
 
 
 @stock.command("move")
 @click.argument("item")
-@click.option("--from", "from_location", default="", metavar="NAME", help="The location they leave.  [default: main]")
-@click.option("--to", "to_location", default="", metavar="NAME", help="The location they come to.  [default: main]")
+@click.option(
+    "--from", "from_location", default="", metavar="NAME", help="The location that the copies leave.  [default: main]"
+)
+@click.option(
+    "--to", "to_location", default="", metavar="NAME", help="The location to which the copies go.  [default: main]"
+)
 @_copies_option
 @mutates
 def move(session: Session, *, item: str, from_location: str, to_location: str, copies: int) -> None:
@@ -167,12 +173,14 @@ def move(session: Session, *, item: str, from_location: str, to_location: str, c
 @stock.command("configure")
 @click.argument("item")
 @location_option
-@click.option("--safety-stock", type=COUNT, help="Copies to keep back.")
-@click.option("--backorder-limit", type=COUNT, help="How many may be taken beyond those available.")
-@click.option("--low-stock-threshold", type=COUNT, help="It is low when so many are available, or fewer.")
+@click.option("--safety-stock", type=COUNT, help="The number of copies to keep back.")
+@click.option("--backorder-limit", type=COUNT, help="The number of copies that may be taken beyond the available ones.")
+@click.option(
+    "--low-stock-threshold", type=COUNT, help="The number of available copies at or below which the stock is low."
+)
 @mutates
 def configure(session: Session, *, item: str, location: str, **given: int | None) -> None:
-    """Set what rules an item at one location; 0 clears it."""
+    """Set the limits of an item at one location. 0 clears a limit."""
     if all(value is None for value in given.values()):
         message = f"nothing to configure: name one of {', '.join(given)}"
         raise click.UsageError(message)
@@ -186,6 +194,6 @@ def configure(session: Session, *, item: str, location: str, **given: int | None
 @location_option
 @mutates
 def delete(session: Session, *, item: str, location: str) -> None:
-    """Delete an item at a location where no copies are on hand."""
+    """Delete an item at a location that has no copies on hand."""
     response = session.client.delete_stock(item, location=location, **session.options)
     session.changed(response, columns.STOCK, [response.stock_level])

@@ -17,9 +17,9 @@ from tallykeeper_cli.terminal.session import Session, reads
 def verify(session: Session) -> int:
     """Compare a namespace with its ledger.
 
-    The server replays the ledger and compares the outcome with the levels and reservations that there are. Changes may
-    go on. It reads everything, and has ten minutes for it unless --timeout says otherwise. A bar on stderr shows the
-    progress if that is a terminal. Exits with 4 if there is a difference.
+    The server replays the ledger, and compares the result with the levels and reservations of the namespace. Changes
+    may continue. The server reads the whole namespace, and has ten minutes for it unless --timeout sets another limit.
+    A bar on stderr shows the progress if stderr is a terminal. The exit code is 4 if there is a difference.
     """
     found = _result(session, Console(stderr=True))
     if session.output.as_json:
@@ -35,7 +35,7 @@ def verify(session: Session) -> int:
 
 
 def _result(session: Session, console: Console) -> VerifyResult:
-    """Return the result, and show a bar until it is there."""
+    """Return the result, and show a progress bar until it comes."""
     bar_columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     result = VerifyResult()
     responses = session.client.verify_responses(timeout_seconds=session.timeout_seconds)
@@ -53,6 +53,6 @@ def _result(session: Session, console: Console) -> VerifyResult:
 
 
 def steps_of(progress: VerifyProgress) -> tuple[int, int | None]:
-    """Return the number of steps that are done and their total, which is None while the replay has not begun."""
+    """Return the number of steps that are done, and their total; the total is None before the replay begins."""
     done = progress.revisions_replayed + progress.reservations_checked + progress.levels_checked
     return done, progress.revisions_total + progress.reservations_total + progress.levels_total or None

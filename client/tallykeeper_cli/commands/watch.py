@@ -1,4 +1,4 @@
-"""``tallykeeper watch``: tells what happens, as it happens."""
+"""``tallykeeper watch``: prints changes as they happen."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -14,28 +14,39 @@ from tallykeeper_cli.terminal.streams import check_output
 
 @click.command(epilog=EXIT_CODES)
 @click.option("--item", "items", multiple=True, help="Only changes of this item; may be repeated.")
-@click.option("--counter", "counters", multiple=True, help="Or of this counter; may be repeated.")
+@click.option("--counter", "counters", multiple=True, help="Only changes of this counter; may be repeated.")
 @click.option(
-    "--reservation", "reservation_ids", multiple=True, metavar="ID", help="Or of this reservation; may be repeated."
+    "--reservation",
+    "reservation_ids",
+    multiple=True,
+    metavar="ID",
+    help="Only changes of this reservation; may be repeated.",
 )
 @click.option(
-    "--location", "locations", multiple=True, metavar="NAME", help="Items at this location alone; may be repeated."
+    "--location",
+    "locations",
+    multiple=True,
+    metavar="NAME",
+    help="Only changes of items at this location; may be repeated.",
 )
 @click.option(
     "--after-revision",
     type=click.IntRange(min=0),
-    help="What came after this revision, too; 0 is the beginning.  [default: what comes from now on]",
+    help="Begin after this revision; 0 is the beginning.  [default: begin now]",
 )
-@click.option("--levels", "include_levels", is_flag=True, help="Begin with what the items and counters are now.")
+@click.option(
+    "--levels", "include_levels", is_flag=True, help="First print the present levels of the items and counters."
+)
 @reads
 def watch(session: Session, *, after_revision: int | None, include_levels: bool, **names: Sequence[str]) -> None:
-    """Tell what happens, as it happens.
+    """Print changes as they happen.
 
-    It prints a line for each change, until Ctrl-C. It outlives a server that goes away and comes back, and neither
-    misses nor repeats a change.
+    It prints a line for each change, until Ctrl-C. With several of --item, --counter and --reservation, it prints the
+    changes of each of them. If the server goes away, it waits until the server is back. It neither misses nor repeats a
+    change.
     """
     if include_levels and after_revision is not None:
-        message = "--levels and --after-revision exclude each other: levels are as of now"
+        message = "--levels and --after-revision exclude each other, because --levels begins now"
         raise click.UsageError(message)
     responses = session.client.watch_responses(
         after_revision=after_revision,
@@ -45,10 +56,10 @@ def watch(session: Session, *, after_revision: int | None, include_levels: bool,
     )
     with closing(responses):
         for response in responses:
-            _tell(session, response)
+            _print(session, response)
 
 
-def _tell(session: Session, response: WatchResponse) -> None:
+def _print(session: Session, response: WatchResponse) -> None:
     session.output.show(columns.STOCK, response.stock_levels)
     session.output.show(columns.COUNTER, response.counters)
     for entry in response.entries:

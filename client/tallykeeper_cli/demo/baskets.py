@@ -1,6 +1,6 @@
 """The second act of the demo: an evening of baskets, which hold copies until they are paid for or forgotten.
 
-How it is told is `demo`'s to say.
+`command` prints it.
 """
 
 import asyncio
@@ -27,14 +27,13 @@ _BENS: Final = tuple(StockLine(item=item, copies=1) for item in _DELIVERED)
 _FORGOTTEN: Final = StockLine(item="emma", copies=2)
 _FORGOTTEN_AFTER: Final = timedelta(seconds=1)
 _EXPIRY_SECONDS_MAX: Final = 10.0
-"""When the watch for the expiry gives up: the contract promises it within a second or two."""
+"""The time after which the watch for the expiry gives up. The contract promises the expiry within two seconds."""
 
 
 def fill_baskets(client: Client) -> Iterator[Step]:
-    """Make the calls of the evening, one step after another. The client's namespace must not know the titles.
+    """Make the calls of the evening, one step after another. The client's namespace must not have the titles.
 
-    Raises `TallykeeperError` if a call fails that the story does not expect to fail, and TimeoutError if a
-    reservation does not expire.
+    Raises `TallykeeperError` if a call fails unexpectedly, and TimeoutError if a reservation does not expire.
     """
     yield _unload(client)
     yield from _reserve_and_be_refused(client)
@@ -59,18 +58,18 @@ def _reserve_and_be_refused(client: Client) -> Iterator[Step]:
     copies = sum(line.copies for line in reserved.lines)
     yield Step(
         "Ann puts all three into her basket.",
-        f"Reserve {_told(_ANNS)}",
+        f"Reserve {_listed(_ANNS)}",
         f"{_state(reserved.state)}: {copies} copies",
         reserved.state == ReservationState.RESERVATION_STATE_ACTIVE and len(reserved.lines) == len(_ANNS),
     )
-    told, call = "Ben wants them too, but she has the last ulysses.", f"Reserve {_told(_BENS)}"
+    event, call = "Ben wants them too, but she has the last ulysses.", f"Reserve {_listed(_BENS)}"
     try:
         late = client.reserve(_BENS, reservation_id="basket-ben", holder="ben").reservation
     except InsufficientStock as error:
-        short = ", ".join(f"{line.item} ({line.requested} asked for, {line.available} left)" for line in error.lines)
-        yield Step(told, call, f"{error.reason}: {short}", [line.item for line in error.lines] == ["ulysses"])
+        short = ", ".join(f"{line.item} ({line.requested} requested, {line.available} left)" for line in error.lines)
+        yield Step(event, call, f"{error.reason}: {short}", [line.item for line in error.lines] == ["ulysses"])
     else:
-        yield Step(told, call, _state(late.state), as_told=False)
+        yield Step(event, call, _state(late.state), as_expected=False)
 
 
 def _pay(client: Client) -> Step:
@@ -93,7 +92,7 @@ def _forget(client: Client) -> Iterator[Step]:
     seconds = _FORGOTTEN_AFTER.total_seconds()
     yield Step(
         f"Ben takes {_FORGOTTEN.copies} of {item} into his, for {seconds:g} s.",
-        f"Reserve {_told([_FORGOTTEN])}, ttl {seconds:g} s",
+        f"Reserve {_listed([_FORGOTTEN])}, ttl {seconds:g} s",
         f"available: {held}",
         held == before - _FORGOTTEN.copies,
     )
@@ -118,7 +117,7 @@ async def _expiry(client: Client, *, after_revision: int) -> None:
                     return
 
 
-def _told(lines: tuple[StockLine, ...] | list[StockLine]) -> str:
+def _listed(lines: tuple[StockLine, ...] | list[StockLine]) -> str:
     return ", ".join(f"{line.item} {line.copies}" for line in lines)
 
 

@@ -1,6 +1,6 @@
-"""The first act of the demo: a day at a bookshop, each step of it a call and the answer that it got.
+"""The first act of the demo: a day at a bookshop. Each step is a call and its answer.
 
-How it is told is `demo`'s to say.
+`command` prints it.
 """
 
 import asyncio
@@ -25,18 +25,18 @@ _COPIES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What happens, the call, the server's answer, and whether that is the answer that the story needs."""
+    """A step of the story: the event, the call, the server's answer, and a flag for the expected answer."""
 
-    told: str
+    event: str
     call: str
     answer: str
-    as_told: bool
+    as_expected: bool
 
 
 def live_through(client: Client) -> Iterator[Step]:
-    """Make the calls of the day, one step after another. The client's namespace must be a new one.
+    """Make the calls of the day, one step after another. The client's namespace must be new.
 
-    Raises `TallykeeperError` if a call fails that the story does not expect to fail.
+    Raises `TallykeeperError` if a call fails unexpectedly.
     """
     yield from _count_visitors(client)
     yield from _sell_a_novel(client)
@@ -75,13 +75,13 @@ def _sell_a_novel(client: Client) -> Iterator[Step]:
 
 
 def _be_refused(client: Client) -> Step:
-    told, call = "Another wants as many.", f"DecrementCopies by {_SOLD}"
+    event, call = "Another club wants three copies, too.", f"DecrementCopies by {_SOLD}"
     try:
         taken = client.decrement_copies(_NOVEL, copies=_SOLD, reference="order-2").copies_taken
     except InsufficientStock as error:
         answer = f"{error.reason} (requested: {error.requested}, available: {error.available})"
-        return Step(told, call, answer, error.available == _DELIVERED - _SOLD)
-    return Step(told, call, f"taken: {taken}", as_told=False)
+        return Step(event, call, answer, error.available == _DELIVERED - _SOLD)
+    return Step(event, call, f"taken: {taken}", as_expected=False)
 
 
 def _repeat_a_request(client: Client) -> Iterator[Step]:
@@ -90,7 +90,7 @@ def _repeat_a_request(client: Client) -> Iterator[Step]:
     first = client.decrement_copies(_NOVEL, request_id=request_id)
     left = first.stock_level.available
     yield Step(
-        "A reader takes one. Say that the answer is lost on its way.",
+        "A reader takes one. Suppose that the answer is lost.",
         call,
         f"available: {left}, revision {first.revision}",
         not first.replayed,
@@ -98,7 +98,7 @@ def _repeat_a_request(client: Client) -> Iterator[Step]:
     second = client.decrement_copies(_NOVEL, request_id=request_id)
     now = client.get_stock(_NOVEL).stock_level.available
     yield Step(
-        "So the till asks again, and it counts once.",
+        "So the till repeats the request, and it counts once.",
         call,
         f"available: {now}, revision {second.revision}{', replayed' if second.replayed else ''}",
         second.replayed and second.revision == first.revision and now == left,

@@ -1,4 +1,4 @@
-"""The watcher of the demo: a second client that prints what happens, as it happens."""
+"""The watcher of the demo: a second client that prints changes as they happen."""
 
 import threading
 from contextlib import ExitStack
@@ -12,11 +12,11 @@ from tallykeeper_cli.terminal.descriptions import event
 from tallykeeper_client.client import Client
 
 _LAST_SECONDS: Final = 5.0
-"""How long the watcher may take, at the end, to see what has happened."""
+"""The time that the watcher may take, at the end, to receive the last changes."""
 
 
 class Watcher:
-    """Prints each change of a client's namespace from when it is entered, and every one of them before it is left."""
+    """A watcher that prints each change of a client's namespace during its block."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -25,7 +25,7 @@ class Watcher:
         self._revision = 0
 
     def __enter__(self) -> Self:
-        """Begin to watch. Raises `TallykeeperError` if that cannot be."""
+        """Begin to watch. Raises `TallykeeperError` if the watch cannot begin."""
         watcher = self._closing.enter_context(another(self._client))
         responses = watcher.watch_responses()
         self._revision = next(responses).revision

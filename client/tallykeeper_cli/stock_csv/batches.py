@@ -1,7 +1,7 @@
-"""Turns rows of stock into batches and sends these: several at once, and each counted once.
+"""The batches of an import: rows are put into batches, several batches are sent at once, and each counts once.
 
-Which rows are in a batch depends on the file and the options alone, and so does its request id within one import: to
-continue an import sends the same batches again, and those that were applied change nothing.
+The rows of a batch depend only on the file and the options. So does its request id within one import. A continued
+import sends the same batches again, and those that were applied change nothing.
 """
 
 import time
@@ -19,16 +19,16 @@ from tallykeeper_client.client import Client
 from tallykeeper_client.errors import BatchRefused, Overloaded
 
 OPERATIONS_MAX: Final = 500
-"""The maximum number of operations in a batch: half of the contract's, so that others are soon served."""
+"""The maximum number of operations in a batch. It is half of the contract's, so that other callers wait less."""
 
 ATOMIC_OPERATIONS_MAX: Final = 1000
-"""The number of operations that the contract allows in one batch."""
+"""The maximum number of operations that the contract allows in a batch."""
 
 IN_FLIGHT_MAX: Final = 4
-"""The number of batches under way at once."""
+"""The maximum number of batches in flight."""
 
 _OVERLOADED_MAX: Final = 30
-"""The number of times that a batch is sent again to a server that has too much to do."""
+"""The maximum number of times that a batch is sent again to an overloaded server."""
 
 Level: TypeAlias = tuple[str, str]
 """An item and its location."""
@@ -36,7 +36,7 @@ Level: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The effect of a row: on_hand is set or, if ``adds``, added. ``location`` is that of rows that name none."""
+    """The effect of a row: on_hand is set or, if ``adds``, added. ``location`` is that of the rows that name none."""
 
     adds: bool
     location: str = ""
@@ -47,19 +47,19 @@ class Plan:
         return row.item, row.location or self.location or "main"
 
     def operations(self, row: Row) -> Sequence[Operation]:
-        """Make what a row asks for: its copies first, so that a new level has crossed nothing when it is configured.
+        """Return the operations of a row. Its copies come first, so that a new level crosses no threshold.
 
-        A count below 0 comes last, because the backorder limit must allow it by then.
+        A count below 0 comes last, because the backorder limit must allow it first.
         """
         copies, settings = self._copies(row), self._settings(row)
         return [*settings, *copies] if row.on_hand < 0 else [*copies, *settings]
 
     def doubts(self, row: Row) -> Sequence[str]:
-        """Say what a row asks for that is allowed and hardly meant."""
+        """Describe the values of a row that are allowed and probably not intended."""
         if not self._owes_too_much(row):
             return ()
         limit = row.settings["backorder_limit"]
-        return [f"line {row.line}, column on_hand: {row.on_hand} is more than backorder_limit {limit} lets be owed"]
+        return [f"line {row.line}, column on_hand: {row.on_hand} is below what backorder_limit {limit} allows"]
 
     def _copies(self, row: Row) -> Sequence[Operation]:
         location = row.location or self.location
@@ -93,27 +93,27 @@ class Plan:
         ]
 
     def _owes_too_much(self, row: Row) -> bool:
-        """Tell whether a row itself says that more is owed than its backorder limit allows, as an export may."""
+        """Return True if a row itself has more backorders than its backorder limit allows, as an export may."""
         limit = row.settings.get("backorder_limit")
         return not self.adds and row.on_hand < 0 and limit is not None and row.on_hand + limit < 0
 
 
 @dataclass(slots=True)
 class Batch:
-    """Some rows that follow one another: those that are not sent, and what the others ask for."""
+    """Rows that follow one another: those that are not sent, and the operations of the others."""
 
     first_row: int
     last_line: int = 0
     row_count: int = 0
     left_out: list[BadRow] = field(default_factory=list)
     rows: list[tuple[Row, int]] = field(default_factory=list)
-    """Each row that is sent, with how many operations it has become."""
+    """Each row that is sent, with the number of its operations."""
     operations: list[Operation] = field(default_factory=list)
     levels: set[Level] = field(default_factory=set)
     """The levels that the operations change."""
 
     def take(self, row: Row | BadRow, plan: Plan) -> None:
-        """Put one more row into it."""
+        """Add a row to the batch."""
         self.row_count += 1
         self.last_line = row.line
         if isinstance(row, BadRow):
@@ -127,17 +127,17 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A batch with its answer, and the levels as they were just before it; a level that did not exist is not there."""
+    """A batch with its answer, and its levels just before it. A level that did not exist is absent."""
 
     batch: Batch
     answer: ApplyResponse
     before: Mapping[Level, StockLevel]
     refusal: BatchRefused | None = None
-    """The error of an atomic batch of which operations failed; nothing was changed, and the answer is empty."""
+    """The error of an atomic batch with failed operations. Then nothing was changed, and the answer is empty."""
 
 
 def batches(rows: Iterable[Row | BadRow], plan: Plan, *, rows_max: int) -> Iterator[Batch]:
-    """Put rows into batches of ``rows_max`` rows, the bad ones counted."""
+    """Put rows into batches of ``rows_max`` rows. Bad rows count too."""
     batch = Batch(first_row=1)
     for number, row in enumerate(rows, start=1):
         batch.take(row, plan)
@@ -149,7 +149,7 @@ def batches(rows: Iterable[Row | BadRow], plan: Plan, *, rows_max: int) -> Itera
 
 
 def send(client: Client, batch: Batch, *, import_id: str, atomic: bool, options: MutationOptions) -> Sent:
-    """Apply a batch under its own request id, and again if the server has too much to do at the moment."""
+    """Apply a batch under its own request id. Repeat it while the server is overloaded."""
     if not batch.operations:
         return Sent(batch, ApplyResponse(), {})
     under: MutationOptions = {**options, "request_id": f"{import_id}-{batch.first_row}"}
@@ -168,9 +168,9 @@ def send(client: Client, batch: Batch, *, import_id: str, atomic: bool, options:
 
 
 def sent(every: Iterable[Batch], send_one: Callable[[Batch], Sent]) -> Generator[Sent]:
-    """Send batches, several at once, and give each with its answer, in order.
+    """Send batches, several at once, and yield each with its answer, in order.
 
-    One that changes a level which is changed by one under way waits for it: the later row of a file has the last word.
+    A batch waits for the batches in flight that change one of its levels, because the later row of a file must win.
     """
     threads = ThreadPoolExecutor(IN_FLIGHT_MAX)
     try:

@@ -17,23 +17,23 @@ from tallykeeper_cli.stock_csv.rejects import Rejects
 from tallykeeper_cli.stock_csv.source_file import Source, encoding_of
 from tallykeeper_cli.stock_csv.survey import WARNINGS_MAX, Survey
 from tallykeeper_cli.stock_csv.tally import Rejected
-from tallykeeper_cli.terminal.failures import told_with_reason
+from tallykeeper_cli.terminal.failures import message_with_reason
 from tallykeeper_cli.terminal.output_file import written
 from tallykeeper_cli.terminal.session import Session
 from tallykeeper_client.errors import TallykeeperError
 
 _LEVELS_COMPARED_MAX: Final = 100_000
-"""The number of levels up to which a namespace's names are compared with those of a file of any size."""
+"""The number of levels in a namespace up to which names are compared with a file of any size."""
 _LEVELS_PER_ROW: Final = 10
-"""The number of levels for each row that are compared in any case."""
+"""The number of levels for each row of the file that are always compared."""
 _DRY_RUN_TIMEOUT_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
 class FileCheck:
-    """A file that is imported, what is known of it, and where its rows that are not in go.
+    """The check of a file to import: its plan, its survey, its warnings, and the file of its rejected rows.
 
-    ``stack`` closes what the check opens.
+    ``stack`` closes the files that the check opens.
     """
 
     session: Session
@@ -59,18 +59,18 @@ class FileCheck:
 
     @property
     def refuses_bad(self) -> bool:
-        """Whether one bad row is enough for nothing to be sent."""
+        """True if one bad row prevents the whole import."""
         return self.chosen.strict or self.chosen.atomic or (self.chosen.adds and not self.chosen.skip_bad)
 
     def run(self) -> None:
-        """Read the whole file once, and compare its names. Bad rows are named now if nothing will be sent.
+        """Read the whole file once, and compare its names. Bad rows are reported now if nothing will be sent.
 
         Raises click.UsageError if the first line is wrong.
         """
         reader = self.reader()
         self.header = reader.header
         if self.chosen.adds and "expected_on_hand" in self.header.columns:
-            message = "the column expected_on_hand goes with setting on_hand, not with --add; leave it out"
+            message = "the column expected_on_hand cannot be used with --add; leave it out"
             raise click.UsageError(message)
         self._open_rejects()
         names_bad = self.chosen.dry_run or self.refuses_bad
@@ -80,11 +80,11 @@ class FileCheck:
         self._read_existing()
         self.doubts = self._look_alikes() + self.survey.warning_count
         if self.survey.warning_count > WARNINGS_MAX:
-            self.say(f"warning: {self.survey.warning_count - WARNINGS_MAX} more doubts about rows")
+            self.say(f"warning: {self.survey.warning_count - WARNINGS_MAX} more doubtful rows")
         self.source.check_unchanged()
 
     def reader(self) -> StockReader:
-        """Read the file from its beginning."""
+        """Return a reader of the file from its beginning."""
         try:
             text = self.stack.enter_context(self.source.text(self._encoding))
             return StockReader(text, self.chosen.form)
@@ -93,7 +93,7 @@ class FileCheck:
             raise click.UsageError(message) from error
 
     def rows(self, reader: StockReader) -> Iterator[Row | BadRow]:
-        """Yield the rows of the file; those whose level must exist and does not are marked."""
+        """Yield the rows of the file. A row without an existing level is bad if the level must exist."""
         for row in reader.rows():
             if self.chosen.existing_only and isinstance(row, Row) and not self.survey.exists(row):
                 item, location = self.plan.level(row)
@@ -103,12 +103,12 @@ class FileCheck:
                 yield row
 
     def words(self) -> str:
-        """Say what the file is, in one line."""
+        """Describe the file in one line."""
         rows = "1 row" if self.survey.row_count == 1 else f"{self.survey.row_count} rows"
         return f"{self.source.name}: {rows}, {self._encoding_words}, {self.header.words}"
 
     def reject(self, rejected: Rejected) -> None:
-        """Name a row that is not in, and write it to the file of rejects."""
+        """Report a rejected row, and write it to the file of rejects."""
         for reason in rejected.reasons:
             self.say(reason)
         if self._rejects:
@@ -123,12 +123,12 @@ class FileCheck:
             return
         target = Path(self.chosen.rejects)
         if self.source.is_at(target):
-            message = f"--rejects {target} is the file that is imported; name another"
+            message = f"--rejects {target} is the file to import; name another file"
             raise click.UsageError(message)
         self._rejects = Rejects(self.stack.enter_context(written(target)), self.header)
 
     def _read_existing(self) -> None:
-        """Read the names that the namespace has, if these are not many times more than the file's."""
+        """Read the names in the namespace, unless they are many times more than those in the file."""
         client = self.session.client
         timeout = _DRY_RUN_TIMEOUT_SECONDS if self.chosen.dry_run else None
         must = self.chosen.compare_names or self.chosen.strict or self.chosen.existing_only
@@ -137,14 +137,14 @@ class FileCheck:
             if must or count <= max(_LEVELS_COMPARED_MAX, _LEVELS_PER_ROW * self.survey.row_count):
                 self.survey.read_existing(client.iterate_stock(any_location=True, page_size=1000) if count else ())
             else:
-                self.say(f"names are not compared with the {count} levels of the namespace; --compare-names does it")
+                self.say(f"names are not compared with the {count} levels of the namespace; use --compare-names")
         except TallykeeperError as error:
             if not self.chosen.dry_run or must:
                 raise
-            self.say(f"nothing is compared with the levels of the server: {told_with_reason(error)}")
+            self.say(f"the names are not compared with those of the server: {message_with_reason(error)}")
 
     def _look_alikes(self) -> int:
-        """Print the names that look alike, and return how many they are."""
+        """Print the names that look alike, and return their number."""
         count = 0
         for warning in self.survey.look_alikes():
             count += 1

@@ -19,7 +19,7 @@ from tallykeeper_cli.terminal.streams import check_output
 from tallykeeper_client.client import Client
 
 _FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", PROTECTION)
-"""The beginnings of names that a spreadsheet takes for formulas, and the sign that protects such a name."""
+"""The first characters of names that a spreadsheet reads as formulas, and the sign that protects the names."""
 
 
 @click.command("export", epilog=EXIT_CODES)
@@ -29,21 +29,19 @@ _FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", PROTECTION)
     "locations",
     multiple=True,
     metavar="NAME",
-    help="Only this location; may be repeated.  [default: all]",
+    help="Only levels at this location; may be repeated.  [default: all]",
 )
 @click.option("--item-prefix", default="", metavar="TEXT", help="Only items whose names begin with this.")
 @click.option("--consistent", is_flag=True, help="Write all levels as they are at one revision, or fail.")
-@click.option(
-    "--safe", is_flag=True, help="Protect names that a spreadsheet takes for formulas, in a column safe_item."
-)
+@click.option("--safe", is_flag=True, help="Protect names that a spreadsheet reads as formulas, in a column safe_item.")
 @reads
 def export_stock(
     session: Session, *, path: Path | None, locations: Sequence[str], item_prefix: str, consistent: bool, safe: bool
 ) -> None:
     """Write stock as CSV, to a file or to stdout.
 
-    It is in the form that import takes. A plain file is replaced when all of it has been written, and keeps its mode;
-    devices, pipes and /dev/stdout are written to. --json has no effect.
+    The form is the one that import takes. A plain file is replaced when the new file is complete, and keeps its mode.
+    Devices, pipes and /dev/stdout are written directly. --json has no effect.
 
     Without --consistent, each level is as it was at some moment during the export.
     """
@@ -59,16 +57,16 @@ def export_stock(
 
 
 def write_levels(file: TextIO, levels: Iterable[StockLevel], *, safe: bool = False) -> int:
-    """Write the first line and then each level; return how many levels there were.
+    """Write the first line and then each level. Return the number of levels.
 
-    :raises click.ClickException: one is damaged, so that nobody knows its numbers.
+    Raises click.ClickException if a level is damaged, because its numbers are unknown.
     """
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([SAFE_ITEM, *EXPORTED[1:]] if safe else EXPORTED)
     count = 0
     for level in levels:
         if level.damage:
-            message = f"{level.item!r} at {level.location!r} is damaged in the store, so that it cannot be exported"
+            message = f"{level.item!r} at {level.location!r} is damaged in the store and cannot be exported"
             raise click.ClickException(message)
         item, *others = (getattr(level, column) for column in EXPORTED)
         protected = safe and item.startswith(_FORMULA_SIGNS)
@@ -85,7 +83,7 @@ def _write(path: Path | None, levels: Iterable[StockLevel], *, safe: bool) -> in
 
 
 def _while_read(levels: Iterable[StockLevel]) -> Iterator[StockLevel]:
-    """Yield levels as long as somebody reads what is printed."""
+    """Yield levels while somebody reads the output."""
     for level in levels:
         check_output()
         yield level

@@ -1,7 +1,7 @@
-"""The CSV form of stock: its columns, and how rows are read and checked.
+"""The CSV form of stock: its columns, and the check of its rows.
 
-The first line names the columns, in any order: item and on_hand must be there. An empty location is the one given
-with the import; an empty setting leaves it as it is.
+The first line names the columns, in any order. It must name item and on_hand. An empty location means the location of
+the import. An empty setting leaves the setting as it is.
 """
 
 import re
@@ -24,7 +24,7 @@ from tallykeeper_cli.stock_csv.source_file import UNDECODABLE
 from tallykeeper_cli.terminal.parameter_types import INTEGER_MAX
 
 PROTECTION: Final = "'"
-"""Stands before a name in a column safe_item that a spreadsheet would otherwise take for a formula."""
+"""The sign before a name in a column safe_item that a spreadsheet would otherwise read as a formula."""
 
 _ITEM_BYTES_MAX: Final = 128
 _NOT_IN_ITEMS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -39,9 +39,9 @@ _INVISIBLE: Final = frozenset({"Cf", "Zl", "Zp", "Co"})
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row that is right, with the line where it begins. Settings that are empty are left out.
+    """A correct row, with the line where it begins. Empty settings are left out.
 
-    ``warnings`` are doubts about it; ``cells`` is what the file says.
+    ``warnings`` are doubts about the row; ``cells`` is the text of the file.
     """
 
     line: int
@@ -56,17 +56,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that is not, and what is wrong with it, each flaw a sentence that names line and column."""
+    """A bad row and its flaws. Each flaw is a sentence that names the line and the column."""
 
     line: int
     flaws: Sequence[str]
     cells: Sequence[str] = field(default=(), compare=False)
     absent: bool = False
-    """The row is right, and its level does not exist, which it must."""
+    """True if the row is correct, but its level must exist and does not."""
 
 
 class StockReader:
-    """Reads rows one after another."""
+    """A reader of rows."""
 
     def __init__(self, file: TextIO, form: Form | None = None) -> None:
         """Read the first line. Raises `HeaderError`."""
@@ -79,11 +79,11 @@ class StockReader:
 
     @property
     def has_settings(self) -> bool:
-        """Whether there is a column of a setting."""
+        """True if there is a column of a setting."""
         return any(setting in self.header.columns for setting in SETTINGS)
 
     def rows(self) -> Iterator[Row | BadRow]:
-        """Read and check one row after another; rows without any text are passed over."""
+        """Read and check one row after another. Rows without any text are left out."""
         for record in self._records:
             line = record.line + self._lines_before
             if record.flaw:
@@ -98,14 +98,15 @@ class StockReader:
     def _row(self, line: int, record: Record) -> Row | BadRow:
         cells, columns = record.cells, self.header.columns
         if len(cells) < self.header.width_min:
-            flaw = f"line {line}: not as many cells as columns: {len(cells)} and not {len(columns)}"
+            flaw = f"line {line}: fewer cells than columns: {len(cells)}, not {len(columns)}"
             return BadRow(line, [flaw], cells)
         for at in range(len(cells)):
             unnamed = at >= len(columns) or (not self.header.cells[at] and at not in self.header.ignored)
             if unnamed and cells[at].strip():
                 text = shown(cells[at].strip())
-                more = f"{len(cells)} and not {len(columns)}" if at >= len(columns) else f"column {at + 1} has no name"
-                return BadRow(line, [f"line {line}: more cells than columns: {more}; {text} belongs to none"], cells)
+                more = f"{len(cells)}, not {len(columns)}" if at >= len(columns) else f"column {at + 1} has no name"
+                flaw = f"line {line}: more cells than columns: {more}; {text} belongs to no column"
+                return BadRow(line, [flaw], cells)
         check = _Check(line, dict(zip(columns, cells, strict=False)))
         settings = {name: check.number(name) for name in SETTINGS if check.has(name)}
         expected = check.number(EXPECTED, signed=True) if check.has(EXPECTED) else None
@@ -123,7 +124,7 @@ class StockReader:
 
 
 class _Check:
-    """Reads the cells of one row and notes what is wrong with each."""
+    """The check of the cells of a row, and the flaws that it finds."""
 
     def __init__(self, line: int, cells: Mapping[str, str]) -> None:
         self.flaws: list[str] = []
@@ -143,13 +144,13 @@ class _Check:
         if not item:
             self._note(column, "is empty; 1 to 128 bytes are allowed")
         elif UNDECODABLE in item:
-            self._note(column, "is not text in the encoding of the file; name another, such as --encoding cp1252")
+            self._note(column, "is not text in the encoding of the file; try another, such as --encoding cp1252")
         elif len(item.encode()) > _ITEM_BYTES_MAX:
             self._note(column, f"{shown(item)} has {len(item.encode())} bytes; 1 to {_ITEM_BYTES_MAX} are allowed")
         elif _NOT_IN_ITEMS.search(item):
             self._note(column, f"{shown(item)} has a control character; none is allowed")
         elif item != item.strip():
-            self._note(column, f"{shown(item)} begins or ends with white space; write it without")
+            self._note(column, f"{shown(item)} begins or ends with white space; remove it")
         else:
             self._doubt(column, item, written)
         return item
@@ -175,7 +176,7 @@ class _Check:
         return 0
 
     def _doubt(self, column: str, item: str, written: str) -> None:
-        """Note what is allowed and hardly meant; ``written`` is the item as the file has it."""
+        """Note a name that is allowed and probably not intended. ``written`` is the item as the file has it."""
         if _SHORTENED.fullmatch(item):
             self._warn(column, f"{shown(item)} looks like a long number that a spreadsheet has shortened")
         if item.isascii():
@@ -183,7 +184,7 @@ class _Check:
         unseen = [sign for sign in item if is_invisible(sign)]
         if unseen:
             named = ", ".join(dict.fromkeys(f"U+{ord(sign):04X}" for sign in unseen))
-            self._warn(column, f"{item!r} has characters that nobody sees: {named}")
+            self._warn(column, f"{item!r} has invisible characters: {named}")
         elif written != item:
             self._warn(column, f"{written!a} is not in Unicode NFC; it is imported as {shown(item)}")
 
@@ -195,11 +196,11 @@ class _Check:
 
 
 def is_invisible(sign: str) -> bool:
-    """Tell whether a character is not seen, or looks like a space and is none; U+FFFD stands for a broken one."""
+    """Return True for a character that is invisible, or looks like a space. U+FFFD stands for a broken one."""
     category = unicodedata.category(sign)
     return category in _INVISIBLE or (category == "Zs" and sign != " ") or sign == "\ufffd"
 
 
 def shown(text: str) -> str:
-    """Quote a cell, of a long one the head."""
+    """Quote a cell. Only the beginning of a long cell is shown."""
     return repr(text if len(text) <= _SHOWN_CHARACTERS_MAX else f"{text[:_SHOWN_CHARACTERS_MAX]}…")

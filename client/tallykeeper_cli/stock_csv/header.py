@@ -1,4 +1,4 @@
-"""The first line of a stock file: the delimiter, and which column holds what."""
+"""The first line of a stock file: the delimiter, and the meaning of each column."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ SETTINGS: Final = ("safety_stock", "backorder_limit", "low_stock_threshold")
 EXPECTED: Final = "expected_on_hand"
 SAFE_ITEM: Final = "safe_item"
 REASON: Final = "reason"
-"""The last column of a file of rejected rows; an import passes over it."""
+"""The last column of a file of rejected rows. An import ignores it."""
 EXPORTED: Final = ("item", "location", "on_hand", *SETTINGS)
 COLUMNS: Final = (*EXPORTED, EXPECTED)
 
@@ -28,14 +28,14 @@ _IGNORED: Final = ""
 
 
 class HeaderError(Exception):
-    """The first line does not name the columns as it must; the text says why."""
+    """The first line does not name the columns correctly. The text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """The known facts of a file before it is read; a fact that is None or empty is detected.
+    """The known facts of a file before it is read. A fact that is None or empty is detected.
 
-    ``columns`` gives columns the names that the file has for them, as in ``{"item": "SKU"}``.
+    ``columns`` maps columns to the names that the file has for them, as in ``{"item": "SKU"}``.
     """
 
     delimiter: str | None = None
@@ -45,7 +45,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """The columns of a file: ``cells`` as it writes them, and in ``columns`` what each holds, empty if ignored."""
+    """The columns of a file: ``cells`` has the file's names, and ``columns`` the meanings, empty if ignored."""
 
     delimiter: str
     detected: bool
@@ -55,7 +55,7 @@ class Header:
 
     @property
     def width_min(self) -> int:
-        """The minimum number of cells in a row: columns without a name at the end of the first line may be missing."""
+        """The minimum number of cells in a row. Columns without a name at the end of the first line may be missing."""
         return max(at for at, cell in enumerate(self.cells) if cell) + 1
 
     @property
@@ -67,12 +67,12 @@ class Header:
         return f"separated by {name}{how}" + (f", ignored columns: {', '.join(ignored)}" if ignored else "")
 
     def name(self, at: int) -> str:
-        """Name a column, by what it holds or as the file does."""
+        """Return the name of a column: its meaning, or the file's name for it, or its number."""
         return self.columns[at] or self.cells[at] or str(at + 1)
 
 
 def separator_line(file: TextIO) -> tuple[str | None, str]:
-    """Return the delimiter that a first line ``sep=;`` names, None without one, and the line that names the columns."""
+    """Return the delimiter of a first line ``sep=;`` (None without one), and the line that names the columns."""
     first = file.readline(LINE_CHARACTERS_MAX)
     found = _SEPARATOR_LINE.fullmatch(first)
     return (found[1], file.readline(LINE_CHARACTERS_MAX)) if found else (None, first)
@@ -82,7 +82,7 @@ def read_header(text: str, form: Form, *, separator: str | None) -> Header:
     """Read the line that names the columns. Raises `HeaderError`."""
     where = "line 2" if separator else "line 1"
     if not text.strip():
-        message = f"{where}: the file names no columns; it is empty"
+        message = f"{where}: the file names no columns, because this line is empty"
         raise HeaderError(message)
     delimiter = form.delimiter or separator or _detect(text, form)
     (record,) = Records(StringIO(text.rstrip("\n").replace("\n", " ")), delimiter)
@@ -102,12 +102,12 @@ def read_header(text: str, form: Form, *, separator: str | None) -> Header:
 
 
 def normal(name: str) -> str:
-    """Return a column's name as names are compared: without case, and with _ for spaces and hyphens."""
+    """Return a column's name in the form for comparisons: without case, and with _ for spaces and hyphens."""
     return re.sub(r"[\s-]+", "_", name.strip().strip("\ufeff\u200b").casefold())
 
 
 def _detect(text: str, form: Form) -> str:
-    """Return the delimiter with which a line names most of the columns that there are, comma if none does better."""
+    """Return the delimiter with which a line names the most known columns. A comma wins a tie."""
     known = {normal(name) for name in (*COLUMNS, SAFE_ITEM, *form.columns.values())}
 
     def columns_named(delimiter: str) -> tuple[int, int]:
@@ -125,18 +125,18 @@ def _columns(cells: Sequence[str], form: Form, where: str) -> Sequence[str]:
     known = f"the columns are {', '.join(COLUMNS)}"
     for cell, column in zip(cells, columns, strict=True):
         if column is None:
-            message = f"{where}: {cell!r} is no column{_hint(cell, columns)}; {known}"
+            message = f"{where}: {cell!r} is not a column{_hint(cell, columns)}; {known}"
             raise HeaderError(message)
     found = [column or _IGNORED for column in columns]
     held = ["item" if column == SAFE_ITEM else column for column in found if column]
     for column in held:
         if held.count(column) > 1:
-            message = f"{where}: {column} is there twice"
+            message = f"{where}: the column {column} is there twice"
             raise HeaderError(message)
     for column in ("item", "on_hand"):
         if column not in held:
             theirs = f", as {form.columns[column]!r}" if column in form.columns else ""
-            message = f"{where}: {column} is missing{theirs}; {known}"
+            message = f"{where}: the column {column} is missing{theirs}; {known}"
             raise HeaderError(message)
     return found
 
@@ -158,4 +158,4 @@ def _hint(cell: str, columns: Sequence[str | None]) -> str:
         if column not in columns and any(word in cell.casefold() for word in names)
     )
     column = next(likely, None)
-    return f"; --columns {column}={cell!r} says that it is {column}" if column else "; --ignore-extra passes over it"
+    return f"; --columns {column}={cell!r} makes it the column {column}" if column else "; --ignore-extra ignores it"

@@ -1,4 +1,4 @@
-"""``tallykeeper stock import``: takes stock from a CSV file of any length, and says what is wrong with its rows."""
+"""``tallykeeper stock import``: imports stock from a CSV file of any length, and reports its bad rows."""
 
 import json
 from collections.abc import Generator, Iterator
@@ -26,14 +26,14 @@ from tallykeeper_cli.stock_csv.progress import progress_of
 from tallykeeper_cli.stock_csv.source_file import open_source
 from tallykeeper_cli.stock_csv.tally import Counting, Rejected, Tally
 from tallykeeper_cli.terminal.exit_codes import EXIT_CODES, EXIT_INTERRUPTED, EXIT_REFUSED
-from tallykeeper_cli.terminal.failures import Refused, failed, told_with_reason
+from tallykeeper_cli.terminal.failures import Refused, failed, message_with_reason
 from tallykeeper_cli.terminal.session import Session, mutates
 from tallykeeper_cli.terminal.streams import OutputLostError
 from tallykeeper_client.errors import BatchRefused, RequestIdReused, TallykeeperError
 
 _REASON: Final = "import"
 _REQUEST_ID_MAX: Final = 48
-"""The maximum length of a --request-id of an import: the number of a row follows it, and 64 characters are allowed."""
+"""The maximum length of an import's --request-id. The number of a row is appended, and the contract allows 64."""
 _TEXT_BYTES_MAX: Final = {"reason": 64, "reference": 256}
 
 
@@ -42,16 +42,16 @@ _TEXT_BYTES_MAX: Final = {"reason": 64, "reference": 256}
 @takes_import_options
 @mutates
 def import_stock(session: Session, *, path: str, chosen: ImportOptions) -> int:
-    """Take stock from a CSV file of any length; - is standard input.
+    """Import stock from a CSV file of any length; - is standard input.
 
-    Its first line names the columns: item and on_hand and, if you like, location, safety_stock, backorder_limit,
-    low_stock_threshold and expected_on_hand. A row sets on_hand, if it is expected_on_hand now where that is given,
-    and the settings that are not empty.
+    The first line names the columns: item and on_hand, and if you like location, safety_stock, backorder_limit,
+    low_stock_threshold and expected_on_hand. Each row sets on_hand, and the settings that are not empty. With
+    expected_on_hand, it does so only if on_hand has that value now.
 
-    The whole file is checked first. A bad row is named with its line and column and left out; the others go in, and
-    the exit code is 1. With --add, nothing is sent if a row is bad, unless --skip-bad says otherwise.
+    The whole file is checked first. A bad row is reported with its line and column and left out. The other rows are
+    imported, and the exit code is 1. With --add, nothing is sent if a row is bad, unless --skip-bad is given.
 
-    Each start is a new import, and prints an id before it sends anything. Continue an interrupted import with
+    Each start is a new import, and prints an id before it sends anything. To continue an interrupted import, give
     --resume and this id: no row counts twice.
     """
     _check_ledger_texts(session)
@@ -64,14 +64,14 @@ def import_stock(session: Session, *, path: str, chosen: ImportOptions) -> int:
 
 @dataclass(slots=True)
 class _Import:
-    """One import, from the check of the file to the sum."""
+    """An import, from the check of the file to the sum."""
 
     session: Session
     chosen: ImportOptions
     check: FileCheck
 
     def run(self) -> int:
-        """Check the file, send what is right in it, and return the exit code."""
+        """Check the file, send its correct rows, and return the exit code."""
         import_id = self._import_id()
         self.check.run()
         why = self._why_nothing_is_sent()
@@ -96,7 +96,7 @@ class _Import:
         if self.chosen.adds:
             kept = self.session.client.get_namespace().namespace.request_retention.ToTimedelta()
             if import_id.age_seconds >= kept.total_seconds():
-                message = f"--resume {import_id}: the import began more than {kept} ago, and its rows could count twice"
+                message = f"--resume {import_id}: the import began more than {kept} ago, so its rows could count twice"
                 raise click.UsageError(message)
         return str(import_id)
 
@@ -111,12 +111,12 @@ class _Import:
         return f"; {how} --resume {import_id}"
 
     def _why_nothing_is_sent(self) -> str:
-        """Return the reason, or nothing. Raises click.UsageError for a file that is too large for --atomic."""
+        """Return the reason, or an empty text. Raises click.UsageError for a file too large for --atomic."""
         survey, doubts = self.check.survey, self.check.doubts
         if self.chosen.atomic and survey.operation_count > ATOMIC_OPERATIONS_MAX:
             message = (
                 f"--atomic takes files of up to {ATOMIC_OPERATIONS_MAX} changes, and this one has "
-                f"{survey.operation_count}; a row with settings has two. Split it, or leave out --atomic"
+                f"{survey.operation_count}; a row with settings has two. Split the file, or leave out --atomic"
             )
             raise click.UsageError(message)
         if survey.bad_count and self.check.refuses_bad and not self.chosen.dry_run:
@@ -144,14 +144,14 @@ class _Import:
             click.echo(json.dumps({**tally.as_json(), "done": 0}))
         else:
             rows = "1 row" if tally.rows == 1 else f"{tally.rows} rows"
-            parts = [f"{tally.done} right", f"{tally.bad} bad"]
-            parts += [f"{tally.refused} of items that do not exist"] if tally.refused else []
+            parts = [f"{tally.done} correct", f"{tally.bad} bad"]
+            parts += [f"{tally.refused} with an item that does not exist"] if tally.refused else []
             parts += [f"{tally.overridden} overridden by a later row"] if tally.overridden else []
             self.session.output.say(f"{rows}: {', '.join(parts)}; nothing was sent")
         return EXIT_REFUSED if tally.bad or tally.refused else 0
 
     def _absent(self) -> int:
-        """Name the rows whose level does not exist, and return how many they are."""
+        """Report the rows whose level does not exist, and return their number."""
         count = 0
         for row in self.check.rows(self.check.reader()):
             if isinstance(row, BadRow) and row.absent:
@@ -183,7 +183,7 @@ class _Import:
         return batches(self.check.rows(reader), self.check.plan, rows_max=rows_max)
 
     def _follow(self, counting: Counting, answers: Generator[Sent]) -> None:
-        """Count what becomes of the rows, and show on a terminal how far the import is."""
+        """Count the results of the rows, and show the progress on a terminal."""
         with closing(answers), progress_of(self.check.console, self.check.survey.row_count) as advance:
             for answer in answers:
                 for rejected in counting.count(answer):
@@ -200,11 +200,11 @@ class _Import:
             )
 
     def _stopped(self, error: TallykeeperError, tally: Tally, import_id: str) -> click.ClickException:
-        what = told_with_reason(error)
+        what = message_with_reason(error)
         if isinstance(error, RequestIdReused):
             line = (
                 f"stopped after line {tally.line}: {what}; {import_id} was sent before with other rows or options. "
-                "Start a new import with the rows that are missing"
+                "Start a new import with the missing rows"
             )
             return failed(error, line)
         return failed(error, self._how_far(what, tally, import_id))
@@ -227,7 +227,7 @@ class _InterruptedImport(click.ClickException):
 
 
 def _check_ledger_texts(session: Session) -> None:
-    """Refuse options that the server would refuse with the first batch. Raises click.UsageError."""
+    """Check the options that the server would refuse with the first batch. Raises click.UsageError."""
     request_id = session.options.get("request_id")
     if request_id and (len(request_id) > _REQUEST_ID_MAX or not (request_id.isascii() and request_id.isprintable())):
         message = f"--request-id {request_id!r} must be 1 to {_REQUEST_ID_MAX} printable ASCII characters"

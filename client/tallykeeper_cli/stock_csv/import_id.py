@@ -1,6 +1,6 @@
-"""The id of an import: each start has a new one, and an interrupted import is continued by naming its own.
+"""The id of an import. Each start has a new id, and an interrupted import is continued by its id.
 
-It tells when the import began, and of which file and options it is, so that no other file is taken for its rest.
+The id has the time of the start, and digests of the file and the options, so that no other file can continue it.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _FORM: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportId:
-    """The id, and what it tells."""
+    """The id, and the values in it."""
 
     began_seconds: int
     random: str
@@ -44,11 +44,11 @@ class ImportId:
     def resumed(cls, text: str, file_digest: str, options: Iterable[object]) -> Self:
         """Read the id of an interrupted import.
 
-        Raises click.UsageError if it is none, or belongs to another file or to other options.
+        Raises click.UsageError if the text is not an id, or belongs to another file or to other options.
         """
         found = _FORM.fullmatch(text.strip())
         if not found:
-            message = f"--resume {text!r} is no import's id; the interrupted import printed it as import-…"
+            message = f"--resume {text!r} is not the id of an import; the interrupted import printed its id as import-…"
             raise click.UsageError(message)
         named = cls(
             began_seconds=int(found["began"], 16),
@@ -57,10 +57,10 @@ class ImportId:
             options=found["options"],
         )
         if named.file != file_digest[:_FILE_DIGITS]:
-            message = f"--resume {text} belongs to a file with other content; continue with that file, unchanged"
+            message = f"--resume {text} belongs to a file with other content; continue with the unchanged file"
             raise click.UsageError(message)
         if named.options != _digest_of(options):
-            message = f"--resume {text} was started with other options or in another namespace; continue with the same"
+            message = f"--resume {text} was started with other options or in another namespace; use the same ones"
             raise click.UsageError(message)
         return named
 

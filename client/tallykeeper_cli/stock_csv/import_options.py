@@ -1,4 +1,4 @@
-"""The options of ``tallykeeper stock import``: what the file is like, and what is to be done with it."""
+"""The options of ``tallykeeper stock import``: the form of the file, and the effect of its rows."""
 
 import functools
 import re
@@ -51,16 +51,16 @@ class ImportOptions:
 
 
 class Delimiter(click.ParamType[str]):
-    """One character, or the name of one."""
+    """A character, or the name of one."""
 
     name = "delimiter"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Read it."""
+        """Read a delimiter."""
         text = str(value)
         delimiter = "\t" if text == _TAB else DELIMITERS.get(text.lower(), text)
         if len(delimiter) != 1 or delimiter in '"\r\n' or delimiter.isalnum():
-            self.fail(f"{text!r} is no delimiter; name {', '.join(DELIMITERS)} or another single sign", param, ctx)
+            self.fail(f"{text!r} is not a delimiter; name {', '.join(DELIMITERS)} or another single sign", param, ctx)
         return delimiter
 
 
@@ -70,7 +70,7 @@ class Renaming(click.ParamType[tuple[str, str]]):
     name = "renaming"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """Read it."""
+        """Read a renaming."""
         if isinstance(value, tuple):
             return value
         column, _, name = str(value).partition("=")
@@ -86,7 +86,7 @@ def takes_import_options(command: Callable[..., _ResultT]) -> Callable[..., _Res
     """
 
     @functools.wraps(command)
-    def with_chosen(*arguments: Any, **values: Any) -> _ResultT:  # noqa: ANN401  # what click gives
+    def with_chosen(*arguments: Any, **values: Any) -> _ResultT:  # noqa: ANN401  # the values that click gives
         columns = _renamed(values.pop("columns"))
         form = Form(delimiter=values.pop("delimiter"), columns=columns, ignore_extra=values.pop("ignore_extra"))
         own = {field.name: values.pop(field.name) for field in fields(ImportOptions) if field.name != "form"}
@@ -124,38 +124,40 @@ def _check(chosen: ImportOptions) -> None:
 
 _OPTIONS: Final[Sequence[Decorator]] = (
     click.option(
-        "--location", default="", metavar="NAME", help="The location of rows that name none.  [default: main]"
+        "--location", default="", metavar="NAME", help="The location of rows without a location.  [default: main]"
     ),
-    click.option("--add", "adds", is_flag=True, help="Add on_hand to what there is, instead of setting it."),
+    click.option("--add", "adds", is_flag=True, help="Add on_hand to the present number, instead of setting it."),
     click.option("--dry-run", is_flag=True, help="Check everything that would be sent, and change nothing."),
     click.option("--resume", metavar="ID", help="Continue the interrupted import that printed this id."),
     click.option(
         "--skip-bad",
         is_flag=True,
-        help="With --add: leave bad rows out and add the others. Import only the rows left out afterwards, as "
-        "--rejects writes them: the whole corrected file would add the others a second time.",
+        help="With --add: leave bad rows out and add the others. Afterwards import only the rows left out, as "
+        "--rejects writes them, because the whole corrected file would add the others a second time.",
     ),
     click.option("--strict", is_flag=True, help="Send nothing if there is a bad row or a warning."),
-    click.option("--atomic", is_flag=True, help="All rows or none, for files of up to 1,000 changes."),
+    click.option("--atomic", is_flag=True, help="Import all rows or none, for files of up to 1,000 changes."),
     click.option("--existing-only", is_flag=True, help="Leave out rows whose item does not exist at its location."),
     click.option("--allow-below-reserved", is_flag=True, help="Record counts even if more copies are reserved."),
-    click.option("--rejects", metavar="FILE", help="Write the rows that are not in to a file, with the reason."),
-    click.option("--encoding", metavar="NAME", help="Such as latin-1 or cp1252.  [default: by its mark, or UTF-8]"),
+    click.option("--rejects", metavar="FILE", help="Write the rows that were not imported to a file, with the reason."),
+    click.option(
+        "--encoding", metavar="NAME", help="The encoding, such as latin-1 or cp1252.  [default: by its mark, or UTF-8]"
+    ),
     click.option(
         "--delimiter",
         type=Delimiter(),
         metavar="SIGN",
-        help="comma, semicolon, tab, pipe or a sign.  [default: detected]",
+        help="The delimiter: comma, semicolon, tab, pipe or a sign.  [default: detected]",
     ),
     click.option(
         "--columns",
         type=Renaming(),
         multiple=True,
         metavar="COLUMN=NAME",
-        help="The file's own name of a column, as in item=SKU; may be repeated.",
+        help="The file's name of a column, as in item=SKU; may be repeated.",
     ),
-    click.option("--ignore-extra", is_flag=True, help="Pass over columns with other names."),
+    click.option("--ignore-extra", is_flag=True, help="Ignore columns with other names."),
     click.option(
-        "--compare-names", is_flag=True, help="Look for names that look alike in a large namespace, too; it takes time."
+        "--compare-names", is_flag=True, help="Find names that look alike in a large namespace too. This takes time."
     ),
 )

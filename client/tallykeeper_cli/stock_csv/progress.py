@@ -1,4 +1,4 @@
-"""Shows the progress of an import: rows, rows in a second and the time that is left, on a terminal alone."""
+"""The progress of an import on a terminal: rows, rows in a second, and the time that is left."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,13 +10,13 @@ from rich.text import Text
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        """Show how many rows are counted in a second."""
+        """Return the number of rows that are counted in a second."""
         return Text(f"{task.speed:,.0f} rows/s" if task.speed else "")
 
 
 @contextmanager
 def progress_of(console: Console, rows: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar while the block runs; call what it gives with the number of rows that are done."""
+    """Show a bar during the block. Call the yielded function with the number of rows that are done."""
     columns = (TextColumn("importing"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("importing", total=rows)

@@ -1,7 +1,7 @@
 """The lines of a CSV file as records: lists of cells, each with the line where it begins.
 
-A quote that is not closed spoils its own line alone. A quoted cell may go on over several lines, as descriptions do,
-but only if the whole then is one record, and none of its lines looks like a record on its own.
+A quote that is not closed spoils only its own line. A quoted cell may continue over several lines, as descriptions do,
+but only if the whole is one record, and none of its lines looks like a record itself.
 """
 
 import re
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TextIO
 
 LINE_CHARACTERS_MAX: Final = 131_072
-"""The longest line. What follows on a longer one is passed over, so that memory does not grow with it."""
+"""The maximum length of a line in characters. The rest of a longer line is ignored, so that memory stays bounded."""
 
 _JOINED_LINES_MAX: Final = 200
 """The maximum number of lines in one record."""
@@ -20,18 +20,18 @@ _JOINED_LINES_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record; ``flaw`` is empty, or says why it cannot be split into cells, and ``cells`` are its text then."""
+    """A record. ``flaw`` is empty, or says why the line cannot be split; then ``cells`` holds its text."""
 
     line: int
     cells: Sequence[str]
     flaw: str = ""
     flawed_cell: int | None = None
-    """The index of the flawed cell, from 0, where that is known."""
+    """The index of the flawed cell, from 0; None if it is unknown."""
 
 
 @dataclass(slots=True)
 class _Cells:
-    """The cells of one line, or of several lines together."""
+    """The cells of a line, or of several lines together."""
 
     cells: list[str]
     unclosed: bool = False
@@ -39,7 +39,7 @@ class _Cells:
 
 
 class Records:
-    """Reads records one after another."""
+    """A reader of records."""
 
     def __init__(self, file: TextIO, delimiter: str) -> None:
         self._file = file
@@ -55,7 +55,7 @@ class Records:
         self._ignored: AbstractSet[int] = frozenset()
 
     def expect(self, width: int, number_cell: int, ignored: AbstractSet[int]) -> None:
-        """Say how many cells a record has, which of them is a number, and which are ignored and so may be anything."""
+        """Set the number of cells in a record, the index of a cell with a number, and the ignored cells."""
         self._width, self._number_cell, self._ignored = width, number_cell, ignored
 
     def __iter__(self) -> Iterator[Record]:
@@ -80,7 +80,7 @@ class Records:
         return Record(line, split.cells)
 
     def _joined(self, line: int, text: str, opened_at: int) -> Record | None:
-        """Return the record that a line begins whose quote is closed on a later one; None if it is no such line."""
+        """Return the record of a line whose quote is closed on a later line; None if there is no such record."""
         complete_alone = len(text.split(self._delimiter)) >= self._width > 0
         if complete_alone and opened_at not in self._ignored:
             return None

@@ -1,4 +1,4 @@
-"""The rows of an import that are not in, as a CSV file: what the file said, and the reason in the last column."""
+"""The rejected rows of an import, as a CSV file: the cells of the file, and the reason in the last column."""
 
 import csv
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ _SEPARATOR: Final = "; "
 
 
 class Rejects:
-    """Writes the rows that are not in, with the columns of the file that they come from."""
+    """A writer of the rejected rows, with the columns of the imported file."""
 
     def __init__(self, file: TextIO, header: Header) -> None:
         cells: Sequence[str] = header.cells
-        if cells[-1].casefold() == REASON:  # a file of rejects that is imported again
+        if cells[-1].casefold() == REASON:  # the imported file is a file of rejects
             cells = cells[:-1]
         self._width = len(cells)
         self._writer = csv.writer(file, delimiter=header.delimiter, lineterminator="\n")
         self._writer.writerow([*cells, REASON])
 
     def write(self, rejected: Rejected) -> None:
-        """Write one row."""
+        """Write a row."""
         cells = [cell.encode("utf-8", "replace").decode() for cell in rejected.cells[: self._width]]
         blank = [""] * (self._width - len(cells))
-        with suppress(OSError):  # the import goes on; closing the file reports that it cannot be written
+        with suppress(OSError):  # the import continues; closing the file reports the error
             self._writer.writerow([*cells, *blank, _SEPARATOR.join(rejected.reasons)])

@@ -1,8 +1,8 @@
-"""All levels at one revision, while changes go on.
+"""A snapshot of all levels at one revision, while changes continue.
 
-A listing takes time, and each of its levels is as it was at some moment between two revisions. The ledger tells which
-levels were changed between these two, and what they were after it: with these in place of what was listed, every level
-is as it was at the second revision.
+A listing takes time, and each of its levels is as it was at some moment between two revisions. The ledger has the
+levels that were changed between these revisions, with their values after each change. These values replace the listed
+ones, so that every level is as it was at the second revision.
 """
 
 import sqlite3
@@ -20,7 +20,8 @@ _SCHEMA: Final = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -8000;
-CREATE TABLE levels (place INTEGER, item BLOB, location BLOB, level BLOB, PRIMARY KEY (place, item, location))
+CREATE TABLE levels (location_index INTEGER, item BLOB, location BLOB, level BLOB,
+    PRIMARY KEY (location_index, item, location))
 WITHOUT ROWID;
 """
 
@@ -32,8 +33,8 @@ class Selection:
     locations: tuple[str, ...]
     item_prefix: str
 
-    def place(self, item: str, location: str) -> int | None:
-        """Return the place of a level's location among those selected; None if the level is not selected."""
+    def location_index(self, item: str, location: str) -> int | None:
+        """Return the index of a level's location among the selected ones; None if the level is not selected."""
         if not item.startswith(self.item_prefix):
             return None
         if not self.locations:
@@ -43,9 +44,9 @@ class Selection:
 
 @contextmanager
 def snapshot(client: Client, selection: Selection) -> Iterator[tuple[Iterator[StockLevel], int]]:
-    """Give the selected levels in the order of a listing, and the revision at which all of them are so.
+    """Return the selected levels in the order of a listing, and the revision at which all of them are so.
 
-    Raises click.ClickException if the ledger does not keep what was changed meanwhile, and TallykeeperError.
+    Raises click.ClickException if the ledger no longer has the changes during the listing, and TallykeeperError.
     """
     with closing(sqlite3.connect("", isolation_level=None)) as database:
         database.executescript(_SCHEMA)
@@ -66,7 +67,7 @@ def snapshot(client: Client, selection: Selection) -> Iterator[tuple[Iterator[St
 
 
 def _catch_up(client: Client, database: sqlite3.Connection, selection: Selection, *, since: int, revision: int) -> None:
-    """Put in what was changed after the first revision and up to the second."""
+    """Apply the changes after the first revision and up to the second."""
     try:
         with closing(client.watch_responses(after_revision=since)) as responses:
             for response in responses:
@@ -82,17 +83,17 @@ def _catch_up(client: Client, database: sqlite3.Connection, selection: Selection
                     return
     except (RevisionTrimmed, RevisionsLost) as error:
         message = (
-            f"no consistent export: {error.message}; so what was changed while the levels were read, after revision "
-            f"{since}, is not known. Export again at a quieter time, or let the ledger keep more revisions"
+            f"no consistent export: {error.message}; so the changes after revision {since} "
+            "are unknown. Export again at a quieter time, or let the ledger keep more revisions"
         )
         raise Refused(message) from error
 
 
 def _put(database: sqlite3.Connection, selection: Selection, levels: Iterable[StockLevel]) -> None:
     for level in levels:
-        place = selection.place(level.item, level.location)
-        if place is not None:
-            row = (place, level.item.encode(), level.location.encode(), level.SerializeToString())
+        index = selection.location_index(level.item, level.location)
+        if index is not None:
+            row = (index, level.item.encode(), level.location.encode(), level.SerializeToString())
             database.execute("INSERT OR REPLACE INTO levels VALUES (?, ?, ?, ?)", row)
 
 
@@ -101,5 +102,5 @@ def _take_out(database: sqlite3.Connection, item: str, location: str) -> None:
 
 
 def _listed(database: sqlite3.Connection) -> Iterator[StockLevel]:
-    for (level,) in database.execute("SELECT level FROM levels ORDER BY place, item, location"):
+    for (level,) in database.execute("SELECT level FROM levels ORDER BY location_index, item, location"):
         yield StockLevel.FromString(level)

@@ -1,4 +1,4 @@
-"""The bytes of an import: a file that is read twice, or a copy of what can be read only once, and their encoding."""
+"""The bytes of an import and their encoding: a file that can be read twice, or a copy of one that cannot."""
 
 import codecs
 import hashlib
@@ -17,7 +17,7 @@ import click
 
 STANDARD_INPUT: Final = "-"
 UNDECODABLE: Final = "\udcff"
-"""Stands for bytes that are no text in the file's encoding; no text can hold it."""
+"""The character for bytes that are not text in the file's encoding. No text can have it."""
 
 _CHUNK_BYTES: Final = 1 << 20
 _SAMPLE_BYTES: Final = 4096
@@ -30,7 +30,7 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
     (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
 )
-"""The marks with which a file may begin. UTF-32 comes first, because its mark begins with that of UTF-16."""
+"""The marks with which a file may begin. UTF-32 comes before UTF-16, because its mark begins with that of UTF-16."""
 
 
 def _replace_undecodable(error: UnicodeError) -> tuple[str, int]:
@@ -42,9 +42,9 @@ codecs.register_error(_ERRORS, _replace_undecodable)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An open file that can be read from its beginning again and again.
+    """An open file that can be read from its beginning several times.
 
-    ``name`` is how messages call it. ``digest`` is the hash of all bytes, ``size_bytes`` their number.
+    ``name`` is its name in messages. ``digest`` is the hash of all bytes, and ``size_bytes`` their number.
     """
 
     name: str
@@ -52,16 +52,16 @@ class Source:
     digest: str
     size_bytes: int
     stamp: tuple[int, int] | None
-    """When a file was changed last and its size; None for a copy, which nobody else changes."""
+    """The time of the last change of the file, and its size; None for a copy, which nobody else changes."""
 
     def text(self, encoding: str) -> TextIOWrapper:
-        """Return the text from the beginning. Only the one that was made last may be read."""
+        """Return the text from the beginning. Only the text that was made last may be read."""
         again = os.fdopen(os.dup(self.file.fileno()), "rb")
         again.seek(0)
         return TextIOWrapper(again, encoding=encoding, errors=_ERRORS, newline=None)
 
     def is_at(self, path: Path) -> bool:
-        """Tell whether this is the file at a path."""
+        """Return True if this is the file at a path."""
         try:
             return os.path.samestat(os.fstat(self.file.fileno()), path.stat())
         except OSError:
@@ -70,7 +70,7 @@ class Source:
     def check_unchanged(self) -> None:
         """Raise click.ClickException if the file has been changed since it was opened."""
         if self.stamp is not None and self.stamp != _stamp(self.file):
-            message = f"{self.name} was changed while it was read; import it again when nobody writes to it"
+            message = f"{self.name} was changed while it was read; import it again when no program writes to it"
             raise click.ClickException(message)
 
 
@@ -78,7 +78,7 @@ class Source:
 def open_source(path: str) -> Iterator[Source]:
     """Open a file by its path, or standard input for ``-``.
 
-    What is not a plain file, such as a pipe, is copied to a temporary file first, because an import reads it twice.
+    Anything but a plain file, such as a pipe, is copied to a temporary file first, because an import reads it twice.
 
     Raises click.UsageError if the file cannot be opened.
     """
@@ -99,11 +99,11 @@ def open_source(path: str) -> Iterator[Source]:
 
 
 def encoding_of(source: Source, asked_for: str | None) -> tuple[str, str]:
-    """Return the encoding of a file and what to call it in a message.
+    """Return the encoding of a file, and its name in messages.
 
-    The mark at the beginning decides, then ``asked_for``, and else it is UTF-8.
+    The mark at the beginning decides, then ``asked_for``. Without both it is UTF-8.
 
-    Raises click.UsageError if ``asked_for`` is no encoding or contradicts the mark, and for UTF-16 without a mark.
+    Raises click.UsageError if ``asked_for`` is not an encoding or contradicts the mark, and for UTF-16 without a mark.
     """
     source.file.seek(0)
     sample = source.file.read(_SAMPLE_BYTES)
@@ -117,7 +117,7 @@ def encoding_of(source: Source, asked_for: str | None) -> tuple[str, str]:
     if named:
         return named, named
     if sample.count(0) > len(sample) * _NUL_SHARE_MAX:
-        message = f"{source.name} looks like UTF-16 without its mark; name it: --encoding utf-16-le or utf-16-be"
+        message = f"{source.name} looks like UTF-16 without its mark; add --encoding utf-16-le or utf-16-be"
         raise click.UsageError(message)
     return "utf-8", "UTF-8"
 
@@ -127,7 +127,7 @@ def _codec(name: str) -> str:
         codec = codecs.lookup(name).name
         "".encode(codec)
     except LookupError as error:
-        message = f"{name!r} is no text encoding; examples are latin-1, cp1252 and utf-16"
+        message = f"{name!r} is not a text encoding; examples are latin-1, cp1252 and utf-16"
         raise click.UsageError(message) from error
     return codec
 

@@ -1,6 +1,6 @@
-"""The first pass over a stock file: what is wrong with it, which rows others override, and which names look alike.
+"""The first pass over a stock file: its bad rows, the rows that later rows override, and the names that look alike.
 
-What must be remembered of each row lies in a temporary database on disk, so that memory does not grow with the file.
+The data of each row is in a temporary database on disk, so that memory does not grow with the file.
 """
 
 import sqlite3
@@ -14,7 +14,7 @@ from tallykeeper_cli.stock_csv.batches import Plan
 from tallykeeper_cli.stock_csv.file_format import BadRow, Row, is_invisible
 
 WARNINGS_MAX: Final = 20
-"""How many warnings of one kind are printed; the others are counted."""
+"""The maximum number of warnings of one kind that are printed. The others are counted."""
 
 _SCHEMA: Final = """
 PRAGMA journal_mode = OFF;
@@ -40,7 +40,7 @@ GROUP BY names.alike, names.item ORDER BY names.line
 
 
 class Survey:
-    """What is known of a file after it has been read once."""
+    """The facts of a file after it has been read once."""
 
     def __init__(self, plan: Plan) -> None:
         self.row_count = 0
@@ -65,7 +65,7 @@ class Survey:
         self._database.close()
 
     def read(self, rows: Iterable[Row | BadRow], warn: Callable[[str], None]) -> Iterator[BadRow]:
-        """Take in all rows, and yield the bad ones. ``warn`` is called with each doubt about a row."""
+        """Read all rows, and yield the bad ones. ``warn`` is called with each doubt about a row."""
         for row in rows:
             self.row_count += 1
             self.last_line = row.line
@@ -80,14 +80,14 @@ class Survey:
             self._remember(row)
 
     def read_existing(self, levels: Iterable[StockLevel]) -> None:
-        """Take in the levels that the namespace has."""
+        """Read the levels of the namespace."""
         for level in levels:
             self._database.execute("INSERT OR IGNORE INTO existing VALUES (?, ?)", (level.item, level.location))
             names = (alike(level.item), level.item)
             self._database.execute("INSERT OR IGNORE INTO existing_names VALUES (?, ?)", names)
 
     def exists(self, row: Row) -> bool:
-        """Tell whether the namespace has the level of a row."""
+        """Return True if the namespace has the level of a row."""
         level = self._plan.level(row)
         found = self._database.execute("SELECT 1 FROM existing WHERE item = ? AND location = ?", level)
         return found.fetchone() is not None
@@ -98,7 +98,7 @@ class Survey:
             yield line
 
     def look_alikes(self) -> Iterator[str]:
-        """Yield a warning for each name that differs from another only by case, white space or what nobody sees."""
+        """Yield a warning for each name that differs from another only by case, white space or invisible characters."""
         for item, line, other, other_line in self._database.execute(_ALIKE_WITHIN):
             yield f"line {line}, column item: {item!r} looks like {other!r} of line {other_line}"
         for item, line, other in self._database.execute(_ALIKE_EXISTING):
@@ -115,7 +115,7 @@ class Survey:
 
 
 def alike(item: str) -> str:
-    """Return what names have in common that look alike: no case, no white space, nothing that nobody sees."""
+    """Return the common form of names that look alike: without case, white space and invisible characters."""
     if item.isascii():
         return "".join(item.casefold().split())
     text = unicodedata.normalize("NFKC", item).casefold()

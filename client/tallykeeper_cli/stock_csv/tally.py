@@ -1,4 +1,4 @@
-"""What becomes of the rows of an import: each is counted once, and those that are not in are named."""
+"""The results of the rows of an import. Each row counts once, and the rejected rows are reported."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ from tallykeeper.v1.batch_pb2 import OperationResult
 from tallykeeper.v1.inventory_pb2 import StockLevel
 from tallykeeper_cli.stock_csv.batches import Plan, Sent
 from tallykeeper_cli.stock_csv.file_format import Row
-from tallykeeper_cli.terminal.failures import told_with_reason
+from tallykeeper_cli.terminal.failures import message_with_reason
 from tallykeeper_client.errors import error_of_result
 
 _NUMBERS: Final = ("on_hand", "safety_stock", "backorder_limit", "low_stock_threshold")
@@ -16,7 +16,7 @@ _NUMBERS: Final = ("on_hand", "safety_stock", "backorder_limit", "low_stock_thre
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A row that is not in: its line, why, each reason a sentence with line and column, and its cells."""
+    """A rejected row: its line, the reasons (sentences with line and column), and its cells."""
 
     line: int
     reasons: Sequence[str]
@@ -25,7 +25,7 @@ class Rejected:
 
 @dataclass(slots=True)
 class Tally:
-    """How many rows have become what, ``line`` being the last row's. Each row counts in one place besides ``rows``."""
+    """The numbers of rows with each result; ``line`` is that of the last row."""
 
     rows: int = 0
     new: int = 0
@@ -39,7 +39,7 @@ class Tally:
 
     @property
     def done(self) -> int:
-        """How many rows are in, now or from before."""
+        """The number of rows that are in the namespace, from this import or an earlier attempt."""
         return self.rows - self.bad - self.refused
 
     def as_json(self) -> dict[str, int]:
@@ -49,7 +49,7 @@ class Tally:
     def words(self) -> str:
         """Return all numbers in one line."""
         rows = "1 row" if self.rows == 1 else f"{self.rows} rows"
-        before = f"{self.replayed} in before, " if self.replayed else ""
+        before = f"{self.replayed} imported before, " if self.replayed else ""
         return (
             f"{rows}: {before}{self.new} new, {self.changed} changed, {self.unchanged} unchanged, "
             f"{self.overridden} overridden by a later row, {self.refused} refused, {self.bad} bad"
@@ -57,7 +57,7 @@ class Tally:
 
 
 class Counting:
-    """Counts the rows of batches as their answers come, in the order of the file."""
+    """A counter of the rows of batches, in the order of the file."""
 
     def __init__(self, plan: Plan, overridden_lines: Iterator[int]) -> None:
         self.tally = Tally()
@@ -66,9 +66,9 @@ class Counting:
         self._next_overridden = next(overridden_lines, None)
 
     def count(self, sent: Sent) -> Iterator[Rejected]:
-        """Count the rows of a batch, and yield those that are not in.
+        """Count the rows of a batch, and yield the rejected ones.
 
-        If an atomic batch was refused, its rows that are right count as refused, too.
+        If an atomic batch was refused, its correct rows count as refused too.
         """
         failed = {each.index: each.error for each in sent.refusal.operations} if sent.refusal else {}
         for bad in sent.batch.left_out:
@@ -86,7 +86,7 @@ class Counting:
             overridden = self._is_overridden(row.line)
             if errors:
                 self.tally.refused += 1
-                yield Rejected(row.line, [f"line {row.line}: {told_with_reason(errors[0])}"], row.cells)
+                yield Rejected(row.line, [f"line {row.line}: {message_with_reason(errors[0])}"], row.cells)
             elif sent.refusal:
                 self.tally.refused += 1
             elif any(_replayed(result) for result in results):

@@ -1,4 +1,4 @@
-"""What stands in the tables: the columns of each kind of message."""
+"""The columns of the tables, for each kind of message."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""How the commands reach the server: the options that say where it is, what secures the way, and who calls."""
+"""The options of a connection: the server's address, TLS, and the caller's credentials."""
 
 import functools
 import ssl
@@ -19,7 +19,7 @@ _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """What the options say."""
+    """The values of the options."""
 
     target: str
     ca: Path | None
@@ -30,13 +30,13 @@ class Connection:
 
     @property
     def secured(self) -> bool:
-        """Whether the way is secured with TLS."""
+        """True if the connection uses TLS."""
         return self.ca is not None or self.certificate is not None or self.key is not None
 
     def client(self, *, namespace: str, timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT) -> Client:
         """Open a client.
 
-        Raises click.UsageError if a file cannot be read, or what is given does not fit together.
+        Raises click.UsageError if a file cannot be read, or the options contradict each other.
         """
         try:
             self._check_files()
@@ -53,13 +53,13 @@ class Connection:
             message = f"{error.filename} cannot be read: {error.strerror}"
             raise click.UsageError(message) from error
         except UnicodeDecodeError as error:
-            message = f"{self.token_file} holds no token: it is not ASCII"
+            message = f"{self.token_file} holds no token: its text is not ASCII"
             raise click.UsageError(message) from error
         except ValueError as error:
             raise click.UsageError(str(error)) from error
 
     def _check_files(self) -> None:
-        """Raise click.UsageError if a file is not what it must be, and OSError if it cannot be read."""
+        """Raise click.UsageError if a file has the wrong content, and OSError if it cannot be read."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         for path in (self.ca, self.certificate, self.key, self.token_file):
             if path is not None:
@@ -74,12 +74,12 @@ class Connection:
             if self.certificate is not None and self.key is not None:
                 context.load_cert_chain(self.certificate, self.key)
         except ssl.SSLError as error:
-            message = f"{self.certificate} and {self.key} are no certificate and its key in PEM form"
+            message = f"{self.certificate} and {self.key} are not a certificate and its key in PEM form"
             raise click.UsageError(message) from error
 
 
 def _token_in(path: Path) -> str:
-    """Return the token in a file. Raises ValueError if it is none, with nothing of what is in the file."""
+    """Return the token in a file. Raises ValueError if there is none; the message quotes nothing of the file."""
     token = path.read_bytes().decode("ascii", errors="replace").strip()
     if not (token and token.isascii() and token.isprintable()):
         message = f"{path} holds no token: a token is printable ASCII, and not empty"
@@ -129,12 +129,12 @@ _OPTIONS: Final[Sequence[Decorator]] = (
         envvar="TALLYKEEPER_TARGET",
         show_envvar=True,
         metavar="HOST:PORT",
-        help="Where the server listens.",
+        help="The server's address.",
     ),
-    _file_option("--ca", "Authorities that vouch for a server with TLS (PEM)."),
-    _file_option("--certificate", "This caller's certificate, for mutual TLS (PEM)."),
+    _file_option("--ca", "The authorities that sign the certificate of a server with TLS (PEM)."),
+    _file_option("--certificate", "The caller's certificate, for mutual TLS (PEM)."),
     _file_option("--key", "The private key of the certificate (PEM)."),
-    _file_option("--token-file", "A file with the API key or token by which the server knows this caller."),
-    # Everybody on the machine can read a command line, so there is no flag for it.
+    _file_option("--token-file", "A file with the caller's API key or token."),
+    # The help shows no flag for the token, because everybody on the machine can read a command line.
     click.option("--token", envvar="TALLYKEEPER_TOKEN", hidden=True),
 )

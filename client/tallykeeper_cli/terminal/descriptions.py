@@ -1,4 +1,4 @@
-"""What happened and what there is, in words."""
+"""Descriptions, in words, of changes and of the present state."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -19,73 +19,73 @@ from tallykeeper.v1.namespace_pb2 import Durability
 from tallykeeper.v1.reservation_pb2 import Reservation, ReservationLine, ReservationState
 
 DAMAGED: Final = "damaged"
-"""What stands in the place of a value that the store has lost."""
+"""The text for a value that the store has lost."""
 
 
 def state_word(state: int) -> str:
-    """Name what a reservation is, as in ``active``."""
+    """Return the word for a reservation's state, such as ``active``."""
     return ReservationState.Name(state).removeprefix("RESERVATION_STATE_").lower()
 
 
 def reservation_word(reservation: Reservation) -> str:
-    """Name what a reservation is, or that it is damaged."""
+    """Return the word for a reservation's state, or ``damaged``."""
     return DAMAGED if reservation.damage else state_word(reservation.state)
 
 
 def entry_word(entry: Entry) -> str:
-    """Name the kind of an entry's mutation, or that the entry is damaged."""
+    """Return the word for the kind of an entry's mutation, or ``damaged``."""
     return DAMAGED if entry.damage else operation_word(entry.operation)
 
 
 def operation_word(kind: int) -> str:
-    """Name the kind of a mutation, as in ``decrement_copies``."""
+    """Return the word for a kind of mutation, such as ``decrement_copies``."""
     return OperationKind.Name(kind).removeprefix("OPERATION_KIND_").lower()
 
 
 def outcome_word(outcome: int) -> str:
-    """Name what became of a request, as in ``applied``."""
+    """Return the word for a request's outcome, such as ``applied``."""
     return RequestOutcome.Name(outcome).removeprefix("REQUEST_OUTCOME_").lower()
 
 
 def durability_word(durability: int) -> str:
-    """Name what an acknowledged change survives, as in ``fsync``."""
+    """Return the word for a durability, such as ``fsync``."""
     return Durability.Name(durability).removeprefix("DURABILITY_").lower()
 
 
 def changes(entry: Entry) -> str:
-    """Tell what a mutation changed, as in ``dune@main: on_hand -2 = 3``."""
-    told = [_change(line) for line in entry.lines]
+    """Describe the changes of a mutation, as in ``dune@main: on_hand -2 = 3``."""
+    parts = [_change(line) for line in entry.lines]
     if entry.HasField("reservation"):
-        told.insert(0, f"{entry.reservation.reservation_id} {state_word(entry.reservation.state)}")
+        parts.insert(0, f"{entry.reservation.reservation_id} {state_word(entry.reservation.state)}")
     if entry.damage:
-        told.insert(0, entry.damage)
-    return "; ".join(told)
+        parts.insert(0, entry.damage)
+    return "; ".join(parts)
 
 
 def event(entry: Entry) -> str:
-    """Tell of a mutation in one line, as it is told when it happens."""
-    told = f"{entry.revision}  {moment(entry.commit_time)}  {entry_word(entry)}  {changes(entry)}"
-    return "  ".join(part for part in (told, entry.reason, entry.reference) if part)
+    """Describe a mutation in one line, for output at the time when it happens."""
+    change = f"{entry.revision}  {moment(entry.commit_time)}  {entry_word(entry)}  {changes(entry)}"
+    return "  ".join(part for part in (change, entry.reason, entry.reference) if part)
 
 
 def reserved(line: ReservationLine) -> str:
-    """Tell what a reservation holds or held of one level, as in ``dune@main=2``."""
+    """Describe a line of a reservation, as in ``dune@main=2``."""
     taken = f" ({line.copies_committed} taken)" if line.copies_committed else ""
     return f"{line.item}@{line.location}={line.copies}{taken}"
 
 
 def anywhere(line: LineAvailability) -> str:
-    """Tell where copies of an item may be taken that were looked for anywhere."""
+    """Describe the locations of a line with any location, as in ``any of 3``."""
     return f"any of {len(line.locations)}"
 
 
 def moment(time: Timestamp) -> str:
-    """Write a time in UTC; nothing if it is absent."""
+    """Return a time in UTC as text; an empty text if it is absent."""
     return time.ToJsonString() if time.seconds else ""
 
 
 def difference_word(kind: int) -> str:
-    """Name the kind of a difference, as in ``damaged entry``."""
+    """Return the words for the kind of a difference, such as ``damaged entry``."""
     return DifferenceKind.Name(kind).removeprefix("DIFFERENCE_KIND_").lower().replace("_", " ")
 
 

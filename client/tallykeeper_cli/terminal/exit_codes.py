@@ -1,4 +1,4 @@
-"""The exit codes of `tallykeeper`, as README.md and the help texts list them."""
+"""The exit codes of `tallykeeper`. README.md and the help texts list them."""
 
 from typing import Final
 
@@ -8,18 +8,18 @@ EXIT_UNKNOWN: Final = 3
 EXIT_DIFFERENT: Final = 4
 EXIT_UNWRITTEN: Final = 5
 EXIT_DEFECT: Final = 70
-"""EX_SOFTWARE of sysexits.h."""
+"""The code EX_SOFTWARE of sysexits.h."""
 EXIT_INTERRUPTED: Final = 130
 """The code that a shell reports for a program that SIGINT ended: 128 + 2."""
 
 EXIT_CODES: Final = """\b
 Exit codes:
-  0    done, also if the reader of the output left before its end
-  1    refused, a definite answer: not found, too few copies, changed meanwhile …
+  0    done, even if the reader of the output left before the end
+  1    refused, a definite answer: not found, too few copies, a value that has changed …
   2    wrong usage: nothing was sent, or a field breaks a rule
-  3    no answer, or none that is definite: repeat a change with the same --request-id
+  3    no answer, or no definite answer: repeat a change with the same --request-id
   4    'verify' found differences
-  5    the output cannot be written, as on a full disk; what the command did is done
+  5    the output cannot be written, as on a full disk; the command has done its work
   70   a defect of this program
   130  interrupted
 """

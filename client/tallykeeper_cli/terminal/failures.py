@@ -1,4 +1,4 @@
-"""How a command ends that did not get what it asked for: its exit code, and its one line on stderr."""
+"""The end of a command that failed: its exit code, and its line on stderr."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,26 +26,26 @@ _UNREACHED: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEAD
 
 
 class Cause(NamedTuple):
-    """Why a server cannot be reached, and whether that may pass without anybody changing something."""
+    """The reason why a server cannot be reached, and a flag: the reason may pass without anybody's action."""
 
     text: str
     may_pass: bool
 
 
-class Refused(click.ClickException):  # what happened, as its siblings in `errors` say it
-    """A definite answer, and not the one that was wanted."""
+class Refused(click.ClickException):  # the class has the name of an outcome, as those in `errors`
+    """The answer is definite, and refuses the command."""
 
     exit_code = EXIT_REFUSED
 
 
 class BadField(Refused):
-    """What was asked breaks a rule of the contract."""
+    """The command breaks a rule of the contract."""
 
     exit_code = EXIT_USAGE
 
 
 class Unanswered(Refused):
-    """No answer, or none that is definite."""
+    """There is no answer, or no definite answer."""
 
     exit_code = EXIT_UNKNOWN
 
@@ -57,10 +57,10 @@ class Unwritten(Refused):
 
 
 @contextmanager
-def told(target: str = "", cause_of: Callable[[], Cause | None] | None = None) -> Iterator[None]:
-    """Report a call that fails within in one line, and end with its exit code.
+def reported(target: str = "", cause_of: Callable[[], Cause | None] | None = None) -> Iterator[None]:
+    """Report in one line a call that fails in this block, and end with its exit code.
 
-    ``cause_of`` says why a server at ``target`` cannot be reached, if it can find out.
+    ``cause_of`` returns the reason why the server at ``target`` cannot be reached, if it finds one.
     """
     try:
         yield
@@ -78,22 +78,22 @@ def told(target: str = "", cause_of: Callable[[], Cause | None] | None = None) -
 
 
 def _was_not_reached(error: TallykeeperError) -> bool:
-    """Tell whether the error is that of this side, which got no answer."""
+    """Return True for an error of the client itself, which got no answer."""
     return error.reason == error.code.name and error.code in _UNREACHED
 
 
 def failed(error: TallykeeperError, line: str) -> click.ClickException:
-    """Make of a call's error what ends the command, with this line and the exit code of the error."""
+    """Return the exception that ends the command with this line and the exit code of the error."""
     if isinstance(error, InvalidField | RequestTooLarge):
         return BadField(line)
     return Unanswered(line) if error.code in _INDEFINITE else Refused(line)
 
 
 def line_of(error: TallykeeperError) -> str:
-    """Say what happened, with the contract's word for it and what to do where the outcome is unknown."""
-    line = told_with_reason(error)
+    """Return an error in one line: its message, its reason and, if the outcome is unknown, the next step."""
+    line = message_with_reason(error)
     if isinstance(error, InsufficientStock) and error.short_line_count > 1:
-        line += f"; short in all: {_short_lines(error)}"
+        line += f"; all short lines: {_short_lines(error)}"
     return line + _how_to_repeat(error)
 
 
@@ -103,17 +103,17 @@ def _how_to_repeat(error: TallykeeperError) -> str:
     return f"; to try again without counting twice, add --request-id {error.request_id}"
 
 
-def told_with_reason(error: TallykeeperError) -> str:
-    """Say what happened, and the contract's word for it if it has one."""
+def message_with_reason(error: TallykeeperError) -> str:
+    """Return the message of an error, with the contract's word for the reason if there is one."""
     return error.message if error.reason == error.code.name else f"{error.message} [{error.reason}]"
 
 
 def _short_lines(error: InsufficientStock) -> str:
     named = ", ".join(_short_line(line) for line in error.lines)
-    untold = error.short_line_count - len(error.lines)
-    return f"{named} and {untold} more" if untold else named
+    unlisted = error.short_line_count - len(error.lines)
+    return f"{named} and {unlisted} more" if unlisted else named
 
 
 def _short_line(line: ShortLine) -> str:
     left = max(line.available + line.backorder_limit, 0)
-    return f"{line.item}@{line.location} ({line.requested} asked for, {left} left)"
+    return f"{line.item}@{line.location} ({line.requested} requested, {left} left)"

@@ -1,6 +1,6 @@
-"""How answers are shown: as JSON, one object on a line; as a table on a terminal; as aligned text elsewhere.
+"""The forms of the output: JSON, one object on a line; a table on a terminal; and aligned text elsewhere.
 
-What stands in the columns is `words`' to say.
+`columns` defines the contents of the columns.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,13 +20,13 @@ from rich.text import Text
 from tallykeeper_cli.terminal.streams import check_output
 
 _ROWS_AT_ONCE: Final = 1000
-"""How many rows share a table, and so its widths: a list may be longer than memory."""
+"""The maximum number of rows in a table with common widths, because a list may be larger than memory."""
 
 MessageT = TypeVar("MessageT", bound=Message)
 
 
 class Column(NamedTuple, Generic[MessageT]):
-    """A column: its name, what stands in it for a message, and whether that is a number."""
+    """A column: its name, the function that returns its cell for a message, and a flag for numbers."""
 
     name: str
     cell: Callable[[MessageT], object]
@@ -35,13 +35,13 @@ class Column(NamedTuple, Generic[MessageT]):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where a command's answer goes, and in which form."""
+    """The output of a command, in JSON or for people."""
 
     as_json: bool
     console: Console
 
     def show(self, columns: Sequence[Column[MessageT]], messages: Iterable[MessageT]) -> None:
-        """Show each message: as an object, or as a row."""
+        """Show each message, as an object or as a row."""
         if self.as_json:
             for message in messages:
                 self.show_json(message)
@@ -53,7 +53,7 @@ class Output:
             check_output()
 
     def show_one(self, columns: Sequence[Column[MessageT]], message: MessageT) -> None:
-        """Show one message with much in it: as an object, or with a line for each of its values."""
+        """Show a message with many values, as an object or with one line for each value."""
         if self.as_json:
             self.show_json(message)
             return
@@ -62,7 +62,7 @@ class Output:
             click.echo(f"{column.name.ljust(width)}  {column.cell(message)}".rstrip())
 
     def show_json(self, message: Message) -> None:
-        """Show one message as an object on one line. Numbers of 64 bits are strings, as protobuf's JSON has them."""
+        """Show a message as an object on one line. As in protobuf's JSON, numbers of 64 bits are strings."""
         click.echo(
             MessageToJson(
                 message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, indent=None
@@ -70,7 +70,7 @@ class Output:
         )
 
     def say(self, sentence: str) -> None:
-        """Say what is for people alone; with JSON, nothing."""
+        """Print a sentence for people; nothing with JSON."""
         if not self.as_json:
             click.echo(sentence)
 

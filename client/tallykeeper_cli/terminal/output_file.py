@@ -1,7 +1,7 @@
-"""Where a command writes a file: a plain file is replaced when all of it is there, and all else is written to.
+"""The files that commands write. A plain file is replaced when the new file is complete.
 
-Devices, pipes and descriptors of this process, such as /dev/stdout, are written to directly. A link is followed, and
-the file that it points to is replaced. A replaced file keeps its mode, and its owner where that is permitted.
+Devices, pipes and descriptors of this process, such as /dev/stdout, are written directly. A link is followed, and the
+file to which it points is replaced. A replaced file keeps its mode, and its owner where that is permitted.
 """
 
 import os
@@ -26,10 +26,10 @@ _MODE_OF_NEW_FILES: Final = 0o666
 
 @contextmanager
 def written(path: Path) -> Iterator[TextIO]:
-    """Open a file to be written as UTF-8; a plain file is there when the block ends without an exception.
+    """Open a file for writing in UTF-8. A plain file appears when the block ends without an exception.
 
-    Raises click.UsageError if the path cannot be written to at all, `Unwritten` if writing fails, as on a full disk,
-    and `OutputLostError` if the reader of a pipe has left.
+    Raises click.UsageError if the path cannot be written at all, `Unwritten` if writing fails, as on a full disk, and
+    `OutputLostError` if the reader of a pipe has left.
     """
     descriptor = _descriptor_of(path)
     target = Path(os.path.realpath(path))
@@ -39,7 +39,7 @@ def written(path: Path) -> Iterator[TextIO]:
             yield from _replaced(path, target)
         else:
             yield from _direct(path, descriptor)
-    except BrokenPipeError as error:  # the reader of the pipe wants no more
+    except BrokenPipeError as error:  # the reader of the pipe has left
         raise OutputLostError from error
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror}"
@@ -47,7 +47,7 @@ def written(path: Path) -> Iterator[TextIO]:
 
 
 def _direct(path: Path, descriptor: int | None) -> Iterator[TextIO]:
-    """Write to a device, to a pipe, or to a descriptor that this process has."""
+    """Write to a device, to a pipe, or to a descriptor of this process."""
     try:
         opened = os.open(path, os.O_WRONLY) if descriptor is None else os.dup(descriptor)
     except OSError as error:
@@ -58,12 +58,12 @@ def _direct(path: Path, descriptor: int | None) -> Iterator[TextIO]:
         yield file
         file.flush()
     finally:
-        with suppress(OSError):  # what failed has been raised by flush
+        with suppress(OSError):  # flush has raised the error
             file.close()
 
 
 def _replaced(path: Path, target: Path) -> Iterator[TextIO]:
-    """Write beside a file, and then put the new file into its place."""
+    """Write a new file beside an old one, and then replace the old one."""
     before = _status_of(path, target)
     try:
         opened, name = tempfile.mkstemp(prefix=f".{target.name[:60]}.", suffix=".part", dir=target.parent)
@@ -84,7 +84,7 @@ def _replaced(path: Path, target: Path) -> Iterator[TextIO]:
 
 
 def _status_of(path: Path, target: Path) -> os.stat_result | None:
-    """Return what a file that is replaced has to keep; None if there is none yet."""
+    """Return the status of the file to replace, whose mode and owner are kept; None if there is no file."""
     try:
         found = target.stat()
     except FileNotFoundError:
@@ -99,7 +99,7 @@ def _status_of(path: Path, target: Path) -> os.stat_result | None:
 
 
 def _keep(descriptor: int, before: os.stat_result | None) -> None:
-    """Give a new file the owner and the mode of the one before, or those of any new file."""
+    """Give a new file the owner and the mode of the old file, or those of any new file."""
     if before is None:
         mask = os.umask(0)
         os.umask(mask)
@@ -111,7 +111,7 @@ def _keep(descriptor: int, before: os.stat_result | None) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let the replacement outlive a power cut, where the file system can do that."""
+    """Make the replacement survive a power cut, if the file system can do that."""
     with suppress(OSError):
         opened = os.open(folder, os.O_RDONLY)
         try:
@@ -121,7 +121,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _descriptor_of(path: Path) -> int | None:
-    """Return the descriptor of this process that a path names, directly or by links; None if it names another file."""
+    """Return the descriptor of this process that a path names, directly or by links; None for another file."""
     form = re.compile(_DESCRIPTORS.pattern.replace("{pid}", str(os.getpid())))
     at = os.path.abspath(path)  # noqa: PTH100  # links must stay as they are
     for _ in range(_LINKS_MAX):

@@ -1,4 +1,4 @@
-"""How values are written on the command line: numbers, lengths of time, moments, and lines of copies."""
+"""The values on the command line: numbers, lengths of time, moments, and lines of copies."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -34,11 +34,11 @@ class Length(click.ParamType[timedelta]):
     name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Add up its parts."""
+        """Add up the parts of a length."""
         if isinstance(value, timedelta):
             return value
         if not _LENGTH.fullmatch(str(value)):
-            self.fail(f"{value!r} is no length of time, such as 90s, 15m, 1h30m or 500ms", param, ctx)
+            self.fail(f"{value!r} is not a length of time, such as 90s, 15m, 1h30m or 500ms", param, ctx)
         try:
             return sum((int(number) * _UNITS[unit] for number, unit in _PART.findall(str(value))), timedelta())
         except OverflowError:
@@ -46,12 +46,12 @@ class Length(click.ParamType[timedelta]):
 
 
 class Moment(click.ParamType[datetime]):
-    """A time, such as 2026-05-01, 2026-05-01T12:00:00Z, or 1h for an hour ago; in UTC if it names no zone."""
+    """A time, such as 2026-05-01, 2026-05-01T12:00:00Z, or 1h for an hour ago. A time without a zone is in UTC."""
 
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Read it, or count back from now."""
+        """Read a time, or count back from now."""
         if isinstance(value, datetime):
             return value
         if _LENGTH.fullmatch(str(value)):
@@ -59,7 +59,7 @@ class Moment(click.ParamType[datetime]):
         try:
             moment = datetime.fromisoformat(str(value))
         except ValueError:
-            self.fail(f"{value!r} is no time, such as 2026-05-01, 2026-05-01T12:00:00Z or 1h (ago)", param, ctx)
+            self.fail(f"{value!r} is not a time, such as 2026-05-01, 2026-05-01T12:00:00Z or 1h (ago)", param, ctx)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -69,10 +69,10 @@ class Line(click.ParamType[StockLine]):
     name = "line"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> StockLine:
-        """Read it from its end: COPIES follow the last =, and LOCATION follows the last @ before them.
+        """Read a line from its end: COPIES follow the last =, and LOCATION follows the last @ before them.
 
-        So a mistyped number is never taken for a part of the item's name. An item with = in its name needs its copies
-        spelled out, and one with @ its location.
+        So a mistyped number is never read as a part of the item's name. An item with = in its name needs its copies,
+        and an item with @ needs its location.
         """
         if isinstance(value, StockLine):
             return value
@@ -86,10 +86,10 @@ class Line(click.ParamType[StockLine]):
             self.fail(f"{value!r} names no item; a line is ITEM, ITEM=COPIES or ITEM@LOCATION=COPIES", param, ctx)
         if located and not _LOCATION.fullmatch(location):
             hint = f"; if @ belongs to the item, write {head}@main={copies}"
-            self.fail(f"{location!r} in {value!r} is no location{hint}", param, ctx)
+            self.fail(f"{location!r} in {value!r} is not a location{hint}", param, ctx)
         if not _COPIES.fullmatch(copies) or not 1 <= int(copies) <= INTEGER_MAX:
             hint = f"; if = belongs to the item, write {value}=1"
-            self.fail(f"{copies!r} in {value!r} is no number of copies, 1 to 2^53-1{hint}", param, ctx)
+            self.fail(f"{copies!r} in {value!r} is not a number of copies, 1 to 2^53-1{hint}", param, ctx)
         return StockLine(item=item, location=location, copies=int(copies))
 
 
@@ -99,5 +99,5 @@ LINE: Final = Line()
 
 
 def availability_line(line: StockLine, *, any_location: bool) -> AvailabilityLine:
-    """Ask for what a line names, at its location or anywhere."""
+    """Return a line of copies as a question for their availability, at its location or at any."""
     return AvailabilityLine(item=line.item, location=line.location, copies=line.copies, any_location=any_location)

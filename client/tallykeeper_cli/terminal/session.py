@@ -1,4 +1,4 @@
-"""What the commands share: the options that every one of them has, and the client that they are carried out with."""
+"""The session of a command: the options that all commands have, and the client."""
 
 import functools
 import os
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tallykeeper_cli.terminal.connection_options import Connection, Decorator, connects, with_options
 from tallykeeper_cli.terminal.exit_codes import EXIT_CODES
-from tallykeeper_cli.terminal.failures import told
+from tallykeeper_cli.terminal.failures import reported
 from tallykeeper_cli.terminal.output import Column, MessageT, Output
 from tallykeeper_cli.terminal.unreachable import cause_of
 from tallykeeper_client import TIMEOUT_SECONDS_DEFAULT, MutationOptions
@@ -21,12 +21,12 @@ from tallykeeper_client.client import Client
 _ResultT = TypeVar("_ResultT")
 
 location_option: Final = click.option(
-    "--location", default="", metavar="NAME", help="Where the copies are.  [default: main]"
+    "--location", default="", metavar="NAME", help="The location of the copies.  [default: main]"
 )
 
 
 class Mutated(Protocol):
-    """What the response of every mutation has."""
+    """A response of any mutation."""
 
     revision: int
     replayed: bool
@@ -34,7 +34,7 @@ class Mutated(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One command being carried out: its client, its output, and what its options say besides."""
+    """A running command: its client, its output, and its other options."""
 
     client: Client
     output: Output
@@ -42,32 +42,32 @@ class Session:
     options: MutationOptions = field(default_factory=MutationOptions)
 
     def changed(self, response: Mutated, columns: Sequence[Column[MessageT]], now: Iterable[MessageT]) -> None:
-        """Show what a mutation left, and its revision; with JSON, its response."""
+        """Show the state after a mutation, and its revision; with JSON, the response."""
         if self.output.as_json:
             self.output.show_json(cast("Message", response))
             return
         self.output.show(columns, now)
-        before = ", as answered before: nothing was changed now" if response.replayed else ""
+        before = ", as in the first answer: nothing was changed now" if response.replayed else ""
         self.output.say(f"revision {response.revision}{before}")
 
 
 def noun(name: str, text: str) -> click.Group:
-    """Make the group of one noun's commands."""
+    """Make the group of a noun's commands."""
     return click.Group(name, help=text, epilog=EXIT_CODES)
 
 
 def reads(command: Callable[..., _ResultT]) -> Callable[..., _ResultT]:
-    """Give a command the options that all have, and a `Session` as its first argument."""
+    """Give a command the options that all commands have, and a `Session` as its first argument."""
 
     @functools.wraps(command)
     def with_session(
         connection: Connection, *, namespace: str, timeout: float | None, as_json: bool, **values: object
     ) -> _ResultT:
-        # gRPC's core writes lines of its own about what is reported here in one.
+        # gRPC's core writes its own lines about an error that is reported here in one line.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         output = Output(as_json, Console())
         with (
-            told(connection.target, functools.partial(cause_of, connection)),
+            reported(connection.target, functools.partial(cause_of, connection)),
             connection.client(namespace=namespace, timeout_seconds=timeout or TIMEOUT_SECONDS_DEFAULT) as client,
         ):
             return command(Session(client, output, timeout), **values)
@@ -96,25 +96,23 @@ _OF_ALL: Final[Sequence[Decorator]] = (
         envvar="TALLYKEEPER_NAMESPACE",
         show_envvar=True,
         metavar="NAME",
-        help="Whose counters and stock.",
+        help="The namespace of the counters and the stock.",
     ),
     click.option(
         "--timeout",
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
-        help=f"How long an answer may take, retries included.  [default: {TIMEOUT_SECONDS_DEFAULT:g}]",
+        help=f"The time limit of each call, with its retries.  [default: {TIMEOUT_SECONDS_DEFAULT:g}]",
     ),
-    click.option("--json", "as_json", is_flag=True, help="Answer in JSON, one object on a line."),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON, one object on a line."),
 )
 
 _OF_MUTATIONS: Final[Sequence[Decorator]] = (
     click.option(
         "--request-id",
         metavar="ID",
-        help="Counts once however often it is sent, for a day at least.  [default: one of its own]",
+        help="The id under which the change counts once, for at least a day.  [default: a new id]",
     ),
-    click.option("--reason", default="", metavar="WORD", help="Why, for the ledger."),
-    click.option(
-        "--reference", default="", metavar="TEXT", help="What it belongs to, such as an order, for the ledger."
-    ),
+    click.option("--reason", default="", metavar="WORD", help="The reason for the change, for the ledger."),
+    click.option("--reference", default="", metavar="TEXT", help="The order or user of the change, for the ledger."),
 )

@@ -1,7 +1,7 @@
-"""The standard streams of a command: UTF-8 whatever the locale, and an error in writing never hides what was done.
+"""The standard streams of a command: UTF-8 in every locale, and an error in writing that hides no result.
 
-A command first does its work and then prints the answer. If the answer cannot be printed, the work is done all the
-same. So the streams remember the first error and raise none; `Streams.exit_code` turns it into the exit code.
+A command first does its work and then prints the answer. If the answer cannot be printed, the work is still done. So
+the streams keep the first error and raise none. `Streams.exit_code` turns the error into the exit code.
 """
 
 import errno
@@ -16,14 +16,17 @@ from tallykeeper_cli.terminal.exit_codes import EXIT_UNWRITTEN
 
 
 class OutputLostError(Exception):
-    """Nobody can read the rest of the output: its reader has left, or it cannot be written."""
+    """Nobody can read the rest of the output: its reader has left, or the output cannot be written."""
 
 
 class Guarded:
-    """A text stream that keeps the first error in writing, and drops what is written after it."""
+    """A text stream that keeps the first error in writing, and drops all later text."""
 
     def __init__(self, stream: TextIO | None, *, errors: str) -> None:
-        """``stream`` is None if the process was started without it. ``errors`` says what becomes of lone surrogates."""
+        """Take a stream; None if the process was started without it.
+
+        ``errors`` is the name of the handler for characters that UTF-8 cannot encode (lone surrogates).
+        """
         self._stream = stream
         self.error: OSError | None = None
         reconfigure = getattr(stream, "reconfigure", None)
@@ -32,7 +35,7 @@ class Guarded:
 
     @property
     def reader_left(self) -> bool:
-        """Whether the output is a pipe whose reader has ended."""
+        """True if the output is a pipe whose reader has ended."""
         return self.error is not None and self.error.errno == errno.EPIPE
 
     def write(self, text: str) -> int:
@@ -56,7 +59,7 @@ class Guarded:
             self.error = error
 
     def close_quietly(self) -> None:
-        """Let the interpreter's last flush find nothing to complain about."""
+        """Redirect a failed stream, so that the interpreter's last flush reports no error."""
         if self.error is None or self._stream is None:
             return
         with suppress(OSError, ValueError):
@@ -64,13 +67,13 @@ class Guarded:
             os.dup2(devnull, self._stream.fileno())
             os.close(devnull)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever else a text stream has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # the other attributes of a text stream
         return getattr(self._stream, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Both streams of one command."""
+    """Both streams of a command."""
 
     out: Guarded
     err: Guarded
@@ -78,13 +81,13 @@ class Streams:
     def exit_code(self, code: int) -> int:
         """Return the exit code of a command that ended with ``code``, and report an answer that was not written.
 
-        A command that failed keeps its code: it is the more important of the two.
+        A command that failed keeps its code, because that is more important.
         """
         self.out.flush()
         error = self.out.error
         if error is not None and not self.out.reader_left and code == 0:
             reason = error.strerror or str(error)
-            self.err.write(f"tallykeeper: the output cannot be written: {reason}; what the command did is done\n")
+            self.err.write(f"tallykeeper: the output cannot be written: {reason}; the command has done its work\n")
             code = EXIT_UNWRITTEN
         self.err.flush()
         for stream in (self.out, self.err):
@@ -94,7 +97,7 @@ class Streams:
 
 @contextmanager
 def guarded() -> Iterator[Streams]:
-    """Replace stdout and stderr by guarded ones within."""
+    """Replace stdout and stderr by guarded streams in this block."""
     before = sys.stdout, sys.stderr
     streams = Streams(Guarded(sys.stdout, errors="replace"), Guarded(sys.stderr, errors="backslashreplace"))
     sys.stdout, sys.stderr = cast("TextIO", streams.out), cast("TextIO", streams.err)
@@ -105,6 +108,6 @@ def guarded() -> Iterator[Streams]:
 
 
 def check_output() -> None:
-    """Raise `OutputLostError` if nobody can read what is written to stdout."""
+    """Raise `OutputLostError` if nobody can read the text on stdout."""
     if getattr(sys.stdout, "error", None) is not None:
         raise OutputLostError

@@ -1,7 +1,7 @@
-"""Why a server cannot be reached: after a call has failed, a plain connection is tried and says what stands in the way.
+"""The reason why a server cannot be reached. After a call has failed, a plain connection is tried to find it.
 
-gRPC reports the last address that it tried, which need not be the one where somebody listens, and words a fault of TLS
-in many ways. So each address of the target is connected to, and the first that answers decides.
+gRPC reports the last address that it tried, which may not be the one where a server listens. It describes an error of
+TLS in many ways. So this module connects to each address of the target, and the first that answers decides.
 """
 
 import os
@@ -18,19 +18,19 @@ from tallykeeper_client.target import Address, address_of, is_loopback
 
 _PATIENCE_SECONDS: Final = 2.0
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
-"""What a client of HTTP/2 sends first: the preface and empty SETTINGS."""
+"""The first bytes of an HTTP/2 client: the preface and empty SETTINGS."""
 _FRAME_HEAD_BYTES: Final = 9
 _SETTINGS_FRAME: Final = 4
 _TLS_ALERT: Final = 0x15
 _UNTRUSTED: Final = frozenset({2, 7, 18, 19, 20, 21})
-"""OpenSSL's numbers for an authority that is not known, or signs itself."""
+"""OpenSSL's numbers for an authority that is unknown or signs itself."""
 _EXPIRED, _NOT_YET, _OTHER_NAME, _OTHER_ADDRESS = 10, 9, 62, 64
 _PROXY_VARIABLES: Final = ("grpc_proxy", "https_proxy", "http_proxy")
 _NO_PROXY_VARIABLES: Final = ("no_grpc_proxy", "no_proxy")
 
 
 def cause_of(connection: Connection, environment: Mapping[str, str] = os.environ) -> Cause | None:
-    """Say what keeps calls from a server; None if a connection can be made, or the target is not an address."""
+    """Return the reason why calls do not reach a server; None if a connection succeeds or the target is no address."""
     address = address_of(connection.target)
     if address is None:
         return _cause(_unix_cause(connection.target), may_pass=True)
@@ -49,11 +49,11 @@ def _cause(text: str, *, may_pass: bool) -> Cause | None:
 
 
 def _connections(address: Address, failures: list[str]) -> Iterator[socket.socket]:
-    """Connect to each address of a host in turn, and note those that fail."""
+    """Connect to each address of a host in turn, and note the addresses that fail."""
     try:
         found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no host name"
+        reason = error.strerror if isinstance(error, OSError) else "it is not a host name"
         failures.append(f"the name {address.host!r} cannot be resolved: {reason}")
         return
     for family, kind, protocol, _, where in found:
@@ -77,7 +77,7 @@ def _cause_at(opened: socket.socket, address: Address, connection: Connection) -
 
 
 def _tls_cause(opened: socket.socket, address: Address, connection: Connection) -> str:
-    """Shake hands as gRPC would, and say what fails."""
+    """Shake hands as gRPC would, and return the reason if that fails."""
     context = ssl.create_default_context(cafile=connection.ca)
     context.set_alpn_protocols(["h2"])
     if connection.certificate and connection.key:
@@ -85,15 +85,15 @@ def _tls_cause(opened: socket.socket, address: Address, connection: Connection) 
     try:
         with context.wrap_socket(opened, server_hostname=address.host) as secured:
             if secured.selected_alpn_protocol() != "h2":
-                return "the server there speaks TLS and not HTTP/2, so it is no gRPC server"
-            # With TLS 1.3, a server refuses a certificate only now. What is sent before that could lose its alert.
+                return "the server there speaks TLS and not HTTP/2, so it is not a gRPC server"
+            # With TLS 1.3, a server refuses a certificate only now. Bytes sent earlier could lose its alert.
             secured.recv(1)
     except ssl.SSLCertVerificationError as error:
         return _certificate_cause(error, address, connection)
     except ssl.SSLError as error:
         return _handshake_cause(error, connection)
     except TimeoutError:
-        return ""  # it waits for a call
+        return ""  # the server waits for a call
     except OSError as error:
         return f"the server there ends the TLS handshake ({error.strerror or 'no answer'})"
     return ""
@@ -102,7 +102,7 @@ def _tls_cause(opened: socket.socket, address: Address, connection: Connection) 
 def _certificate_cause(error: ssl.SSLCertVerificationError, address: Address, connection: Connection) -> str:
     number = error.verify_code
     if number in {_OTHER_NAME, _OTHER_ADDRESS}:
-        return f"the server's certificate is for another name than {address.host!r}; name the server as it does"
+        return f"the server's certificate is for another name than {address.host!r}; use the name in the certificate"
     if number in _UNTRUSTED:
         by = f"by the authorities in {connection.ca}" if connection.ca else "by an authority that this machine trusts"
         return f"the server's certificate is not signed {by}; name the right authorities with --ca"
@@ -125,7 +125,7 @@ def _handshake_cause(error: ssl.SSLError, connection: Connection) -> str:
 
 
 def _plaintext_cause(opened: socket.socket, address: Address) -> str:
-    """Begin HTTP/2 without TLS, and say what answers if it is not HTTP/2."""
+    """Begin HTTP/2 without TLS, and return a description of a server that does not speak HTTP/2."""
     answer = b""
     with suppress(OSError):
         opened.sendall(_PREFACE)
@@ -134,16 +134,16 @@ def _plaintext_cause(opened: socket.socket, address: Address) -> str:
     if len(answer) == _FRAME_HEAD_BYTES and answer[3] == _SETTINGS_FRAME:
         return ""
     if answer.startswith(b"HTTP/1"):
-        return "an HTTP/1 server listens there, and no gRPC server"
+        return "an HTTP/1 server listens there, not a gRPC server"
     if answer[:1] == bytes((_TLS_ALERT,)) or _speaks_tls(address):
-        return "the server there speaks TLS; name the authorities that vouch for it with --ca"
+        return "the server there speaks TLS; name its authorities with --ca"
     if answer:
-        return "what listens there is no gRPC server"
-    return "what listens there does not answer as a gRPC server"
+        return "the program that listens there is not a gRPC server"
+    return "the program that listens there does not answer as a gRPC server"
 
 
 def _speaks_tls(address: Address) -> bool:
-    """Tell whether a TLS handshake gets anywhere; nothing is sent over it, and so nobody need be trusted."""
+    """Return True if the server begins a TLS handshake. Nothing is sent over it, so nobody must be trusted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
@@ -168,7 +168,7 @@ def _unix_cause(target: str) -> str:
 
 
 def _proxy_of(address: Address, environment: Mapping[str, str]) -> tuple[str, Address] | None:
-    """Return the variable that names the proxy by whose way gRPC goes to a host, and where it is; None without one."""
+    """Return the proxy that gRPC uses for a host: the variable that names it, and its address; None without a proxy."""
     if is_loopback(address.host):
         return None
     exempt = next((environment[name] for name in _NO_PROXY_VARIABLES if environment.get(name)), "")
@@ -177,7 +177,7 @@ def _proxy_of(address: Address, environment: Mapping[str, str]) -> tuple[str, Ad
     for name in _PROXY_VARIABLES:
         if value := environment.get(name):
             found = urlsplit(value if "://" in value else f"http://{value}")
-            with suppress(ValueError):  # a port that is none: gRPC uses no such proxy
+            with suppress(ValueError):  # the port is not a number: gRPC does not use the proxy
                 return (name, Address(found.hostname, found.port or 80)) if found.hostname else None
     return None
 
@@ -188,8 +188,8 @@ def _is_exempt(host: str, suffix: str) -> bool:
 
 def _proxy_cause(address: Address, variable: str, proxy: Address) -> str:
     failures: list[str] = []
-    around = f"no_proxy={address.host} goes around it"
+    around = f"set no_proxy={address.host} to avoid it"
     for opened in _connections(proxy, failures):
         opened.close()
-        return f"the proxy {proxy.host}:{proxy.port} of {variable} does not lead there; {around}"
+        return f"the proxy {proxy.host}:{proxy.port} of {variable} does not connect to it; {around}"
     return f"the proxy {proxy.host}:{proxy.port} of {variable} cannot be reached ({'; '.join(failures)}); {around}"

@@ -1,6 +1,6 @@
-"""One call of an RPC: its request, its deadline and its request id, and the methods that clients make of it.
+"""The call of an RPC: its request, its deadline and its request id; and the methods that clients make of it.
 
-The modules beside this one name the calls. The clients send them.
+The modules beside this one build the calls. The clients send them.
 """
 
 import inspect
@@ -28,14 +28,17 @@ class Unchanged(Enum):
 
 
 UNCHANGED: Final = Unchanged.UNCHANGED
-"""Leaves a field as it is, where a number sets it and ``None`` clears it."""
+"""The value that leaves a field as it is. A number sets the field, and ``None`` clears it."""
 
 
 class ReadOptions(TypedDict, total=False):
-    """What every call takes besides its own arguments; ``None`` is the same as not given.
+    """The options of every call within a namespace. None is the same as an option that is not given.
 
-    ``namespace`` and ``timeout_seconds`` take the place of the client's own. The timeout, more than 0, is the
-    deadline of the call with all its retries.
+    Attributes:
+        namespace: The namespace of the call, ``[A-Za-z0-9][A-Za-z0-9._-]{0,62}``, instead of the client's.
+        timeout_seconds: The deadline of the call with all its retries, in seconds, more than 0, instead of the
+            client's.
+
     """
 
     namespace: str | None
@@ -43,11 +46,15 @@ class ReadOptions(TypedDict, total=False):
 
 
 class MutationOptions(ReadOptions, total=False):
-    """What every mutation takes besides its own arguments and `ReadOptions`.
+    """The options of every mutation, in addition to `ReadOptions`.
 
-    ``request_id`` (1 to 64 printable ASCII characters) makes a mutation count once however often it is sent;
-    when none is given, the client makes a fresh one. ``reason`` (a word, at most 64 bytes) and ``reference``
-    (an order or a user, at most 256 bytes) are kept in the ledger.
+    Attributes:
+        request_id: The id under which the mutation counts once, however often it is sent: 1 to 64 printable ASCII
+            characters. By default the client makes a fresh id.
+        reason: The reason for the change, which the ledger keeps: at most 64 bytes of UTF-8 without control characters.
+        reference: The thing that the change belongs to, such as an order, which the ledger keeps: at most 256 bytes of
+            UTF-8 without control characters.
+
     """
 
     request_id: str | None
@@ -56,13 +63,25 @@ class MutationOptions(ReadOptions, total=False):
 
 
 def fresh_request_id() -> str:
-    """Make a request id that no one has used: 32 hexadecimal digits."""
+    """Make a request id that nobody has used.
+
+    Returns:
+        The id, 32 hexadecimal digits.
+
+    Example:
+        >>> request_id = fresh_request_id()
+        >>> first = client.increment("visitors", request_id=request_id)
+        >>> second = client.increment("visitors", request_id=request_id)
+        >>> (first.counter.value, second.counter.value, second.replayed)
+        (1, 1, True)
+
+    """
     return uuid.uuid4().hex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What a client puts into a call that does not say it itself."""
+    """The values of a client for the calls that give none."""
 
     namespace: str
     timeout_seconds: float
@@ -70,20 +89,20 @@ class Defaults:
 
 
 class Request(Protocol):
-    """What every request has."""
+    """A request of any call."""
 
     def SerializeToString(self) -> bytes:  # noqa: N802  # the name that protobuf gives it
-        """Encode it for the wire."""
+        """Encode the request for the wire."""
 
 
 class ReadRequest(Request, Protocol):
-    """What the request of a call within a namespace has."""
+    """A request of a call within a namespace."""
 
     namespace: str
 
 
 class MutationRequest(ReadRequest, Protocol):
-    """What the request of every mutation has."""
+    """A request of a mutation."""
 
     request_id: str
     reason: str
@@ -92,7 +111,7 @@ class MutationRequest(ReadRequest, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Generic[ResponseT]):
-    """One call, ready to be sent: ``path`` names its RPC, ``request_id`` is empty for a read."""
+    """A call that is ready to be sent. ``path`` names its RPC, and ``request_id`` is empty for a read."""
 
     path: str
     request: Request
@@ -104,7 +123,7 @@ class Call(Generic[ResponseT]):
 def look(
     defaults: Defaults, rpc: str, request: Request, response: type[ResponseT], *, timeout_seconds: float | None = None
 ) -> Call[ResponseT]:
-    """Complete a read across namespaces. ``rpc`` is its service and method, as in ``CounterService/GetCounter``."""
+    """Complete a read across namespaces. ``rpc`` is its service and method, such as ``CounterService/GetCounter``."""
     return Call(
         path=f"/tallykeeper.v1.{rpc}",
         request=request,
@@ -140,7 +159,7 @@ def mutation(
     reason: str = "",
     reference: str = "",
 ) -> Call[ResponseT]:
-    """Complete a mutation, so that sending it again changes nothing twice."""
+    """Complete a mutation. Its request id ensures that a repetition changes nothing."""
     request.namespace = namespace or defaults.namespace
     request.request_id = request_id or defaults.new_request_id()
     request.reason = reason
@@ -155,24 +174,24 @@ def mutation(
 
 
 def value_or_none(value: ValueT | Unchanged | None) -> ValueT | None:
-    """Return what to put into a field that is set, cleared or left as it is."""
+    """Return the value to put into a field that is set, and None for a field that is cleared or left."""
     return None if isinstance(value, Unchanged) else value
 
 
 def mask_of(**fields: object) -> FieldMask:
-    """Name the fields that are set or cleared, in the order given."""
+    """Return a mask of the fields that are set or cleared, in the order given."""
     return FieldMask(paths=[name for name, value in fields.items() if value is not UNCHANGED])
 
 
 class Rpc(Generic[P, ResponseT]):
     """A function that builds the call of an RPC, as an attribute of a class that clients inherit.
 
-    It is written once for all classes that have the method. The overloads give a type checker the method's type in
-    each of them; `MethodHost` makes the methods.
+    The function is written once for all classes that have the method. The overloads give a type checker the method's
+    type in each of these classes. `MethodHost` makes the methods.
     """
 
     def __init__(self, build: Callable[Concatenate[Defaults, P], Call[ResponseT]]) -> None:
-        """``build`` takes the client's defaults and the method's arguments."""
+        """Take the function. ``build`` takes the client's defaults and the method's arguments."""
         self.build = build
 
     @overload
@@ -193,15 +212,15 @@ class Rpc(Generic[P, ResponseT]):
 
 
 class MethodHost:
-    """The base of the classes that turn each `Rpc` that they inherit into a method of their own kind."""
+    """The base of the classes that turn each inherited `Rpc` into a method of their kind."""
 
     @classmethod
     def _method_of(cls, build: Callable[..., Call[Any]]) -> Callable[..., object]:
-        """Return a method that does with a call what this class does with calls."""
+        """Return a method that builds a call and uses it as this class uses calls."""
         raise NotImplementedError
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401  # the arguments of any base
-        """Replace the `Rpc`s by functions, which look like any other method to `help` and to an editor."""
+    def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401  # the arguments of any base class
+        """Replace each `Rpc` by a function, so that `help` and editors show an ordinary method."""
         super().__init_subclass__(**kwargs)
         for name in dir(cls):
             rpc = inspect.getattr_static(cls, name)
@@ -216,7 +235,7 @@ class Blocking(MethodHost):
 
 
 class Awaited(MethodHost):
-    """A client whose methods are awaited, or a batch of it."""
+    """A client whose methods are awaited, or the batch of such a client."""
 
 
 class Describing(MethodHost):
@@ -231,10 +250,10 @@ def document(
     text: str | None = None,
     returns: object = None,
 ) -> None:
-    """Give a client's method the name, text and signature of the function that builds its call.
+    """Give a client's method the name, docstring and signature of the function that builds its call.
 
-    The method's own object stands where the builder has its defaults, and it returns the response; unless it is
-    said that it has another name, another text, or returns something else.
+    In the signature, ``self`` replaces the builder's defaults, and the response replaces the call. ``name``, ``text``
+    and ``returns`` override the name, the docstring and the returned type.
     """
     signature = inspect.signature(build)
     _, *others = signature.parameters.values()

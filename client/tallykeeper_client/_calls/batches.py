@@ -1,6 +1,6 @@
-"""The call of BatchService: what it takes, and the request that it becomes.
+"""The call of BatchService: the function that builds its request.
 
-It becomes a method of both clients. `operations` makes the operations that it takes.
+Both clients turn it into a method. `operations` makes the operations that it takes.
 """
 
 from collections.abc import Iterable
@@ -24,22 +24,26 @@ class BatchMutations:
         """Apply 1 to 1,000 operations in their order: all of them or none, or each independently of the others.
 
         Args:
-            operations: What `operations` makes; together they may have up to 10,000 lines.
-            atomic: True to apply all operations or none. False to apply each one that can be applied.
+            operations: The operations, made by `operations`. Together they may have up to 10,000 lines.
+            atomic: True to apply all operations or none. False to apply each operation that can be applied.
             **options: See `MutationOptions`. The reason and the reference apply to operations that have none.
 
         Returns:
-            One result for each operation. If ``atomic`` is false, ``failed_count`` counts the operations that failed,
-            and `error_of_result` makes the exception of one of them.
+            One of ``results`` for each operation. If ``atomic`` is false, ``failed_count`` is the number of operations
+            that failed. `error_of_result` returns the exception of a result.
 
         Raises:
             BatchRefused: The batch is atomic and an operation failed. Nothing was changed.
-            BatchTooLarge: There are too many operations or lines. Nothing was changed.
+            BatchTooLarge: The batch has more than 1,000 operations or more than 10,000 lines. Nothing was changed.
 
         Example:
-            >>> with Client(target) as client:
-            ...     client.increment_copies("dune", copies=3)
-            ...     client.apply([operations.increment("sales"), operations.decrement_copies("dune")], atomic=True)
+            >>> delivery = [operations.increment_copies("dune", copies=3), operations.increment("deliveries")]
+            >>> client.apply(delivery, atomic=True).results[0].increment_copies.stock_level.available
+            3
+            >>> sales = [operations.decrement_copies("dune"), operations.decrement_copies("emma")]
+            >>> response = client.apply(sales, atomic=False)
+            >>> error_of_result(response.results[1]).reason
+            'ITEM_NOT_FOUND'
 
         """
         mode = pb.BATCH_MODE_ATOMIC if atomic else pb.BATCH_MODE_INDEPENDENT

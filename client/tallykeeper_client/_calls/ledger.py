@@ -1,6 +1,6 @@
-"""The calls of LedgerService: what each takes, and the request that it becomes.
+"""The calls of LedgerService: for each method, a function that builds its request.
 
-Each function with `Rpc` becomes a method of the clients. A client passes its own defaults as the first argument.
+The clients turn each function with `Rpc` into a method. A client passes its own defaults as the first argument.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from tallykeeper.v1 import ledger_pb2 as pb
 from tallykeeper_client._calls.base import Call, Defaults, ReadOptions, Rpc, read
 
 VERIFY_TIMEOUT_SECONDS_DEFAULT: Final = 600.0
-"""The deadline of a verification that names none: it reads all of a namespace."""
+"""The deadline of a verification without a timeout of its caller. A verification reads a whole namespace."""
 
 
 class LedgerReads:
@@ -36,12 +36,39 @@ class LedgerReads:
         page_token: str = "",
         **options: Unpack[ReadOptions],
     ) -> Call[pb.ListEntriesResponse]:
-        """Read one page of the entries that pass all the filters given, from ``start_time`` on and before ``end_time``.
+        """Read one page of the ledger's entries that pass all given filters.
 
-        A time without a zone is in UTC.
+        Args:
+            item: The item of a line of the entries. An empty text means any item.
+            counter: The counter of a line of the entries. An empty text means any counter.
+            location: The location of a line of the entries, of the same line as ``item``. An empty text means any
+                location.
+            reservation_id: The reservation of the entries. An empty text means any reservation.
+            operation: The kind of the entries. ``OPERATION_KIND_UNSPECIFIED`` means any kind.
+            reference: The reference of the entries. An empty text means any reference.
+            request_id: The request id of the entries. An empty text means any request id.
+            start_time: The earliest time of the entries. A time without a zone is in UTC. None means no limit.
+            end_time: The time before which the entries were made. A time without a zone is in UTC. None means no limit.
+            newest_first: True to read the newest entry first, False to read the oldest first.
+            page_size: The maximum number on the page. 0 means 100, and more than 1,000 means 1,000.
+            page_token: The ``next_page_token`` of the page before, from a call with the same arguments. An empty text
+                asks for the first page.
+            **options: See `ReadOptions`.
 
-        ``page_size`` is at most 1,000; 0 means 100. ``page_token`` is the ``next_page_token`` of the page before;
-        that of the last page is empty. Raises `PageTokenInvalid` if the token belongs to another listing.
+        Returns:
+            The ``entries`` of the page, and the ``revision`` at which they are so. ``next_page_token`` is empty on the
+            last page. A page may be short or empty and not be the last.
+
+        Raises:
+            PageTokenInvalid: The token belongs to another listing.
+
+        Example:
+            >>> revision = client.increment_copies("dune", copies=2, reference="delivery-8").revision
+            >>> client.list_entries(item="dune").entries[0].reference
+            'delivery-8'
+            >>> [entry.lines[0].stock.on_hand_change for entry in client.iterate_entries(item="dune")]
+            [2]
+
         """
         request = pb.ListEntriesRequest(
             item=item,
@@ -63,12 +90,28 @@ class LedgerReads:
     def lookup_request(
         defaults: Defaults, request_id: str, **options: Unpack[ReadOptions]
     ) -> Call[pb.LookupRequestResponse]:
-        """Tell what became of a mutation or a batch with this request id, as long as it is remembered."""
+        """Read the outcome of a mutation or a batch by its request id.
+
+        Args:
+            request_id: The request id that was sent, 1 to 64 printable ASCII characters.
+            **options: See `ReadOptions`.
+
+        Returns:
+            The ``outcome``, and the revision, the time and the counts that belong to it. The outcome is
+            ``REQUEST_OUTCOME_UNKNOWN`` if the server never saw the id, or no longer remembers it. It remembers an id
+            for at least the namespace's ``request_retention``.
+
+        Example:
+            >>> revision = client.increment("visitors", request_id="visit-1").revision
+            >>> RequestOutcome.Name(client.lookup_request("visit-1").outcome)
+            'REQUEST_OUTCOME_APPLIED'
+
+        """
         request = pb.LookupRequestRequest(request_id=request_id)
         return read(defaults, "LedgerService/LookupRequest", request, pb.LookupRequestResponse, **options)
 
 
-def watch_responses(
+def watch_responses(  # noqa: D417  # the client gives its defaults
     defaults: Defaults,
     *,
     items: Iterable[str] = (),
@@ -79,11 +122,38 @@ def watch_responses(
     include_levels: bool = False,
     **options: Unpack[ReadOptions],
 ) -> Call[pb.WatchResponse]:
-    """Follow the ledger as `watch` does, and give each response as it comes, bookmarks among them.
+    """Follow the ledger as `watch` does, and yield each response of the server as it comes.
 
-    The first one comes at once and says after which revision it follows. With ``include_levels``, which does not go
-    together with ``after_revision``, it holds what the items and counters are at that revision, at most 10,000.
-    Each says with its ``revision`` how far everything has been given.
+    The first response comes at once. Each response has the ``revision`` up to which all entries have been yielded. Some
+    responses have no entries: they only advance the revision.
+
+    Args:
+        items: The items whose entries to yield, at most 1,000.
+        counters: The counters whose entries to yield, at most 1,000.
+        reservation_ids: The reservations whose entries to yield, at most 1,000. Without items, counters and
+            reservations, every entry is yielded.
+        locations: The locations at which a line of an item counts, at most 1,000. None given means any location.
+        after_revision: The revision after which to begin, 0 or more. 0 means the beginning. None means now.
+        include_levels: True to get in the first response the levels of the items and counters at its revision, at most
+            10,000. It cannot be combined with ``after_revision``.
+        **options: See `ReadOptions`. ``timeout_seconds`` limits the time until the first response.
+
+    Yields:
+        Each response.
+
+    Raises:
+        RevisionTrimmed: The ledger no longer has the entry after ``after_revision``.
+        RevisionAhead: The namespace has not reached ``after_revision``, or its store has lost changes.
+        RevisionsLost: The store has lost entries that the watch may have yielded.
+        TallykeeperError: No first response came within ``timeout_seconds``, or the server refuses the watch.
+
+    Example:
+        >>> from contextlib import closing
+        >>> revision = client.set_stock("dune", 5).revision
+        >>> with closing(client.watch_responses(items=["dune"], include_levels=True)) as responses:
+        ...     next(responses).stock_levels[0].available
+        5
+
     """
     request = pb.WatchRequest(
         items=items,
@@ -96,7 +166,7 @@ def watch_responses(
     return read(defaults, "LedgerService/Watch", request, pb.WatchResponse, **options)
 
 
-def watch(
+def watch(  # noqa: D417  # the client gives its defaults
     defaults: Defaults,
     *,
     items: Iterable[str] = (),
@@ -106,16 +176,38 @@ def watch(
     after_revision: int | None = None,
     **options: Unpack[ReadOptions],
 ) -> Call[pb.WatchResponse]:
-    """Follow the ledger: give each entry as it is made, in order, with no gap and no repeat, across reconnections.
+    """Follow the ledger, and yield each entry as it is made: in order, with no gap and no repeat.
 
-    Entries are those with a line of one of the items or counters, or of one of the reservations; all if none is
-    named. Of the lines with items only those at the locations count, if any is named. It begins after
-    ``after_revision``, 0 being the beginning; after what there is when it is first asked for an entry, if None.
+    The watch begins when the first entry is asked for. It ends when its iterator or the client is closed.
 
-    It begins anew when it is cut off, for as long as it takes, but gives up with what stands in the way if there
-    was no first response within ``timeout_seconds``. Raises `RevisionTrimmed` if the ledger no longer has what
-    follows, and `RevisionAhead` if the namespace has not come so far or has lost changes. Closing the iterator or
-    the client ends it.
+    A watch that loses its connection connects again, for as long as it takes. It gives up only if the first response
+    did not come within ``timeout_seconds``.
+
+    Args:
+        items: The items whose entries to yield, at most 1,000.
+        counters: The counters whose entries to yield, at most 1,000.
+        reservation_ids: The reservations whose entries to yield, at most 1,000. Without items, counters and
+            reservations, every entry is yielded.
+        locations: The locations at which a line of an item counts, at most 1,000. None given means any location.
+        after_revision: The revision after which to begin, 0 or more. 0 means the beginning. None means now.
+        **options: See `ReadOptions`. ``timeout_seconds`` limits the time until the first response.
+
+    Yields:
+        Each entry.
+
+    Raises:
+        RevisionTrimmed: The ledger no longer has the entry after ``after_revision``.
+        RevisionAhead: The namespace has not reached ``after_revision``, or its store has lost changes.
+        RevisionsLost: The store has lost entries that the watch may have yielded.
+        TallykeeperError: No first response came within ``timeout_seconds``, or the server refuses the watch.
+
+    Example:
+        >>> from contextlib import closing
+        >>> revision = client.increment_copies("dune", copies=3).revision
+        >>> with closing(client.watch(items=["dune"], after_revision=revision - 1)) as entries:
+        ...     next(entries).lines[0].stock.after.available
+        3
+
     """
     return watch_responses(
         defaults,
@@ -128,19 +220,45 @@ def watch(
     )
 
 
-def verify_namespace(defaults: Defaults, **options: Unpack[ReadOptions]) -> Call[pb.VerifyNamespaceResponse]:
-    """Replay the ledger, compare the outcome with the levels and reservations that there are, and return the result.
+def verify_namespace(  # noqa: D417  # the client gives its defaults
+    defaults: Defaults, **options: Unpack[ReadOptions]
+) -> Call[pb.VerifyNamespaceResponse]:
+    """Replay the ledger, and compare the outcome with the levels and reservations of the namespace.
 
-    Changes may go on. The server reads the whole namespace, and has ten minutes for it unless ``timeout_seconds`` gives
-    another time.
+    Changes may continue during the comparison. The server reads the whole namespace, so this can take minutes.
 
-        assert client.verify_namespace().clean
+    Args:
+        **options: See `ReadOptions`. Without ``timeout_seconds`` the deadline is 600 seconds.
+
+    Returns:
+        The result. ``clean`` is true if there is no difference. ``differences`` has the first 1,000.
+
+    Example:
+        >>> revision = client.increment("visitors").revision
+        >>> client.verify_namespace().clean
+        True
+
     """
     patient = replace(defaults, timeout_seconds=VERIFY_TIMEOUT_SECONDS_DEFAULT)
     request = pb.VerifyNamespaceRequest()
     return read(patient, "LedgerService/VerifyNamespace", request, pb.VerifyNamespaceResponse, **options)
 
 
-def verify_responses(defaults: Defaults, **options: Unpack[ReadOptions]) -> Call[pb.VerifyNamespaceResponse]:
-    """Verify as `verify_namespace` does, and give each response as it comes: the progress, and last the result."""
+def verify_responses(  # noqa: D417  # the client gives its defaults
+    defaults: Defaults, **options: Unpack[ReadOptions]
+) -> Call[pb.VerifyNamespaceResponse]:
+    """Verify a namespace as `verify_namespace` does, and yield each response of the server as it comes.
+
+    Args:
+        **options: See `ReadOptions`. Without ``timeout_seconds`` the deadline is 600 seconds.
+
+    Yields:
+        The progress, at once and about every half second, and at the end the result.
+
+    Example:
+        >>> revision = client.increment("visitors").revision
+        >>> [response.result.clean for response in client.verify_responses() if response.HasField("result")]
+        [True]
+
+    """
     return verify_namespace(defaults, **options)

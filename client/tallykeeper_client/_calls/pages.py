@@ -1,8 +1,9 @@
-"""Lists that come in pages: which there are, what is on their pages, and how to turn to the next one.
+"""The lists that come in pages: their calls, the contents of their pages, and the way to the next page.
 
-The clients send the calls, and go through the pages.
+The clients send the calls and read the pages.
 """
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Concatenate, Final, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, cast
@@ -29,31 +30,38 @@ P = ParamSpec("P")
 
 
 class _PageRequest(Protocol):
-    """What the request of every list has."""
+    """A request of any list."""
 
     page_token: str
 
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[P, PageT, EachT]):
-    """One list: the function that builds its call, what is on a page, and of which type each of it is."""
+    """A list: the function that builds its call, the function that returns the contents of a page, and their type."""
 
     build: Callable[Concatenate[Defaults, P], Call[PageT]]
     on_page: Callable[[PageT], Iterable[EachT]]
     kind: type[EachT]
 
     def document(self, method: Callable[..., object], iterator: object) -> None:
-        """Give a client's method that goes through all pages its name, text and signature."""
+        """Give a client's method that reads all pages its name, docstring and signature.
+
+        The docstring has the arguments, the errors and the example of the method that reads one page.
+        """
         listing = self.build.__name__
+        page = inspect.cleandoc(self.build.__doc__ or "")
+        arguments = page[page.index("Args:") : page.index("Returns:")]
+        errors_and_example = page[page.index("Raises:") :]
         text = (
-            f"Go through all that `{listing}` lists, asking for one page after another.\n\n"
-            "The arguments are the same; the timeout is that of each page, and a page token says where to begin."
+            f"Yield everything that `{listing}` lists, and read one page after another.\n\n"
+            "The size and the timeout hold for each page. The listing begins with the page of the token.\n\n"
+            f"{arguments}Yields:\n    Each {self.kind.__name__} of each page.\n\n{errors_and_example}"
         )
         document(method, self.build, name=listing.replace("list_", "iterate_"), text=text, returns=iterator)
 
 
 def turn(call: Call[PageT], page: PageT) -> bool:
-    """Let the call ask for what follows on ``page``; False if that was the last."""
+    """Change the call so that it asks for the page after ``page``. Return False if that was the last page."""
     cast("_PageRequest", call.request).page_token = page.next_page_token
     return bool(page.next_page_token)
 
