@@ -16,9 +16,10 @@ import structlog
 from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
 from tallykeeper_server.access.access_file import AccessFileError
 from tallykeeper_server.access.gate import Gate
+from tallykeeper_server.app import http_gateway
 from tallykeeper_server.app.certificates import tls_files
-from tallykeeper_server.app.listen_address import binding, is_unix, kept_address
-from tallykeeper_server.app.metrics_page import metrics_of_this_process, metrics_page
+from tallykeeper_server.app.listen_address import binding, is_unix, kept_address, kept_http_address
+from tallykeeper_server.app.metrics_page import metrics_of_this_process
 from tallykeeper_server.app.store_monitor import StoreGuard
 from tallykeeper_server.app.store_startup import StartError, announce, ready_store
 from tallykeeper_server.domain.errors import TallyError
@@ -27,8 +28,10 @@ from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
 from tallykeeper_server.engine.namespace_reader import EngineSource
 from tallykeeper_server.engine.watch import WatchHub, WatchLimits
+from tallykeeper_server.http.gateway import Gateway
 from tallykeeper_server.metrics.meters import CallMeters, StoreMeter, WatchMeter
 from tallykeeper_server.metrics.registry import Metrics
+from tallykeeper_server.metrics.snapshots import GatherAll, merged
 from tallykeeper_server.rpc.batches import BatchServicer, changes_of_operations
 from tallykeeper_server.rpc.counters import CounterServicer
 from tallykeeper_server.rpc.dispatch import service_methods
@@ -67,6 +70,8 @@ class Server:
 
     address: str
     """Where it listens."""
+    http_address: str
+    """Where it serves HTTP; empty if it does not."""
     drain_seconds: float
     """How long calls in flight may take from the moment that it is told to end."""
     health: Health
@@ -98,22 +103,21 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
     """
     metrics = metrics_of_this_process()
     async with ready_store(settings) as store:
-        with kept_address(settings.listen) as address:
-            async with (
-                metrics_page(settings.metrics_listen, metrics.gather) as metrics_url,
-                serving(replace(settings, listen=address), store.url, metrics) as server,
-            ):
-                announce(address, metrics_url, settings, store.report, workers=1)
+        with kept_address(settings.listen) as address, kept_http_address(settings.http_listen) as http_address:
+            here = replace(settings, listen=address, http_listen=http_address)
+            async with serving(here, store.url, metrics, gather_all=merged(metrics.gather)) as server:
+                announce(here, store.report, workers=1)
                 yield server
                 log.info("stopping", drain_seconds=settings.drain_seconds)
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    settings: Settings, store_url: str, metrics: Metrics, *, sweeps: bool = True
+    settings: Settings, store_url: str, metrics: Metrics, *, gather_all: GatherAll, sweeps: bool = True
 ) -> AsyncIterator[Server]:
-    """Serve from a store that is ready, at an address that is kept for this process, or for several.
+    """Serve from a store that is ready, at addresses that are kept for this process, or for several.
 
+    ``gather_all`` returns the metrics of all processes of the server.
     ``sweeps``: expire reservations whose time is up, though nobody asks for them. One worker of several does it.
 
     :raises StartError: the address cannot be used.
@@ -124,7 +128,7 @@ async def serving(
             timeout_seconds=settings.store_timeout_seconds,
             retention=_retention(settings),
             policy=settings.policy,
-            meter=StoreMeter(metrics) if settings.metrics_listen else None,
+            meter=StoreMeter(metrics) if settings.http_listen else None,
         )
         stack.push_async_callback(store.close)
 
@@ -134,14 +138,14 @@ async def serving(
         store.scripts.on_revisions_lost = hub.lose
         gate = None if settings.access_file is None else _gate(settings.access_file)
         health = Health(tuple(service.full_name for service in _SERVICES.values()))
-        serves = Server(settings.listen, settings.drain_seconds, health)
+        serves = Server(settings.listen, settings.http_listen, settings.drain_seconds, health)
         meters = CallMeters(metrics, reasons=tuple(CODES))
         overload = Overload(mutations=engine.mutations, queries=engine.queries)
         long_answers = LongAnswers(
             settings.unread_bytes_max // 2,
             settings.waiting_queries_max,
             meters.unread_bytes,
-            lambda: transport.unread_response_bytes,
+            lambda: transport.unread_response_bytes + (gateway.connections.unread_bytes if gateway else 0),
         )
         services = _services(engine, source, hub, meters, settings)
         methods = [
@@ -155,6 +159,7 @@ async def serving(
                 overload=overload,
                 meters=meters,
                 gate=gate,
+                require_request_ids=settings.require_request_ids,
             )
         ]
         transport = TransportServer(
@@ -164,10 +169,23 @@ async def serving(
             explain=explained,
         )
         stack.push_async_callback(lambda: transport.stop(serves.drain_seconds))
+        gateway = None
+        if settings.http_listen:
+            gateway = http_gateway.gateway_of(
+                methods,
+                _SERVICES.values(),
+                settings=settings,
+                overload=overload,
+                health=health,
+                gather_all=gather_all,
+            )
+            stack.push_async_callback(_stop_gateway, gateway, serves)
         guard = StoreGuard(store, health, check_seconds=settings.promise_check_seconds, tells=sweeps)
         await guard.check()
         health.tell(serves=True)
         await _listen(transport, settings)
+        if gateway is not None:
+            http_gateway.listen(gateway, settings)
         stack.push_async_callback(hub.close)
         stack.callback(health.close)
         tasks = [guard.watch(settings.store_check_seconds)]
@@ -283,6 +301,10 @@ async def _listen(transport: TransportServer, settings: Settings) -> None:
     tls = tls_files(settings)
     with binding(settings.listen):
         await transport.listen(settings.listen, tls=tls, reuse_port=not is_unix(settings.listen))
+
+
+async def _stop_gateway(gateway: Gateway, serves: Server) -> None:
+    await gateway.stop(serves.drain_seconds)
 
 
 async def _sweep(store: RedisStore, interval_seconds: float) -> None:

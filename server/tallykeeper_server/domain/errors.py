@@ -66,7 +66,9 @@ class InvalidFieldError(TallyError):
 
     def __init__(self, violations: Sequence[tuple[str, str]]) -> None:
         """``violations`` holds (field, what is wrong with it) pairs, at least one."""
-        told = "; ".join(f"{field}: {rule}" for field, rule in violations[:_VIOLATIONS_IN_MESSAGE_MAX])
+        told = "; ".join(
+            f"{field}: {rule}" if field else rule for field, rule in violations[:_VIOLATIONS_IN_MESSAGE_MAX]
+        )
         untold = len(violations) - _VIOLATIONS_IN_MESSAGE_MAX
         super().__init__(
             f"{told}; and {untold} more" if untold > 0 else told,

@@ -19,6 +19,7 @@ from tallykeeper_server.metrics.meters import CallMeter, CallMeters
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.admission import Admission, Gatekeeper
 from tallykeeper_server.rpc.calls import Call, Context
+from tallykeeper_server.rpc.idempotency import is_mutation, require_request_id
 from tallykeeper_server.rpc.overload import Overload
 from tallykeeper_server.rpc.response_limits import LongAnswers
 from tallykeeper_server.rpc.statuses import status_of
@@ -47,6 +48,7 @@ def service_methods(
     overload: Overload | None = None,
     meters: CallMeters | None = None,
     gate: Gatekeeper | None = None,
+    require_request_ids: bool = False,
 ) -> Sequence[Method]:
     """Return the methods of a service. ``servicer`` has a method for each RPC, named like it.
 
@@ -54,7 +56,7 @@ def service_methods(
     streams responses is an asynchronous generator of them. The deadline of a call is the caller's, or the default for a
     caller that sets none; a stream has none by default. ``long_answers`` limits long answers, ``overload`` refuses
     calls that would wait too long, ``meters`` count how calls end, and ``gate`` says who may call; without it,
-    everybody may.
+    everybody may. ``require_request_ids`` refuses changes that have none.
     """
     meters = meters or CallMeters(Metrics())
     methods: list[Method] = []
@@ -62,7 +64,10 @@ def service_methods(
         call = getattr(servicer, method.name)
         path = f"/{service.full_name}/{method.name}"
         meter = meters.of(service.full_name, method.name, streams=method.server_streaming)
-        admission = Admission(method, _parser_of(method), gate)
+        parse = _parser_of(method)
+        if require_request_ids and is_mutation(method):
+            parse = _parser_with_request_id(parse)
+        admission = Admission(method, parse, gate)
         if method.server_streaming:
             methods.append(response_stream(path, _streaming(method, admission, call, meter)))
             continue
@@ -184,6 +189,15 @@ def _parser_of(method: MethodDescriptor) -> Callable[[bytes], Message]:
             raise _undecodable(method, raw) from error
 
     return parse
+
+
+def _parser_with_request_id(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message]:
+    def parse_mutation(raw: bytes) -> Message:
+        request = parse(raw)
+        require_request_id(request)
+        return request
+
+    return parse_mutation
 
 
 def _failure_of(method: MethodDescriptor, error: Exception) -> TallyError:

@@ -1,6 +1,6 @@
-"""The line between the supervisor and a worker: questions and answers as JSON, one on a line, over a socket.
+"""The channel between the supervisor and a worker: questions and answers as JSON, one on a line, over a socket.
 
-It knows how to ask and answer, and not what. Each end learns from it that the other is gone.
+Both ends ask and answer. The channel knows how, and not what. Each end learns from it that the other is gone.
 """
 
 import asyncio
@@ -11,18 +11,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Self
 
 MESSAGE_BYTES_MAX: Final = 16 << 20
-"""The longest question or answer; one that is longer ends the line."""
+"""The longest question or answer; one that is longer ends the channel."""
 
 Answers = Mapping[str, Callable[[Any], Awaitable[object]]]
 """What is done for a question: it gets the question's value, and returns the answer."""
 
 
 class ControlClosedError(Exception):
-    """The other end of the line is gone."""
+    """The other end of the channel is gone."""
 
 
-class AskingEnd:
-    """The end that asks, which is the supervisor's. Questions may overlap."""
+class ControlEnd:
+    """One end of a channel. Questions may overlap, in both directions."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """``over`` makes one from a socket."""
@@ -31,12 +31,24 @@ class AskingEnd:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._closed = False
-        self._reading = asyncio.create_task(self._read())
 
     @classmethod
     async def over(cls, connection: socket.socket) -> Self:
-        """Take over one end of a socket pair."""
+        """Take over one end of a socket pair. It asks nothing and answers nothing until it listens."""
         return cls(*await asyncio.open_connection(sock=connection, limit=MESSAGE_BYTES_MAX))
+
+    async def listen(self, answers: Answers) -> None:
+        """Take answers to own questions, and answer those of the other end; return when the other end is gone."""
+        try:
+            async with asyncio.TaskGroup() as under_way:
+                while (message := await _next_message(self._reader)) is not None:
+                    if "ask" in message:
+                        under_way.create_task(self._answer(message, answers[message["ask"]](message["value"])))
+                    else:
+                        self._take(message)
+                self._end()
+        finally:
+            self._end()
 
     async def ask(self, question: str, value: object = None, *, seconds: float) -> Any:  # noqa: ANN401  # as JSON is
         """Return the answer to a question.
@@ -57,16 +69,13 @@ class AskingEnd:
             del self._waiting[number]
 
     def close(self) -> None:
-        """Hang up."""
-        self._reading.cancel()
+        """Hang up, after what was said."""
         self._end()
 
-    async def _read(self) -> None:
-        while (message := await _next_message(self._reader)) is not None:
-            answer = self._waiting.get(message["number"])
-            if answer is not None and not answer.done():
-                answer.set_result(message["answer"])
-        self._end()
+    def _take(self, message: Mapping[str, Any]) -> None:
+        answer = self._waiting.get(message["number"])
+        if answer is not None and not answer.done():
+            answer.set_result(message["answer"])
 
     def _end(self) -> None:
         self._closed = True
@@ -74,30 +83,6 @@ class AskingEnd:
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(ControlClosedError())
-
-
-class AnsweringEnd:
-    """The end that answers, which is a worker's."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """``over`` makes one from a socket."""
-        self._reader = reader
-        self._writer = writer
-
-    @classmethod
-    async def over(cls, connection: socket.socket) -> Self:
-        """Take over one end of a socket pair."""
-        return cls(*await asyncio.open_connection(sock=connection, limit=MESSAGE_BYTES_MAX))
-
-    async def answer(self, answers: Answers) -> None:
-        """Answer each question, while others may still be under way; return when the other end is gone."""
-        async with asyncio.TaskGroup() as under_way:
-            while (message := await _next_message(self._reader)) is not None:
-                under_way.create_task(self._answer(message, answers[message["ask"]](message["value"])))
-
-    def close(self) -> None:
-        """Hang up, after what was said."""
-        self._writer.close()
 
     async def _answer(self, message: Mapping[str, Any], answer: Awaitable[object]) -> None:
         self._writer.write(_line({"number": message["number"], "answer": await answer}))
