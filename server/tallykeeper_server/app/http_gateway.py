@@ -10,9 +10,9 @@ from tallykeeper_server.http.gateway import Gateway, rpcs_of
 from tallykeeper_server.http.limits import HttpLimits
 from tallykeeper_server.http.origins import Origins
 from tallykeeper_server.http.pages import pages_of
+from tallykeeper_server.http.statuses import explained
 from tallykeeper_server.metrics.snapshots import GatherAll
 from tallykeeper_server.rpc.overload import Overload
-from tallykeeper_server.rpc.statuses import explained
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.transport.health import Health
 from tallykeeper_server.transport.methods import Method

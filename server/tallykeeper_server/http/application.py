@@ -151,7 +151,7 @@ def _check_method(route: Route, request: Request) -> None:
         allowed = ", ".join((*methods, "OPTIONS"))
         message = f"{request.path} takes {allowed}, and not {request.method[:_SHOWN_CHARACTERS_MAX]}"
         headers = ((b"allow", allowed.encode()),)
-        raise refusal(405, Code.UNIMPLEMENTED, "METHOD_NOT_ALLOWED", message, headers=headers)
+        raise refusal(405, Code.UNKNOWN, "METHOD_NOT_ALLOWED", message, headers=headers)
 
 
 def _check_content_type(route: Route, request: Request) -> None:
@@ -164,4 +164,4 @@ def _check_content_type(route: Route, request: Request) -> None:
     allowed = ", ".join(sorted(route.content_types))
     message = f"Content-Type is {shown}; {request.path} takes {allowed}. gRPC is at the address of the gRPC server"
     headers = ((b"accept-post", allowed.encode()),)
-    raise refusal(415, Code.UNIMPLEMENTED, "UNSUPPORTED_CONTENT_TYPE", message, headers=headers)
+    raise refusal(415, Code.UNKNOWN, "UNSUPPORTED_CONTENT_TYPE", message, headers=headers)

@@ -1,6 +1,7 @@
 """A request as the applications of this server see it: its headers, who sends it, and its body within limits."""
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -22,8 +23,9 @@ Message: TypeAlias = dict[str, Any]
 _ENVELOPE_BYTES: Final = 5
 """The size of what precedes a message in a body of Connect's streams and of gRPC-Web."""
 _DISCARDED_BODIES_MAX: Final = 4
-"""The number of largest bodies that are read and forgotten behind one that is too large. A client that is still sending
-would otherwise lose its connection and never see the 413."""
+"""The number of largest bodies that are read and forgotten at most."""
+_DISCARD_SECONDS: Final = 2.0
+"""The time for reading and forgetting the rest of a request."""
 _RETRY_AFTER_MS: Final = 200
 _REQUEST: ContextVar["Request"] = ContextVar("tallykeeper_http_request")
 
@@ -41,7 +43,7 @@ class Request:
         held: Budget,
         explain: Callable[[StatusError], StatusError],
     ) -> None:
-        """``held`` counts the bytes of all bodies in memory. ``explain`` gives a refusal of a body its details."""
+        """``held`` counts the bytes of all bodies in memory. ``explain`` gives refusals their details."""
         self.fields: HeaderFields = tuple(scope["headers"])
         self.method: str = scope["method"]
         self.path: str = scope["path"]
@@ -53,7 +55,8 @@ class Request:
         self._receive = receive
         self._limits = limits
         self._held = held
-        self._explain = explain
+        self.explain = explain
+        """Gives a refusal its reason and details."""
         self._bytes = 0
         self._deadline = asyncio.get_running_loop().time() + limits.body_seconds
 
@@ -84,7 +87,7 @@ class Request:
             async with asyncio.timeout_at(self._deadline):
                 event = await self._receive()
         except TimeoutError:
-            raise self._refuse(_too_slow(self._limits.body_seconds)) from None
+            raise self.refuse(_too_slow(self._limits.body_seconds)) from None
         if event["type"] == "http.request":
             self.received_all = not event.get("more_body", False)
             await self._count(len(event.get("body", b"")))
@@ -100,31 +103,38 @@ class Request:
         self._held.add(size)
         limit = self._limits.message_bytes_max
         if self._bytes > limit + _ENVELOPE_BYTES:
-            await self._discard_rest()
             error = MessageTooLargeError(f"the body has more than {limit} bytes", size=self._bytes, limit=limit)
-            raise self._refuse(HttpRefusalError(413, self._explain(error)))
+            raise self.refuse(HttpRefusalError(413, error))
         if self._held.exceeded:
             message = "the server holds as many bytes of requests as it may; try again later"
             refused = NoRoomError(message, retry_after_ms=_RETRY_AFTER_MS)
-            raise self._refuse(HttpRefusalError(429, self._explain(refused)))
+            raise self.refuse(HttpRefusalError(429, refused))
 
-    async def _discard_rest(self) -> None:
-        """Read on for a while, and keep nothing."""
-        self._held.add(-self._bytes)
-        seen, self._bytes = self._bytes, 0
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                while not self.received_all and seen < _DISCARDED_BODIES_MAX * self._limits.message_bytes_max:
+    async def ended(self) -> bool:
+        """Tell whether the whole request has arrived, so that the connection can take another.
+
+        If it has not, the rest is read and forgotten for a moment: a client that is still sending would lose its
+        connection, and never see the response.
+        """
+        has_body = self.values(b"transfer-encoding") or self.first(b"content-length") not in {"", "0"}
+        if self.received_all or not has_body:
+            return True
+        if self.values(b"expect"):
+            return False  # the client waits for a response before it sends the body
+        self.release()
+        loop = asyncio.get_running_loop()
+        seen, bytes_max = 0, _DISCARDED_BODIES_MAX * self._limits.message_bytes_max
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(min(self._deadline, loop.time() + _DISCARD_SECONDS)):
+                while not self.received_all and seen < bytes_max:
                     event = await self._receive()
-                    if event["type"] != "http.request":
-                        break
                     seen += len(event.get("body", b""))
                     self.received_all = not event.get("more_body", False)
-        except TimeoutError:
-            pass
-        self._bytes = 0
+        return self.received_all
 
-    def _refuse(self, refused: HttpRefusalError) -> ConnectError:
+    def refuse(self, refused: HttpRefusalError) -> ConnectError:
+        """Note why the body is not taken, and return it as an error of the protocol."""
+        refused.error = self.explain(refused.error)
         self.refusal = refused
         return connect_error(refused.error)
 

@@ -10,7 +10,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 _JSON: Final = (b"content-type", b"application/json")
-_OK: Final = 200
+_GRPC_WEB: Final = "application/grpc-web"
 _STATUS_OF_REASON: Final = {"REQUEST_TOO_LARGE": 413}
 _CLOSE: Final = (b"connection", b"close")
 
@@ -52,9 +52,14 @@ class Response:
         await self._send({"type": "http.response.body", "body": b""})
 
     async def send_refusal(self, refused: HttpRefusalError) -> None:
-        """Send an error as JSON."""
-        headers = [_JSON, *refused.headers, *retry_after(refused.error)]
-        await self._send_whole(refused.http_status, headers, body_of(refused.error))
+        """Send an error as JSON; without a body to a client of gRPC-Web, which reads the status of HTTP alone."""
+        error = self._request.explain(refused.error)
+        headers = [*refused.headers, *retry_after(error)]
+        request = self._request
+        if request.first(b"content-type").startswith(_GRPC_WEB) or request.values(b"x-grpc-web"):
+            await self._send_whole(refused.http_status, headers, b"")
+        else:
+            await self._send_whole(refused.http_status, [_JSON, *headers], body_of(error))
 
     async def _send_error(self, start: Message, body: bytes) -> None:
         readable = with_readable_details(body)
@@ -74,13 +79,6 @@ class Response:
 
     async def _start(self, event: Message) -> None:
         headers = [*event["headers"], *self.headers]
-        if self._closes() or not self._has_whole_request():
+        if self._closes() or not await self._request.ended():
             headers.append(_CLOSE)
         await self._send({**event, "headers": headers})
-
-    def _has_whole_request(self) -> bool:
-        """Tell whether nothing of the request is to come, so that the connection can take another."""
-        request = self._request
-        return request.received_all or not (
-            request.values(b"transfer-encoding") or request.first(b"content-length") not in {"", "0"}
-        )

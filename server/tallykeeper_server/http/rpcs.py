@@ -28,7 +28,7 @@ from tallykeeper_server.http.calls import HttpCall
 from tallykeeper_server.http.requests import current_request
 from tallykeeper_server.http.statuses import HttpRefusalError, connect_error, other_trailers, retry_after
 from tallykeeper_server.rpc.idempotency import with_request_id
-from tallykeeper_server.rpc.statuses import explained, status_of
+from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.transport.metadata import encoded
 from tallykeeper_server.transport.methods import Method
 from tallykeeper_server.transport.status import HeaderFields, MessageTooLargeError, StatusError
@@ -126,7 +126,7 @@ class _Gzip(GzipCompression):
             error = MessageTooLargeError(
                 f"the body has more than {self._limit} bytes", size=self._limit + 1, limit=self._limit
             )
-            raise _noted(HttpRefusalError(413, explained(error))) from None
+            raise current_request().refuse(HttpRefusalError(413, error)) from None
         except (EOFError, zlib.error) as error:
             raise ConnectError(ConnectCode.INVALID_ARGUMENT, f"the body is not gzip: {error}") from error
 
@@ -263,9 +263,3 @@ def _pass_metadata(call: HttpCall, ctx: Context) -> None:
 def _add(add: Callable[[str, str], None], fields: HeaderFields | Iterable[tuple[bytes, bytes]]) -> None:
     for name, value in fields:
         add(name.decode(), value.decode())
-
-
-def _noted(refused: HttpRefusalError) -> ConnectError:
-    """Note a refusal of the body at the request, and return it as an error of the protocol."""
-    current_request().refusal = refused
-    return connect_error(refused.error)

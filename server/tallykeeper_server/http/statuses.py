@@ -15,7 +15,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 from protobuf.wkt import Any as ConnectAny
 
-from tallykeeper_server.rpc.statuses import DOMAIN
+from tallykeeper_server.rpc import statuses
 from tallykeeper_server.transport.status import Code, StatusError
 
 DETAILS: Final = "grpc-status-details-bin"
@@ -43,6 +43,15 @@ HTTP_STATUSES: Final[Mapping[Code, int]] = {
 """The mapping of google.rpc.Code (google/rpc/code.proto), which the Connect protocol uses, too."""
 
 
+class ReasonedError(StatusError):
+    """A failure that only HTTP has, with its reason. ``explained`` adds the details."""
+
+    def __init__(self, code: Code, message: str, *, reason: str, facts: Mapping[str, str]) -> None:
+        super().__init__(code, message)
+        self.reason = reason
+        self.facts = facts
+
+
 class HttpRefusalError(Exception):
     """A request is refused for a reason that only HTTP has: its own status, and a body like that of any error."""
 
@@ -62,11 +71,17 @@ def refusal(
     facts: Mapping[str, str] | None = None,
     headers: Sequence[tuple[bytes, bytes]] = (),
 ) -> HttpRefusalError:
-    """Return a refusal with an ErrorInfo of a reason, and facts as its metadata."""
-    status = Status(code=code, message=message)
-    status.details.add().Pack(ErrorInfo(reason=reason, domain=DOMAIN, metadata=facts or {}))
-    error = StatusError(code, message, ((DETAILS, status.SerializeToString()),))
-    return HttpRefusalError(http_status, error, headers)
+    """Return a refusal with a reason, and facts for the metadata of its ErrorInfo."""
+    return HttpRefusalError(http_status, ReasonedError(code, message, reason=reason, facts=facts or {}), headers)
+
+
+def explained(error: StatusError) -> StatusError:
+    """Return a refusal of the transport or of HTTP as one with a reason and details."""
+    if not isinstance(error, ReasonedError):
+        return statuses.explained(error)
+    status = Status(code=error.code, message=error.message)
+    status.details.add().Pack(ErrorInfo(reason=error.reason, domain=statuses.DOMAIN, metadata=error.facts))
+    return StatusError(error.code, error.message, ((DETAILS, status.SerializeToString()),))
 
 
 def connect_error(error: StatusError) -> ConnectError:
