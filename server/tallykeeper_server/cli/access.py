@@ -191,7 +191,7 @@ def check(*, file: Path) -> None:
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--host", "hosts", multiple=True, type=HostName(),
               default=("localhost", "127.0.0.1", "::1"), show_default=True,
-              help="By what name or address callers reach the server; may be given several times.")  # fmt: skip
+              help="A name or address of the server; may be given several times. localhost has its addresses, too.")  # fmt: skip
 @click.option("--client", "clients", multiple=True, metavar="NAME",
               help="Make a certificate for this caller too; may be given several times.")  # fmt: skip
 @click.option("--days", type=_DAYS, default=365, show_default=True, help="How long they are good.")
