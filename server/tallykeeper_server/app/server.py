@@ -183,9 +183,9 @@ async def serving(
         guard = StoreGuard(store, health, check_seconds=settings.promise_check_seconds, tells=sweeps)
         await guard.check()
         health.tell(serves=True)
-        await _listen(transport, settings)
         if gateway is not None:
             http_gateway.listen(gateway, settings)
+        await _listen(transport, settings)
         stack.push_async_callback(hub.close)
         stack.callback(health.close)
         tasks = [guard.watch(settings.store_check_seconds)]

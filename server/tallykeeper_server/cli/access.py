@@ -191,7 +191,7 @@ def check(*, file: Path) -> None:
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--host", "hosts", multiple=True, type=HostName(),
               default=("localhost", "127.0.0.1", "::1"), show_default=True,
-              help="A name or address of the server; may be given several times. localhost has its addresses, too.")  # fmt: skip
+              help="A name or address of the server; may be given several times.")  # fmt: skip
 @click.option("--client", "clients", multiple=True, metavar="NAME",
               help="Make a certificate for this caller too; may be given several times.")  # fmt: skip
 @click.option("--days", type=_DAYS, default=365, show_default=True, help="How long they are good.")
@@ -199,7 +199,8 @@ def certificates(*, directory: Path, hosts: Sequence[str], clients: Sequence[str
     """Make certificates for a server and its callers in DIRECTORY, by an authority of their own.
 
     For a start, and for tests. The authority's key stays in the directory: keep it away from the server if it is to
-    vouch for more than that. Made anew, they take effect without a restart.
+    vouch for more than that. Made anew, they take effect without a restart. The host localhost includes 127.0.0.1 and
+    ::1.
     """
     for client in clients:
         if client in {"ca", "server"} or not re.fullmatch(_CLIENT_PATTERN, client):
