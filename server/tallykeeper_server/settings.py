@@ -375,6 +375,11 @@ class Settings:
         return all(_is_loopback(listen) for listen in (self.listen, self.http_listen) if listen)
 
     @property
+    def is_http_local(self) -> bool:
+        """True if only this machine can reach the HTTP server."""
+        return _is_loopback(self.http_listen)
+
+    @property
     def origins(self) -> tuple[str, ...]:
         """The origins of web pages that may call the HTTP server."""
         return tuple(origin for origin in self.http_origins.split(",") if origin)

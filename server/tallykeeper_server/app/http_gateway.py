@@ -32,7 +32,7 @@ def gateway_of(
     return Gateway(
         rpcs,
         limits=_limits(settings),
-        origins=Origins(settings.origins, only_loopback_hosts=settings.is_local and settings.access_file is None),
+        origins=Origins(settings.origins, only_loopback_hosts=settings.is_http_local and settings.access_file is None),
         admit=overload.admit,
         explain=explained,
         pages=pages_of(rpcs, health=health, gather_all=gather_all),

@@ -168,8 +168,8 @@ async def serving(
             admit=overload.admit,
             explain=explained,
         )
-        stack.push_async_callback(lambda: transport.stop(serves.drain_seconds))
-        gateway = None
+        gateway: Gateway | None = None
+        stack.push_async_callback(lambda: _stop(transport, gateway, serves.drain_seconds))
         if settings.http_listen:
             gateway = http_gateway.gateway_of(
                 methods,
@@ -179,7 +179,6 @@ async def serving(
                 health=health,
                 gather_all=gather_all,
             )
-            stack.push_async_callback(_stop_gateway, gateway, serves)
         guard = StoreGuard(store, health, check_seconds=settings.promise_check_seconds, tells=sweeps)
         await guard.check()
         health.tell(serves=True)
@@ -303,8 +302,10 @@ async def _listen(transport: TransportServer, settings: Settings) -> None:
         await transport.listen(settings.listen, tls=tls, reuse_port=not is_unix(settings.listen))
 
 
-async def _stop_gateway(gateway: Gateway, serves: Server) -> None:
-    await gateway.stop(serves.drain_seconds)
+async def _stop(transport: TransportServer, gateway: Gateway | None, drain_seconds: float) -> None:
+    """Drain both servers at the same time."""
+    gateways = [] if gateway is None else [gateway.stop(drain_seconds)]
+    await asyncio.gather(transport.stop(drain_seconds), *gateways)
 
 
 async def _sweep(store: RedisStore, interval_seconds: float) -> None:

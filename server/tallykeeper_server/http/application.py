@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-import structlog
+from connectrpc.errors import ConnectError
 
 from tallykeeper_server.http.connections import Connections
 from tallykeeper_server.http.limits import HttpLimits
@@ -26,8 +26,6 @@ _GRPC_WEB_TYPES: Final = frozenset(
     {"application/grpc-web", "application/grpc-web+proto", "application/grpc-web+json"},
 )
 _SHOWN_CHARACTERS_MAX: Final = 100
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +108,8 @@ class HttpApplication:
             await route.application(scope, request.receive, response.send)
         except HttpRefusalError as refused:
             await response.send_refusal(refused)
+        except ConnectError:
+            return  # connectrpc could not send it: the client has left
 
     def _route_of(self, request: Request) -> Route:
         route = self._routes.get(request.path)
@@ -146,9 +146,8 @@ def _check_encoding(scope: Scope, request: Request) -> None:
 
 
 def _check_method(route: Route, request: Request) -> None:
-    methods = (*route.methods, "HEAD") if route.content_types is None else route.methods
-    if request.method not in methods:
-        allowed = ", ".join((*methods, "OPTIONS"))
+    if request.method not in route.methods:
+        allowed = ", ".join((*route.methods, "OPTIONS"))
         message = f"{request.path} takes {allowed}, and not {request.method[:_SHOWN_CHARACTERS_MAX]}"
         headers = ((b"allow", allowed.encode()),)
         raise refusal(405, Code.UNKNOWN, "METHOD_NOT_ALLOWED", message, headers=headers)

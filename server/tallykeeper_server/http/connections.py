@@ -28,6 +28,7 @@ class Connections:
     def __init__(self, limits: HttpLimits) -> None:
         self._limits = limits
         self._open: dict[object, GuardedConnection] = {}
+        self._stalled: set[GuardedConnection] = set()
         self._addresses: Counter[str] = Counter()
         self.draining = False
         """The server stops: each response closes its connection."""
@@ -38,7 +39,7 @@ class Connections:
     @property
     def unread_bytes(self) -> int:
         """The bytes of responses that clients have not read, of those that are slow to read."""
-        return sum(connection.unread_bytes for connection in self._open.values() if connection.stalled_since)
+        return sum(connection.unread_bytes for connection in self._stalled)
 
     def enter(self, address: str) -> str | None:
         """Count a connection from an address, and return None; or return why there is no room for it."""
@@ -86,11 +87,16 @@ class Connections:
             for connection in list(self._open.values()):
                 connection.enforce(now)
 
-    def make_room(self) -> None:
-        """End the connection with the most unread bytes, if all together have too many."""
+    def note_stalled(self, connection: "GuardedConnection") -> None:
+        """Note that a client is slow to read. If all together have too many unread bytes, end the one with the most."""
+        self._stalled.add(connection)
         if self.unread_bytes > self._limits.unread_response_bytes_max:
-            largest = max(self._open.values(), key=lambda each: each.unread_bytes)
+            largest = max(self._stalled, key=lambda each: each.unread_bytes)
             largest.abort("its client does not read its responses, and there is no more room for them")
+
+    def note_read(self, connection: "GuardedConnection") -> None:
+        """Note that a client has read, or is gone."""
+        self._stalled.discard(connection)
 
 
 class HttpConfig(uvicorn.Config):
@@ -159,18 +165,20 @@ class GuardedConnection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the peer."""
         self._guarded.discard(self._name)
+        self._guarded.note_read(self)
         self._guarded.leave(self._address)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Note that the client is slow to read."""
         self.stalled_since = asyncio.get_running_loop().time()
-        self._guarded.make_room()
+        self._guarded.note_stalled(self)
         super().pause_writing()
 
     def resume_writing(self) -> None:
         """Note that the client has read."""
         self.stalled_since = None
+        self._guarded.note_read(self)
         super().resume_writing()
 
     def await_request(self) -> None:

@@ -16,7 +16,6 @@ from tallykeeper_server.metrics.snapshots import GatherAll
 from tallykeeper_server.transport.health import Health
 
 _TEXT: Final = b"text/plain; charset=utf-8"
-_GET: Final = ("GET",)
 
 
 def pages_of(rpcs: Sequence[Rpc], *, health: Health, gather_all: GatherAll) -> Mapping[str, Route]:
@@ -28,10 +27,11 @@ def pages_of(rpcs: Sequence[Rpc], *, health: Health, gather_all: GatherAll) -> M
         "/openapi.json": _page(lambda: (200, b"application/json", document())),
         METRICS: metrics_page(gather_all),
     }
+    routes = {path: Route(page, ("GET", "HEAD")) for path, page in pages.items()}
     for rpc in rpcs:
         if rpc.method.path == event_stream.METHOD:
-            pages[event_stream.PATH] = event_stream.event_stream(rpc.method)
-    return {path: Route(page, _GET) for path, page in pages.items()}
+            routes[event_stream.PATH] = Route(event_stream.event_stream(rpc.method), ("GET",))
+    return routes
 
 
 def _page(answer: Callable[[], tuple[int, bytes, bytes]]) -> Callable[[Scope, Any, Send], Awaitable[None]]:

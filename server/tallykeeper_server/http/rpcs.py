@@ -11,7 +11,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from connectrpc.code import Code as ConnectCode
 from connectrpc.compression.gzip import GzipCompression
 from connectrpc.errors import ConnectError
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
@@ -26,12 +25,12 @@ from tallykeeper_server.domain.errors import InvalidFieldError
 from tallykeeper_server.http import json_messages
 from tallykeeper_server.http.calls import HttpCall
 from tallykeeper_server.http.requests import current_request
-from tallykeeper_server.http.statuses import HttpRefusalError, connect_error, other_trailers, retry_after
+from tallykeeper_server.http.statuses import HttpRefusalError, connect_error, other_trailers, refusal, retry_after
 from tallykeeper_server.rpc.idempotency import with_request_id
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.transport.metadata import encoded
 from tallykeeper_server.transport.methods import Method
-from tallykeeper_server.transport.status import HeaderFields, MessageTooLargeError, StatusError
+from tallykeeper_server.transport.status import Code, HeaderFields, MessageTooLargeError, StatusError
 
 _LEVELS: Final = {
     MethodOptions.IDEMPOTENCY_UNKNOWN: IdempotencyLevel.UNKNOWN,
@@ -128,7 +127,8 @@ class _Gzip(GzipCompression):
             )
             raise current_request().refuse(HttpRefusalError(413, error)) from None
         except (EOFError, zlib.error) as error:
-            raise ConnectError(ConnectCode.INVALID_ARGUMENT, f"the body is not gzip: {error}") from error
+            message = f"the body is not gzip, as its header says: {error}"
+            raise current_request().refuse(refusal(400, Code.INVALID_ARGUMENT, "INVALID_ENCODING", message)) from error
 
 
 class _Admission:

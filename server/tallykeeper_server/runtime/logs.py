@@ -10,7 +10,8 @@ from typing import Any, Final, TextIO, cast
 
 import structlog
 
-_TRANSPORT: Final = "tallykeeper_server.transport"
+_OTHER_LOGGERS: Final = {"tallykeeper_server.transport": logging.INFO, "uvicorn": logging.WARNING}
+"""The loggers of Python's ``logging`` whose lines are ours, and the lowest level of each."""
 _PEER_LINES_PER_SECOND_MAX: Final = 10
 """The lines about peers that are logged in a second, so that nobody fills a disk with bad connections."""
 
@@ -56,14 +57,15 @@ def configure_logs(*, level: str, log_format: str, worker: int | None = None) ->
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(file),
     )
-    transport = logging.getLogger(_TRANSPORT)
-    transport.handlers = [TransportLines()]
-    transport.propagate = False
-    transport.setLevel(logging.INFO)
+    for name, least in _OTHER_LOGGERS.items():
+        logger = logging.getLogger(name)
+        logger.handlers = [TransportLines()]
+        logger.propagate = False
+        logger.setLevel(least)
 
 
 class TransportLines(logging.Handler):
-    """Logs the lines of the transport, which knows Python's ``logging`` alone.
+    """Logs the lines of the transport and of uvicorn, which know Python's ``logging`` alone.
 
     Of the lines about peers, which are below ERROR, 10 are logged in a second; ``unlogged`` counts the others.
     """
