@@ -10,9 +10,10 @@ INSTALLED := $(VENV)/installed
 
 PROTOS := $(shell find protos -name '*.proto')
 
-# $(call generate,FOLDER) writes the Python code of the protos into a folder.
+# $(call generate,FOLDER) writes the Python code of the protos into a folder, and their description with the comments.
 generate = $(BIN)/python -m grpc_tools.protoc -Iprotos \
-	--python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) $(PROTOS)
+	--python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) \
+	--include_source_info --descriptor_set_out=$(1)/tallykeeper/described_protos.binpb $(PROTOS)
 
 # $(call pin,FOLDER,OPTIONS) pins what the pyproject.toml of a folder requires, in its requirements/. What is pinned
 # there already keeps its version. Extras are named with their package: pip may otherwise meet a package's extra before

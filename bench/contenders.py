@@ -125,7 +125,17 @@ def contenders(store: Store, names: Collection[str], go: Path | None = None) -> 
 
 def _tallykeeper(store_url: str, port: int, *, workers: int, certificates: Path | None) -> list[str]:
     """Return the command of our server on a store."""
-    words = ["serve", "--store", store_url, "--listen", f"127.0.0.1:{port}", "--workers", str(workers)]
+    words = [
+        "serve",
+        "--http-listen",
+        "",
+        "--store",
+        store_url,
+        "--listen",
+        f"127.0.0.1:{port}",
+        "--workers",
+        str(workers),
+    ]
     if certificates:
         words += ["--tls-certificate", str(certificates / "server.pem"), "--tls-key", str(certificates / "server.key")]
     return [str(_TALLYKEEPER), *words, "--log-level", "error"]

@@ -39,6 +39,8 @@ def _server(data_dir: Path) -> Iterator[tuple[str, float]]:
         "serve",
         "--listen",
         "127.0.0.1:0",
+        "--http-listen",
+        "",
         "--workers",
         "1",
         "--data-dir",

@@ -13,6 +13,7 @@ from unittest.mock import patch
 from bench.servers.constant import LISTENERS
 from tallykeeper_server.app import server
 from tallykeeper_server.metrics.registry import Metrics
+from tallykeeper_server.metrics.snapshots import merged
 from tallykeeper_server.runtime.lifecycle import run, tune_garbage_collector
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.transport.methods import Method
@@ -30,9 +31,9 @@ async def tallykeeper_methods(store_url: str) -> AsyncIterator[Sequence[Method]]
             offered.extend(methods)
             super().__init__(offered, **options)
 
-    settings = Settings(store=store_url, listen="127.0.0.1:0")
+    settings, metrics = Settings(store=store_url, listen="127.0.0.1:0", http_listen=""), Metrics()
     with patch.object(server, "TransportServer", Transport):
-        async with server.serving(settings, store_url, Metrics()):
+        async with server.serving(settings, store_url, metrics, gather_all=merged(metrics.gather)):
             yield offered
 
 

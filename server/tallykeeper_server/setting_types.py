@@ -36,6 +36,32 @@ class ListenAddress(click.ParamType[str]):
         return text
 
 
+class HttpAddress(ListenAddress):
+    """``host:port``, or nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(unix=False)
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the address, or nothing; fail with the rule that it breaks."""
+        return super().convert(value, param, ctx) if value else ""
+
+
+class HttpOrigins(click.ParamType[str]):
+    """Origins of web pages, joined by commas."""
+
+    name = "origin,…"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text, or fail with the rule that it breaks."""
+        text = str(value)
+        for origin in text.split(",") if text else ():
+            if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", origin):
+                rule = "scheme://host or scheme://host:port in lower case, with nothing after it"
+                self.fail(f"{origin!r} in {text!r} is no origin: {rule}", param, ctx)
+        return text
+
+
 class StoreAddress(click.ParamType[str]):
     """``embedded`` or the URL of a Redis or Valkey."""
 

@@ -17,6 +17,8 @@ from tallykeeper_server.setting_types import (
     DURABILITIES,
     DurabilityOfNamespaces,
     FilePath,
+    HttpAddress,
+    HttpOrigins,
     ListenAddress,
     Number,
     StoreAddress,
@@ -60,6 +62,16 @@ class Settings:
 
     listen: str = _setting(
         "127.0.0.1:50051", ListenAddress(), "The address of the gRPC server: host:port, or unix:path."
+    )
+    http_listen: str = _setting(
+        "127.0.0.1:50080",
+        HttpAddress(),
+        "The address of the HTTP server, for Connect, gRPC-Web, JSON, /healthz and /metrics: host:port. Empty: none.",
+    )
+    http_origins: str = _setting(
+        "",
+        HttpOrigins(),
+        "The origins of web pages that may call the HTTP server: https://shop.example,http://localhost:5173.",
     )
     workers: int | None = _setting(
         None, click.IntRange(1, WORKERS_MAX), "The number of worker processes. Unset: one for each core."
@@ -122,9 +134,7 @@ class Settings:
     log_format: str = _setting(
         "auto", click.Choice(["auto", "text", "json"]), "auto: text on a terminal, otherwise JSON."
     )
-    metrics_listen: str | None = _setting(
-        None, ListenAddress(unix=False), "The address of /metrics for Prometheus: host:port. Unset: no metrics."
-    )
+    require_request_ids: bool = _setting(default=False, type_=click.BOOL, text="Refuse changes without a request id.")
     reflection: bool = _setting(default=False, type_=click.BOOL, text="Serve gRPC reflection.")
     deadline_seconds: float = _setting(10.0, _SECONDS, "The deadline, in seconds, of a call that sets none.")
     drain_seconds: float = _setting(10.0, _SECONDS, "The seconds that calls in flight may take when the server stops.")
@@ -192,6 +202,29 @@ class Settings:
         16 << 10,
         click.IntRange(4 << 10, 1 << 20),
         "The maximum size in bytes of a call's metadata, with 32 bytes for each field.",
+    )
+    http_connections_max: int = _setting(
+        2_000, _COUNT, "The maximum number of HTTP connections to each worker. Further ones are closed."
+    )
+    http_connections_per_address_max: int = _setting(
+        1_000,
+        _COUNT,
+        "The maximum number of HTTP connections from one IP address to each worker. Clients behind a proxy share an"
+        " address.",
+    )
+    http_header_bytes_max: int = _setting(
+        16 << 10,
+        click.IntRange(4 << 10, 1 << 20),
+        "The maximum size in bytes of the first line and the headers of an HTTP request.",
+    )
+    http_header_seconds: float = _setting(
+        10.0, _SECONDS, "The seconds that the headers of an HTTP request may take to arrive."
+    )
+    http_body_seconds: float = _setting(
+        60.0, _SECONDS, "The seconds that an HTTP request may take to arrive with its body. Afterwards it is refused."
+    )
+    http_idle_seconds: float = _setting(
+        60.0, Number(1, 86_400), "The seconds after which an HTTP connection without a request is closed."
     )
     worker_answer_seconds: float = _setting(
         10.0,
@@ -313,11 +346,19 @@ class Settings:
         if self.tls_client_ca is not None and self.tls_certificate is None:
             message = "tls_client_ca needs tls_certificate and tls_key: only TLS has client certificates"
             raise SettingsError(message)
+        for name in ("listen", "http_listen"):
+            self._check_exposure(name, getattr(self, name))
+
+    def _check_exposure(self, name: str, listen: str) -> None:
+        """Check that an address is local, or protected, or that a setting permits it.
+
+        :raises SettingsError: it is not, or its host is unknown.
+        """
         try:
-            if self.is_local:
+            if not listen or _is_loopback(listen):
                 return
         except (OSError, UnicodeError) as error:  # UnicodeError: an overlong host name
-            message = f"listen = {self.listen} names an unknown host: {error}"
+            message = f"{name} = {listen} names an unknown host: {error}"
             raise SettingsError(message) from error
         ways = []
         if self.tls_certificate is None and not self.allow_plaintext:
@@ -325,13 +366,23 @@ class Settings:
         if self.access_file is None and not self.allow_anonymous:
             ways.append("without asking who calls: set access_file, or allow_anonymous")
         if ways:
-            message = f"listen = {self.listen} would be open to the network {', and '.join(ways)}"
+            message = f"{name} = {listen} would be open to the network {', and '.join(ways)}"
             raise SettingsError(message)
 
     @property
     def is_local(self) -> bool:
         """True if only this machine can reach the server."""
-        return _is_loopback(self.listen)
+        return all(_is_loopback(listen) for listen in (self.listen, self.http_listen) if listen)
+
+    @property
+    def is_http_local(self) -> bool:
+        """True if only this machine can reach the HTTP server."""
+        return _is_loopback(self.http_listen)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins of web pages that may call the HTTP server."""
+        return tuple(origin for origin in self.http_origins.split(",") if origin)
 
     def worker_count(self) -> int:
         """Return the number of worker processes: the setting, or one for each core that this process may use.

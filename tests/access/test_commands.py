@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from tallykeeper_server.access.access_file import read_access_file
 from tests.access.conftest import Site
@@ -126,6 +127,24 @@ def test_certificates_made_again_are_by_the_same_authority(tmp_path: Path) -> No
     assert (tmp_path / "certs" / "ca.pem").read_bytes() == authority
     assert (tmp_path / "certs" / "server.pem").read_bytes() != server
     assert {stat.S_IMODE(key.stat().st_mode) for key in (tmp_path / "certs").glob("*.key")} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "names"),
+    [
+        (["localhost"], ["localhost", "127.0.0.1", "::1"]),
+        (["::1", "localhost"], ["::1", "localhost", "127.0.0.1"]),
+        (["shop.example.com"], ["shop.example.com"]),
+    ],
+)
+def test_a_certificate_for_localhost_is_good_for_its_addresses(
+    tmp_path: Path, hosts: list[str], names: list[str]
+) -> None:
+    assert run("certificates", "certs", *(f"--host={host}" for host in hosts), cwd=tmp_path).returncode == 0
+
+    certificate = x509.load_pem_x509_certificate((tmp_path / "certs" / "server.pem").read_bytes())
+    found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(each.value) for each in found] == names
 
 
 @pytest.mark.parametrize("client", ["ca", "server", "a/b", "..", "", "a\nb", "ü"])

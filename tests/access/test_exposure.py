@@ -30,6 +30,15 @@ def test_a_server_open_to_the_network_says_so_for_each_thing_that_is_missing(lis
     Settings(listen=listen, tls_certificate=PEM, tls_key=PEM, allow_anonymous=True).check()
 
 
+@pytest.mark.parametrize("listen", ["0.0.0.0:50080", "[::]:50080"])
+def test_http_beyond_loopback_needs_the_same(listen: str) -> None:
+    with pytest.raises(SettingsError, match=r"http_listen = .* would be open to the network without TLS"):
+        Settings(http_listen=listen).check()
+    with pytest.raises(SettingsError, match="access_file"):
+        Settings(http_listen=listen, allow_plaintext=True).check()
+    Settings(http_listen=listen, allow_plaintext=True, allow_anonymous=True).check()
+
+
 @pytest.mark.parametrize("listen", LOCAL)
 def test_on_this_machine_alone_nothing_needs_to_be_said(listen: str) -> None:
     Settings(listen=listen).check()

@@ -67,7 +67,7 @@ def _suites_of_others() -> int:
         protos = Path(folder)
         _generate(_HERE / "protos", protos)
         _generate(_module_folder(go, _TOOLS["connectconformance"]) / "proto", protos)
-        passed = [_connect(protos), _with_interop_server(protos)]
+        passed = [_connect(protos), _connect_http(protos), _with_interop_server(protos)]
     return passed.count(False)
 
 
@@ -99,11 +99,21 @@ def _generate(source: Path, target: Path) -> None:
 
 def _connect(protos: Path) -> bool:
     print("connectconformance: gRPC over HTTP/2 in plaintext, with TLS and with client certificates", flush=True)
+    return _connectconformance(protos, "connect_config.yaml", "connect_known_failures.txt", "connect_server")
+
+
+def _connect_http(protos: Path) -> bool:
+    print("connectconformance: Connect and gRPC-Web over HTTP/1.1, in the same three ways", flush=True)
+    files = ("connect_http_config.yaml", "connect_http_known_failures.txt")
+    return _connectconformance(protos, *files, "connect_http_server")
+
+
+def _connectconformance(protos: Path, config: str, known_failures: str, server: str) -> bool:
     command = [
         str(_tool("connectconformance")),
-        *("--mode", "server", "--conf", str(_HERE / "connect_config.yaml")),
-        *("--known-failing", f"@{_HERE / 'connect_known_failures.txt'}"),
-        *("--", sys.executable, "-m", "tests.conformance.connect_server", str(protos)),
+        *("--mode", "server", "--conf", str(_HERE / config)),
+        *("--known-failing", f"@{_HERE / known_failures}"),
+        *("--", sys.executable, "-m", f"tests.conformance.{server}", str(protos)),
     ]
     return _succeeds(command, _SUITE_SECONDS)
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import connectrpc
 from google.protobuf.any_pb2 import Any as Packed
 from google.rpc.status_pb2 import Status
 
@@ -27,7 +28,7 @@ from tallykeeper_server.transport.tls import ServerTls
 
 _SERVICE: Final = "/connectrpc.conformance.v1.ConformanceService"
 _PREFIX_BYTES: Final = 4
-_MESSAGE_BYTES_MAX: Final = 4 << 20
+MESSAGE_BYTES_MAX: Final = 4 << 20
 
 
 class ConformanceService:
@@ -168,32 +169,55 @@ def _failure(error: Any, info: Any) -> StatusError:  # noqa: ANN401
 
 async def serve(protos: Path) -> None:
     """Do as stdin says."""
-    sys.path.insert(0, str(protos))
-    compat = importlib.import_module("connectrpc.conformance.v1.server_compat_pb2")
-    service = ConformanceService(importlib.import_module("connectrpc.conformance.v1.service_pb2"))
-    size = int.from_bytes(sys.stdin.buffer.read(_PREFIX_BYTES), "big")
-    request = compat.ServerCompatRequest.FromString(sys.stdin.buffer.read(size))
-    limits = TransportLimits(message_bytes_max=request.message_receive_limit or _MESSAGE_BYTES_MAX)
+    compat, service_protos = suite_protos(protos)
+    service = ConformanceService(service_protos)
+    request = question(compat)
+    limits = TransportLimits(message_bytes_max=request.message_receive_limit or MESSAGE_BYTES_MAX)
     server = TransportServer(service.methods(), limits=limits)
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    address = await server.listen("127.0.0.1:0", tls=_tls_of(request) if request.use_tls else None)
+    answer(compat, request, await server.listen("127.0.0.1:0", tls=tls_of(request)))
+    await stopped.wait()
+    await server.stop(1.0)
+
+
+def suite_protos(folder: Path) -> tuple[Any, Any]:
+    """Return the suite's modules for the question to a server, and for its service.
+
+    They are generated into a package that has the name of the library connectrpc, so its path is extended.
+    """
+    sys.path.insert(0, str(folder))
+    connectrpc.__path__.append(str(folder / "connectrpc"))
+    modules = ("server_compat_pb2", "service_pb2")
+    compat, service = (importlib.import_module(f"connectrpc.conformance.v1.{module}") for module in modules)
+    return compat, service
+
+
+def question(compat: Any) -> Any:  # noqa: ANN401
+    """Return the ServerCompatRequest on stdin, which says how to serve."""
+    size = int.from_bytes(sys.stdin.buffer.read(_PREFIX_BYTES), "big")
+    return compat.ServerCompatRequest.FromString(sys.stdin.buffer.read(size))
+
+
+def answer(compat: Any, request: Any, address: str) -> None:  # noqa: ANN401
+    """Write to stdout where the server listens."""
     host, _, port = address.rpartition(":")
     certificate = request.server_creds.cert if request.use_tls else b""
     response = compat.ServerCompatResponse(host=host, port=int(port), pem_cert=certificate).SerializeToString()
     sys.stdout.buffer.write(len(response).to_bytes(_PREFIX_BYTES, "big") + response)
     sys.stdout.buffer.flush()
-    await stopped.wait()
-    await server.stop(1.0)
 
 
-def _tls_of(request: Any) -> ServerTls:  # noqa: ANN401
+def tls_of(request: Any, *, alpn: str = "h2") -> ServerTls | None:  # noqa: ANN401
+    """Return the certificates that the suite gives; None if it asks for plaintext."""
+    if not request.use_tls:
+        return None
     with tempfile.TemporaryDirectory() as folder:
         certificate, key, authority = (Path(folder, name) for name in ("certificate", "key", "authority"))
         certificate.write_bytes(request.server_creds.cert)
         key.write_bytes(request.server_creds.key)
         authority.write_bytes(request.client_tls_cert)
-        return ServerTls(certificate, key, authority if request.client_tls_cert else None)
+        return ServerTls(certificate, key, authority if request.client_tls_cert else None, alpn=alpn)
 
 
 if __name__ == "__main__":

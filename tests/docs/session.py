@@ -31,7 +31,8 @@ OUTPUT_OF_TERMINAL: Final = "output of the terminal"
 NEVER: Final = "never, "
 
 _SERVER_PORT: Final = "50051"
-_PORTS: Final = (_SERVER_PORT, "9464", "7001", "7002", "7003")
+_HTTP_PORT: Final = "50080"
+_PORTS: Final = (_SERVER_PORT, _HTTP_PORT, "7001", "7002", "7003")
 """The port numbers of the documents: each is replaced by a free port."""
 _CLUSTER_BUS: Final = 10_000
 """A cluster's node uses also the port that is higher by this number."""
@@ -151,7 +152,7 @@ class Session:
             (folder / ".venv").symlink_to(ROOT / ".venv")
             (port,) = free_ports(1)
             script = self._script(line, block.language, {_SERVER_PORT: str(port)})
-            environment = self._environment()
+            environment = self._environment() | {"TALLYKEEPER_HTTP_LISTEN": "127.0.0.1:0"}
             del environment["TALLYKEEPER_LISTEN"]
             terminal = Terminal(script, folder, environment)
             try:
@@ -191,6 +192,7 @@ class Session:
             "LC_ALL": "C.UTF-8",
             "TERM": "dumb",
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "TALLYKEEPER_HTTP_LISTEN": f"127.0.0.1:{self._ports[_HTTP_PORT]}",
             "TALLYKEEPER_LISTEN": target,
             "TALLYKEEPER_TARGET": target,
             "TALLYKEEPER_WORKERS": "1",

@@ -13,7 +13,8 @@ from tests.docs.session import NEVER, OUTPUT_LANGUAGE, OUTPUT_OF_TERMINAL, RUNNA
 
 GUIDES: Final = ROOT / "docs" / "guides"
 ON_CALL: Final = ROOT / "docs" / "on-call.md"
-PAGES: Final = (ROOT / "README.md", ON_CALL, *sorted(GUIDES.glob("*.md")))
+HTTP: Final = ROOT / "docs" / "http.md"
+PAGES: Final = (ROOT / "README.md", ON_CALL, HTTP, *sorted(GUIDES.glob("*.md")))
 CLUSTER: Final = GUIDES / "run-on-a-cluster.md"
 
 QUICK: Final = {ROOT / "README.md"}
@@ -21,6 +22,7 @@ QUICK: Final = {ROOT / "README.md"}
 
 NEEDS: Final[Mapping[Path, tuple[str, ...]]] = {
     ON_CALL: ("curl",),
+    HTTP: ("curl",),
     CLUSTER: ("redis-server", "redis-cli"),
     GUIDES / "tune.md": ("curl",),
 }
@@ -35,6 +37,11 @@ NEVER_RUN: Final = {
     (
         "README.md",
         ".venv/bin/tallykeeper certificates certs --host localhost --client web",
+        "tests/access/test_readme.py runs it at other addresses",
+    ),
+    (
+        "README.md",
+        ".venv/bin/tallykeeper certificates certs --host localhost",
         "tests/access/test_readme.py runs it at other addresses",
     ),
     (

@@ -11,7 +11,7 @@ from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
 from tests.faults.proxy import LossyProxy
 from tests.faults.stopping import stopped
-from tests.server.scraping import ANY_PORT, COUNTERS, Scraper
+from tests.server.scraping import COUNTERS, Scraper
 from tests.support.client import Caller, Failure
 from tests.support.server import ServerProcess
 
@@ -26,7 +26,7 @@ def stack() -> Iterator[ExitStack]:
 
 def start(stack: ExitStack, store: str, *settings: str) -> tuple[Caller, Scraper]:
     """Start a server on a store; return what calls it, and what reads its metrics."""
-    server = stack.enter_context(ServerProcess("--store", store, *ANY_PORT, *settings))
+    server = stack.enter_context(ServerProcess("--store", store, *settings))
     call = Caller(server.target)
     stack.callback(call.close)
     return call, Scraper(server)

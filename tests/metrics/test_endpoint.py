@@ -1,45 +1,34 @@
-"""The address at which the metrics are read: what it answers, how much of it at once, and what is left of it."""
+"""The page of the metrics, as an ASGI application, and what several processes say together."""
 
 import asyncio
-import socket
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from http.client import HTTPConnection
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
-import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
-from tallykeeper_server.metrics import endpoint, families
-from tallykeeper_server.metrics.endpoint import metrics_served
+from tallykeeper_server.metrics import families, snapshots
+from tallykeeper_server.metrics.endpoint import metrics_page
 from tallykeeper_server.metrics.registry import Metrics
-from tallykeeper_server.metrics.snapshots import Snapshot
-
-HOST = "127.0.0.1"
-PATIENCE_SECONDS = 20.0
+from tallykeeper_server.metrics.snapshots import Gather, Snapshot, merged
 
 
-class Answer(NamedTuple):
-    """What came back."""
+async def get(gather: Gather, accept: bytes = b"*/*") -> tuple[int, bytes, bytes]:
+    """Return the status, the content type and the body."""
+    sent: list[dict[str, Any]] = []
 
-    status: int
-    content_type: str
-    body: bytes
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
 
+    async def send(event: dict[str, Any]) -> None:
+        sent.append(event)
 
-def get(port: int, path: str = "/metrics", *, method: str = "GET", headers: Mapping[str, str] | None = None) -> Answer:
-    connection = HTTPConnection(HOST, port, timeout=PATIENCE_SECONDS)
-    connection.request(method, path, headers=dict(headers or {}))
-    response = connection.getresponse()
-    answer = Answer(response.status, response.headers.get("Content-Type", ""), response.read())
-    connection.close()
-    return answer
-
-
-async def ask(port: int, path: str = "/metrics", **options: str) -> Answer:
-    return await asyncio.to_thread(get, port, path, headers=options)
+    headers = [(b"accept", accept)]
+    scope = {"type": "http", "method": "GET", "path": "/metrics", "query_string": b"", "headers": headers}
+    await metrics_page(merged(gather))(scope, receive, send)
+    start, *bodies = sent
+    content_type = {name.lower(): value for name, value in start["headers"]}[b"content-type"]
+    return start["status"], content_type, b"".join(event["body"] for event in bodies)
 
 
 @pytest.fixture
@@ -47,173 +36,31 @@ def metrics() -> Metrics:
     return Metrics(process="p")
 
 
-async def test_it_shows_what_the_processes_say_together(metrics: Metrics) -> None:
+async def test_the_page_shows_the_sum_of_all_processes(metrics: Metrics) -> None:
     metrics.counter(families.REPLAYS).add(3)
 
     async def gather() -> Sequence[Snapshot]:
         return [metrics.snapshot(), {**metrics.snapshot(), "process": "q"}]
 
-    async with metrics_served(HOST, 0, gather) as port:
-        answer = await ask(port)
+    status, content_type, body = await get(gather)
 
-    assert (answer.status, answer.content_type.split(";")[0]) == (200, "text/plain")
-    (replays,) = [
-        family
-        for family in text_string_to_metric_families(answer.body.decode())
-        if family.name == "tallykeeper_replays"
-    ]
-    assert replays.samples[0].value == 6
+    assert (status, content_type.split(b";")[0]) == (200, b"text/plain")
+    found = [each for each in text_string_to_metric_families(body.decode()) if each.name == "tallykeeper_replays"]
+    assert found[0].samples[0].value == 6
 
 
-async def test_it_speaks_open_metrics_if_it_is_asked_to(metrics: Metrics) -> None:
-    async with metrics_served(HOST, 0, metrics.gather) as port:
-        answer = await ask(port, Accept="application/openmetrics-text; version=1.0.0")
+async def test_a_client_gets_open_metrics_if_it_asks_for_them(metrics: Metrics) -> None:
+    _, content_type, body = await get(metrics.gather, b"application/openmetrics-text; version=1.0.0")
 
-    assert answer.content_type.startswith("application/openmetrics-text; version=1.0.0")
-    assert answer.body.endswith(b"# EOF\n")
-
-
-@pytest.mark.parametrize("path", ["/", "/metrics/", "/metric", "/favicon.ico"])
-async def test_there_is_nothing_at_any_other_path(metrics: Metrics, path: str) -> None:
-    async with metrics_served(HOST, 0, metrics.gather) as port:
-        assert (await ask(port, path)).status == 404
-
-
-async def test_it_can_be_read_and_nothing_else(metrics: Metrics) -> None:
-    async with metrics_served(HOST, 0, metrics.gather) as port:
-        assert (await asyncio.to_thread(get, port, method="POST")).status == 405
-
-
-async def test_what_is_no_request_is_refused_and_the_next_is_answered(metrics: Metrics) -> None:
-    async with metrics_served(HOST, 0, metrics.gather) as port:
-        with socket.create_connection((HOST, port), PATIENCE_SECONDS) as connection:
-            connection.sendall(b"rubbish that is no request\r\n\r\n")
-            told = await asyncio.to_thread(connection.recv, 1_000)
-        assert b"400" in told
-        assert (await ask(port)).status == 200
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110  # the condition is another thread's
-            await asyncio.sleep(0.01)
-
-
-async def test_one_that_says_nothing_is_cut_off(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint._Handler, "timeout", 0.05)  # noqa: SLF001  # else the test takes as long
-    async with metrics_served(HOST, 0, metrics.gather) as port:
-        with socket.create_connection((HOST, port), PATIENCE_SECONDS) as connection:
-            assert await asyncio.to_thread(connection.recv, 1_000) == b""
-
-
-@pytest.mark.parametrize("begun", [b"", b"GET /metrics HTTP/1.1\r\nHost: x\r\nslow: "])
-@pytest.mark.parametrize("count", [8, 200])
-async def test_slow_clients_do_not_keep_a_scrape_from_being_answered(
-    metrics: Metrics, count: int, begun: bytes
-) -> None:
-    async with metrics_served(HOST, 0, metrics.gather) as port:
-        slow = [socket.create_connection((HOST, port), PATIENCE_SECONDS) for _ in range(count)]
-        try:
-            for connection in slow:
-                with suppress(OSError):  # it has been cut off
-                    connection.sendall(begun)
-            statuses = [(await ask(port)).status for _ in range(5)]
-        finally:
-            for connection in slow:
-                connection.close()
-
-    assert statuses == [200] * 5
-
-
-async def test_clients_that_send_a_byte_at_a_time_or_read_nothing_are_cut_off(
-    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(endpoint, "_REQUEST_SECONDS", 0.2)
-    monkeypatch.setattr(endpoint, "_CONNECTION_SECONDS", 0.2)
-    async with metrics_served(HOST, 0, metrics.gather) as port:
-        for request in (b"GET /metrics HTTP/1.1\r\n", b"GET /metrics HTTP/1.1\r\n\r\n" * 2):
-            with socket.create_connection((HOST, port), PATIENCE_SECONDS) as connection:
-                connection.sendall(request)
-
-                def drip(connection: socket.socket = connection) -> bool:
-                    """Send another byte; return whether the connection has been cut off."""
-                    connection.settimeout(0.02)
-                    try:
-                        connection.sendall(b"a")
-                        return connection.recv(100_000) == b""
-                    except TimeoutError:
-                        return False
-                    except OSError:
-                        return True
-
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    while not await asyncio.to_thread(drip):
-                        pass
+    assert content_type.startswith(b"application/openmetrics-text; version=1.0.0")
+    assert body.endswith(b"# EOF\n")
 
 
 async def test_processes_that_do_not_answer_in_time_are_a_503(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "GATHER_SECONDS", 0.05)
+    monkeypatch.setattr(snapshots, "GATHER_SECONDS", 0.05)
 
     async def gather() -> Sequence[Snapshot]:
         await asyncio.Event().wait()
         return []
 
-    async with metrics_served(HOST, 0, gather) as port:
-        assert (await ask(port)).status == 503
-
-
-async def test_a_defect_is_a_500_and_shows_nothing_of_itself() -> None:
-    async def gather() -> Sequence[Snapshot]:
-        message = "secret"
-        raise ValueError(message)
-
-    with structlog.testing.capture_logs() as logs:
-        async with metrics_served(HOST, 0, gather) as port:
-            answer = await ask(port)
-
-    assert answer.status == 500
-    assert b"secret" not in answer.body
-    assert [entry["event"] for entry in logs] == ["metrics could not be gathered"]
-
-
-async def test_it_stops_listening_and_leaves_no_thread(metrics: Metrics) -> None:
-    async with metrics_served(HOST, 0, metrics.gather) as port:
-        await ask(port)
-
-    with pytest.raises(ConnectionRefusedError):
-        get(port)
-    await until(lambda: not any(thread.name == "metrics" for thread in threading.enumerate()))
-
-
-async def test_one_that_asks_while_it_stops_is_answered(metrics: Metrics) -> None:
-    asked, go_on = asyncio.Event(), asyncio.Event()
-
-    async def gather() -> Sequence[Snapshot]:
-        asked.set()
-        await go_on.wait()
-        return [metrics.snapshot()]
-
-    async with metrics_served(HOST, 0, gather) as port:
-        answer = asyncio.create_task(ask(port))
-        await asked.wait()
-        asyncio.get_running_loop().call_later(0.2, go_on.set)
-
-    assert (await answer).status == 200
-
-
-async def test_a_port_that_is_taken_is_not_shared(metrics: Metrics) -> None:
-    async with metrics_served(HOST, 0, metrics.gather) as port:
-        with pytest.raises(OSError, match="in use"):
-            async with metrics_served(HOST, port, metrics.gather):
-                pass
-
-
-async def test_it_listens_on_ipv6(metrics: Metrics) -> None:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        pytest.skip("this machine has no IPv6")
-    async with metrics_served("::1", 0, metrics.gather) as port:
-        with socket.create_connection(("::1", port), PATIENCE_SECONDS) as connection:
-            connection.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-            assert b" 200 " in await asyncio.to_thread(connection.recv, 100)
+    assert (await get(gather))[0] == 503

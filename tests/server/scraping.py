@@ -7,7 +7,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.server import PATIENCE_SECONDS, ServerProcess, wait_until
 
-ANY_PORT: Final = ("--metrics-listen", "127.0.0.1:0")
 COUNTERS: Final = "tallykeeper.v1.CounterService"
 INVENTORY: Final = "tallykeeper.v1.InventoryService"
 
@@ -16,9 +15,7 @@ class Scraper:
     """Reads values off the page."""
 
     def __init__(self, server: ServerProcess) -> None:
-        wait_until(lambda: bool(server.events("metrics")), what="the server says where its metrics are")
-        (told,) = server.events("metrics")
-        self.url = str(told["url"])
+        self.url = f"{server.http_url}/metrics"
 
     def series(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         """Return every value on the page, by name and labels."""

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER
+from tests.support.server import ANY_PORTS, PATIENCE_SECONDS, TALLYKEEPER
 
 
 def run_serve(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -27,7 +27,7 @@ def wrong_setting(*arguments: str, environment: Mapping[str, str] | None = None)
 
 def refused_start(*arguments: str, environment: Mapping[str, str] | None = None) -> str:
     """Return the one line that is said when the server cannot start as its settings ask."""
-    return _one_line(run_serve("--listen", "127.0.0.1:0", *arguments, environment=environment), status=1)
+    return _one_line(run_serve(*ANY_PORTS, *arguments, environment=environment), status=1)
 
 
 def sabotage(directory: Path, code: str) -> Mapping[str, str]:

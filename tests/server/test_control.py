@@ -9,22 +9,22 @@ import pytest
 
 from tallykeeper_server.workers.control_channel import (
     MESSAGE_BYTES_MAX,
-    AnsweringEnd,
     Answers,
-    AskingEnd,
     ControlClosedError,
+    ControlEnd,
 )
 from tests.support.server import PATIENCE_SECONDS
 
 
 @asynccontextmanager
-async def line(answers: Answers) -> AsyncIterator[tuple[AskingEnd, AnsweringEnd, asyncio.Task[None]]]:
+async def line(answers: Answers) -> AsyncIterator[tuple[ControlEnd, ControlEnd, asyncio.Task[None]]]:
     ours, theirs = socket.socketpair()
-    asking, answering = await AskingEnd.over(ours), await AnsweringEnd.over(theirs)
-    task = asyncio.create_task(answering.answer(answers))
+    asking, answering = await ControlEnd.over(ours), await ControlEnd.over(theirs)
+    task = asyncio.create_task(answering.listen(answers))
+    listening = asyncio.create_task(asking.listen({"echo": echo}))
     yield asking, answering, task
     asking.close()
-    await asyncio.wait([task])
+    await asyncio.wait([task, listening])
     answering.close()
 
 
@@ -54,6 +54,15 @@ async def test_questions_overlap_and_each_gets_its_own_answer() -> None:
         assert not first.done()
         go_on.set()
         assert await first == 1
+
+
+async def test_both_ends_ask_at_the_same_time() -> None:
+    async with line({"echo": echo}) as (one, other, _):
+        answers = await asyncio.gather(
+            one.ask("echo", 1, seconds=PATIENCE_SECONDS), other.ask("echo", 2, seconds=PATIENCE_SECONDS)
+        )
+
+    assert list(answers) == [1, 2]
 
 
 async def test_an_answer_that_comes_too_late_is_not_taken_for_another() -> None:

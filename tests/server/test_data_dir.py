@@ -31,7 +31,15 @@ from tests.server.data_dirs import (
 )
 from tests.server.starting import refused_start
 from tests.support.client import Caller, Failure
-from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, runs, store_process, wait_until
+from tests.support.server import (
+    ANY_PORTS,
+    PATIENCE_SECONDS,
+    TALLYKEEPER,
+    ServerProcess,
+    runs,
+    store_process,
+    wait_until,
+)
 
 _HOLDER = """
 import fcntl, os, sys, time
@@ -91,7 +99,7 @@ def test_a_server_in_another_namespace_of_process_ids_is_refused(tmp_path: Path)
     with ServerProcess("--data-dir", str(tmp_path / "data")) as server:
         namespace = [*UNSHARE, "--pid", "--fork", "--kill-child"]
         done = subprocess.run(
-            [*namespace, TALLYKEEPER, "serve", "--listen", "127.0.0.1:0", "--data-dir", tmp_path / "data"],
+            [*namespace, TALLYKEEPER, "serve", *ANY_PORTS, "--data-dir", tmp_path / "data"],
             capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
         )  # fmt: skip
 
@@ -497,8 +505,7 @@ def test_a_full_or_read_only_disk_is_one_clear_line(tmp_path: Path, options: str
     command: list[str | Path] = [
         TALLYKEEPER,
         "serve",
-        "--listen",
-        "127.0.0.1:0",
+        *ANY_PORTS,
         "--workers",
         workers,
         "--data-dir",
@@ -556,6 +563,8 @@ def test_a_log_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
             "serve",
             "--listen",
             f"unix:{tmp_path}/s",
+            "--http-listen",
+            "",
             "--data-dir",
             tmp_path / "data",
         ]

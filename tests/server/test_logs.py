@@ -21,7 +21,18 @@ def test_a_defect_is_logged_with_its_trace_and_without_the_request(tmp_path: Pat
         with redis.Redis.from_url(url) as store:
             store.set("tk:{default}:counter:private", "rubbish")
         command: list[str | Path]
-        command = [TALLYKEEPER, "serve", "--listen", address, "--store", url, "--log-format", log_format]
+        command = [
+            TALLYKEEPER,
+            "serve",
+            "--listen",
+            address,
+            "--http-listen",
+            "",
+            "--store",
+            url,
+            "--log-format",
+            log_format,
+        ]
         with subprocess.Popen(command, stderr=stderr) as process:
             try:
                 wait_until(lambda: "try next" in log.read_text(), what="the server serves")

@@ -13,7 +13,7 @@ from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest, IncrementCopiesRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
-from tests.server.scraping import ANY_PORT, COUNTERS, INVENTORY, Scraper
+from tests.server.scraping import COUNTERS, INVENTORY, Scraper
 from tests.support.client import Caller, Failure
 from tests.support.server import ServerProcess, wait_until
 
@@ -24,7 +24,7 @@ LEDGER = "tallykeeper.v1.LedgerService"
 def served_metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Caller, Scraper]]:
     """A server with metrics: what calls it, and what reads them."""
     data = tmp_path_factory.mktemp("data")
-    with ServerProcess("--data-dir", str(data), "--sweep-seconds", "0.02", *ANY_PORT) as server:
+    with ServerProcess("--data-dir", str(data), "--sweep-seconds", "0.02") as server:
         call = Caller(server.target)
         yield call, Scraper(server)
         call.close()

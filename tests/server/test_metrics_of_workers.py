@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tests.server.scraping import ANY_PORT, COUNTERS, Scraper
+from tests.server.scraping import COUNTERS, Scraper
 from tests.support.client import OWN_CONNECTION, Caller
 from tests.support.server import ServerProcess, wait_until
 
@@ -18,7 +18,7 @@ INCREMENTS = {"service": COUNTERS, "method": "Increment", "code": "OK"}
 
 @contextmanager
 def served(directory: Path) -> Iterator[tuple[ServerProcess, Scraper]]:
-    arguments = ("--data-dir", str(directory), "--log-level", "debug", *ANY_PORT)
+    arguments = ("--data-dir", str(directory), "--log-level", "debug")
     with ServerProcess(*arguments, workers=WORKERS) as server:
         yield server, Scraper(server)
 

@@ -12,7 +12,7 @@ import pytest
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tests.server.starting import sabotage
 from tests.support.client import Caller, Failure
-from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, runs, wait_until
+from tests.support.server import ANY_PORTS, PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, runs, wait_until
 
 IN_FORCE = "the settings are in force"
 
@@ -150,7 +150,7 @@ def test_one_worker_goes_on_as_it_is_and_says_so(config: Path) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_server_whose_terminal_is_gone_stops(tmp_path: Path, workers: int) -> None:
     terminal, its_end = pty.openpty()
-    command: list[str | Path] = [TALLYKEEPER, "serve", "--listen", "127.0.0.1:0", "--workers", str(workers)]
+    command: list[str | Path] = [TALLYKEEPER, "serve", *ANY_PORTS, "--workers", str(workers)]
     process = subprocess.Popen([*command, "--data-dir", tmp_path], stderr=its_end)
     os.close(its_end)
     told = b""

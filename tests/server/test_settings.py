@@ -16,6 +16,8 @@ from tests.server.starting import wrong_setting
 # setting -> a value as text, the same in TOML, and what the server makes of it
 VALUES: dict[str, tuple[str, str, object]] = {
     "listen": ("127.0.0.1:7", '"127.0.0.1:7"', "127.0.0.1:7"),
+    "http_listen": ("127.0.0.1:9", '"127.0.0.1:9"', "127.0.0.1:9"),
+    "http_origins": ("https://a.example", '"https://a.example"', "https://a.example"),
     "workers": ("3", "3", 3),
     "tls_certificate": ("/s.pem", '"/s.pem"', Path("/s.pem")),
     "tls_key": ("/s.key", '"/s.key"', Path("/s.key")),
@@ -35,7 +37,7 @@ VALUES: dict[str, tuple[str, str, object]] = {
     "promise_check_seconds": ("4.5", "4.5", 4.5),
     "log_level": ("debug", '"debug"', "debug"),
     "log_format": ("json", '"json"', "json"),
-    "metrics_listen": ("127.0.0.1:9", '"127.0.0.1:9"', "127.0.0.1:9"),
+    "require_request_ids": ("true", "true", True),
     "reflection": ("true", "true", True),
     "deadline_seconds": ("3.5", "3.5", 3.5),
     "drain_seconds": ("4", "4", 4.0),
@@ -55,6 +57,12 @@ VALUES: dict[str, tuple[str, str, object]] = {
     "control_frames_per_second_max": ("17", "17", 17),
     "bad_compressions_per_second_max": ("18", "18", 18),
     "header_list_bytes_max": ("5000", "5000", 5_000),
+    "http_connections_max": ("23", "23", 23),
+    "http_connections_per_address_max": ("24", "24", 24),
+    "http_header_bytes_max": ("5000", "5000", 5_000),
+    "http_header_seconds": ("8.5", "8.5", 8.5),
+    "http_body_seconds": ("8.75", "8.75", 8.75),
+    "http_idle_seconds": ("9.25", "9.25", 9.25),
     "worker_answer_seconds": ("8.25", "8.25", 8.25),
     "message_bytes_max": ("5000", "5000", 5_000),
     "request_bytes_per_connection_max": ("5004", "5004", 5_004),
@@ -93,13 +101,16 @@ OTHER_VALUES: dict[str, tuple[str, str]] = {
     "namespace_durability": ("", '""'),
     "log_level": ("error", '"error"'),
     "log_format": ("text", '"text"'),
-    "metrics_listen": ("127.0.0.1:10", '"127.0.0.1:10"'),
+    "http_listen": ("", '""'),
+    "http_origins": ("", '""'),
+    "require_request_ids": ("false", "false"),
+    "http_header_bytes_max": ("6000", "6000"),
     "reflection": ("false", "false"),
     "header_list_bytes_max": ("6000", "6000"),
     **{
         name: ("99", "99")
         for name, (_, toml, _) in VALUES.items()
-        if toml[0].isdecimal() and name != "header_list_bytes_max"
+        if toml[0].isdecimal() and not name.endswith(("header_list_bytes_max", "header_bytes_max"))
     },
     "workers": ("64", "64"),
 }
@@ -193,8 +204,10 @@ def test_there_are_as_many_workers_as_cores_that_may_be_used(monkeypatch: pytest
         (["--listen", ":50051"], ["--listen", "':50051'"]),
         (["--listen", "::1:50051"], ["--listen", "'::1:50051'", "[::1]:50051"]),
         (["--listen", "unix:"], ["--listen", "'unix:'"]),
-        (["--metrics-listen", "9464"], ["--metrics-listen", "'9464' is not host:port"]),
-        (["--metrics-listen", "unix:/m"], ["--metrics-listen", "'unix:/m' is not host:port (port 0 .. 65535"]),
+        (["--http-listen", "9464"], ["--http-listen", "'9464' is not host:port"]),
+        (["--http-origins", "http://a/"], ["--http-origins", "'http://a/' in 'http://a/' is no origin"]),
+        (["--http-origins", "*"], ["--http-origins", "'*' in '*' is no origin: scheme://host"]),
+        (["--http-listen", "unix:/m"], ["--http-listen", "'unix:/m' is not host:port (port 0 .. 65535"]),
         (["--data-dir", ""], ["--data-dir", "'' is not a path"]),
         (["--store-binary", ""], ["--store-binary", "'' is not a path"]),
         (["--log-level", "loud"], ["--log-level", "'loud'"]),

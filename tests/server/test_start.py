@@ -15,7 +15,7 @@ from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
 from tests.server.starting import refused_start
 from tests.support.client import Caller
-from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, store_process
+from tests.support.server import ANY_PORTS, PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, store_process
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def test_at_start_it_says_where_it_listens_where_its_data_lies_what_holds_and_wh
 
 def test_it_says_the_same_as_text_for_a_person(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [TALLYKEEPER, "serve", "--listen", "127.0.0.1:0", "--data-dir", tmp_path, "--log-format", "text"],
+        [TALLYKEEPER, "serve", *ANY_PORTS, "--data-dir", tmp_path, "--log-format", "text"],
         stderr=subprocess.PIPE,
         text=True,
     )

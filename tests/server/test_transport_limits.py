@@ -3,7 +3,8 @@
 from dataclasses import asdict
 from typing import Any, Final
 
-from tallykeeper_server.app import server
+from tallykeeper_server.app import http_gateway, server
+from tallykeeper_server.http.limits import HttpLimits
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.transport.limits import TransportLimits
 
@@ -32,6 +33,33 @@ SETTINGS: Final = {
     "connection_age_grace_seconds": "drain_seconds",
 }
 FIXED: Final = {"stream_window_bytes", "write_buffer_bytes", "retry_after_ms", "check_seconds"}
+
+
+HTTP_SETTINGS: Final = {
+    "connections_max": "http_connections_max",
+    "connections_per_address_max": "http_connections_per_address_max",
+    "handshake_seconds": "handshake_seconds",
+    "header_bytes_max": "http_header_bytes_max",
+    "header_seconds": "http_header_seconds",
+    "body_seconds": "http_body_seconds",
+    "idle_seconds": "http_idle_seconds",
+    "stalled_seconds": "stalled_seconds",
+    "message_bytes_max": "message_bytes_max",
+    "waiting_request_bytes_max": "request_bytes_max",
+    "unread_response_bytes_max": "unread_bytes_max",
+}
+
+
+def test_each_limit_of_http_has_the_value_of_its_setting() -> None:
+    chosen: dict[str, Any] = {setting: 10_000 + number for number, setting in enumerate(HTTP_SETTINGS.values())}
+
+    limits = asdict(vars(http_gateway)["_limits"](Settings(**chosen)))
+
+    assert limits == {name: chosen[setting] for name, setting in HTTP_SETTINGS.items()}
+
+
+def test_the_defaults_of_the_limits_of_http_are_those_of_the_settings() -> None:
+    assert vars(http_gateway)["_limits"](Settings()) == HttpLimits()
 
 
 def test_each_limit_has_the_value_of_its_setting() -> None:

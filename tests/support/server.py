@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, Final, Self
@@ -21,6 +22,7 @@ from tallykeeper_server.settings import Settings
 
 TALLYKEEPER: Final = Path(sys.executable).with_name("tallykeeper")
 PATIENCE_SECONDS: Final = 30.0
+ANY_PORTS: Final = ("--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
 _PORTS: Final = range(20_000, 32_000)
 
 
@@ -68,11 +70,15 @@ class ThreadedServer:
     """A server in a thread of this process, so that coverage sees it."""
 
     def __init__(self, settings: Settings) -> None:
+        """HTTP is served at any free port, unless the settings name another than the default."""
+        if settings.http_listen == Settings().http_listen:
+            settings = replace(settings, http_listen="127.0.0.1:0")
         self._settings = settings
         self._started = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._main, daemon=True)
         self.target = ""
+        self.http = ""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -97,6 +103,7 @@ class ThreadedServer:
         self._stop = asyncio.Event()
         async with running(self._settings) as server:
             self.target = server.address
+            self.http = server.http_address
             self._started.set()
             await self._stop.wait()
 
@@ -117,7 +124,7 @@ class ServerProcess:
     ) -> None:
         size = () if workers is None else ("--workers", str(workers))
         self.process = subprocess.Popen(
-            [program, "serve", "--listen", "127.0.0.1:0", "--log-format", "json", *size, *arguments],
+            [program, "serve", *ANY_PORTS, "--log-format", "json", *size, *arguments],
             stderr=subprocess.PIPE,
             text=True,
             cwd=cwd,
@@ -139,6 +146,11 @@ class ServerProcess:
     def target(self) -> str:
         """Where it listens."""
         return str(self.events("serving")[0]["listen"])
+
+    @property
+    def http_url(self) -> str:
+        """The URL of its HTTP server."""
+        return str(self.events("serving")[0]["http"])
 
     @property
     def memory_mib(self) -> float:

@@ -23,7 +23,7 @@ class TlsFiles:
     connections keep their certificate.
     """
 
-    def __init__(self, certificate: Path, key: Path, client_ca: Path | None) -> None:
+    def __init__(self, certificate: Path, key: Path, client_ca: Path | None, *, alpn: str) -> None:
         """Read the files.
 
         :raises StartError: a file cannot be used. The message names it and says why.
@@ -34,7 +34,7 @@ class TlsFiles:
         self._seen = self._stamps()
         self._check()
         try:
-            self._tls = ServerTls(certificate, key, client_ca)
+            self._tls = ServerTls(certificate, key, client_ca, alpn=alpn)
         except TlsFilesError as error:
             raise StartError(str(error)) from error
 
@@ -62,14 +62,14 @@ class TlsFiles:
         return [stamp_of(path) for path in (self._certificate, self._key, self._client_ca) if path is not None]
 
 
-def tls_files(settings: Settings) -> TlsFiles | None:
-    """Return the files that the settings name; None without a certificate.
+def tls_files(settings: Settings, *, alpn: str = "h2") -> TlsFiles | None:
+    """Return the files that the settings name; None without a certificate. ``alpn`` is the protocol to agree on.
 
     :raises StartError: a file cannot be used.
     """
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
-    return TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+    return TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca, alpn=alpn)
 
 
 def _read(path: Path) -> bytes:

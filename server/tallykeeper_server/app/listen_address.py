@@ -58,6 +58,24 @@ def kept_address(listen: str) -> Iterator[str]:
         yield f"{host_and_port(listen)[0]}:{keeper.getsockname()[1]}"
 
 
+@contextlib.contextmanager
+def kept_http_address(listen: str) -> Iterator[str]:
+    """Keep the address of the HTTP server, as ``kept_address`` does; give nothing if there is none.
+
+    :raises StartError: it is in use, or not an address of this machine.
+    """
+    if not listen:
+        yield ""
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            address = stack.enter_context(kept_address(listen))
+        except StartError as error:
+            message = f"{error}; set http_listen to another address, or to nothing for no HTTP"
+            raise StartError(message) from error
+        yield address
+
+
 def _bind_alone(keeper: socket.socket, address: Address) -> None:
     """Bind an address that no other socket has. The listeners that share it bind it later.
 

@@ -3,6 +3,7 @@
 It alone knows all of them. It does not know whether other processes serve too.
 """
 
+import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -15,10 +16,11 @@ import structlog
 from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
 from tallykeeper_server.access.access_file import AccessFileError
 from tallykeeper_server.access.authorizer import Authorizer
+from tallykeeper_server.app import http_gateway
 from tallykeeper_server.app.background_tasks import follow_access_file, running_tasks, sweep_forever
 from tallykeeper_server.app.certificates import tls_files
-from tallykeeper_server.app.listen_address import binding, is_unix, kept_address
-from tallykeeper_server.app.metrics_page import metrics_of_this_process, metrics_page
+from tallykeeper_server.app.listen_address import binding, is_unix, kept_address, kept_http_address
+from tallykeeper_server.app.metrics_page import metrics_of_this_process
 from tallykeeper_server.app.store_monitor import StoreMonitor
 from tallykeeper_server.app.store_startup import StartError, announce, ready_store
 from tallykeeper_server.domain.durability import Retention
@@ -26,8 +28,10 @@ from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
 from tallykeeper_server.engine.namespace_reader import EngineSource
 from tallykeeper_server.engine.watch import WatchHub, WatchLimits
+from tallykeeper_server.http.gateway import Gateway
 from tallykeeper_server.metrics.meters import CallMeters, StoreMeter, WatchMeter
 from tallykeeper_server.metrics.registry import Metrics
+from tallykeeper_server.metrics.snapshots import GatherAll, merged
 from tallykeeper_server.rpc.admission import Overload
 from tallykeeper_server.rpc.batches import BatchServicer
 from tallykeeper_server.rpc.counters import CounterServicer
@@ -64,6 +68,8 @@ class Server:
 
     address: str
     """The address at which it listens."""
+    http_address: str
+    """The address of HTTP; empty if it serves no HTTP."""
     drain_seconds: float
     """The time that calls in flight have to end once the server stops, in seconds."""
     health: Health
@@ -95,22 +101,21 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
     """
     metrics = metrics_of_this_process()
     async with ready_store(settings) as store:
-        with kept_address(settings.listen) as address:
-            async with (
-                metrics_page(settings.metrics_listen, metrics.gather) as metrics_url,
-                serving(replace(settings, listen=address), store.url, metrics) as server,
-            ):
-                announce(address, metrics_url, settings, store.report, workers=1)
+        with kept_address(settings.listen) as address, kept_http_address(settings.http_listen) as http_address:
+            here = replace(settings, listen=address, http_listen=http_address)
+            async with serving(here, store.url, metrics, gather_all=merged(metrics.gather)) as server:
+                announce(here, store.report, workers=1)
                 yield server
                 log.info("stopping", drain_seconds=settings.drain_seconds)
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    settings: Settings, store_url: str, metrics: Metrics, *, sweeps: bool = True
+    settings: Settings, store_url: str, metrics: Metrics, *, gather_all: GatherAll, sweeps: bool = True
 ) -> AsyncIterator[Server]:
-    """Serve within this context from a store that is ready, at an address that is kept for the listeners.
+    """Serve within this context from a store that is ready, at addresses that are kept for the listeners.
 
+    ``gather_all`` returns the metrics of all processes of the server.
     ``sweeps``: expire the reservations whose time is up, and log the promises of the store. One worker does both.
 
     :raises StartError: the address cannot be used.
@@ -121,7 +126,7 @@ async def serving(
             timeout_seconds=settings.store_timeout_seconds,
             retention=_retention(settings),
             policy=settings.policy,
-            meter=StoreMeter(metrics) if settings.metrics_listen else None,
+            meter=StoreMeter(metrics) if settings.http_listen else None,
         )
         stack.push_async_callback(store.close)
 
@@ -131,15 +136,19 @@ async def serving(
         store.scripts.on_revisions_lost = hub.lose
         authorizer = None if settings.access_file is None else _authorizer_of(settings.access_file)
         health = Health(tuple(service.full_name for service in _SERVICES.values()))
-        serves = Server(settings.listen, settings.drain_seconds, health)
+        serves = Server(settings.listen, settings.http_listen, settings.drain_seconds, health)
         meters = CallMeters(metrics, reasons=tuple(CODES))
         servicers = _servicers(engine, source, hub, meters, settings)
-        transport = _transport(settings, engine, servicers, health=health, meters=meters, authorizer=authorizer)
-        stack.push_async_callback(lambda: transport.stop(serves.drain_seconds))
+        servers = _servers(
+            settings, engine, servicers, health=health, meters=meters, authorizer=authorizer, gather_all=gather_all
+        )
+        stack.push_async_callback(lambda: servers.stop(serves.drain_seconds))
         monitor = StoreMonitor(store, health, check_seconds=settings.promise_check_seconds, logs_promises=sweeps)
         await monitor.check()
         health.tell(serves=True)
-        await _listen(transport, settings)
+        if servers.gateway is not None:
+            http_gateway.listen(servers.gateway, settings)
+        await _listen(servers.transport, settings)
         stack.push_async_callback(hub.close)
         stack.callback(health.close)
         works = [monitor.watch(settings.store_check_seconds)]
@@ -151,7 +160,25 @@ async def serving(
             yield serves
 
 
-def _transport(
+@dataclass(frozen=True, slots=True)
+class _Servers:
+    """The servers of this process: gRPC, and HTTP if it is enabled."""
+
+    transport: TransportServer
+    gateway: Gateway | None
+
+    @property
+    def unread_response_bytes(self) -> int:
+        """The bytes of responses that callers have not read."""
+        return self.transport.unread_response_bytes + (self.gateway.connections.unread_bytes if self.gateway else 0)
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Drain both at the same time."""
+        gateways = [] if self.gateway is None else [self.gateway.stop(drain_seconds)]
+        await asyncio.gather(self.transport.stop(drain_seconds), *gateways)
+
+
+def _servers(
     settings: Settings,
     engine: Engine,
     servicers: Mapping[str, object],
@@ -159,8 +186,9 @@ def _transport(
     health: Health,
     meters: CallMeters,
     authorizer: Authorizer | None,
-) -> TransportServer:
-    """Return a transport with the methods of all services. It does not listen yet."""
+    gather_all: GatherAll,
+) -> _Servers:
+    """Return the servers with the methods of all services. They do not listen yet."""
     overload = Overload(mutations=engine.mutations, queries=engine.queries)
     response_limits = ResponseLimits(settings.unread_bytes_max // 2, settings.waiting_queries_max)
     mutations = mutation_methods(engine, reservation_ttl_ms_max=_reservation_ttl_ms_max(settings))
@@ -176,6 +204,7 @@ def _transport(
             overload=overload,
             meters=meters,
             authorizer=authorizer,
+            require_request_ids=settings.require_request_ids,
         )
     ]
     transport = TransportServer(
@@ -184,8 +213,14 @@ def _transport(
         admit=overload.admit,
         explain=explained,
     )
-    response_limits.track_unread(lambda: transport.unread_response_bytes, meters.unread_bytes)
-    return transport
+    gateway = None
+    if settings.http_listen:
+        gateway = http_gateway.gateway_of(
+            methods, _SERVICES.values(), settings=settings, overload=overload, health=health, gather_all=gather_all
+        )
+    servers = _Servers(transport, gateway)
+    response_limits.track_unread(lambda: servers.unread_response_bytes, meters.unread_bytes)
+    return servers
 
 
 def _engine(store: RedisStore, settings: Settings, metrics: Metrics) -> Engine:

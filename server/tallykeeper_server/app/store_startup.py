@@ -27,6 +27,12 @@ _MEANINGS: Final = {
     Durability.MEMORY: "an acknowledged change may be lost with the store's process",
 }
 
+_CURL: Final = (
+    "or with curl: curl {url}/tallykeeper.v1.CounterService/Increment -H 'Content-Type: application/json'"
+    """ -H "Idempotency-Key: $(date +%s)-$$" -d '{{"counter": "visits"}}'"""
+)
+"""It is the event itself, because a field would be quoted, and nobody could paste it into a shell."""
+
 log = structlog.get_logger()
 
 
@@ -72,9 +78,20 @@ async def ready_store(settings: Settings) -> AsyncIterator[ReadyStore]:
         yield ReadyStore(url, report)
 
 
-def announce(address: str, metrics_url: str | None, settings: Settings, report: StoreReport, *, workers: int) -> None:
-    """Log the address of the server, the place of its data, the promises that hold, and a command to try next."""
-    log.info("serving", listen=address, version=version("tallykeeper"), process_id=os.getpid(), workers=workers)
+def announce(settings: Settings, report: StoreReport, *, workers: int) -> None:
+    """Log the addresses of the server, the place of its data, the promises that hold, and commands to try next.
+
+    The settings have the addresses.
+    """
+    http = {"http": _url_of(settings)} if settings.http_listen else {}
+    log.info(
+        "serving",
+        listen=settings.listen,
+        **http,
+        version=version("tallykeeper"),
+        process_id=os.getpid(),
+        workers=workers,
+    )
     if settings.store == "embedded":
         log.info("store", kind=report.name, data_dir=str(settings.data_dir.absolute()))
     else:
@@ -84,10 +101,15 @@ def announce(address: str, metrics_url: str | None, settings: Settings, report: 
     for shortcoming in report.shortcomings:
         log.warning("a promise does not hold", reason=shortcoming)
     _announce_access(settings)
-    if metrics_url is not None:
-        log.info("metrics", url=metrics_url)
     if settings.access_file is None and settings.tls_certificate is None:
-        log.info("try next", command=f"tallykeeper demo --target {address}")
+        log.info("try next", command=f"tallykeeper demo --target {settings.listen}")
+        if settings.http_listen:
+            log.info(_CURL.format(url=_url_of(settings)))
+
+
+def _url_of(settings: Settings) -> str:
+    """Return the URL of the HTTP server."""
+    return f"{'http' if settings.tls_certificate is None else 'https'}://{settings.http_listen}"
 
 
 def _announce_access(settings: Settings) -> None:

@@ -203,6 +203,7 @@ def certificates(*, directory: Path, hosts: Sequence[str], clients: Sequence[str
 
     They are for a start and for tests. The authority's key stays in the directory. Keep it away from the server if the
     authority signs other certificates too. A running server uses new certificates without a restart.
+    The host localhost includes 127.0.0.1 and ::1.
     """
     for client in clients:
         if client in {"ca", "server"} or not re.fullmatch(_CLIENT_PATTERN, client):

@@ -19,6 +19,7 @@ CLIENT_NAME_FORM: Final = "spiffe://tallykeeper/{}"
 _BACKDATED: Final = timedelta(minutes=5)
 """The time by which certificates are dated back, so that they are valid for a clock that is a little behind."""
 _AUTHORITY_DAYS: Final = 3_650
+_LOOPBACK_ADDRESSES: Final = ("127.0.0.1", "::1")
 
 
 class AuthorityError(Exception):
@@ -44,7 +45,7 @@ def make_certificates(directory: Path, *, hosts: Sequence[str], clients: Sequenc
     try:
         directory.mkdir(parents=True, exist_ok=True)
         authority = _authority_in(directory)
-        names = [_host_name(host) for host in hosts]
+        names = [_host_name(host) for host in _with_loopback(hosts)]
         made = _issue(directory / "server", authority, names, ExtendedKeyUsageOID.SERVER_AUTH, days)
         for client in clients:
             name = x509.UniformResourceIdentifier(CLIENT_NAME_FORM.format(client))
@@ -53,6 +54,13 @@ def make_certificates(directory: Path, *, hosts: Sequence[str], clients: Sequenc
         message = f"certificates cannot be made in {directory}: {error}"
         raise AuthorityError(message) from error
     return [directory / "ca.pem", *made]
+
+
+def _with_loopback(hosts: Sequence[str]) -> Sequence[str]:
+    """Return hosts, and with localhost the addresses that it has: some programs call the address and not the name."""
+    if "localhost" not in hosts:
+        return hosts
+    return [*hosts, *(address for address in _LOOPBACK_ADDRESSES if address not in hosts)]
 
 
 def _authority_in(directory: Path) -> Authority:

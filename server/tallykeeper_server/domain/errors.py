@@ -65,8 +65,10 @@ class InvalidFieldError(TallyError):
     reason = "INVALID_FIELD"
 
     def __init__(self, violations: Sequence[tuple[str, str]]) -> None:
-        """Take at least one pair (field, rule that it breaks)."""
-        shown = "; ".join(f"{field}: {rule}" for field, rule in violations[:_VIOLATIONS_IN_MESSAGE_MAX])
+        """Take at least one pair (field, rule that it breaks). An empty field means the whole request."""
+        shown = "; ".join(
+            f"{field}: {rule}" if field else rule for field, rule in violations[:_VIOLATIONS_IN_MESSAGE_MAX]
+        )
         others = len(violations) - _VIOLATIONS_IN_MESSAGE_MAX
         super().__init__(
             f"{shown}; and {others} more" if others > 0 else shown,

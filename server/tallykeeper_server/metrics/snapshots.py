@@ -1,5 +1,6 @@
 """Snapshots of metrics, of one process and of several together."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeAlias, TypedDict
 
@@ -30,6 +31,11 @@ class Snapshot(TypedDict):
 
 Gather: TypeAlias = Callable[[], Awaitable[Sequence[Snapshot]]]
 """A function that asks all processes, and returns the snapshots of those that answer in time."""
+GatherAll: TypeAlias = Callable[[], Awaitable[Snapshot | None]]
+"""A function that returns one snapshot for all processes; None if they did not answer in time."""
+
+GATHER_SECONDS: Final = 5.0
+"""The time in which the processes must answer. Prometheus itself gives up after 10 seconds."""
 
 
 def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
@@ -85,6 +91,20 @@ class Totals:
         silent = [process for process in self._last if process not in speaking]
         for process in silent[: max(0, len(silent) - _SILENT_PROCESSES_MAX)]:
             self._ended = merge([self._ended, self._last.pop(process)])
+
+
+def merged(gather: Gather) -> GatherAll:
+    """Return a function that asks all processes, and puts together what they say. It keeps counters from going back."""
+    totals = Totals()
+
+    async def gather_all() -> Snapshot | None:
+        try:
+            async with asyncio.timeout(GATHER_SECONDS):
+                return totals.merge(await gather())
+        except TimeoutError:
+            return None
+
+    return gather_all
 
 
 def _without_gauges(snapshot: Snapshot) -> Snapshot:

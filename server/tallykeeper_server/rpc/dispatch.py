@@ -21,7 +21,7 @@ from tallykeeper_server.engine.pending_result import Pending
 from tallykeeper_server.metrics.meters import CallMeter, CallMeters
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.admission import Admission, Call, Context, Overload
-from tallykeeper_server.rpc.permissions import ROLES, role_needed_by
+from tallykeeper_server.rpc.permissions import ROLES, is_mutation, role_needed_by
 from tallykeeper_server.rpc.response_limits import ResponseLimits
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.transport.methods import Method, direct, response_stream
@@ -49,6 +49,7 @@ def service_methods(
     overload: Overload | None = None,
     meters: CallMeters | None = None,
     authorizer: Authorizer | None = None,
+    require_request_ids: bool = False,
 ) -> Sequence[Method]:
     """Return the methods of a service.
 
@@ -58,7 +59,8 @@ def service_methods(
 
     The deadline of a call is the caller's, or the default if the caller sets none; a stream has no default.
     ``response_limits`` limits long responses, ``overload`` refuses calls for which there is no room, and ``meters``
-    count how calls end. ``authorizer`` knows who may call; without it, everybody may.
+    count how calls end. ``authorizer`` knows who may call; without it, everybody may. ``require_request_ids`` refuses
+    changes without a request id.
     """
     meters = meters or CallMeters(Metrics())
     methods: list[Method] = []
@@ -67,7 +69,10 @@ def service_methods(
         call: Any = mutations.get(name) or getattr(servicer, method.name)
         path = f"/{service.full_name}/{method.name}"
         meter = meters.of(service.full_name, method.name, streams=method.server_streaming)
-        admission = Admission(role_needed_by(method), _parser_of(method), authorizer)
+        parse = _parser_of(method)
+        if require_request_ids and is_mutation(method):
+            parse = _parser_with_request_id(parse)
+        admission = Admission(role_needed_by(method), parse, authorizer)
         if method.server_streaming:
             methods.append(response_stream(path, _streaming(method, admission, call, meter)))
             continue
@@ -189,6 +194,19 @@ def _parser_of(method: MethodDescriptor) -> Callable[[bytes], Message]:
             raise _undecodable(method, raw) from error
 
     return parse
+
+
+def _parser_with_request_id(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message]:
+    """Return a parser that refuses a mutation without a request id."""
+
+    def parse_mutation(raw: bytes) -> Message:
+        request = parse(raw)
+        if not request.request_id:  # type: ignore[attr-defined]  # every mutation has it
+            rule = "is absent; this server applies no change without one, so that a repeat counts once"
+            raise InvalidFieldError([("request_id", rule)])
+        return request
+
+    return parse_mutation
 
 
 def _failure_of(method: MethodDescriptor, error: Exception) -> TallyError:

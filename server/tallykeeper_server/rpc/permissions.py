@@ -32,6 +32,11 @@ ROLES: Final[Mapping[str, Role]] = {
 """The role that each method needs. ADMINISTER is for methods that change the rules for others, or delete levels."""
 
 
+def is_mutation(method: MethodDescriptor) -> bool:
+    """Return True if a method changes something."""
+    return ROLES.get(f"{method.containing_service.name}.{method.name}") in {Role.WRITE, Role.ADMINISTER}
+
+
 def role_needed_by(method: MethodDescriptor) -> Callable[[Any], Role]:
     """Return a function that takes a request of a method and returns the role that the request needs.
 

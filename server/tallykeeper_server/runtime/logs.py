@@ -10,7 +10,8 @@ import structlog
 
 from tallykeeper_server.domain.log_limit import LogLimit
 
-_TRANSPORT: Final = "tallykeeper_server.transport"
+_OTHER_LOGGERS: Final = {"tallykeeper_server.transport": logging.INFO, "uvicorn": logging.WARNING}
+"""The loggers of Python's ``logging`` whose lines go into the log, each with its lowest level."""
 
 _descriptors: list[int] = []
 """The file descriptor of the log is the last element. If the list is empty, the log goes to Python's stderr."""
@@ -54,14 +55,15 @@ def configure_logs(*, level: str, log_format: str, worker: int | None = None) ->
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(file),
     )
-    transport = logging.getLogger(_TRANSPORT)
-    transport.handlers = [TransportLines()]
-    transport.propagate = False
-    transport.setLevel(logging.INFO)
+    for name, least in _OTHER_LOGGERS.items():
+        logger = logging.getLogger(name)
+        logger.handlers = [TransportLines()]
+        logger.propagate = False
+        logger.setLevel(least)
 
 
 class TransportLines(logging.Handler):
-    """Logs the lines of the transport, which knows Python's ``logging`` alone.
+    """Logs the lines of the transport and of uvicorn, which know Python's ``logging`` alone.
 
     A record below ERROR is about a peer, and ``domain.log_limit`` limits such lines.
     """

@@ -34,6 +34,11 @@ class Health:
             unary(f"/{SERVICE}/List", self._list),
         )
 
+    @property
+    def serves(self) -> bool:
+        """The server serves, and does not stop."""
+        return bool(self._statuses[""] == HealthCheckResponse.SERVING)
+
     def tell(self, *, serves: bool) -> None:
         """Set the status of the server and its services. This has no effect after ``leave``."""
         if self._leaving:

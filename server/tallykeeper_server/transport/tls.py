@@ -26,14 +26,17 @@ class ServerTls:
     A new connection uses the files as of the last successful reading. Other connections keep their certificate.
     """
 
-    def __init__(self, certificate: Path, key: Path, client_ca: Path | None = None) -> None:
+    def __init__(self, certificate: Path, key: Path, client_ca: Path | None = None, *, alpn: str = "h2") -> None:
         """Read PEM files. With ``client_ca``, each client needs a certificate that one of these authorities has signed.
+
+        ``alpn`` is the protocol that is spoken, by its name in ALPN.
 
         :raises TlsFilesError: a file cannot be used.
         """
         self._certificate = certificate
         self._key = key
         self._client_ca = client_ca
+        self._alpn = alpn
         self.context = self._read()
         """The TLS context for the next connection."""
 
@@ -48,7 +51,7 @@ class ServerTls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(_CIPHERS)
-        context.set_alpn_protocols(["h2"])
+        context.set_alpn_protocols([self._alpn])
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
         try:
             context.load_cert_chain(self._certificate, self._key, password=_no_password)

@@ -1,6 +1,6 @@
 """The channel between the supervisor and a worker: questions and answers in JSON, one to a line, over a socket.
 
-It carries any question. Each end learns from it that the other end has gone.
+Both ends ask and answer any question. Each end learns from the channel that the other end has gone.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ class ControlClosedError(Exception):
     """The other end of the channel has gone."""
 
 
-class AskingEnd:
-    """The supervisor's end, which asks. Questions may overlap."""
+class ControlEnd:
+    """One end of a channel. Questions may overlap, in both directions."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Use ``over`` to make an end from a socket."""
@@ -31,12 +31,24 @@ class AskingEnd:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._closed = False
-        self._reading = asyncio.create_task(self._read())
 
     @classmethod
     async def over(cls, connection: socket.socket) -> Self:
-        """Take over one end of a socket pair."""
+        """Take over one end of a socket pair. It asks nothing and answers nothing until it listens."""
         return cls(*await asyncio.open_connection(sock=connection, limit=MESSAGE_BYTES_MAX))
+
+    async def listen(self, answers: Answers) -> None:
+        """Take answers to own questions, and answer those of the other end; return when the other end is gone."""
+        try:
+            async with asyncio.TaskGroup() as under_way:
+                while (message := await _next_message(self._reader)) is not None:
+                    if "ask" in message:
+                        under_way.create_task(self._answer(message, answers[message["ask"]](message["value"])))
+                    else:
+                        self._take(message)
+                self._end()
+        finally:
+            self._end()
 
     async def ask(self, question: str, value: object = None, *, seconds: float) -> Any:  # noqa: ANN401  # as JSON is
         """Return the answer to a question.
@@ -57,16 +69,13 @@ class AskingEnd:
             del self._waiting[number]
 
     def close(self) -> None:
-        """Close the channel."""
-        self._reading.cancel()
+        """Close the channel after the answers so far."""
         self._end()
 
-    async def _read(self) -> None:
-        while (message := await _next_message(self._reader)) is not None:
-            answer = self._waiting.get(message["number"])
-            if answer is not None and not answer.done():
-                answer.set_result(message["answer"])
-        self._end()
+    def _take(self, message: Mapping[str, Any]) -> None:
+        answer = self._waiting.get(message["number"])
+        if answer is not None and not answer.done():
+            answer.set_result(message["answer"])
 
     def _end(self) -> None:
         self._closed = True
@@ -74,30 +83,6 @@ class AskingEnd:
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(ControlClosedError())
-
-
-class AnsweringEnd:
-    """A worker's end, which answers."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Use ``over`` to make an end from a socket."""
-        self._reader = reader
-        self._writer = writer
-
-    @classmethod
-    async def over(cls, connection: socket.socket) -> Self:
-        """Take over one end of a socket pair."""
-        return cls(*await asyncio.open_connection(sock=connection, limit=MESSAGE_BYTES_MAX))
-
-    async def answer(self, answers: Answers) -> None:
-        """Answer questions, several at the same time, until the other end has gone."""
-        async with asyncio.TaskGroup() as under_way:
-            while (message := await _next_message(self._reader)) is not None:
-                under_way.create_task(self._answer(message, answers[message["ask"]](message["value"])))
-
-    def close(self) -> None:
-        """Close the channel after the answers so far."""
-        self._writer.close()
 
     async def _answer(self, message: Mapping[str, Any], answer: Awaitable[object]) -> None:
         self._writer.write(_line({"number": message["number"], "answer": await answer}))

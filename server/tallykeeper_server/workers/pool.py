@@ -10,6 +10,7 @@ from tallykeeper_server.app.store_startup import StartError
 from tallykeeper_server.metrics.meters import PoolMeter
 from tallykeeper_server.metrics.snapshots import Snapshot
 from tallykeeper_server.settings import Settings
+from tallykeeper_server.workers.control_channel import Answers
 from tallykeeper_server.workers.worker_process import WorkerProcess, ending
 
 _RESTART_FIRST_SECONDS: Final = 0.1
@@ -25,11 +26,12 @@ log = structlog.get_logger()
 class Place:
     """The slot of one worker in the pool. A worker that ends is replaced by a new one in the same slot."""
 
-    def __init__(self, number: int, workers: set[WorkerProcess], meter: PoolMeter) -> None:
-        """``workers`` holds all workers that run. A worker that this slot starts joins them."""
+    def __init__(self, number: int, workers: set[WorkerProcess], meter: PoolMeter, answers: Answers) -> None:
+        """``workers`` holds all workers that run, with those of this slot. ``answers`` answers their questions."""
         self._number = number
         self._workers = workers
         self._meter = meter
+        self._answers = answers
         self._worker: WorkerProcess | None = None
         self._settings: Settings | None = None
         self._changing = asyncio.Lock()
@@ -41,7 +43,7 @@ class Place:
         :raises StartError: the new worker does not serve. The predecessor stays.
         """
         async with self._changing:
-            worker = await WorkerProcess.started(self._number, settings)
+            worker = await WorkerProcess.started(self._number, settings, self._answers)
             self._workers.add(worker)
             before, self._worker, self._settings = self._worker, worker, settings
         return before
@@ -88,7 +90,7 @@ class Place:
                 if self._worker is not ended or self._settings is None:
                     return
                 try:
-                    worker = await WorkerProcess.started(self._number, self._settings)
+                    worker = await WorkerProcess.started(self._number, self._settings, self._answers)
                 except StartError as error:
                     told = {"worker": self._number, "error": str(error), "again_in_seconds": self._delay}
                     log.error("the worker does not start", **told)  # noqa: TRY400  # the line says it all
@@ -103,10 +105,10 @@ class Place:
 class Pool:
     """A number of workers with the same settings."""
 
-    def __init__(self, size: int, meter: PoolMeter) -> None:
-        """Make a pool without starting a worker."""
+    def __init__(self, size: int, meter: PoolMeter, answers: Answers) -> None:
+        """Make a pool without starting a worker. ``answers`` answers the workers' questions."""
         self._workers: set[WorkerProcess] = set()
-        self._places = [Place(number, self._workers, meter) for number in range(1, size + 1)]
+        self._places = [Place(number, self._workers, meter, answers) for number in range(1, size + 1)]
         meter.workers.read = lambda: len(self._workers)
         self._keepers: list[asyncio.Task[None]] = []
 

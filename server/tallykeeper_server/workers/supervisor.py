@@ -11,17 +11,17 @@ from typing import Any, Final
 
 import structlog
 
-from tallykeeper_server.app.listen_address import kept_address
-from tallykeeper_server.app.metrics_page import metrics_of_this_process, metrics_page
+from tallykeeper_server.app.listen_address import kept_address, kept_http_address
+from tallykeeper_server.app.metrics_page import metrics_of_this_process
 from tallykeeper_server.app.store_startup import StartError, announce, ready_store
 from tallykeeper_server.metrics.meters import PoolMeter
-from tallykeeper_server.metrics.snapshots import Snapshot
+from tallykeeper_server.metrics.snapshots import Snapshot, merged
 from tallykeeper_server.runtime.lifecycle import StopSignals, live
 from tallykeeper_server.runtime.logs import configure_logs
 from tallykeeper_server.settings import Settings, SettingsError
 from tallykeeper_server.workers.pool import Pool
 
-_KEPT: Final = ("store", "store_binary", "data_dir", "listen", "metrics_listen", "workers")
+_KEPT: Final = ("store", "store_binary", "data_dir", "listen", "http_listen", "workers")
 """The settings that a reload does not change."""
 
 log = structlog.get_logger()
@@ -50,7 +50,8 @@ class Supervisor:
         self._size = workers
         self._read_again = read_again
         self._metrics = metrics_of_this_process()
-        self._pool = Pool(workers, PoolMeter(self._metrics))
+        self._gather_all = merged(self._gather)
+        self._pool = Pool(workers, PoolMeter(self._metrics), {"metrics of all": self._answer_metrics})
         self._reload_wanted = asyncio.Event()
 
     @contextlib.asynccontextmanager
@@ -60,17 +61,20 @@ class Supervisor:
         :raises StartError: the store or the address cannot be used, or a worker does not serve.
         """
         async with ready_store(self._settings) as store:
-            with kept_address(self._settings.listen) as address:
-                async with metrics_page(self._settings.metrics_listen, self._gather) as metrics_url:
-                    place: dict[str, Any] = {"store": store.url, "listen": address}
-                    await self._pool.start(replace(self._settings, **place))
-                    reloading = asyncio.create_task(self._reload_when_wanted(place))
-                    announce(address, metrics_url, self._settings, store.report, workers=self._size)
-                    yield
-                    log.info("stopping", drain_seconds=self._settings.drain_seconds)
-                    reloading.cancel()
-                    await asyncio.wait([reloading])
-                    await self._pool.stop(self._settings.drain_seconds)
+            with (
+                kept_address(self._settings.listen) as address,
+                kept_http_address(self._settings.http_listen) as http_address,
+            ):
+                place: dict[str, Any] = {"store": store.url, "listen": address, "http_listen": http_address}
+                await self._pool.start(replace(self._settings, **place))
+                reloading = asyncio.create_task(self._reload_when_wanted(place))
+                here = replace(self._settings, listen=address, http_listen=http_address)
+                announce(here, store.report, workers=self._size)
+                yield
+                log.info("stopping", drain_seconds=self._settings.drain_seconds)
+                reloading.cancel()
+                await asyncio.wait([reloading])
+                await self._pool.stop(self._settings.drain_seconds)
 
     def reload_soon(self) -> None:
         """Read the settings again as soon as all workers serve."""
@@ -84,6 +88,10 @@ class Supervisor:
     async def _gather(self) -> list[Snapshot]:
         """Return the metrics of all processes of this server, without those of the store."""
         return [self._metrics.snapshot(), *await self._pool.metrics()]
+
+    async def _answer_metrics(self, _: None) -> Snapshot | None:
+        """Answer a worker that shows the metrics of all processes."""
+        return await self._gather_all()
 
     async def _reload_when_wanted(self, place: Mapping[str, Any]) -> None:
         while True:

@@ -9,18 +9,18 @@ import contextlib
 import os
 import signal
 import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 
 from tallykeeper_server.app.metrics_page import metrics_of_this_process
 from tallykeeper_server.app.store_startup import StartError
-from tallykeeper_server.metrics.snapshots import Snapshot
+from tallykeeper_server.metrics.snapshots import GATHER_SECONDS, Snapshot
 from tallykeeper_server.runtime.lifecycle import live, run
 from tallykeeper_server.runtime.logs import configure_logs, write_logs_to
 from tallykeeper_server.runtime.stray_output import log_what_python_reports
 from tallykeeper_server.settings import Settings
-from tallykeeper_server.workers.control_channel import AnsweringEnd
+from tallykeeper_server.workers.control_channel import ControlClosedError, ControlEnd
 
 if TYPE_CHECKING:
     from tallykeeper_server.app import server
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 class Worker:
     """Serves after its settings have come. It ends when the supervisor says so or has gone."""
 
-    def __init__(self, control: AnsweringEnd) -> None:
+    def __init__(self, control: ControlEnd) -> None:
         """Make a worker that waits for its settings."""
         self._control = control
         self._stop = asyncio.Event()
@@ -58,7 +58,7 @@ class Worker:
     async def _answer(self) -> None:
         """Answer the supervisor. Stop if it has gone, because nobody else would end this process."""
         try:
-            await self._control.answer(
+            await self._control.listen(
                 {
                     "serve": self._begin,
                     "leave": self._leave,
@@ -73,7 +73,13 @@ class Worker:
     async def _serve(self, settings: Settings) -> None:
         from tallykeeper_server.app import server  # noqa: PLC0415  # loads gRPC, which is silenced first
 
-        service = server.serving(settings, settings.store, self._metrics, sweeps=self._number == _SWEEPER)
+        service = server.serving(
+            settings,
+            settings.store,
+            self._metrics,
+            gather_all=self._metrics_of_all,
+            sweeps=self._number == _SWEEPER,
+        )
         try:
             await live(service, self._stop, started=self._note_start)
         except StartError as error:
@@ -107,6 +113,12 @@ class Worker:
     async def _snapshot(self, _: None) -> Snapshot:
         return self._metrics.snapshot()
 
+    async def _metrics_of_all(self) -> Snapshot | None:
+        """Return the metrics of all processes, which the supervisor gathers."""
+        with contextlib.suppress(ControlClosedError, TimeoutError):
+            return cast("Snapshot | None", await self._control.ask("metrics of all", seconds=2 * GATHER_SECONDS))
+        return None
+
     async def _drain(self, seconds: float) -> None:
         """Finish the calls in flight within a number of seconds, and end."""
         if self._server is not None:
@@ -120,7 +132,7 @@ class Worker:
 
 
 async def _work(connection: socket.socket) -> None:
-    await Worker(await AnsweringEnd.over(connection)).work()
+    await Worker(await ControlEnd.over(connection)).work()
 
 
 def main() -> None:

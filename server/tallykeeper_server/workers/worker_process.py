@@ -15,7 +15,7 @@ from tallykeeper_server.metrics.snapshots import Snapshot
 from tallykeeper_server.runtime.logs import log_descriptor
 from tallykeeper_server.runtime.stray_output import READ_BYTES, StrayLines
 from tallykeeper_server.settings import Settings
-from tallykeeper_server.workers.control_channel import AskingEnd, ControlClosedError
+from tallykeeper_server.workers.control_channel import Answers, ControlClosedError, ControlEnd
 
 _START_SECONDS: Final = 60.0
 """The maximum time until a worker serves. It usually takes half a second, because the store is ready before."""
@@ -32,17 +32,20 @@ log = structlog.get_logger()
 class WorkerProcess:
     """A worker's process. It ends with this process, because that closes the control channel."""
 
-    def __init__(self, number: int, process: asyncio.subprocess.Process, control: AskingEnd, log_file: int) -> None:
+    def __init__(
+        self, number: int, process: asyncio.subprocess.Process, control: ControlEnd, log_file: int, answers: Answers
+    ) -> None:
         """Use ``started`` to make one."""
         self.number = number
         self._process = process
         self._control = control
         self._log_file = log_file
+        self._answering = asyncio.create_task(control.listen(answers))
         self._listening = asyncio.create_task(self._log_stray_output())
 
     @classmethod
-    async def started(cls, number: int, settings: Settings) -> Self:
-        """Start a worker and return it when it serves.
+    async def started(cls, number: int, settings: Settings, answers: Answers | None = None) -> Self:
+        """Start a worker and return it when it serves. ``answers`` are those to its questions.
 
         It is a fresh interpreter and not a fork of this process.
 
@@ -53,7 +56,7 @@ class WorkerProcess:
         except OSError as error:
             message = f"worker {number} cannot be started: {error.strerror}"
             raise StartError(message) from error
-        worker = cls(number, process, control, log_file)
+        worker = cls(number, process, control, log_file, answers or {})
         try:
             await worker._serve(settings)
         except BaseException:
@@ -109,6 +112,7 @@ class WorkerProcess:
         """Wait for the end and return the exit status; the negative number of a signal that ended it."""
         status = await self._process.wait()
         await asyncio.wait([self._listening], timeout=_LAST_LINES_SECONDS)
+        self._answering.cancel()
         self._control.close()
         return status
 
@@ -140,14 +144,14 @@ def ending(status: int) -> str:
     return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 
-async def _spawn() -> tuple[asyncio.subprocess.Process, AskingEnd, int]:
+async def _spawn() -> tuple[asyncio.subprocess.Process, ControlEnd, int]:
     """Start a process that waits for its settings. Return it, and the descriptor by which it knows the log.
 
     :raises OSError: the machine has no room for another process.
     """
     ours, theirs = socket.socketpair()
     with theirs, open(os.dup(log_descriptor()), "wb", buffering=0) as log_file:  # noqa: PTH123, ASYNC230  # open already
-        control = await AskingEnd.over(ours)
+        control = await ControlEnd.over(ours)
         try:
             process = await asyncio.create_subprocess_exec(
                 *(

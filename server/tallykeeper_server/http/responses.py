@@ -1,0 +1,84 @@
+"""The response to a request: connectrpc's, with our headers and readable details; or one of our own."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeAlias
+
+from tallykeeper_server.http.requests import Message, Request
+from tallykeeper_server.http.statuses import HttpRefusalError, body_of, reason_in, retry_after, with_readable_details
+
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+_JSON: Final = (b"content-type", b"application/json")
+_GRPC_WEB: Final = "application/grpc-web"
+_STATUS_OF_REASON: Final = {"REQUEST_TOO_LARGE": 413}
+_CLOSE: Final = (b"connection", b"close")
+
+
+class Response:
+    """Sends the response to a request."""
+
+    def __init__(self, request: Request, send: Send, *, closes: Callable[[], bool]) -> None:
+        """``closes`` tells whether the connection closes after this response."""
+        self.headers: Headers = ()
+        """Further headers, for browsers."""
+        self._request = request
+        self._send = send
+        self._closes = closes
+        self._error: Message | None = None
+        self._body: list[bytes] = []
+
+    async def send(self, event: Message) -> None:
+        """Send an event of an application. It is the ``send`` of ASGI.
+
+        An error of the Connect protocol gets details that people can read, and the status that HTTP has for its reason.
+        """
+        if event["type"] == "http.response.start":
+            if event["status"] >= 400 and _JSON in event["headers"]:  # noqa: PLR2004  # the errors of HTTP
+                self._error = event
+                return
+            await self._start(event)
+            return
+        if self._error is None:
+            await self._send(event)
+            return
+        self._body.append(event.get("body", b""))
+        if not event.get("more_body", False):
+            await self._send_error(self._error, b"".join(self._body))
+
+    async def send_empty(self, status: int, headers: Headers) -> None:
+        """Send a response without a body."""
+        await self._start({"type": "http.response.start", "status": status, "headers": list(headers)})
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def send_refusal(self, refused: HttpRefusalError) -> None:
+        """Send an error as JSON; without a body to a client of gRPC-Web, which reads the status of HTTP alone."""
+        error = self._request.explain(refused.error)
+        headers = [*refused.headers, *retry_after(error)]
+        request = self._request
+        if request.first(b"content-type").startswith(_GRPC_WEB) or request.values(b"x-grpc-web"):
+            await self._send_whole(refused.http_status, headers, b"")
+        else:
+            await self._send_whole(refused.http_status, [_JSON, *headers], body_of(error))
+
+    async def _send_error(self, start: Message, body: bytes) -> None:
+        readable = with_readable_details(body)
+        refused = self._request.refusal
+        reason = reason_in(readable)
+        status: int = start["status"]
+        if reason in _STATUS_OF_REASON:
+            status = _STATUS_OF_REASON[reason]
+        if refused is not None:
+            status = refused.http_status
+        await self._send_whole(status, start["headers"], readable)
+
+    async def _send_whole(self, status: int, headers: Headers, body: bytes) -> None:
+        length = (b"content-length", b"%d" % len(body))
+        await self._start({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def _start(self, event: Message) -> None:
+        headers = [*event["headers"], *self.headers]
+        if self._closes() or not await self._request.ended():
+            headers.append(_CLOSE)
+        await self._send({**event, "headers": headers})

@@ -1,0 +1,91 @@
+"""A server that stops, and workers that are replaced: no request that has begun is lost."""
+
+import threading
+from http.client import HTTPException
+from itertools import count
+
+import redis
+
+from tests.http.calling import COUNTERS, JSON, answer_of, connect, request, value_of
+from tests.server.starting import run_serve
+from tests.support.server import PATIENCE_SECONDS, ServerProcess, wait_until
+
+INCREMENT = f"{COUNTERS}/Increment"
+
+
+def test_requests_are_answered_while_workers_are_replaced(own_store: str) -> None:
+    """Each thread has a connection of its own, which it opens again when a response says that it closes."""
+    stop, failures, done = threading.Event(), [], count()
+
+    with ServerProcess("--store", own_store, "--log-level", "debug", workers=2) as server:
+        address = server.http_url.removeprefix("http://")
+
+        def call_again_and_again(thread: int) -> None:
+            connection = connect(address)
+            number = 0
+            while not stop.is_set():
+                number += 1
+                body = b'{"counter": "c", "requestId": "%d-%d"}' % (thread, number)
+                try:
+                    connection.request("POST", INCREMENT, body, JSON)
+                    answer = answer_of(connection.getresponse())
+                except (OSError, HTTPException) as error:
+                    failures.append(repr(error))
+                    return
+                if answer.status != 200:
+                    failures.append(str(answer))
+                    return
+                next(done)
+            connection.close()
+
+        threads = [threading.Thread(target=call_again_and_again, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for reload in (1, 2):
+            server.process.send_signal(1)
+            wait_until(
+                lambda reload=reload: len(server.events("the settings are in force")) == reload,  # type: ignore[misc]
+                what="the workers are replaced",
+            )
+        stop.set()
+        for thread in threads:
+            thread.join(PATIENCE_SECONDS)
+
+        assert not failures
+        assert value_of(address, "default", "c") == next(done) > 0
+
+
+def test_a_stopping_server_answers_the_request_in_flight(own_store: str) -> None:
+    store = redis.Redis.from_url(own_store)
+    with ServerProcess("--store", own_store) as server:
+        address = server.http_url.removeprefix("http://")
+        request(address, INCREMENT, {"counter": "c"})
+        store.client_pause(1_500, all=False)
+        answers: list[int] = []
+        waiting = threading.Thread(target=lambda: answers.append(request(address, INCREMENT, {"counter": "c"}).status))
+        waiting.start()
+        wait_until(lambda: in_flight(store), what="the change waits for the store")
+        server.process.terminate()
+        waiting.join(PATIENCE_SECONDS)
+
+    assert answers == [200]
+
+
+def in_flight(store: object) -> bool:
+    return any(client.get("flags", "").count("b") or client["cmd"] == "fcall" for client in store.client_list())  # type: ignore[attr-defined]
+
+
+def test_a_taken_address_is_one_clear_line(own_store: str) -> None:
+    with ServerProcess("--store", own_store) as server:
+        address = server.http_url.removeprefix("http://")
+        finished = run_serve("--listen", "127.0.0.1:0", "--http-listen", address, "--store", own_store)
+
+    assert finished.returncode == 1
+    assert finished.stderr.startswith(
+        f"tallykeeper: cannot listen on {address}: Address already in use; set http_listen"
+    )
+
+
+def test_without_an_address_there_is_no_http(own_store: str) -> None:
+    with ServerProcess("--store", own_store, "--http-listen", "") as server:
+        assert "http" not in server.events("serving")[0]
