@@ -1,4 +1,4 @@
-"""The log of the HTTP server: every line is one of ours, and clients that leave are no errors."""
+"""The log of the HTTP server: every line has the log's own form, and clients that leave cause no error."""
 
 import json
 import subprocess

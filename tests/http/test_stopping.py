@@ -14,7 +14,7 @@ INCREMENT = f"{COUNTERS}/Increment"
 
 
 def test_requests_are_answered_while_workers_are_replaced(own_store: str) -> None:
-    """Each thread has a connection of its own, which it opens again when a response says that it closes."""
+    """Each thread has its own connection, and opens it again after a response that closes it."""
     stop, failures, done = threading.Event(), [], count()
 
     with ServerProcess("--store", own_store, "--log-level", "debug", workers=2) as server:

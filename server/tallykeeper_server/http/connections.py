@@ -92,7 +92,7 @@ class Connections:
         self._stalled.add(connection)
         if self.unread_bytes > self._limits.unread_response_bytes_max:
             largest = max(self._stalled, key=lambda each: each.unread_bytes)
-            largest.abort("its client does not read its responses, and there is no more room for them")
+            largest.abort("its client does not read its responses, and there is no room for further ones")
 
     def note_read(self, connection: "GuardedConnection") -> None:
         """Note that a client has read, or is gone."""

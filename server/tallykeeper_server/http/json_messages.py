@@ -108,7 +108,7 @@ def _constant(text: str) -> NoReturn:
 
 
 def _integer(text: str) -> int | float:
-    """Return an integer; one with so many digits that Python would take long for it is too large for every field."""
+    """Return an integer. A number with more digits than Python parses quickly is too large for every field."""
     return int(text) if len(text) <= _DIGITS_MAX else float("-inf" if text[0] == "-" else "inf")
 
 

@@ -1,4 +1,4 @@
-"""Browsers: which pages may call, and what a browser must be told so that they can (CORS)."""
+"""Browsers (CORS): the pages that may call, and the headers that permit their calls."""
 
 from collections.abc import Collection, Sequence
 from typing import Final

@@ -18,7 +18,7 @@ from connectrpc.request import RequestContext
 from connectrpc.server import ConnectASGIApplication, Endpoint
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from tallykeeper_server.domain.errors import InvalidFieldError
@@ -250,8 +250,8 @@ def _binary(rpc: Rpc, request: Message | bytes) -> bytes:
 def _with_request_id(method: MethodDescriptor, request: Message | bytes, keys: Sequence[str]) -> bytes:
     """Return a request in binary form, with the value of its Idempotency-Key header as request id if it is a mutation.
 
-    Other methods ignore the header, because some clients send it with every POST. The double quotes around a value, which
-    draft-ietf-httpapi-idempotency-key-header prescribes, are removed.
+    Other methods ignore the header, because some clients send it with every POST. The double quotes around a value,
+    which draft-ietf-httpapi-idempotency-key-header prescribes, are removed.
 
     :raises InvalidFieldError: the key is empty, there are two, or the request has another id.
     """
@@ -282,7 +282,7 @@ def _unquoted(key: str) -> str:
 
 
 def _failure(error: StatusError, ctx: Context) -> ConnectError:
-    """Return what a call fails with. Trailers that are no details go with it, and Retry-After."""
+    """Return the error of a call. Trailers without details, and Retry-After, go into its headers."""
     _add(ctx.response_headers.add, retry_after(error))
     _add(ctx.response_trailers.add, encoded(other_trailers(error)))
     return connect_error(error)
