@@ -1,4 +1,4 @@
-"""The store's user, as the document ships it."""
+"""The store's user, as the documentation gives it."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ PASSWORD: Final = "correct-horse"  # noqa: S105  # of stores that live for a tes
 
 
 def user_line(*, also: str = "") -> str:
-    """Return the user that the document ships, with what it says is needed besides where that is asked for."""
+    """Return the user from the documentation, with the additional rights that a test asks for."""
     text = DOCUMENT.read_text()
     (line,) = re.findall(r"^user tallykeeper .*(?:\n +\+.*)*", text, re.MULTILINE)
     if also:
