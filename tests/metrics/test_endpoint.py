@@ -1,4 +1,4 @@
-"""The address at which the metrics are read: what it answers, how much of it at once, and what is left of it."""
+"""The endpoint of the metrics: its answers, its limits and its end."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 20.0
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """A response."""
 
     status: int
     content_type: str
@@ -47,7 +47,7 @@ def metrics() -> Metrics:
     return Metrics(process="p")
 
 
-async def test_it_shows_what_the_processes_say_together(metrics: Metrics) -> None:
+async def test_the_page_shows_the_merged_values_of_the_processes(metrics: Metrics) -> None:
     metrics.counter(families.REPLAYS).add(3)
 
     async def gather() -> Sequence[Snapshot]:
@@ -65,7 +65,7 @@ async def test_it_shows_what_the_processes_say_together(metrics: Metrics) -> Non
     assert replays.samples[0].value == 6
 
 
-async def test_it_speaks_open_metrics_if_it_is_asked_to(metrics: Metrics) -> None:
+async def test_the_page_is_open_metrics_on_request(metrics: Metrics) -> None:
     async with metrics_served(HOST, 0, metrics.gather) as port:
         answer = await ask(port, Accept="application/openmetrics-text; version=1.0.0")
 
@@ -79,17 +79,17 @@ async def test_there_is_nothing_at_any_other_path(metrics: Metrics, path: str) -
         assert (await ask(port, path)).status == 404
 
 
-async def test_it_can_be_read_and_nothing_else(metrics: Metrics) -> None:
+async def test_the_page_can_only_be_read(metrics: Metrics) -> None:
     async with metrics_served(HOST, 0, metrics.gather) as port:
         assert (await asyncio.to_thread(get, port, method="POST")).status == 405
 
 
-async def test_what_is_no_request_is_refused_and_the_next_is_answered(metrics: Metrics) -> None:
+async def test_an_invalid_request_is_refused_and_the_next_is_answered(metrics: Metrics) -> None:
     async with metrics_served(HOST, 0, metrics.gather) as port:
         with socket.create_connection((HOST, port), PATIENCE_SECONDS) as connection:
             connection.sendall(b"rubbish that is no request\r\n\r\n")
-            told = await asyncio.to_thread(connection.recv, 1_000)
-        assert b"400" in told
+            response = await asyncio.to_thread(connection.recv, 1_000)
+        assert b"400" in response
         assert (await ask(port)).status == 200
 
 
@@ -99,7 +99,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_one_that_says_nothing_is_cut_off(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_client_is_cut_off(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint._Handler, "timeout", 0.05)  # noqa: SLF001  # else the test takes as long
     async with metrics_served(HOST, 0, metrics.gather) as port:
         with socket.create_connection((HOST, port), PATIENCE_SECONDS) as connection:
@@ -115,7 +115,7 @@ async def test_slow_clients_do_not_keep_a_scrape_from_being_answered(
         slow = [socket.create_connection((HOST, port), PATIENCE_SECONDS) for _ in range(count)]
         try:
             for connection in slow:
-                with suppress(OSError):  # it has been cut off
+                with suppress(OSError):  # the client has been cut off
                     connection.sendall(begun)
             statuses = [(await ask(port)).status for _ in range(5)]
         finally:
@@ -136,7 +136,7 @@ async def test_clients_that_send_a_byte_at_a_time_or_read_nothing_are_cut_off(
                 connection.sendall(request)
 
                 def drip(connection: socket.socket = connection) -> bool:
-                    """Send another byte; return whether the connection has been cut off."""
+                    """Send another byte. Return True if the connection has been cut off."""
                     connection.settimeout(0.02)
                     try:
                         connection.sendall(b"a")
@@ -162,7 +162,7 @@ async def test_processes_that_do_not_answer_in_time_are_a_503(monkeypatch: pytes
         assert (await ask(port)).status == 503
 
 
-async def test_a_defect_is_a_500_and_shows_nothing_of_itself() -> None:
+async def test_a_defect_is_a_500_without_details() -> None:
     async def gather() -> Sequence[Snapshot]:
         message = "secret"
         raise ValueError(message)
@@ -176,7 +176,7 @@ async def test_a_defect_is_a_500_and_shows_nothing_of_itself() -> None:
     assert [entry["event"] for entry in logs] == ["metrics could not be gathered"]
 
 
-async def test_it_stops_listening_and_leaves_no_thread(metrics: Metrics) -> None:
+async def test_a_stopped_endpoint_does_not_listen_and_leaves_no_thread(metrics: Metrics) -> None:
     async with metrics_served(HOST, 0, metrics.gather) as port:
         await ask(port)
 
@@ -185,7 +185,7 @@ async def test_it_stops_listening_and_leaves_no_thread(metrics: Metrics) -> None
     await until(lambda: not any(thread.name == "metrics" for thread in threading.enumerate()))
 
 
-async def test_one_that_asks_while_it_stops_is_answered(metrics: Metrics) -> None:
+async def test_a_request_during_the_stop_is_answered(metrics: Metrics) -> None:
     asked, go_on = asyncio.Event(), asyncio.Event()
 
     async def gather() -> Sequence[Snapshot]:
@@ -201,14 +201,14 @@ async def test_one_that_asks_while_it_stops_is_answered(metrics: Metrics) -> Non
     assert (await answer).status == 200
 
 
-async def test_a_port_that_is_taken_is_not_shared(metrics: Metrics) -> None:
+async def test_a_port_in_use_is_not_shared(metrics: Metrics) -> None:
     async with metrics_served(HOST, 0, metrics.gather) as port:
         with pytest.raises(OSError, match="in use"):
             async with metrics_served(HOST, port, metrics.gather):
                 pass
 
 
-async def test_it_listens_on_ipv6(metrics: Metrics) -> None:
+async def test_the_endpoint_listens_on_ipv6(metrics: Metrics) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:

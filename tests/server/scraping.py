@@ -13,12 +13,12 @@ INVENTORY: Final = "tallykeeper.v1.InventoryService"
 
 
 class Scraper:
-    """Reads values off the page."""
+    """A reader of the values on the page."""
 
     def __init__(self, server: ServerProcess) -> None:
-        wait_until(lambda: bool(server.events("metrics")), what="the server says where its metrics are")
-        (told,) = server.events("metrics")
-        self.url = str(told["url"])
+        wait_until(lambda: bool(server.events("metrics")), what="the server logs the address of its metrics")
+        (event,) = server.events("metrics")
+        self.url = str(event["url"])
 
     def series(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         """Return every value on the page, by name and labels."""
@@ -31,9 +31,9 @@ class Scraper:
         }
 
     def value(self, name: str, **labels: str) -> float:
-        """Return one value; 0 if there is none."""
+        """Return one value, or 0 if it is not on the page."""
         return self.series().get((f"tallykeeper_{name}", frozenset(labels.items())), 0.0)
 
     def wait_for(self, expected: float, name: str, **labels: str) -> None:
-        """Return as soon as a value is as expected."""
+        """Return as soon as a value is the expected one."""
         wait_until(lambda: self.value(name, **labels) == expected, what=f"{name} {labels} is {expected}")

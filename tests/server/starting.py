@@ -1,4 +1,4 @@
-"""Starts of ``tallykeeper serve`` that must fail, through the real program."""
+"""Starts of ``tallykeeper serve`` that must fail, with the real program."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER
 
 
 def run_serve(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run it until it ends of itself."""
+    """Run ``tallykeeper serve`` until it ends without a signal."""
     return subprocess.run(
         [TALLYKEEPER, "serve", *arguments],
         capture_output=True,
@@ -21,17 +21,17 @@ def run_serve(*arguments: str, environment: Mapping[str, str] | None = None) -> 
 
 
 def wrong_setting(*arguments: str, environment: Mapping[str, str] | None = None) -> str:
-    """Return the one line that is said of a setting that is wrong in itself."""
+    """Return the one line about a setting that is invalid in itself."""
     return _one_line(run_serve(*arguments, environment=environment), status=2)
 
 
 def refused_start(*arguments: str, environment: Mapping[str, str] | None = None) -> str:
-    """Return the one line that is said when the server cannot start as its settings ask."""
+    """Return the one line of a server that cannot start with its settings."""
     return _one_line(run_serve("--listen", "127.0.0.1:0", *arguments, environment=environment), status=1)
 
 
 def sabotage(directory: Path, code: str) -> Mapping[str, str]:
-    """Return an environment in which each worker runs this code before it begins."""
+    """Return an environment in which each worker runs some code before it begins."""
     (directory / "sitecustomize.py").write_text(
         f"import os, sys\nif 'tallykeeper_server.workers.worker' in sys.orig_argv:\n    {code}\n"
     )

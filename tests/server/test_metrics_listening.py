@@ -1,4 +1,4 @@
-"""Where the metrics are read, and what is said of an address where they cannot be."""
+"""The address of the metrics, and the errors of addresses that cannot be used."""
 
 import socket
 from pathlib import Path
@@ -12,14 +12,14 @@ from tests.server.starting import refused_start
 from tests.support.server import PATIENCE_SECONDS, ServerProcess
 
 
-def test_there_are_no_metrics_unless_they_are_asked_for(tmp_path: Path) -> None:
+def test_there_are_no_metrics_by_default(tmp_path: Path) -> None:
     with ServerProcess("--data-dir", str(tmp_path)) as server:
         pass
 
     assert not server.events("metrics")
 
 
-def test_they_are_where_the_log_says_until_the_server_ends(tmp_path: Path) -> None:
+def test_metrics_are_at_the_logged_address_until_the_server_ends(tmp_path: Path) -> None:
     with ServerProcess("--data-dir", str(tmp_path), *ANY_PORT) as server:
         scraper = Scraper(server)
         assert scraper.url.startswith("http://127.0.0.1:")
@@ -32,7 +32,7 @@ def test_they_are_where_the_log_says_until_the_server_ends(tmp_path: Path) -> No
         scraper.series()
 
 
-def test_they_are_open_metrics_for_who_asks_so_and_nothing_is_beside_them(tmp_path: Path) -> None:
+def test_metrics_are_open_metrics_on_request_and_the_only_page(tmp_path: Path) -> None:
     with ServerProcess("--data-dir", str(tmp_path), *ANY_PORT) as server:
         url = Scraper(server).url
         request = Request(url, headers={"Accept": "application/openmetrics-text"})  # noqa: S310  # http, on this machine
@@ -56,11 +56,11 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("listen", "told"),
+    ("listen", "expected"),
     [("192.0.2.1:0", "Cannot assign requested address"), (f"{'x' * 64}.invalid:0", "")],
 )
-def test_an_address_that_cannot_be_bound_is_one_clear_line(tmp_path: Path, listen: str, told: str) -> None:
+def test_an_address_that_cannot_be_bound_is_one_clear_line(tmp_path: Path, listen: str, expected: str) -> None:
     line = refused_start("--data-dir", str(tmp_path), "--metrics-listen", listen)
 
     assert line.startswith(f"tallykeeper: cannot serve metrics on {listen}: ")
-    assert told in line
+    assert expected in line

@@ -1,4 +1,4 @@
-"""Handlers that the tests serve, and the server for them."""
+"""Handlers for the tests, and a server with these handlers."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -17,14 +17,14 @@ from tallykeeper_server.transport.status import Code, StatusError
 from tallykeeper_server.transport.tls import ServerTls
 
 DEADLINE_SECONDS = 20.0
-"""After which a test has failed that waits."""
+"""The seconds after which a test that waits has failed."""
 
 Channel: TypeAlias = Any
-"""A channel of grpc.aio. Its stubs ask for a serializer, and these calls have none."""
+"""A channel of grpc.aio. Its stubs require a serializer, and these calls have none."""
 
 
 class Serving(NamedTuple):
-    """A server that runs."""
+    """A running server."""
 
     address: str
     server: TransportServer
@@ -32,7 +32,7 @@ class Serving(NamedTuple):
 
 
 class Handlers:
-    """Methods of /test.Echo, and what they have seen."""
+    """The methods of /test.Echo, and a record of their calls."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -164,7 +164,7 @@ async def serving(
 
 @asynccontextmanager
 async def connected(address: str) -> AsyncIterator[Channel]:
-    """Give a channel to an address."""
+    """Yield a channel to an address."""
     async with grpc.aio.insecure_channel(address) as channel:
         yield channel
 
