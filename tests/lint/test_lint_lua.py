@@ -53,9 +53,9 @@ def test_the_example_has_no_fault() -> None:
 UNREAD = "nothing reads x: remove it, or call it _"
 UNKNOWN = "x is neither a local nor a global that Redis has"
 GLOBAL = "x would be a global: make it local"
-HIDING = "x means something here already: find another name"
+HIDING = "x has a meaning here already: find another name"
 UNBOUNDED = "this loop has no bound: use a for loop that has one"
-NOT_A_CALL = "use redis for redis.call(…) and redis.pcall(…) alone, where they are called; a refusal is a status"
+NOT_A_CALL = "use redis only in the calls redis.call(…) and redis.pcall(…); a refusal is a status"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ NOT_A_CALL = "use redis for redis.call(…) and redis.pcall(…) alone, where th
         ("local x = 1 do local x = x type(x) end", HIDING),
         ("local x = 1 local x = x type(x)", HIDING),
         ("local x = 1 local function f(x) return x end f(x)", HIDING),
-        ("local type = 1 math.abs(type)", "type means something here already: find another name"),
+        ("local type = 1 math.abs(type)", "type has a meaning here already: find another name"),
         ("while true do end", UNBOUNDED),
         ("repeat local x = 1 until type(1)", UNBOUNDED),
         ("goto x ::x::", UNBOUNDED),
