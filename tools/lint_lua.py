@@ -104,10 +104,12 @@ def _operation_faults(fragment: Fragment) -> Iterator[str]:
         yield f"the file assigns {', '.join(assigned) or 'nothing'}, and not {name} alone"
 
     status_lines = header[next(at for at, line in enumerate(header) if line.startswith("-- statuses")) :]
-    told = {found[1] for line in status_lines if (found := re.match(r"--(?: statuses)? +([A-Z_]{2,})(?:  |$)", line))}
+    documented = {
+        found[1] for line in status_lines if (found := re.match(r"--(?: statuses)? +([A-Z_]{2,})(?:  |$)", line))
+    }
     returned = {status for node in walk(root) if (status := _returned_status(node))}
-    if told != returned:
-        yield f"only the header or only the code has the status {', '.join(sorted(told ^ returned))}"
+    if documented != returned:
+        yield f"only the header or only the code has the status {', '.join(sorted(documented ^ returned))}"
 
 
 def _returned_status(node: Node) -> str:

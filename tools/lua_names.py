@@ -10,7 +10,7 @@ from typing import Final
 from tools.lua_tree import Node, is_field_name, parts, text_of
 
 GLOBALS: Final = frozenset(
-    "ARGV KEYS assert bit cjson cmsgpack error getmetatable ipairs math next os pairs pcall rawequal rawget rawset"  # noqa: SIM905  # a list would take a line for each
+    "ARGV KEYS assert bit cjson cmsgpack error getmetatable ipairs math next os pairs pcall rawequal rawget rawset"  # noqa: SIM905  # a list would have a line for each name
     " redis select setmetatable string struct table tonumber tostring type unpack xpcall".split()
 )
 """The globals of a script in Redis and Valkey, from the Redis Lua API reference, without those that run or load

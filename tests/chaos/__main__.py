@@ -41,7 +41,7 @@ def main(*, names: Sequence[str], seconds: float, seed: int | None, report: Path
     violations = 0
     for name in names or SCENARIOS:
         if name in NEEDS_COMPILER and compiler() is None:
-            click.echo(f"{name}: left out, for there is no C compiler", err=True)
+            click.echo(f"{name}: left out, because there is no C compiler", err=True)
             continue
         click.echo(f"{name}: seed {seed}, {seconds:g} s", err=True)
         outcome = run(name, seed=seed, seconds=seconds)

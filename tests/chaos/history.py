@@ -102,7 +102,7 @@ class History:
         intent: Intent,
         call: Any,  # noqa: ANN401  # a caller
         *,
-        timeout: float,  # noqa: ASYNC109  # the caller's, who tells it to gRPC
+        timeout: float,  # noqa: ASYNC109  # gRPC's own timeout
         patient: bool = True,
     ) -> None:
         """Send an intent once and record the result. The result of a cancelled caller is unknown."""

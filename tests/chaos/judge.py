@@ -90,7 +90,7 @@ def judge(
         _judge_intent(intent, answers.get(intent.number), order, verdict)
         for attempt in intent.attempts:
             if calm and attempt.patient and attempt.result in {AttemptResult.UNKNOWN, AttemptResult.NOTHING}:
-                verdict.add("not answered, though nothing was wrong", f"{intent.reference} {attempt.answer}")
+                verdict.add("not answered, although there was no fault", f"{intent.reference} {attempt.answer}")
     for entry in ledger:
         if abs(entry.commit_time.ToMilliseconds() / 1_000 - history.wall_time) > clock_slack_seconds:
             verdict.add("a time that the store's clock did not show", entry)
@@ -173,7 +173,7 @@ def _take(ledger: Sequence[Entry], order: _Order, model: Model, answers: dict[in
         return False
     for made, kept in zip(model.entries[at:], ledger[at : model.revision], strict=False):
         if made != kept:
-            verdict.add("not what was asked for, or a gap", f"{kept} should be {made}")
+            verdict.add("differs from the request, or a gap", f"{kept} should be {made}")
             return False
     if model.revision > len(ledger):
         verdict.add("applied in part", entry)

@@ -44,7 +44,7 @@ def plant(bug: Bug, directory: Path) -> dict[str, str]:
     for root in _ROOTS:
         shutil.copytree(_ROOT / root, directory / root, ignore=shutil.ignore_patterns("__pycache__"))
     surroundings = {**os.environ, "GIT_CEILING_DIRECTORIES": str(directory.parent)}
-    subprocess.run(["git", "apply", bug.patch], cwd=directory, check=True, env=surroundings)  # noqa: S607  # git's place
+    subprocess.run(["git", "apply", bug.patch], cwd=directory, check=True, env=surroundings)  # noqa: S607  # git's path
     return {"PYTHONPATH": os.pathsep.join(str(directory / root) for root in _ROOTS)}
 
 

@@ -278,7 +278,7 @@ async def moves(stage: Stage) -> None:
                 attack = await _moving(stage, server.target)
                 if attack.unanswered:
                     detail = f"{attack.unanswered} reads"
-                    stage.outcome.violations.append(Violation("not answered, though nothing was wrong", detail))
+                    stage.outcome.violations.append(Violation("not answered, although there was no fault", detail))
 
 
 async def moves_on_a_cluster(stage: Stage) -> None:

@@ -28,7 +28,7 @@ def compiler() -> list[str] | None:
         if found := shutil.which(name):
             return [found]
     with suppress(ImportError):
-        import ziglang  # noqa: F401, PLC0415  # it is asked for where it is installed
+        import ziglang  # noqa: F401, PLC0415  # only some machines have it
 
         return [sys.executable, "-m", "ziglang", "cc"]
     return None

@@ -131,8 +131,8 @@ def change_a_commit_time(case: ThreeIncrements) -> None:
     [
         (lose_the_last, "acknowledged, but not in the ledger"),
         (apply_twice, "applied twice"),
-        (leave_a_gap, "not what was asked for, or a gap"),
-        (change_an_entry, "not what was asked for, or a gap"),
+        (leave_a_gap, "differs from the request, or a gap"),
+        (change_an_entry, "differs from the request, or a gap"),
         (change_a_reference, "applied without a request"),
         (swap_times, "precedes a change that had ended before it began"),
         (answer_wrongly, "answered with a result that is not the change's"),

@@ -107,7 +107,7 @@ async def test_workers_killed_under_load_are_replaced_and_each_call_counts_once(
         for kill in range(KILLS):
             await load.flows()
             os.kill(server.worker_ids[1 + kill % WORKERS], signal.SIGKILL)
-            await until(lambda: len(server.events("the worker runs again")) == kill + 1, what="it is back")  # noqa: B023  # awaited
+            await until(lambda: len(server.events("the worker runs again")) == kill + 1, what="a restart")  # noqa: B023  # awaited
         await load.flows()
         await load.stop()
 

@@ -95,7 +95,7 @@ def test_a_key_of_the_file(name: str, tmp_path: Path) -> None:
 
     @SOME
     @given(VALUES)
-    def one(value: Any) -> None:  # noqa: ANN401  # whatever TOML can hold
+    def one(value: Any) -> None:  # noqa: ANN401  # any value of TOML
         config.write_text(f"{name} = {written(value)}\n", encoding="utf-8")
         assert_accepted_or_named(name, outcome_of(["--config", str(config)]))
 

@@ -95,12 +95,12 @@ async def test_an_invalid_request_is_refused_and_the_next_is_answered(metrics: M
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110  # the condition is another thread's
+        while not condition():  # noqa: ASYNC110  # another thread makes it true
             await asyncio.sleep(0.01)
 
 
 async def test_a_silent_client_is_cut_off(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint._Handler, "timeout", 0.05)  # noqa: SLF001  # else the test takes as long
+    monkeypatch.setattr(endpoint._Handler, "timeout", 0.05)  # noqa: SLF001  # so that the test is short
     async with metrics_served(HOST, 0, metrics.gather) as port:
         with socket.create_connection((HOST, port), PATIENCE_SECONDS) as connection:
             assert await asyncio.to_thread(connection.recv, 1_000) == b""

@@ -101,7 +101,7 @@ def test_counters_never_go_backwards_however_many_processes_come_and_go() -> Non
     seen = [number(totals.merge([of(f"p{place}", **{REPLAYS: 1})]), REPLAYS) for place in range(300)]
 
     assert seen == list(range(1, 301))
-    assert len(totals._last) < 100  # noqa: SLF001  # what is kept of those that have ended is bounded
+    assert len(totals._last) < 100  # noqa: SLF001  # the memory of ended processes
 
 
 def test_a_merge_of_no_snapshots_is_empty() -> None:

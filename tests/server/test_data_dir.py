@@ -322,7 +322,9 @@ def test_the_keys_of_another_application_are_refused(tmp_path: Path, *, compact:
         connection.mset({f"session:{number}": "x" * 50 for number in range(20)})
         if compact:
             connection.bgrewriteaof()
-            wait_until(lambda: not connection.info("persistence")["aof_rewrite_in_progress"], what="it is rewritten")
+            wait_until(
+                lambda: not connection.info("persistence")["aof_rewrite_in_progress"], what="the file is rewritten"
+            )
     before = content_of(tmp_path)
 
     assert "the keys of another application" in refused_start("--data-dir", str(tmp_path))
@@ -337,7 +339,9 @@ def test_a_directory_without_a_format_file_is_upgraded(tmp_path: Path, *, compac
         if compact:
             with redis.Redis.from_url(f"unix://{store_socket(data_dir)}") as connection:
                 connection.bgrewriteaof()
-                wait_until(lambda: not connection.info("persistence")["aof_rewrite_in_progress"], what="rewritten")
+                wait_until(
+                    lambda: not connection.info("persistence")["aof_rewrite_in_progress"], what="the file is rewritten"
+                )
     (data_dir / "format.json").unlink()
 
     with ServerProcess("--data-dir", str(data_dir)) as server:
@@ -560,7 +564,7 @@ def test_a_server_goes_on_without_a_writable_log(tmp_path: Path) -> None:
             tmp_path / "data",
         ]
         process = subprocess.Popen(command, stderr=full)
-    wait_until((tmp_path / "s").is_socket, what="it listens")
+    wait_until((tmp_path / "s").is_socket, what="the server listens")
     assert process.poll() is None
     process.terminate()
 
@@ -578,4 +582,7 @@ def test_a_setting_that_a_killed_backup_has_left_is_restored(tmp_path: Path) -> 
             lambda: connection.config_get("auto-aof-rewrite-percentage") == {"auto-aof-rewrite-percentage": "100"},
             what="the setting is restored",
         )
-        wait_until(lambda: bool(server.events("a setting of the store was changed; it is restored")), what="it says so")
+        wait_until(
+            lambda: bool(server.events("a setting of the store was changed; it is restored")),
+            what="the repair is logged",
+        )

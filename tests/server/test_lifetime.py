@@ -122,9 +122,13 @@ def test_every_service_is_healthy_until_the_store_is_away(tmp_path: Path) -> Non
             store_process_id = int(connection.info("server")["process_id"])
 
         os.kill(store_process_id, signal.SIGSTOP)
-        wait_until(lambda: [health_of(channel, service) for service in SERVICES] == [NOT_SERVING] * 3, what="down")
+        wait_until(
+            lambda: [health_of(channel, service) for service in SERVICES] == [NOT_SERVING] * 3, what="nothing serves"
+        )
         os.kill(store_process_id, signal.SIGCONT)
-        wait_until(lambda: [health_of(channel, service) for service in SERVICES] == [SERVING] * 3, what="up again")
+        wait_until(
+            lambda: [health_of(channel, service) for service in SERVICES] == [SERVING] * 3, what="all services serve"
+        )
 
     assert server.events("not serving")
     assert server.events("serving again")
@@ -171,7 +175,7 @@ def test_a_store_that_does_not_start_again_is_reported_and_tried_again(tmp_path:
         with redis.Redis.from_url(f"unix://{store_socket(tmp_path)}") as connection:
             os.kill(int(connection.info("server")["process_id"]), signal.SIGKILL)
 
-        wait_until(lambda: len(server.events("the store does not start")) > 1, what="it is reported twice")
+        wait_until(lambda: len(server.events("the store does not start")) > 1, what="two reports are logged")
         file.write_bytes(good)
         wait_until(lambda: bool(server.events("the store runs again")), what="the store runs again")
 

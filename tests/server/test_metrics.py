@@ -197,7 +197,7 @@ def test_a_stream_that_its_caller_leaves_unread_is_counted(call: Caller, scraper
         grows(scraper, 0, "watchers"),
         call.stream(WatchRequest(namespace=namespace, after_revision=0)),
     ):
-        wait_until(lambda: scraper.value("watch_entries_total") > given, what="something is given")
+        wait_until(lambda: scraper.value("watch_entries_total") > given, what="an entry is sent")
 
 
 def test_an_unknown_method_is_not_counted_by_name(call: Caller, scraper: Scraper) -> None:

@@ -56,7 +56,7 @@ def test_new_settings_are_in_force_and_each_worker_is_a_new_one(config: Path) ->
         assert raised.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED
         assert increment(server.target) == 2
         assert not {*before.values()} & {*server.worker_ids.values()}
-        wait_until(lambda: not any(runs(process_id) for process_id in before.values()), what="the old are gone")
+        wait_until(lambda: not any(runs(process_id) for process_id in before.values()), what="the old workers are gone")
         assert not server.events("a worker ended")
 
 
@@ -66,7 +66,7 @@ def test_a_worker_that_is_lost_after_a_reload_comes_back_with_the_new_settings(c
         reload(server, until=IN_FORCE)
         for process_id in server.worker_ids.values():
             os.kill(process_id, signal.SIGKILL)
-        wait_until(lambda: len(server.events("the worker runs again")) == 2, what="both run again")
+        wait_until(lambda: len(server.events("the worker runs again")) == 2, what="both workers run again")
 
         with pytest.raises(Failure) as raised:
             increment(server.target, reason="r" * 60)
@@ -85,7 +85,9 @@ def test_the_log_level_changes_for_all(config: Path) -> None:
         talkative = server.worker_ids
         config.write_text(as_debug.replace("debug", "error"))
         server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: not any(runs(process_id) for process_id in talkative.values()), what="they are replaced")
+        wait_until(
+            lambda: not any(runs(process_id) for process_id in talkative.values()), what="all workers are replaced"
+        )
 
     assert set(talkative) == {1, 2}
     assert server.worker_ids == talkative

@@ -54,7 +54,7 @@ def test_a_worker_that_was_stopped_is_replaced(tmp_path: Path) -> None:
 
         os.kill(before[1], signal.SIGSTOP)
 
-        wait_until(lambda: server.worker_ids[1] != before[1], what="another takes its place")
+        wait_until(lambda: server.worker_ids[1] != before[1], what="the worker is replaced")
         (killed,) = server.events("a worker does not answer; it is killed")
         assert (killed["worker"], killed["process_id"]) == (1, before[1])
         assert not runs(before[1])
@@ -86,7 +86,7 @@ def test_a_worker_whose_event_loop_hangs_is_replaced(tmp_path: Path) -> None:
     with ServerProcess(*flags, workers=2, environment=sabotage(tmp_path, code)) as server:
         go.touch()
 
-        wait_until(lambda: bool(server.events("the worker runs again")), what="another takes its place")
+        wait_until(lambda: bool(server.events("the worker runs again")), what="the worker is replaced")
         assert server.events("a worker does not answer; it is killed")
 
 
@@ -108,7 +108,7 @@ def test_a_supervisor_that_was_stopped_with_its_workers_kills_none(tmp_path: Pat
             call(IncrementRequest(counter="v"))
             return time.monotonic() - began_at > 2.0
 
-        wait_until(has_served_on, what="it serves on")
+        wait_until(has_served_on, what="the worker serves again")
         call.close()
         assert server.events("a worker does not answer; it is killed") == []
 
@@ -145,8 +145,8 @@ def test_connections_are_spread_and_only_those_of_a_lost_worker_are_lost(tmp_pat
         before = server.worker_ids
 
         os.kill(before[1], signal.SIGKILL)
-        wait_until(lambda: bool(server.events("the worker runs again")), what="it is replaced")
-        wait_until(lambda: not all(watch.is_active() for watch in watches), what="its connections are lost")
+        wait_until(lambda: bool(server.events("the worker runs again")), what="the worker is replaced")
+        wait_until(lambda: not all(watch.is_active() for watch in watches), what="a connection is lost")
 
         lost = [watch for watch in watches if not watch.is_active()]
         assert 0 < len(lost) < CONNECTIONS
@@ -161,7 +161,7 @@ def test_a_worker_that_gets_a_signal_drains_and_is_replaced(tmp_path: Path) -> N
         before = server.worker_ids
 
         os.kill(before[2], signal.SIGTERM)
-        wait_until(lambda: server.worker_ids[2] != before[2], what="it is replaced")
+        wait_until(lambda: server.worker_ids[2] != before[2], what="the worker is replaced")
 
         (ended,) = server.events("a worker ended")
         assert (ended["worker"], ended["how"], ended["level"]) == (2, "exit status 0", "info")
@@ -187,7 +187,7 @@ def test_a_worker_that_does_not_start_again_is_reported_and_tried_again(tmp_path
         broken.touch()
         os.kill(server.worker_ids[1], signal.SIGKILL)
 
-        wait_until(lambda: len(server.events("the worker does not start")) > 1, what="it is reported twice")
+        wait_until(lambda: len(server.events("the worker does not start")) > 1, what="two reports are logged")
         call = Caller(server.target)
         call(IncrementRequest(counter="v"))
         call.close()
@@ -278,7 +278,7 @@ def test_a_second_signal_ends_the_server_without_waiting_for_calls(tmp_path: Pat
             in_flight = begin_increment(channel)
             assert health_of(channel, "") == SERVING
             server.process.terminate()
-            wait_until(lambda: bool(server.events("stopping")), what="it stops")
+            wait_until(lambda: bool(server.events("stopping")), what="the stop is logged")
             server.process.terminate()
 
             assert server.process.wait(PATIENCE_SECONDS) == 0

@@ -35,7 +35,7 @@ REQUEST_TYPES: Final = tuple(GetMessageClass(method.input_type) for method in ME
 
 
 @dataclass(eq=False)
-class Failure(Exception):  # noqa: N818  # what a call ended in, compared as a value
+class Failure(Exception):  # noqa: N818  # a result that tests compare
     """A call that failed, with the details of its error."""
 
     code: grpc.StatusCode

@@ -89,7 +89,7 @@ class ThreadedServer:
     def _main(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001  # raised where the server was asked for
+        except BaseException as error:  # noqa: BLE001  # raised again in the test
             self._failure = error
             self._started.set()
 

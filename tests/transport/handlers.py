@@ -137,7 +137,7 @@ class Handlers:
         message = "a secret"
         raise ZeroDivisionError(message)
 
-    async def answer_with_text(self, _: bytes, __: Call) -> Any:  # noqa: ANN401  # what no handler should return
+    async def answer_with_text(self, _: bytes, __: Call) -> Any:  # noqa: ANN401  # a type that no handler should return
         return "a secret"
 
     async def fail_later(self, payload: bytes, _: Call) -> AsyncGenerator[bytes, None]:
@@ -172,5 +172,5 @@ async def connected(address: str) -> AsyncIterator[Channel]:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition, with a deadline."""
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not condition():  # noqa: ASYNC110  # what is waited for has no event
+        while not condition():  # noqa: ASYNC110  # the condition has no event
             await asyncio.sleep(0.005)
