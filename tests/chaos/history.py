@@ -1,4 +1,4 @@
-"""The history of callers: the requests, and every attempt with its answer, its begin and its end."""
+"""The history of callers: the requests, and every attempt with its answer, its start and its end."""
 
 import asyncio
 import itertools
@@ -67,7 +67,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A read that was answered: the request, the answer, its begin and its end."""
+    """A read that was answered: the request, the answer, its start and its end."""
 
     request: Any
     began_at: float
@@ -87,7 +87,7 @@ class History:
     """Answers that no caller may get, such as INTERNAL."""
     last_applied_at: float = 0.0
     wall_time: float = field(default_factory=time.time)
-    """The begin of the history, in seconds since 1970."""
+    """The start of the history, in seconds since 1970."""
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def intent(self, request: Any, *, stolen_request_id: bool = False) -> Intent:  # noqa: ANN401  # any mutation

@@ -27,7 +27,8 @@ from tests.model.rules import RULES
 from tests.support.client import Failure, reason_of, simplify
 
 CLOCK_SLACK_SECONDS: Final = 600.0
-"""The greatest age of a commit time. A round is shorter, and both clocks are this machine's."""
+"""The permitted difference of a commit time from the time of its round. A round is shorter, and both clocks are this
+machine's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Clock:
         self.jump(0)
 
     def jump(self, milliseconds: int) -> None:
-        """Set the difference of the processes' time of day from the real time, in seconds."""
+        """Set the difference of the processes' time of day from the real time, in milliseconds."""
         if self.file.exists():
             with self.file.open("r+b") as file:  # in place, because the processes have mapped it
                 file.write(struct.pack("=q", milliseconds))

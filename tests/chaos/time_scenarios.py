@@ -39,8 +39,8 @@ _TTL_SECONDS: Final = 1.0
 _EXPIRED_WITHIN_SECONDS: Final = 2.0
 _LONG_OPERATIONS: Final = 600
 _INTERRUPTIONS: Final = 3
-"""The number of operations of a long batch. The record of its first part would expire before the last part, if it were
-not kept with the last."""
+"""The number of interruptions of a batch. They last so long that the record of its first part would expire, if it were
+not kept with the record of the last part."""
 _BATCHES_AT_ONCE: Final = 4
 _SHORT_RETENTION_SECONDS: Final = 4
 _IMPATIENCE_SECONDS: Final = 0.8
@@ -188,7 +188,7 @@ async def _repeat_late(stage: Stage, proxy: Proxy, call: AsyncCaller) -> None:
     with suppress(Failure):
         await call(request, timeout=PATIENCE_SECONDS)
         if time.monotonic() - answered_at >= _SHORT_RETENTION_SECONDS:
-            return  # as above
+            return  # too late to judge
         value = (await call(GetCounterRequest(counter=counter), timeout=PATIENCE_SECONDS)).counter.value
         stage.outcome.applied += _LONG_OPERATIONS
         if value != _LONG_OPERATIONS:

@@ -88,24 +88,24 @@ class _Caller:
         chance = self._random.random()
         if chance < 0.15:  # a share of the calls
             await self._read()
-        elif chance < 0.2 and self._late:  # as above
+        elif chance < 0.2 and self._late:  # a share of the calls
             await self._send(self._late.pop(self._random.randrange(len(self._late))))
         else:
             await self._carry_out()
 
     async def _carry_out(self) -> None:
         request = self._request()
-        if self._random.random() < 0.8:  # as above
+        if self._random.random() < 0.8:  # a share of the calls
             request.request_id = f"{self._random.getrandbits(96):x}"
         intent = self._history.intent(request)
         if isinstance(request, ReserveRequest):
             self._held.append(request.reservation_id)
         manner = self._random.random()
-        if manner < 0.05:  # as above
+        if manner < 0.05:  # a share of the calls
             await self._send(intent, patience=self._random.uniform(0.001, 0.02), patient=False)
-        elif manner < 0.1:  # as above
+        elif manner < 0.1:  # a share of the calls
             await self._leave(intent)
-        elif manner < 0.2 and request.request_id:  # as above
+        elif manner < 0.2 and request.request_id:  # a share of the calls
             await asyncio.gather(self._send(intent), self._send(intent))
         else:
             await self._send(intent)
@@ -121,14 +121,14 @@ class _Caller:
             return
         while intent.attempts[-1].result in {AttemptResult.UNKNOWN, AttemptResult.NOTHING}:
             chance = self._random.random()
-            if chance < 0.1:  # as above
+            if chance < 0.1:  # a share of the calls
                 return
-            if chance < 0.3:  # as above
+            if chance < 0.3:  # a share of the calls
                 self._late.append(intent)
                 return
             await pause(self._random.uniform(0.01, 0.2))
             await self._send(intent)
-        if self._random.random() < 0.05:  # as above
+        if self._random.random() < 0.05:  # a share of the calls
             self._late.append(intent)  # a duplicate that arrives long after
 
     async def _send(self, intent: Intent, *, patience: float = PATIENCE_SECONDS, patient: bool = True) -> None:
@@ -191,12 +191,12 @@ class _Caller:
         return IncrementCopiesRequest(item=self._item(), location=self._random.choice(LOCATIONS), copies=copies)
 
     def _set(self) -> Any:  # noqa: ANN401  # as above
-        if self._random.random() < 0.5:  # as above
+        if self._random.random() < 0.5:  # a share of the calls
             return SetCounterRequest(counter="orders", value=self._random.randint(0, 9), expected_value=0)
         return SetStockRequest(item=self._item(), on_hand=self._random.randint(5, 20))
 
     def _move(self) -> Any:  # noqa: ANN401  # as above
-        if self._random.random() < 0.3:  # as above
+        if self._random.random() < 0.3:  # a share of the calls
             return DeleteStockRequest(item=self._item(), location=self._random.choice(SHELVES))
         source, target = self._random.sample(("main", "annex", *SHELVES), k=2)
         return MoveCopiesRequest(item=self._item(), from_location=source, to_location=target, copies=1)
@@ -224,4 +224,6 @@ class _Caller:
                 )
             )
             operations.append(Operation(**{name: make()}))
-        return ApplyRequest(operations=operations, mode=mode_of(atomic=self._random.random() < 0.5))  # as above
+        return ApplyRequest(
+            operations=operations, mode=mode_of(atomic=self._random.random() < 0.5)
+        )  # a share of the calls

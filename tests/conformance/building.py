@@ -24,8 +24,9 @@ class NoPackagesError(Exception):
 def build(command: Sequence[str], *, folder: Path | None = None, environment: Mapping[str, str] | None = None) -> None:
     """Run a tool that fetches packages and builds a program.
 
-    :raises NoPackagesError: the packages are not available. :raises subprocess.CalledProcessError: the tool failed for
-    another reason, which it has printed. :raises subprocess.TimeoutExpired: the tool took more than 15 minutes.
+    :raises NoPackagesError: the packages are not available.
+    :raises subprocess.CalledProcessError: the tool failed for another reason, which it has printed.
+    :raises subprocess.TimeoutExpired: the tool took more than 15 minutes.
     """
     variables = {**os.environ, **(environment or {})}
     ran = subprocess.run(

@@ -81,7 +81,7 @@ async def test_no_id_counts_twice_while_clocks_step_and_nodes_change_places(tmp_
 
 
 async def _until_failover(pair: Pair, attempts: Attempts, namespace: str, wall_offset_ms: list[int]) -> None:
-    """Send ids to a server that has just started, while clocks step, until the primary shall be lost."""
+    """Send ids to a server that has just started, while clocks step, until it is time to lose the primary."""
     store = RedisStore(
         pair.primary.url,
         timeout_seconds=5.0,

@@ -1,6 +1,6 @@
 """Reads of things that move: each answer was true at one moment.
 
-TALLYKEEPER_TEST_READS=100000 makes it longer. `make chaos ARGS="--scenario moves --seconds 600"` is the long form.
+TALLYKEEPER_TEST_READS=100000 makes the run longer. `make chaos ARGS="--scenario moves --seconds 600"` is the long form.
 """
 
 import os

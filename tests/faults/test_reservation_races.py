@@ -1,6 +1,6 @@
 """Two hundred customers at once: no copy is sold twice or lost, and every reservation ends once.
 
-TALLYKEEPER_TEST_SECONDS=30 lets them shop for longer.
+TALLYKEEPER_TEST_SECONDS=30 lets the customers shop for longer.
 """
 
 import asyncio

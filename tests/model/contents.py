@@ -59,7 +59,7 @@ class Contents:
     reservations: dict[str, Reservation] = field(default_factory=dict)
 
     def copy(self) -> Self:
-        """Return a copy of the contents, which does not change with them."""
+        """Return an independent copy of the contents."""
         return type(self)(dict(self.levels), dict(self.reservations))
 
     def stock(self, item: str, location: str) -> Stock | None:

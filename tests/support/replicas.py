@@ -13,7 +13,7 @@ from tests.support.server import free_ports, store_process, wait_until
 
 @dataclass(frozen=True, slots=True)
 class Replicated:
-    """The ports of the primary and the replica."""
+    """The URLs of the primary and the replica."""
 
     primary: str
     replica: str

@@ -232,7 +232,7 @@ class Attack:
     target: str
     namespace: str
     goes_on: Callable[["Attack"], bool]
-    """A function that returns True if there shall be another step or another read."""
+    """A function that returns False when the movers and readers must stop."""
     steps: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     unanswered: int = 0
