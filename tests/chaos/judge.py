@@ -91,7 +91,7 @@ def judge(
         _judge_intent(intent, answers.get(intent.number), order, verdict)
         for attempt in intent.attempts:
             if calm and attempt.patient and attempt.result in {AttemptResult.UNKNOWN, AttemptResult.NOTHING}:
-                verdict.add("not answered, although there was no fault", f"{intent.reference} {attempt.answer}")
+                verdict.add("not answered, though nothing was wrong", f"{intent.reference} {attempt.answer}")
     for entry in ledger:
         if abs(entry.commit_time.ToMilliseconds() / 1_000 - history.wall_time) > clock_slack_seconds:
             verdict.add("a time that the store's clock did not show", entry)
@@ -151,7 +151,7 @@ def _replay(ledger: Sequence[Entry], order: _Order, checks: list[_Check], verdic
         waiting = [check for check in waiting if not check.is_right(model)]
         for check in waiting:
             if check.last <= model.revision:
-                verdict.add("an answer that was right at no moment", check.detail)
+                verdict.add("an answer that was never right", check.detail)
         waiting = [check for check in waiting if check.last > model.revision]
         if model.revision >= len(ledger):
             return answers
@@ -174,7 +174,7 @@ def _take(ledger: Sequence[Entry], order: _Order, model: Model, answers: dict[in
         return False
     for made, kept in zip(model.entries[at:], ledger[at : model.revision], strict=False):
         if made != kept:
-            verdict.add("differs from the request, or a gap", f"{kept} should be {made}")
+            verdict.add("not what was asked for, or a gap", f"{kept} should be {made}")
             return False
     if model.revision > len(ledger):
         verdict.add("applied in part", entry)
@@ -199,10 +199,10 @@ def _change(model: Model, entry: Entry, intent: Intent | None, answers: dict[int
     at, now_ms = model.revision, entry.commit_time.ToMilliseconds()
     held = model.contents.reservations.get(getattr(intent.request, "reservation_id", ""))
     if held is not None and held.state is ACTIVE and held.expire_at_ms <= now_ms:
-        return "a reservation that should have expired"
+        return "a reservation whose time was up"
     operations = (Chosen(now_ms),) * len(getattr(intent.request, "operations", ()))
     answers[intent.number] = model.mutate(intent.request, Chosen(now_ms, operations=operations))
-    return "applied, although it must be refused" if model.revision == at else None
+    return "applied, though it must be refused" if model.revision == at else None
 
 
 def _judge_intent(intent: Intent, answer: Any, order: _Order, verdict: Verdict) -> None:  # noqa: ANN401  # of the model
@@ -221,14 +221,12 @@ def _judge_intent(intent: Intent, answer: Any, order: _Order, verdict: Verdict) 
     if refused:
         verdict.add("refused, but applied", f"{detail} {refused[0].answer}")
     if all(attempt.result is AttemptResult.NOTHING for attempt in intent.attempts):
-        verdict.add("reported as not applied, but applied", detail)
+        verdict.add("answered as not applied, but applied", detail)
     if revision <= order.reached_by(intent.began_at):
         verdict.add("precedes a change that had ended before it began", detail)
     for attempt in applied:
         if answer is not None and _without_replayed(attempt.answer) != _without_replayed(answer):
-            verdict.add(
-                "answered with a result that is not the change's", f"{detail}: {attempt.answer} should be {answer}"
-            )
+            verdict.add("answered with another change", f"{detail}: {attempt.answer} should be {answer}")
 
 
 def _changed_nothing(attempt: Attempt) -> bool:

@@ -278,7 +278,7 @@ async def moves(stage: Stage) -> None:
                 attack = await _moving(stage, server.target)
                 if attack.unanswered:
                     detail = f"{attack.unanswered} reads"
-                    stage.outcome.violations.append(Violation("not answered, although there was no fault", detail))
+                    stage.outcome.violations.append(Violation("not answered, though nothing was wrong", detail))
 
 
 async def moves_on_a_cluster(stage: Stage) -> None:
@@ -308,7 +308,7 @@ async def _moving(stage: Stage, target: str) -> Attack:
     stage.outcome.applied += attack.steps
     stage.outcome.reads += attack.answers.total()
     stage.outcome.unknown += attack.unanswered
-    stage.outcome.violations += [Violation("an answer that was true at no moment", detail) for detail in attack.untrue]
+    stage.outcome.violations += [Violation("an answer that was never true", detail) for detail in attack.untrue]
     return attack
 
 
@@ -324,7 +324,7 @@ async def _move_slot(stage: Stage, cluster: ClusterOfNodes, slot: int) -> None:
 
 
 _SPOKEN: Final = {
-    "fail_over": "primary and replica exchange roles",
+    "fail_over": "primary and replica change places",
     "lose_primary": "primary killed, and failover",
     "move": "slot moved key by key",
     "move_at_once": "slot moved at once",

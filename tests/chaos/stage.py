@@ -27,9 +27,9 @@ _ROUND_SECONDS: Final = 20.0
 LOSSES: Final = frozenset(
     {
         "acknowledged, but not in the ledger",
-        "answered with a result that is not the change's",
+        "answered with another change",
         "precedes a change that had ended before it began",
-        "an answer that was right at no moment",
+        "an answer that was never right",
         "applied under another's request id",
         "refused, but applied",
     }
