@@ -139,7 +139,7 @@ def test_a_defect_that_ends_the_server_is_a_line_of_the_log(tmp_path: Path) -> N
     server.stop()
 
     (line,) = events(server)
-    assert line["event"] == "the server ends by a defect"
+    assert line["event"] == "a defect ends the server"
     assert "RuntimeError: broken" in line["exception"]
 
 
