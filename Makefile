@@ -1,5 +1,5 @@
-# Everything is done through these targets, on a developer's machine and in CI alike.
-# `make` alone lists them. Nothing here needs root; all that is installed goes into .venv.
+# Developers and CI use these targets. `make` without a target lists them. No target needs root, and all packages are
+# installed in .venv.
 
 PYTHON ?= python3
 ARGS ?=
@@ -15,10 +15,10 @@ generate = $(BIN)/python -m grpc_tools.protoc -Iprotos \
 	--python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) \
 	--include_source_info --descriptor_set_out=$(1)/tallykeeper/described_protos.binpb $(PROTOS)
 
-# $(call pin,FOLDER,OPTIONS) pins what the pyproject.toml of a folder requires, in its requirements/. What is pinned
-# there already keeps its version. Extras are named with their package: pip may otherwise meet a package's extra before
-# the package, look for its newest version, and refuse that for want of a hash. No package index is named: which one to
-# ask is for whoever installs to say.
+# $(call pin,FOLDER,OPTIONS) pins the requirements of a folder's pyproject.toml in its requirements/. Packages that are
+# pinned there already keep their version. Extras are named with their package. Otherwise pip may find a package's extra
+# before the package, look for its newest version, and refuse that version because it has no hash. No package index is
+# named, because the user chooses the index.
 pin = $(call compile,$(1),$(2)) --output-file requirements/runtime.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/bench.txt --group bench --constraint requirements/dev.txt >/dev/null && \
@@ -38,7 +38,7 @@ help: ## list the targets
 		printf '  %-11s %s\n' "$$target" "$$purpose"; \
 	done
 
-setup: $(INSTALLED) ## install everything into .venv (the other targets do so when they must)
+setup: $(INSTALLED) ## install everything into .venv (the other targets do so if necessary)
 	@echo 'Ready: make run starts the server, make test runs the tests.'
 
 $(INSTALLED): requirements/dev.txt pyproject.toml
@@ -56,25 +56,25 @@ $(INSTALLED): requirements/dev.txt pyproject.toml
 gen: $(INSTALLED) ## regenerate the Python code of the protos, beside them
 	@$(call generate,protos)
 
-released: $(INSTALLED) ## take the present contract as the one that is released: later changes may not break it
+released: $(INSTALLED) ## record the present contract as released: later changes must not break it
 	@$(BIN)/buf build --exclude-source-info -o tools/released_protos.binpb
 
-run: $(INSTALLED) ## start the server on 127.0.0.1:50051, its data in ./tallykeeper-data
+run: $(INSTALLED) ## start the server on 127.0.0.1:50051, with its data in ./tallykeeper-data
 	@exec $(BIN)/tallykeeper serve $(ARGS)
 
 demo: $(INSTALLED) ## play the demo against the running server
 	@exec $(BIN)/tallykeeper demo $(ARGS)
 
-test: lint ## lint, then run the tests that are quick, in less than five minutes
+test: lint ## lint, then run the quick tests, in less than five minutes
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m 'not long' $(ARGS)
 
-test-all: lint ## lint, then run all tests, faults and fuzzing included, and measure their coverage
+test-all: lint ## lint, then run all tests, with faults and fuzzing, and measure their coverage
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term-missing:skip-covered $(ARGS)
 
-test-long: $(INSTALLED) ## run the tests that make test leaves out: faults, fuzzing, clusters, the model
+test-long: $(INSTALLED) ## run the tests that make test omits: faults, fuzzing, clusters, the model
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m long $(ARGS)
 
-lint: $(INSTALLED) ## check Python, Lua and protos without running them, and that the generated code is current
+lint: $(INSTALLED) ## check Python, Lua and protos without running them, and check that the generated code is current
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
@@ -88,7 +88,7 @@ lint: $(INSTALLED) ## check Python, Lua and protos without running them, and tha
 		luacheck --quiet --no-color lua/tallykeeper_lua/reads; fi
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call generate,"$$fresh") && \
 		diff -r -x '*.proto' -x '__init__.py' -x '__pycache__' -x 'py.typed' "$$fresh" protos || { \
-		echo 'The generated code is not what the protos give: run make gen.' >&2; exit 1; }
+		echo 'The generated code differs from the protos: run make gen.' >&2; exit 1; }
 
 bench: $(INSTALLED) ## measure, in 15 minutes at most, and write the results to bench/results (ARGS=--quick: in three)
 	@$(PYTHON) tools/install.py bench $$({ command -v cc || command -v gcc || command -v clang; } >/dev/null || echo compiler)
@@ -105,19 +105,19 @@ files: $(INSTALLED) ## import 300 files with the habits of spreadsheets and kill
 conformance: $(INSTALLED) ## run the suites of other projects, clients during restarts, and the cases of all SDKs
 	@$(BIN)/python -m tests.conformance
 
-docs: $(INSTALLED) ## build the site of the documents into site/ and check every link between them (ARGS=FOLDER: there)
+docs: $(INSTALLED) ## build the site of the documents into site/ and check every link between them (ARGS=FOLDER: build into this folder)
 	@$(PYTHON) tools/install.py docs
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --conf-dir tools/docs_site --doctree-dir .doctrees . $(or $(ARGS),site)
 
-check: test-all ## all that a change must pass: make test-all, and a lock that is current (asks the package index)
+check: test-all ## check a change: make test-all, and a comparison of the lock with pyproject.toml (needs the package index)
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && cp -r pyproject.toml requirements "$$fresh" && \
 		$(call pin,"$$fresh") && diff -r "$$fresh/requirements" requirements || { \
-		echo 'The lock is not what pyproject.toml asks for: run make lock.' >&2; exit 1; }
+		echo 'The lock differs from pyproject.toml: run make lock.' >&2; exit 1; }
 
-lock: $(INSTALLED) ## pin the requirements of pyproject.toml (ARGS=--upgrade: at their newest versions)
+lock: $(INSTALLED) ## pin the requirements of pyproject.toml (ARGS=--upgrade: in their newest versions)
 	@$(call pin,.,$(ARGS))
 
-clean: ## remove what the targets made; the server's data in ./tallykeeper-data stays
+clean: ## remove the results of all targets, but not the server's data in ./tallykeeper-data
 	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .doctrees dist site
 	@find protos server client lua tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} +
-	@if [ -e tallykeeper-data ]; then echo 'Left as it is: ./tallykeeper-data, the data of the server.'; fi
+	@if [ -e tallykeeper-data ]; then echo 'Kept: ./tallykeeper-data, the data of the server.'; fi

@@ -1,1 +1,1 @@
-"""The benchmark: the load, the services that are measured, the goals and the report."""
+"""The benchmark: the load, the services that it measures, the goals and the report."""

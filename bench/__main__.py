@@ -1,4 +1,4 @@
-"""``make bench``: measures everything, prints the goals and the figures, and writes them to bench/results/."""
+"""The command of ``make bench``: measures everything, prints goals and figures, and writes them to bench/results/."""
 
 import tempfile
 import time
@@ -17,12 +17,16 @@ _QUICK: Final = Pace(1, 0.1, 0.3, calls_before_memory=50_000, idle_connections=1
 
 
 @click.command
-@click.option("--quick", is_flag=True, help="Measure each figure once and briefly, to see that everything works.")
+@click.option("--quick", is_flag=True, help="Measure each figure once and briefly, to check that everything works.")
 @click.option(
-    "--results", type=click.Path(path_type=Path), default=_RESULTS, show_default=True, help="The folder to write to."
+    "--results",
+    type=click.Path(path_type=Path),
+    default=_RESULTS,
+    show_default=True,
+    help="The folder for the results.",
 )
 def main(*, quick: bool, results: Path) -> None:
-    """Measure the service beside grpc.aio, grpc-go and naive services, on each store that this machine has."""
+    """Measure the service and, for comparison, grpc.aio, grpc-go and naive services on each store of this machine."""
     pace = _QUICK if quick else _FULL
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tk-bench-") as directory:

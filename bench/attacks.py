@@ -1,10 +1,10 @@
-"""Attacks on a server, one after another: the latency of others meanwhile, the server's memory, and its answer.
+"""Attacks on a server, one after another: the latency of other callers, the server's memory, and its answers.
 
 Usage: python -m bench.attacks [--seconds SECONDS] [ATTACK ...]
 
-Each attack runs in a process of its own and goes on for some seconds, connecting again whenever the server has
-disconnected it. Meanwhile other callers make 200 calls a second. The p99 of their latency is compared with that of the
-same seconds without an attack.
+Each attack runs in a separate process for some seconds, and connects again when the server has disconnected it. At the
+same time other callers make 200 calls a second. The p99 of their latency is compared with the p99 of the same time
+without an attack.
 """
 
 import argparse
@@ -54,8 +54,8 @@ _BLOCK_BYTES: Final = 16 << 10
 
 
 async def _header_bomb(peer: RawPeer) -> None:
-    """Fields that take a byte each and unfold to megabytes."""
-    length = bytes((0x7F, 0xA1, 0x1E))  # 4,000 as HPACK has it
+    """Send header fields that take a byte each and unfold to megabytes."""
+    length = bytes((0x7F, 0xA1, 0x1E))  # 4,000 as an integer of HPACK
     bomb = opening(_CHANGE) + b"\x40\x06x-bomb" + length + b"v" * 4_000 + b"\xbe" * 10_000
     peer.greet().send(frame(HEADERS, bomb[:_BLOCK_BYTES], stream=1))
     peer.send(frame(CONTINUATION, bomb[_BLOCK_BYTES:], flags=END_HEADERS, stream=1))
@@ -63,7 +63,7 @@ async def _header_bomb(peer: RawPeer) -> None:
 
 
 async def _compression_bomb(peer: RawPeer) -> None:
-    """Requests of kilobytes that are 64 MiB when they are decompressed."""
+    """Send requests of kilobytes that are 64 MiB when they are decompressed."""
     bomb = gzip.compress(bytes(64 << 20))
     prefix = b"\1" + len(bomb).to_bytes(4, "big")
     head = frame(HEADERS, opening(_CHANGE, grpc_encoding="gzip"), flags=END_HEADERS, stream=1)
@@ -79,7 +79,7 @@ async def _compression_bomb(peer: RawPeer) -> None:
 
 
 async def _resets(peer: RawPeer) -> None:
-    """Calls that are reset as soon as they have begun, 100,000 of them."""
+    """Make 100,000 calls, and reset each as soon as it has begun."""
     peer.greet()
     for stream in range(1, 2 * _STREAMS, 2):
         peer.send(call(_CHANGE, _REQUEST, stream=stream), frame(RESET, _CANCEL, stream=stream))
@@ -89,7 +89,7 @@ async def _resets(peer: RawPeer) -> None:
 
 
 async def _never_reads(peer: RawPeer) -> None:
-    """Pages of 1,000 levels, with windows as large as there are, of which nothing is read."""
+    """Request pages of 1,000 levels with the largest windows, and read nothing."""
     page = ListStockRequest(namespace=_NAMESPACE, page_size=1_000, any_location=True).SerializeToString()
     window = (2**31 - 1 - 65_535).to_bytes(4, "big")
     peer.greet(b"\x00\x04" + (2**31 - 1).to_bytes(4, "big")).send(frame(WINDOW, window))
@@ -99,7 +99,7 @@ async def _never_reads(peer: RawPeer) -> None:
 
 
 async def _byte_by_byte(peer: RawPeer) -> None:
-    """A request whose bytes come one by one, each a second after the one before."""
+    """Send a request byte by byte, with a second between the bytes."""
     peer.greet().send(frame(HEADERS, opening(_CHANGE), flags=END_HEADERS, stream=1))
     for byte in b"\0" + (1 << 20).to_bytes(4, "big") + bytes(3_600):
         peer.send(frame(DATA, bytes((byte,)), stream=1))
@@ -107,13 +107,13 @@ async def _byte_by_byte(peer: RawPeer) -> None:
 
 
 async def _silence(_: RawPeer) -> None:
-    """A connection on which nothing is ever sent."""
+    """Open a connection, and send nothing."""
     await asyncio.sleep(3_600)
 
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """An attack: what a connection does, and how many do so at once."""
+    """An attack: the behaviour of a connection, and the number of simultaneous connections."""
 
     run: Callable[[RawPeer], Awaitable[None]]
     connections: int = 1
@@ -187,18 +187,18 @@ def _measure(name: str, server: ServerProcess, seconds: float) -> None:
         memory = server.memory_mib
         answers, _ = attacker.communicate()
     sys.stdout.write(
-        f"{name:22}  p99 {_p99(latencies):7.1f} ms, {_p99(latencies) / quiet:5.2f} of {quiet:.1f} ms in quiet"
+        f"{name:22}  p99 {_p99(latencies):7.1f} ms, {_p99(latencies) / quiet:5.2f} of {quiet:.1f} ms without"
         f"  memory {before:4.0f} -> {memory:4.0f} MiB  answers {answers.strip()}\n"
     )
 
 
 def main() -> None:
-    """Attack a server of its own, or with ``--attack``, as a process that a measurement has started, another."""
+    """Attack a new server. With ``--attack``, which a measurement uses for its processes, attack an existing server."""
     if sys.argv[1:2] == ["--attack"]:
         asyncio.run(_attack(sys.argv[2], sys.argv[3], float(sys.argv[4])))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10.0, help="the duration of each attack (10)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="the duration of each attack in seconds (10)")
     parser.add_argument("attacks", nargs="*", choices=[*ATTACKS, "all"], default="all", metavar="ATTACK")
     arguments = parser.parse_args()
     for name in ATTACKS if "all" in arguments.attacks else arguments.attacks:

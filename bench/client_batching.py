@@ -1,4 +1,4 @@
-"""The client's own batching: 128 coroutines that increment counters, one call each time, and in a batch."""
+"""The client's batching: 128 coroutines that increment counters, with one request for each call and in batches."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ CALLERS: Final = 128
 
 
 def calls_per_second(port: int, *, seconds: float) -> dict[str, float | None]:
-    """Return calls a second of one Python client, without and with its batching; it runs in a process of its own."""
+    """Return the calls a second of one Python client, without and with its batching. It runs in a new process."""
     run = asyncio.run(_run_aside(port, seconds))
     return {f"{name}, calls/s": rate for name, rate in json.loads(run).items()}
 

@@ -1,4 +1,4 @@
-"""The services that are measured beside each other, and the requests that are made to them."""
+"""The services that are compared, and the requests for them."""
 
 import contextlib
 import sys
@@ -48,7 +48,7 @@ _TALLYKEEPER: Final = Path(sys.executable).with_name("tallykeeper")
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A service that runs."""
+    """A running service."""
 
     port: int
     process: Process
@@ -56,7 +56,7 @@ class Contender:
 
 
 def decrement(*, bare: bool = False) -> Request:
-    """Return a DecrementCopies of one of 1,000 items, with a request id; ``bare``: without a deadline and metadata."""
+    """Return a DecrementCopies of one of 1,000 items, with a request id. ``bare``: without a deadline and metadata."""
     message = DecrementCopiesRequest(request_id=REQUEST_ID, item=ITEM, copies=1).SerializeToString()
     path = "/tallykeeper.v1.InventoryService/DecrementCopies"
     return Request(path, message, ()) if bare else Request(path, message)
@@ -75,7 +75,7 @@ def increment_anywhere() -> Request:
 
 
 def apply(count: int) -> Request:
-    """Return an Apply with a number of decrements, each of a different item, under one request id."""
+    """Return an Apply with a number of decrements of different items, under one request id."""
     decrements = [
         Operation(decrement_copies=DecrementCopiesRequest(item=f"item-{number % ITEMS:04}", copies=1))
         for number in range(1, count + 1)
@@ -86,7 +86,7 @@ def apply(count: int) -> Request:
 
 @contextlib.contextmanager
 def constants(go: Path | None) -> Iterator[dict[str, Contender]]:
-    """Run the services that answer with a constant. ``go``: the program with the Go services, if there is one."""
+    """Run the services that answer with a constant. ``go``: the program with the Go services, or None."""
     ports = {name: free_port() for name in (*_CONSTANTS, GRPC_GO)}
     commands = {name: python("bench.servers.constant", kind, ports[name]) for name, kind in _CONSTANTS.items()}
     if go:
@@ -97,7 +97,7 @@ def constants(go: Path | None) -> Iterator[dict[str, Contender]]:
 
 @contextlib.contextmanager
 def contenders(store: Store, names: Collection[str], go: Path | None = None) -> Iterator[dict[str, Contender]]:
-    """Run services on a store, and put their stock on hand; ONE must be among them. They idle until they are called."""
+    """Run services on a store, and put their stock on hand. ONE must be among them. At first they are idle."""
     ports = {name: free_port() for name in names}
     with tempfile.TemporaryDirectory(prefix="tk-bench-") as folder:
         certificates = Path(folder)
@@ -157,6 +157,6 @@ def _running(commands: dict[str, list[str]], ports: dict[str, int]) -> Iterator[
 
 
 def _stock_up(port: int) -> None:
-    """Put copies of each item on hand, more than the benchmark takes."""
+    """Put more copies of each item on hand than the benchmark takes."""
     with Client(f"127.0.0.1:{port}") as client:
         client.apply([operations.set_stock(f"item-{number:04}", STOCK) for number in range(ITEMS)], atomic=False)

@@ -1,4 +1,4 @@
-"""The load generator: compiled from load.c when it is first needed, and run as a process of its own."""
+"""The load generator. It is compiled from load.c when it is first needed, and runs in a separate process."""
 
 import json
 import shutil
@@ -10,15 +10,15 @@ from typing import Any, Final
 
 SOURCE: Final = Path(__file__).with_name("load.c")
 CONNECTIONS_MAX: Final = 16
-"""The connections of a load with many calls in flight. Workers share them as the kernel's hash of the addresses has it:
-fewer would leave one of two workers idle too often."""
+"""The connections of a load with many calls in flight. The kernel gives each connection to a worker by a hash of the
+addresses. With fewer connections, one of two workers would be idle too often."""
 FIELDS: Final = ("grpc-timeout:20S", "user-agent:tallykeeper-bench/1.0", "x-tenant:bookshop")
-"""The header fields of a call beside those that every call has: a deadline and metadata, as gRPC's clients send."""
+"""The header fields of a call in addition to the required ones: a deadline and metadata, as gRPC's clients send."""
 _NUMBER: Final = b"0000"
 REQUEST_ID: Final = "x" * 32
 """The text in a request that the generator replaces by an id that no other call has."""
 ITEM: Final = f"item-{_NUMBER.decode()}"
-"""The text in a request of which the generator makes item-0000 to item-0999."""
+"""The text in a request that the generator replaces by item-0000 to item-0999."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +38,25 @@ class Load:
 
     seconds: float
     cpu_seconds: float
-    """The CPU time of the generator itself."""
+    """The CPU time of the generator itself, in seconds."""
     begun: int
-    """Calls that were begun after the warm-up."""
+    """The number of calls that were begun after the warm-up."""
     all_succeeded: int
-    """Calls that succeeded, with those of the warm-up."""
+    """The number of calls that succeeded, with those of the warm-up."""
     delayed: int
-    """Refusals whose trailers say when a retry makes sense."""
+    """The number of refusals whose trailers have a delay for a retry."""
     succeeded: Latencies
     refused: Latencies
 
     @property
     def calls_per_second(self) -> float:
-        """Calls that succeeded."""
+        """The number of calls a second that succeeded."""
         return self.succeeded.calls / self.seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that is made again and again: the method's path, the message, and further header fields."""
+    """A request that is made repeatedly: the method's path, the message, and further header fields."""
 
     path: str
     message: bytes
@@ -83,10 +83,9 @@ class Generator:
         connections: int = CONNECTIONS_MAX,
         tls: bool = False,
     ) -> Load:
-        """Keep ``in_flight`` calls under way at a local port, for a time after the warm-up.
+        """Keep ``in_flight`` calls in flight at a local port, for a time after the warm-up.
 
-        With a ``rate``, begin this number of calls a second instead, as long as no more than ``in_flight`` are under
-        way.
+        With a ``rate``, begin this number of calls a second instead, while no more than ``in_flight`` are in flight.
 
         :raises RuntimeError: the generator ended with an error.
         """
@@ -109,7 +108,7 @@ class Generator:
 
 
 def _compile(program: Path) -> None:
-    """Compile the generator with the machine's compiler, or else with the one of the ziglang wheel."""
+    """Compile the generator with the machine's compiler, or else with the compiler of the ziglang wheel."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     command = [compiler] if compiler else [sys.executable, "-m", "ziglang", "cc"]
     subprocess.run([*command, "-O2", "-o", program, SOURCE, "-ldl"], check=True)  # noqa: S603  # a compiler

@@ -27,7 +27,7 @@ _CROWDS: Final = (1_024, 4_096)
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A figure with its goal. ``measured`` is None where this machine lacks something that it takes."""
+    """A figure with its goal. ``measured`` is None if this machine lacks a part that the figure needs."""
 
     name: str
     wanted: float
@@ -36,13 +36,13 @@ class Goal:
 
     @property
     def is_reached(self) -> bool | None:
-        """Whether the goal was reached; None if it was not measured."""
+        """True if the goal was reached, or None if it was not measured."""
         if self.measured is None:
             return None
         return self.measured <= self.wanted if self.at_most else self.measured >= self.wanted
 
     def as_json(self) -> dict[str, Any]:
-        """Return the goal as it is written to the results."""
+        """Return the goal in the form of the results."""
         return asdict(self) | {"is_reached": self.is_reached}
 
 

@@ -1,8 +1,8 @@
 """Growth with cores: a model from the CPU time of a call, checked with one and two workers on this machine.
 
-A worker uses one core at most, and so does the store. If a call takes s of a worker and t of the store, w workers on
-enough cores answer at most w / s calls a second, and never more than 1 / t. On a machine with C cores that carries
-everything, no more than C / (everything that a call takes) are possible.
+A worker uses at most one core, and so does the store. If a call takes s of a worker and t of the store, w workers on
+enough cores answer at most w / s calls a second, and at most 1 / t. On a machine with C cores that runs everything, at
+most C / (the CPU time of a call in all processes) are possible.
 """
 
 import os
@@ -18,15 +18,15 @@ WORKERS: Final = (1, 2, 4, 8)
 
 @dataclass(frozen=True, slots=True)
 class CallCost:
-    """CPU microseconds of one call, by whoever uses them."""
+    """CPU microseconds of one call, by process."""
 
     server: float
     store: float
     everything: float
-    """With the load generator, and the work of the kernel that belongs to no process."""
+    """The sum, with the load generator and the kernel's work that belongs to no process."""
 
     def calls_per_second(self, workers: int, cores: int | None = None) -> float:
-        """Return the most that a number of workers can answer on ``cores`` with everything on them, or on enough."""
+        """Return the greatest rate of some workers: on ``cores`` that run everything, or on enough cores."""
         bounds = [workers / self.server, 1 / self.store]
         if cores is not None:
             bounds.append(cores / self.everything)
@@ -59,5 +59,5 @@ def growth(results: Results, store: str) -> dict[str, float | None]:
             numbers[f"{name} on {cores} cores with everything, measured, changes/s"] = measured.rate
             numbers[f"{name}, measured / model"] = measured.rate / bound
     for workers in WORKERS:
-        numbers[f"workers on cores of their own: {workers}, model, changes/s"] = cost.calls_per_second(workers)
+        numbers[f"workers, each on its own core: {workers}, model, changes/s"] = cost.calls_per_second(workers)
     return numbers

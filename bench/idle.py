@@ -2,9 +2,9 @@
 
 Usage: python -m bench.idle PORT COUNT
 
-It runs as a process of its own, because it needs a file descriptor for each connection. It opens each connection, makes
-a call on it, and prints a line of JSON with the number of calls that were answered. After a line on stdin it makes
-another call on each connection, and prints another line.
+It runs in a separate process, because it needs a file descriptor for each connection. It opens each connection, makes a
+call on it, and prints a line of JSON with the number of answered calls. After a line on stdin it makes another call on
+each connection, and prints another line.
 """
 
 import asyncio
@@ -24,7 +24,8 @@ TOPIC: Final = "idle connections, one worker"
 SERVED: Final = "served while all of them are open"
 KIB_EACH: Final = "memory of each, KiB"
 ADDRESSES: Final = ("127.0.0.1", "127.0.0.2")
-"""The addresses to connect from, in turn: a server limits the connections of each. Linux has all of 127.0.0.0/8."""
+"""The addresses to connect from, in turn, because a server limits the connections of each address. Linux has all of
+127.0.0.0/8."""
 _AT_ONCE: Final = 100
 _ANSWER_SECONDS: Final = 60.0
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -35,7 +36,7 @@ _SPARE_FILES: Final = 200
 
 
 def hold_connections(contender: Contender, count: int) -> dict[str, float | None]:
-    """Hold idle connections to a contender with one worker; return the numbers for the report.
+    """Hold idle connections to a contender with one worker, and return the numbers for the report.
 
     :raises RuntimeError: the process that holds them has ended.
     """
@@ -91,12 +92,12 @@ class Peer(asyncio.Protocol):
         self._waiter: asyncio.Future[bool] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet the server."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        """Send the preface."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop has its own class
         self._transport.write(_PREFACE + frame(_SETTINGS))
 
     def data_received(self, data: bytes) -> None:
-        """Take frames."""
+        """Read frames."""
         self._received += data
         while len(self._received) >= _HEAD_BYTES:
             size = _HEAD_BYTES + int.from_bytes(self._received[:3], "big")
@@ -106,13 +107,13 @@ class Peer(asyncio.Protocol):
             del self._received[:size]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note that no answer will come."""
+        """Record that no answer will come."""
         del exc
         self._transport = None
         self._resolve(answered=False)
 
     async def call(self, request: Request) -> bool:
-        """Make a call; return whether it was answered with a message."""
+        """Make a call. Return True if it was answered with a message."""
         if self._transport is None:
             return False
         self._stream += 2
@@ -168,7 +169,7 @@ def _print(**numbers: int) -> None:
 
 
 def _open_files_max() -> int:
-    """Raise the number of files that this process may open as far as it is allowed, and return it."""
+    """Raise the limit of this process's open files as far as possible, and return the limit."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard if hard != resource.RLIM_INFINITY else sys.maxsize

@@ -1,27 +1,27 @@
 /*
- * A load generator for unary gRPC calls, small enough never to be what limits.
+ * A load generator for unary gRPC calls, small enough never to be the bottleneck.
  *
  *   load [OPTION]... HOST PORT PATH BODY
  *
  *   -c CONNECTIONS   of HTTP/2 (1)
- *   -f IN_FLIGHT     calls that are kept under way (1); with a rate: the most that may be under way
+ *   -f IN_FLIGHT     calls that are kept in flight (1); with a rate: the maximum in flight
  *   -w SECONDS       warm-up: calls that end within it are not counted (0)
  *   -s SECONDS       the time after it, whose calls are counted (1)
- *   -r RATE          begin this number of calls a second, whatever becomes of earlier ones
- *   -i ID_AT         write 32 hexadecimal digits into each request, this number of bytes from its beginning: no other call has them
- *   -d NUMBER_AT     write 4 decimal digits into each request, which go round from 0000 to 0999
+ *   -r RATE          begin this number of calls a second, whether or not earlier ones have ended
+ *   -i ID_AT         write 32 hexadecimal digits, unique to the call, into each request at this offset in bytes
+ *   -d NUMBER_AT     write 4 decimal digits into each request at this offset, from 0000 to 0999 in turn
  *   -H NAME:VALUE    send a header field with each call; may be given several times
- *   -T               use TLS, without looking at the server's certificate
+ *   -T               use TLS, without a check of the server's certificate
  *
  * BODY is a file with the request message. A call that is answered with a message has succeeded. A call that ends with
- * trailers alone, or whose stream is reset, has been refused. Prints one JSON object: seconds, the CPU seconds that the
- * generator used in them, the number of calls begun in them, the number of all calls that succeeded with those of the
- * warm-up, and for both kinds their number and latencies in microseconds; for refusals also the number of those whose
- * trailers name a delay (grpc-retry-pushback-ms).
+ * trailers alone, or whose stream is reset, has been refused. Prints one JSON object: the seconds,
+ * the CPU seconds of the generator and the number of calls begun in this time, the number of calls that succeeded
+ * including the warm-up, and the number and the latencies in microseconds of successes and of refusals. For refusals it
+ * also has the number of those whose trailers have a delay (grpc-retry-pushback-ms).
  *
- * No more calls are under way on a connection than the server's SETTINGS allow. Response headers are not decoded: the
- * table for their compression has size 0, so none has to be kept. TLS is OpenSSL 3, loaded when it is asked for, so that
- * the generator compiles without its headers.
+ * No more calls are in flight on a connection than the server's SETTINGS allow. Response headers are not decoded: their
+ * compression table has size 0, so that no header must be kept. TLS is OpenSSL 3, which is loaded with -T, so that the
+ * generator compiles without its headers.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -61,7 +61,7 @@ typedef struct {
     int64_t consumed;     /* bytes received since the last WINDOW_UPDATE */
     int settled;          /* the server's SETTINGS have arrived */
     int in_flight, wanted;
-    int target;           /* as many as are wanted and the server's SETTINGS allow */
+    int target;           /* the wanted number of calls, at most what the server's SETTINGS allow */
     Call *calls;          /* by stream, modulo CALLS_SIZE */
     char *out;
     size_t out_begin, out_end, out_size;
@@ -92,7 +92,7 @@ static void die(const char *what) {
     exit(1);
 }
 
-/* The few functions of OpenSSL that are used. */
+/* The functions of OpenSSL that the generator uses. */
 static struct {
     void *(*client_method)(void), *(*new_context)(const void *), *(*new)(void *);
     int (*set_protocols)(void *, const unsigned char *, unsigned), (*set_socket)(void *, int), (*connect)(void *);
@@ -133,7 +133,7 @@ static void begin_tls(Connection *c) {
     if (ssl.connect(c->tls) != 1) errno = 0, die("the TLS handshake has failed");
 }
 
-/* Return a count of bytes as read and write do; -1 with EAGAIN if the socket is not ready. */
+/* Return a number of bytes, as read and write do, or -1 with EAGAIN if the socket is not ready. */
 static ssize_t tls_result(Connection *c, int size) {
     if (size > 0) return size;
     int error = ssl.error(c->tls, size);
@@ -199,7 +199,7 @@ static void put_window_update(Connection *c, uint32_t size) {
     put_frame(c, WINDOW_UPDATE, 0, 0, bytes, 4);
 }
 
-/* Append a header that both ends keep in their tables from then on; a name of 1 byte is the index of a known one. */
+/* Append a header that both ends then keep in their tables. A name of 1 byte is the index of a known name. */
 static void add_header(const char *name, size_t name_size, const char *value) {
     if (name_size > 100 || strlen(value) > 120) errno = 0, die("a header field is too long");
     if (first_block + sizeof first_block - 256 < first_block + first_block_size) errno = 0, die("too many header fields");
@@ -217,7 +217,7 @@ static void add_header(const char *name, size_t name_size, const char *value) {
     fields_count++;
 }
 
-/* Make the header blocks: the first call of a connection sends the fields, and each later one their places in the table. */
+/* Make the header blocks. The first call of a connection sends the fields, later calls their indexes in the table. */
 static void make_headers(void) {
     char scheme = (char)(tls_context ? 0x87 : 0x86);
     first_block[0] = later_block[0] = (char)0x83; /* :method POST */
@@ -235,7 +235,7 @@ static void make_headers(void) {
     for (int i = fields_count; i--;) later_block[later_block_size++] = (char)(0x80 | (62 + i));
 }
 
-/* Make the name of the field with a refusal's delay as the Huffman code of RFC 7541 (appendix B) writes it. */
+/* Make the name of the field with a refusal's delay in the Huffman code of RFC 7541 (appendix B). */
 static void make_delay_name(void) {
     static const struct { char letter, bits; unsigned code; } letters[] = {
         {'-', 6, 0x16}, {'a', 5, 0x03}, {'b', 6, 0x23}, {'c', 5, 0x04}, {'e', 5, 0x05}, {'g', 6, 0x26}, {'h', 6, 0x27},
@@ -350,12 +350,12 @@ static void receive(Connection *c) {
         if (size <= 0) die("the server closed the connection");
         c->in_size += size;
         take_frames(c);
-    } while (c->tls); /* what OpenSSL has decrypted already, poll does not show */
+    } while (c->tls); /* poll does not show bytes that OpenSSL has already decrypted */
 }
 
 static int has_room(const Connection *c) { return c->in_flight < c->target && c->window >= (int64_t)body_size; }
 
-/* Begin the calls that are due, on the connections in turn. Those for which no connection has room are left out. */
+/* Begin the calls that are due, on the connections in turn. Calls without a connection that has room are skipped. */
 static void begin_due_calls(Connection *all, int connections) {
     static int next;
     uint64_t due = (uint64_t)((now() - began_at) * rate);
@@ -389,7 +389,7 @@ static void transmit(Connection *c) {
     }
 }
 
-/* Write, wait for some connection to be ready, and read. */
+/* Write, wait until a connection is ready, and read. */
 static void turn(Connection *all, struct pollfd *polled, int connections, int wait_ms) {
     for (int i = 0; i < connections; i++) {
         transmit(&all[i]);

@@ -1,4 +1,4 @@
-"""One measurement: a load on a contender, and the CPU time that everything used for it."""
+"""One measurement: a load on a contender, and the CPU time that all processes used for it."""
 
 import time
 from collections.abc import Sequence
@@ -13,20 +13,21 @@ from bench.processes import Process, busy_seconds
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The seconds that each measurement takes, and the number of its repetitions."""
+    """The duration of each measurement in seconds, and the number of its repetitions."""
 
     repetitions: int
     warm_up: float
     seconds: float
     calls_before_memory: int
-    """Calls after which the memory of a worker is read; it is read again after the same number of further calls."""
+    """The number of calls after which the memory of a worker is read. It is read again after the same number of
+    calls."""
     idle_connections: int
     is_quick: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One repetition. Latencies are in microseconds; CPU times in microseconds for each call that succeeded."""
+    """One repetition. Latencies are in microseconds. CPU times are in microseconds for each call that succeeded."""
 
     calls_per_second: float
     p50: int
@@ -37,7 +38,7 @@ class Sample:
     store_cpu: float
     generator_cpu: float
     cores_busy: float
-    """The cores that were busy, with everything on them, also the kernel's work that belongs to no process."""
+    """The number of busy cores, with all processes and the kernel's work that belongs to no process."""
 
 
 @dataclass(slots=True)
@@ -60,57 +61,58 @@ class Series:
         return self.median("calls_per_second") * self.operations
 
     def as_json(self) -> dict[str, Any]:
-        """Return the series with its medians, as it is written to the results."""
+        """Return the series with its medians, in the form of the results."""
         medians = {name: round(self.median(name), 2) for name in Sample.__dataclass_fields__}
         return asdict(self) | {"medians": medians, "operations_per_second": round(self.rate)}
 
 
 @dataclass(slots=True)
 class Results:
-    """Everything that was measured: series of loads, and single numbers by topic and name."""
+    """All measurements: series of loads, and single numbers by topic and name."""
 
     always: str
-    """The title of the store that syncs each write, …"""
+    """The title of the store that syncs each write."""
     everysec: str
-    """… and of the one that syncs once a second."""
+    """The title of the store that syncs once a second."""
     series: list[Series] = field(default_factory=list)
     numbers: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
     def find(self, store: str, name: str, in_flight: int) -> Series | None:
-        """Return one series, None if it was not measured."""
+        """Return one series, or None if it was not measured."""
         wanted = (store, name, in_flight)
         return next((each for each in self.series if (each.store, each.name, each.in_flight) == wanted), None)
 
     def rate(self, store: str, name: str, in_flight: int) -> float | None:
-        """Return the median of changes a second of one series, None if it was not measured."""
+        """Return the median of changes a second of one series, or None if it was not measured."""
         series = self.find(store, name, in_flight)
         return series.rate if series else None
 
     def median(self, store: str, name: str, in_flight: int, value: str) -> float | None:
-        """Return the median of one of the values of a series, None if it was not measured."""
+        """Return the median of one of the values of a series, or None if it was not measured."""
         series = self.find(store, name, in_flight)
         return series.median(value) if series else None
 
     def number(self, topic: str, name: str) -> float | None:
-        """Return a single number, None if it was not measured."""
+        """Return a single number, or None if it was not measured."""
         return self.numbers.get(topic, {}).get(name)
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A request that is made to a contender with a number of calls in flight, and the series for the samples."""
+    """A request to a contender with a number of calls in flight, and the series for its samples."""
 
     series: Series
     contender: Contender
     request: Request
     times: int = 1
-    """Samples in each repetition: more than one for a figure that is close to what it is compared with."""
+    """The number of samples in each repetition. It is above 1 for a figure that is close to the figure it is compared
+    with."""
 
 
 def measure(generator: Generator, point: Point, store: Process | None, pace: Pace) -> None:
     """Add one repetition to a point's series.
 
-    The CPU time of server and store is taken over warm-up and measurement, and shared among the calls of both.
+    The CPU time of server and store covers warm-up and measurement. It is divided by the calls of both.
 
     :raises RuntimeError: every call was refused.
     """
@@ -148,7 +150,7 @@ def measure(generator: Generator, point: Point, store: Process | None, pace: Pac
 
 
 def measure_all(generator: Generator, points: Sequence[Point], store: Process | None, pace: Pace) -> list[Series]:
-    """Measure all points in turn, again and again, so that changes of the machine's speed meet all of them alike."""
+    """Measure all points in turn, repeatedly, so that changes of the machine's speed affect all of them."""
     times_max = 1 if pace.is_quick else max(point.times for point in points)
     for turn in range(pace.repetitions * times_max):
         for point in points:

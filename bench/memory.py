@@ -23,7 +23,7 @@ _SECONDS: Final = 1.0
 
 
 def resident_after(generator: Generator, contender: Contender, calls: int) -> dict[str, float | None]:
-    """Return the memory of the worker of a contender after a number of calls, and after as many more."""
+    """Return the memory of a contender's worker after a number of calls, and after as many more."""
     served = _serve(generator, contender, calls)
     resident = _resident_mib(contender)
     more = _serve(generator, contender, calls)
@@ -36,7 +36,7 @@ def resident_after(generator: Generator, contender: Contender, calls: int) -> di
 
 
 def _serve(generator: Generator, contender: Contender, calls: int) -> int:
-    """Make at least a number of calls; return the number of those that succeeded."""
+    """Make at least a number of calls, and return the number of calls that succeeded."""
     served = 0
     while served < calls:
         load = generator.run(contender.port, decrement(), in_flight=_IN_FLIGHT, warm_up=0.0, seconds=_SECONDS)

@@ -1,7 +1,8 @@
-"""Overload: ten times the calls that a worker can answer, from callers who heed nothing, and what is left of its peak.
+"""Overload: ten times the calls that a worker can answer, from callers that ignore refusals, and the goodput.
 
-Each repetition measures the peak, then begins ten times as many calls a second on many connections, and then sees how
-soon the peak is back. There are many connections, because each may have a limited number of calls at a time.
+Each repetition measures the peak. Then it begins ten times as many calls a second on many connections, and afterwards
+measures the time until the peak is reached again. There are many connections, because the server limits the calls of
+each.
 """
 
 import statistics
@@ -20,7 +21,7 @@ from bench.processes import Process
 
 TOPIC: Final = "ten times the capacity, in an open loop, one worker"
 BEGUN: Final = "calls begun / peak"
-"""Less than ten if the connections have no room for as many: each has as many calls as the server's SETTINGS allow."""
+"""The ratio is below ten if the connections lack room, because the server's SETTINGS limit the calls of each."""
 GOODPUT: Final = "goodput / peak"
 REFUSAL_P99: Final = "refusals, p99, ms"
 WITH_DELAY: Final = "refusals that carry a retry delay, share"
@@ -38,7 +39,7 @@ _FLOOD_SECONDS: Final = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """One repetition. Rates are calls a second, memory is in bytes, the recovery takes seconds."""
+    """One repetition. Rates are in calls a second, memory is in bytes, and the recovery is in seconds."""
 
     peak: float
     flood: Load
@@ -90,7 +91,7 @@ def _repetition(generator: Generator, contender: Contender, pace: Pace) -> Repet
 
 
 def _recovery(rate: Callable[[], float], peak: float) -> float:
-    """Return the seconds until the rate of a window is near the peak, with those of the window."""
+    """Return the seconds until the rate of a window is near the peak, with the seconds of the window."""
     began_at = time.monotonic()
     while rate() < _NEAR * peak and time.monotonic() < began_at + _RECOVERY_SECONDS_MAX:
         pass
@@ -99,7 +100,7 @@ def _recovery(rate: Callable[[], float], peak: float) -> float:
 
 @contextmanager
 def _most_memory(server: Process) -> Iterator[Callable[[], int]]:
-    """Read the memory of a server ten times a second within this context; give a function that returns the most."""
+    """Read the memory of a server ten times a second within this context. Yield a function that returns the maximum."""
     seen, ended = [0], threading.Event()
 
     def look() -> None:

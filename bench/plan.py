@@ -1,4 +1,4 @@
-"""The plan: everything that is measured, the stores for it, and the order."""
+"""The plan: all measurements, the stores for them, and their order."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -37,11 +37,11 @@ NO_STORE: Final = "no store"
 BATCHES: Final = {10: 16, 100: 16, 1_000: 8}
 """The number of operations in a batch, and the number of batches in flight."""
 _CLOSE: Final = 3
-"""Samples in each repetition of a figure that a goal compares with another, …"""
+"""The number of samples in each repetition of a figure that a goal compares with another figure."""
 _TWICE: Final = 2
-"""… and of one whose many calls or operations smooth it already."""
+"""The number of samples in each repetition of a figure that is smooth because of its many calls or operations."""
 _BARE: Final = frozenset({TRANSPORT, GRPC_AIO, GRPC_AIO_MANY})
-"""Constant responses to calls without deadline and metadata; the others handle both."""
+"""Constant responses to calls without deadline and metadata. The other constant contenders handle both."""
 _COMPARED: Final = (ONE, TWO, FOUR, ONE_WITH_TLS, ON_GRPC_AIO, NAIVE_AIO, NAIVE_THREADS, GO)
 _CALLS: Final[tuple[tuple[int, tuple[str, ...], int], ...]] = (
     (1, (GO, ONE), _CLOSE),
@@ -55,7 +55,7 @@ _CALLS: Final[tuple[tuple[int, tuple[str, ...], int], ...]] = (
     (1_024, (ONE, TWO), _TWICE),
     (4_096, (ONE, TWO), _TWICE),
 )
-"""The calls in flight, the contenders, and the samples in each repetition; those that are compared stand together."""
+"""The calls in flight, the contenders, and the samples in each repetition. Compared contenders are neighbours."""
 
 
 def batches_of(name: str, count: int) -> str:
@@ -64,8 +64,8 @@ def batches_of(name: str, count: int) -> str:
 
 
 def measure_everything(pace: Pace, directory: Path) -> Iterator[str | Results]:
-    """Measure; yield a line about each step as it begins, and the results at the end."""
-    yield "the Go services are built, where there is go on PATH"
+    """Measure. Yield a line about each step as it begins, and the results at the end."""
+    yield "build the Go services, if go is on PATH"
     go = go_servers()
     if go is None:
         yield "there is no go on PATH: grpc-go and the Go service are left out"
@@ -82,14 +82,14 @@ def measure_everything(pace: Pace, directory: Path) -> Iterator[str | Results]:
     if embedded_store() not in kinds.values():
         yield f"{embedded_store().title}: calls"
         run.measure_embedded(embedded_store())
-    yield "PostgreSQL, where it is installed"
+    yield "PostgreSQL, if it is installed"
     run.measure_postgres()
     yield results
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One run of the benchmark. ``go`` is the program with the Go services, if there is one."""
+    """One run of the benchmark. ``go`` is the program with the Go services, or None."""
 
     pace: Pace
     directory: Path
@@ -103,7 +103,7 @@ class _Run:
             self._measure(_constant_points(running), None)
 
     def measure_store(self, kind: StoreKind) -> None:
-        """Measure calls, batches and the script alone on a store, and see how calls grow with cores."""
+        """Measure calls, batches and the script alone on a store, and the growth of calls with cores."""
         numbers = self.results.numbers
         with running_store(kind, self.directory) as store, contenders(store, _COMPARED, self.go) as running:
             self._measure(_call_points(kind, running), store)
@@ -112,7 +112,7 @@ class _Run:
             numbers[f"{kind.title}: the script alone"] = _script_limits(store, self.pace)
 
     def measure_one_worker(self, kind: StoreKind) -> None:
-        """Measure one worker under overload, with idle connections, and after many calls: each time a new one."""
+        """Measure a new worker three times: under overload, with idle connections, and after many calls."""
         numbers, pace = self.results.numbers, self.pace
         with running_store(kind, self.directory) as store:
             with contenders(store, [ONE]) as running:
@@ -165,7 +165,7 @@ def _call_points(kind: StoreKind, running: Mapping[str, Contender]) -> Iterator[
 
 
 def _last_points(kind: StoreKind, running: Mapping[str, Contender]) -> Iterator[Point]:
-    """Yield the points that leave so much in the store that the others come before them."""
+    """Yield the points that leave the most data in the store, so that the other points must come first."""
     for count, in_flight in BATCHES.items():
         for name in (ONE, TWO):
             series = Series(kind.title, batches_of(name, count), in_flight, count)

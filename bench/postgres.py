@@ -1,6 +1,7 @@
-"""The same with PostgreSQL: one statement records a request id, takes a copy if there is one, and writes a ledger row.
+"""A comparison with PostgreSQL, which takes one statement for a change.
 
-It runs only where PostgreSQL is installed, on a cluster of its own that is thrown away.
+The statement records a request id, takes a copy if there is one, and adds a ledger row. The comparison runs only if
+PostgreSQL is installed, on a temporary cluster.
 """
 
 import contextlib
@@ -32,13 +33,16 @@ INSERT INTO ledger (item, change, after) SELECT item, -1, on_hand FROM taken RET
 
 
 def transactions_per_second(*, seconds: float) -> float | None:
-    """Run pgbench with 32 connections and prepared statements; None if PostgreSQL is not installed."""
+    """Run pgbench with 32 connections and prepared statements. Return None if PostgreSQL is not installed."""
     programs = _programs()
     if programs is None:
         return None
-    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to be run by root
-    with tempfile.TemporaryDirectory(prefix="tk-bench-") as place, _running(programs, Path(place), user) as connect:
-        (statement := Path(place, "statement.sql")).write_text(_STATEMENT)
+    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL does not run as root
+    with (
+        tempfile.TemporaryDirectory(prefix="tk-bench-") as directory,
+        _running(programs, Path(directory), user) as connect,
+    ):
+        (statement := Path(directory, "statement.sql")).write_text(_STATEMENT)
         _run(programs / "psql", *connect, "-q", "-c", _TABLES, "postgres", user=user)
         words = ("-n", "-M", "prepared", "-c", CLIENTS, "-j", 2, "-T", max(1, round(seconds)), "-f", statement)
         output = _run(programs / "pgbench", *connect, *words, "postgres", user=user)
@@ -47,7 +51,7 @@ def transactions_per_second(*, seconds: float) -> float | None:
 
 
 def _programs() -> Path | None:
-    """Return the folder of PostgreSQL's programs: that of the newest version that Debian has, or that on PATH."""
+    """Return the folder of PostgreSQL's programs: Debian's newest version, or the version on PATH."""
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     on_path = shutil.which("postgres")
     folders = [*([Path(on_path).parent] if on_path else []), *reversed(versions)]
@@ -56,18 +60,18 @@ def _programs() -> Path | None:
 
 
 @contextlib.contextmanager
-def _running(programs: Path, place: Path, user: str | None) -> Iterator[tuple[str | Path, ...]]:
-    """Run a cluster with PostgreSQL's own defaults for durability; give the options with which a client connects."""
+def _running(programs: Path, directory: Path, user: str | None) -> Iterator[tuple[str | Path, ...]]:
+    """Run a cluster with PostgreSQL's own defaults for durability. Yield the options with which a client connects."""
     if user is not None:
-        shutil.chown(place, user)
-    data, port = place / "data", str(free_port())
+        shutil.chown(directory, user)
+    data, port = directory / "data", str(free_port())
     _run(programs / "initdb", "-D", data, "-A", "trust", "-U", "bench", user=user)
-    words = ("-D", data, "-k", place, "-p", port, "-c", "listen_addresses=")
-    with Process([programs / "postgres", *words], log=place.parent / f"{place.name}.log", user=user) as process:
-        connect = ("-h", place, "-p", port, "-U", "bench")
+    words = ("-D", data, "-k", directory, "-p", port, "-c", "listen_addresses=")
+    with Process([programs / "postgres", *words], log=directory.parent / f"{directory.name}.log", user=user) as process:
+        connect = ("-h", directory, "-p", port, "-U", "bench")
         process.wait_for(lambda: _answers(programs, connect, user))
         yield connect
-    (place.parent / f"{place.name}.log").unlink()
+    (directory.parent / f"{directory.name}.log").unlink()
 
 
 def _answers(programs: Path, connect: tuple[str | Path, ...], user: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""Processes of the benchmark: started, asked for the CPU time that they used, and ended."""
+"""Processes of the benchmark: their start, their CPU time, and their end."""
 
 import socket
 import subprocess
@@ -11,18 +11,18 @@ from typing import Any, Final, Self
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 20.0
 _LOG_CHARACTERS: Final = 20_000
-"""The most of a log that is shown: a store that crashes says much."""
+"""The maximum number of a log's characters that are shown. A store that crashes writes a long report."""
 
 
 class _FailedError(RuntimeError):
-    """A process is not there. The message ends with its last output."""
+    """A process has ended. The message ends with its last output."""
 
     def __init__(self, log: Path, how: str) -> None:
         super().__init__(f"{log} {how}: {log.read_text(errors='replace')[-_LOG_CHARACTERS:]}")
 
 
 class Process:
-    """A process that is ended when its context is left."""
+    """A process that ends with its context."""
 
     def __init__(
         self,
@@ -60,16 +60,16 @@ class Process:
             time.sleep(0.05)
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time that it and its children have used.
+        """Return the CPU time that the process and its children have used.
 
-        :raises RuntimeError: it has ended, and what was measured with it is worth nothing.
+        :raises RuntimeError: the process has ended, so that its measurement is invalid.
         """
         if (status := self._process.poll()) is not None:
             raise _FailedError(self._log, f"ended with status {status}")
         return sum(_cpu_seconds(process) for process in self._family())
 
     def resident_bytes(self) -> list[int]:
-        """Return the memory that it and each of its children hold."""
+        """Return the memory of the process and of each of its children."""
         return [process.memory_info().rss for process in self._family()]
 
     def _family(self) -> list[Any]:
@@ -96,13 +96,13 @@ def free_port() -> int:
 
 
 def listens(port: int) -> bool:
-    """Tell whether something listens on a local port."""
+    """Return True if a process listens on a local port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _psutil() -> Any:  # noqa: ANN401  # it has no types
-    """Return psutil. It is installed for the benchmark alone, and the tests of this package run without it."""
+    """Return psutil. Only the benchmark installs it, and the tests of this package run without it."""
     import psutil  # noqa: PLC0415  # as above
 
     return psutil

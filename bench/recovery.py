@@ -1,9 +1,9 @@
 """Measures the time that a server takes to start on data of several sizes: ``python -m bench.recovery 100000 1000000``.
 
 Each size is measured twice: with the file as changes were appended to it, and after the store has rewritten it. The
-times are those of a start on the data, less those of a start on none: until the server serves, and what the store's
-process used of a core, which is the same on a busy machine. The page cache has the files, as after a crash of the
-process; a disk adds its own time after a power cut.
+times are those of a start on the data, minus those of a start on no data. One is the time until the server serves. The
+other is the CPU time of the store's process, which is the same on a busy machine. The page cache has the files, as
+after a crash of the process. A disk adds its own time after a power cut.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _POLL_SECONDS: Final = 0.1
 
 @contextmanager
 def _server(data_dir: Path) -> Iterator[tuple[str, float]]:
-    """Run a server; give where it listens, and how long it took until it served."""
+    """Run a server. Yield its address, and the time until it served."""
     began = time.perf_counter()
     command: list[str | Path] = [
         _TALLYKEEPER,
@@ -79,7 +79,7 @@ def _rewrite(url: str) -> None:
 
 
 def _seconds_to_start(data_dir: Path) -> tuple[float, float]:
-    """Return the time until a server serves, and the CPU time that its store then has used: medians of some starts."""
+    """Return the time until a server serves, and the CPU time of its store at this moment: medians of some starts."""
     times, cpu_times = [], []
     for _ in range(_STARTS):
         with _server(data_dir) as (_, seconds):

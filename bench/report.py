@@ -16,7 +16,7 @@ from bench.measuring import Pace, Results, Series
 from bench.plan import IN_FLIGHT
 
 mpl.use("svg")
-from matplotlib import pyplot as plt  # after the choice of how to draw
+from matplotlib import pyplot as plt  # after the choice of the drawing backend
 
 _LINES: Final = {
     TWO: "#0b6e4f",
@@ -32,9 +32,9 @@ _HEADER: Final = (
 
 
 def text(results: Results, pace: Pace) -> Iterator[str]:
-    """Yield the lines of the text: the goals first, then everything that was measured."""
+    """Yield the lines of the text: the goals first, then all measurements."""
     if pace.is_quick:
-        yield "A quick run: it shows that everything works. Its figures mean little."
+        yield "A quick run: it only checks that everything works. Its figures are not reliable."
         yield ""
     yield f"{'Goals':64} {'measured':>12} {'goal':>19}"
     for goal in goals(results):
@@ -77,7 +77,7 @@ def _verdict(goal: Goal) -> str:
 
 
 def write(results: Results, pace: Pace, folder: Path) -> list[Path]:
-    """Write text, JSON and picture into a folder, and return where they are."""
+    """Write text, JSON and picture into a folder, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "latest.txt": "\n".join(text(results, pace)) + "\n",

@@ -1,4 +1,4 @@
-"""The store's own limit: the server's script, driven straight over a socket with commands that are made beforehand."""
+"""The store's own limit: the server's script, called directly over a socket with prepared commands."""
 
 import contextlib
 import shutil
@@ -33,12 +33,12 @@ _RETENTION: Final = Retention(
 
 
 def independent_mutations_per_second(store: Store, *, seconds: float) -> float:
-    """Decrement items, 128 in each script, each mutation with a request id of its own and an entry in the ledger."""
+    """Decrement items, 128 in each script. Each mutation has its own request id and an entry in the ledger."""
     return _rate(store, _singles, seconds) * MUTATIONS_PER_SCRIPT
 
 
 def lines_per_second(store: Store, *, seconds: float) -> float:
-    """Reserve copies of 1,000 items at a time: how many lines a second."""
+    """Reserve copies of 1,000 items at a time, and return the lines a second."""
     return _rate(store, _wide, seconds) * LINES_PER_MUTATION
 
 
@@ -57,7 +57,7 @@ def round_trip_seconds(store: Store) -> float:
 
 
 def redis_benchmark_increments(store: Store, *, requests: int) -> float | None:
-    """Return INCRBY's calls per second by redis-benchmark, 128 clients; None if it is not on PATH."""
+    """Return INCRBY's calls a second by redis-benchmark with 128 clients, or None if it is not on PATH."""
     program = shutil.which("redis-benchmark") or shutil.which("valkey-benchmark")
     if program is None:
         return None
@@ -68,19 +68,19 @@ def redis_benchmark_increments(store: Store, *, requests: int) -> float | None:
 
 def _singles() -> list[Mutation]:
     """Mutations of one line each."""
-    names = [StockName(f"item-{place % ITEMS:04}", "main") for place in range(MUTATIONS_PER_SCRIPT)]
+    names = [StockName(f"item-{index % ITEMS:04}", "main") for index in range(MUTATIONS_PER_SCRIPT)]
     return [Mutation("stock_decrement", (name,), (1, 0)) for name in names]
 
 
 def _wide() -> list[Mutation]:
     """One mutation of 1,000 lines."""
-    items = [StockName(f"item-{place:04}", "main") for place in range(LINES_PER_MUTATION)]
+    items = [StockName(f"item-{index:04}", "main") for index in range(LINES_PER_MUTATION)]
     reservation = ReservationName(uuid4().hex)
     return [Mutation("reservation_reserve", (reservation, *items), (60_000, "", *(1 for _ in items)))]
 
 
 def _rate(store: Store, mutations: Callable[[], Sequence[Mutation]], seconds: float) -> float:
-    """Return how many scripts with these mutations the store runs in a second, two being under way."""
+    """Return the number of scripts with these mutations that the store runs in a second, with two in flight."""
     with redis.Redis.from_url(store.url) as client, _connected(store) as stream:
         sha = str(client.script_load(tallykeeper_lua.source()))
         commands = [_command(sha, mutations()) for _ in range(_COMMANDS_MAX)]
@@ -106,7 +106,7 @@ def _connected(store: Store) -> Iterator[socket.socket]:
 
 
 def _command(sha: str, mutations: Sequence[Mutation]) -> bytes:
-    """Return the command that runs the script, each mutation with a new request id."""
+    """Return the command that runs the script, with a new request id for each mutation."""
     bundles = [
         Bundle("default", (mutation,), request_id=uuid4().hex, fingerprint=fingerprint_of((mutation,)))
         for mutation in mutations

@@ -16,7 +16,7 @@ from tallykeeper_server.store.embedded.valkey import STORE_ENVIRONMENT, find_bin
 
 @dataclass(frozen=True, slots=True)
 class StoreKind:
-    """A store to measure on. ``fsync`` is Redis's appendfsync."""
+    """A store for measurements. ``fsync`` is Redis's appendfsync."""
 
     name: str
     binary: Path
@@ -30,7 +30,7 @@ class StoreKind:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A store that runs."""
+    """A running store."""
 
     url: str
     socket: Path
@@ -44,8 +44,8 @@ EVERYSEC: Final = "everysec"
 def compared_stores() -> dict[str, StoreKind]:
     """Return the stores on which everything is compared, by appendfsync.
 
-    They are redis-server from PATH, or else the Valkey of the embedded store: then goals that name Redis are measured
-    on it, and the titles say so.
+    They run redis-server from PATH, or else the Valkey of the embedded store. With Valkey, goals that name Redis are
+    measured on it, and the titles say so.
     """
     on_path = shutil.which("redis-server")
     name, binary = ("Redis from PATH", Path(on_path)) if on_path else ("embedded Valkey", find_binary(None))
@@ -53,16 +53,16 @@ def compared_stores() -> dict[str, StoreKind]:
 
 
 def embedded_store() -> StoreKind:
-    """Return the store that a server starts by itself, with its promise: each write is synced."""
+    """Return the store that a server starts by itself, with its promise that each write is synced."""
     return StoreKind("embedded Valkey", find_binary(None), ALWAYS)
 
 
 @contextlib.contextmanager
 def running_store(kind: StoreKind, directory: Path) -> Iterator[Store]:
-    """Run a store with its data below the directory given. Its socket is elsewhere: that path must be short."""
+    """Run a store with its data below the given directory. Its socket is elsewhere, because that path must be short."""
     data = Path(tempfile.mkdtemp(dir=directory))
-    with tempfile.TemporaryDirectory(prefix="tk-bench-") as place:
-        path = Path(place, "store.sock")
+    with tempfile.TemporaryDirectory(prefix="tk-bench-") as socket_directory:
+        path = Path(socket_directory, "store.sock")
         settings = {
             "port": "0",
             "unixsocket": str(path),
@@ -70,7 +70,7 @@ def running_store(kind: StoreKind, directory: Path) -> Iterator[Store]:
             "appendonly": "yes",
             "appendfsync": kind.fsync,
             "no-appendfsync-on-rewrite": "no",
-            # A file that is rewritten takes a core for seconds, from whoever is measured then.
+            # The rewrite of a file would take a core for seconds from a measurement.
             "auto-aof-rewrite-percentage": "0",
             "save": "",
             "maxmemory-policy": "noeviction",

@@ -1,1 +1,1 @@
-"""Checks of this repository that no tool from outside makes."""
+"""Checks of this repository that no external tool makes."""

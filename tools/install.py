@@ -1,9 +1,8 @@
-"""Installs the locked requirements and this project into .venv, as far as they are not there already.
+"""Installs the locked requirements and this project into .venv, unless they are installed already.
 
 Arguments name further locks in requirements/ to install, such as ``bench``.
 
-Whether `make` runs it is a matter of times; what it does is a matter of contents. It needs the standard library
-alone.
+`make` runs this program if a file is newer. The program itself compares contents. It needs only the standard library.
 """
 
 import fcntl
@@ -21,23 +20,23 @@ PROJECT: Final = Path("pyproject.toml")
 
 
 def main() -> None:
-    """Install what is missing. Several of these at once wait for each other, and the first does the work."""
+    """Install the missing packages. Of several simultaneous runs, the first installs and the others wait."""
     with LOCK.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_installed(LOCK):
             print(f"Installing the locked requirements into {VENV} …", flush=True)
-            # Anew, so that it holds what the lock names and no more.
+            # Anew, so that it holds exactly the packages of the lock.
             _run(sys.executable, "-m", "venv", "--clear", str(VENV))
             _pip_install("--require-hashes", "--requirement", str(LOCK))
             _note_installed(LOCK)
         if not _is_installed(PROJECT):
-            # Editable: a changed source needs no new install, a changed pyproject.toml does.
+            # Editable, so that a changed source needs no new install. A changed pyproject.toml needs one.
             _pip_install("--no-deps", "--no-build-isolation", "--editable", ".")
             _note_installed(PROJECT)
         for name in sys.argv[1:]:
             further = LOCKS / f"{name}.txt"
             if not _is_installed(further):
-                print(f"Installing what {name} needs besides …", flush=True)
+                print(f"Installing the additional requirements of {name} …", flush=True)
                 _pip_install("--require-hashes", "--requirement", str(further))
                 _note_installed(further)
 
@@ -62,7 +61,7 @@ def _note_installed(file: Path) -> None:
 
 
 def _noted(file: Path) -> Path:
-    """The copy of what was installed last."""
+    """The copy of the files of the last installation."""
     return VENV / f"installed-{file.name}"
 
 

@@ -1,7 +1,7 @@
 """Checks the English of this repository: no word of the list below, and no docstring that begins with a question word.
 
 It reads comments, docstrings and string literals of Python, comments of Lua, protos, shell and Makefiles, and the prose
-of Markdown (code blocks and quoted code are left out). `python -m tools.lint_english [FILE ...]` prints what it finds.
+of Markdown without code. `python -m tools.lint_english [FILE ...]` prints the faults that it finds.
 """
 
 import ast
@@ -52,7 +52,7 @@ WORDS: Final = {
     "over again": "again",
     "and not what": "name it",
 }
-"""Words and phrases that readers stumble over, each with what to write in its place."""
+"""Words and phrases that are hard to understand, each with its replacement."""
 
 _BEGINNINGS: Final = re.compile(r"(what|which|who|how|where|by|return (what|which|who|how|where))\b", re.IGNORECASE)
 _PHRASES: Final = re.compile(
@@ -77,7 +77,7 @@ _COMMENTS: Final = {
 
 
 class Fault(NamedTuple):
-    """A place in a file that a reader would stumble over."""
+    """A fault in a file's prose."""
 
     path: Path
     line: int
@@ -89,7 +89,7 @@ class Fault(NamedTuple):
 
 
 class _Text(NamedTuple):
-    """A piece of prose, and where it begins."""
+    """A piece of prose, and the number of its first line."""
 
     line: int
     text: str
@@ -138,7 +138,7 @@ def _statements(node: ast.AST) -> list[ast.stmt]:
 
 
 def _joined(comments: Iterator[tuple[int, str]]) -> Iterator[_Text]:
-    """Join comments on lines that follow one another, so that a phrase over two lines is found."""
+    """Join comments on consecutive lines, so that a phrase over two lines is found."""
     begin, end, text = 0, -1, ""
     for line, comment in comments:
         words = re.sub(r"^\s*(//+|--+|#+:?|/\*+)", "", comment)

@@ -1,7 +1,7 @@
 """Checks the Lua scripts against the rules that their files share, without running them.
 
-The files of the script that changes counts are parts of one script, so that names are looked up in the whole. Each of
-those that read is a script of its own. What the scripts do is left to the tests.
+The files of the script that changes counts are parts of one script, so that names are looked up in all of them. Each of
+the scripts that read is separate. The tests check the results of the scripts.
 """
 
 import re
@@ -23,7 +23,7 @@ READ_SHEBANGS: Final = ("#!lua flags=no-writes", "#!lua flags=no-writes,allow-cr
 
 
 def main() -> int:
-    """Print a line for each fault of the installed scripts; 1 if there is one, 0 if there is none."""
+    """Print a line for each fault of the installed scripts. Return 1 if there is a fault, else 0."""
     fragments, scripts = tallykeeper_lua.fragments(), tallykeeper_lua.read_scripts()
     found = [*faults(fragments), *chain.from_iterable(map(read_script_faults, scripts))]
     for fault in found:
@@ -33,25 +33,25 @@ def main() -> int:
 
 
 def faults(fragments: Sequence[Fragment]) -> list[str]:
-    """Say, as `file:line: what is wrong`, all that is wrong with a script of these files."""
-    places = [
+    """Return all faults of a script of these files, each as `file:line: message`."""
+    lines = [
         (fragment.name, line) for fragment in fragments for line, _ in enumerate(fragment.text.split("\n"), start=1)
     ]
     root = parse(tallykeeper_lua.joined(fragments))
-    driver_rows = {row for row, (name, _) in enumerate(places) if name.startswith(f"{DRIVER}/")}
+    driver_rows = {row for row, (name, _) in enumerate(lines) if name.startswith(f"{DRIVER}/")}
     found = [
         (node.start_point.row, message)
         for node, message in chain(_construct_faults(root), _redis_faults(root, driver_rows), name_faults(root))
     ]
     for fragment in fragments:
         if fragment.operation:
-            row = places.index((fragment.name, 1))
+            row = lines.index((fragment.name, 1))
             found += [(row, message) for message in _operation_faults(fragment)]
-    return ["{}:{}: {}".format(*places[row], message) for row, message in sorted(found)]
+    return ["{}:{}: {}".format(*lines[row], message) for row, message in sorted(found)]
 
 
 def read_script_faults(script: Fragment) -> list[str]:
-    """Say, as `file:line: what is wrong`, all that is wrong with a script that reads."""
+    """Return all faults of a script that reads, each as `file:line: message`."""
     root = parse(script.text)
     found = [
         (node.start_point.row + 1, message)
@@ -64,7 +64,7 @@ def read_script_faults(script: Fragment) -> list[str]:
 
 
 def _construct_faults(root: Node) -> Iterator[tuple[Node, str]]:
-    """Find what is not Lua, and the loops that could run on without an end."""
+    """Yield syntax errors, and loops without a bound."""
     for node in walk(root):
         if node.is_error or node.is_missing:
             yield node, "this is not Lua"
@@ -77,7 +77,7 @@ def _construct_faults(root: Node) -> Iterator[tuple[Node, str]]:
 
 
 def _redis_faults(root: Node, driver_rows: Collection[int] | None = None) -> Iterator[tuple[Node, str]]:
-    """Find uses of Redis outside the driver's rows, or anything but calls of it. ``None``: every row may use it."""
+    """Yield uses of Redis outside the driver's rows, and uses other than calls. ``None``: every row may use Redis."""
     for node in walk(root):
         if node.type != "identifier" or text_of(node) != "redis" or is_field_name(node):
             continue
@@ -86,14 +86,11 @@ def _redis_faults(root: Node, driver_rows: Collection[int] | None = None) -> Ite
         access = node.parent
         called = access is not None and access.parent is not None and access.parent.type == "function_call"
         if access is None or text_of(access) not in REDIS_CALLS or not called:
-            yield (
-                node,
-                "use redis for redis.call(…) and redis.pcall(…) alone, where they are called; a refusal is a status",
-            )
+            yield node, "use redis only in the calls redis.call(…) and redis.pcall(…); a refusal is a status"
 
 
 def _operation_faults(fragment: Fragment) -> Iterator[str]:
-    """Find what an operation's header and code say differently, of each other or of the file's name."""
+    """Yield differences between an operation's header, its code and the file's name."""
     header = [line for line in fragment.text.split("\n\n", 1)[0].splitlines() if line.startswith("--")]
     sections = [found[1] for line in header if (found := re.match(r"-- (\w+)  ", line))]
     if sections != HEADER_SECTIONS:
@@ -107,14 +104,16 @@ def _operation_faults(fragment: Fragment) -> Iterator[str]:
         yield f"the file assigns {', '.join(assigned) or 'nothing'}, and not {name} alone"
 
     status_lines = header[next(at for at, line in enumerate(header) if line.startswith("-- statuses")) :]
-    told = {found[1] for line in status_lines if (found := re.match(r"--(?: statuses)? +([A-Z_]{2,})(?:  |$)", line))}
+    documented = {
+        found[1] for line in status_lines if (found := re.match(r"--(?: statuses)? +([A-Z_]{2,})(?:  |$)", line))
+    }
     returned = {status for node in walk(root) if (status := _returned_status(node))}
-    if told != returned:
-        yield f"only the header or only the code has the status {', '.join(sorted(told ^ returned))}"
+    if documented != returned:
+        yield f"only the header or only the code has the status {', '.join(sorted(documented ^ returned))}"
 
 
 def _returned_status(node: Node) -> str:
-    """The status of a return statement that begins with one; empty for anything else."""
+    """The status of a return statement that begins with a status. It is empty for any other node."""
     if node.type != "return_statement" or not parts(node):
         return ""
     value = text_of(parts(parts(node)[0])[0])

@@ -1,6 +1,6 @@
-"""Looks up every name of a Lua script by Lua's rules of scope, and finds those that are wrong.
+"""Looks up every name of a Lua script by Lua's rules of scope, and finds the wrong names.
 
-A name is wrong if it is a global that Redis does not have, if it hides another, or if nothing reads it.
+A name is wrong if it is a global that Redis does not have, if it hides another name, or if nothing reads it.
 """
 
 from collections.abc import Sequence
@@ -10,16 +10,17 @@ from typing import Final
 from tools.lua_tree import Node, is_field_name, parts, text_of
 
 GLOBALS: Final = frozenset(
-    "ARGV KEYS assert bit cjson cmsgpack error getmetatable ipairs math next os pairs pcall rawequal rawget rawset"  # noqa: SIM905  # a list would take a line for each
+    "ARGV KEYS assert bit cjson cmsgpack error getmetatable ipairs math next os pairs pcall rawequal rawget rawset"  # noqa: SIM905  # a list would have a line for each name
     " redis select setmetatable string struct table tonumber tostring type unpack xpcall".split()
 )
-"""What Redis and Valkey give a script, as the Redis Lua API reference lists it, less what runs or loads text."""
+"""The globals of a script in Redis and Valkey, from the Redis Lua API reference, without those that run or load
+text."""
 
 UNUSED: Final = "_"
 
 
 def name_faults(root: Node) -> list[tuple[Node, str]]:
-    """Return each place of a script that has a wrong name, and what is wrong there."""
+    """Return each node of a script that has a wrong name, with a message."""
     lookup = _Lookup()
     lookup.visit_block(root, _Scope())
     return lookup.faults
@@ -49,7 +50,7 @@ class _Lookup:
         self.faults: list[tuple[Node, str]] = []
 
     def visit_block(self, block: Node | None, scope: _Scope) -> None:
-        """Visit the statements of a scope, whose parameters or loop variables are in it already."""
+        """Visit the statements of a scope that has its parameters or loop variables already."""
         for statement in parts(block) if block else ():
             self._visit(statement, scope)
         for name, local in scope.locals_.items():
@@ -117,7 +118,7 @@ class _Lookup:
             if name == UNUSED:
                 continue
             if scope.find(name) or name in GLOBALS:
-                self.faults.append((node, f"{name} means something here already: find another name"))
+                self.faults.append((node, f"{name} has a meaning here already: find another name"))
             scope.locals_[name] = _Local(node)
 
     def _assign(self, target: Node, scope: _Scope) -> None:

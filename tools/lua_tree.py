@@ -1,4 +1,4 @@
-"""Reads Lua as a tree of its syntax; what the tree means is left to the lints."""
+"""Reads Lua as a syntax tree. The lints interpret the tree."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -12,12 +12,12 @@ _LUA: Final = Language(tree_sitter_lua.language())
 
 
 def parse(source: str) -> Node:
-    """Return the root of the tree, which has error nodes where the source is not Lua."""
+    """Return the root of the tree, which has error nodes at syntax errors."""
     return Parser(_LUA).parse(source.encode()).root_node
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """Yield a node and all below it, in the order of the source."""
+    """Yield a node and all its descendants, in the order of the source."""
     yield node
     for child in node.children:
         yield from walk(child)
@@ -34,7 +34,7 @@ def text_of(node: Node) -> str:
 
 
 def is_field_name(node: Node) -> bool:
-    """Say whether an identifier is the name of a field, as ``b`` in ``a.b``, ``a:b()`` and ``{ b = 1 }``."""
+    """Return True if an identifier is the name of a field, as ``b`` in ``a.b``, ``a:b()`` and ``{ b = 1 }``."""
     parent = node.parent
     if parent is None:
         return False

@@ -1,1 +1,1 @@
-"""The servers that ours is measured against: each as one process, started with a port."""
+"""The servers with which ours is compared. Each is one process, started with a port."""

@@ -1,10 +1,11 @@
-"""Servers that answer every call with the same response, each as one process.
+"""Servers that answer every call with the same response. Each is one process.
 
 Usage: python -m bench.servers.constant transport|transport-with-metadata|grpc-aio|grpc-aio-many PORT
 
 ``transport`` answers with constant bytes. ``transport-with-metadata`` first decodes the metadata and reads path and
 deadline, as the handlers of the service do. ``grpc-aio`` is one server of gRPC's Python package as its documentation
-shows it. ``grpc-aio-many`` is eight of them at one port: each takes in one call at a time, so that several are faster.
+shows it. ``grpc-aio-many`` is eight of these servers at one port. Each accepts one call at a time, so that several are
+faster.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from tallykeeper_server.transport.server import TransportServer
 from tallykeeper_server.transport.status import Code, StatusError
 
 LISTENERS: Final = 8
-"""The servers of grpc.aio that share a port; more than that gain nothing."""
+"""The number of servers of grpc.aio that share a port. More servers are not faster."""
 _DECREMENTED: Final = inventory_pb2.DecrementCopiesResponse(
     copies_taken=1,
     stock_level=inventory_pb2.StockLevel(item="item-0000", location="main", on_hand=999_999, available=999_999),
@@ -73,7 +74,7 @@ def _after_metadata(response: bytes) -> DirectHandler:
 
 
 def _handlers() -> list[grpc.GenericRpcHandler]:
-    """Return handlers that are found by name: registered ones make grpc.aio slower."""
+    """Return handlers that are found by name, because registered ones make grpc.aio slower."""
     decrementing = grpc.unary_unary_rpc_method_handler(
         decrement,
         request_deserializer=inventory_pb2.DecrementCopiesRequest.FromString,

@@ -1,7 +1,7 @@
-"""Builds the Go services of the benchmark, where there is ``go`` on PATH.
+"""Builds the Go services of the benchmark, if ``go`` is on PATH.
 
-The module is assembled in .venv/bench-go: the sources of bench/servers/go, and the package ``contract``, which protoc
-generates from the protos. A second build takes about a second, because Go keeps what has not changed.
+The module is assembled in .venv/bench-go from the sources of bench/servers/go and the package ``contract``, which
+protoc generates from the protos. A second build takes about a second, because Go keeps unchanged parts.
 """
 
 import os
@@ -24,9 +24,9 @@ _BUILD_SECONDS: Final = 600
 
 
 def go_servers() -> Path | None:
-    """Return the program with the Go services; None where there is no ``go`` on PATH.
+    """Return the program with the Go services, or None if there is no ``go`` on PATH.
 
-    :raises subprocess.CalledProcessError: it cannot be built. What the compiler says is on stderr.
+    :raises subprocess.CalledProcessError: the build failed. The compiler's message is on stderr.
     """
     go = shutil.which("go")
     if go is None:
@@ -43,7 +43,7 @@ def go_servers() -> Path | None:
 
 
 def _plugin(go: str, name: str) -> Path:
-    """Return a plugin of protoc, built if it is not there in its version: its file's name has the version."""
+    """Return a plugin of protoc. Build it if it does not exist in its version, which is part of its file's name."""
     package = _PLUGINS[name]
     plugin = _BUILD / package.rpartition("@")[2] / name
     if not plugin.exists():

@@ -1,6 +1,6 @@
-"""The naive service, as a tutorial would write it: a script that GETs a number and SETs it, one call of it per RPC.
+"""The naive service, as a tutorial would write it: each RPC calls one script that GETs a number and SETs it.
 
-It has no request ids, no ledger and no limits of any kind: it does far less than ours.
+It has no request ids, no ledger and no limits of any kind, so it does far less than ours.
 
 Usage: python -m bench.servers.naive aio|threads PORT STORE_URL
 """
@@ -43,7 +43,7 @@ def _incremented(counter: str, value: int) -> counter_pb2.IncrementResponse:
 
 
 class AioInventory(inventory_pb2_grpc.InventoryServiceServicer):
-    """Takes copies, a script call for each."""
+    """Takes copies with one script call for each request."""
 
     def __init__(self, store: redis.asyncio.Redis) -> None:
         self._script = store.register_script(DECREMENT)
@@ -57,7 +57,7 @@ class AioInventory(inventory_pb2_grpc.InventoryServiceServicer):
 
 
 class AioCounters(counter_pb2_grpc.CounterServiceServicer):
-    """Counts, a script call for each."""
+    """Counts with one script call for each request."""
 
     def __init__(self, store: redis.asyncio.Redis) -> None:
         self._script = store.register_script(INCREMENT)
@@ -68,7 +68,7 @@ class AioCounters(counter_pb2_grpc.CounterServiceServicer):
 
 
 class ThreadInventory(inventory_pb2_grpc.InventoryServiceServicer):
-    """Takes copies, a script call and a thread for each."""
+    """Takes copies with one script call and one thread for each request."""
 
     def __init__(self, store: redis.Redis) -> None:
         self._script = store.register_script(DECREMENT)
@@ -82,7 +82,7 @@ class ThreadInventory(inventory_pb2_grpc.InventoryServiceServicer):
 
 
 class ThreadCounters(counter_pb2_grpc.CounterServiceServicer):
-    """Counts, a script call and a thread for each."""
+    """Counts with one script call and one thread for each request."""
 
     def __init__(self, store: redis.Redis) -> None:
         self._script = store.register_script(INCREMENT)

@@ -23,7 +23,7 @@ from tests.support.grpc_aio_server import aio_servers
 
 @contextlib.asynccontextmanager
 async def tallykeeper_methods(store_url: str) -> AsyncIterator[Sequence[Method]]:
-    """Give the methods of one worker with the default settings. Its own transport runs, and nobody calls it."""
+    """Yield the methods of one worker with the default settings. Its own transport runs without calls."""
     offered: list[Method] = []
 
     class Transport(TransportServer):

@@ -1,1 +1,1 @@
-"""The benchmark's own logic: the load generator, the goals and the model of growth."""
+"""Tests of the benchmark's own logic: the load generator, the goals and the model of growth."""

@@ -1,4 +1,4 @@
-"""The load generator: it counts answers, refusals and their delays, sends metadata, and speaks TLS."""
+"""The load generator counts answers, refusals and their delays, sends metadata, and speaks TLS."""
 
 import asyncio
 import shutil
@@ -45,7 +45,7 @@ async def _served(
 
 
 async def _run(generator: Generator, port: int, request: Request = _REQUEST, **options: Any) -> Load:  # noqa: ANN401
-    """Run loads until some call has ended: on a busy machine that may take more than one."""
+    """Run loads until a call has ended. On a busy machine that may take more than one load."""
     settings = {"in_flight": 8, "warm_up": 0.0, "seconds": 0.2} | options
     for _ in range(_RUNS_MAX):
         load = await asyncio.to_thread(generator.run, port, request, **settings)
@@ -72,7 +72,7 @@ async def test_each_call_has_its_own_id_an_item_in_turn_and_the_fields(generator
     ids, items = zip(*(payload.split() for payload in payloads), strict=True)
     assert len(set(ids)) == len(ids)
     assert list(items[:3]) == ["item-0000", "item-0001", "item-0002"]
-    # The second call of a connection sends the places of the fields in the table.
+    # The second call of a connection sends the indexes of the fields in the table.
     for call in (calls[0], calls[-1]):
         assert ("x-shop", "a") in call.metadata
         remaining = call.time_remaining()
@@ -81,7 +81,7 @@ async def test_each_call_has_its_own_id_an_item_in_turn_and_the_fields(generator
 
 
 @pytest.mark.parametrize("has_delay", [True, False])
-async def test_refusals_are_counted_with_those_that_carry_a_delay(generator: Generator, *, has_delay: bool) -> None:
+async def test_refusals_with_a_delay_are_counted(generator: Generator, *, has_delay: bool) -> None:
     trailers = (("grpc-retry-pushback-ms", "200"),) if has_delay else (("x-retry-pushback-ms", "200"),)
     refusal = StatusError(Code.RESOURCE_EXHAUSTED, "no room", trailers)
     async with _served(lambda _, call: call.fail(refusal)) as port:
@@ -91,7 +91,7 @@ async def test_refusals_are_counted_with_those_that_carry_a_delay(generator: Gen
     assert not load.all_succeeded
 
 
-async def test_no_more_calls_are_under_way_than_the_server_allows(generator: Generator) -> None:
+async def test_no_more_calls_are_in_flight_than_the_server_allows(generator: Generator) -> None:
     under_way: list[Call] = []
     most = 0
 
@@ -113,8 +113,8 @@ async def test_no_more_calls_are_under_way_than_the_server_allows(generator: Gen
     assert most == 3
 
 
-async def test_settings_of_grpc_are_not_taken_for_a_limit(generator: Generator) -> None:
-    """The setting 0xFE03 of gRPC ends in the byte that is the limit of streams."""
+async def test_a_setting_of_grpc_is_not_mistaken_for_a_limit(generator: Generator) -> None:
+    """The setting 0xFE03 of gRPC ends in the byte that identifies the limit of streams."""
     under_way: list[Call] = []
 
     def handle(payload: bytes, call: Call) -> None:
@@ -135,7 +135,7 @@ async def test_settings_of_grpc_are_not_taken_for_a_limit(generator: Generator) 
     assert load.succeeded.calls
 
 
-async def test_a_rate_begins_calls_though_none_is_answered(generator: Generator) -> None:
+async def test_a_rate_begins_calls_although_none_is_answered(generator: Generator) -> None:
     calls: list[Call] = []
     async with _served(lambda _, call: calls.append(call)) as port:
         for _ in range(_RUNS_MAX):
@@ -153,7 +153,7 @@ async def test_a_rate_begins_calls_though_none_is_answered(generator: Generator)
     assert 0 < len(calls) < 1_000, "without the rate, all 2,000 would have begun"
 
 
-async def test_tls_is_spoken(generator: Generator, tmp_path: Path) -> None:
+async def test_tls_works(generator: Generator, tmp_path: Path) -> None:
     make_certificates(tmp_path, hosts=["127.0.0.1"], clients=[], days=1)
     tls = ServerTls(tmp_path / "server.pem", tmp_path / "server.key")
     async with _served(lambda payload, call: call.reply(payload * 100), tls=tls) as port:
@@ -162,7 +162,7 @@ async def test_tls_is_spoken(generator: Generator, tmp_path: Path) -> None:
     assert not load.refused.calls
 
 
-async def test_a_server_that_is_not_there_is_an_error(generator: Generator) -> None:
+async def test_a_missing_server_is_an_error(generator: Generator) -> None:
     async with _served(lambda payload, call: call.reply(payload)) as port:
         pass
     with pytest.raises(RuntimeError, match="cannot connect"):

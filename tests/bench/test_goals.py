@@ -1,4 +1,4 @@
-"""The goals: each compares the figures of one run, and a figure that is missing is not a goal that was reached."""
+"""The goals: each compares the figures of one run. A goal without its figure is not reached."""
 
 import pytest
 
@@ -69,7 +69,7 @@ def test_figures_are_medians_of_one_store_and_one_number_of_calls() -> None:
     assert (goal.measured, goal.is_reached) == (3.0, True)
 
 
-def test_constants_are_compared_with_what_handles_as_much() -> None:
+def test_constants_are_compared_with_servers_that_handle_as_much() -> None:
     results = _results(
         _series(NO_STORE, TRANSPORT, 128, _sample(120)),
         _series(NO_STORE, GRPC_AIO, 128, _sample(10)),
@@ -129,7 +129,7 @@ def test_the_model_is_bounded_by_workers_store_and_cores() -> None:
     assert cost.calls_per_second(1, cores=8) == 50_000
 
 
-def test_the_cost_of_a_call_has_what_the_kernel_does_for_nobody() -> None:
+def test_the_cost_of_a_call_includes_the_kernels_own_work() -> None:
     cost = cost_of(_series(_ALWAYS, ONE, 512, _sample(20_000)))
     assert (cost.server, cost.store) == (20.0, 10.0)
     assert cost.everything == pytest.approx(100.0), "two busy cores for 20,000 calls a second"
@@ -141,5 +141,5 @@ def test_the_model_is_checked_with_one_and_two_workers() -> None:
     )
     numbers = growth(results, _ALWAYS)
     assert {"1 worker, measured / model", "2 workers, measured / model"} <= numbers.keys()
-    assert numbers["workers on cores of their own: 4, model, changes/s"] == 100_000
+    assert numbers["workers, each on its own core: 4, model, changes/s"] == 100_000
     assert growth(results, _EVERYSEC) == {}

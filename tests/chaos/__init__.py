@@ -1,1 +1,1 @@
-"""The fault harness: callers, faults, a record of every call, and a judge who knows what may have happened."""
+"""The fault harness: callers, faults, a record of every call, and a judge that knows which outcomes are possible."""

@@ -1,4 +1,4 @@
-"""``make chaos``: runs scenarios, judges them, and reports; or plants bugs, and reports which were caught."""
+"""The command of ``make chaos``: runs and judges scenarios, or plants bugs and reports which bugs were caught."""
 
 import sys
 from collections import Counter
@@ -19,13 +19,21 @@ _SHOWN_MAX: Final = 20
 
 
 @click.command
-@click.option("--scenario", "names", multiple=True, type=click.Choice(list(SCENARIOS)), help="Only this one; else all.")
-@click.option("--seconds", default=20.0, show_default=True, help="How long faults are injected in each scenario.")
-@click.option("--seed", type=int, help="What wishes and faults are drawn from; else a new one, which is told.")
+@click.option(
+    "--scenario",
+    "names",
+    multiple=True,
+    type=click.Choice(list(SCENARIOS)),
+    help="Run only this scenario. Default: all.",
+)
+@click.option(
+    "--seconds", default=20.0, show_default=True, help="The time in seconds for which each scenario injects faults."
+)
+@click.option("--seed", type=int, help="The seed of intents and faults. Default: a random seed, which is printed.")
 @click.option("--report", type=click.Path(path_type=Path), help="A JSON file to which the outcome is added.")
-@click.option("--planted", is_flag=True, help="Plant bugs, one at a time, and see that each is caught.")
+@click.option("--planted", is_flag=True, help="Plant bugs, one at a time, and check that each is caught.")
 def main(*, names: Sequence[str], seconds: float, seed: int | None, report: Path | None, planted: bool) -> None:
-    """Inject faults under load, and judge what callers were told."""
+    """Inject faults under load, and judge the answers that callers got."""
     seed = SystemRandom().getrandbits(31) if seed is None else seed
     if planted:
         sys.exit(_plant_all(seed))
@@ -33,7 +41,7 @@ def main(*, names: Sequence[str], seconds: float, seed: int | None, report: Path
     violations = 0
     for name in names or SCENARIOS:
         if name in NEEDS_COMPILER and compiler() is None:
-            click.echo(f"{name}: left out, for there is no C compiler", err=True)
+            click.echo(f"{name}: left out, because there is no C compiler", err=True)
             continue
         click.echo(f"{name}: seed {seed}, {seconds:g} s", err=True)
         outcome = run(name, seed=seed, seconds=seconds)
@@ -49,17 +57,17 @@ def main(*, names: Sequence[str], seconds: float, seed: int | None, report: Path
 
 
 def _tell(outcome: Outcome) -> int:
-    """Tell of the violations, and return how many there are."""
+    """Print the violations, and return their number."""
     for violation in outcome.violations[:_SHOWN_MAX]:
-        click.echo(f"  {violation.kind}: {violation.told}", err=True)
+        click.echo(f"  {violation.kind}: {violation.detail}", err=True)
     return len(outcome.violations)
 
 
 def _plant_all(seed: int) -> int:
-    """Plant each bug, and tell which were caught; return the exit status."""
+    """Plant each bug, print which bugs were caught, and return the exit status."""
     rows = []
     for bug in bugs():
-        click.echo(f"{bug.name}: {bug.told}", err=True)
+        click.echo(f"{bug.name}: {bug.description}", err=True)
         kinds = Counter(violation.kind for violation in hunt(bug, seed=seed).violations)
         mostly = max(kinds, key=kinds.__getitem__, default="")
         rows.append((bug.name, bug.scenario, "caught" if kinds else "NOT CAUGHT", mostly))

@@ -1,8 +1,8 @@
-"""The judge: replays a ledger through the pure model, and says where it or any answer cannot be right.
+"""The judge: replays a ledger through the pure model, and reports where the ledger or an answer cannot be right.
 
-The ledger is one order of all changes. It is the right one if the model makes the same entries in it, if every answer
-is the model's, and if no change stands before one that had ended before it began: then all that callers saw is
-linearizable, in the sense of https://cs.brown.edu/~mph/HerlihyW90/p463-herlihy.pdf.
+The ledger is one order of all changes. The order is right under three conditions: the model makes the same entries in
+this order, every answer equals the model's, and no change precedes a change that had ended before it began. Then the
+history is linearizable, as defined in https://cs.brown.edu/~mph/HerlihyW90/p463-herlihy.pdf.
 """
 
 from bisect import bisect_left, bisect_right
@@ -17,7 +17,7 @@ from tallykeeper.v1.batch_pb2 import ApplyRequest, ApplyResponse
 from tallykeeper.v1.counter_pb2 import ListCountersRequest, ListCountersResponse
 from tallykeeper.v1.inventory_pb2 import ListStockRequest, ListStockResponse
 from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_EXPIRE, Entry
-from tests.chaos.history import Attempt, History, Read, Told, Wish
+from tests.chaos.history import Attempt, AttemptResult, History, Intent, Read
 from tests.model import listings, reads
 from tests.model.bodies import body_of
 from tests.model.model import Answer, Chosen, Model
@@ -27,20 +27,21 @@ from tests.model.rules import RULES
 from tests.support.client import Failure, reason_of, simplify
 
 CLOCK_SLACK_SECONDS: Final = 600.0
-"""A round is shorter than that, and both clocks are this machine's."""
+"""The permitted difference of a commit time from the time of its round. A round is shorter, and both clocks are this
+machine's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Something that may not have happened."""
+    """A result or a state that the contract does not allow."""
 
     kind: str
-    told: str
+    detail: str
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What the judge found, and how much of what it looked at."""
+    """The violations that the judge found, and the numbers of the things that it checked."""
 
     violations: list[Violation] = field(default_factory=list)
     entries: int = 0
@@ -49,19 +50,19 @@ class Verdict:
     unknown: int = 0
     reads: int = 0
 
-    def add(self, kind: str, told: object) -> None:
-        """Note a violation."""
-        self.violations.append(Violation(kind, " ".join(str(told).split())))
+    def add(self, kind: str, detail: object) -> None:
+        """Record a violation."""
+        self.violations.append(Violation(kind, " ".join(str(detail).split())))
 
 
 @dataclass(slots=True)
 class _Check:
-    """An answer that must have been right in one of some states."""
+    """An answer that must have been right in at least one of some states."""
 
     first: int
     last: int
     is_right: Callable[[Model], bool]
-    told: str
+    detail: str
 
 
 def judge(
@@ -74,11 +75,11 @@ def judge(
 ) -> Verdict:
     """Judge one namespace by its whole ledger, the oldest entry first.
 
-    ``calm``: nothing was wrong, so whoever had patience must have been answered. ``clock_slack_seconds``: how far the
-    store's clock may have been from this machine's.
+    ``calm``: there were no faults, so each patient caller must have got an answer. ``clock_slack_seconds``: the
+    greatest difference between the store's clock and this machine's.
 
-    ``dirty``: the store may have lost changes that nobody was told to be durable. Then reads, and refusals that are
-    not recorded, may have seen some that are gone, and are not judged.
+    ``dirty``: the store may have lost changes that were not acknowledged as durable. Reads and unrecorded refusals may
+    have seen lost changes, so they are not judged.
     """
     verdict = Verdict(entries=len(ledger))
     for defect in history.defects:
@@ -86,11 +87,11 @@ def judge(
     order = _Order(history, ledger)
     checks = list(_checks(history, order, dirty=dirty))
     answers = _replay(ledger, order, checks, verdict)
-    for wish in history.wishes:
-        _judge_wish(wish, answers.get(wish.number), order, verdict)
-        for attempt in wish.attempts:
-            if calm and attempt.patient and attempt.told in {Told.UNKNOWN, Told.NOTHING}:
-                verdict.add("not answered, though nothing was wrong", f"{wish.reference} {attempt.answer}")
+    for intent in history.intents:
+        _judge_intent(intent, answers.get(intent.number), order, verdict)
+        for attempt in intent.attempts:
+            if calm and attempt.patient and attempt.result in {AttemptResult.UNKNOWN, AttemptResult.NOTHING}:
+                verdict.add("not answered, though nothing was wrong", f"{intent.reference} {attempt.answer}")
     for entry in ledger:
         if abs(entry.commit_time.ToMilliseconds() / 1_000 - history.wall_time) > clock_slack_seconds:
             verdict.add("a time that the store's clock did not show", entry)
@@ -99,43 +100,45 @@ def judge(
 
 
 class _Order:
-    """Which revisions are between two moments, by what was acknowledged before, and begun after."""
+    """Bounds on the revision at a moment, from the changes acknowledged before it and begun after it."""
 
     def __init__(self, history: History, ledger: Sequence[Entry]) -> None:
-        self.wishes = {wish.reference: wish for wish in history.wishes}
+        self.intents = {intent.reference: intent for intent in history.intents}
         self.first: dict[int, int] = {}
         self.last: dict[int, int] = {}
         for entry in ledger:
-            wish = self.wishes.get(entry.reference)
-            if wish is not None:
-                self.first.setdefault(wish.number, entry.revision)
-                self.last[wish.number] = entry.revision
+            intent = self.intents.get(entry.reference)
+            if intent is not None:
+                self.first.setdefault(intent.number, entry.revision)
+                self.last[intent.number] = entry.revision
         self._revision = len(ledger)
         ended = sorted(
-            (attempt.ended_at, self.last[wish.number])
-            for wish in history.wishes
-            if wish.number in self.last
-            for attempt in wish.told(Told.APPLIED)
+            (attempt.ended_at, self.last[intent.number])
+            for intent in history.intents
+            if intent.number in self.last
+            for attempt in intent.attempts_with(AttemptResult.APPLIED)
         )
         self._ended_at = [at for at, _ in ended]
         self._reached = list(accumulate((revision for _, revision in ended), max))
-        begun = sorted((wish.began_at, self.first[wish.number]) for wish in history.wishes if wish.number in self.first)
+        begun = sorted(
+            (intent.began_at, self.first[intent.number]) for intent in history.intents if intent.number in self.first
+        )
         self._began_at = [at for at, _ in begun]
         self._follows = list(accumulate((revision for _, revision in reversed(begun)), min))[::-1]
 
     def reached_by(self, moment: float) -> int:
-        """Return the last revision that somebody had been told of before a moment."""
-        place = bisect_left(self._ended_at, moment)
-        return self._reached[place - 1] if place else 0
+        """Return the last revision that had been acknowledged before a moment."""
+        index = bisect_left(self._ended_at, moment)
+        return self._reached[index - 1] if index else 0
 
     def possible_by(self, moment: float) -> int:
-        """Return the last revision that there may have been at a moment."""
-        place = bisect_right(self._began_at, moment)
-        return self._follows[place] - 1 if place < len(self._follows) else self._revision
+        """Return the greatest revision that was possible at a moment."""
+        index = bisect_right(self._began_at, moment)
+        return self._follows[index] - 1 if index < len(self._follows) else self._revision
 
 
 def _replay(ledger: Sequence[Entry], order: _Order, checks: list[_Check], verdict: Verdict) -> dict[int, Any]:
-    """Return the model's answer to each wish that is in the ledger; stop where the ledger cannot be right."""
+    """Return the model's answer to each intent that is in the ledger. Stop where the ledger cannot be right."""
     model = Model()
     answers: dict[int, Any] = {}
     checks.sort(key=lambda check: check.first)
@@ -148,7 +151,7 @@ def _replay(ledger: Sequence[Entry], order: _Order, checks: list[_Check], verdic
         waiting = [check for check in waiting if not check.is_right(model)]
         for check in waiting:
             if check.last <= model.revision:
-                verdict.add("an answer that was never right", check.told)
+                verdict.add("an answer that was never right", check.detail)
         waiting = [check for check in waiting if check.last > model.revision]
         if model.revision >= len(ledger):
             return answers
@@ -157,7 +160,7 @@ def _replay(ledger: Sequence[Entry], order: _Order, checks: list[_Check], verdic
 
 
 def _take(ledger: Sequence[Entry], order: _Order, model: Model, answers: dict[int, Any], verdict: Verdict) -> bool:
-    """Let the model make what comes next in the ledger; return whether it made the same."""
+    """Apply the next entries of the ledger to the model. Return True if the model made the same entries."""
     at = model.revision
     entry = ledger[at]
     if at and entry.commit_time.ToMilliseconds() < ledger[at - 1].commit_time.ToMilliseconds():
@@ -165,7 +168,7 @@ def _take(ledger: Sequence[Entry], order: _Order, model: Model, answers: dict[in
     if entry.operation == OPERATION_KIND_EXPIRE:
         wrong = _expire(model, entry)
     else:
-        wrong = _change(model, entry, order.wishes.get(entry.reference), answers)
+        wrong = _change(model, entry, order.intents.get(entry.reference), answers)
     if wrong is not None:
         verdict.add(wrong, entry)
         return False
@@ -180,50 +183,50 @@ def _take(ledger: Sequence[Entry], order: _Order, model: Model, answers: dict[in
 
 
 def _expire(model: Model, entry: Entry) -> str | None:
-    """Let a reservation expire as the ledger says; return what is wrong with it, if something is."""
+    """Expire a reservation as the ledger says. Return the fault, or None."""
     held = model.contents.reservations.get(entry.reservation.reservation_id)
     now_ms = entry.commit_time.ToMilliseconds()
     if held is None or held.state is not ACTIVE or held.expire_at_ms > now_ms:
-        return "an expiry that may not be"
+        return "an expiry before its time"
     model.expire(held.reservation_id, now_ms=now_ms)
     return None
 
 
-def _change(model: Model, entry: Entry, wish: Wish | None, answers: dict[int, Any]) -> str | None:
-    """Let a wish come true, and note its answer; return what is wrong with it, if something is."""
-    if wish is None or wish.number in answers:
-        return "applied twice" if wish else "applied, and nobody asked for it"
+def _change(model: Model, entry: Entry, intent: Intent | None, answers: dict[int, Any]) -> str | None:
+    """Apply an intent to the model, and record its answer. Return the fault, or None."""
+    if intent is None or intent.number in answers:
+        return "applied twice" if intent else "applied without a request"
     at, now_ms = model.revision, entry.commit_time.ToMilliseconds()
-    held = model.contents.reservations.get(getattr(wish.request, "reservation_id", ""))
+    held = model.contents.reservations.get(getattr(intent.request, "reservation_id", ""))
     if held is not None and held.state is ACTIVE and held.expire_at_ms <= now_ms:
         return "a reservation whose time was up"
-    operations = (Chosen(now_ms),) * len(getattr(wish.request, "operations", ()))
-    answers[wish.number] = model.mutate(wish.request, Chosen(now_ms, operations=operations))
+    operations = (Chosen(now_ms),) * len(getattr(intent.request, "operations", ()))
+    answers[intent.number] = model.mutate(intent.request, Chosen(now_ms, operations=operations))
     return "applied, though it must be refused" if model.revision == at else None
 
 
-def _judge_wish(wish: Wish, answer: Any, order: _Order, verdict: Verdict) -> None:  # noqa: ANN401  # of the model
-    applied, refused = wish.told(Told.APPLIED), wish.told(Told.REFUSED)
+def _judge_intent(intent: Intent, answer: Any, order: _Order, verdict: Verdict) -> None:  # noqa: ANN401  # of the model
+    applied, refused = intent.attempts_with(AttemptResult.APPLIED), intent.attempts_with(AttemptResult.REFUSED)
     verdict.applied += bool(applied)
     verdict.refused += bool(refused)
     verdict.unknown += not (applied or refused)
-    revision = order.first.get(wish.number)
-    told = f"{wish.reference} {type(wish.request).__name__} {wish.request}"
+    revision = order.first.get(intent.number)
+    detail = f"{intent.reference} {type(intent.request).__name__} {intent.request}"
     if revision is None:
         if any(not _changed_nothing(attempt) for attempt in applied):
-            verdict.add("acknowledged, but not in the ledger", told)
+            verdict.add("acknowledged, but not in the ledger", detail)
         return
-    if wish.theft:
-        verdict.add("applied under another's request id", told)
+    if intent.stolen_request_id:
+        verdict.add("applied under another's request id", detail)
     if refused:
-        verdict.add("refused, but applied", f"{told} {refused[0].answer}")
-    if all(attempt.told is Told.NOTHING for attempt in wish.attempts):
-        verdict.add("told that nothing happened, but applied", told)
-    if revision <= order.reached_by(wish.began_at):
-        verdict.add("stands before what had ended before it began", told)
+        verdict.add("refused, but applied", f"{detail} {refused[0].answer}")
+    if all(attempt.result is AttemptResult.NOTHING for attempt in intent.attempts):
+        verdict.add("answered as not applied, but applied", detail)
+    if revision <= order.reached_by(intent.began_at):
+        verdict.add("precedes a change that had ended before it began", detail)
     for attempt in applied:
         if answer is not None and _without_replayed(attempt.answer) != _without_replayed(answer):
-            verdict.add("answered with what it did not do", f"{told}: {attempt.answer} should be {answer}")
+            verdict.add("answered with another change", f"{detail}: {attempt.answer} should be {answer}")
 
 
 def _changed_nothing(attempt: Attempt) -> bool:
@@ -231,20 +234,20 @@ def _changed_nothing(attempt: Attempt) -> bool:
 
 
 def _checks(history: History, order: _Order, *, dirty: bool) -> Iterator[_Check]:
-    """Yield what must have been right for a while: refusals, batches that changed nothing, and reads."""
-    for wish in history.wishes:
-        if dirty and not wish.request.request_id:
+    """Yield the answers that must have been right for a while: refusals, batches that changed nothing, and reads."""
+    for intent in history.intents:
+        if dirty and not intent.request.request_id:
             continue
-        first = order.reached_by(wish.began_at)
-        for attempt in wish.attempts:
+        first = order.reached_by(intent.began_at)
+        for attempt in intent.attempts:
             last = order.possible_by(attempt.ended_at)
-            told = f"{wish.reference} {wish.request} {attempt.answer}"
-            if attempt.told is Told.REFUSED and wish.theft:
-                yield _Check(first, last, _Caught(attempt.answer), told)
-            elif attempt.told is Told.REFUSED:
-                yield _Check(first, last, _Refused(wish.request, attempt.answer), told)
-            elif attempt.told is Told.APPLIED and _changed_nothing(attempt):
-                yield _Check(first, last, _Failed(wish.request, attempt.answer), told)
+            detail = f"{intent.reference} {intent.request} {attempt.answer}"
+            if attempt.result is AttemptResult.REFUSED and intent.stolen_request_id:
+                yield _Check(first, last, _Caught(attempt.answer), detail)
+            elif attempt.result is AttemptResult.REFUSED:
+                yield _Check(first, last, _Refused(intent.request, attempt.answer), detail)
+            elif attempt.result is AttemptResult.APPLIED and _changed_nothing(attempt):
+                yield _Check(first, last, _Failed(intent.request, attempt.answer), detail)
     for read in () if dirty else history.reads:
         first, last = order.reached_by(read.began_at), order.possible_by(read.ended_at)
         yield _Check(first, last, _Seen(read), f"{read.request} {read.answer}")
@@ -252,7 +255,7 @@ def _checks(history: History, order: _Order, *, dirty: bool) -> Iterator[_Check]
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """Whether a change is refused so."""
+    """A check that a change gets this refusal in a state."""
 
     request: Any
     failure: Failure
@@ -271,7 +274,7 @@ class _Refused:
 
 @dataclass(frozen=True, slots=True)
 class _Caught:
-    """Whether a request under another's request id is told so, which holds in all states."""
+    """A check that a request under another's request id gets this refusal, which holds in all states."""
 
     failure: Failure
 
@@ -281,7 +284,7 @@ class _Caught:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """Whether a batch changes nothing and answers so."""
+    """A check that a batch changes nothing and gets this answer."""
 
     request: ApplyRequest
     answer: ApplyResponse
@@ -310,7 +313,7 @@ def _meaning(answer: ApplyResponse) -> list[tuple[str, str, dict[str, str]]]:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Whether a read would be answered so."""
+    """A check that a read gets this answer."""
 
     read: Read
 
@@ -323,7 +326,7 @@ class _Seen:
 
 
 def _right_answer(model: Model, request: Any) -> Answer:  # noqa: ANN401  # any read
-    """Return what a read must be answered; a listing with its one page."""
+    """Return the right answer to a read. A listing has one page."""
     if isinstance(request, ListStockRequest):
         return ListStockResponse(stock_levels=listings.stock(model, request), revision=model.revision)
     if isinstance(request, ListCountersRequest):

@@ -1,4 +1,4 @@
-"""A proxy between server and store that speaks RESP: it knows where a request ends, and loses what it is told to."""
+"""A proxy between server and store that speaks RESP: it knows where a request ends, and loses what a test selects."""
 
 import asyncio
 from collections import Counter
@@ -23,33 +23,33 @@ _READS: Final = frozenset(
     for script in (each.text.encode() for each in tallykeeper_lua.read_scripts())
     for name in (script, sha1(script, usedforsecurity=False).hexdigest().encode())
 )
-"""The text and the hash of each script that reads: by one of them it is called."""
+"""The text and the hash of each script that reads. A request names the script by one of the two."""
 
 
 class Fault(Enum):
-    """What may befall a script call on its way to the store, or its reply on the way back."""
+    """A fault of a script call on its way to the store, or of its reply on the way back."""
 
     CUT_AFTER_APPLY = "cut after apply"
-    """The store has carried it out; the connection is lost before the reply."""
+    """The store has carried the call out. The connection is lost before the reply."""
     CUT_BEFORE_APPLY = "cut before apply"
-    """The connection is lost before the store has all of the request."""
+    """The connection is lost before the store has the whole request."""
     CUT_IN_REPLY = "cut in the reply"
-    """Half of the reply comes through."""
+    """Half of the reply arrives."""
     DELAY = "delay"
-    """The reply comes late."""
+    """The reply arrives late."""
     DRIBBLE = "dribble"
-    """The reply comes in small pieces."""
+    """The reply arrives in small pieces."""
     RESET = "reset"
-    """All connections are reset, whatever they are at."""
+    """All connections are reset at any point."""
     BLACK_HOLE = "black hole"
-    """Nothing comes through on this connection for longer than the server waits."""
+    """Nothing passes on this connection for longer than the server waits."""
 
 
 class Proxy(Relay):
-    """Passes requests and replies on, and lets a script call meet a fault when one is due."""
+    """Passes requests and replies on, and applies a waiting fault to the next script call."""
 
     def __init__(self, target: Callable[[], Path], random: Random) -> None:
-        """``target`` is the socket of the store, as it is at the time of a connection."""
+        """Take the socket of the store. ``target`` is called for each connection, because the socket can change."""
         super().__init__()
         self._target = target
         self._random = random
@@ -59,17 +59,17 @@ class Proxy(Relay):
 
     @property
     def url(self) -> str:
-        """How the server reaches the store through it."""
+        """The URL by which the server reaches the store through the proxy."""
         return f"redis://127.0.0.1:{self.port}"
 
     def let_meet(self, fault: Fault) -> None:
-        """Let the next script call meet a fault."""
+        """Apply a fault to the next script call."""
         self._due.append(fault)
         self._all_met.clear()
 
     @property
     def is_due(self) -> bool:
-        """Whether a fault still waits for its script call."""
+        """Return True if a fault still waits for its script call."""
         return bool(self._due)
 
     async def all_met(self) -> None:
@@ -91,20 +91,20 @@ class Proxy(Relay):
         return passing.requests(), passing.replies()
 
     def take(self, fault_at: "_Passing") -> None:
-        """Let a connection's script call meet the fault that is due."""
+        """Apply the waiting fault to a connection's script call."""
         fault_at.fault = self._due.pop(0)
         self.met[fault_at.fault] += 1
         if not self._due:
             self._all_met.set()
 
     def delay_seconds(self) -> float:
-        """Return how late a delayed reply comes."""
+        """Return the delay of a late reply, in seconds."""
         return self._random.uniform(0, _DELAY_SECONDS_MAX)
 
 
 @dataclass(slots=True)
 class _Passing:
-    """One connection's way through the proxy. At most one request is under way on it, with what is pipelined."""
+    """One connection through the proxy. At most one request, or one pipeline of requests, is in progress on it."""
 
     proxy: Proxy
     reader: asyncio.StreamReader
@@ -114,7 +114,7 @@ class _Passing:
     fault: Fault | None = None
 
     async def requests(self) -> None:
-        """Pass requests on until the connection ends, or is to be lost."""
+        """Pass requests on until the connection ends, or a fault ends it."""
         requests = hiredis.Reader()
         while data := await self.reader.read(CHUNK_BYTES):
             requests.feed(data)
@@ -129,7 +129,7 @@ class _Passing:
                 return
 
     async def replies(self) -> None:
-        """Pass replies on, and let one meet a fault."""
+        """Pass replies on, and apply a fault to one reply."""
         while data := await self.store_reader.read(CHUNK_BYTES):
             if self.fault is None:
                 self.writer.write(data)
@@ -140,7 +140,7 @@ class _Passing:
                 self.fault = None
 
     async def _whole(self, data: bytes) -> bytes:
-        """Return all bytes of the reply that begins so, and what else has come with it."""
+        """Return all bytes of the reply that begins with these bytes, and of the data that arrived with it."""
         replies = hiredis.Reader()
         replies.feed(data)
         while replies.gets() is False:
@@ -152,7 +152,7 @@ class _Passing:
         return data
 
     async def _meet(self, fault: Fault, reply: bytes) -> bool:
-        """Let a reply meet a fault; return whether the connection lives on."""
+        """Apply a fault to a reply. Return True if the connection goes on."""
         if fault is Fault.CUT_AFTER_APPLY:
             return False
         if fault is Fault.RESET:
@@ -179,5 +179,5 @@ class _Passing:
 
 
 def _is_change(request: list[bytes]) -> bool:
-    """Tell whether a request calls the script that changes counts, and not one of those that read."""
+    """Return True if a request calls the script that changes counts, and not a script that reads."""
     return request[0] in {b"EVALSHA", b"EVAL"} and request[1] not in _READS

@@ -1,4 +1,4 @@
-"""What passes connections on: a listener on loopback whose connections end with it."""
+"""Relays of connections: a listener on loopback whose connections end with it."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,7 +9,7 @@ CHUNK_BYTES: Final = 65_536
 
 
 class Relay:
-    """Listens, and lets a subclass serve each connection; at the end none is left."""
+    """A listener. A subclass serves each connection. At the end no connection is left."""
 
     def __init__(self) -> None:
         self._writers: set[asyncio.StreamWriter] = set()
@@ -21,17 +21,17 @@ class Relay:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        while self._serving:  # one that was just accepted comes after the others have been told to end
+        while self._serving:  # a connection that was just accepted comes after the others have been cancelled
             self.reset()
             await asyncio.wait(self._serving)
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The address of the listener."""
         return int(self._server.sockets[0].getsockname()[1])
 
     def reset(self) -> None:
-        """End all connections, in the middle of what they are at."""
+        """End all connections at once, even in the middle of a message."""
         for writer in self._writers:
             writer.transport.abort()
 
@@ -53,7 +53,7 @@ class Relay:
                 for way in going:
                     way.cancel()
                 await asyncio.gather(*ways, return_exceptions=True)
-        finally:  # also of one that came when all ended, and was cancelled
+        finally:  # also the task of a connection that came when all ended, and was cancelled
             for each in writers:
                 each.transport.abort()
                 self._writers.discard(each)
@@ -72,5 +72,5 @@ class Relay:
         other_reader: asyncio.StreamReader,
         other_writer: asyncio.StreamWriter,
     ) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
-        """Return what passes on from this side and from the other; the first to end ends the connection."""
+        """Return the coroutines that pass data on in the two directions. The first to end ends the connection."""
         raise NotImplementedError

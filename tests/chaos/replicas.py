@@ -18,7 +18,7 @@ _STEP_MS: Final = 100
 
 
 class Link(Relay):
-    """By it a replica reaches its primary; what the primary sends may get lost on the way, though the link stands."""
+    """The link by which a replica reaches its primary. It can lose the primary's data and stay connected."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,28 +48,28 @@ class Link(Relay):
 
 
 class Pair:
-    """Two nodes, of which one is the primary."""
+    """Two nodes. One of them is the primary."""
 
     def __init__(self, directory: Path, link: Link, library: Path | None = None) -> None:
-        """``library`` is loaded into both: see ``Node``."""
+        """Prepare two nodes. ``library`` is loaded into both, see ``Node``."""
         self.link = link
         self._library = library
         self._ports: dict[Path, int] = {}
         self.primary, self.replica = (self._node(directory / name) for name in ("a", "b"))
 
     def start(self) -> None:
-        """Start both, and return when the replica has all that the primary has."""
+        """Start both nodes, and return when the replica has all of the primary's data."""
         self.primary.start()
         self.replica.start()
         self._join()
 
     def stop(self) -> None:
-        """End all that runs."""
+        """End both nodes and the link."""
         for node in (self.primary, self.replica):
             node.stop()
 
     def lose_primary(self) -> None:
-        """Lose the primary and all that it has; the replica takes over, and an empty node becomes its replica."""
+        """Lose the primary and its data. The replica takes over, and an empty node becomes its replica."""
         lost = self.primary
         lost.kill()
         self.replica.ask("REPLICAOF", "NO", "ONE")
@@ -81,11 +81,11 @@ class Pair:
         self._join()
 
     def split(self) -> None:
-        """Let the replica become a primary of its own, while the old one is still called."""
+        """Make the replica a primary, while servers still call the old primary."""
         self.replica.ask("REPLICAOF", "NO", "ONE")
 
     def follow_the_new_primary(self) -> None:
-        """Let what was the primary become the replica of what took its place, and forget what only it had."""
+        """Make the old primary a replica of the new one. It forgets the changes that only it had."""
         self.primary, self.replica = self.replica, self.primary
         self._join()
 

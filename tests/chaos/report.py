@@ -1,4 +1,4 @@
-"""What came out, as a table for people and as JSON for those who add several runs up."""
+"""The report: a table for people, and JSON for programs that add several runs up."""
 
 import json
 from collections import Counter
@@ -12,7 +12,7 @@ from tests.chaos.judge import Verdict, Violation
 
 @dataclass(slots=True)
 class Outcome:
-    """What came out of one scenario, or of several runs of it."""
+    """The outcome of one scenario, or of several runs of it."""
 
     scenario: str
     seeds: list[int] = field(default_factory=list)
@@ -25,13 +25,13 @@ class Outcome:
     unknown: int = 0
     reads: int = 0
     lost: int = 0
-    """Changes that were acknowledged and lost, where that may be."""
+    """Changes that were acknowledged and lost, in scenarios that allow it."""
     recoveries: list[float] = field(default_factory=list)
     """The longest times from a heal to the next acknowledged change, in seconds."""
     violations: list[Violation] = field(default_factory=list)
 
     def note(self, verdict: Verdict) -> None:
-        """Add what the judge found."""
+        """Add the judge's verdict."""
         self.entries += verdict.entries
         self.applied += verdict.applied
         self.refused += verdict.refused
@@ -40,7 +40,7 @@ class Outcome:
         self.violations += verdict.violations
 
     def add(self, other: "Outcome") -> None:
-        """Add another run of the same scenario."""
+        """Add the outcome of another run of the same scenario."""
         self.faults += other.faults
         for name in ("seeds", "recoveries", "violations"):
             getattr(self, name).extend(getattr(other, name))
@@ -54,7 +54,7 @@ class Outcome:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Return a table in Markdown: one row for each scenario, and below it the faults."""
+    """Return a table in Markdown, with one row for each scenario, and the faults below it."""
     answers = ("calls", "applied", "refused", "unknown", "reads")
     head = ("scenario", "minutes", "faults", *answers, "worst recovery, s", "lost", "violations")
     rows = [
@@ -84,14 +84,14 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def save(outcomes: Sequence[Outcome], file: Path) -> None:
-    """Write them as JSON."""
-    # asdict would count the pairs of a Counter, and not take them for its counts.
+    """Write outcomes as JSON."""
+    # asdict would count the pairs of a Counter instead of using its counts.
     values = [asdict(replace(each, faults=Counter())) | {"faults": each.faults} for each in outcomes]
     file.write_text(json.dumps(values, indent=1) + "\n")
 
 
 def load(file: Path) -> list[Outcome]:
-    """Read what `save` wrote."""
+    """Read a file that `save` wrote."""
     return [_outcome(value) for value in json.loads(file.read_text())]
 
 
@@ -103,13 +103,13 @@ def _outcome(value: dict[str, Any]) -> Outcome:
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table in Markdown; all columns but the first are set to the right."""
-    widths = [max(len(row[place]) for row in (head, *rows)) for place in range(len(head))]
+    """Return the lines of a table in Markdown. All columns but the first are aligned to the right."""
+    widths = [max(len(row[index]) for row in (head, *rows)) for index in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
         first, *others = (
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            cell.ljust(width) if index == 0 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
         )
         return f"| {' | '.join((first, *others))} |"
 

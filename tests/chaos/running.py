@@ -1,4 +1,4 @@
-"""One run of a scenario, in a directory of its own."""
+"""One run of a scenario, in a directory of the run's own."""
 
 import asyncio
 import tempfile
@@ -12,10 +12,11 @@ from tests.chaos.stage import Stage
 
 
 def run(scenario: str, *, seed: int, seconds: float, environment: Mapping[str, str] | None = None) -> Outcome:
-    """Run one scenario for so many seconds.
+    """Run one scenario and return its outcome.
 
-    The same seed gives the same wishes and the same faults in the same order; what meets what, the machine says. The
-    servers find the ``environment`` besides this process's own.
+    The scenario injects faults for ``seconds``. The same seed gives the same intents and the same faults in the same
+    order. Which of them meet depends on the machine. The servers get ``environment`` in addition to this process's
+    environment.
     """
     outcome = Outcome(scenario, [seed])
     with tempfile.TemporaryDirectory(prefix="tk-chaos-") as directory:

@@ -1,4 +1,4 @@
-"""The scenarios: what befalls whom."""
+"""The scenarios: each is a set of faults with its callers."""
 
 import asyncio
 import os
@@ -30,13 +30,13 @@ _CLOCK_SLACK_SECONDS: Final = 2 * 3_600.0
 _PATIENCE_SECONDS: Final = 3.0
 _REPEATED: Final = 3
 _LEFT_BEHIND: Final = 0.3
-"""In how many of the failovers the replica did not have everything."""
+"""The number of failovers to a replica that lacked changes."""
 
 Scenario = Callable[[Stage], Coroutine[Any, Any, None]]
 
 
 async def kills(stage: Stage) -> None:
-    """An embedded store and two workers, killed and frozen in turn."""
+    """An embedded store and two workers, each killed and frozen in turn."""
     data = stage.directory / "data"
     url = EmbeddedStore(data, find_binary(None)).url
     async with stage.server("--data-dir", str(data)) as server:
@@ -82,7 +82,7 @@ _FAULTS: Final = {
 
 
 async def network(stage: Stage) -> None:
-    """A network between server and store that cuts, delays, dribbles, resets and swallows."""
+    """A network between server and store that cuts, delays, splits, resets and swallows data."""
     node = Node(stage.directory / "node")
     node.start()
     try:
@@ -109,7 +109,7 @@ async def _meet_some(stage: Stage, proxy: Proxy) -> None:
 
 
 async def calm(stage: Stage) -> None:
-    """Nothing is wrong but callers who lose patience or leave: so everybody else must be answered."""
+    """No fault except callers that lose patience or leave. All other callers must get an answer."""
     async with stage.server("--data-dir", str(stage.directory / "data")) as server:
         async for _ in stage.rounds():
             async with stage.round(server.target, calm=True):
@@ -182,25 +182,26 @@ async def _lose_primary(stage: Stage, pair: Pair, proxy: Proxy, target: str) -> 
 
 
 async def _leave_behind(stage: Stage, pair: Pair, proxy: Proxy, target: str) -> None:
-    """Let the replica hear of nothing, and let those whose changes it lacks repeat them when nobody else calls.
+    """Cut the replica off, and repeat the changes that it lacks while there are no other calls.
 
-    The server connects anew in between: what waits then must not be content with having written nothing itself.
+    The server connects anew in between. A repeat on the new connection must wait for the replica, although that
+    connection has written nothing.
     """
     pair.link.loses = True
     stage.callers.rest()
     requests = [
         IncrementRequest(counter="visits", request_id=f"{stage.random.getrandbits(96):x}") for _ in range(_REPEATED)
     ]
-    wishes = [stage.history.wish(request) for request in requests]
+    intents = [stage.history.intent(request) for request in requests]
     async with AsyncCaller(target) as call:
-        await asyncio.gather(*(stage.history.attempt(wish, call, timeout=_PATIENCE_SECONDS) for wish in wishes))
+        await asyncio.gather(*(stage.history.attempt(intent, call, timeout=_PATIENCE_SECONDS) for intent in intents))
         proxy.reset()
-        for wish in wishes:
-            await stage.history.attempt(wish, call, timeout=_PATIENCE_SECONDS)
+        for intent in intents:
+            await stage.history.attempt(intent, call, timeout=_PATIENCE_SECONDS)
 
 
 async def partition(stage: Stage, *, durability: str) -> None:
-    """A primary is cut off from its replica, which takes over while callers still reach the old one."""
+    """A primary is cut off from its replica, which takes over while callers still reach the old primary."""
     async with (
         pair_of(stage) as pair,
         Proxy(lambda: pair.primary.socket, stage.random) as proxy,
@@ -227,7 +228,7 @@ async def _partition_at_replicated(stage: Stage) -> None:
 
 
 async def sentinels(stage: Stage) -> None:
-    """A primary that sentinels watch over is killed, or changes places with its replica."""
+    """A primary that sentinels watch is killed, or exchanges roles with its replica."""
     pair = WatchedPair(stage.directory)
     try:
         await asyncio.to_thread(pair.start)
@@ -245,7 +246,7 @@ async def sentinels(stage: Stage) -> None:
 
 
 async def cluster(stage: Stage) -> None:
-    """A cluster in which slots move while they are written to, and primaries are killed or give way."""
+    """A cluster whose slots move while they are written to, and whose primaries are killed or replaced."""
     cluster = ClusterOfNodes(stage.directory)
     try:
         await asyncio.to_thread(cluster.start)
@@ -270,18 +271,18 @@ async def _change(stage: Stage, cluster: ClusterOfNodes, slot: int) -> None:
 
 
 async def moves(stage: Stage) -> None:
-    """Copies, counters and reservations move from name to name while they are read, and nothing else is wrong."""
+    """Copies, counters and reservations move from name to name while they are read. There are no other faults."""
     async with stage.server("--data-dir", str(stage.directory / "data")) as server:
         async for _ in stage.rounds():
             async with stage.round(server.target, calm=True):
                 attack = await _moving(stage, server.target)
                 if attack.unanswered:
-                    told = f"{attack.unanswered} reads"
-                    stage.outcome.violations.append(Violation("not answered, though nothing was wrong", told))
+                    detail = f"{attack.unanswered} reads"
+                    stage.outcome.violations.append(Violation("not answered, though nothing was wrong", detail))
 
 
 async def moves_on_a_cluster(stage: Stage) -> None:
-    """The same on a cluster, in which the slot moves too."""
+    """The scenario of moves on a cluster, in which the slot moves too."""
     cluster = ClusterOfNodes(stage.directory)
     try:
         await asyncio.to_thread(cluster.start)
@@ -299,7 +300,7 @@ async def moves_on_a_cluster(stage: Stage) -> None:
 
 
 async def _moving(stage: Stage, target: str) -> Attack:
-    """Let things move, and readers read them, until the round is over; note what readers were told."""
+    """Let movers and readers work until the round is over, and record the answers that were never true."""
     attack = Attack(target, _moving_in(stage), lambda _: stage.goes_on)
     await attack.run()
     stage.fault("something moved to another name", attack.steps)
@@ -307,7 +308,7 @@ async def _moving(stage: Stage, target: str) -> Attack:
     stage.outcome.applied += attack.steps
     stage.outcome.reads += attack.answers.total()
     stage.outcome.unknown += attack.unanswered
-    stage.outcome.violations += [Violation("an answer that was never true", told) for told in attack.untrue]
+    stage.outcome.violations += [Violation("an answer that was never true", detail) for detail in attack.untrue]
     return attack
 
 

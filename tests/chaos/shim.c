@@ -1,8 +1,8 @@
 /* Loaded into a store or a server (LD_PRELOAD): a disk that loses power or fills up, and a clock that jumps.
  *
- * TK_SYNCED  a file to which a line "<inode> <size>" is added with every fsync: what the disk would keep of each file.
- *            What stands beyond it may be lost with the power; renames count as kept at once.
- * TK_FULL    while this file exists, the disk is full: half of a write to a regular file is done, and then ENOSPC.
+ * TK_SYNCED  a file to which every fsync adds a line "<inode> <size>": the size of the file that the disk keeps. Later
+ *            bytes may be lost with the power. Renames count as kept at once.
+ * TK_FULL    while this file exists, the disk is full: a write to a regular file writes half of its bytes, then ENOSPC.
  * TK_CLOCK   a file of 8 bytes, a number of milliseconds that is added to the time of day.
  */
 #define _GNU_SOURCE
@@ -60,7 +60,7 @@ static off_t size_of(int file) {
 }
 
 int fsync(int file) {
-    off_t size = size_of(file); /* what is written while the disk syncs is not synced */
+    off_t size = size_of(file); /* bytes written during the sync are not synced */
     int result = real_fsync(file);
     if (!result) note_sync(file, size);
     return result;

@@ -1,4 +1,4 @@
-"""What all scenarios have in common: a server, callers, faults one after another, and at the end the judge."""
+"""The common part of all scenarios: a server, callers, faults one after another, and at the end the judge."""
 
 import asyncio
 import os
@@ -27,19 +27,19 @@ _ROUND_SECONDS: Final = 20.0
 LOSSES: Final = frozenset(
     {
         "acknowledged, but not in the ledger",
-        "answered with what it did not do",
-        "stands before what had ended before it began",
+        "answered with another change",
+        "precedes a change that had ended before it began",
         "an answer that was never right",
         "applied under another's request id",
         "refused, but applied",
     }
 )
-"""What the judge says of changes, and of recorded refusals, that were told to callers and lost: where the record of a
-request was lost, a duplicate that comes later, or another request under its id, is the first again."""
+"""The kinds of violation that can follow from the loss of acknowledged changes or recorded refusals. If the record of a
+request was lost, a later duplicate, or another request under its id, is the first again."""
 
 
 class How(TypedDict, total=False):
-    """How a round is judged: as `judge` says."""
+    """The parameters of `judge` for a round."""
 
     calm: bool
     dirty: bool
@@ -54,9 +54,9 @@ class Stage:
     random: Random
     directory: Path
     seconds: float
-    """How long faults are to be injected."""
+    """The time in seconds for which faults are injected."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """What its servers find in their environment besides this process's own."""
+    """The environment variables of its servers, in addition to this process's."""
     history: History = field(init=False)
     callers: Callers = field(init=False)
     _rounds: int = 0
@@ -66,7 +66,7 @@ class Stage:
     async def server(
         self, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> AsyncIterator[ServerProcess]:
-        """Run a server that gives up on its store soon."""
+        """Run a server with short limits in time for its store."""
         quick = ("--store-timeout-seconds", "1", "--store-check-seconds", "0.1", "--log-level", "debug")
         surroundings = {**os.environ, **self.environment, **(environment or {})}
         server = ServerProcess(*quick, *arguments, workers=2, environment=surroundings)
@@ -76,16 +76,16 @@ class Stage:
             await asyncio.to_thread(server.stop)
 
     def fault(self, name: str, count: int = 1) -> None:
-        """Note a fault."""
+        """Record a fault."""
         self.outcome.faults[name] += count
 
     @property
     def goes_on(self) -> bool:
-        """Whether there is time for another fault in this round."""
+        """True if there is time for another fault in this round."""
         return time.monotonic() < self._ends_at
 
     async def rounds(self) -> AsyncIterator[None]:
-        """Yield once for each round, until the time is up: what came before has been judged then."""
+        """Yield once for each round, until the time is up. Each round is judged before the next one begins."""
         began_at = time.monotonic()
         while (left := began_at + self.seconds - time.monotonic()) > 0:
             self._ends_at = time.monotonic() + min(left, _ROUND_SECONDS)
@@ -94,7 +94,7 @@ class Stage:
 
     @asynccontextmanager
     async def round(self, target: str, *, may_lose: bool = False, **how: Unpack[How]) -> AsyncIterator[None]:
-        """Let callers do what they want in a namespace of their own meanwhile, and judge it at the end.
+        """Run callers in a new namespace during the block, and judge the namespace at the end.
 
         ``may_lose``: changes that were acknowledged and lost are counted, and are no violations.
         """
@@ -120,11 +120,11 @@ class Stage:
         self.outcome.calls += self.history.calls
 
     async def pause(self, shortest: float, longest: float) -> None:
-        """Let callers go on for a while, between two faults."""
+        """Let callers go on for a while between two faults."""
         await asyncio.sleep(self.random.uniform(shortest, longest))
 
     async def healed(self) -> None:
-        """Note how long it takes until a change is acknowledged again."""
+        """Record the time until a change is acknowledged again."""
         healed_at = time.monotonic()
         while self.history.last_applied_at < healed_at:
             await asyncio.sleep(_POLL_SECONDS)
@@ -137,7 +137,7 @@ class Stage:
 
 
 def _read_back(target: str, namespace: str) -> tuple[Sequence[Entry], list[str]]:
-    """Return the whole ledger of a namespace, and what differs from it in the levels."""
+    """Return the whole ledger of a namespace, and its differences from the levels."""
     call = Caller(target)
     try:
         entries = entries_of(call, namespace)

@@ -23,12 +23,12 @@ DURABLE: Final = ("--appendonly", "yes", "--appendfsync", "always")
 
 
 def compiler() -> list[str] | None:
-    """Return the command that compiles C here; None if there is none."""
+    """Return the command that compiles C on this machine, or None if there is none."""
     for name in ("cc", "gcc", "clang"):
         if found := shutil.which(name):
             return [found]
     with suppress(ImportError):
-        import ziglang  # noqa: F401, PLC0415  # it is asked for where it is installed
+        import ziglang  # noqa: F401, PLC0415  # only some machines have it
 
         return [sys.executable, "-m", "ziglang", "cc"]
     return None
@@ -36,7 +36,7 @@ def compiler() -> list[str] | None:
 
 @cache
 def shim(directory: Path) -> Path:
-    """Compile what is loaded into processes; return the library."""
+    """Compile the library that is loaded into processes, and return its path."""
     library = directory / "shim.so"
     command = compiler()
     assert command is not None
@@ -46,7 +46,7 @@ def shim(directory: Path) -> Path:
 
 @dataclass(slots=True)
 class Clock:
-    """The time of day of processes, which may jump."""
+    """The time of day of some processes, which can jump."""
 
     file: Path
 
@@ -54,15 +54,15 @@ class Clock:
         self.jump(0)
 
     def jump(self, milliseconds: int) -> None:
-        """Let the processes' time of day be so much later than it is, or earlier."""
+        """Set the difference of the processes' time of day from the real time, in milliseconds."""
         if self.file.exists():
-            with self.file.open("r+b") as file:  # in place, for the processes have mapped it
+            with self.file.open("r+b") as file:  # in place, because the processes have mapped it
                 file.write(struct.pack("=q", milliseconds))
         else:
             self.file.write_bytes(struct.pack("=q", milliseconds))
 
     def environment(self, library: Path) -> dict[str, str]:
-        """Return what a process must find in its environment to live by this clock."""
+        """Return the environment variables that make a process use this clock."""
         return {"LD_PRELOAD": str(library), "TK_CLOCK": str(self.file)}
 
 
@@ -73,7 +73,7 @@ class Node:
     directory: Path
     options: tuple[str, ...] = DURABLE
     library: Path | None = None
-    """What is loaded into it; without it, its disk and its clock are this machine's."""
+    """The library that is loaded into it. Without a library, it uses this machine's disk and clock."""
     process: "subprocess.Popen[bytes] | None" = None
     clock: Clock = field(init=False)
 
@@ -83,16 +83,16 @@ class Node:
 
     @property
     def socket(self) -> Path:
-        """Where it listens."""
+        """The address on which it listens."""
         return self.directory / "store.sock"
 
     @property
     def url(self) -> str:
-        """How it is reached."""
+        """The URL of the store."""
         return f"unix://{self.socket}"
 
     def start(self, *, wait: bool = True) -> None:
-        """Start it, and return when it answers, having read all that it has."""
+        """Start the store, and return when it answers after it has read its data."""
         environment = dict(os.environ)
         if self.library is not None:
             environment |= self.clock.environment(self.library)
@@ -104,33 +104,33 @@ class Node:
             self.start_is_over()
 
     def start_is_over(self) -> None:
-        """Return when it answers."""
+        """Return when the store answers."""
         wait_until(lambda: answers(self.url), what="the store answers")
 
     def kill(self) -> None:
-        """End it at once, as kill -9 does."""
+        """Kill the store at once, as kill -9 does."""
         if self.process is not None:
             self.process.kill()
             self.process.wait(PATIENCE_SECONDS)
 
     def stop(self) -> None:
-        """End it in good order, if it runs."""
+        """End the store in good order, if it runs."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(PATIENCE_SECONDS)
 
     def freeze(self) -> None:
-        """Let it do nothing until it is thawed."""
+        """Stop the store until it is thawed."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Let the store go on."""
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
     def cut_power(self, random: Random) -> int:
-        """End it as a power cut does: of what it had not synced a random part is gone. Return how many bytes."""
+        """End the store as a power cut does: a random part of its unsynced bytes is lost. Return their number."""
         self.kill()
         synced: dict[int, int] = {}
         for line in self._synced.read_text().splitlines():
@@ -147,15 +147,15 @@ class Node:
         return lost
 
     def fill_disk(self) -> None:
-        """Let its writes fail for want of room."""
+        """Let the store's writes fail because the disk is full."""
         self._full.touch()
 
     def free_disk(self) -> None:
-        """Let there be room again."""
+        """Give the disk room again."""
         self._full.unlink(missing_ok=True)
 
     def ask(self, *command: str) -> object:
-        """Ask it something, as a person would, and return what it answers as it stands."""
+        """Send the store a command, and return the plain reply."""
         with redis.Redis.from_url(self.url) as connection:
             connection.response_callbacks.clear()
             return connection.execute_command(*command)

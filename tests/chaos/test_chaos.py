@@ -1,4 +1,4 @@
-"""The short form of `make chaos`: each scenario for a few seconds, and a few of the planted bugs."""
+"""The short form of `make chaos`: each scenario for a few seconds, and some of the planted bugs."""
 
 from collections import Counter
 from pathlib import Path
@@ -20,7 +20,7 @@ HUNTED = ("items-read-in-two-steps", "lost-replies-sent-again", "numbers-as-doub
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_no_answer_is_wrong(scenario: str) -> None:
     if scenario in NEEDS_COMPILER and compiler() is None:
-        pytest.skip("a bad disk is played by a library, and there is no C compiler")
+        pytest.skip("a library plays the bad disk, and there is no C compiler")
 
     outcome = run(scenario, seed=SEED, seconds=SECONDS)
 
@@ -42,7 +42,7 @@ def test_a_planted_bug_is_caught(bug: Bug) -> None:
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
-    outcome = Outcome("kills", [1], faults=Counter({"store killed": 2}), violations=[Violation("a kind", "told")])
+    outcome = Outcome("kills", [1], faults=Counter({"store killed": 2}), violations=[Violation("a kind", "a detail")])
 
     save([outcome], tmp_path / "report.json")
 

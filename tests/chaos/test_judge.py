@@ -1,4 +1,4 @@
-"""The judge: what it lets pass, and each thing that it must not."""
+"""The judge: the histories that it accepts, and each violation that it must find."""
 
 from collections.abc import Callable
 
@@ -16,37 +16,37 @@ from tallykeeper.v1.counter_pb2 import (
 )
 from tallykeeper.v1.inventory_pb2 import GetItemRequest
 from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_INCREMENT, Entry
-from tests.chaos.history import Attempt, History, Read, Told, Wish
+from tests.chaos.history import Attempt, AttemptResult, History, Intent, Read
 from tests.chaos.judge import judge
 from tests.support.client import Failure
 from tests.support.ledger import counter_line
 
 
-class Told3:
-    """A history of three increments by one caller, each of which was acknowledged before the next; and its ledger."""
+class ThreeIncrements:
+    """A history of three increments by one caller, with its ledger. Each was acknowledged before the next one began."""
 
     def __init__(self) -> None:
         self.history = History("n")
         self.ledger: list[Entry] = []
         for number in (1, 2, 3):
             request = IncrementRequest(counter="v", delta=1, request_id=f"r{number}")
-            wish = self.history.wish(request)
+            intent = self.history.intent(request)
             entry = Entry(revision=number, operation=OPERATION_KIND_INCREMENT, request_id=f"r{number}")
-            entry.reference = wish.reference
+            entry.reference = intent.reference
             entry.commit_time.FromMilliseconds(int(self.history.wall_time * 1_000))
             entry.lines.append(counter_line("v", 1, Counter(counter="v", value=number)))
             self.ledger.append(entry)
             answer = IncrementResponse(counter=Counter(counter="v", value=number), revision=number)
             answer.commit_time.CopyFrom(entry.commit_time)
-            wish.attempts.append(Attempt(2.0 * number, 2.0 * number + 1, Told.APPLIED, answer))
+            intent.attempts.append(Attempt(2.0 * number, 2.0 * number + 1, AttemptResult.APPLIED, answer))
 
     @property
-    def second(self) -> Wish:
-        return self.history.wishes[1]
+    def second(self) -> Intent:
+        return self.history.intents[1]
 
-    def tell(self, told: Told, answer: object = None) -> None:
-        """Let the second have been told something else."""
-        self.second.attempts = [Attempt(4.0, 5.0, told, answer)]
+    def set_result(self, result: AttemptResult, answer: object = None) -> None:
+        """Give the second increment another result."""
+        self.second.attempts = [Attempt(4.0, 5.0, result, answer)]
 
     def read(self, value: int, began_at: float, ended_at: float) -> None:
         answer = GetCounterResponse(counter=Counter(counter="v", value=value), revision=value)
@@ -68,62 +68,62 @@ def failure(reason: str) -> Failure:
     return Failure(grpc.StatusCode.OUT_OF_RANGE, "", reason, {}, {}, (), None, None, (), (), 0)
 
 
-def test_what_is_right_passes() -> None:
-    told = Told3()
-    told.read(1, 3.5, 3.6)
-    told.read(2, 3.5, 4.5)
-    told.list(1)
-    told.find_nothing()
+def test_a_right_history_passes() -> None:
+    case = ThreeIncrements()
+    case.read(1, 3.5, 3.6)
+    case.read(2, 3.5, 4.5)
+    case.list(1)
+    case.find_nothing()
 
-    assert told.kinds() == set()
+    assert case.kinds() == set()
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_what_is_unknown_may_be_there_or_not(known: bool) -> None:  # noqa: FBT001  # a parameter
-    told = Told3()
-    told.history.wishes.pop()
-    told.ledger.pop()
-    told.tell(Told.UNKNOWN)
+def test_an_unknown_attempt_may_or_may_not_be_applied(known: bool) -> None:  # noqa: FBT001  # a parameter
+    case = ThreeIncrements()
+    case.history.intents.pop()
+    case.ledger.pop()
+    case.set_result(AttemptResult.UNKNOWN)
     if not known:
-        told.ledger.pop()
+        case.ledger.pop()
 
-    assert told.kinds() == set()
-
-
-def lose_the_last(told: Told3) -> None:
-    told.ledger.pop()
+    assert case.kinds() == set()
 
 
-def apply_twice(told: Told3) -> None:
+def lose_the_last(case: ThreeIncrements) -> None:
+    case.ledger.pop()
+
+
+def apply_twice(case: ThreeIncrements) -> None:
     again = Entry()
-    again.CopyFrom(told.ledger[2])
+    again.CopyFrom(case.ledger[2])
     again.revision = 4
     again.lines[0].counter.after.value = 4
-    told.ledger.append(again)
+    case.ledger.append(again)
 
 
-def leave_a_gap(told: Told3) -> None:
-    told.ledger[2].revision = 4
+def leave_a_gap(case: ThreeIncrements) -> None:
+    case.ledger[2].revision = 4
 
 
-def change_an_entry(told: Told3) -> None:
-    told.ledger[1].lines[0].counter.value_change = 2
+def change_an_entry(case: ThreeIncrements) -> None:
+    case.ledger[1].lines[0].counter.value_change = 2
 
 
-def add_a_stranger(told: Told3) -> None:
-    told.ledger[1].reference = "nobody"
+def change_a_reference(case: ThreeIncrements) -> None:
+    case.ledger[1].reference = "nobody"
 
 
-def swap_times(told: Told3) -> None:
-    told.second.attempts[0] = Attempt(20.0, 21.0, Told.APPLIED, told.second.attempts[0].answer)
+def swap_times(case: ThreeIncrements) -> None:
+    case.second.attempts[0] = Attempt(20.0, 21.0, AttemptResult.APPLIED, case.second.attempts[0].answer)
 
 
-def answer_wrongly(told: Told3) -> None:
-    told.second.attempts[0].answer.counter.value = 7
+def answer_wrongly(case: ThreeIncrements) -> None:
+    case.second.attempts[0].answer.counter.value = 7
 
 
-def tell_a_wrong_time(told: Told3) -> None:
-    told.ledger[2].commit_time.seconds += 86_400
+def change_a_commit_time(case: ThreeIncrements) -> None:
+    case.ledger[2].commit_time.seconds += 86_400
 
 
 @pytest.mark.parametrize(
@@ -133,21 +133,21 @@ def tell_a_wrong_time(told: Told3) -> None:
         (apply_twice, "applied twice"),
         (leave_a_gap, "not what was asked for, or a gap"),
         (change_an_entry, "not what was asked for, or a gap"),
-        (add_a_stranger, "applied, and nobody asked for it"),
-        (swap_times, "stands before what had ended before it began"),
-        (answer_wrongly, "answered with what it did not do"),
-        (tell_a_wrong_time, "a time that the store's clock did not show"),
-        (lambda told: told.tell(Told.REFUSED, failure("VALUE_OVERFLOW")), "refused, but applied"),
-        (lambda told: told.tell(Told.NOTHING), "told that nothing happened, but applied"),
-        (lambda told: told.read(3, 3.5, 3.6), "an answer that was never right"),
-        (lambda told: told.read(1, 5.5, 5.6), "an answer that was never right"),
-        (lambda told: told.list(2), "an answer that was never right"),
-        (lambda told: told.history.defects.append("INTERNAL"), "a defect of the server"),
+        (change_a_reference, "applied without a request"),
+        (swap_times, "precedes a change that had ended before it began"),
+        (answer_wrongly, "answered with another change"),
+        (change_a_commit_time, "a time that the store's clock did not show"),
+        (lambda case: case.set_result(AttemptResult.REFUSED, failure("VALUE_OVERFLOW")), "refused, but applied"),
+        (lambda case: case.set_result(AttemptResult.NOTHING), "answered as not applied, but applied"),
+        (lambda case: case.read(3, 3.5, 3.6), "an answer that was never right"),
+        (lambda case: case.read(1, 5.5, 5.6), "an answer that was never right"),
+        (lambda case: case.list(2), "an answer that was never right"),
+        (lambda case: case.history.defects.append("INTERNAL"), "a defect of the server"),
     ],
 )
-def test_what_is_wrong_is_found(wrong: Callable[[Told3], None], kind: str) -> None:
-    told = Told3()
+def test_each_violation_is_found(wrong: Callable[[ThreeIncrements], None], kind: str) -> None:
+    case = ThreeIncrements()
 
-    wrong(told)
+    wrong(case)
 
-    assert kind in told.kinds()
+    assert kind in case.kinds()

@@ -1,4 +1,4 @@
-"""Scenarios about time: clocks that step, what must be found after a restart, and requests that take long."""
+"""Scenarios about time: clocks that step, restarts, and requests that take long."""
 
 import asyncio
 import os
@@ -29,16 +29,18 @@ _DAY_MS: Final = 86_400_000
 _STEPS_MS: Final = (10, 50, 1_000, 20_000, 60_000, 3_600_000, _DAY_MS, 40 * _DAY_MS)
 _ANY_CLOCK_SECONDS: Final = 50 * 86_400.0
 _RETENTION_SECONDS: Final = 40
-"""A request bucket is current for half of it: so buckets change while a round goes on."""
+"""The retention of request records. A bucket is current for half of it, so buckets change during a round."""
 _RESERVATION_RETENTION_SECONDS: Final = 3_650 * 86_400
-"""Longer than any step. The store's clock and the server's may both be 40 days ahead at once, and then it is true that
-a reservation which ended more than 7 days ago is forgotten; but the judge knows no forgetting."""
+"""The retention of ended reservations, which is longer than any step. The store's clock and the server's may both be 40
+days ahead at once. Then a reservation that ended more than 7 days ago is rightly forgotten, but the judge's model
+forgets no reservation."""
 _PATIENCE_SECONDS: Final = 3.0
 _TTL_SECONDS: Final = 1.0
 _EXPIRED_WITHIN_SECONDS: Final = 2.0
 _LONG_OPERATIONS: Final = 600
 _INTERRUPTIONS: Final = 3
-"""So many that the first part would be forgotten by then, if it were not kept with the last."""
+"""The number of interruptions of a batch. They last so long that the record of its first part would expire, if it were
+not kept with the record of the last part."""
 _BATCHES_AT_ONCE: Final = 4
 _SHORT_RETENTION_SECONDS: Final = 4
 _IMPATIENCE_SECONDS: Final = 0.8
@@ -87,7 +89,7 @@ class _Born:
     count: int = 0
 
     async def go_on(self, stage: Stage, target: str) -> None:
-        """Make namespaces, each by a reservation that soon expires, until the server or its store is gone."""
+        """Make namespaces until the server or its store is gone. Each begins with a reservation that expires soon."""
         async with AsyncCaller(target) as call:
             while True:
                 self.count += 1
@@ -102,7 +104,7 @@ class _Born:
 
 
 async def births(stage: Stage) -> None:
-    """A store is killed while namespaces are made: each is listed, and what it holds expires with no other call."""
+    """A store is killed while namespaces are made. Each must be listed, and its reservation must expire."""
     data = stage.directory / "data"
     url = EmbeddedStore(data, find_binary(None)).url
     born = _Born()
@@ -135,7 +137,7 @@ async def _listed(target: str) -> set[str]:
 
 
 async def _judge_births(stage: Stage, born: _Born, target: str, url: str, answered_at: float) -> None:
-    """See that every namespace is listed, and that nothing stays reserved beyond its time."""
+    """Check that every namespace is listed, and that no copies stay reserved after their time."""
     missing = set(born.names) - await _listed(target)
     if missing:
         stage.outcome.violations.append(Violation("a namespace that is not listed", f"{sorted(missing)}"))
@@ -150,7 +152,7 @@ async def _judge_births(stage: Stage, born: _Born, target: str, url: str, answer
 
 
 async def parts(stage: Stage) -> None:
-    """A batch of several parts is interrupted, and repeated within its retention, counted from the last answer."""
+    """A batch of several parts is interrupted, and repeated within its retention, which runs from the last answer."""
     node = Node(stage.directory / "node")
     node.start()
     try:
@@ -168,7 +170,7 @@ async def parts(stage: Stage) -> None:
 
 
 async def _repeat_late(stage: Stage, proxy: Proxy, call: AsyncCaller) -> None:
-    """Interrupt a batch again and again, complete it, and see that each of its operations was applied once."""
+    """Interrupt a batch repeatedly, complete it, and check that each of its operations was applied once."""
     counter = f"parts-{stage.random.getrandbits(64):x}"
     operation = Operation(increment=IncrementRequest(counter=counter))
     request = ApplyRequest(operations=[operation] * _LONG_OPERATIONS, request_id=counter, mode=BATCH_MODE_INDEPENDENT)
@@ -180,15 +182,15 @@ async def _repeat_late(stage: Stage, proxy: Proxy, call: AsyncCaller) -> None:
         with suppress(Failure):
             await call(request, timeout=_IMPATIENCE_SECONDS)
         if time.monotonic() - answered_at >= _SHORT_RETENTION_SECONDS:
-            return  # on a busy machine, too late to say
+            return  # on a busy machine, too late to judge
         answered_at = time.monotonic()
         await stage.pause(_SHARE_WAITED * _SHORT_RETENTION_SECONDS, _SHARE_WAITED * _SHORT_RETENTION_SECONDS)
     with suppress(Failure):
         await call(request, timeout=PATIENCE_SECONDS)
         if time.monotonic() - answered_at >= _SHORT_RETENTION_SECONDS:
-            return  # as above
+            return  # too late to judge
         value = (await call(GetCounterRequest(counter=counter), timeout=PATIENCE_SECONDS)).counter.value
         stage.outcome.applied += _LONG_OPERATIONS
         if value != _LONG_OPERATIONS:
-            told = f"{value} increments of {_LONG_OPERATIONS}"
-            stage.outcome.violations.append(Violation("a batch applied in part again", told))
+            detail = f"{value} increments of {_LONG_OPERATIONS}"
+            stage.outcome.violations.append(Violation("a part of a batch applied again", detail))

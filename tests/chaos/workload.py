@@ -1,4 +1,4 @@
-"""Callers who want all kinds of things of few items, repeat themselves, lose patience and go away."""
+"""Callers that make all kinds of requests for few items, repeat themselves, lose patience and leave."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from tallykeeper.v1.inventory_pb2 import (
     ShortagePolicy,
 )
 from tallykeeper.v1.reservation_pb2 import CommitRequest, ExtendRequest, ReleaseRequest, ReserveRequest, StockLine
-from tests.chaos.history import History, Told, Wish, pause
+from tests.chaos.history import AttemptResult, History, Intent, pause
 from tests.support.batches import mode_of
 from tests.support.client import OWN_CONNECTION, AsyncCaller
 
@@ -32,19 +32,19 @@ ITEMS: Final = tuple(f"item-{number}" for number in range(8))
 COUNTERS: Final = ("visits", "orders", "big")
 LOCATIONS: Final = ("", "annex")
 SHELVES: Final = ("shelf-1", "shelf-2")
-"""Locations that copies are moved to and from, and which are deleted when they are empty."""
+"""The locations that copies are moved to and from. They are deleted when they are empty."""
 BIG: Final = 9_007_199_254_000_000
-"""Near the end of what a double holds exactly."""
+"""A number near the greatest integer that a double holds exactly."""
 PATIENCE_SECONDS: Final = 3.0
 CALLERS: Final = 12
 REST_SECONDS: Final = 0.02
 
 
 class Callers:
-    """Some callers, each with a connection of its own, until they are told to stop."""
+    """Some callers, each with its own connection, which work until they are stopped."""
 
     def __init__(self, target: str, history: History, seed: int, *, count: int = CALLERS) -> None:
-        """``target``: where the server listens."""
+        """Prepare callers for a server. ``target`` is the server's address."""
         self._history = history
         self._target = target
         self._stopping = asyncio.Event()
@@ -53,15 +53,15 @@ class Callers:
         self._tasks = [asyncio.create_task(self._run(Random(f"{seed}-{number}"))) for number in range(count)]
 
     def rest(self) -> None:
-        """Let each finish what it is at, and then want nothing for a while."""
+        """Let each caller finish its call and pause."""
         self._going.clear()
 
     def go_on(self) -> None:
-        """Let them want things again."""
+        """Let the callers go on."""
         self._going.set()
 
     async def stop(self) -> None:
-        """Let each finish what it is at; raise what any of them met."""
+        """Let each caller finish its call, and raise the first error of a caller."""
         self._stopping.set()
         self.go_on()
         await asyncio.gather(*self._tasks)
@@ -81,61 +81,62 @@ class _Caller:
         self._call = call
         self._random = random
         self._held: list[str] = []
-        self._late: list[Wish] = []
+        self._late: list[Intent] = []
 
     async def act(self) -> None:
-        """Do one thing."""
+        """Make one call, or several calls that belong together."""
         chance = self._random.random()
         if chance < 0.15:  # a share of the calls
             await self._read()
-        elif chance < 0.2 and self._late:  # as above
+        elif chance < 0.2 and self._late:  # a share of the calls
             await self._send(self._late.pop(self._random.randrange(len(self._late))))
         else:
-            await self._wish()
+            await self._carry_out()
 
-    async def _wish(self) -> None:
+    async def _carry_out(self) -> None:
         request = self._request()
-        if self._random.random() < 0.8:  # as above
+        if self._random.random() < 0.8:  # a share of the calls
             request.request_id = f"{self._random.getrandbits(96):x}"
-        wish = self._history.wish(request)
+        intent = self._history.intent(request)
         if isinstance(request, ReserveRequest):
             self._held.append(request.reservation_id)
         manner = self._random.random()
-        if manner < 0.05:  # as above
-            await self._send(wish, patience=self._random.uniform(0.001, 0.02), patient=False)
-        elif manner < 0.1:  # as above
-            await self._leave(wish)
-        elif manner < 0.2 and request.request_id:  # as above
-            await asyncio.gather(self._send(wish), self._send(wish))
+        if manner < 0.05:  # a share of the calls
+            await self._send(intent, patience=self._random.uniform(0.001, 0.02), patient=False)
+        elif manner < 0.1:  # a share of the calls
+            await self._leave(intent)
+        elif manner < 0.2 and request.request_id:  # a share of the calls
+            await asyncio.gather(self._send(intent), self._send(intent))
         else:
-            await self._send(wish)
-        await self._again(wish)
-        if request.request_id and wish.attempts[-1].told in {Told.APPLIED, Told.REFUSED} and manner > 0.97:
-            theft = IncrementRequest(counter="visits", delta=1_000, request_id=request.request_id)
-            await self._send(self._history.wish(theft, theft=True))
+            await self._send(intent)
+        await self._again(intent)
+        is_known = intent.attempts[-1].result in {AttemptResult.APPLIED, AttemptResult.REFUSED}
+        if request.request_id and is_known and manner > 0.97:
+            stolen = IncrementRequest(counter="visits", delta=1_000, request_id=request.request_id)
+            await self._send(self._history.intent(stolen, stolen_request_id=True))
 
-    async def _again(self, wish: Wish) -> None:
-        """Repeat what is not known, with its request id: mostly now, sometimes much later, sometimes never."""
-        if not wish.request.request_id:
+    async def _again(self, intent: Intent) -> None:
+        """Repeat an intent whose result is unknown, with its request id: now, later or never."""
+        if not intent.request.request_id:
             return
-        while wish.attempts[-1].told in {Told.UNKNOWN, Told.NOTHING}:
+        while intent.attempts[-1].result in {AttemptResult.UNKNOWN, AttemptResult.NOTHING}:
             chance = self._random.random()
-            if chance < 0.1:  # as above
+            if chance < 0.1:  # a share of the calls
                 return
-            if chance < 0.3:  # as above
-                self._late.append(wish)
+            if chance < 0.3:  # a share of the calls
+                self._late.append(intent)
                 return
             await pause(self._random.uniform(0.01, 0.2))
-            await self._send(wish)
-        if self._random.random() < 0.05:  # as above
-            self._late.append(wish)  # a duplicate that comes long after
+            await self._send(intent)
+        if self._random.random() < 0.05:  # a share of the calls
+            self._late.append(intent)  # a duplicate that arrives long after
 
-    async def _send(self, wish: Wish, *, patience: float = PATIENCE_SECONDS, patient: bool = True) -> None:
-        await self._history.attempt(wish, self._call, timeout=patience, patient=patient)
+    async def _send(self, intent: Intent, *, patience: float = PATIENCE_SECONDS, patient: bool = True) -> None:
+        await self._history.attempt(intent, self._call, timeout=patience, patient=patient)
 
-    async def _leave(self, wish: Wish) -> None:
-        """Send, and go away before the answer."""
-        task = asyncio.create_task(self._send(wish, patient=False))
+    async def _leave(self, intent: Intent) -> None:
+        """Send, and leave before the answer."""
+        task = asyncio.create_task(self._send(intent, patient=False))
         await pause(self._random.uniform(0, 0.01))
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -190,12 +191,12 @@ class _Caller:
         return IncrementCopiesRequest(item=self._item(), location=self._random.choice(LOCATIONS), copies=copies)
 
     def _set(self) -> Any:  # noqa: ANN401  # as above
-        if self._random.random() < 0.5:  # as above
+        if self._random.random() < 0.5:  # a share of the calls
             return SetCounterRequest(counter="orders", value=self._random.randint(0, 9), expected_value=0)
         return SetStockRequest(item=self._item(), on_hand=self._random.randint(5, 20))
 
     def _move(self) -> Any:  # noqa: ANN401  # as above
-        if self._random.random() < 0.3:  # as above
+        if self._random.random() < 0.3:  # a share of the calls
             return DeleteStockRequest(item=self._item(), location=self._random.choice(SHELVES))
         source, target = self._random.sample(("main", "annex", *SHELVES), k=2)
         return MoveCopiesRequest(item=self._item(), from_location=source, to_location=target, copies=1)
@@ -223,4 +224,6 @@ class _Caller:
                 )
             )
             operations.append(Operation(**{name: make()}))
-        return ApplyRequest(operations=operations, mode=mode_of(atomic=self._random.random() < 0.5))  # as above
+        return ApplyRequest(
+            operations=operations, mode=mode_of(atomic=self._random.random() < 0.5)
+        )  # a share of the calls

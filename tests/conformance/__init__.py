@@ -1,1 +1,1 @@
-"""Suites of other projects, run against the transport: see __main__."""
+"""Test suites of other projects, run against the transport: see __main__."""

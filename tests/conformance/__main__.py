@@ -1,7 +1,8 @@
 """Runs other projects' suites against the transport: connectconformance, h2spec and grpc-go's interoperability client.
 
-They are built with Go, in the versions below. Where there is no ``go`` on PATH, this says so. Then the clients of five
-languages run against a server whose workers are replaced (`clients`). Last, the SDKs play the shared cases (`cases`).
+Go builds the suites in the versions below. Without ``go`` on PATH, a message says that they were not run. Then the
+clients of five languages run against a server whose workers are replaced (`clients`). Last, the SDKs play the shared
+cases (`cases`).
 """
 
 import shutil
@@ -49,7 +50,7 @@ _CASE_SECONDS: Final = 60
 
 
 def main() -> int:
-    """Run them all; return the number of suites that failed."""
+    """Run all suites, and return the number of suites that failed."""
     return _suites_of_others() + bool(clients.main()) + cases.main([])
 
 
@@ -61,7 +62,7 @@ def _suites_of_others() -> int:
     try:
         _build(go)
     except NoPackagesError as error:
-        print(f"The suites of others cannot be built, because their packages cannot be had: {error}")
+        print(f"The suites of other projects cannot be built, because their packages are not available: {error}")
         return 0
     with TemporaryDirectory() as folder:
         protos = Path(folder)
@@ -72,7 +73,7 @@ def _suites_of_others() -> int:
 
 
 def _build(go: str) -> None:
-    """Build the tools that are not there in their version; the name of each file has it."""
+    """Build the tools that do not exist in their version. The name of each file has the version."""
     _BIN.mkdir(parents=True, exist_ok=True)
     for name, package in _TOOLS.items():
         built = _tool(name)
@@ -143,10 +144,10 @@ def _interop(case: str, port: str) -> bool:
 
 
 def _h2spec(port: str, report: Path) -> list[tuple[str, str]]:
-    """Run h2spec; return the cases that have failed and are not known to.
+    """Run h2spec, and return the cases that have failed unexpectedly.
 
-    It sends GET, which a gRPC server answers with 405 at once. The answer may close the stream before the frame comes
-    that a case is about, so a case has failed if it fails in each of several runs.
+    h2spec sends GET, which a gRPC server answers with 405 at once. The answer can close the stream before the frame
+    that a case tests. So a case has failed if it fails in each of several runs.
     """
     known = _known_failures()
     unexpected: set[tuple[str, str]] = set()
@@ -164,7 +165,7 @@ def _h2spec(port: str, report: Path) -> list[tuple[str, str]]:
 
 
 def _h2spec_once(port: str, report: Path) -> tuple[int, set[tuple[str, str]]]:
-    """Run h2spec; return the number of its cases, and those that have failed."""
+    """Run h2spec once, and return the number of its cases, and the failed cases."""
     path = "/grpc.testing.TestService/EmptyCall"
     command = [str(_tool("h2spec")), "-h", "127.0.0.1", "-p", port, "-P", path, "-o", "2", "-j", str(report)]
     subprocess.run(command, check=False, timeout=_SUITE_SECONDS, stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Builds programs whose packages come from registries, and knows a missing registry from a wrong program."""
+"""Builds programs with packages from registries, and distinguishes a missing registry from a broken program."""
 
 import os
 import re
@@ -18,15 +18,15 @@ _NO_PACKAGES: Final = re.compile(
 
 
 class NoPackagesError(Exception):
-    """A registry does not give the packages that a program needs. The message is the tool's."""
+    """A registry does not provide the packages that a program needs. The message is the tool's."""
 
 
 def build(command: Sequence[str], *, folder: Path | None = None, environment: Mapping[str, str] | None = None) -> None:
     """Run a tool that fetches packages and builds a program.
 
-    :raises NoPackagesError: the packages cannot be had.
+    :raises NoPackagesError: the packages are not available.
     :raises subprocess.CalledProcessError: the tool failed for another reason, which it has printed.
-    :raises subprocess.TimeoutExpired: it took more than 15 minutes.
+    :raises subprocess.TimeoutExpired: the tool took more than 15 minutes.
     """
     variables = {**os.environ, **(environment or {})}
     ran = subprocess.run(

@@ -32,13 +32,13 @@ MESSAGE_BYTES_MAX: Final = 4 << 20
 
 
 class ConformanceService:
-    """The service: it does what each request tells it to, and tells what it has received."""
+    """The service. It does what each request says, and reports the received requests."""
 
     def __init__(self, protos: Any) -> None:  # noqa: ANN401  # a module that is generated when the suite runs
         self._protos = protos
 
     def methods(self) -> tuple[Method, ...]:
-        """Return its methods; Unimplemented is not among them."""
+        """Return the service's methods. Unimplemented is not among them."""
         return (
             unary(f"{_SERVICE}/Unary", self._unary("Unary")),
             unary(f"{_SERVICE}/IdempotentUnary", self._unary("IdempotentUnary")),
@@ -168,7 +168,7 @@ def _failure(error: Any, info: Any) -> StatusError:  # noqa: ANN401
 
 
 async def serve(protos: Path) -> None:
-    """Do as stdin says."""
+    """Serve with the settings from stdin."""
     compat, service_protos = suite_protos(protos)
     service = ConformanceService(service_protos)
     request = question(compat)

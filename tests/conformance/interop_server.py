@@ -1,7 +1,7 @@
 """The server under test of gRPC's interoperability clients: grpc.testing.TestService on the transport.
 
-https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md says what it does. Its first argument is the
-folder with the generated code of testing.proto. It writes its port to stdout, and serves until SIGTERM.
+https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md describes the service. The first argument is
+the folder with the generated code of testing.proto. The server writes its port to stdout, and serves until SIGTERM.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class InteropService:
         self._protos = protos
 
     def methods(self) -> tuple[Method, ...]:
-        """Return its methods."""
+        """Return the service's methods."""
         return (
             direct(f"{_SERVICE}/EmptyCall", self._empty),
             unary(f"{_SERVICE}/UnaryCall", self._unary),

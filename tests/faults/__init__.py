@@ -1,1 +1,1 @@
-"""Many callers at once, lost stores and killed processes: what was promised must hold all the same."""
+"""Many callers at once, lost stores and killed processes. The server's promises must hold in all cases."""

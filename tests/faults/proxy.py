@@ -1,4 +1,4 @@
-"""A proxy between server and store that loses replies, or holds requests back, when it is told to."""
+"""A proxy between server and store that loses replies, or holds requests back, as a test asks."""
 
 import socket
 import threading
@@ -9,7 +9,7 @@ _CHUNK_BYTES: Final = 65_536
 
 
 class LossyProxy:
-    """Passes bytes on, both ways, until it is told to cut a connection after a reply or to hold a request back."""
+    """Passes bytes on in both directions. It can cut a connection after a reply, or hold a request back."""
 
     def __init__(self, store_socket: str) -> None:
         self._store_socket = store_socket
@@ -31,11 +31,11 @@ class LossyProxy:
         self._cut_replies_to = command
 
     def hold_back(self, command: bytes, *, after: int) -> None:
-        """Let so many requests that contain these bytes pass, and hold the next back; ``holds`` tells that it came."""
+        """Let ``after`` requests that contain these bytes pass. Hold the next one back, and set ``holds``."""
         self._passes, self._held_back = after, command
 
     def let_pass(self) -> None:
-        """Pass on what is held back, and all that comes later."""
+        """Pass on the held requests, and all later ones."""
         self._held_back = None
         self._may_pass.set()
 

@@ -1,4 +1,4 @@
-"""Customers who reserve, commit, release, extend and forget, and what was acknowledged to them."""
+"""Customers who reserve, commit, release, extend and forget, and the answers that they got."""
 
 import asyncio
 from collections import Counter
@@ -31,7 +31,7 @@ OVER: Final = {"RESERVATION_COMMITTED", "RESERVATION_RELEASED", "RESERVATION_EXP
 
 @dataclass(slots=True)
 class Shop:
-    """A namespace, and what its customers were told."""
+    """A namespace, and the answers that its customers got."""
 
     call: AsyncCaller
     namespace: str
@@ -40,9 +40,9 @@ class Shop:
     received: Counter[str] = field(default_factory=Counter)
     sold: Counter[str] = field(default_factory=Counter)
     ends: dict[str, list[ReservationState]] = field(default_factory=dict)
-    """How each reservation ended, as often as someone was told that it did."""
+    """The ends of each reservation, one for each acknowledgement."""
     kept: set[str] = field(default_factory=set)
-    """Reservations that nobody ends, and that do not end by themselves before the test does."""
+    """Reservations that nobody ends, and that do not expire before the test ends."""
 
     async def visit(self, random: Random) -> None:
         """Be a customer until the shop closes."""
@@ -90,7 +90,7 @@ class Shop:
         await asyncio.gather(*(self._try(random, end) for end in ends))
 
     async def _end_in_time(self, random: Random, held: Reservation) -> None:
-        """Try to end one that may end by itself at any moment, or forget it."""
+        """Try to end a reservation that may expire at any moment, or forget it."""
         for end in random.choice(([], [_commit(held)], [_release(held)])):
             await self._try(random, end)
 
@@ -108,7 +108,7 @@ class Shop:
             self.sold.update({line.item: line.copies_committed for line in reply.reservation.lines})
 
     async def _send(self, random: Random, request: Any) -> Any:  # noqa: ANN401  # any mutation
-        """Send a mutation, now and then twice at the same moment; both must be answered alike."""
+        """Send a mutation, sometimes twice at the same moment. Both must get the same answer."""
         request.namespace, request.request_id = self.namespace, f"{random.getrandbits(96):x}"
         if random.random() > 0.1:
             return await self.call(request)

@@ -1,4 +1,4 @@
-"""Stores that are stopped in their tracks."""
+"""Stores whose process is stopped."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import redis
 
 @contextmanager
 def stopped(url: str) -> Iterator[None]:
-    """Let the store at a URL answer nothing until the end of the block."""
+    """Stop the process of the store at a URL until the end of the block, so that it answers nothing."""
     with redis.Redis.from_url(url) as connection:
         process_id = int(connection.info("server")["process_id"])
     os.kill(process_id, signal.SIGSTOP)

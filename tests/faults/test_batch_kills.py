@@ -1,4 +1,4 @@
-"""An independent batch that is cut short in the middle: its repeat applies the rest, and each operation counts once."""
+"""An independent batch that is interrupted. Its repeat applies the rest, and each operation counts once."""
 
 import os
 import signal
@@ -30,13 +30,13 @@ EVALSHA = b"EVALSHA"
 
 @pytest.fixture
 def own_store(tmp_path: Path) -> Iterator[str]:
-    """The URL of a store of this test's own."""
+    """The URL of this test's own store."""
     with store_process(find_binary(None), tmp_path) as url:
         yield url
 
 
 def batch(namespace: str) -> ApplyRequest:
-    """Return a thousand increments, each of a counter of its own and of one that all share by turns."""
+    """Return a thousand increments, by turns of a new counter and of one shared counter."""
     operations = [
         Operation(increment=IncrementRequest(counter=f"counter-{number // 2}" if number % 2 else "all"))
         for number in range(OPERATIONS)
@@ -45,7 +45,7 @@ def batch(namespace: str) -> ApplyRequest:
 
 
 def look_up(call: Caller, namespace: str) -> LookupRequestResponse:
-    """Return what became of the batch."""
+    """Return the outcome of the batch."""
     response: LookupRequestResponse = call(LookupRequestRequest(namespace=namespace, request_id="r1"))
     return response
 
@@ -67,7 +67,7 @@ def compare(call: Caller, namespace: str, response: ApplyResponse) -> None:
 
 
 def start_and_hold(proxy: LossyProxy, call: Caller, namespace: str) -> tuple[threading.Thread, list[Any]]:
-    """Start the batch, and return as soon as a part of it was applied and the next is held back."""
+    """Start the batch. Return as soon as a part of it was applied and the next part is held back."""
     ends: list[Any] = []
 
     def apply() -> None:
@@ -83,7 +83,7 @@ def start_and_hold(proxy: LossyProxy, call: Caller, namespace: str) -> tuple[thr
     return caller, ends
 
 
-def test_a_batch_that_the_server_did_not_survive_is_completed_by_a_repeat(own_store: str, namespace: str) -> None:
+def test_a_repeat_completes_a_batch_whose_server_was_killed(own_store: str, namespace: str) -> None:
     with ExitStack() as stack:
         proxy = stack.enter_context(LossyProxy(own_store.removeprefix("unix://")))
         lost = stack.enter_context(ServerProcess("--store", proxy.url))
@@ -106,7 +106,7 @@ def test_a_batch_that_the_server_did_not_survive_is_completed_by_a_repeat(own_st
         compare(next_one, namespace, again)
 
 
-def test_a_batch_that_the_store_did_not_survive_is_completed_by_a_repeat(tmp_path: Path, namespace: str) -> None:
+def test_a_repeat_completes_a_batch_whose_store_was_killed(tmp_path: Path, namespace: str) -> None:
     with ExitStack() as stack:
         first_life = stack.enter_context(ExitStack())
         url = first_life.enter_context(store_process(find_binary(None), tmp_path))

@@ -34,7 +34,7 @@ FINGERPRINT: Final = fingerprint_of([INCREMENT])
 
 
 class Attempts:
-    """Ids that are sent again and again, and the revision that each was answered with."""
+    """Ids that are sent repeatedly, and the revision in the first answer to each."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -54,14 +54,14 @@ class Attempts:
         ]
 
     def note(self, bundle: Bundle, outcome: object) -> None:
-        """Compare an answer with the first one."""
+        """Compare an answer with the first answer to its id."""
         assert isinstance(outcome, Applied), outcome
         self.count += 1
         first = self.revisions.setdefault(bundle.request_id, outcome.revision)
         assert outcome.revision == first, f"{bundle.request_id} was applied again"
 
 
-@pytest.mark.skipif(compiler() is None, reason="clocks are set by a library, and there is no C compiler")
+@pytest.mark.skipif(compiler() is None, reason="a library sets the clocks, and there is no C compiler")
 async def test_no_id_counts_twice_while_clocks_step_and_nodes_change_places(tmp_path: Path, namespace: str) -> None:
     random = Random(7)  # noqa: S311  # no secret
     attempts = Attempts(random)
@@ -80,7 +80,7 @@ async def test_no_id_counts_twice_while_clocks_step_and_nodes_change_places(tmp_
 
 
 async def _until_failover(pair: Pair, attempts: Attempts, namespace: str, wall_offset_ms: list[int]) -> None:
-    """Send ids by a server that has just started, while clocks step, until the primary is to be lost."""
+    """Send ids to a server that has just started, while clocks step, until it is time to lose the primary."""
     store = RedisStore(
         pair.primary.url,
         timeout_seconds=5.0,
@@ -110,7 +110,7 @@ async def _until_failover(pair: Pair, attempts: Attempts, namespace: str, wall_o
 
 
 def _count_in_ledger(pair: Pair, attempts: Attempts, namespace: str) -> None:
-    """See that the counter, and the ledger, have each id once."""
+    """Check that the counter and the ledger have each id once."""
     with redis.Redis.from_url(pair.primary.url) as connection:
         assert int(connection.get(f"tk:{{{namespace}}}:counter:visits") or 0) == len(attempts.revisions)
         ids: Counter[bytes] = Counter()

@@ -1,4 +1,4 @@
-"""One connection to a store: each caller gets the reply to its own command, whatever became of those before."""
+"""One connection to a store: each caller gets the reply to its own command, whatever happened to earlier commands."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ async def begun(connection: Connection, *command: str) -> asyncio.Task[Reply]:
     return task
 
 
-async def test_the_reply_to_a_cancelled_call_is_not_given_to_the_next(own_store: str) -> None:
+async def test_the_reply_to_a_cancelled_call_is_not_given_to_the_next_call(own_store: str) -> None:
     connection = Connection(own_store, timeout_seconds=20.0)
     await connection.call("SET", "key", "value")
 

@@ -1,4 +1,4 @@
-"""Callers that are too many, too slow or too greedy: others are served, and memory stays bounded."""
+"""Too many, too slow or too greedy callers: others are served, and memory stays bounded."""
 
 import asyncio
 import resource
@@ -27,7 +27,7 @@ INCREMENT: Final = "/tallykeeper.v1.CounterService/Increment"
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server whose memory is its own."""
+    """A server in its own process, whose memory can be measured."""
     with ServerProcess("--data-dir", str(tmp_path)) as process:
         yield process
 
@@ -39,7 +39,7 @@ def assert_others_are_served(server: ServerProcess, counter: str = "others") -> 
 
 
 @pytest.mark.skipif(
-    resource.getrlimit(resource.RLIMIT_NOFILE)[1] < CONNECTIONS + 1_000, reason="too few files may be open here"
+    resource.getrlimit(resource.RLIMIT_NOFILE)[1] < CONNECTIONS + 1_000, reason="this process may not open enough files"
 )
 def test_five_thousand_connections_are_served(server: ServerProcess) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -59,7 +59,7 @@ def test_five_thousand_connections_are_served(server: ServerProcess) -> None:
     assert_others_are_served(server)
 
 
-def test_a_connection_has_so_many_calls_at_once_and_the_others_wait(tmp_path: Path) -> None:
+def test_a_connection_has_a_maximum_of_calls_at_once_and_the_others_wait(tmp_path: Path) -> None:
     async def flood(target: str) -> list[Any]:
         async with AsyncCaller(target) as caller:
             return await asyncio.gather(*(caller(IncrementRequest(counter="visits")) for _ in range(500)))
@@ -80,8 +80,8 @@ def test_a_caller_who_sends_slowly_keeps_nobody_waiting(server: ServerProcess) -
 
 
 def stock(levels: int) -> ApplyRequest:
-    """Return a change that sets so many levels with long names."""
-    items = (f"{place:03}-{'x' * 120}" for place in range(levels))
+    """Return a change that sets a number of levels with long names."""
+    items = (f"{index:03}-{'x' * 120}" for index in range(levels))
     return ApplyRequest(
         operations=[Operation(set_stock=SetStockRequest(item=item, on_hand=1)) for item in items],
         mode=BATCH_MODE_INDEPENDENT,
@@ -89,7 +89,7 @@ def stock(levels: int) -> ApplyRequest:
 
 
 def ask_and_never_read(stack: ExitStack, server: ServerProcess, method: str, request: Message, calls: int) -> None:
-    """Send so many calls over a connection of their own, and leave it at that."""
+    """Send a number of calls over a new connection, and read no answer."""
     raw = request.SerializeToString()
     asked = b"".join(call(f"/tallykeeper.v1.{method}", raw, stream=2 * number + 1) for number in range(calls))
     stack.enter_context(server.connect()).sendall(PREFACE + frame(SETTINGS) + asked)
@@ -115,7 +115,7 @@ def test_watchers_who_never_read_cost_a_bounded_amount_of_memory(tmp_path: Path)
         assert server.memory_mib < before + GROWTH_MIB_MAX  # 150,000 entries kept for each of 20 would be 500
 
 
-def test_answers_that_nobody_reads_hold_what_they_may_and_give_it_back(tmp_path: Path) -> None:
+def test_unread_answers_hold_a_bounded_amount_of_memory_and_give_it_back(tmp_path: Path) -> None:
     page = ListStockRequest(page_size=1_000)
 
     def answer_of(caller: Caller) -> int | str:
@@ -135,14 +135,14 @@ def test_answers_that_nobody_reads_hold_what_they_may_and_give_it_back(tmp_path:
         with ExitStack() as stack:
             for _ in range(20):
                 ask_and_never_read(stack, server, "InventoryService/ListStock", page, calls=100)
-            wait_until(lambda: answer_of(caller) == "OVERLOADED", what="unread answers hold what they may")
+            wait_until(lambda: answer_of(caller) == "OVERLOADED", what="unread answers hold their maximum")
             assert_others_are_served(server)
 
             assert server.memory_mib < before + GROWTH_MIB_MAX  # 2,000 pages of 140 KB would be 560
-        wait_until(lambda: answer_of(caller) == 1_000, what="those who have left hold nothing")
+        wait_until(lambda: answer_of(caller) == 1_000, what="nothing is held for callers that have left")
 
 
-def test_floods_of_huge_messages_cost_what_is_under_way_and_it_is_given_back(tmp_path: Path) -> None:
+def test_floods_of_huge_messages_cost_the_memory_of_those_in_flight_and_give_it_back(tmp_path: Path) -> None:
     async def flood(target: str) -> set[grpc.StatusCode]:
         async with AsyncCaller(target, OWN_CONNECTION) as one, AsyncCaller(target, OWN_CONNECTION) as two:
 
@@ -163,6 +163,6 @@ def test_floods_of_huge_messages_cost_what_is_under_way_and_it_is_given_back(tmp
         codes = asyncio.run(flood(server.target))
 
         assert codes == {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED}
-        assert server.memory_mib < before + GROWTH_MIB_MAX  # 40 messages of a MiB at once, and what is made of them
+        assert server.memory_mib < before + GROWTH_MIB_MAX  # 40 messages of 1 MiB at once, and their objects
         assert_others_are_served(server)
         wait_until(lambda: server.memory_mib < before + GROWTH_MIB_MAX / 4, what="memory is given back")

@@ -1,4 +1,4 @@
-"""The levels of durability: what an acknowledged change survives, and what a caller is told while it would not."""
+"""The levels of durability: which losses an acknowledged change survives, and which errors callers get otherwise."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,7 +41,7 @@ from tests.support.replicas import Replicated, replicated_store
 from tests.support.server import ServerProcess, ThreadedServer, store_process, wait_until
 
 Start: TypeAlias = Callable[..., Caller]
-"""Starts a server on a store and returns what calls it."""
+"""Starts a server on a store and returns a caller of it."""
 
 REPLICATED: Final = {"durability": "replicated", "durability_wait_seconds": 0.1}
 
@@ -54,7 +54,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicated]:
 
 @pytest.fixture
 def start(request: pytest.FixtureRequest) -> Start:
-    """Start a server on a store and return what calls it."""
+    """Return a function that starts a server on a store and returns a caller of it."""
 
     def started(store: str, **settings: Any) -> Caller:  # noqa: ANN401  # settings by name
         server = ThreadedServer(Settings(listen="127.0.0.1:0", store=store, **settings))
@@ -82,7 +82,7 @@ def count_at(url: str, namespace: str) -> int:
         return int(connection.get(f"tk:{{{namespace}}}:counter:visits") or 0)
 
 
-def test_what_is_acknowledged_is_at_the_replica(start: Start, stores: Replicated, namespace: str) -> None:
+def test_an_acknowledged_change_is_at_the_replica(start: Start, stores: Replicated, namespace: str) -> None:
     call = start(stores.primary, **REPLICATED)
 
     for count in range(1, 51):
@@ -90,22 +90,22 @@ def test_what_is_acknowledged_is_at_the_replica(start: Start, stores: Replicated
         assert count_at(stores.replica, namespace) == count
 
 
-def test_without_its_replica_a_change_is_made_but_not_durable_yet(
+def test_without_its_replica_a_change_is_applied_but_not_durable_yet(
     start: Start, stores: Replicated, namespace: str
 ) -> None:
     call = start(stores.primary, **REPLICATED)
 
     with stopped(stores.replica):
-        told = failure(call, increment(namespace, "r"))
+        error = failure(call, increment(namespace, "r"))
 
-    assert (told.code, told.reason) == (grpc.StatusCode.UNAVAILABLE, "NOT_DURABLE_YET")
-    assert told.metadata == {"durability": "replicated"}
-    assert "0 of 1 replicas have it after 100 ms" in told.message
-    assert told.retry_delay_seconds == 0.1
+    assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "NOT_DURABLE_YET")
+    assert error.metadata == {"durability": "replicated"}
+    assert "0 of 1 replicas have it after 100 ms" in error.message
+    assert error.retry_delay_seconds == 0.1
     assert call(GetCounterRequest(namespace=namespace, counter="visits")).counter.value == 1
 
 
-def test_without_a_request_id_a_change_that_is_not_durable_yet_is_not_to_be_repeated(
+def test_without_a_request_id_a_change_that_is_not_durable_yet_must_not_be_repeated(
     start: Start, stores: Replicated, namespace: str
 ) -> None:
     call = start(stores.primary, **REPLICATED)
@@ -132,20 +132,20 @@ def test_a_repeat_waits_again_on_a_connection_that_has_written_nothing(
     assert count_at(stores.replica, namespace) == 1
 
 
-def test_a_refusal_that_is_remembered_must_last_as_well(start: Start, stores: Replicated, namespace: str) -> None:
+def test_a_recorded_refusal_must_be_durable_as_well(start: Start, stores: Replicated, namespace: str) -> None:
     call = start(stores.primary, **REPLICATED)
     call(IncrementCopiesRequest(namespace=namespace, item="dune"))
-    wish = DecrementCopiesRequest(namespace=namespace, item="dune", copies=2)
+    decrement = DecrementCopiesRequest(namespace=namespace, item="dune", copies=2)
     remembered = DecrementCopiesRequest(namespace=namespace, item="dune", copies=2, request_id="r")
 
     with stopped(stores.replica):
-        told = [failure(call, request).reason for request in (remembered, remembered, wish)]
+        reasons = [failure(call, request).reason for request in (remembered, remembered, decrement)]
 
-    assert told == ["NOT_DURABLE_YET", "NOT_DURABLE_YET", "INSUFFICIENT_STOCK"]
+    assert reasons == ["NOT_DURABLE_YET", "NOT_DURABLE_YET", "INSUFFICIENT_STOCK"]
     assert failure(call, remembered).reason == "INSUFFICIENT_STOCK"
 
 
-def test_a_large_batch_that_was_made_in_part_says_so(start: Start, stores: Replicated, namespace: str) -> None:
+def test_a_large_batch_that_was_applied_in_part_says_so(start: Start, stores: Replicated, namespace: str) -> None:
     call = start(stores.primary, **REPLICATED)
     operations = [Operation(increment=IncrementRequest(counter="visits"))] * 600
     batch = ApplyRequest(namespace=namespace, operations=operations, request_id="r", mode=BATCH_MODE_INDEPENDENT)
@@ -157,7 +157,7 @@ def test_a_large_batch_that_was_made_in_part_says_so(start: Start, stores: Repli
     assert count_at(stores.replica, namespace) == 600
 
 
-def test_each_namespace_waits_for_what_it_asks_alone(start: Start, stores: Replicated, namespace: str) -> None:
+def test_each_namespace_waits_only_for_its_own_level(start: Start, stores: Replicated, namespace: str) -> None:
     cache, shop = f"{namespace}.cache", f"{namespace}.shop"
     call = start(stores.primary, namespace_durability=f"{cache}=memory,{shop}=replicated", durability_wait_seconds=0.1)
 
@@ -170,7 +170,7 @@ def test_each_namespace_waits_for_what_it_asks_alone(start: Start, stores: Repli
     assert levels == [DURABILITY_MEMORY, DURABILITY_FSYNC, DURABILITY_REPLICATED]
 
 
-async def test_a_store_that_can_be_waited_for_is_asked_to_sync(own_store: str, namespace: str) -> None:
+async def test_a_store_that_supports_waiting_is_asked_to_sync(own_store: str, namespace: str) -> None:
     retention = Retention(request_ms=86_400_000, ledger_revisions=0, reservation_ms=1, reservation_lifetime_ms=1)
     mutation = Mutation(operation="counter_increment", levels=(CounterName("visits"),), arguments=(1,))
     store = RedisStore(own_store, timeout_seconds=5.0, retention=retention)
@@ -183,7 +183,7 @@ async def test_a_store_that_can_be_waited_for_is_asked_to_sync(own_store: str, n
         assert connection.info("commandstats")["cmdstat_waitaof"]["failed_calls"] == 0
 
 
-def test_a_promise_that_ends_is_told_and_told_again_when_it_holds(tmp_path: Path, namespace: str) -> None:
+def test_the_end_and_the_return_of_a_promise_are_logged(tmp_path: Path, namespace: str) -> None:
     with (
         store_process(find_binary(None), tmp_path) as url,
         redis.Redis.from_url(url) as connection,
@@ -192,18 +192,16 @@ def test_a_promise_that_ends_is_told_and_told_again_when_it_holds(tmp_path: Path
         call = Caller(server.target)
         call(increment(namespace))
         connection.config_set("maxmemory-policy", "allkeys-lru")
-        wait_until(lambda: bool(server.events("a promise does not hold any more")), what="it is told")
+        wait_until(lambda: bool(server.events("a promise does not hold any more")), what="the end is logged")
         connection.config_set("maxmemory-policy", "noeviction")
-        wait_until(lambda: bool(server.events("every promise holds again")), what="it is told again")
+        wait_until(lambda: bool(server.events("every promise holds again")), what="the return is logged")
         call.close()
 
-    (told,) = server.events("a promise does not hold any more")
-    assert "maxmemory-policy is allkeys-lru" in told["reason"]
+    (event,) = server.events("a promise does not hold any more")
+    assert "maxmemory-policy is allkeys-lru" in event["reason"]
 
 
-def test_a_revision_that_goes_backwards_is_told_to_those_who_watch(
-    start: Start, own_store: str, namespace: str
-) -> None:
+def test_watchers_are_informed_of_a_revision_that_goes_backwards(start: Start, own_store: str, namespace: str) -> None:
     call = start(own_store)
     for _ in range(5):
         call(increment(namespace))
@@ -234,7 +232,7 @@ def reads(namespace: str, revision: int) -> list[Any]:
     ]
 
 
-def test_a_read_can_ask_for_a_revision_and_is_told_if_it_was_lost(call: Caller, namespace: str) -> None:
+def test_a_read_that_asks_for_a_lost_revision_is_refused(call: Caller, namespace: str) -> None:
     call(increment(namespace))
     call(IncrementCopiesRequest(namespace=namespace, item="dune"))
     line = StockLine(item="dune")
@@ -243,8 +241,8 @@ def test_a_read_can_ask_for_a_revision_and_is_told_if_it_was_lost(call: Caller, 
     for request, plain in zip(reads(namespace, revision), reads(namespace, 0), strict=True):
         assert call(request) == call(plain)
     for request in reads(namespace, revision + 1):
-        told = failure(call, request)
-        assert (told.code, told.reason) == (grpc.StatusCode.OUT_OF_RANGE, "REVISION_AHEAD")
-        assert told.metadata == {"min_revision": str(revision + 1), "revision": str(revision)}
+        error = failure(call, request)
+        assert (error.code, error.reason) == (grpc.StatusCode.OUT_OF_RANGE, "REVISION_AHEAD")
+        assert error.metadata == {"min_revision": str(revision + 1), "revision": str(revision)}
     for request in reads(namespace, -1):
         assert failure(call, request).violations == {"min_revision": "-1 is out of range; 0 .. 2^53-1 is allowed"}

@@ -1,4 +1,4 @@
-"""What calls leave behind in a worker's memory: nothing that grows with their number."""
+"""The memory of a worker does not grow with the number of calls that it has served."""
 
 import asyncio
 from collections import Counter
@@ -16,11 +16,11 @@ AT_ONCE: Final = 66 * KINDS
 WARMING_ROUNDS: Final = 20
 ROUNDS: Final = 80
 LEFT_BYTES_MAX: Final = 400
-"""By a call, as an average of all kinds: in all four times of what a worker's memory is seen to vary by."""
+"""The greatest growth of memory for each call, as an average of all kinds. It is four times a worker's variation."""
 
 
 async def call_often(caller: AsyncCaller, rounds: range) -> Counter[str]:
-    """Make calls that end in every way: served, repeated, refused, and not right. Return how many did how."""
+    """Make calls with every outcome: served, repeated, refused, and invalid. Return the number of calls by outcome."""
     ends: Counter[str] = Counter()
 
     async def call(number: int) -> None:

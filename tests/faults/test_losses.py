@@ -1,4 +1,4 @@
-"""What a caller is told when the store is lost, and whether it is true."""
+"""The answers that a caller gets when the store is lost, and whether they are true."""
 
 import asyncio
 import time
@@ -38,7 +38,7 @@ def connection(own_store: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def call_through(own_store: str) -> Iterator[Callable[..., Caller]]:
-    """Start a server on the test's own store, or on a way to it, and return what calls it."""
+    """Return a function that starts a server on the test's own store, or on a proxy to it, and returns a caller."""
     opened: list[ThreadedServer | Caller] = []
 
     def start(store: str = own_store, **settings: float) -> Caller:
@@ -81,7 +81,7 @@ def test_without_a_request_id_a_lost_reply_is_an_unknown_outcome(
     assert connection.get(f"tk:{{{namespace}}}:counter:v") == b"2"
 
 
-def test_with_a_request_id_a_lost_reply_is_asked_for_again_and_counts_once(
+def test_with_a_request_id_a_lost_reply_is_requested_again_and_counts_once(
     own_store: str, call_through: Callable[..., Caller], namespace: str
 ) -> None:
     with LossyProxy(own_store.removeprefix("unix://")) as proxy:
@@ -154,9 +154,9 @@ def test_a_lane_that_is_full_refuses_at_once(
             "/tallykeeper.v1.CounterService/Increment"
         )
         waiting = [start.future(request.SerializeToString(), timeout=20.0)]
-        failure_of_call(call, IncrementRequest())  # once this is refused, the first is under way
+        failure_of_call(call, IncrementRequest())  # once this call is refused, the first call is in flight
         waiting += [start.future(request.SerializeToString(), timeout=20.0) for _ in range(3)]
-        wait_until(lambda: any(each.done() for each in waiting), what="one too many is refused")
+        wait_until(lambda: any(each.done() for each in waiting), what="a third call is refused")
         refused = failure_of_call(call, request)
 
     assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
@@ -177,7 +177,7 @@ def test_a_call_that_was_never_sent_is_not_made_later(
             "/tallykeeper.v1.CounterService/Increment"
         )
         sent = start.future(request.SerializeToString(), timeout=20.0)
-        # This query comes after that call: once it has timed out, the call is under way, and the next waits behind it.
+        # This query comes after that call. Once the query has timed out, the call is in flight, and the next one waits.
         failure_of_call(call, GetCounterRequest(namespace=namespace, counter="v"), timeout=0.2)
         late = failure_of_call(call, request, timeout=0.3)
 
@@ -187,7 +187,7 @@ def test_a_call_that_was_never_sent_is_not_made_later(
 
 
 @pytest.mark.parametrize("days", [-30, -1, 1, 30])
-def test_a_request_id_is_found_however_wrong_the_servers_clock_is(own_store: str, namespace: str, days: int) -> None:
+def test_a_request_id_is_found_with_any_error_of_the_servers_clock(own_store: str, namespace: str, days: int) -> None:
     retention = Retention(request_ms=86_400_000, ledger_revisions=0, reservation_ms=1, reservation_lifetime_ms=1)
     mutation = Mutation(operation="counter_increment", levels=(CounterName("v"),), arguments=(1,))
     bundle = Bundle(namespace=namespace, mutations=(mutation,), request_id="r", fingerprint=fingerprint_of([mutation]))
@@ -209,7 +209,7 @@ def test_a_request_id_is_found_however_wrong_the_servers_clock_is(own_store: str
     assert (again.revision, again.levels, again.replayed) == (first.revision, first.levels, True)
 
 
-async def test_a_store_lost_between_two_steps_is_told_to_those_alone_who_needed_the_second(
+async def test_a_store_lost_between_two_steps_fails_only_the_mutations_that_needed_the_second_step(
     own_store: str, call_through: Callable[..., Caller], namespace: str
 ) -> None:
     call = call_through(sweep_seconds=3_600.0)
@@ -223,7 +223,7 @@ async def test_a_store_lost_between_two_steps_is_told_to_those_alone_who_needed_
 
     with LossyProxy(own_store.removeprefix("unix://")) as proxy:
         store = RedisStore(proxy.url, timeout_seconds=5.0, retention=retention)
-        proxy.cut_reply_to(b"ZRANGE")  # by which it looks for what is to be expired, so that there are copies
+        proxy.cut_reply_to(b"ZRANGE")  # the search for expired reservations before copies are taken
         applied, lost = await store.apply([Bundle(namespace, (increment,)), Bundle(namespace, (take,))])
         await store.close()
 

@@ -1,4 +1,4 @@
-"""What the metrics say when something is lost, late or too slow; and that they say it then."""
+"""The metrics of losses, delays and slow callers, as soon as these occur."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -25,14 +25,14 @@ def stack() -> Iterator[ExitStack]:
 
 
 def start(stack: ExitStack, store: str, *settings: str) -> tuple[Caller, Scraper]:
-    """Start a server on a store; return what calls it, and what reads its metrics."""
+    """Start a server on a store, and return a caller and a reader of its metrics."""
     server = stack.enter_context(ServerProcess("--store", store, *settings))
     call = Caller(server.target)
     stack.callback(call.close)
     return call, Scraper(server)
 
 
-def test_a_lost_reply_is_counted_and_so_is_what_is_sent_again(own_store: str, stack: ExitStack) -> None:
+def test_a_lost_reply_and_its_repeat_are_counted(own_store: str, stack: ExitStack) -> None:
     proxy = stack.enter_context(LossyProxy(own_store.removeprefix("unix://")))
     call, scraper = start(stack, proxy.url)
     call(IncrementRequest(counter="v"))
@@ -47,7 +47,7 @@ def test_a_lost_reply_is_counted_and_so_is_what_is_sent_again(own_store: str, st
     scraper.wait_for(3, "lane_wait_seconds_count", lane="mutations")
 
 
-def test_a_lost_store_is_counted_with_what_its_callers_are_told(own_store: str, stack: ExitStack) -> None:
+def test_a_lost_store_is_counted_with_the_errors_of_its_callers(own_store: str, stack: ExitStack) -> None:
     proxy = stack.enter_context(LossyProxy(own_store.removeprefix("unix://")))
     call, scraper = start(stack, proxy.url)
     call(IncrementRequest(counter="v"))
@@ -61,7 +61,7 @@ def test_a_lost_store_is_counted_with_what_its_callers_are_told(own_store: str, 
     scraper.wait_for(0, "store_retries_total", lane="mutations")
 
 
-def test_while_the_store_does_not_answer_the_page_does_and_shows_what_waits(own_store: str, stack: ExitStack) -> None:
+def test_the_page_shows_the_waiting_calls_while_the_store_does_not_answer(own_store: str, stack: ExitStack) -> None:
     call, scraper = start(stack, own_store)
     increment: grpc.UnaryUnaryMultiCallable[bytes, bytes] = call.channel.unary_unary(f"/{COUNTERS}/Increment")
     raw = IncrementRequest(counter="v").SerializeToString()
@@ -94,7 +94,7 @@ def test_a_full_lane_is_counted_as_a_refusal(own_store: str, stack: ExitStack) -
         futures = [increment.future(raw, timeout=60.0)]
         scraper.wait_for(
             1, "lane_batch_calls_count", lane="mutations"
-        )  # it is under way, and the lane has room for one
+        )  # it is in flight, and the lane has room for one call
         futures += [increment.future(raw, timeout=60.0) for _ in range(4)]
         scraper.wait_for(3, "refusals_total", reason="OVERLOADED")
         scraper.wait_for(3, "calls_total", **INCREMENT, code="RESOURCE_EXHAUSTED")

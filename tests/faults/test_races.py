@@ -42,7 +42,7 @@ async def test_one_request_id_sent_twenty_times_through_two_servers_counts_once(
         await clients[0].increment_copies("dune", copies=100)
 
         responses = await asyncio.gather(
-            *(clients[place % 2].decrement_copies("dune", copies=3, request_id="order-1") for place in range(20))
+            *(clients[index % 2].decrement_copies("dune", copies=3, request_id="order-1") for index in range(20))
         )
 
         for client in clients:

@@ -1,6 +1,6 @@
-"""Two hundred customers at once: nothing is sold twice, nothing is lost, and every reservation ends once.
+"""Two hundred customers at once: no copy is sold twice or lost, and every reservation ends once.
 
-TALLYKEEPER_TEST_SECONDS=30 lets them shop for longer.
+TALLYKEEPER_TEST_SECONDS=30 lets the customers shop for longer.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ def listed(call: Caller, request: Any, field: str) -> list[Any]:  # noqa: ANN401
 
 
 async def shop_for_a_while(target: str, namespace: str) -> Shop:
-    """Let the customers in, close after a while, and return what they were told."""
+    """Let the customers shop for a while, close, and return the answers that they got."""
     async with AsyncCaller(target) as call:
         shop = Shop(call, namespace, ITEMS)
         for item in ITEMS:
@@ -72,21 +72,21 @@ def test_every_copy_is_sold_once_and_every_reservation_ends_once(
 
 
 def compare_ends(shop: Shop, entries: list[Entry]) -> None:
-    """Check that each reservation that was not kept ended once, and as its customer was told."""
+    """Check that each reservation that was not kept ended once, as its customer's answer said."""
     in_ledger = defaultdict(list)
     for entry in entries:
         if entry.operation in ENDS:
             in_ledger[entry.reservation.reservation_id].append(ENDS[entry.operation])
     assert {name: len(ends) for name, ends in in_ledger.items()} == dict.fromkeys(shop.ends.keys() - shop.kept, 1)
-    told = {name: ends for name, ends in shop.ends.items() if ends}
-    assert told == {name: in_ledger[name] for name in told}
+    acknowledged = {name: ends for name, ends in shop.ends.items() if ends}
+    assert acknowledged == {name: in_ledger[name] for name in acknowledged}
     unexpired = [name for name, ends in in_ledger.items() if ends[0] != ReservationState.RESERVATION_STATE_EXPIRED]
-    assert told.keys() == set(unexpired)
+    assert acknowledged.keys() == set(unexpired)
     assert 0 < len(unexpired) < len(in_ledger)
 
 
 def compare_entries(entries: list[Entry]) -> None:
-    """Check that revisions have no gap, that no request counted twice, and that nothing was ever oversold."""
+    """Check that revisions have no gap, that no request counted twice, and that no copy was ever oversold."""
     assert [entry.revision for entry in entries] == list(range(1, len(entries) + 1))
     request_ids = [entry.request_id for entry in entries if entry.request_id]
     assert len(request_ids) == len(set(request_ids))

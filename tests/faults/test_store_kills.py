@@ -1,4 +1,4 @@
-"""The embedded store, killed again and again while it is written to."""
+"""The embedded store is killed repeatedly while it is written to."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ _FINISHES_WITHIN_SECONDS = 30.0
 
 
 class Load:
-    """Callers that increment a counter without end, and note what was acknowledged to them."""
+    """Callers that increment a counter without end, and record the acknowledged changes."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
@@ -32,7 +32,7 @@ class Load:
         self._answered = asyncio.Event()
 
     async def run(self) -> None:
-        """Call, one call after another, until the load is stopped."""
+        """Make one call after another until the load is stopped."""
         while not self.stopped:
             self._number += 1
             request_id = f"call-{self._number}"
@@ -43,7 +43,7 @@ class Load:
             self._answered.set()
 
     async def next_acknowledgement(self) -> None:
-        """Return as soon as one call more has been acknowledged."""
+        """Return as soon as another call has been acknowledged."""
         self._answered.clear()
         await self._answered.wait()
 
@@ -53,8 +53,8 @@ def _kill_store(url: str) -> None:
         os.kill(int(connection.info("server")["process_id"]), signal.SIGKILL)
 
 
-def _told_restarts(server: ServerProcess, count: int) -> bool:
-    """Tell whether so many restarts were logged; one that is killed before it is known to run is none."""
+def _has_restarts(server: ServerProcess, count: int) -> bool:
+    """Return True if the log has this number of restarts. A store killed before it runs is no restart."""
     return len(server.events("the store runs again")) == count
 
 
@@ -69,13 +69,13 @@ async def _kill_under_load(server: ServerProcess, url: str, namespace: str) -> d
             async with asyncio.timeout(_ANSWERS_WITHIN_SECONDS):
                 await asyncio.to_thread(wait_until, lambda: answers(url), what="the store runs again")
                 await load.next_acknowledgement()
-            await asyncio.to_thread(wait_until, partial(_told_restarts, server, kills), what="the restart is logged")
+            await asyncio.to_thread(wait_until, partial(_has_restarts, server, kills), what="the restart is logged")
         load.stopped = True
         await asyncio.gather(*callers)
     return load.acknowledged
 
 
-async def test_ten_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Path, namespace: str) -> None:
+async def test_ten_kills_under_load_neither_lose_nor_double_a_change(tmp_path: Path, namespace: str) -> None:
     url = EmbeddedStore(tmp_path, find_binary(None)).url
     with ServerProcess("--data-dir", str(tmp_path)) as server:
         acknowledged = await _kill_under_load(server, url, namespace)

@@ -1,4 +1,4 @@
-"""Watchers that are killed, that are many, and that are slow."""
+"""Watchers that are killed, that are slow, and five hundred watchers at once."""
 
 import asyncio
 import itertools
@@ -28,7 +28,7 @@ OPERATIONS_MAX: Final = 1_000
 
 @asynccontextmanager
 async def load(call: AsyncCaller, namespace: str) -> AsyncIterator[None]:
-    """Change a namespace without a pause, by many callers, until the context ends."""
+    """Change a namespace without a pause, with many callers, until the context ends."""
     ended = asyncio.Event()
 
     async def write() -> None:
@@ -43,7 +43,7 @@ async def load(call: AsyncCaller, namespace: str) -> AsyncIterator[None]:
         await asyncio.gather(*writers)
 
 
-async def test_a_watcher_that_is_killed_again_and_again_sees_every_revision_once(
+async def test_a_watcher_that_is_killed_repeatedly_sees_every_revision_once(
     server: ThreadedServer, namespace: str
 ) -> None:
     random, seen = Random(1), list[int]()  # noqa: S311  # no secret
@@ -67,7 +67,7 @@ async def test_a_watcher_that_is_killed_again_and_again_sees_every_revision_once
 
 
 async def _revisions(call: AsyncCaller, namespace: str, ready: asyncio.Queue[None]) -> list[int]:
-    """Return the revisions that a watcher sees; tell when it has seen the first."""
+    """Return the revisions that a watcher sees. Tell ``ready`` when it has seen the first one."""
     seen: list[int] = []
     async for response in call.stream(WatchRequest(namespace=namespace, after_revision=0)):
         if not seen:
@@ -101,7 +101,7 @@ async def test_five_hundred_watchers_of_one_server_see_every_change(server: Thre
 
 
 class Reader:
-    """A watcher that reads all it can get."""
+    """A watcher that reads as fast as it can."""
 
     def __init__(self, responses: Iterator[WatchResponse]) -> None:
         self._responses = responses
@@ -121,7 +121,7 @@ class Reader:
 
 @contextmanager
 def reading(call: Caller, namespace: str) -> Iterator[Reader]:
-    """Watch a namespace from the beginning, in a thread of its own."""
+    """Watch a namespace from the beginning, in a new thread."""
     with call.stream(WatchRequest(namespace=namespace, after_revision=0), timeout=None) as responses:
         reader = Reader(responses)
         thread = threading.Thread(target=reader.read)

@@ -24,12 +24,12 @@ RELOADS = 3
 
 @pytest.fixture(autouse=True)
 def connections_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each client connect for itself, so that they are spread over the workers."""
+    """Give each client its own connection, so that clients are spread over the workers."""
     monkeypatch.setattr(_channel, "CHANNEL_OPTIONS", (*CHANNEL_OPTIONS, *OWN_CONNECTION))
 
 
 class Load:
-    """Callers, over several connections, that increment a counter without end; and what was acknowledged to them."""
+    """Callers on several connections that increment a counter without end, and the acknowledged changes."""
 
     def __init__(self, target: str) -> None:
         self._clients = [AsyncClient(target) for _ in range(CLIENTS)]
@@ -49,7 +49,7 @@ class Load:
             self._answered.set()
 
     async def flows(self, calls: int = 2 * CALLERS) -> None:
-        """Return as soon as so many calls more have been answered; raise what a caller met."""
+        """Return as soon as a number of further calls have been answered. Raise a caller's error, if there is one."""
         wanted = len(self.acknowledged) + calls
         async with asyncio.timeout(30):
             while len(self.acknowledged) < wanted:
@@ -60,7 +60,7 @@ class Load:
                 await self._answered.wait()
 
     async def stop(self) -> None:
-        """Let each caller finish; raise what any of them met."""
+        """Let each caller finish, and raise the first error of a caller."""
         self._stopping = True
         try:
             await asyncio.gather(*self._callers)
@@ -69,7 +69,7 @@ class Load:
                 await client.close()
 
     async def abandon(self) -> None:
-        """Wait for no answer any more."""
+        """Cancel all callers."""
         for caller in self._callers:
             caller.cancel()
         await asyncio.wait(self._callers)
@@ -78,7 +78,7 @@ class Load:
 
 
 def assert_each_counted_once(target: str, acknowledged: dict[str, int], *, complete: bool) -> None:
-    """Compare what was acknowledged with the ledger and the counter; ``complete``: nothing else was applied."""
+    """Compare the acknowledged changes with the ledger and the counter. ``complete``: no other change was applied."""
     call = Caller(target)
     entries = entries_of(call, "")
     value = call(GetCounterRequest(counter="sold")).counter.value
@@ -101,13 +101,13 @@ def serve(data_dir: Path, *arguments: str) -> ServerProcess:
     return ServerProcess("--data-dir", str(data_dir), "--log-level", "debug", *arguments, workers=WORKERS)
 
 
-async def test_workers_killed_under_load_come_back_and_each_call_counts_once(tmp_path: Path) -> None:
+async def test_workers_killed_under_load_are_replaced_and_each_call_counts_once(tmp_path: Path) -> None:
     with serve(tmp_path) as server:
         load = Load(server.target)
         for kill in range(KILLS):
             await load.flows()
             os.kill(server.worker_ids[1 + kill % WORKERS], signal.SIGKILL)
-            await until(lambda: len(server.events("the worker runs again")) == kill + 1, what="it is back")  # noqa: B023  # awaited
+            await until(lambda: len(server.events("the worker runs again")) == kill + 1, what="a restart")  # noqa: B023  # awaited
         await load.flows()
         await load.stop()
 
@@ -130,7 +130,7 @@ async def test_reloads_under_load_fail_no_call_and_each_counts_once(tmp_path: Pa
         assert not server.events("a worker ended")
 
 
-async def test_a_stop_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+async def test_a_stop_under_load_loses_no_acknowledged_change(tmp_path: Path) -> None:
     with serve(tmp_path) as server:
         load = Load(server.target)
         await load.flows()

@@ -19,7 +19,7 @@ _ROWS_OF_LARGE = (200_000, 100_000, 50_000, 20_000, 20_000)
 
 
 def _sizes(draw: Random, files: int, rows_max: int) -> Iterator[int]:
-    """Yield how many rows each file has: most have few, and some are large."""
+    """Yield the number of rows of each file. Most files have few rows, and some are large."""
     for number in range(files):
         large = _ROWS_OF_LARGE[number] if number < len(_ROWS_OF_LARGE) else 10 ** draw.uniform(0.3, 3.5)
         yield min(int(large), rows_max)
@@ -56,12 +56,12 @@ def _kill_imports(directory: Path, target: str, arguments: argparse.Namespace) -
 
 
 def main() -> int:
-    """Do all of it, and return how it ended: 0 if nothing was wrong."""
+    """Run everything, and return the exit status, which is 0 if there is no fault."""
     parser = argparse.ArgumentParser(prog="make files")
     parser.add_argument("--files", type=int, default=300, help="how many files")
-    parser.add_argument("--rows", type=int, default=200_000, help="how many rows the largest has")
-    parser.add_argument("--kills", type=int, default=50, help="how many imports are killed")
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="what is drawn depends on it alone")
+    parser.add_argument("--rows", type=int, default=200_000, help="the number of rows of the largest file")
+    parser.add_argument("--kills", type=int, default=50, help="the number of imports that are killed")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="the seed of all random choices")
     arguments = parser.parse_args()
     click.echo(f"seed {arguments.seed}")
     with tempfile.TemporaryDirectory() as name, ServerProcess("--data-dir", f"{name}/data") as server:

@@ -1,4 +1,4 @@
-"""Imports a file by the command, and says whether each of its rows is in, or named."""
+"""Imports a file with the command, and checks that each of its rows was imported or named."""
 
 import json
 import os
@@ -24,15 +24,15 @@ found = re.search("VmHWM:[^0-9]*([0-9]+)", status.read_text()) if status.exists(
 print(found[1] if found else 0)
 sys.exit(code)
 """
-"""Runs the command, and then prints the most memory that it had, in KiB; what wait4 tells includes the parent's."""
+"""A program that runs the command and prints its greatest memory in KiB. The figure of wait4 includes the parent's."""
 _NAMED: Final = re.compile(r"line ([0-9]+)(?:, column ([a-z_]+))?: ")
 _PLACES: Final = ("new", "changed", "unchanged", "overridden", "replayed", "refused", "bad")
-"""What may have become of a row."""
+"""The possible outcomes of a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How an import ended, and how much memory it took."""
+    """The outcome of an import, and its memory."""
 
     exit_code: int
     numbers: dict[str, int]
@@ -41,7 +41,7 @@ class Imported:
 
 
 def run_import(path: Path, *options: str, target: str, namespace: str) -> Imported:
-    """Run the command in a process of its own."""
+    """Run the command in a new process."""
     command = [
         sys.executable,
         "-c",
@@ -61,7 +61,7 @@ def run_import(path: Path, *options: str, target: str, namespace: str) -> Import
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    errors = process.stderr.read()  # the answer is one line, which a pipe holds
+    errors = process.stderr.read()  # the answer is one line, which fits into a pipe
     answer = process.stdout.read()
     process.wait()
     process.stdout.close()
@@ -72,7 +72,7 @@ def run_import(path: Path, *options: str, target: str, namespace: str) -> Import
 
 
 def faults(sheet: Spreadsheet, imported: Imported, *, target: str, namespace: str) -> list[str]:
-    """Return everything that is not as it must be."""
+    """Return all faults."""
     found: list[str] = []
     named = {int(at[1]): at[2] or "" for line in imported.lines if (at := _NAMED.match(line))}
     if named != sheet.bad:

@@ -1,4 +1,4 @@
-"""Kills imports at random moments and continues them: every row counts once."""
+"""Kills imports at random moments and continues them. Every row must count once."""
 
 import re
 import signal
@@ -17,7 +17,7 @@ _KILLS_MAX: Final = 3
 
 
 def kill_and_resume(draw: Random, directory: Path, *, rows: int, target: str, namespace: str) -> list[str]:
-    """Import with --add a file of ``rows`` rows, kill it up to three times, and return what is not as it must be."""
+    """Import a file of ``rows`` rows with --add, kill the import up to three times, and return the faults."""
     path = directory / f"{namespace}.csv"
     path.write_text("item,on_hand\n" + "".join(f"item-{number:06},{number % 9 + 1}\n" for number in range(rows)))
     import_id, kills = "", draw.randint(1, _KILLS_MAX)
@@ -45,7 +45,7 @@ def kill_and_resume(draw: Random, directory: Path, *, rows: int, target: str, na
 
 
 def _killed(draw: Random, client: Client, path: Path, *resume: str, rows: int, target: str) -> str:
-    """Start an import and kill it when a random part of the rows is in; return its id, if it has printed one."""
+    """Start an import, and kill it when a random part of the rows is in. Return its id, empty if none was printed."""
     enough = draw.randrange(rows)
     command = [*COMMAND, str(path), "--add", "--target", target, "--namespace", client.namespace, *resume]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
@@ -53,6 +53,6 @@ def _killed(draw: Random, client: Client, path: Path, *resume: str, rows: int, t
         found = _RESUME.search(process.stderr.readline())
         deadline = time.monotonic() + PATIENCE_SECONDS
         while process.poll() is None and client.get_namespace().revision < enough and time.monotonic() < deadline:
-            pass  # each question takes a while; the moment of the kill is that of an answer
+            pass  # each query takes a while, so the kill comes at the time of an answer
         process.send_signal(signal.SIGKILL)
     return found[1] if found else ""

@@ -1,4 +1,4 @@
-"""Makes stock files as spreadsheets and people write them, with what becomes of each of their rows."""
+"""Makes stock files as spreadsheets and people write them, with the expected outcome of each row."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,15 +28,15 @@ _NOTES: Final = ("", "ok", "two\nlines", 'said "so"', "1,5", "a\nb\nc", 'the "fi
 
 @dataclass
 class Spreadsheet:
-    """A file and what is expected of it."""
+    """A file and its expected outcome."""
 
     content: bytes
     options: Sequence[str]
     levels: dict[tuple[str, str], int] = field(default_factory=dict)
-    """What each level is after the import: the last right row that names it."""
+    """The state of each level after the import, from the last valid row that names it."""
     rows: int = 0
     bad: dict[int, str] = field(default_factory=dict)
-    """The lines of the rows that are not right, with the column, empty where the row as a whole is wrong."""
+    """The lines of the invalid rows, with their column. The column is empty if the row as a whole is invalid."""
     habits: str = ""
 
 
@@ -155,5 +155,5 @@ class _Writer:
 
 
 def spreadsheet(seed: int, *, rows: int) -> Spreadsheet:
-    """Return the file of a seed: the same seed and number of rows give the same file."""
+    """Return the file of a seed. The same seed and number of rows give the same file."""
     return _Writer(Random(seed), rows).write()

@@ -1,4 +1,4 @@
-"""A few files with the habits of spreadsheets and one killed import; `make files` does hundreds."""
+"""Some files with the habits of spreadsheets, and one killed import. `make files` runs hundreds of files."""
 
 from pathlib import Path
 from random import Random
@@ -14,7 +14,7 @@ SEEDS = range(12)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_row_is_in_or_named_by_line_and_column(
+def test_every_row_is_imported_or_named_by_line_and_column(
     tmp_path: Path, server: ThreadedServer, namespace: str, seed: int
 ) -> None:
     sheet = spreadsheet(seed, rows=40 + 90 * seed)
@@ -26,7 +26,7 @@ def test_every_row_is_in_or_named_by_line_and_column(
     assert faults(sheet, imported, target=server.target, namespace=namespace) == []
 
 
-def test_the_files_of_the_test_have_all_kinds_of_habits() -> None:
+def test_the_generated_files_have_all_habits_of_spreadsheets() -> None:
     sheets = [spreadsheet(seed, rows=40 + 90 * seed) for seed in SEEDS]
 
     assert any(sheet.bad for sheet in sheets)
@@ -36,7 +36,7 @@ def test_the_files_of_the_test_have_all_kinds_of_habits() -> None:
     assert any(b"sep=" in sheet.content for sheet in sheets)
 
 
-def test_a_row_that_is_missing_is_a_fault(server: ThreadedServer, namespace: str) -> None:
+def test_a_missing_row_is_a_fault(server: ThreadedServer, namespace: str) -> None:
     sheet = spreadsheet(1, rows=50)
     nothing = Imported(0, {"rows": 49}, [], 1.0)
 

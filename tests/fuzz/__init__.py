@@ -1,1 +1,1 @@
-"""Hostile messages, bytes and settings by the thousand: nothing that is sent may break the server."""
+"""Hostile messages, bytes and settings by the thousand. None of them may break the server."""

@@ -1,4 +1,4 @@
-"""Requests of every type, from a seed: valid ones, changed ones, and bytes that are none."""
+"""Requests of every type, from a seed: valid ones, changed ones, and bytes that are no request."""
 
 import random
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from tests.support.client import REQUEST_TYPES
 
 _HUGE_BYTES: Final = 2**20 + 1_000
 _RARE: Final = frozenset({"VerifyNamespaceRequest"})
-"""What costs the server so much more than others that it is drawn less often."""
+"""The requests that are drawn less often, because they cost the server much more than others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class Drawn:
 
 
 class Drawer:
-    """Draws requests; the same seed and page tokens give the same ones."""
+    """Draws requests. The same seed and page tokens give the same requests."""
 
     def __init__(self, seed: int, namespaces: Sequence[str]) -> None:
-        """``namespaces`` are those that requests name, besides the default one and names that are none."""
+        """Take ``namespaces``, which requests name in addition to the default namespace and to invalid names."""
         self._dice = random.Random(seed)
         self._valid = {namespace: valid_requests(namespace) for namespace in namespaces}
         self._namespaces = tuple(namespaces)
@@ -66,7 +66,7 @@ class Drawer:
         return Drawn(request_type, raw)
 
     def _name_hold(self, request: Message) -> None:
-        """Let a reservation be new, and what is done with one be about one of the last, for each ends but once."""
+        """Give new reservations new ids, and their changes a recent id, because each reservation ends only once."""
         if isinstance(request, ReserveRequest):
             self._holds += 1
             request.reservation_id = f"hold-{self._holds}"

@@ -1,4 +1,4 @@
-"""What Hypothesis makes of each request's descriptor: it shrinks what it finds."""
+"""Messages that Hypothesis makes from each request's descriptor. Hypothesis shrinks a failure."""
 
 import os
 from typing import Any, Final
@@ -28,14 +28,14 @@ NUMBERS: Final[dict[int, st.SearchStrategy[Any]]] = {
 
 
 def values_of(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
-    """Return what a field may hold."""
+    """Return a strategy for the values of a field."""
     inner = field.message_type
     one: st.SearchStrategy[Any] = NUMBERS.get(field.type, TEXTS) if inner is None else messages(inner, depth + 1)
     return st.lists(one, max_size=LIST_MAX) if field.is_repeated else one
 
 
 def messages(descriptor: Any, depth: int = 0) -> st.SearchStrategy[Message]:  # noqa: ANN401  # of either implementation
-    """Return messages of a type, each with some of its fields."""
+    """Return a strategy for messages of a type, each with some of its fields."""
     message_type = GetMessageClass(descriptor)
     if depth > DEPTH_MAX:
         return st.just(message_type())
@@ -48,18 +48,18 @@ def _of(message_type: type[Message], values: dict[str, Any]) -> Message:
 
 
 @pytest.mark.parametrize("request_type", REQUEST_TYPES, ids=lambda each: each.__name__)
-def test_no_request_ends_in_a_defect(call: Caller, request_type: type[Message]) -> None:
+def test_no_request_causes_a_defect(call: Caller, request_type: type[Message]) -> None:
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(messages(request_type.DESCRIPTOR))
     def one(request: Message) -> None:
-        code, told = outcome_of(call, request)
-        assert code in ALLOWED, told
+        code, message = outcome_of(call, request)
+        assert code in ALLOWED, message
 
     one()
 
 
 def outcome_of(call: Caller, request: Message) -> tuple[StatusCode, str]:
-    """Return the code in which a request ends, and what is said of it."""
+    """Return the code and the text of a request's end."""
     try:
         call(request)
     except Failure as failure:

@@ -1,7 +1,7 @@
-"""Many messages at once: none may break the server, and one that is refused may write nothing.
+"""Many messages at once. None may break the server, and a refused message may write nothing.
 
-TALLYKEEPER_TEST_MESSAGES=1000000 makes a long run of it, with ``-o faulthandler_timeout=0``; TALLYKEEPER_TEST_SEED
-draws others, or those of a failure again.
+TALLYKEEPER_TEST_MESSAGES=1000000 makes a long run, with ``-o faulthandler_timeout=0``. TALLYKEEPER_TEST_SEED draws
+other messages, or the messages of a failure again.
 """
 
 import asyncio
@@ -40,15 +40,15 @@ ALLOWED: Final = {
 
 @pytest.fixture
 def server(own_store: str) -> Iterator[ServerProcess]:
-    """A server of this test's own: it must be the only one that writes."""
+    """A server for this test alone, because only this test may write."""
     with ServerProcess("--store", own_store) as process:
         yield process
 
 
 def problem_of(ended: Ended) -> str | None:
-    """Return what is wrong with the end of a call, if anything is."""
+    """Return the fault in the end of a call, or None."""
     if ended.code not in ALLOWED:
-        return "no such code may come of a message"
+        return "no message may cause such a code"
     if ended.code is not StatusCode.OK and not ended.reason:
         return "the error has no reason"
     if ended.code is StatusCode.OK and ended.response is None:
@@ -70,11 +70,11 @@ def test_no_message_breaks_the_server_and_no_refused_one_writes(server: ServerPr
         for code in ("OK", "INVALID_ARGUMENT")
         if not codes[request_type.__name__, code]
     }
-    assert unmet == set(), "what is drawn is too tame or too wild"
+    assert unmet == set(), "the drawn messages are too often valid or too often invalid"
 
 
 def play_round(server: ServerProcess, written: Written, codes: Counter[tuple[str, str]], number: int) -> None:
-    """Send the messages of one round to namespaces of its own, and look at what is written."""
+    """Send the messages of one round to new namespaces, and check the data in the store."""
     namespaces = [f"round-{number}-{letter}" for letter in "abcd"[:NAMESPACES_OF_A_ROUND]]
     drawer = Drawer(SEED * 1_000_003 + number, namespaces)
     problems: list[str] = []

@@ -1,6 +1,6 @@
-"""Bytes on the socket that no client would send: whoever sends them, others are served as before.
+"""Bytes on the socket that no client would send. The server must go on serving other clients.
 
-TALLYKEEPER_TEST_CONNECTIONS=1000 makes a long run of it.
+TALLYKEEPER_TEST_CONNECTIONS=1000 makes a long run.
 """
 
 import os
@@ -141,13 +141,13 @@ WAYS: Final[tuple[Callable[[Dice], bytes], ...]] = (
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server whose memory is its own."""
+    """A server in its own process, whose memory can be measured."""
     with ServerProcess("--data-dir", str(tmp_path_factory.mktemp("data"))) as process:
         yield process
 
 
 def send(server: ServerProcess, data: bytes) -> None:
-    """Send bytes by a connection of their own, and read a little of what comes back."""
+    """Send bytes on a new connection, and read a little of the response."""
     with server.connect() as one, suppress(OSError):
         one.sendall(data)
         one.settimeout(READ_SECONDS)
@@ -175,7 +175,7 @@ def test_others_are_served_as_before(server: ServerProcess, way: Callable[[Dice]
     assert server.memory_mib < before + GROWTH_MIB_MAX
 
 
-def test_connections_that_say_nothing_are_borne(server: ServerProcess) -> None:
+def test_silent_connections_do_no_harm(server: ServerProcess) -> None:
     before = server.memory_mib
     with ExitStack() as stack:
         for number in range(500):

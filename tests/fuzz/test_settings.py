@@ -1,4 +1,4 @@
-"""Every setting with anything in it, from everywhere: it is taken, or refused in a line that names it. No traceback."""
+"""Every setting, with any value and from every source, is accepted, or refused in one line that names it."""
 
 import math
 from contextlib import suppress
@@ -51,7 +51,7 @@ VALUES = st.one_of(TEXTS, st.integers(), st.floats(), st.booleans(), st.lists(TE
 
 
 def outcome_of(arguments: list[str], environment: dict[str, str] | None = None) -> Settings | str:
-    """Return the settings, or what is said of them."""
+    """Return the settings, or the error message."""
     result = CliRunner().invoke(show, arguments, env=environment, standalone_mode=False)
     if isinstance(result.exception, click.ClickException):
         assert result.exception.exit_code == 2
@@ -62,7 +62,7 @@ def outcome_of(arguments: list[str], environment: dict[str, str] | None = None) 
     return result.return_value
 
 
-def assert_taken_or_told(name: str, outcome: Settings | str) -> None:
+def assert_accepted_or_named(name: str, outcome: Settings | str) -> None:
     if isinstance(outcome, str):
         flag = "--" + name.replace("_", "-")
         assert name in outcome or flag in outcome or "No such option" in outcome or "unexpected" in outcome, outcome
@@ -82,9 +82,9 @@ def test_a_flag_and_a_variable(name: str) -> None:
     @SOME
     @given(TEXTS)
     def one(text: str) -> None:
-        assert_taken_or_told(name, outcome_of([f"--{name.replace('_', '-')}={text}"]))
+        assert_accepted_or_named(name, outcome_of([f"--{name.replace('_', '-')}={text}"]))
         if "\0" not in text:
-            assert_taken_or_told(name, outcome_of([], {ENVIRONMENT_PREFIX + name.upper(): text}))
+            assert_accepted_or_named(name, outcome_of([], {ENVIRONMENT_PREFIX + name.upper(): text}))
 
     one()
 
@@ -95,16 +95,16 @@ def test_a_key_of_the_file(name: str, tmp_path: Path) -> None:
 
     @SOME
     @given(VALUES)
-    def one(value: Any) -> None:  # noqa: ANN401  # whatever TOML can hold
+    def one(value: Any) -> None:  # noqa: ANN401  # any value of TOML
         config.write_text(f"{name} = {written(value)}\n", encoding="utf-8")
-        assert_taken_or_told(name, outcome_of(["--config", str(config)]))
+        assert_accepted_or_named(name, outcome_of(["--config", str(config)]))
 
     one()
 
 
 @given(st.binary(max_size=200))
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-def test_a_file_of_anything(tmp_path: Path, data: bytes) -> None:
+def test_a_file_with_any_values(tmp_path: Path, data: bytes) -> None:
     config = tmp_path / "config.toml"
     config.write_bytes(data)
 
@@ -114,7 +114,7 @@ def test_a_file_of_anything(tmp_path: Path, data: bytes) -> None:
 
 
 def written(value: object) -> str:
-    """Return a value as TOML has it."""
+    """Return a value in TOML."""
     if isinstance(value, str):
         return '"' + "".join(f"\\U{ord(one):08x}" for one in value) + '"'
     if isinstance(value, list):

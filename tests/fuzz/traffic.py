@@ -1,4 +1,4 @@
-"""Sends what was drawn, much of it at once, and tells how each call ended."""
+"""Sends the drawn requests, many at once, and returns the end of each call."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -20,24 +20,24 @@ _TIMEOUT_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a call ended: with a response, or with a code and a reason."""
+    """The end of a call: a response, or a code and a reason."""
 
     drawn: Drawn
     code: grpc.StatusCode
     reason: str = ""
-    told: str = ""
+    message: str = ""
     response: Message | None = None
 
     def __str__(self) -> str:
-        return f"{self.drawn} -> {self.code.name} {self.reason} {self.told}"
+        return f"{self.drawn} -> {self.code.name} {self.reason} {self.message}"
 
 
 async def send_all(target: str, drawn: Iterable[Drawn], note: Callable[[Ended], None]) -> None:
-    """Send all of it, and note how each ended."""
+    """Send all requests, and record the end of each call."""
     left = iter(drawn)
     channels = [grpc.aio.insecure_channel(target, OWN_CONNECTION) for _ in range(4)]
     try:
-        await asyncio.gather(*(_send_some(channels[place % 4], left, note) for place in range(_IN_FLIGHT)))
+        await asyncio.gather(*(_send_some(channels[index % 4], left, note) for index in range(_IN_FLIGHT)))
     finally:
         for channel in channels:
             await channel.close()
@@ -57,7 +57,7 @@ async def _send_some(channel: grpc.aio.Channel, left: Iterable[Drawn], note: Cal
 
 
 def _stub(channel: grpc.aio.Channel, request_type: type[Message]) -> Callable[[bytes], Awaitable[Any]]:
-    """Return what calls the RPC of a type of request; of a stream it takes the first response."""
+    """Return the function that calls the RPC of a type of request. Of a stream it takes the first response."""
     method = METHODS[request_type.DESCRIPTOR.full_name]
     path = f"/{method.containing_service.full_name}/{method.name}"
     parse = GetMessageClass(method.output_type).FromString

@@ -1,4 +1,4 @@
-"""What a field may be given, by its type and its name: good, bad and extreme."""
+"""Values for a field, by its type and its name: good, bad and extreme."""
 
 import random
 from collections.abc import Sequence
@@ -40,17 +40,17 @@ _LARGE_SIZES: Final = (100, 101, 1_000, 1_001, 3_000)
 
 
 class Values:
-    """Draws what goes into fields."""
+    """Draws values for fields."""
 
     def __init__(self, dice: random.Random, namespaces: Sequence[str]) -> None:
-        """``namespaces`` are those that a text of this name may be, besides ones that are none."""
+        """Take ``namespaces``, the values of texts with that name, in addition to invalid values."""
         self.dice = dice
         self._namespaces = namespaces
         self.page_tokens: list[str] = []
-        """Tokens that the server gave, to be sent again, and with changes."""
+        """Tokens from the server, to be sent again, unchanged and changed."""
 
     def fill(self, message: Message, fields_max: int, depth: int = 0) -> None:
-        """Set some fields of a message, or take them away."""
+        """Set or clear some fields of a message."""
         fields = cast("list[FieldDescriptor]", list(message.DESCRIPTOR.fields))
         for field in self.dice.sample(fields, min(len(fields), self.dice.randint(1, fields_max))):
             if self.dice.random() < 1 / 8:

@@ -1,4 +1,4 @@
-"""Bytes that are nearly a message: what a broken, an old or a hostile client writes."""
+"""Bytes that are nearly a message, as a broken, an old or a hostile client writes them."""
 
 import random
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 VARINT, FIXED64, DELIMITED, GROUP, END_GROUP, FIXED32 = 0, 1, 2, 3, 4, 5
 _FIELD_NUMBER_MAX: Final = 2**29 - 1
 _NESTING: Final = (1, 50, 99, 101, 5_000)
-"""protobuf reads messages within messages to a depth of 100."""
+"""Depths of nested messages. The greatest depth that protobuf reads is 100."""
 
 
 def varint(number: int) -> bytes:
@@ -25,7 +25,7 @@ def delimited(field_number: int, content: bytes) -> bytes:
 
 
 def spoilt(dice: random.Random, raw: bytes, field_count: int) -> bytes:
-    """Return bytes that begin as a message with so many fields, and are not quite one in one of many ways."""
+    """Return a message of ``field_count`` fields with a fault, which is one of many kinds."""
     return dice.choice(_WAYS)(dice, raw, field_count)
 
 

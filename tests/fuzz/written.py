@@ -1,4 +1,4 @@
-"""What the store holds after many calls, beside what their answers say was done."""
+"""The contents of the store after many calls, compared with the answers to the calls."""
 
 import re
 from collections.abc import Iterator
@@ -20,21 +20,21 @@ _DEFAULT: Final = "default"
 
 
 class Written:
-    """Remembers what calls were told, and compares the store with it.
+    """Remembers the answers to calls, and compares the store with them.
 
-    Each entry of a ledger must be one that a caller was told of, or of a reservation whose time was up; each request
-    record that of a request that was answered. So a call that was refused has written nothing.
+    Each entry of a ledger must belong to a call that was acknowledged, or to a reservation that expired. Each request
+    record must belong to a request that was answered. So a refused call has written nothing.
     """
 
     def __init__(self, store: redis.Redis) -> None:
         self._store = store
-        self._told: dict[str, set[int]] = {}
+        self._acknowledged: dict[str, set[int]] = {}
         self._recorded: dict[str, set[str]] = {}
         self._checked: dict[str, int] = {}
         self._cleared: set[str] = set()
 
     def note(self, ended: Ended) -> None:
-        """Remember what a call was told."""
+        """Remember the answer to a call."""
         if ended.drawn.request_type not in MUTATION_TYPES or ended.reason in _NOT_RECORDED:
             return
         if ended.code is StatusCode.RESOURCE_EXHAUSTED:
@@ -44,10 +44,10 @@ class Written:
         if request.request_id:
             self._recorded.setdefault(namespace, set()).add(request.request_id)
         if ended.response is not None:
-            self._told.setdefault(namespace, set()).update(_revisions_of(ended.response))
+            self._acknowledged.setdefault(namespace, set()).update(_revisions_of(ended.response))
 
     def check(self) -> None:
-        """Compare all that the store holds with what was told since the last time, and forget it."""
+        """Compare the contents of the store with the answers since the last comparison, and forget the answers."""
         keys = [cast("bytes", key) for key in self._store.scan_iter(count=1_000)]
         outside = [key for key in keys if key not in _SHARED and not _KEY.fullmatch(key)]
         assert not outside
@@ -58,18 +58,18 @@ class Written:
         for namespace in named:
             self._check_ledger(namespace)
             self._check_records(namespace)
-        assert self._told.keys() <= named
+        assert self._acknowledged.keys() <= named
 
     def clear(self) -> None:
-        """Take all namespaces but the default one out of the store, so that it stays small."""
+        """Remove all namespaces except the default one from the store, so that it stays small."""
         keep = f"tk:{{{_DEFAULT}}}:".encode()
         for key in self._store.scan_iter(count=1_000):
             if key not in _SHARED and not key.startswith(keep):
                 self._store.unlink(key)
-        for name in self._told.keys() - {_DEFAULT}:
+        for name in self._acknowledged.keys() - {_DEFAULT}:
             self._checked.pop(name, None)
-        self._cleared |= self._told.keys()
-        self._told.clear()
+        self._cleared |= self._acknowledged.keys()
+        self._acknowledged.clear()
         self._recorded = {name: ids for name, ids in self._recorded.items() if name == _DEFAULT}
 
     def _revision_of(self, namespace: str) -> int:
@@ -80,10 +80,10 @@ class Written:
         entries = dict(self._entries(namespace, first))
         last = self._revision_of(namespace)
         assert sorted(entries) == list(range(first, last + 1))
-        told = self._told.get(namespace, set())
-        assert {revision for revision in told if revision > last} == set()
-        untold = entries.keys() - told
-        assert [entries[revision] for revision in untold if not entries[revision].startswith(_EXPIRE)] == []
+        acknowledged = self._acknowledged.get(namespace, set())
+        assert {revision for revision in acknowledged if revision > last} == set()
+        unacknowledged = entries.keys() - acknowledged
+        assert [entries[revision] for revision in unacknowledged if not entries[revision].startswith(_EXPIRE)] == []
         self._checked[namespace] = last
 
     def _entries(self, namespace: str, first: int) -> Iterator[tuple[int, bytes]]:
@@ -100,7 +100,7 @@ class Written:
 
 
 def _revisions_of(response: Message) -> Iterator[int]:
-    """Yield the revisions of which a mutation's response tells."""
+    """Yield the revisions in a mutation's response."""
     if isinstance(response, ApplyResponse):
         for result in response.results:
             kind = result.WhichOneof("result")

@@ -1,4 +1,4 @@
-"""No Python file but `keys` spells a key."""
+"""Only the module `keys` spells a key."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_no_key_is_spelled(name: str) -> None:
     assert not _SPELLED.search(_SOURCES[name].read_text(encoding="utf-8"))
 
 
-def test_the_pattern_finds_the_keys_where_they_are_spelled() -> None:
+def test_the_pattern_finds_the_keys_in_their_own_module() -> None:
     text = _SOURCES["tallykeeper_server/store/keys.py"].read_text(encoding="utf-8")
 
     assert _SPELLED.search(text)

@@ -1,4 +1,4 @@
-"""Does the lint of the Lua script see what it is there to see? Each fault is planted in a script without one."""
+"""The lint of the Lua scripts finds each fault that a test plants in a script without one."""
 
 import pytest
 
@@ -53,9 +53,9 @@ def test_the_example_has_no_fault() -> None:
 UNREAD = "nothing reads x: remove it, or call it _"
 UNKNOWN = "x is neither a local nor a global that Redis has"
 GLOBAL = "x would be a global: make it local"
-HIDING = "x means something here already: find another name"
+HIDING = "x has a meaning here already: find another name"
 UNBOUNDED = "this loop has no bound: use a for loop that has one"
-NOT_A_CALL = "use redis for redis.call(…) and redis.pcall(…) alone, where they are called; a refusal is a status"
+NOT_A_CALL = "use redis only in the calls redis.call(…) and redis.pcall(…); a refusal is a status"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ NOT_A_CALL = "use redis for redis.call(…) and redis.pcall(…) alone, where th
         ("local x = 1 do local x = x type(x) end", HIDING),
         ("local x = 1 local x = x type(x)", HIDING),
         ("local x = 1 local function f(x) return x end f(x)", HIDING),
-        ("local type = 1 math.abs(type)", "type means something here already: find another name"),
+        ("local type = 1 math.abs(type)", "type has a meaning here already: find another name"),
         ("while true do end", UNBOUNDED),
         ("repeat local x = 1 until type(1)", UNBOUNDED),
         ("goto x ::x::", UNBOUNDED),
@@ -108,7 +108,7 @@ def test_a_planted_fault_is_found(statement: str, fault: str) -> None:
         "if KEYS[1] then local x = 1 type(x) elseif ARGV[1] then type(1) else local x = 2 type(x) end",
     ],
 )
-def test_good_lua_is_not_blamed(statement: str) -> None:
+def test_good_lua_has_no_fault(statement: str) -> None:
     assert faults_of(driver=f"{DRIVER}{statement}") == []
 
 
@@ -119,7 +119,7 @@ def test_only_the_driver_may_use_redis() -> None:
     assert faults_of(operation=OPERATION + call) == ["counter/add.lua:14: only the driver may use redis"]
 
 
-def test_only_the_driver_may_use_redis_wherever_it_stands() -> None:
+def test_each_file_of_the_driver_may_use_redis_and_no_other_file() -> None:
     call = "redis.call('GET', KEYS[1])\n"
     stage, main = Fragment("driver/store.lua", call), Fragment("driver/main.lua", DRIVER)
 
@@ -138,7 +138,7 @@ def test_only_the_driver_may_use_redis_wherever_it_stands() -> None:
         ("counter_add", "counter_sub", "the file assigns operations.counter_sub, and not operations.counter_add"),
     ],
 )
-def test_an_operation_is_what_its_header_and_name_say(old: str, new: str, fault: str) -> None:
+def test_an_operation_agrees_with_its_header_and_name(old: str, new: str, fault: str) -> None:
     (found,) = faults_of(operation=OPERATION.replace(old, new))
 
     assert found.startswith(f"counter/add.lua:1: {fault}")

@@ -1,4 +1,4 @@
-"""The protos: a change that breaks clients is found, and every language's generator takes them as they are."""
+"""The protos: changes that break clients are found, and the generators of all languages accept the protos."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ RELEASED: Final = ROOT / "tools" / "released_protos.binpb"
 BUF: Final = Path(sys.executable).with_name("buf")
 SOURCES: Final = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
 GRPC_TOOLS: Final = (sys.executable, "-m", "grpc_tools.protoc")
-"""The protoc of the requirements, which generates Python alone."""
+"""The protoc of the requirements, which generates only Python."""
 BUILT_IN: Final = ("cpp", "csharp", "java", "kotlin", "objc", "php", "ruby")
 """The other languages that protoc generates without a plugin."""
 PLUGINS: Final = {
@@ -30,14 +30,14 @@ PLUGINS: Final = {
 
 @pytest.fixture
 def contract(tmp_path: Path) -> Path:
-    """A copy of the protos with buf's rules for them, to be changed."""
+    """A copy of the protos with buf's rules for them, which a test may change."""
     shutil.copytree(PROTOS, tmp_path / "protos", ignore=shutil.ignore_patterns("*.py", "*.pyi", "__pycache__"))
     shutil.copy(ROOT / "buf.yaml", tmp_path)
     return tmp_path
 
 
 def break_of(contract: Path) -> str:
-    """Return what buf says of the difference to the released contract; empty if it breaks no client."""
+    """Return buf's report of the differences from the released contract. It is empty if they break no client."""
     command = [str(BUF), "breaking", "--against", str(RELEASED)]
     done = subprocess.run(command, cwd=contract, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode == 0) == (not done.stdout), done.stderr
@@ -55,14 +55,14 @@ def test_the_contract_is_compatible_with_the_one_that_was_released(contract: Pat
     assert break_of(contract) == ""
 
 
-def test_a_field_that_is_new_breaks_nothing(contract: Path) -> None:
+def test_a_new_field_breaks_nothing(contract: Path) -> None:
     change(contract, "counter.proto", r"(message Counter \{\n)", r"\1  // New.\n  string fresh = 99;\n")
 
     assert break_of(contract) == ""
 
 
 @pytest.mark.parametrize(
-    ("file", "pattern", "replacement", "said"),
+    ("file", "pattern", "replacement", "expected"),
     [
         ("counter.proto", r"  int64 value = 2;\n", "", 'field "2" with name "value" on message "Counter" was deleted'),
         ("counter.proto", r"int64 value = 2;", "int64 value = 22;", 'field "2" with name "value" on message "Counter"'),
@@ -77,14 +77,16 @@ def test_a_field_that_is_new_breaks_nothing(contract: Path) -> None:
         ),
     ],
 )
-def test_what_breaks_clients_is_found(contract: Path, file: str, pattern: str, replacement: str, said: str) -> None:
+def test_a_change_that_breaks_clients_is_found(
+    contract: Path, file: str, pattern: str, replacement: str, expected: str
+) -> None:
     change(contract, file, pattern, replacement)
 
-    assert said in break_of(contract)
+    assert expected in break_of(contract)
 
 
 def generate(folder: Path, compiler: Sequence[str], *options: str) -> list[Path]:
-    """Generate code from the protos. Their folder is the only place of imports besides the compiler's own."""
+    """Generate code from the protos. Imports are found only in their folder and in the compiler's own."""
     command = [*compiler, "-I", "protos", *options, *SOURCES]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -92,17 +94,17 @@ def generate(folder: Path, compiler: Sequence[str], *options: str) -> list[Path]
 
 
 def on_path(program: str) -> str:
-    """Return where a program is; skip the test if it is not on PATH."""
-    place = shutil.which(program)
-    if place is None:
+    """Return the path of a program, or skip the test if it is not on PATH."""
+    path = shutil.which(program)
+    if path is None:
         pytest.skip(f"no {program} on PATH")
-    return place
+    return path
 
 
 def own_protoc(folder: Path) -> str:
-    """Return where protoc is; skip the test if it is not on PATH, or lacks the files of google/protobuf.
+    """Return the path of protoc, or skip the test if it is not on PATH or lacks the files of google/protobuf.
 
-    Some distributions have these in a package of their own.
+    Some distributions have these files in a separate package.
     """
     program = on_path("protoc")
     probe = folder / "probe.proto"
@@ -129,11 +131,11 @@ def test_protoc_generates_a_language_from_the_protos_alone(tmp_path: Path, langu
 
 @pytest.mark.parametrize("plugins", PLUGINS.values(), ids=PLUGINS)
 def test_the_plugins_of_a_language_generate_from_the_protos_alone(tmp_path: Path, plugins: Sequence[str]) -> None:
-    for number, place in enumerate([on_path(plugin) for plugin in plugins]):
+    for number, path in enumerate([on_path(plugin) for plugin in plugins]):
         folder = tmp_path / str(number)
         folder.mkdir()
         name = f"made{number}"
-        assert generate(folder, GRPC_TOOLS, f"--plugin=protoc-gen-{name}={place}", f"--{name}_out={folder}")
+        assert generate(folder, GRPC_TOOLS, f"--plugin=protoc-gen-{name}={path}", f"--{name}_out={folder}")
 
 
 def test_the_protos_import_nothing_from_outside() -> None:

@@ -1,1 +1,1 @@
-"""The engine alone, with a store that the test plays: no Redis and no gRPC."""
+"""Metrics without a server: recorders, snapshots, the page and its endpoint."""

@@ -1,4 +1,4 @@
-"""The page: what a snapshot is in the formats of Prometheus."""
+"""The page: a snapshot in the formats of Prometheus."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ ON_LINUX = Path("/proc/self/stat").exists()
 
 @pytest.fixture
 def registry() -> CollectorRegistry:
-    """All meters there are, with something in each."""
+    """All meters, each with a value."""
     metrics = Metrics()
     note_build(metrics, "1.2.3")
     calls = CallMeters(metrics)
@@ -44,17 +44,19 @@ def registry() -> CollectorRegistry:
 def test_every_family_is_on_the_page_with_its_kind_and_its_text(registry: CollectorRegistry) -> None:
     parsed = {family.name: family for family in text_string_to_metric_families(generate_latest(registry).decode())}
 
-    told = {name: family for name, family in families.FAMILIES.items() if ON_LINUX or family not in families.PROCESS}
-    assert parsed.keys() == {name.removesuffix("_total") for name in told}
-    for name, family in told.items():
+    on_this_system = {
+        name: family for name, family in families.FAMILIES.items() if ON_LINUX or family not in families.PROCESS
+    }
+    assert parsed.keys() == {name.removesuffix("_total") for name in on_this_system}
+    for name, family in on_this_system.items():
         shown = parsed[name.removesuffix("_total")]
         assert (shown.type, shown.documentation) == (family.kind, family.text)
         assert shown.samples
 
 
-def test_open_metrics_says_the_same(registry: CollectorRegistry) -> None:
+def test_open_metrics_has_the_same_values(registry: CollectorRegistry) -> None:
     plain = text_string_to_metric_families(generate_latest(registry).decode())
-    open_text = generate_open_metrics(registry).decode()  # type: ignore[no-untyped-call]  # they give it none
+    open_text = generate_open_metrics(registry).decode()  # type: ignore[no-untyped-call]  # it has no annotations
     opened = parse_open_metrics(open_text)  # type: ignore[no-untyped-call]  # as above
 
     assert {family.name: family.samples for family in opened} == {family.name: family.samples for family in plain}

@@ -1,4 +1,4 @@
-"""What values are noted in, and what a process says of them."""
+"""Recorders of values, and the values of a process."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_value_falls_into_the_first_bucket_that_is_not_below_it(value: float, 
     assert histogram.sum == value
 
 
-def test_counts_begin_at_0_for_what_is_known_and_grow_for_all() -> None:
+def test_known_labels_begin_at_0_and_all_labels_are_counted() -> None:
     counts = Counts(("a", "b"))
 
     for label in "bcc":
@@ -56,7 +56,7 @@ def test_a_snapshot_holds_every_recorder_under_its_family_and_labels() -> None:
     assert numbers_of(snapshot, families.LANE_BATCH, "queries") == [0, 1, *[0] * 10, 2]
 
 
-def test_a_snapshot_comes_back_from_json_as_it_was() -> None:
+def test_a_snapshot_survives_json() -> None:
     metrics = Metrics(process="p")
     note_build(metrics, "1.2.3")
     metrics.histogram(families.LANE_WAIT, "queries").observe(0.1)
@@ -66,7 +66,7 @@ def test_a_snapshot_comes_back_from_json_as_it_was() -> None:
     assert json.loads(json.dumps(snapshot)) == snapshot
 
 
-def test_a_snapshot_is_not_changed_by_what_comes_later() -> None:
+def test_a_snapshot_is_not_changed_by_later_values() -> None:
     metrics = Metrics()
     waits = metrics.histogram(families.LANE_WAIT, "queries")
     before = metrics.snapshot()
@@ -83,8 +83,8 @@ def test_a_gauge_without_a_value_is_left_out() -> None:
     assert numbers_of(metrics.snapshot(), families.RESERVATIONS_OPEN) is None
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux says it in files")
-def test_a_process_tells_its_cpu_time_its_memory_and_its_descriptors() -> None:
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux has these values in files")
+def test_a_process_reports_its_cpu_time_its_memory_and_its_descriptors() -> None:
     snapshot = Metrics().snapshot()
 
     for family in families.PROCESS:

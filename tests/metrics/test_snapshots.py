@@ -1,4 +1,4 @@
-"""What several processes say together, and what is left of one that has ended."""
+"""The merge of several processes' snapshots, and the part of a snapshot that stays when its process has ended."""
 
 from typing import Any
 
@@ -33,12 +33,12 @@ def number(snapshot: Snapshot, name: str) -> float | None:
     [
         (REPLAYS, (2, 5), 7),
         (WATCHERS, (2, 5), 7),
-        (OPEN, (2, 5), 5),  # each process counts those of the whole store
+        (OPEN, (2, 5), 5),  # each process counts the open reservations of the whole store
         (START, (2, 5), 2),
         (families.BUILD.name, (1, 1), 1),
     ],
 )
-def test_values_of_several_processes_are_joined_as_their_family_says(
+def test_values_of_several_processes_are_merged_by_the_rule_of_their_family(
     name: str, values: tuple[float, float], merged: float
 ) -> None:
     assert number(merge([of("a", **{name: values[0]}), of("b", **{name: values[1]})]), name) == merged
@@ -50,7 +50,7 @@ def test_histograms_are_added_bucket_by_bucket() -> None:
     assert merged["samples"][WAITS] == [Sample(labels=[], numbers=[2.0, 3.0, 2.5])]
 
 
-def test_series_are_told_apart_by_their_labels() -> None:
+def test_series_with_different_labels_stay_separate() -> None:
     first = Snapshot(
         process="a",
         samples={CALLS: [Sample(labels=["S", "M", "OK"], numbers=[1]), Sample(labels=["S", "N", "OK"], numbers=[2])]},
@@ -63,7 +63,7 @@ def test_series_are_told_apart_by_their_labels() -> None:
     ]
 
 
-def test_what_only_one_process_says_is_kept_and_what_has_no_family_is_not() -> None:
+def test_a_series_of_one_process_is_kept_and_one_without_family_is_dropped() -> None:
     merged = merge([of("a", **{OPEN: 3}), of("b", tallykeeper_of_another_version=1)])
 
     assert merged == Snapshot(process="", samples={OPEN: [Sample(labels=[], numbers=[3])]})
@@ -79,14 +79,14 @@ def test_a_process_that_ended_keeps_its_counters_and_loses_its_gauges() -> None:
     assert number(merged, WATCHERS) == 1
 
 
-def test_one_that_takes_the_place_of_another_adds_to_what_that_had_counted() -> None:
+def test_a_replacement_adds_to_the_counts_of_the_process_before_it() -> None:
     totals = Totals()
     totals.merge([of("a", **{REPLAYS: 10})])
 
     assert number(totals.merge([of("a-again", **{REPLAYS: 1})]), REPLAYS) == 11
 
 
-def test_one_that_was_silent_for_once_is_not_counted_twice() -> None:
+def test_a_process_that_missed_one_answer_is_not_counted_twice() -> None:
     totals = Totals()
     totals.merge([of("a", **{REPLAYS: 10}), of("b", **{REPLAYS: 1})])
     silent = totals.merge([of("b", **{REPLAYS: 1})])
@@ -101,8 +101,8 @@ def test_counters_never_go_backwards_however_many_processes_come_and_go() -> Non
     seen = [number(totals.merge([of(f"p{place}", **{REPLAYS: 1})]), REPLAYS) for place in range(300)]
 
     assert seen == list(range(1, 301))
-    assert len(totals._last) < 100  # noqa: SLF001  # what is kept of those that have ended is bounded
+    assert len(totals._last) < 100  # noqa: SLF001  # the memory of ended processes
 
 
-def test_nothing_is_merged_to_nothing() -> None:
+def test_a_merge_of_no_snapshots_is_empty() -> None:
     assert Totals().merge([]) == Snapshot(process="", samples={})

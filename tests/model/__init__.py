@@ -1,1 +1,1 @@
-"""The contract as a model in plain Python, and the server held against it, step by step."""
+"""The contract as a model in plain Python, and a comparison of the server with it, step by step."""

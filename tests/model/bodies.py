@@ -1,4 +1,4 @@
-"""What a mutation asks for, its defaults spelled out: equal bodies are equal messages."""
+"""The body of a mutation, with its defaults written out. Equal bodies are equal messages."""
 
 from typing import Any, Final, cast
 
@@ -11,15 +11,15 @@ from tallykeeper.v1.reservation_pb2 import StockLine
 from tests.model.holding import summed
 
 CLEARED: Final = ("min", "max", "ttl")
-"""What a mask that names it, and nothing else, takes away."""
+"""The fields that are cleared if the mask names them and the request does not have them."""
 ZEROED: Final = ("safety_stock", "backorder_limit", "low_stock_threshold")
-"""What a mask that names it, and nothing else, makes 0."""
+"""The fields that are set to 0 if the mask names them and the request does not have them."""
 LOCATIONS: Final = ("location", "from_location", "to_location")
 TTL: Final = Duration(seconds=15 * 60)
 
 
 def body_of(request: Message) -> Message:
-    """Return a request without what is not of its body, and with all that it does not say."""
+    """Return a request without the fields outside its body, and with all its defaults."""
     body = type(request)()
     body.CopyFrom(request)
     body.ClearField("namespace")
@@ -34,7 +34,7 @@ def body_of(request: Message) -> Message:
 
 
 def operation_of(operation: batch_pb2.Operation) -> Any:  # noqa: ANN401  # the request of any mutation
-    """Return the request that an operation of a batch is."""
+    """Return the request of a batch's operation."""
     return getattr(operation, operation.WhichOneof("operation") or "")
 
 
@@ -42,16 +42,16 @@ _FROM: Final = "from_location"
 
 
 def names_of(body: Message) -> dict[str, str]:
-    """Return what an error tells of the level that a request names."""
+    """Return the fields that an error has about the level that a request names."""
     names = {name: str(getattr(body, name)) for name in ("counter", "item", "location") if hasattr(body, name)}
     return names | ({"location": str(getattr(body, _FROM))} if hasattr(body, _FROM) else {})
 
 
 def _spell_out(body: Any) -> None:  # noqa: ANN401  # any mutation
     fields = body.DESCRIPTOR.fields_by_name
-    for place in LOCATIONS:
-        if place in fields:
-            setattr(body, place, getattr(body, place) or "main")
+    for name in LOCATIONS:
+        if name in fields:
+            setattr(body, name, getattr(body, name) or "main")
     for amount in ("delta", "copies"):
         if amount in fields and not body.HasField(amount):
             setattr(body, amount, 1)

@@ -1,4 +1,4 @@
-"""Random requests to the server and to the model, side by side: they must answer alike at every step."""
+"""Random requests to the server and to the model, side by side. Their answers must be equal at every step."""
 
 import itertools
 import uuid
@@ -19,8 +19,8 @@ from tallykeeper.v1 import (
     reservation_pb2,
 )
 from tests.model import listings, read_requests, requests
-from tests.model.asking import Asking, chosen_by
 from tests.model.model import Answer, Model
+from tests.model.namespace_caller import NamespaceCaller, chosen_by
 from tests.model.reads import read
 from tests.model.refusal import MAX, Refusal
 from tests.model.reservation import ACTIVE, Reservation
@@ -30,16 +30,17 @@ from tests.support.server import wait_until
 
 SOON: Final = Duration(nanos=1_000_000)
 SWEPT_ONE_TIME_IN: Final = 12
-"""To wait for the sweep takes a second or two; to take the copies at once does the same."""
+"""One time in this number, the test waits for the sweep, which takes a second or two. Otherwise it takes the copies,
+which expires the reservation at once."""
 
 
 class Comparison(RuleBasedStateMachine):
-    """A namespace at the server and in the model; what is left of it is compared at the end."""
+    """A namespace at the server and in the model. The two are compared at the end as well."""
 
     def __init__(self, call: Caller, raw_store: redis.Redis) -> None:
         super().__init__()
         namespace = f"model-{uuid.uuid4().hex[:16]}"
-        self.ask = Asking(call, namespace)
+        self.ask = NamespaceCaller(call, namespace)
         self.stored = Stored(raw_store, namespace)
         self.model = Model()
         self.sent: list[Message] = []
@@ -47,8 +48,8 @@ class Comparison(RuleBasedStateMachine):
 
     @initialize(on_hand=st.lists(st.none() | requests.small_counts, min_size=4, max_size=4))
     def begin_with_some_stock(self, on_hand: list[int | None]) -> None:
-        places = itertools.product(requests.ITEMS, requests.LOCATIONS)
-        for (item, location), count in zip(places, on_hand, strict=True):
+        names = itertools.product(requests.ITEMS, requests.LOCATIONS)
+        for (item, location), count in zip(names, on_hand, strict=True):
             if count is not None:
                 self._mutate(inventory_pb2.SetStockRequest(item=item, location=location, on_hand=count))
 
@@ -222,7 +223,7 @@ class Comparison(RuleBasedStateMachine):
         assert report.levels_unchecked == 0
 
     def teardown(self) -> None:
-        """Compare what is left: every level, every reservation, the indexes, the revision and the ledger."""
+        """Compare the final state: every level, every reservation, the indexes, the revision and the ledger."""
         for location in requests.LOCATIONS:
             self.list_stock(inventory_pb2.ListStockRequest(location=location, page_size=1))
         self.list_stock(inventory_pb2.ListStockRequest(any_location=True, page_size=1))
@@ -236,7 +237,7 @@ class Comparison(RuleBasedStateMachine):
         self.stored.compare_indexes(self.model, expired=self.expired)
 
     def _draw_lines(self, request: reservation_pb2.ReserveRequest, data: st.DataObject) -> None:
-        """Let a reserve ask for copies that there are, if there are any."""
+        """Make a reserve ask for copies that exist, if there are any."""
         levels = [level for level in self.model.stock() if level.available + level.backorder_limit > 0]
         if levels:
             del request.lines[:]
@@ -245,12 +246,12 @@ class Comparison(RuleBasedStateMachine):
                 request.lines.add(item=level.item, location=level.location, copies=copies)
 
     def _reservations_to_change(self) -> list[Reservation]:
-        """Return those that are active, if there are any: little becomes of the others."""
+        """Return the active reservations, if there are any, because few operations change the others."""
         held = list(self.model.contents.reservations.values())
         return [each for each in held if each.state is ACTIVE] or held
 
     def _take_what_was_held(self, held: Reservation) -> bool:
-        """Take so many copies that those of a reservation whose time is up are needed; tell whether there are any."""
+        """Take enough copies to need those of an expired reservation. Return True if there are any."""
         line = held.lines[0]
         level = self.model.contents.stock(line.item, line.location)
         assert level is not None
@@ -284,7 +285,7 @@ class Comparison(RuleBasedStateMachine):
             and expected.refused_count
             and not expected.HasField("commit_time")
         ):
-            # The refusal of a single mutation does not say when it came, so that the model cannot know.
+            # The refusal of a single mutation has no time, so that the model cannot know it.
             assert actual.HasField("commit_time")
             actual.ClearField("commit_time")
         assert actual == expected

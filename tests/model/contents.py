@@ -1,4 +1,4 @@
-"""What a namespace holds, and what a mutation makes of it."""
+"""The contents of a namespace, and the changes of mutations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,26 +15,26 @@ Level = Counter | Stock
 
 @dataclass(frozen=True, slots=True)
 class CounterKey:
-    """What names a counter."""
+    """The name of a counter."""
 
     counter: str
 
     @property
     def stored(self) -> str:
-        """The name as the store's keys have it."""
+        """The name in the form of the store's keys."""
         return f"counter:{self.counter}"
 
 
 @dataclass(frozen=True, slots=True)
 class StockKey:
-    """What names a stock level."""
+    """The name of a stock level."""
 
     item: str
     location: str
 
     @property
     def stored(self) -> str:
-        """The name as the store's keys have it."""
+        """The name in the form of the store's keys."""
         return f"stock:{self.location}:{self.item}"
 
 
@@ -43,10 +43,10 @@ Key = CounterKey | StockKey
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a mutation makes of the levels that it names, in order, and of a reservation; and what its reply shows."""
+    """A mutation's result: the levels that it names, in order, its reservation, and its reply."""
 
     levels: Mapping[Key, Level | None]
-    """None if it is gone."""
+    """The reservation, or None if it is gone."""
     reply: Mapping[str, Message | int]
     reservation: Reservation | None = None
 
@@ -59,16 +59,16 @@ class Contents:
     reservations: dict[str, Reservation] = field(default_factory=dict)
 
     def copy(self) -> Self:
-        """Return the same contents, which then go their own way."""
+        """Return an independent copy of the contents."""
         return type(self)(dict(self.levels), dict(self.reservations))
 
     def stock(self, item: str, location: str) -> Stock | None:
-        """Return a stock level, if it exists."""
+        """Return a stock level, or None if it does not exist."""
         level = self.levels.get(StockKey(item, location))
         return level if isinstance(level, Stock) else None
 
     def take_over(self, change: Change) -> None:
-        """Become what a mutation makes of this."""
+        """Replace the contents by a mutation's result."""
         for key, after in change.levels.items():
             if after is None:
                 self.levels.pop(key, None)

@@ -1,4 +1,4 @@
-"""What a counter holds, and what each request makes of it: the counter after, None if it is gone, or a refusal."""
+"""A counter, and the rules of its requests. A rule returns the new counter, None if it is gone, or a refusal."""
 
 from dataclasses import dataclass, replace
 
@@ -8,7 +8,7 @@ from tests.model.refusal import MAX, Refusal, refusal
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A value, its bounds, and when it expires."""
+    """A value, its bounds, and its expiry."""
 
     value: int = 0
     min: int | None = None
@@ -17,17 +17,17 @@ class Counter:
 
     @property
     def text(self) -> str:
-        """The counter as it is stored."""
+        """The counter in the form in which it is stored."""
         extras = (self.min, self.max, self.expire_at_ms)
         shown = (self.value,) if extras == (None, None, None) else (self.value, *extras)
         return " ".join("-" if each is None else str(each) for each in shown)
 
     def admits(self, value: int) -> bool:
-        """Tell whether a value is within the bounds."""
+        """Return True if a value is within the bounds."""
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
 
     def message(self, name: str) -> counter_pb2.Counter:
-        """Return the counter as replies show it."""
+        """Return the counter in the form of replies."""
         shown = counter_pb2.Counter(counter=name, value=self.value, min=self.min, max=self.max)
         if self.expire_at_ms is not None:
             shown.expire_time.FromMilliseconds(self.expire_at_ms)
@@ -38,7 +38,7 @@ ZERO = Counter()
 
 
 def increment(before: Counter | None, request: counter_pb2.IncrementRequest, now_ms: int) -> Counter | Refusal:
-    """Add, to a new counter that is configured as asked if there is none; the range of numbers goes before bounds."""
+    """Add to a counter, or to a new one as configured. The range of numbers is checked before the bounds."""
     counter = before or _new(request, now_ms)
     value = counter.value + request.delta
     if abs(value) > MAX:
@@ -60,7 +60,7 @@ def _new(request: counter_pb2.IncrementRequest, now_ms: int) -> Counter:
 
 
 def set_counter(before: Counter | None, request: counter_pb2.SetCounterRequest, _: int) -> Counter | Refusal:
-    """Set; an expected value goes before the bounds."""
+    """Set a counter. The expected value is checked before the bounds."""
     counter = before or ZERO
     if request.HasField("expected_value") and request.expected_value != counter.value:
         return refusal("VALUE_CHANGED", actual=counter.value, expected=request.expected_value)
@@ -72,7 +72,7 @@ def set_counter(before: Counter | None, request: counter_pb2.SetCounterRequest, 
 def configure_counter(
     before: Counter | None, request: counter_pb2.ConfigureCounterRequest, now_ms: int
 ) -> Counter | Refusal:
-    """Set what the mask names and is present, and clear what it names and is absent."""
+    """Set the fields that the mask names, and clear those of them that are absent."""
     counter = before or ZERO
     for field in request.update_mask.paths:
         present = request.HasField(field)
@@ -90,5 +90,5 @@ def configure_counter(
 
 
 def delete_counter(before: Counter | None, _: counter_pb2.DeleteCounterRequest, __: int) -> Refusal | None:
-    """Delete."""
+    """Delete a counter."""
     return None if before else refusal("COUNTER_NOT_FOUND")

@@ -1,4 +1,4 @@
-"""What the ledger keeps of a mutation."""
+"""The ledger's entry of a mutation."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.model.stock import Stock
 
 
 def entry_of(change: Change, before: Contents) -> ledger_pb2.Entry:
-    """Return the entry of a mutation, as far as it follows from the change."""
+    """Return the entry of a mutation, with the fields that follow from the change."""
     entry = ledger_pb2.Entry(lines=[_line(key, before.levels.get(key), after) for key, after in change.levels.items()])
     if change.reservation is not None:
         entry.reservation.CopyFrom(_reservation(change.reservation))

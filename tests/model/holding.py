@@ -1,4 +1,4 @@
-"""What reserving, committing, releasing, extending and expiring make of what a namespace holds."""
+"""The rules of reserving, committing, releasing, extending and expiring."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -18,7 +18,7 @@ ENDED: Mapping[ReservationState, str] = {
 
 
 def summed(lines: Iterable[reservation_pb2.StockLine]) -> dict[StockKey, int]:
-    """Return how many copies lines name of each level together, in the order of their first mention."""
+    """Return the number of copies that lines name of each level, in the order in which the levels are first named."""
     copies: dict[StockKey, int] = {}
     for line in lines:
         key = StockKey(line.item, line.location)
@@ -27,7 +27,7 @@ def summed(lines: Iterable[reservation_pb2.StockLine]) -> dict[StockKey, int]:
 
 
 def reserve(contents: Contents, request: reservation_pb2.ReserveRequest, now_ms: int) -> Change | Refusal:
-    """Hold copies of all lines or of none; what is short goes before the range of numbers."""
+    """Hold copies of all lines or of none. Shortages are checked before the range of numbers."""
     if request.reservation_id in contents.reservations:
         return refusal("RESERVATION_EXISTS", reservation_id=request.reservation_id)
     wanted = summed(request.lines)
@@ -65,7 +65,7 @@ def reserve(contents: Contents, request: reservation_pb2.ReserveRequest, now_ms:
 
 
 def commit(contents: Contents, request: reservation_pb2.CommitRequest, now_ms: int) -> Change | Refusal:
-    """Take what the lines name, or everything, and give the rest back."""
+    """Take the copies of some lines, or all copies, and give the rest back."""
     held = _active(contents, request.reservation_id)
     if isinstance(held, Refusal):
         return held
@@ -82,13 +82,13 @@ def commit(contents: Contents, request: reservation_pb2.CommitRequest, now_ms: i
 
 
 def release(contents: Contents, request: reservation_pb2.ReleaseRequest, now_ms: int) -> Change | Refusal:
-    """Give everything back."""
+    """Give all copies back."""
     held = _active(contents, request.reservation_id)
     return held if isinstance(held, Refusal) else _resolved(contents, held, RELEASED, {}, now_ms)
 
 
 def extend(contents: Contents, request: reservation_pb2.ExtendRequest, now_ms: int) -> Change | Refusal:
-    """Move the end away, and never nearer."""
+    """Move a reservation's end. The new end is never earlier."""
     held = _active(contents, request.reservation_id)
     if isinstance(held, Refusal):
         return held
@@ -97,7 +97,7 @@ def extend(contents: Contents, request: reservation_pb2.ExtendRequest, now_ms: i
 
 
 def expire(contents: Contents, reservation_id: str, now_ms: int) -> Change:
-    """Give everything back because the time is up."""
+    """Give all copies back because the time is up."""
     held = contents.reservations[reservation_id]
     assert held.state is ACTIVE
     assert held.expire_at_ms <= now_ms

@@ -1,4 +1,4 @@
-"""What a listing or a watch must give, all its pages together, given what the model holds."""
+"""The right result of a listing or a watch, with all pages together, by the model's contents."""
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -34,10 +34,10 @@ def entries(model: Model, request: ledger_pb2.ListEntriesRequest) -> list[ledger
 
 
 def _passes(entry: ledger_pb2.Entry, request: ledger_pb2.ListEntriesRequest) -> bool:
-    places = {(line.stock.item, line.stock.location) for line in entry.lines if line.HasField("stock")}
+    names = {(line.stock.item, line.stock.location) for line in entry.lines if line.HasField("stock")}
     return (
-        (not request.item or any(item == request.item for item, _ in places))
-        and (not request.location or any(at == request.location and request.item in {"", item} for item, at in places))
+        (not request.item or any(item == request.item for item, _ in names))
+        and (not request.location or any(at == request.location and request.item in {"", item} for item, at in names))
         and (not request.counter or any(line.counter.counter == request.counter for line in entry.lines))
         and request.reservation_id in {"", entry.reservation.reservation_id}
         and request.operation in {0, entry.operation}
@@ -53,7 +53,7 @@ def _time(timestamp: Timestamp) -> tuple[int, int]:
 
 
 def watched(model: Model, request: ledger_pb2.WatchRequest) -> list[ledger_pb2.Entry]:
-    """Return the entries that a watch gives, up to now."""
+    """Return the entries that a watch gives, up to the last revision."""
     later = model.entries[request.after_revision :]
     if not (request.items or request.counters or request.reservation_ids):
         return later

@@ -1,4 +1,4 @@
-"""One namespace by the contract: it takes the mutations that the server takes, and says what it must answer."""
+"""A model of one namespace by the contract. It takes the server's mutations, and returns the server's right answers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,17 +24,17 @@ Answer = Message | Refusal
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What only the server can choose: the time, and the id of a reservation that came without one."""
+    """The server's choices: the time, and the id of a reservation without one."""
 
     now_ms: int = 0
     reservation_id: str = ""
     operations: tuple["Chosen", ...] = ()
-    """The same for each operation of a batch; none if it was refused as a whole."""
+    """The choices for each operation of a batch. The tuple is empty if the batch was refused as a whole."""
 
 
 @dataclass(slots=True)
 class Model:
-    """What a namespace holds and has answered."""
+    """The contents of a namespace, and its answers."""
 
     contents: Contents = field(default_factory=Contents)
     entries: list[ledger_pb2.Entry] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Model:
         return len(self.entries)
 
     def mutate(self, request: Message, chosen: Chosen) -> Answer:
-        """Return what the server must answer to a mutation, given what it chooses if it applies it."""
+        """Return the right answer to a mutation. ``chosen``: the server's choices if it applies the mutation."""
         request_id, body = str(getattr(request, "request_id", "")), body_of(request)
         if request_id in self.answers:
             first_body, first_answer = self.answers[request_id]
@@ -68,11 +68,11 @@ class Model:
         self._record(change, ledger_pb2.Entry(operation=OperationKind.OPERATION_KIND_EXPIRE), now_ms=now_ms)
 
     def forget(self, counter: str) -> None:
-        """Take away a counter that has expired."""
+        """Delete a counter that has expired."""
         del self.contents.levels[CounterKey(counter)]
 
     def counters(self, prefix: str = "") -> list[counter_pb2.Counter]:
-        """Return the counters whose names begin so, in the order of their bytes."""
+        """Return the counters whose names begin with a prefix, in the order of their names' bytes."""
         counters = [
             level.message(key.counter)
             for key, level in self.contents.levels.items()
@@ -81,7 +81,7 @@ class Model:
         return sorted(counters, key=lambda counter: counter.counter.encode())
 
     def stock(self) -> list[inventory_pb2.StockLevel]:
-        """Return the levels in the order of their items' bytes and then of their locations'."""
+        """Return the levels in the order of the bytes of their items, then of their locations."""
         levels = [
             level.message(key.item, key.location)
             for key, level in self.contents.levels.items()
@@ -90,7 +90,7 @@ class Model:
         return sorted(levels, key=lambda level: (level.item.encode(), level.location))
 
     def reservations(self) -> list[Reservation]:
-        """Return the reservations by their states, and then in the order of their ids' bytes."""
+        """Return the reservations in the order of their states, then of their ids' bytes."""
         return sorted(
             self.contents.reservations.values(),
             key=lambda held: (LISTED.index(held.state), held.reservation_id.encode()),
@@ -132,7 +132,7 @@ class Model:
         return reply
 
     def _record(self, change: Change, head: ledger_pb2.Entry, *, now_ms: int) -> None:
-        """Take over a change, under the next revision; the head is what the entry says besides it."""
+        """Apply a change under the next revision. ``head`` has the entry's other fields."""
         entry = entry_of(change, self.contents)
         entry.MergeFrom(head)
         entry.revision = self.revision + 1
@@ -149,7 +149,7 @@ def _reply(rule: Rule, change: Change, *, revision: int, now_ms: int) -> Message
 
 
 def _refused_batch(answers: Sequence[Answer], failed_count: int) -> Refusal:
-    """Return the refusal of an atomic batch: the code of the first operation that failed, and which it is."""
+    """Return the refusal of an atomic batch: the code and the index of the first operation that failed."""
     index, first = next((index, each) for index, each in enumerate(answers) if isinstance(each, Refusal))
     metadata = {"failed_count": str(failed_count), "index": str(index), "operation_reason": first.reason}
     return Refusal(first.code, "BATCH_REFUSED", metadata)

@@ -1,4 +1,4 @@
-"""Random valid reads and listings: few names, those of the mutations."""
+"""Random valid reads and listings of the few names that the mutations use."""
 
 from typing import Any, Final
 
@@ -73,7 +73,7 @@ _FILTERS: Final[dict[str, st.SearchStrategy[Any]]] = {
 
 @st.composite
 def entry_listings(draw: st.DrawFn) -> ledger_pb2.ListEntriesRequest:
-    """Listings of entries by none to three filters."""
+    """Listings of entries with none to three filters."""
     names = draw(st.lists(st.sampled_from(sorted(_FILTERS)), unique=True, max_size=3))
     filters = {name: draw(_FILTERS[name]) for name in names}
     return ledger_pb2.ListEntriesRequest(newest_first=draw(st.booleans()), page_size=draw(page_sizes), **filters)

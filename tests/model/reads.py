@@ -1,4 +1,4 @@
-"""What a read by name must answer, given what the model holds."""
+"""The right answer to a read by name, by the model's contents."""
 
 from collections import Counter as Sum
 from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +91,7 @@ def _copies_of(line: inventory_pb2.AvailabilityLine) -> int:
 
 
 def _shared_by(line: inventory_pb2.AvailabilityLine) -> tuple[str, str]:
-    """Return what lines have in common that share what there is."""
+    """Return the common result of lines that share copies."""
     return line.item, "" if line.any_location else line.location or "main"
 
 

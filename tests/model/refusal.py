@@ -1,4 +1,4 @@
-"""What a refused request ends in, by the contract."""
+"""The refusal of a request, by the contract."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from grpc import StatusCode
 from tallykeeper.v1 import batch_pb2
 
 MAX: Final = 2**53 - 1
-TOLD_MAX: Final = 20
-"""Of how many lines a refusal tells one by one."""
+LISTED_MAX: Final = 20
+"""The number of lines that a refusal lists in full."""
 
 CODES: Final = {
     "COMMIT_EXCEEDS_RESERVED": StatusCode.FAILED_PRECONDITION,
@@ -43,28 +43,28 @@ class Refusal:
 
     @property
     def message(self) -> batch_pb2.Status:
-        """The error of an operation in a batch, without its words and with its reason as the only detail."""
+        """The error of an operation in a batch, without its message and with its reason as the only detail."""
         detail = Any()
         info = ErrorInfo(reason=self.reason, domain="tallykeeper.io", metadata=self.metadata)
         detail.Pack(info, deterministic=True)
         return batch_pb2.Status(code=self.code.value[0], details=[detail])
 
     def about(self, **names: str) -> "Refusal":
-        """Return the refusal with the names of what it is about."""
+        """Return the refusal with the names of its subject."""
         return Refusal(self.code, self.reason, {**names, **self.metadata})
 
 
 def refusal(reason: str, **values: str | int | None) -> Refusal:
-    """Return the refusal for a reason, with the values that there are."""
+    """Return the refusal for a reason, with the values that are not None."""
     metadata = {name: str(value) for name, value in values.items() if value is not None}
     return Refusal(CODES[reason], reason, metadata)
 
 
 def refusal_of_lines(reason: str, lines: Sequence[Mapping[str, str | int]]) -> Refusal:
-    """Return the refusal for lines that do not pass: the first as it is, the others with their numbers."""
-    told = {
+    """Return the refusal for lines that fail: the first in full, the others with their numbers."""
+    values = {
         name if number == 1 else f"{name}_{number}": value
-        for number, line in enumerate(lines[:TOLD_MAX], start=1)
+        for number, line in enumerate(lines[:LISTED_MAX], start=1)
         for name, value in line.items()
     }
-    return refusal(reason, **told, lines=len(lines))
+    return refusal(reason, **values, lines=len(lines))

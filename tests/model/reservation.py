@@ -1,4 +1,4 @@
-"""What a reservation holds, for whom and until when."""
+"""A reservation: its copies, its holder and its end."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,12 +11,12 @@ COMMITTED: Final = ReservationState.RESERVATION_STATE_COMMITTED
 RELEASED: Final = ReservationState.RESERVATION_STATE_RELEASED
 EXPIRED: Final = ReservationState.RESERVATION_STATE_EXPIRED
 LISTED: Final = (ACTIVE, EXPIRED, COMMITTED, RELEASED)
-"""The states in the order in which they are listed."""
+"""The states in the order of listings."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldLine:
-    """Copies of one level, and how many of them were taken in the end."""
+    """Copies of one level, and the number of them that was taken in the end."""
 
     item: str
     location: str
@@ -26,7 +26,7 @@ class HeldLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """Copies that are held until a time, or were."""
+    """Copies that are held until a time, or were held."""
 
     reservation_id: str
     holder: str
@@ -38,7 +38,7 @@ class Reservation:
 
     @property
     def message(self) -> reservation_pb2.Reservation:
-        """The reservation as replies show it."""
+        """The reservation in the form of replies."""
         shown = reservation_pb2.Reservation(
             reservation_id=self.reservation_id,
             state=self.state,

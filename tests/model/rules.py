@@ -1,4 +1,4 @@
-"""Each mutation's rule: what it makes of what a namespace holds, what it replies with, and its kind in the ledger."""
+"""The rule of each mutation: its change of the contents, its reply, and its kind in the ledger."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ ChangeOf = Callable[[Contents, Any, int], Change | Refusal]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What becomes of one type of request."""
+    """The rule of one type of request."""
 
     change: ChangeOf
     response: type[Message]
@@ -58,7 +58,7 @@ def _of_a_stock_level(after_of: Callable[..., Stock | Refusal | None]) -> Change
 
 
 def _move_copies(contents: Contents, request: inventory_pb2.MoveCopiesRequest, _: int) -> Change | Refusal:
-    source, target = (StockKey(request.item, place) for place in (request.from_location, request.to_location))
+    source, target = (StockKey(request.item, location) for location in (request.from_location, request.to_location))
     leaving = contents.stock(request.item, source.location)
     arriving = contents.stock(request.item, target.location) or stock.NONE
     refused = None

@@ -1,4 +1,4 @@
-"""What a stock level holds, and what each request makes of it: the level after, None if it is gone, or a refusal."""
+"""A stock level, and the rules of its requests. A rule returns the new level, None if it is gone, or a refusal."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ from tests.model.refusal import MAX, Refusal, refusal
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """Copies on hand, how many of them are held, and how many may be taken."""
+    """Copies on hand, copies that are held, and the settings that limit how many may be taken."""
 
     on_hand: int = 0
     reserved: int = 0
@@ -19,28 +19,28 @@ class Stock:
 
     @property
     def available(self) -> int:
-        """Copies that are neither held nor kept back."""
+        """The copies that are neither held nor in the safety stock."""
         return self.on_hand - self.reserved - self.safety_stock
 
     @property
     def low(self) -> bool:
-        """Whether so few are available that somebody wants to know."""
+        """True if the available copies are at or below the low-stock threshold."""
         return 0 < self.low_stock_threshold >= self.available
 
     @property
     def out(self) -> bool:
-        """Whether none are available."""
+        """True if no copies are available."""
         return self.available <= 0
 
     @property
     def text(self) -> str:
-        """The level as it is stored."""
+        """The level in the form in which it is stored."""
         extras = (self.reserved, self.safety_stock, self.backorder_limit, self.low_stock_threshold)
         shown = (self.on_hand, *extras) if any(extras) else (self.on_hand,)
         return " ".join(map(str, shown))
 
     def message(self, item: str, location: str) -> inventory_pb2.StockLevel:
-        """Return the level as replies show it."""
+        """Return the level in the form of replies."""
         return inventory_pb2.StockLevel(
             item=item,
             location=location,
@@ -58,12 +58,12 @@ NONE = Stock()
 
 
 def may_be_taken(level: Stock) -> int:
-    """Return how many copies may be taken or held: those available, and those on backorder."""
+    """Return the number of copies that may be taken or held: those available, and those on backorder."""
     return max(0, level.available + level.backorder_limit)
 
 
 def decrement_copies(before: Stock | None, request: inventory_pb2.DecrementCopiesRequest, _: int) -> Stock | Refusal:
-    """Take copies: all, or those that may be taken."""
+    """Take copies: all that are requested, or as many as are allowed."""
     if before is None:
         return refusal("ITEM_NOT_FOUND")
     copies = may_be_taken(before)
@@ -88,7 +88,7 @@ def increment_copies(before: Stock | None, request: inventory_pb2.IncrementCopie
 
 
 def set_stock(before: Stock | None, request: inventory_pb2.SetStockRequest, _: int) -> Stock | Refusal:
-    """Set the copies on hand; an expected number goes before what is held, and that before the range of numbers."""
+    """Set the copies on hand. Checks come in this order: the expected number, the held copies, the range of numbers."""
     level = before or NONE
     if request.HasField("expected_on_hand") and request.expected_on_hand != level.on_hand:
         return refusal("VALUE_CHANGED", actual=level.on_hand, expected=request.expected_on_hand)
@@ -104,7 +104,7 @@ def set_stock(before: Stock | None, request: inventory_pb2.SetStockRequest, _: i
 
 
 def configure_stock(before: Stock | None, request: inventory_pb2.ConfigureStockRequest, _: int) -> Stock | Refusal:
-    """Set what the mask names; what is absent is 0."""
+    """Set the fields that the mask names. An absent field becomes 0."""
     level = before or NONE
     for field in request.update_mask.paths:
         level = replace(level, **{field: getattr(request, field)})
@@ -120,7 +120,7 @@ def _within_range(after: Stock) -> Stock | Refusal:
 
 
 def delete_stock(before: Stock | None, _: inventory_pb2.DeleteStockRequest, __: int) -> Refusal | None:
-    """Delete a level without copies, on hand or held."""
+    """Delete a level that has no copies on hand and none held."""
     if before is None:
         return refusal("ITEM_NOT_FOUND")
     if before.on_hand or before.reserved:

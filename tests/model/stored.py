@@ -1,4 +1,4 @@
-"""What a namespace has left in the store, to be compared with what the model holds."""
+"""The contents of a namespace in the store, for the comparison with the model."""
 
 from typing import cast
 
@@ -9,7 +9,7 @@ from tests.support.clock import milliseconds_of
 
 
 class Stored:
-    """One namespace's keys, as docs/design.md describes them."""
+    """The keys of one namespace, as docs/design.md describes them."""
 
     def __init__(self, raw_store: redis.Redis, namespace: str) -> None:
         self._raw_store = raw_store
@@ -24,11 +24,11 @@ class Stored:
         return self._values("counter:*") | self._values("stock:*")
 
     def revision(self) -> int:
-        """Return the last revision, 0 if there is none."""
+        """Return the last revision, or 0 if there is none."""
         return int(self._values("revision").get("revision", 0))
 
     def compare_indexes(self, model: Model, *, expired: set[str]) -> None:
-        """Compare the names in the indexes. Those of expired counters may stay in them for a while."""
+        """Compare the names in the indexes. Expired counters may stay in them for a while."""
         assert self._scores("index:stock").keys() == {f"{level.item}\0{level.location}" for level in model.stock()}
         counters = {counter.counter: counter for counter in model.counters()}
         gone = expired - counters.keys()

@@ -1,7 +1,8 @@
 """The server against the model.
 
-TALLYKEEPER_TEST_EXAMPLES=1000 makes a long run of it. A failure is shown as it was found; TALLYKEEPER_TEST_SHRINK=1
-with ``-o faulthandler_timeout=0`` looks for the shortest steps that lead there, which takes minutes.
+TALLYKEEPER_TEST_EXAMPLES=1000 makes a long run. A failure is shown with the steps that found it.
+TALLYKEEPER_TEST_SHRINK=1 with ``-o faulthandler_timeout=0`` searches for the shortest steps that lead to it, which
+takes minutes.
 """
 
 import os
@@ -17,7 +18,7 @@ from tests.support.client import Caller
 
 EXAMPLES: Final = int(os.environ.get("TALLYKEEPER_TEST_EXAMPLES", "40"))
 EXAMPLES_OF_A_RUN: Final = 20
-"""A long run is many short ones, which workers share."""
+"""A long run consists of many short ones, which the test workers share."""
 SETTINGS: Final = settings(
     max_examples=EXAMPLES_OF_A_RUN,
     stateful_step_count=50,

@@ -1,4 +1,4 @@
-"""The built wheel: what is in it, and that it serves from an environment of its own."""
+"""The built wheel: its files, and a server that runs from it in a separate environment."""
 
 import os
 import subprocess
@@ -28,10 +28,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of a clean environment: the wheel is installed, its requirements are lent by this one.
+    """The programs of a clean environment, with the wheel installed and the requirements of this environment.
 
-    They are lent behind a path entry, which does not read this environment's .pth files: its own, editable
-    installation stays out of sight.
+    A path entry gives access to the requirements. It does not read this environment's .pth files, so that the editable
+    installation stays invisible.
     """
     directory = tmp_path_factory.mktemp("environment")
     venv.create(directory, with_pip=True)
@@ -85,7 +85,7 @@ def test_the_wheel_serves_and_plays_the_demo(environment: Path, tmp_path: Path) 
     assert (tmp_path / "tallykeeper-data").is_dir()
 
 
-def test_the_wheel_is_what_is_imported_there(environment: Path, tmp_path: Path) -> None:
+def test_the_wheel_itself_is_imported(environment: Path, tmp_path: Path) -> None:
     imports = "import tallykeeper_server, tallykeeper.v1.counter_pb2; print(tallykeeper_server.__file__)"
 
     finished = subprocess.run(

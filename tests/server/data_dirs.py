@@ -1,4 +1,4 @@
-"""Data directories for the tests: made by a server, and then damaged."""
+"""Data directories for the tests: a server makes them, and the tests damage them."""
 
 import json
 import shutil
@@ -17,14 +17,14 @@ UNSHARE = (shutil.which("unshare") or "unshare", "--user", "--map-root-user")
 
 
 def make_data(data_dir: Path, value: int = 7) -> Path:
-    """Let a server count in a new data directory, and end; return the directory."""
+    """Run a server in a new data directory, add ``value`` to the counter, and return the directory."""
     with ServerProcess("--data-dir", str(data_dir)) as server:
         increment(server, value)
     return data_dir
 
 
 def increment(server: ServerProcess, delta: int = 1) -> int:
-    """Increment the counter, and return what it then is."""
+    """Increment the counter, and return its new value."""
     call = Caller(server.target)
     value = int(call(IncrementRequest(counter=COUNTER, delta=delta)).counter.value)
     call.close()
@@ -32,7 +32,7 @@ def increment(server: ServerProcess, delta: int = 1) -> int:
 
 
 def value_of(server: ServerProcess) -> int:
-    """Return what the counter is."""
+    """Return the counter's value."""
     call = Caller(server.target)
     value = int(call(GetCounterRequest(counter=COUNTER)).counter.value)
     call.close()
@@ -40,29 +40,29 @@ def value_of(server: ServerProcess) -> int:
 
 
 def appended(data_dir: Path) -> Path:
-    """Return the append-only file that a store writes."""
+    """Return the path of the append-only file that a store writes."""
     (file,) = (data_dir / "appendonlydir").glob("*.incr.aof")
     return file
 
 
 def manifest_of(data_dir: Path) -> Path:
-    """Return the manifest."""
+    """Return the path of the manifest."""
     return data_dir / "appendonlydir" / "appendonly.aof.manifest"
 
 
 def format_of(data_dir: Path) -> dict[str, Any]:
-    """Return what the format file says."""
+    """Return the content of the format file."""
     values: dict[str, Any] = json.loads((data_dir / "format.json").read_text())
     return values
 
 
 def store_socket(data_dir: Path) -> Path:
-    """Return where the store of a data directory listens."""
+    """Return the path of the socket of a data directory's store."""
     return Path(EmbeddedStore(data_dir, find_binary(None)).url.removeprefix("unix://"))
 
 
 def content_of(directory: Path) -> Mapping[str, tuple[int, bytes]]:
-    """Return the mode and the content of all that is in a directory, but for the lock file's."""
+    """Return the mode and the content of all files in a directory except the lock file."""
     return {
         str(path.relative_to(directory)): (path.lstat().st_mode, path.read_bytes() if path.is_file() else b"")
         for path in (directory, *directory.rglob("*"))
@@ -71,7 +71,7 @@ def content_of(directory: Path) -> Mapping[str, tuple[int, bytes]]:
 
 
 def namespaces_can_be_made(kind: str) -> bool:
-    """Tell whether this process may have namespaces of its own, of process ids (``pid``) or of mounts (``mount``)."""
+    """Return True if this process may make namespaces of process ids (``pid``) or of mounts (``mount``)."""
     if shutil.which(UNSHARE[0]) is None:
         return False
     command = [*UNSHARE, "--fork", f"--{kind}", "true"]

@@ -13,7 +13,7 @@ NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 def health_of(channel: grpc.Channel, service: str) -> int:
-    """Ask once for the health of a service; the whole server's is the empty text."""
+    """Return the health of a service. The empty name means the whole server."""
     check: grpc.UnaryUnaryMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
         channel.unary_unary(
             "/grpc.health.v1.Health/Check",
@@ -25,7 +25,7 @@ def health_of(channel: grpc.Channel, service: str) -> int:
 
 
 def health_updates(channel: grpc.Channel, service: str) -> Iterator[int]:
-    """Follow the health of a service."""
+    """Yield the health of a service at each change."""
     watch: grpc.UnaryStreamMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
         channel.unary_stream(
             "/grpc.health.v1.Health/Watch",

@@ -12,7 +12,7 @@ INVENTORY: Final = "tallykeeper.v1.InventoryService"
 
 
 class Scraper:
-    """Reads values off the page."""
+    """A reader of the values on the page."""
 
     def __init__(self, server: ServerProcess) -> None:
         self.url = f"{server.http_url}/metrics"
@@ -28,9 +28,9 @@ class Scraper:
         }
 
     def value(self, name: str, **labels: str) -> float:
-        """Return one value; 0 if there is none."""
+        """Return one value, or 0 if it is not on the page."""
         return self.series().get((f"tallykeeper_{name}", frozenset(labels.items())), 0.0)
 
     def wait_for(self, expected: float, name: str, **labels: str) -> None:
-        """Return as soon as a value is as expected."""
+        """Return as soon as a value is the expected one."""
         wait_until(lambda: self.value(name, **labels) == expected, what=f"{name} {labels} is {expected}")

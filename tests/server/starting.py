@@ -1,4 +1,4 @@
-"""Starts of ``tallykeeper serve`` that must fail, through the real program."""
+"""Starts of ``tallykeeper serve`` that must fail, with the real program."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from tests.support.server import ANY_PORTS, PATIENCE_SECONDS, TALLYKEEPER
 
 
 def run_serve(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run it until it ends of itself."""
+    """Run ``tallykeeper serve`` until it ends without a signal."""
     return subprocess.run(
         [TALLYKEEPER, "serve", *arguments],
         capture_output=True,
@@ -21,7 +21,7 @@ def run_serve(*arguments: str, environment: Mapping[str, str] | None = None) -> 
 
 
 def wrong_setting(*arguments: str, environment: Mapping[str, str] | None = None) -> str:
-    """Return the one line that is said of a setting that is wrong in itself."""
+    """Return the one line about a setting that is invalid in itself."""
     return _one_line(run_serve(*arguments, environment=environment), status=2)
 
 
@@ -31,7 +31,7 @@ def refused_start(*arguments: str, environment: Mapping[str, str] | None = None)
 
 
 def sabotage(directory: Path, code: str) -> Mapping[str, str]:
-    """Return an environment in which each worker runs this code before it begins."""
+    """Return an environment in which each worker runs some code before it begins."""
     (directory / "sitecustomize.py").write_text(
         f"import os, sys\nif 'tallykeeper_server.workers.worker' in sys.orig_argv:\n    {code}\n"
     )

@@ -1,4 +1,4 @@
-"""Copies of the embedded store's data, also those that are interrupted."""
+"""Copies of the embedded store's data, also interrupted ones."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ def back_up(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def restored(place: Path) -> int:
-    """Return what a server on a copy counts, having verified it."""
+    """Return the counter's value on a server that runs on a copy, after a verification."""
     with ServerProcess("--data-dir", str(place)) as server:
         call = Caller(server.target)
         assert not call.verify().differences
@@ -45,7 +45,7 @@ def restored(place: Path) -> int:
     return value
 
 
-def test_a_copy_made_under_load_has_all_that_was_acknowledged_before(tmp_path: Path) -> None:
+def test_a_copy_made_under_load_has_all_changes_acknowledged_before(tmp_path: Path) -> None:
     stop = threading.Event()
     acknowledged = [0]
 
@@ -85,10 +85,10 @@ def test_a_copy_of_data_that_nobody_serves(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("to", "told"),
+    ("to", "expected"),
     [("data", "data cannot be made: File exists; name a directory that does not exist yet"), ("new", "holds no data")],
 )
-def test_what_cannot_be_copied_is_one_clear_line(tmp_path: Path, to: str, told: str) -> None:
+def test_data_that_cannot_be_copied_is_one_clear_line(tmp_path: Path, to: str, expected: str) -> None:
     (tmp_path / "data").mkdir()
     if to == "data":
         (tmp_path / "data" / "appendonlydir").mkdir()
@@ -97,7 +97,7 @@ def test_what_cannot_be_copied_is_one_clear_line(tmp_path: Path, to: str, told: 
     done = back_up(tmp_path / to, "--data-dir", tmp_path / "data")
 
     assert done.returncode == 1
-    assert told in done.stderr
+    assert expected in done.stderr
     assert not (tmp_path / "new").exists()
 
 
@@ -109,11 +109,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def source(data: Path, tmp_path: Path) -> Path:
-    """A copy of it, for one test to damage."""
+    """A copy of it, which one test may damage."""
     return Path(shutil.copytree(data, tmp_path / "data"))
 
 
-def test_copies_made_while_the_store_rewrites_its_file_all_the_time_are_complete(tmp_path: Path) -> None:
+def test_copies_made_during_constant_rewrites_of_the_file_are_complete(tmp_path: Path) -> None:
     stop = threading.Event()
 
     def rewrite() -> None:
@@ -138,7 +138,7 @@ def test_copies_made_while_the_store_rewrites_its_file_all_the_time_are_complete
 
 @contextmanager
 def stalled_backup(tmp_path: Path, to: Path, data_dir: Path) -> Iterator["subprocess.Popen[str]"]:
-    """Give a backup that has written the first file, and waits."""
+    """Yield a backup that has written the first file, and waits."""
     stalls = tmp_path / "stalls"
     (tmp_path / "sitecustomize.py").write_text(
         f"import pathlib, time, zlib\n"
@@ -160,7 +160,7 @@ def stalled_backup(tmp_path: Path, to: Path, data_dir: Path) -> Iterator["subpro
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_backup_that_a_signal_ends_leaves_nothing(tmp_path: Path, source: Path, number: signal.Signals) -> None:
+def test_a_backup_ended_by_a_signal_leaves_nothing(tmp_path: Path, source: Path, number: signal.Signals) -> None:
     (tmp_path / "copies").mkdir()
     with stalled_backup(tmp_path, tmp_path / "copies" / "copy", source) as process:
         process.send_signal(number)
@@ -304,7 +304,7 @@ def test_a_copy_that_was_copied_in_part_or_is_damaged_is_refused(
     assert content_of(tmp_path / "copy") == before
 
 
-def test_a_copy_is_for_its_owner_alone_and_a_data_directory_like_any_other_once_it_was_started(
+def test_a_copy_is_closed_to_other_users_and_becomes_a_data_directory_when_started(
     tmp_path: Path, source: Path
 ) -> None:
     back_up(tmp_path / "copy", "--data-dir", source)
@@ -318,7 +318,7 @@ def test_a_copy_is_for_its_owner_alone_and_a_data_directory_like_any_other_once_
     assert "files" not in format_of(tmp_path / "copy")
 
 
-def test_a_copy_of_data_from_before_there_were_formats_keeps_their_number(tmp_path: Path, source: Path) -> None:
+def test_a_copy_of_data_without_a_format_file_keeps_their_format(tmp_path: Path, source: Path) -> None:
     (source / "format.json").unlink()
 
     back_up(tmp_path / "copy", "--data-dir", source)
@@ -344,7 +344,7 @@ def check_aof(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([TALLYKEEPER, "check-aof", *arguments], capture_output=True, text=True, check=False)
 
 
-def test_files_that_are_whole_are_called_so(source: Path) -> None:
+def test_undamaged_files_are_reported_as_such(source: Path) -> None:
     done = check_aof("--data-dir", source)
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -377,7 +377,7 @@ def test_a_damaged_snapshot_is_named_with_its_tool(source: Path) -> None:
     assert "to cut it would lose the files after it" in check_aof("--data-dir", source, "--fix").stderr
 
 
-def test_a_fix_cuts_the_last_file_and_keeps_it_as_it_was(source: Path) -> None:
+def test_a_fix_cuts_the_last_file_and_keeps_a_copy_of_it(source: Path) -> None:
     file = appended(source)
     whole = file.read_bytes()
     file.write_bytes(whole + b"rubbish")
@@ -391,7 +391,7 @@ def test_a_fix_cuts_the_last_file_and_keeps_it_as_it_was(source: Path) -> None:
     assert restored(source) == 7
 
 
-def test_the_files_of_a_server_that_runs_are_not_checked(tmp_path: Path) -> None:
+def test_the_files_of_a_running_server_are_not_checked(tmp_path: Path) -> None:
     with ServerProcess("--data-dir", str(tmp_path)):
         assert "is in use by another Tallykeeper" in check_aof("--data-dir", tmp_path).stderr
     assert "does not exist" in check_aof("--data-dir", tmp_path / "none").stderr

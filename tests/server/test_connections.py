@@ -1,4 +1,4 @@
-"""Connections that nobody uses, or that never come to be used, are ended."""
+"""Connections that are idle, or that do not begin, are ended."""
 
 import socket
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.support.server import PATIENCE_SECONDS, ThreadedServer
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a server listens that waits for nobody."""
+    """The address of a server with short limits in time."""
     settings = Settings(
         listen="127.0.0.1:0", data_dir=tmp_path_factory.mktemp("data"), handshake_seconds=0.5, idle_seconds=1.0
     )
@@ -26,7 +26,7 @@ def connect(target: str) -> socket.socket:
 
 
 def all_from(connection: socket.socket) -> bytes:
-    """Return all that comes until the server ends the connection."""
+    """Return all bytes until the server ends the connection."""
     received = b""
     while part := connection.recv(65_536):
         received += part
@@ -34,9 +34,9 @@ def all_from(connection: socket.socket) -> bytes:
 
 
 def kinds_of(received: bytes) -> list[int]:
-    """Return the kinds of the frames that have come, the last of them perhaps in part."""
+    """Return the kinds of the received frames. The last frame may be incomplete."""
     kinds = []
-    while len(received) > 3:  # behind the length comes the kind
+    while len(received) > 3:  # the kind follows the length
         kinds.append(received[3])
         received = received[9 + int.from_bytes(received[:3], "big") :]
     return kinds

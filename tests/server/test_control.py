@@ -1,4 +1,4 @@
-"""The line between the supervisor and a worker."""
+"""The control channel between the supervisor and a worker."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ from tests.support.server import PATIENCE_SECONDS
 
 
 @asynccontextmanager
-async def line(answers: Answers) -> AsyncIterator[tuple[ControlEnd, ControlEnd, asyncio.Task[None]]]:
+async def channel(answers: Answers) -> AsyncIterator[tuple[ControlEnd, ControlEnd, asyncio.Task[None]]]:
     ours, theirs = socket.socketpair()
     asking, answering = await ControlEnd.over(ours), await ControlEnd.over(theirs)
     task = asyncio.create_task(answering.listen(answers))
@@ -33,8 +33,8 @@ async def echo(value: object) -> object:
 
 
 @pytest.mark.parametrize("value", [None, 0, True, "", "two\nlines", "ß€😀", [1, {"a": None}], "x" * 1_000_000])
-async def test_an_answer_is_what_json_makes_of_it(value: object) -> None:
-    async with line({"echo": echo}) as (asking, _, _):
+async def test_an_answer_is_the_same_after_json(value: object) -> None:
+    async with channel({"echo": echo}) as (asking, _, _):
         assert await asking.ask("echo", value, seconds=PATIENCE_SECONDS) == value
 
 
@@ -46,7 +46,7 @@ async def test_questions_overlap_and_each_gets_its_own_answer() -> None:
         await go_on.wait()
         return value
 
-    async with line({"echo": echo, "slow": slow}) as (asking, _, _):
+    async with channel({"echo": echo, "slow": slow}) as (asking, _, _):
         first = asyncio.create_task(asking.ask("slow", 1, seconds=PATIENCE_SECONDS))
         await begun.wait()
 
@@ -57,7 +57,7 @@ async def test_questions_overlap_and_each_gets_its_own_answer() -> None:
 
 
 async def test_both_ends_ask_at_the_same_time() -> None:
-    async with line({"echo": echo}) as (one, other, _):
+    async with channel({"echo": echo}) as (one, other, _):
         answers = await asyncio.gather(
             one.ask("echo", 1, seconds=PATIENCE_SECONDS), other.ask("echo", 2, seconds=PATIENCE_SECONDS)
         )
@@ -72,7 +72,7 @@ async def test_an_answer_that_comes_too_late_is_not_taken_for_another() -> None:
         await go_on.wait()
         return value
 
-    async with line({"echo": echo, "slow": slow}) as (asking, _, _):
+    async with channel({"echo": echo, "slow": slow}) as (asking, _, _):
         with pytest.raises(TimeoutError):
             await asking.ask("slow", 1, seconds=0.01)
         go_on.set()
@@ -83,7 +83,7 @@ async def test_each_end_learns_that_the_other_is_gone() -> None:
     async def never(_: object) -> object:
         return await asyncio.get_running_loop().create_future()
 
-    async with line({"never": never}) as (asking, answering, task):
+    async with channel({"never": never}) as (asking, answering, task):
         open_question = asyncio.create_task(asking.ask("never", seconds=PATIENCE_SECONDS))
         await asyncio.sleep(0)
         answering.close()
@@ -93,13 +93,13 @@ async def test_each_end_learns_that_the_other_is_gone() -> None:
             await asking.ask("never", seconds=PATIENCE_SECONDS)
         task.cancel()
 
-    async with line({"echo": echo}) as (asking, _, task):
+    async with channel({"echo": echo}) as (asking, _, task):
         asking.close()
         await asyncio.wait_for(task, PATIENCE_SECONDS)
 
 
-async def test_a_message_beyond_the_limit_ends_the_line() -> None:
-    async with line({"echo": echo}) as (asking, answering, task):
+async def test_a_message_beyond_the_limit_ends_the_channel() -> None:
+    async with channel({"echo": echo}) as (asking, answering, task):
         question = asyncio.create_task(asking.ask("echo", "x" * MESSAGE_BYTES_MAX, seconds=PATIENCE_SECONDS))
         await asyncio.wait_for(task, PATIENCE_SECONDS)
         answering.close()

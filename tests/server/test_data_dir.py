@@ -1,4 +1,4 @@
-"""The data directory: who may have it, and what it must hold."""
+"""The data directory: the server that may use it, and the files that it must have."""
 
 import json
 import os
@@ -58,11 +58,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(data: Path, tmp_path: Path) -> Path:
-    """A copy of it, for one test to damage."""
+    """A copy of it, which one test may damage."""
     return Path(shutil.copytree(data, tmp_path / "data"))
 
 
-# Who may have it
+# The lock
 
 
 def test_a_server_whose_lock_file_was_removed_keeps_its_data_directory(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_server_whose_lock_file_was_removed_keeps_its_data_directory(tmp_path:
 
 
 def test_a_holder_in_another_namespace_is_known_by_its_lock_and_not_by_its_process_id(copy: Path) -> None:
-    """The process id of the other namespace is one that no process of this one has."""
+    """No process of this namespace has the id of the process in the other namespace."""
     with subprocess.Popen([sys.executable, "-c", "pass"]) as ended:
         pass
     (copy / "lock").write_text(f"{ended.pid}\n{store_socket(copy)}")
@@ -205,7 +205,7 @@ def test_two_data_directories_never_share_a_socket(tmp_path: Path) -> None:
         assert increment(server) == 1
 
 
-# What it must hold
+# The files
 
 
 def _remove_manifest(data: Path) -> None:
@@ -330,7 +330,9 @@ def test_the_keys_of_another_application_are_refused(tmp_path: Path, *, compact:
         connection.mset({f"session:{number}": "x" * 50 for number in range(20)})
         if compact:
             connection.bgrewriteaof()
-            wait_until(lambda: not connection.info("persistence")["aof_rewrite_in_progress"], what="it is rewritten")
+            wait_until(
+                lambda: not connection.info("persistence")["aof_rewrite_in_progress"], what="the file is rewritten"
+            )
     before = content_of(tmp_path)
 
     assert "the keys of another application" in refused_start("--data-dir", str(tmp_path))
@@ -338,14 +340,16 @@ def test_the_keys_of_another_application_are_refused(tmp_path: Path, *, compact:
 
 
 @pytest.mark.parametrize("compact", [False, True])
-def test_a_directory_from_before_there_were_formats_is_upgraded(tmp_path: Path, *, compact: bool) -> None:
+def test_a_directory_without_a_format_file_is_upgraded(tmp_path: Path, *, compact: bool) -> None:
     data_dir = tmp_path / "data"
     with ServerProcess("--data-dir", str(data_dir)) as server:
         increment(server, 7)
         if compact:
             with redis.Redis.from_url(f"unix://{store_socket(data_dir)}") as connection:
                 connection.bgrewriteaof()
-                wait_until(lambda: not connection.info("persistence")["aof_rewrite_in_progress"], what="rewritten")
+                wait_until(
+                    lambda: not connection.info("persistence")["aof_rewrite_in_progress"], what="the file is rewritten"
+                )
     (data_dir / "format.json").unlink()
 
     with ServerProcess("--data-dir", str(data_dir)) as server:
@@ -373,7 +377,7 @@ def test_a_first_start_that_was_interrupted_begins_again(copy: Path) -> None:
         assert increment(server) == 1
 
 
-def test_files_that_are_no_part_of_the_data_are_named_and_left(copy: Path) -> None:
+def test_foreign_files_are_named_and_kept(copy: Path) -> None:
     (copy / "dump.rdb").write_bytes(b"REDIS0011")
 
     with ServerProcess("--data-dir", str(copy)) as server:
@@ -414,7 +418,7 @@ def test_a_tail_of_zero_bytes_is_cut_off_and_kept(copy: Path, torn: bytes, zeros
     assert file.read_bytes().startswith(whole)
 
 
-def test_a_file_of_nothing_but_zero_bytes_is_cut_to_nothing(copy: Path) -> None:
+def test_a_file_of_only_zero_bytes_is_emptied(copy: Path) -> None:
     file = appended(copy)
     file.write_bytes(b"\0" * 8_192)
 
@@ -423,7 +427,7 @@ def test_a_file_of_nothing_but_zero_bytes_is_cut_to_nothing(copy: Path) -> None:
 
 
 @pytest.mark.parametrize("rest", [b"rubbish", b"*1\r\n", b"*2\r\n$3\r\nGETxx$1\r\na\r\n", b"*x\r\n"])
-def test_zero_bytes_after_other_damage_are_refused_and_left(copy: Path, rest: bytes) -> None:
+def test_zero_bytes_after_other_damage_are_refused_and_kept(copy: Path, rest: bytes) -> None:
     file = appended(copy)
     file.write_bytes(file.read_bytes() + rest + b"*1\r\n$4\r\nPING\r\n" + b"\0" * 100)
     before = content_of(copy)
@@ -435,7 +439,7 @@ def test_zero_bytes_after_other_damage_are_refused_and_left(copy: Path, rest: by
     assert content_of(copy) == before
 
 
-def test_zero_bytes_within_a_file_are_refused_with_what_to_do(copy: Path) -> None:
+def test_zero_bytes_within_a_file_are_refused_with_advice(copy: Path) -> None:
     file = appended(copy)
     file.write_bytes(b"\0" * 100 + file.read_bytes())
 
@@ -500,7 +504,7 @@ def test_a_file_in_place_of_the_directory_is_one_clear_line(tmp_path: Path) -> N
 @pytest.mark.parametrize("options", ["ro", "size=4k", "size=8k", "size=12k", "size=16k"])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_full_or_read_only_disk_is_one_clear_line(tmp_path: Path, options: str, workers: str) -> None:
-    """The disk has room for nothing, for some of what is made first, or cannot be written."""
+    """The disk is full at the start or a little later, or cannot be written."""
     script = 'mount -t tmpfs -o "$1,mode=700" tmpfs "$2" && shift 2 && exec "$@"'
     command: list[str | Path] = [
         TALLYKEEPER,
@@ -523,7 +527,7 @@ def test_a_full_or_read_only_disk_is_one_clear_line(tmp_path: Path, options: str
 
 
 @pytest.mark.skipif(not namespaces_can_be_made("mount"), reason="this user may not mount file systems")
-def test_a_disk_that_fills_up_and_is_emptied_needs_nobody(tmp_path: Path) -> None:
+def test_a_server_recovers_by_itself_from_a_full_disk(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     data_dir.mkdir()
     program = tmp_path / "tallykeeper-on-a-small-disk"
@@ -556,7 +560,7 @@ def test_a_disk_that_fills_up_and_is_emptied_needs_nobody(tmp_path: Path) -> Non
     assert not any("Traceback" in line for line in server.lines)
 
 
-def test_a_log_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
+def test_a_server_goes_on_without_a_writable_log(tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         command: list[str | Path] = [
             TALLYKEEPER,
@@ -569,7 +573,7 @@ def test_a_log_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
             tmp_path / "data",
         ]
         process = subprocess.Popen(command, stderr=full)
-    wait_until((tmp_path / "s").is_socket, what="it listens")
+    wait_until((tmp_path / "s").is_socket, what="the server listens")
     assert process.poll() is None
     process.terminate()
 
@@ -587,4 +591,7 @@ def test_a_setting_that_a_killed_backup_has_left_is_restored(tmp_path: Path) -> 
             lambda: connection.config_get("auto-aof-rewrite-percentage") == {"auto-aof-rewrite-percentage": "100"},
             what="the setting is restored",
         )
-        wait_until(lambda: bool(server.events("a setting of the store was changed; it is restored")), what="it says so")
+        wait_until(
+            lambda: bool(server.events("a setting of the store was changed; it is restored")),
+            what="the repair is logged",
+        )

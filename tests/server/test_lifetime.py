@@ -1,4 +1,4 @@
-"""The server from its start to its end, and what is left of it."""
+"""The server from its start to its end, and the files that it leaves."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def store_socket(data_dir: Path) -> Path:
 
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_and_leaves_nothing_but_the_data(
+def test_a_signal_ends_the_server_and_leaves_only_the_data(
     tmp_path: Path, signal_number: signal.Signals, workers: int
 ) -> None:
     with ServerProcess("--data-dir", str(tmp_path), "--log-level", "debug", workers=workers) as server:
@@ -44,7 +44,7 @@ def test_a_signal_ends_it_and_leaves_nothing_but_the_data(
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_a_signal_ends_it_while_its_store_still_starts(tmp_path: Path, workers: int) -> None:
+def test_a_signal_ends_the_server_while_its_store_still_starts(tmp_path: Path, workers: int) -> None:
     started = tmp_path / "started"
     slow_store = tmp_path / "slow-store"
     slow_store.write_text(
@@ -63,7 +63,7 @@ def test_a_signal_ends_it_while_its_store_still_starts(tmp_path: Path, workers: 
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_calls_in_flight_are_finished_and_health_says_that_it_stops(tmp_path: Path, workers: int) -> None:
+def test_calls_in_flight_are_finished_and_health_reports_the_stop(tmp_path: Path, workers: int) -> None:
     with store_process(find_binary(None), tmp_path) as url, ServerProcess("--store", url, workers=workers) as server:
         channel = grpc.insecure_channel(server.target)
         call = Caller(server.target)
@@ -77,7 +77,7 @@ def test_calls_in_flight_are_finished_and_health_says_that_it_stops(tmp_path: Pa
             "/tallykeeper.v1.CounterService/Increment"
         )
         in_flight = [start.future(IncrementRequest(counter="v").SerializeToString(), timeout=20.0) for _ in range(5)]
-        # A later call on the same channel that has timed out shows that those before it have been begun.
+        # A later call on the same channel has timed out, which shows that the earlier calls have begun.
         with pytest.raises(grpc.RpcError):
             start(IncrementRequest(counter="v").SerializeToString(), timeout=0.3)
 
@@ -91,7 +91,7 @@ def test_calls_in_flight_are_finished_and_health_says_that_it_stops(tmp_path: Pa
         call.close()
 
 
-def test_values_are_there_after_stop_and_start(tmp_path: Path) -> None:
+def test_values_survive_stop_and_start(tmp_path: Path) -> None:
     with ServerProcess("--data-dir", str(tmp_path)) as server:
         Caller(server.target)(IncrementRequest(counter="v", delta=41))
 
@@ -122,9 +122,13 @@ def test_every_service_is_healthy_until_the_store_is_away(tmp_path: Path) -> Non
             store_process_id = int(connection.info("server")["process_id"])
 
         os.kill(store_process_id, signal.SIGSTOP)
-        wait_until(lambda: [health_of(channel, service) for service in SERVICES] == [NOT_SERVING] * 3, what="down")
+        wait_until(
+            lambda: [health_of(channel, service) for service in SERVICES] == [NOT_SERVING] * 3, what="nothing serves"
+        )
         os.kill(store_process_id, signal.SIGCONT)
-        wait_until(lambda: [health_of(channel, service) for service in SERVICES] == [SERVING] * 3, what="up again")
+        wait_until(
+            lambda: [health_of(channel, service) for service in SERVICES] == [SERVING] * 3, what="all services serve"
+        )
 
     assert server.events("not serving")
     assert server.events("serving again")
@@ -137,7 +141,7 @@ def test_reflection_lists_the_services(server: ThreadedServer) -> None:
     assert {*SERVICES[1:], "grpc.health.v1.Health"} <= services
 
 
-def test_there_is_no_reflection_unless_it_is_asked_for(tmp_path: Path) -> None:
+def test_there_is_no_reflection_by_default(tmp_path: Path) -> None:
     with (
         ServerProcess("--data-dir", str(tmp_path)) as server,
         grpc.insecure_channel(server.target) as channel,
@@ -148,7 +152,7 @@ def test_there_is_no_reflection_unless_it_is_asked_for(tmp_path: Path) -> None:
     assert failure_of(raised.value).code == grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_it_listens_on_a_unix_socket(tmp_path: Path) -> None:
+def test_the_server_listens_on_a_unix_socket(tmp_path: Path) -> None:
     address = f"unix:{tmp_path}/tallykeeper.sock"
 
     with ServerProcess("--data-dir", str(tmp_path / "data"), "--listen", address) as server:
@@ -171,7 +175,7 @@ def test_a_store_that_does_not_start_again_is_reported_and_tried_again(tmp_path:
         with redis.Redis.from_url(f"unix://{store_socket(tmp_path)}") as connection:
             os.kill(int(connection.info("server")["process_id"]), signal.SIGKILL)
 
-        wait_until(lambda: len(server.events("the store does not start")) > 1, what="it is reported twice")
+        wait_until(lambda: len(server.events("the store does not start")) > 1, what="two reports are logged")
         file.write_bytes(good)
         wait_until(lambda: bool(server.events("the store runs again")), what="the store runs again")
 

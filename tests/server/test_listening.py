@@ -1,4 +1,4 @@
-"""Where the server listens, and what it says when it cannot."""
+"""The addresses on which the server listens, and the errors of addresses that it cannot use."""
 
 import socket
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.support.client import Caller
 from tests.support.server import PATIENCE_SECONDS, ServerProcess
 
 
-def test_it_listens_on_a_unix_socket_and_leaves_none_behind(tmp_path: Path) -> None:
+def test_the_server_listens_on_a_unix_socket_and_removes_it(tmp_path: Path) -> None:
     address = f"unix:{tmp_path}/tallykeeper.sock"
 
     with ServerProcess("--data-dir", str(tmp_path / "data"), "--listen", address) as server:
@@ -102,7 +102,7 @@ def test_an_address_is_kept_for_workers_before_they_listen() -> None:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize(
-    ("listen", "told"),
+    ("listen", "expected"),
     [
         ("192.0.2.1:0", "Cannot assign requested address"),
         ("unix:/does/not/exist/s", "No such file or directory"),
@@ -110,10 +110,10 @@ def test_an_address_is_kept_for_workers_before_they_listen() -> None:
     ],
 )
 def test_an_address_that_cannot_be_bound_is_one_clear_line(
-    tmp_path: Path, listen: str, told: str, workers: str
+    tmp_path: Path, listen: str, expected: str, workers: str
 ) -> None:
     size = () if listen.startswith("unix:") else ("--workers", workers, "--allow-plaintext", "--allow-anonymous")
     line = refused_start("--data-dir", str(tmp_path), "--listen", listen, *size)
 
     assert line.startswith(f"tallykeeper: cannot listen on {listen}: ")
-    assert told in line
+    assert expected in line

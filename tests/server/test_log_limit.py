@@ -1,9 +1,9 @@
-"""The limit of the log lines that strangers can cause."""
+"""The limit of the log lines that unknown peers can cause."""
 
 from tallykeeper_server.domain.log_limit import LINES_PER_SECOND_MAX, LogLimit
 
 
-def test_ten_lines_pass_in_a_second_and_the_next_says_how_many_were_left_out() -> None:
+def test_ten_lines_pass_in_a_second_and_the_next_has_the_number_left_out() -> None:
     now = [0.0]
     limit = LogLimit(clock=lambda: now[0])
 
@@ -16,5 +16,5 @@ def test_ten_lines_pass_in_a_second_and_the_next_says_how_many_were_left_out() -
     assert second == {}
 
 
-def test_the_first_line_passes_whatever_the_clock_says() -> None:
+def test_the_first_line_passes_at_any_time_of_the_clock() -> None:
     assert LogLimit(clock=lambda: 0.0).admit() == {}

@@ -1,4 +1,4 @@
-"""The log is JSON, line by line, whatever is written beside it: by a library, by the interpreter, or by a peer."""
+"""The log stays JSON, line by line, whatever a library, the interpreter or a peer writes beside it."""
 
 import json
 import os
@@ -33,7 +33,7 @@ if "serve" in sys.orig_argv or "tallykeeper_server.workers.worker" in sys.orig_a
 
 @pytest.fixture(params=[1, 2])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server in whose processes a thread makes noise once it is let."""
+    """A server in whose processes a thread makes noise as soon as a file exists."""
     code = SABOTAGE.format(go=str(tmp_path / "go"), forged=FORGED)
     (tmp_path / "sitecustomize.py").write_text(code)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
@@ -43,13 +43,13 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerPro
 
 
 def events(server: ServerProcess) -> list[dict[str, Any]]:
-    """Return all lines of the log, each of which must be an object with an event."""
+    """Return all lines of the log. Each must be an object with an event."""
     parsed = [json.loads(line) for line in list(server.lines)]
     assert all(isinstance(line, dict) and line["event"] != "forged" for line in parsed)
     return parsed
 
 
-def test_what_a_peer_sends_never_reaches_the_log(server: ServerProcess) -> None:
+def test_bytes_of_a_peer_never_reach_the_log(server: ServerProcess) -> None:
     farewell = frame(GO_AWAY, bytes(7) + b"\x02" + FORGED)
     for data in (PREFACE + frame(SETTINGS) + farewell, FORGED * 10):
         read_all(server, data)
@@ -81,7 +81,7 @@ def test_a_flood_of_bad_connections_leaves_few_lines_and_their_number(server: Se
 
 
 def read_all(server: ServerProcess, data: bytes) -> None:
-    """Send bytes on a connection of their own, and read until the server closes it."""
+    """Send bytes on a new connection, and read until the server closes it."""
     with server.connect() as connection:
         connection.sendall(data)
         while connection.recv(1_024):
@@ -110,7 +110,7 @@ def _is_store_of(entry: Path, parent: int) -> bool:
     return b"valkey-server" in command and int(status.rpartition(")")[2].split()[1]) == parent
 
 
-def test_what_python_and_others_write_is_logged_in_lines_of_json(server: ServerProcess, tmp_path: Path) -> None:
+def test_output_of_python_and_libraries_is_logged_in_lines_of_json(server: ServerProcess, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
 
     wait_until(lambda: bool(server.events("an exception ends a thread")), what="the thread's end is logged")
@@ -143,7 +143,7 @@ def test_a_defect_that_ends_the_server_is_a_line_of_the_log(tmp_path: Path) -> N
     assert "RuntimeError: broken" in line["exception"]
 
 
-def test_stray_lines_are_put_together_and_cut_where_they_have_no_end() -> None:
+def test_stray_lines_are_joined_and_cut_if_they_have_no_end() -> None:
     lines = StrayLines()
 
     assert list(lines.take(b"one\ntw")) == ["one"]

@@ -1,4 +1,4 @@
-"""What the server logs of a defect: enough to find it, and nothing of what callers sent."""
+"""The log of a defect: it helps to find the defect, and has nothing that callers sent."""
 
 import subprocess
 from pathlib import Path
@@ -44,9 +44,9 @@ def test_a_defect_is_logged_with_its_trace_and_without_the_request(tmp_path: Pat
                 process.terminate()
                 process.wait(PATIENCE_SECONDS)
 
-    told = log.read_text()
+    text = log.read_text()
     assert raised.value.code == grpc.StatusCode.INTERNAL
     assert "rubbish" not in raised.value.message
-    assert "Traceback (most recent call last)" in told
-    assert "Increment" in told
-    assert "private" not in told
+    assert "Traceback (most recent call last)" in text
+    assert "Increment" in text
+    assert "private" not in text

@@ -1,4 +1,4 @@
-"""Metrics of a real server: each moves when what it counts happens."""
+"""Metrics of a real server: each changes with the events that it counts."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ LEDGER = "tallykeeper.v1.LedgerService"
 
 @pytest.fixture(scope="module")
 def served_metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Caller, Scraper]]:
-    """A server with metrics: what calls it, and what reads them."""
+    """A server with metrics, as its caller and the reader of its metrics."""
     data = tmp_path_factory.mktemp("data")
     with ServerProcess("--data-dir", str(data), "--sweep-seconds", "0.02") as server:
         call = Caller(server.target)
@@ -42,7 +42,7 @@ def scraper(served_metrics: tuple[Caller, Scraper]) -> Scraper:
 
 @contextmanager
 def grows(scraper: Scraper, by: float, name: str, **labels: str) -> Iterator[None]:
-    """Check that a value has grown by so much at the end."""
+    """Check that a value has grown by an amount at the end."""
     before = scraper.value(name, **labels)
     yield
     scraper.wait_for(before + by, name, **labels)
@@ -65,7 +65,7 @@ def test_a_call_is_counted_by_method_and_code_and_its_time_is_kept(
     assert 0 < scraper.value("call_duration_seconds_sum", **method) < 60
 
 
-def test_what_no_text_could_be_read_from_is_counted(call: Caller, scraper: Scraper) -> None:
+def test_an_undecodable_message_is_counted(call: Caller, scraper: Scraper) -> None:
     with (
         grows(scraper, 1, "calls_total", service=COUNTERS, method="GetCounter", code="INVALID_ARGUMENT"),
         grows(scraper, 1, "refusals_total", reason="INVALID_FIELD"),
@@ -74,9 +74,7 @@ def test_what_no_text_could_be_read_from_is_counted(call: Caller, scraper: Scrap
         call.send(GetCounterRequest, b"\xff")
 
 
-def test_refusals_are_counted_by_reason_those_within_batches_too(
-    call: Caller, scraper: Scraper, namespace: str
-) -> None:
+def test_refusals_are_counted_by_reason_also_within_batches(call: Caller, scraper: Scraper, namespace: str) -> None:
     short = DecrementCopiesRequest(item="dune", copies=5)
     call(IncrementCopiesRequest(namespace=namespace, item="dune"))
 
@@ -120,7 +118,7 @@ def test_scripts_are_counted_with_their_mutations_and_their_time(
         ("queries", lambda namespace: GetCounterRequest(namespace=namespace, counter="v")),
     ],
 )
-def test_waits_in_a_lane_are_kept_and_it_is_empty_again(
+def test_waits_in_a_lane_are_recorded_and_the_lane_is_empty_again(
     call: Caller,
     scraper: Scraper,
     namespace: str,
@@ -137,7 +135,7 @@ def test_waits_in_a_lane_are_kept_and_it_is_empty_again(
     assert scraper.series()["tallykeeper_lane_depth", frozenset({("lane", lane)})] == 0
 
 
-def test_the_store_is_asked_now_and_then_and_the_time_kept(scraper: Scraper) -> None:
+def test_the_store_is_checked_regularly_and_the_time_recorded(scraper: Scraper) -> None:
     before = scraper.value("store_round_trip_seconds_count")
 
     wait_until(lambda: scraper.value("store_round_trip_seconds_count") > before, what="the store is asked")
@@ -162,9 +160,7 @@ def test_reservations_are_counted_while_they_are_open_and_when_they_expire(
         call(reserve)
 
 
-def test_watchers_are_counted_while_they_watch_and_what_they_are_given(
-    call: Caller, scraper: Scraper, namespace: str
-) -> None:
+def test_watchers_and_their_entries_are_counted(call: Caller, scraper: Scraper, namespace: str) -> None:
     with grows(scraper, 3, "watch_entries_total"), grows(scraper, 0, "watchers"):
         before = scraper.value("watchers")
         with call.stream(WatchRequest(namespace=namespace, after_revision=0)) as responses:
@@ -201,7 +197,7 @@ def test_a_stream_that_its_caller_leaves_unread_is_counted(call: Caller, scraper
         grows(scraper, 0, "watchers"),
         call.stream(WatchRequest(namespace=namespace, after_revision=0)),
     ):
-        wait_until(lambda: scraper.value("watch_entries_total") > given, what="something is given")
+        wait_until(lambda: scraper.value("watch_entries_total") > given, what="an entry is sent")
 
 
 def test_an_unknown_method_is_not_counted_by_name(call: Caller, scraper: Scraper) -> None:
@@ -216,7 +212,7 @@ def test_an_unknown_method_is_not_counted_by_name(call: Caller, scraper: Scraper
     assert not any("Explode" in str(key) for key in series)
 
 
-def test_every_method_and_every_reason_is_there_before_it_is_needed(scraper: Scraper) -> None:
+def test_every_method_and_every_reason_begins_at_zero(scraper: Scraper) -> None:
     series = scraper.series()
 
     for service, method in ((INVENTORY, "MoveCopies"), (LEDGER, "Watch")):
@@ -225,7 +221,7 @@ def test_every_method_and_every_reason_is_there_before_it_is_needed(scraper: Scr
     assert series["tallykeeper_refusals_total", frozenset({("reason", "STORE_OUT_OF_MEMORY")})] == 0
 
 
-def test_the_page_says_what_runs_and_how_much_it_takes(scraper: Scraper) -> None:
+def test_the_page_shows_the_version_and_the_resources_in_use(scraper: Scraper) -> None:
     series = scraper.series()
 
     (build,) = [dict(labels) for name, labels in series if name == "tallykeeper_build_info"]

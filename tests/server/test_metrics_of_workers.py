@@ -1,4 +1,4 @@
-"""Metrics where several workers serve: one page for all of them, and no counter that goes backwards."""
+"""Metrics with several workers: one page for all of them, and no counter that goes backwards."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def served(directory: Path) -> Iterator[tuple[ServerProcess, Scraper]]:
 
 
 def increment(server: ServerProcess) -> None:
-    """Increment a counter over many connections, so that each worker has some."""
+    """Increment a counter over many connections, so that each worker serves some of them."""
     with ExitStack() as stack:
         for _ in range(CONNECTIONS):
             call = Caller(server.target, OWN_CONNECTION)
@@ -32,7 +32,7 @@ def increment(server: ServerProcess) -> None:
             call(IncrementRequest(counter="v"))
 
 
-def test_what_the_workers_count_is_added(tmp_path: Path) -> None:
+def test_the_counts_of_the_workers_are_added(tmp_path: Path) -> None:
     with served(tmp_path) as (server, scraper):
         increment(server)
 

@@ -1,4 +1,4 @@
-"""SIGHUP: what is read again, what stays, and what is said."""
+"""SIGHUP: settings that are read again, settings that stay, and the log of both."""
 
 import os
 import pty
@@ -19,7 +19,7 @@ IN_FORCE = "the settings are in force"
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A file of settings: where the data lies."""
+    """A file of settings with the path of the data directory."""
     path = tmp_path / "tallykeeper.toml"
     path.write_text(f"data_dir = '{tmp_path}/data'\nlog_level = 'debug'\n")
     return path
@@ -30,9 +30,9 @@ def add(config: Path, *lines: str) -> None:
 
 
 def reload(server: ServerProcess, *, until: str) -> None:
-    told = len(server.events(until))
+    count = len(server.events(until))
     server.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: len(server.events(until)) > told, what=until)
+    wait_until(lambda: len(server.events(until)) > count, what=until)
 
 
 def increment(target: str, *, reason: str = "") -> int:
@@ -56,7 +56,7 @@ def test_new_settings_are_in_force_and_each_worker_is_a_new_one(config: Path) ->
         assert raised.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED
         assert increment(server.target) == 2
         assert not {*before.values()} & {*server.worker_ids.values()}
-        wait_until(lambda: not any(runs(process_id) for process_id in before.values()), what="the old are gone")
+        wait_until(lambda: not any(runs(process_id) for process_id in before.values()), what="the old workers are gone")
         assert not server.events("a worker ended")
 
 
@@ -66,7 +66,7 @@ def test_a_worker_that_is_lost_after_a_reload_comes_back_with_the_new_settings(c
         reload(server, until=IN_FORCE)
         for process_id in server.worker_ids.values():
             os.kill(process_id, signal.SIGKILL)
-        wait_until(lambda: len(server.events("the worker runs again")) == 2, what="both run again")
+        wait_until(lambda: len(server.events("the worker runs again")) == 2, what="both workers run again")
 
         with pytest.raises(Failure) as raised:
             increment(server.target, reason="r" * 60)
@@ -85,14 +85,16 @@ def test_the_log_level_changes_for_all(config: Path) -> None:
         talkative = server.worker_ids
         config.write_text(as_debug.replace("debug", "error"))
         server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: not any(runs(process_id) for process_id in talkative.values()), what="they are replaced")
+        wait_until(
+            lambda: not any(runs(process_id) for process_id in talkative.values()), what="all workers are replaced"
+        )
 
     assert set(talkative) == {1, 2}
     assert server.worker_ids == talkative
     assert len(server.events(IN_FORCE)) == 1
 
 
-def test_settings_that_a_server_has_for_life_are_kept_and_named(config: Path, tmp_path: Path) -> None:
+def test_settings_that_need_a_restart_are_kept_and_named(config: Path, tmp_path: Path) -> None:
     with ServerProcess("--config", str(config), workers=2) as server:
         assert increment(server.target) == 1
 
@@ -140,7 +142,7 @@ def test_a_reload_whose_first_worker_does_not_start_changes_nothing(config: Path
         assert all(runs(process_id) for process_id in before.values())
 
 
-def test_one_worker_goes_on_as_it_is_and_says_so(config: Path) -> None:
+def test_one_worker_ignores_a_reload_and_says_so(config: Path) -> None:
     with ServerProcess("--config", str(config), workers=1) as server:
         reload(server, until="settings are read again only where several workers serve: set workers, or restart")
 
@@ -148,14 +150,14 @@ def test_one_worker_goes_on_as_it_is_and_says_so(config: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_server_whose_terminal_is_gone_stops(tmp_path: Path, workers: int) -> None:
+def test_a_server_without_its_terminal_stops(tmp_path: Path, workers: int) -> None:
     terminal, its_end = pty.openpty()
     command: list[str | Path] = [TALLYKEEPER, "serve", *ANY_PORTS, "--workers", str(workers)]
     process = subprocess.Popen([*command, "--data-dir", tmp_path], stderr=its_end)
     os.close(its_end)
-    told = b""
-    while b"try next" not in told:
-        told += os.read(terminal, 4_096)
+    output = b""
+    while b"try next" not in output:
+        output += os.read(terminal, 4_096)
 
     os.close(terminal)
     process.send_signal(signal.SIGHUP)

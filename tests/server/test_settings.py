@@ -1,4 +1,4 @@
-"""Each setting as a flag, as an environment variable and in the file, and what is said of a wrong one."""
+"""Each setting as a flag, as an environment variable and in the file, and the errors of invalid ones."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from tallykeeper_server.settings import ENVIRONMENT_PREFIX, Settings, options
 from tests.server.starting import wrong_setting
 
-# setting -> a value as text, the same in TOML, and what the server makes of it
+# setting -> a value as text, the same value in TOML, and the value that the server reads
 VALUES: dict[str, tuple[str, str, object]] = {
     "listen": ("127.0.0.1:7", '"127.0.0.1:7"', "127.0.0.1:7"),
     "http_listen": ("127.0.0.1:9", '"127.0.0.1:9"', "127.0.0.1:9"),
@@ -119,7 +119,7 @@ OTHER_VALUES: dict[str, tuple[str, str]] = {
 @click.command()
 @options
 def show(**values: object) -> Settings:
-    """Return the settings that ``serve`` would be given."""
+    """Return the settings that ``serve`` would get."""
     return Settings.from_options(values)
 
 
@@ -171,13 +171,13 @@ def test_a_flag_goes_before_a_variable_and_a_variable_before_the_file(setting: s
 
 
 @pytest.mark.parametrize("setting", VALUES)
-def test_a_setting_goes_to_a_worker_as_it_is(setting: str) -> None:
+def test_a_setting_reaches_a_worker_unchanged(setting: str) -> None:
     settings = settings_of(*flag_of(setting, VALUES[setting][0]))
 
     assert Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
 
 
-def test_a_unix_socket_has_one_worker_unless_more_are_asked_for() -> None:
+def test_a_unix_socket_has_one_worker_by_default() -> None:
     assert settings_of("--listen", "unix:/s").worker_count() == 1
 
     line = wrong_setting("--listen", "unix:/s", "--workers", "3")
@@ -185,7 +185,7 @@ def test_a_unix_socket_has_one_worker_unless_more_are_asked_for() -> None:
     assert "workers = 3 needs host:port, not unix:/s: only one can serve a unix socket" in line
 
 
-def test_there_are_as_many_workers_as_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_workers_is_the_number_of_usable_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     for cores, workers in ((1, 1), (7, 7), (200, 64)):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
         assert settings_of().worker_count() == workers
@@ -197,7 +197,7 @@ def test_there_are_as_many_workers_as_cores_that_may_be_used(monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["--listen", "50051"], ["--listen", "'50051' is not host:port"]),
         (["--listen", "127.0.0.1:65536"], ["--listen", "127.0.0.1:65536", "0 .. 65535"]),
@@ -219,10 +219,10 @@ def test_there_are_as_many_workers_as_cores_that_may_be_used(monkeypatch: pytest
         (["--config", "/"], ["--config", "/ cannot be read", "directory"]),
     ],
 )
-def test_a_wrong_setting_is_one_clear_line_and_exit_2(arguments: list[str], told: list[str]) -> None:
+def test_a_wrong_setting_is_one_clear_line_and_exit_2(arguments: list[str], expected: list[str]) -> None:
     line = wrong_setting(*arguments)
 
-    assert all(part in line for part in told), line
+    assert all(part in line for part in expected), line
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_number_that_cannot_be_used_is_one_clear_line_and_exit_2(setting: str,
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("listen = ", "is not TOML"),
         ("\xff", "is not TOML"),
@@ -298,14 +298,14 @@ def test_a_number_that_cannot_be_used_is_one_clear_line_and_exit_2(setting: str,
         ("[listen]", "listen = {} must be a string"),
     ],
 )
-def test_a_wrong_file_is_one_clear_line_that_names_it_and_exit_2(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_file_is_one_clear_line_that_names_it_and_exit_2(tmp_path: Path, text: str, expected: str) -> None:
     config = tmp_path / "tallykeeper.toml"
     config.write_bytes(text.encode("latin-1"))
 
     line = wrong_setting("--config", str(config))
 
     assert str(config) in line
-    assert told in line
+    assert expected in line
 
 
 def test_a_wrong_variable_is_named_with_its_value() -> None:

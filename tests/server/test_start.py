@@ -1,4 +1,4 @@
-"""What the server says when it starts, and when it cannot."""
+"""The messages of the server when it starts, and when it cannot start."""
 
 import json
 import socket
@@ -20,7 +20,7 @@ from tests.support.server import ANY_PORTS, PATIENCE_SECONDS, TALLYKEEPER, Serve
 
 @contextmanager
 def played_peer(reply_to: Callable[[bytes], bytes]) -> Iterator[str]:
-    """Listen, and answer each request so; give the URL of the store that it is taken for."""
+    """Listen, and give each request this answer. Yield the URL of the apparent store."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -39,11 +39,11 @@ def played_peer(reply_to: Callable[[bytes], bytes]) -> Iterator[str]:
 
 
 def played_store(info: str) -> AbstractContextManager[str]:
-    """Listen like a store that answers INFO so, and OK to all else; give its URL."""
+    """Listen like a store with this answer to INFO, and OK to all other commands. Yield its URL."""
     return played_peer(lambda request: f"${len(info)}\r\n{info}\r\n".encode() if b"INFO" in request else b"+OK\r\n")
 
 
-def test_at_start_it_says_where_it_listens_where_its_data_lies_what_holds_and_what_to_try(tmp_path: Path) -> None:
+def test_the_start_lines_show_the_address_the_data_the_promises_and_an_example(tmp_path: Path) -> None:
     with ServerProcess("--data-dir", str(tmp_path)) as server:
         Caller(server.target)(IncrementRequest(counter="v"))
 
@@ -59,24 +59,24 @@ def test_at_start_it_says_where_it_listens_where_its_data_lies_what_holds_and_wh
     assert all(json.loads(line) for line in server.lines)
 
 
-def test_it_says_the_same_as_text_for_a_person(tmp_path: Path) -> None:
+def test_the_start_lines_can_be_plain_text(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [TALLYKEEPER, "serve", *ANY_PORTS, "--data-dir", tmp_path, "--log-format", "text"],
         stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stderr is not None
-    told = [process.stderr.readline() for _ in range(5)]
+    lines = [process.stderr.readline() for _ in range(5)]
     process.terminate()
     process.communicate(timeout=PATIENCE_SECONDS)
 
-    for line, words in zip(told, ("serving", "store", "promise", "access", "try next"), strict=True):
+    for line, words in zip(lines, ("serving", "store", "promise", "access", "try next"), strict=True):
         assert words in line
         assert not line.startswith("{")
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
         (("--appendonly", "no"), ["keeps no append-only file", "appendonly yes"]),
         (
@@ -90,7 +90,9 @@ def test_it_says_the_same_as_text_for_a_person(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_it_says_which_promise_a_store_does_not_hold(tmp_path: Path, options: tuple[str, ...], told: list[str]) -> None:
+def test_the_start_names_the_promise_that_a_store_does_not_hold(
+    tmp_path: Path, options: tuple[str, ...], expected: list[str]
+) -> None:
     with (
         store_process(find_binary(None), tmp_path, *options) as url,
         ServerProcess("--store", url) as server,
@@ -98,8 +100,8 @@ def test_it_says_which_promise_a_store_does_not_hold(tmp_path: Path, options: tu
         pass
 
     (warning,) = server.events("a promise does not hold")
-    assert all(words in warning["reason"] for words in told)
-    assert bool(server.events("promise")) == ("allkeys-lru" in options)  # the only one that syncs each write
+    assert all(words in warning["reason"] for words in expected)
+    assert bool(server.events("promise")) == ("allkeys-lru" in options)  # the only store that syncs each write
 
 
 @pytest.mark.parametrize("level", [("--durability", "replicated"), ("--namespace-durability", "shop=replicated")])
@@ -120,7 +122,7 @@ def test_at_level_memory_the_embedded_store_does_not_sync_each_write(tmp_path: P
         assert not server.events("a promise does not hold")
 
 
-def test_a_store_that_is_not_there_is_one_clear_line() -> None:
+def test_a_missing_store_is_one_clear_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         url = f"redis://user:secret@127.0.0.1:{unused.getsockname()[1]}"
 
@@ -132,7 +134,7 @@ def test_a_store_that_is_not_there_is_one_clear_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("info", "told"),
+    ("info", "expected"),
     [
         ("redis_version:6.2.14\r\nrole:master", "the store is Redis 6.2.14; at least Redis 7.0 or Valkey 7.2"),
         ("redis_version:7.2.4\r\nvalkey_version:7.1.0\r\nrole:master", "the store is Valkey 7.1.0"),
@@ -141,12 +143,12 @@ def test_a_store_that_is_not_there_is_one_clear_line() -> None:
         ("redis_version:7.2.4\r\nvalkey_version:8.1.0\r\nserver_mode:cluster\r\nrole:master", "node of a cluster"),
     ],
 )
-def test_a_store_that_cannot_be_used_is_one_clear_line(info: str, told: str) -> None:
+def test_a_store_that_cannot_be_used_is_one_clear_line(info: str, expected: str) -> None:
     with played_store(info) as url:
-        assert told in refused_start("--store", url)
+        assert expected in refused_start("--store", url)
 
 
-def test_what_is_not_a_store_at_all_is_one_clear_line() -> None:
+def test_a_server_that_is_no_store_is_one_clear_line() -> None:
     with played_peer(lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
         line = refused_start("--store", url)
 

@@ -1,4 +1,4 @@
-"""What may be in a store's URL, and that none of its secrets is ever shown."""
+"""The permitted parts of a store's URL. None of its secrets is ever shown."""
 
 import socket
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.support.server import ServerProcess, store_process
 
 
 @pytest.mark.parametrize(
-    ("store", "told"),
+    ("store", "expected"),
     [
         ("mysql://h", ["'mysql://…'", "redis://"]),
         ("redis://:secret@h:port", ["'redis://…'"]),
@@ -45,11 +45,11 @@ from tests.support.server import ServerProcess, store_process
         ("unix+cluster:///s.sock", ["'unix+cluster://…'", "redis+cluster://"]),
     ],
 )
-def test_a_url_that_cannot_be_used_is_one_clear_line_and_exit_2(store: str, told: list[str]) -> None:
+def test_a_url_that_cannot_be_used_is_one_clear_line_and_exit_2(store: str, expected: list[str]) -> None:
     line = wrong_setting("--store", store)
 
     assert "--store" in line
-    assert all(part in line for part in told), line
+    assert all(part in line for part in expected), line
     assert "secret" not in line
 
 
@@ -116,7 +116,7 @@ def test_a_password_that_is_not_escaped_is_neither_shown_nor_looked_up(
 @pytest.mark.parametrize(
     "text", ["seg@h", "user:seg@h:1", "redis:seg@h", "redis:/:seg@h", "://seg", "seg#1//x", " redis://:seg@h"]
 )
-def test_what_is_no_url_at_all_shows_no_secret(text: str) -> None:
+def test_an_invalid_url_shows_no_secret(text: str) -> None:
     with pytest.raises(click.BadParameter) as raised:
         StoreAddress().convert(text, None, None)
 
@@ -152,7 +152,7 @@ def test_a_password_is_not_shown(url: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["redis://user:se@cret@127.0.0.1:1", "redis://127.0.0.1:1?password=secret"])
-def test_a_store_out_of_reach_is_told_without_its_password(url: str) -> None:
+def test_an_unreachable_store_is_reported_without_its_password(url: str) -> None:
     line = refused_start("--store", url)
 
     assert "127.0.0.1:1" in line

@@ -1,4 +1,4 @@
-"""Each limit of the transport that is a setting has the value of that setting."""
+"""Each limit of the transport that is a setting has the value of the setting."""
 
 from dataclasses import asdict
 from typing import Any, Final

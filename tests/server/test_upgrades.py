@@ -1,4 +1,4 @@
-"""Data of an older format: what it promised holds after the upgrade."""
+"""Data of an older format: its promises hold after the upgrade."""
 
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ LIFE_MS: Final = 86_400_000
 
 @pytest.fixture
 def old_data(tmp_path: Path) -> Path:
-    """A data directory of format 1: with Redis' own expiry, request buckets by their time, and no agenda."""
+    """A data directory of format 1, with Redis' own expiry, request buckets by their time, and no agenda."""
     data_dir = tmp_path / "data"
     with ServerProcess("--data-dir", str(data_dir), "--sweep-seconds", "3600") as server:
         call = Caller(server.target)

@@ -1,4 +1,4 @@
-"""Several workers as one server: what they share, and what becomes of them."""
+"""Several workers as one server: shared state, and the replacement of workers."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ from tests.support.server import PATIENCE_SECONDS, ServerProcess, runs, store_pr
 CONNECTIONS = 20
 
 
-def test_it_says_once_what_it_is_and_its_workers_say_who_they_are(tmp_path: Path) -> None:
+def test_the_server_logs_its_start_once_and_each_worker_its_number(tmp_path: Path) -> None:
     with ServerProcess("--data-dir", str(tmp_path), "--log-level", "debug", workers=3) as server:
         workers = server.worker_ids
 
@@ -54,7 +54,7 @@ def test_a_worker_that_was_stopped_is_replaced(tmp_path: Path) -> None:
 
         os.kill(before[1], signal.SIGSTOP)
 
-        wait_until(lambda: server.worker_ids[1] != before[1], what="another takes its place")
+        wait_until(lambda: server.worker_ids[1] != before[1], what="the worker is replaced")
         (killed,) = server.events("a worker does not answer; it is killed")
         assert (killed["worker"], killed["process_id"]) == (1, before[1])
         assert not runs(before[1])
@@ -86,7 +86,7 @@ def test_a_worker_whose_event_loop_hangs_is_replaced(tmp_path: Path) -> None:
     with ServerProcess(*flags, workers=2, environment=sabotage(tmp_path, code)) as server:
         go.touch()
 
-        wait_until(lambda: bool(server.events("the worker runs again")), what="another takes its place")
+        wait_until(lambda: bool(server.events("the worker runs again")), what="the worker is replaced")
         assert server.events("a worker does not answer; it is killed")
 
 
@@ -108,7 +108,7 @@ def test_a_supervisor_that_was_stopped_with_its_workers_kills_none(tmp_path: Pat
             call(IncrementRequest(counter="v"))
             return time.monotonic() - began_at > 2.0
 
-        wait_until(has_served_on, what="it serves on")
+        wait_until(has_served_on, what="the worker serves again")
         call.close()
         assert server.events("a worker does not answer; it is killed") == []
 
@@ -145,8 +145,8 @@ def test_connections_are_spread_and_only_those_of_a_lost_worker_are_lost(tmp_pat
         before = server.worker_ids
 
         os.kill(before[1], signal.SIGKILL)
-        wait_until(lambda: bool(server.events("the worker runs again")), what="it is replaced")
-        wait_until(lambda: not all(watch.is_active() for watch in watches), what="its connections are lost")
+        wait_until(lambda: bool(server.events("the worker runs again")), what="the worker is replaced")
+        wait_until(lambda: not all(watch.is_active() for watch in watches), what="a connection is lost")
 
         lost = [watch for watch in watches if not watch.is_active()]
         assert 0 < len(lost) < CONNECTIONS
@@ -156,12 +156,12 @@ def test_connections_are_spread_and_only_those_of_a_lost_worker_are_lost(tmp_pat
         assert (ended["worker"], ended["how"]) == (1, "signal SIGKILL")
 
 
-def test_a_worker_that_is_told_to_end_ends_well_and_is_replaced(tmp_path: Path) -> None:
+def test_a_worker_that_gets_a_signal_drains_and_is_replaced(tmp_path: Path) -> None:
     with ServerProcess("--data-dir", str(tmp_path), "--log-level", "debug", workers=2) as server:
         before = server.worker_ids
 
         os.kill(before[2], signal.SIGTERM)
-        wait_until(lambda: server.worker_ids[2] != before[2], what="it is replaced")
+        wait_until(lambda: server.worker_ids[2] != before[2], what="the worker is replaced")
 
         (ended,) = server.events("a worker ended")
         assert (ended["worker"], ended["how"], ended["level"]) == (2, "exit status 0", "info")
@@ -187,7 +187,7 @@ def test_a_worker_that_does_not_start_again_is_reported_and_tried_again(tmp_path
         broken.touch()
         os.kill(server.worker_ids[1], signal.SIGKILL)
 
-        wait_until(lambda: len(server.events("the worker does not start")) > 1, what="it is reported twice")
+        wait_until(lambda: len(server.events("the worker does not start")) > 1, what="two reports are logged")
         call = Caller(server.target)
         call(IncrementRequest(counter="v"))
         call.close()
@@ -210,12 +210,12 @@ def test_a_worker_that_cannot_start_at_first_is_one_clear_line(tmp_path: Path) -
     assert line.startswith("tallykeeper: worker ")
     assert line.endswith(" ended before it served: signal SIGKILL")
     with ServerProcess(*arguments):
-        pass  # the store of the other was stopped, and its data directory is free
+        pass  # the store of the other server was stopped, and its data directory is free
 
 
 @contextmanager
 def halted(url: str) -> Iterator[None]:
-    """Let a store answer nothing within this context."""
+    """Stop the process of a store within this context."""
     with redis.Redis.from_url(url) as connection:
         process_id = int(connection.info("server")["process_id"])
     os.kill(process_id, signal.SIGSTOP)
@@ -237,14 +237,14 @@ async def test_a_worker_that_cannot_listen_says_why_and_ends(store_url: str) -> 
         await WorkerProcess.started(1, settings)
 
 
-async def test_a_worker_that_cannot_be_run_at_all_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_that_cannot_be_run_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/does/not/exist")
 
     with pytest.raises(StartError, match="worker 1 cannot be started: No such file or directory"):
         await WorkerProcess.started(1, Settings())
 
 
-def test_all_say_that_they_stop_before_the_first_has_finished_its_calls(tmp_path: Path) -> None:
+def test_all_workers_report_the_stop_before_the_first_has_finished_its_calls(tmp_path: Path) -> None:
     patience = ("--drain-seconds", "600", "--store-check-seconds", "600", "--store-timeout-seconds", "600")
     with (
         store_process(find_binary(None), tmp_path) as url,
@@ -256,7 +256,7 @@ def test_all_say_that_they_stop_before_the_first_has_finished_its_calls(tmp_path
         assert [next(watch) for watch in watches] == [SERVING] * 20
         with halted(url):
             in_flight = [begin_increment(channel) for channel in channels]
-            # Another call on each channel that is answered shows that those before it have been begun.
+            # An answer to another call on each channel shows that the calls before it have begun.
             assert [health_of(channel, "") for channel in channels] == [SERVING] * 20
 
             server.process.terminate()
@@ -267,7 +267,7 @@ def test_all_say_that_they_stop_before_the_first_has_finished_its_calls(tmp_path
         assert server.stop() == 0
 
 
-def test_a_second_signal_ends_it_without_waiting_for_calls(tmp_path: Path) -> None:
+def test_a_second_signal_ends_the_server_without_waiting_for_calls(tmp_path: Path) -> None:
     with (
         store_process(find_binary(None), tmp_path) as url,
         ServerProcess("--store", url, "--drain-seconds", "600", workers=2) as server,
@@ -278,7 +278,7 @@ def test_a_second_signal_ends_it_without_waiting_for_calls(tmp_path: Path) -> No
             in_flight = begin_increment(channel)
             assert health_of(channel, "") == SERVING
             server.process.terminate()
-            wait_until(lambda: bool(server.events("stopping")), what="it stops")
+            wait_until(lambda: bool(server.events("stopping")), what="the stop is logged")
             server.process.terminate()
 
             assert server.process.wait(PATIENCE_SECONDS) == 0
@@ -314,8 +314,10 @@ def test_no_password_is_on_a_command_line_of_a_worker(tmp_path: Path) -> None:
             call = Caller(server.target)
             assert call(IncrementRequest(counter="v")).counter.value == 1
             call.close()
-            told = [Path(f"/proc/{process_id}/cmdline").read_text() for process_id in server.worker_ids.values()]
+            command_lines = [
+                Path(f"/proc/{process_id}/cmdline").read_text() for process_id in server.worker_ids.values()
+            ]
 
-    assert len(told) == 2
-    assert all("tallykeeper_server.workers.worker" in line and "secret" not in line for line in told)
+    assert len(command_lines) == 2
+    assert all("tallykeeper_server.workers.worker" in line and "secret" not in line for line in command_lines)
     assert "secret" not in "".join(server.lines)

@@ -1,1 +1,1 @@
-"""Parts that several groups of tests and the benchmark share."""
+"""Modules that several groups of tests and the benchmark share."""

@@ -1,8 +1,8 @@
-"""The modes of batches, for tests that run with both."""
+"""The modes of batches, for tests that run with both modes."""
 
 from tallykeeper.v1.batch_pb2 import BATCH_MODE_ATOMIC, BATCH_MODE_INDEPENDENT, BatchMode
 
 
 def mode_of(*, atomic: bool) -> BatchMode:
-    """Return the mode in which operations are applied all or none, or each for itself."""
+    """Return the mode ATOMIC or INDEPENDENT of a batch."""
     return BATCH_MODE_ATOMIC if atomic else BATCH_MODE_INDEPENDENT

@@ -1,4 +1,4 @@
-"""Calls by message, as a client in another language makes them: nothing of the Python client is in between."""
+"""Calls with the messages of the protos, as a client in another language makes them, without the Python client."""
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -30,13 +30,13 @@ METHODS: Final = {
     for method in service.methods
 }
 OWN_CONNECTION: Final = (("grpc.use_local_subchannel_pool", 1),)
-"""Makes a channel connect for itself; gRPC else shares connections between the channels to one address."""
+"""The option that gives a channel its own connection. Without it, gRPC shares connections between channels."""
 REQUEST_TYPES: Final = tuple(GetMessageClass(method.input_type) for method in METHODS.values())
 
 
 @dataclass(eq=False)
-class Failure(Exception):  # noqa: N818  # what a call ended in, compared as a value
-    """A call that failed, with all that its error says."""
+class Failure(Exception):  # noqa: N818  # a result that tests compare
+    """A call that failed, with the details of its error."""
 
     code: grpc.StatusCode
     message: str
@@ -49,16 +49,16 @@ class Failure(Exception):  # noqa: N818  # what a call ended in, compared as a v
     shortages: tuple[tuple[str, str, int, int], ...]
     """The lines that ask for too many copies: item, location, copies requested, and copies available or reserved."""
     failed: tuple[tuple[int, str, dict[str, str]], ...]
-    """The operations that a refused batch lists: the index, the reason and the metadata of each."""
+    """The operations that a refused batch lists: the index, the reason and the metadata of each operation."""
     trailer_bytes: int
-    """About what the trailers took on the wire."""
+    """The approximate size of the trailers on the wire, in bytes."""
 
     def __str__(self) -> str:
         return f"{self.code} {self.reason}: {self.message} {self.metadata}"
 
 
 class Caller:
-    """A channel that takes requests by their type; one with its own connection if the options say so."""
+    """A channel that takes requests by their type. ``options`` can give it its own connection."""
 
     def __init__(
         self,
@@ -81,11 +81,11 @@ class Caller:
         return result
 
     def __call__(self, request: Message, *, timeout: float | None = 20.0) -> Any:  # noqa: ANN401  # by request type
-        """Call the RPC that takes this type of request; raise Failure if it fails. Of a stream, take the first."""
+        """Call the RPC of this type of request; raise Failure if it fails. Of a stream, return the first response."""
         return self.send(type(request), request.SerializeToString(), timeout=timeout)
 
     def send(self, request_type: type[Message], raw: bytes, *, timeout: float | None = 20.0) -> Any:  # noqa: ANN401
-        """Call the RPC that takes this type of request with bytes that need not be one."""
+        """Call the RPC of this type of request with bytes that need not be a request."""
         if METHODS[request_type.DESCRIPTOR.full_name].server_streaming:
             with self._streaming(request_type, raw, timeout=timeout) as responses:
                 return next(responses)
@@ -95,7 +95,7 @@ class Caller:
             raise failure_of(error) from error
 
     def pages(self, request: Any) -> Iterator[Any]:  # noqa: ANN401  # any listing
-        """Yield the pages of a listing, from the one that the request asks for to the last."""
+        """Yield the pages of a listing, from the page that the request asks for to the last."""
         while True:
             page = self(request)
             yield page
@@ -107,7 +107,7 @@ class Caller:
     def stream(self, request: Message, *, timeout: float | None = 60.0) -> Iterator[Iterator[Any]]:
         """Call the RPC that answers this type of request with a stream, which ends with the context.
 
-        Its responses raise Failure if it fails.
+        The responses raise Failure if the call fails.
         """
         with self._streaming(type(request), request.SerializeToString(), timeout=timeout) as responses:
             yield responses
@@ -129,7 +129,7 @@ class Caller:
 
 
 class AsyncCaller:
-    """The same for many calls at once."""
+    """A channel like Caller, with coroutines, for many calls at once."""
 
     def __init__(self, target: str, options: Sequence[tuple[str, object]] = ()) -> None:
         self.channel = grpc.aio.insecure_channel(target, options)
@@ -141,7 +141,7 @@ class AsyncCaller:
         await self.channel.close()
 
     async def __call__(self, request: Message, *, timeout: float | None = 60.0) -> Any:  # noqa: ANN401, ASYNC109  # of the RPC
-        """Call the RPC that takes this type of request; raise Failure if it fails."""
+        """Call the RPC of this type of request; raise Failure if it fails."""
         try:
             return await _callable_on(self.channel, type(request))(request.SerializeToString(), timeout=timeout)
         except grpc.RpcError as error:
@@ -176,7 +176,7 @@ def _responses(call: Any) -> Iterator[Any]:  # noqa: ANN401  # a call that is an
 
 
 def failure_of(error: Any) -> Failure:  # noqa: ANN401  # grpc's errors are calls too, which its types do not say
-    """Return what a gRPC error says, with the details of its trailers."""
+    """Return a Failure with the details that a gRPC error has in its trailers."""
     trailers = dict(error.trailing_metadata() or ())
     status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
     info, bad, precondition = (
@@ -216,7 +216,7 @@ def reason_of(error: batch_pb2.Status) -> tuple[str, dict[str, str]]:
 
 
 def simplify(error: batch_pb2.Status) -> None:
-    """Leave of an operation's error its code, reason and metadata, always with the same bytes, to be compared."""
+    """Reduce an operation's error to its code, reason and metadata, always with the same bytes, to compare it."""
     reason, metadata = reason_of(error)
     del error.details[:]
     error.ClearField("message")

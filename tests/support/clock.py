@@ -1,4 +1,4 @@
-"""Times of the store's clock."""
+"""The time of the store's clock."""
 
 from typing import Any, cast
 
@@ -9,7 +9,7 @@ from tests.support.server import wait_until
 
 
 def later(time: Timestamp, milliseconds: int) -> Timestamp:
-    """Return a time so much later."""
+    """Return the time that is some milliseconds after another."""
     moved = Timestamp()
     moved.FromMilliseconds(time.ToMilliseconds() + milliseconds)
     return moved
@@ -22,5 +22,5 @@ def milliseconds_of(store: redis.Redis) -> int:
 
 
 def await_time(store: redis.Redis, time: Timestamp) -> None:
-    """Return as soon as a time has come."""
+    """Return as soon as the store's clock has reached a time."""
     wait_until(lambda: milliseconds_of(store) >= time.ToMilliseconds(), what="the time comes")

@@ -1,6 +1,6 @@
-"""Serves the transport's methods through gRPC's own Python server, to compare the two.
+"""Serves the transport's methods with gRPC's own Python server, to compare the two.
 
-The tests compare codes, messages, details and metadata; the benchmark compares speed. The server's own code never
+The tests compare codes, messages, details and metadata. The benchmark compares speed. The server's own code never
 imports this module.
 """
 
@@ -25,7 +25,7 @@ from tallykeeper_server.transport.peers import Certificate, Peer
 from tallykeeper_server.transport.status import HeaderFields, StatusError
 
 Context: TypeAlias = Any
-"""grpc.aio.ServicerContext; the stubs miss a part of it."""
+"""A grpc.aio.ServicerContext. The stubs lack a part of it."""
 
 _BINARY: Final = "-bin"
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
@@ -39,7 +39,7 @@ class AioCall(Call):
     __slots__ = ("_context", "_initial_sent", "_work", "answer")
 
     def __init__(self, path: str, context: Context, *, secure: bool, loop: asyncio.AbstractEventLoop) -> None:
-        """``secure``: the server uses TLS, so that a peer may have a certificate."""
+        """Take the context of a call. ``secure``: the server uses TLS, so that a peer may have a certificate."""
         remaining = context.time_remaining()
         deadline = inf if remaining is None else loop.time() + remaining
         super().__init__(path, _fields_of(context), peer=_peer_of(context, secure=secure), deadline=deadline, loop=loop)
@@ -51,13 +51,13 @@ class AioCall(Call):
         context.add_done_callback(self._closed)
 
     def reply(self, message: bytes) -> None:
-        """Answer with a message and OK. Without effect if the call is done."""
+        """Answer with a message and the status OK. This has no effect if the call is done."""
         if not (self.done or self.answer.done()):
             self.done = True
             self.answer.set_result(message)
 
     def fail(self, error: StatusError) -> None:
-        """Answer with a failure. Without effect if the call is done."""
+        """Answer with a failure. This has no effect if the call is done."""
         if not (self.done or self.answer.done()):
             self.done = True
             self.answer.set_exception(error)
@@ -67,14 +67,14 @@ class AioCall(Call):
         self._work = work
 
     def send_initial_metadata(self) -> None:
-        """Send the initial metadata now, ahead of the first response."""
+        """Send the initial metadata now, before the first response."""
         if not (self._initial_sent or self.done):
             self._initial_sent = True
             sending = self._loop.create_task(self._context.send_initial_metadata(_metadata_of(self._initial)))
             sending.add_done_callback(_ignore_failure)
 
     async def begin(self) -> None:
-        """Send the initial metadata unless it was sent."""
+        """Send the initial metadata, if it was not sent before."""
         if self._initial and not self._initial_sent:
             self._initial_sent = True
             await self._context.send_initial_metadata(_metadata_of(self._initial))
@@ -86,14 +86,14 @@ class AioCall(Call):
             self._context.set_trailing_metadata(_metadata_of(self._trailing))
 
     async def abort(self, error: StatusError) -> None:
-        """End the call with a failure. Always raises what gRPC's server expects then."""
+        """End the call with a failure. Always raises the exception that gRPC's server expects after it."""
         self.done = True
         await self.begin()
         trailers = (*_metadata_of(self._trailing), *error.trailers)
         await self._context.abort(_CODES[error.code], error.message, trailers)
 
     def abandon(self) -> None:
-        """Note that nobody waits for an answer any more."""
+        """Mark the call as done, because nobody waits for an answer any more."""
         self.done = True
         if self._work is not None and not self._work.done():
             self._work.cancel()
@@ -117,10 +117,11 @@ def aio_servers(
     secure: bool = False,
     options: Sequence[tuple[str, Any]] = (),
 ) -> list[grpc.aio.Server]:
-    """Return servers of grpc.aio that offer the transport's methods; the caller gives them ports and starts them.
+    """Return servers of grpc.aio for the transport's methods. The caller gives them ports and starts them.
 
-    Several servers can share a port, because each takes in one call at a time: ``count`` says how many. ``admit`` looks
-    at each call before its handler begins, and may return a refusal. ``secure``: the caller will add ports with TLS.
+    ``count`` is the number of servers. Several can share a port, because each accepts one call at a time. ``admit``
+    looks at each call before its handler begins, and may return a refusal. ``secure``: the caller will add ports with
+    TLS.
     """
     handlers = [_Handlers(methods, admit, secure=secure)]
     servers = [grpc.aio.server(options=[("grpc.so_reuseport", int(count > 1)), *options]) for _ in range(count)]
@@ -130,7 +131,7 @@ def aio_servers(
 
 
 class _Handlers(grpc.GenericRpcHandler):
-    """Finds methods by their path, as the transport does: registered methods make grpc.aio slower."""
+    """Finds methods by their path, as the transport does, because registered methods make grpc.aio slower."""
 
     def __init__(self, methods: Iterable[Method], admit: Admit | None, *, secure: bool) -> None:
         self._handlers = {
@@ -138,12 +139,12 @@ class _Handlers(grpc.GenericRpcHandler):
         }
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        """Return the handler of a method, None if there is no such method."""
+        """Return the handler of a method, or None if there is no such method."""
         return self._handlers.get(handler_call_details.method)
 
 
 class _Opening:
-    """Makes the calls of one method."""
+    """Serves the calls of one method."""
 
     def __init__(self, path: str, admit: Admit | None, *, secure: bool) -> None:
         self._path = path
@@ -198,7 +199,7 @@ def _unary(
             await call.end()
             return response
         await call.abort(failure)
-        raise AssertionError  # not reached: abort raises
+        raise AssertionError  # not reached, because abort raises
 
     return behave
 
@@ -233,7 +234,7 @@ def _failure_of(method: Method, error: Exception) -> StatusError:
 
 
 def _fields_of(context: Context) -> HeaderFields:
-    """Return the metadata as the transport has it: header fields, binary values in base64."""
+    """Return the metadata in the transport's form: header fields, with binary values in base64."""
     return tuple(
         encoded([(name, value)])[0] if name.endswith(_BINARY) else (name.encode(), _raw(value))
         for name, value in context.invocation_metadata()
@@ -264,6 +265,6 @@ def _certificate_of(properties: dict[str, Sequence[bytes]]) -> Certificate | Non
 
 
 def _ignore_failure(sending: "asyncio.Task[None]") -> None:
-    """Take the error of a task that nobody awaits: the peer has left."""
+    """Read the error of a task that nobody awaits, because the peer has left."""
     if not sending.cancelled():
         sending.exception()

@@ -1,4 +1,4 @@
-"""A namespace's ledger, as the service gives it."""
+"""Entries of a namespace's ledger, read through the service."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ def entries_of(call: Caller, namespace: str, *, request_id: str = "") -> list[En
 
 
 def counter_line(counter: str, value_change: int = 0, after: Counter | None = None) -> EntryLine:
-    """Return the line of a counter, which was deleted if there is none after it."""
+    """Return the line of a counter. Without a counter after it, the line says that the counter was deleted."""
     return EntryLine(counter=CounterChange(counter=counter, value_change=value_change, after=after))
 
 
 def stock_line(item: str, location: str = "main", **change: Any) -> EntryLine:  # noqa: ANN401  # fields of StockChange
-    """Return the line of a stock level, which was deleted if ``change`` does not say what it is after it."""
+    """Return the line of a stock level. ``change`` without fields after the change is the deletion of the level."""
     return EntryLine(stock=StockChange(item=item, location=location, **change))

@@ -1,4 +1,4 @@
-"""A primary with its replica, as processes of their own."""
+"""A primary with its replica, each in its own process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from tests.support.server import free_ports, store_process, wait_until
 
 @dataclass(frozen=True, slots=True)
 class Replicated:
-    """Where both are reached."""
+    """The URLs of the primary and the replica."""
 
     primary: str
     replica: str
@@ -21,13 +21,13 @@ class Replicated:
 
 @contextmanager
 def replicated_store(directory: Path, *options: str) -> Iterator[Replicated]:
-    """Run a primary, with options of its own, and a replica that is in step with it."""
+    """Run a primary with additional options, and a replica that is in step with it."""
     folders = [directory / name for name in ("primary", "replica")]
     for folder in folders:
         folder.mkdir()
     (port,) = free_ports(1)
     durable = options or ("--appendonly", "yes", "--appendfsync", "always")
-    # Without a backlog to wait for, the replica is sent the data at once.
+    # Without a backlog to wait for, the primary sends the replica its data at once.
     primary_options = (*durable, "--port", str(port), "--repl-diskless-sync-delay", "0")
     with (
         store_process(find_binary(None), folders[0], *primary_options) as primary,

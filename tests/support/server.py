@@ -1,4 +1,4 @@
-"""Servers and stores for the tests: in this process for most, in processes of their own for those that kill."""
+"""Servers and stores for the tests. Most run in this process. Those that a test kills run in their own processes."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ _PORTS: Final = range(20_000, 32_000)
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, seconds: float = PATIENCE_SECONDS) -> None:
-    """Return as soon as the condition holds; fail if it does not within so many seconds."""
+    """Return as soon as the condition holds. Fail if it does not hold within some seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -37,7 +37,7 @@ def wait_until(condition: Callable[[], bool], *, what: str, seconds: float = PAT
 
 
 def runs(process_id: int) -> bool:
-    """Tell whether there is such a process."""
+    """Return True if a process with this id exists."""
     try:
         os.kill(process_id, 0)
     except ProcessLookupError:
@@ -46,16 +46,17 @@ def runs(process_id: int) -> bool:
 
 
 def answers(url: str) -> bool:
-    """Tell whether a store answers at a URL."""
+    """Return True if a store answers at a URL."""
     with redis.Redis.from_url(url) as connection, suppress(redis.RedisError):
         return bool(connection.ping())
     return False
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports on loopback that nobody listens on.
+    """Return free ports on loopback, on which nobody listens.
 
-    The kernel's own choice would be among those that it gives to connections, and could be gone before it is used.
+    The ports are outside the range from which the kernel takes ports for connections. A port that the kernel itself
+    chooses could be taken before it is used.
     """
     found: list[int] = []
     for port in SystemRandom().sample(_PORTS, len(_PORTS)):
@@ -94,7 +95,7 @@ class ThreadedServer:
     def _main(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001  # raised where the server was asked for
+        except BaseException as error:  # noqa: BLE001  # raised again in the test
             self._failure = error
             self._started.set()
 
@@ -109,9 +110,9 @@ class ThreadedServer:
 
 
 class ServerProcess:
-    """``tallykeeper serve`` in a process of its own; its log is at hand as a list of events.
+    """``tallykeeper serve`` in its own process, with its log as a list of events.
 
-    One process serves, which starts soonest, unless ``workers`` says otherwise; None: as many as by default.
+    ``workers`` is the number of workers. The default is 1, which starts fastest. None leaves the setting out.
     """
 
     def __init__(
@@ -144,7 +145,7 @@ class ServerProcess:
 
     @property
     def target(self) -> str:
-        """Where it listens."""
+        """The address on which the server listens."""
         return str(self.events("serving")[0]["listen"])
 
     @property
@@ -154,27 +155,27 @@ class ServerProcess:
 
     @property
     def memory_mib(self) -> float:
-        """How much memory it has in use, in MiB."""
+        """The memory that the server's first process uses, in MiB."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def connect(self) -> socket.socket:
-        """Open a bare connection to it."""
+        """Open a connection to the server, without gRPC."""
         host, _, port = self.target.rpartition(":")
         return socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
 
     @property
     def worker_ids(self) -> dict[int, int]:
-        """The process id of each worker, as it said when it last started; it does with ``--log-level debug``."""
+        """The process id of each worker from its last start event, which needs ``--log-level debug``."""
         return {event["worker"]: event["process_id"] for event in self.events("worker serves")}
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """Return the log's events of one name."""
+        """Return the log's events with one name."""
         parsed = (json.loads(line) for line in list(self.lines) if line.startswith("{"))
         return [event for event in parsed if event["event"] == name]
 
     def stop(self) -> int:
-        """Ask it to end, and return its exit status."""
+        """Ask the server to end, and return its exit status."""
         if self.process.poll() is None:
             self.process.terminate()
         status = self.process.wait(PATIENCE_SECONDS)
@@ -190,7 +191,7 @@ class ServerProcess:
 
 @contextmanager
 def store_process(binary: Path, directory: Path, *options: str) -> Iterator[str]:
-    """Run a store that is not embedded and give its URL. It syncs its append-only file unless told otherwise."""
+    """Run a store that is not embedded and yield its URL. Its default is to sync the append-only file at each write."""
     socket = directory / "store.sock"
     durable = ("--appendonly", "yes", "--appendfsync", "always")
     command: tuple[str | Path, ...]

@@ -1,11 +1,11 @@
-"""Things that move from name to name while they are read: an answer that misses one, or has it twice, was never true.
+"""Things that move from name to name while they are read. An answer that lacks one, or has it twice, was never true.
 
 Each step is atomic, so that at every moment
 
 * the ten copies of gold are at one location, under a name that is new with each step;
 * ten copies are at the location main, of one item whose name is new with each step;
 * a meter shows ten, and its name is new with each step;
-* a counter and a stock level that are called twin are both there, or neither is;
+* a counter and a stock level with the name twin either both exist or both do not exist;
 * one reservation of kim's is active, under an id that is new with each step.
 """
 
@@ -100,7 +100,7 @@ _MOVES: Final = (_gold, _coin, _meter, _twin, _reservation)
 
 
 def beginning(namespace: str) -> ApplyRequest:
-    """Return the request that puts everything in its first place."""
+    """Return the request that makes everything under its first names."""
     return _atomic(
         namespace,
         [
@@ -114,7 +114,7 @@ def beginning(namespace: str) -> ApplyRequest:
 
 
 def whole_step(namespace: str, step: int) -> ApplyRequest:
-    """Return the request that moves everything, from the places of the step before; the first step is 1."""
+    """Return the request that moves everything from the names of the step before. The first step is 1."""
     return _atomic(namespace, [operation for move in _MOVES for operation in move(step)])
 
 
@@ -140,7 +140,7 @@ def _is_twin_whole(stock_levels: Any, counters: Any) -> bool:  # noqa: ANN401  #
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A read, and whether an answer to it may have been true."""
+    """A read, and a check that an answer to it can have been true."""
 
     name: str
     request: Any
@@ -218,7 +218,7 @@ READINGS: Final = (
 
 
 def in_namespace(request: Any, namespace: str) -> Any:  # noqa: ANN401  # any request
-    """Return a request as it is in another namespace."""
+    """Return a copy of a request for another namespace."""
     own = type(request)()
     own.CopyFrom(request)
     own.namespace = namespace
@@ -227,21 +227,21 @@ def in_namespace(request: Any, namespace: str) -> Any:  # noqa: ANN401  # any re
 
 @dataclass(slots=True)
 class Attack:
-    """Movers and readers of one namespace, and what the readers were told."""
+    """Movers and readers of one namespace, and the answers that the readers got."""
 
     target: str
     namespace: str
     goes_on: Callable[["Attack"], bool]
-    """Whether there is to be another step, or another read."""
+    """A function that returns False when the movers and readers must stop."""
     steps: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     unanswered: int = 0
-    """Reads that the store, or the server, could not answer."""
+    """The number of reads that the store, or the server, could not answer."""
     untrue: list[str] = field(default_factory=list)
     """The first of the answers that were never true."""
 
     async def run(self) -> None:
-        """Move and read until it is over."""
+        """Move and read until ``goes_on`` returns False."""
         async with AsyncCaller(self.target) as call:
             await self._apply(call, beginning(self.namespace), "beginning")
             movers = (self._move(call, move) for move in _MOVES)
@@ -255,7 +255,7 @@ class Attack:
             self.steps += 1
 
     async def _apply(self, call: AsyncCaller, request: ApplyRequest, request_id: str) -> None:
-        """Apply a batch, again and again under its request id until the answer is known."""
+        """Apply a batch. Repeat it under its request id until the answer is known."""
         request.request_id = request_id
         while True:
             try:

@@ -1,1 +1,1 @@
-"""The transport alone, against grpcio's clients and against raw frames."""
+"""The transport alone, with grpcio's clients and with raw frames."""

@@ -1,4 +1,4 @@
-"""Handlers that the tests serve, and the server for them."""
+"""Handlers for the tests, and a server with these handlers."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -17,14 +17,14 @@ from tallykeeper_server.transport.status import Code, StatusError
 from tallykeeper_server.transport.tls import ServerTls
 
 DEADLINE_SECONDS = 20.0
-"""After which a test has failed that waits."""
+"""The seconds after which a test that waits has failed."""
 
 Channel: TypeAlias = Any
-"""A channel of grpc.aio. Its stubs ask for a serializer, and these calls have none."""
+"""A channel of grpc.aio. Its stubs require a serializer, and these calls have none."""
 
 
 class Serving(NamedTuple):
-    """A server that runs."""
+    """A running server."""
 
     address: str
     server: TransportServer
@@ -32,7 +32,7 @@ class Serving(NamedTuple):
 
 
 class Handlers:
-    """Methods of /test.Echo, and what they have seen."""
+    """The methods of /test.Echo, and a record of their calls."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -137,7 +137,7 @@ class Handlers:
         message = "a secret"
         raise ZeroDivisionError(message)
 
-    async def answer_with_text(self, _: bytes, __: Call) -> Any:  # noqa: ANN401  # what no handler should return
+    async def answer_with_text(self, _: bytes, __: Call) -> Any:  # noqa: ANN401  # a type that no handler should return
         return "a secret"
 
     async def fail_later(self, payload: bytes, _: Call) -> AsyncGenerator[bytes, None]:
@@ -164,7 +164,7 @@ async def serving(
 
 @asynccontextmanager
 async def connected(address: str) -> AsyncIterator[Channel]:
-    """Give a channel to an address."""
+    """Yield a channel to an address."""
     async with grpc.aio.insecure_channel(address) as channel:
         yield channel
 
@@ -172,5 +172,5 @@ async def connected(address: str) -> AsyncIterator[Channel]:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition, with a deadline."""
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not condition():  # noqa: ASYNC110  # what is waited for has no event
+        while not condition():  # noqa: ASYNC110  # the condition has no event
             await asyncio.sleep(0.005)

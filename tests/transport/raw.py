@@ -1,4 +1,4 @@
-"""A peer that speaks HTTP/2 frame by frame, and reads what it wants."""
+"""A peer that speaks HTTP/2 frame by frame, and can stop reading."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -58,7 +58,7 @@ class RawPeer:
         return self.send(frame(HEADERS, opening(path, **others), flags=flags, stream=stream))
 
     async def next(self) -> Frame | None:
-        """Return the next frame; None once the server has closed."""
+        """Return the next frame, or None when the server has closed."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             try:
                 head = await self._reader.readexactly(_HEAD_BYTES)
@@ -72,7 +72,7 @@ class RawPeer:
         while (one := await self.next()) is not None:
             if one.kind == kind and (not stream or one.stream == stream):
                 return one
-        message = f"the server has closed, and sent no frame of kind {kind}"
+        message = f"the server has closed, without a frame of kind {kind}"
         raise AssertionError(message)
 
     async def goaway(self) -> GoAway:

@@ -49,7 +49,7 @@ async def test_streams_in_either_direction(channel: Channel) -> None:
     assert await chat.code() is grpc.StatusCode.OK
 
 
-async def test_blocking_clients_are_served_alike(served: Serving) -> None:
+async def test_blocking_clients_are_served(served: Serving) -> None:
     def call() -> tuple[bytes, list[bytes], bytes, list[bytes]]:
         channel: Channel
         with grpc.insecure_channel(served.address) as channel:
@@ -116,7 +116,7 @@ async def _responses(call: Channel) -> list[bytes]:
 
 
 @pytest.mark.parametrize("method", ["Crash", "DirectCrash", "StreamCrash", "NoBytes"])
-async def test_a_defect_is_unknown_and_shows_nothing(
+async def test_a_defect_is_unknown_without_details(
     channel: Channel, caplog: pytest.LogCaptureFixture, method: str
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -143,7 +143,7 @@ async def test_a_defect_of_a_callback_or_of_the_admission_ends_nothing_else(
     assert "a done callback of /test.Echo/DirectWait has failed" in caplog.text
 
 
-async def test_a_call_that_cannot_be_admitted_is_unknown_and_shows_nothing() -> None:
+async def test_a_call_whose_admission_fails_is_unknown_without_details() -> None:
     def fail(path: str) -> None:
         message = f"a secret of {path}"
         raise ZeroDivisionError(message)

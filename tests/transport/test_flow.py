@@ -128,7 +128,7 @@ async def test_a_stream_waits_while_its_peer_does_not_read() -> None:
         async with asyncio.timeout(DEADLINE_SECONDS):
             await served.handlers.begun.wait()
         assert len(await call.read()) == 64 << 10
-        # grpcio reads ahead, by its window; the handler has 1,000 responses to send and stops long before.
+        # grpcio reads ahead, up to its window. The handler has 1,000 responses to send and stops long before.
         assert await channel.unary_unary("/test.Echo/Unary")(b"others are served") == b"others are served"
         assert served.handlers.sent < 500
         received = 1

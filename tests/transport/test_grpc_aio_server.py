@@ -1,4 +1,4 @@
-"""The adapter that serves the transport's methods through gRPC's Python server: both give callers the same answers."""
+"""The adapter for gRPC's Python server gives callers the same answers as the transport."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ async def _connected(*, count: int = 1, admit: Admit | None = None) -> AsyncIter
 
 
 async def _outcome(channel: Channel, method: str, payload: bytes) -> tuple[Any, ...]:
-    """Return all that a caller sees of a unary call."""
+    """Return everything that a caller sees of a unary call."""
     call = channel.unary_unary(f"/test.Echo/{method}")(payload, metadata=_METADATA)
     response = None
     with suppress(grpc.aio.AioRpcError):
@@ -57,12 +57,12 @@ async def _outcome(channel: Channel, method: str, payload: bytes) -> tuple[Any, 
 
 
 @pytest.mark.parametrize("method", ["Unary", "Direct", "Fail", "Crash", "DirectCrash", "NoBytes"])
-async def test_unary_callers_see_what_they_see_of_the_transport(method: str) -> None:
+async def test_unary_callers_see_the_same_as_with_the_transport(method: str) -> None:
     async with serving() as served, connected(served.address) as ours, _connected() as (theirs, _):
         assert await _outcome(theirs, method, b"what") == await _outcome(ours, method, b"what")
 
 
-async def test_a_call_has_the_metadata_that_it_has_on_the_transport() -> None:
+async def test_a_call_has_the_same_metadata_as_on_the_transport() -> None:
     async with serving() as served, connected(served.address) as ours, _connected() as (theirs, handlers):
         for channel in (ours, theirs):
             await _outcome(channel, "Direct", b"x")

@@ -1,4 +1,4 @@
-"""Each limit: a peer beyond it gets the protocol's own error, and others are served."""
+"""Each limit: a peer that exceeds it gets the error of the protocol, and others are served."""
 
 import asyncio
 import gzip
@@ -32,7 +32,7 @@ _CANCEL = (8).to_bytes(4, "big")
 
 
 async def assert_serves(served: Serving) -> None:
-    """Assert that another peer is served."""
+    """Check that another peer is served."""
     async with connected(served.address) as channel:
         assert await channel.unary_unary("/test.Echo/Direct")(b"well") == b"well"
 
@@ -99,7 +99,7 @@ async def test_connections_share_the_calls_of_the_server() -> None:
         assert await streams_max_after(first) == 100
 
 
-async def test_streams_that_last_take_nothing_of_a_connections_share() -> None:
+async def test_long_streams_do_not_count_towards_a_connections_share() -> None:
     limits = TransportLimits(streams_per_connection_max=100, streams_max=1)
     async with serving(limits=limits) as served, raw_peer(served.address) as peer:
         least = streams_max_of(await peer.greet().of(SETTINGS))
@@ -118,7 +118,7 @@ def streams_max_of(settings: Frame) -> int:
 
 
 async def streams_max_after(peer: RawPeer) -> int:
-    """Return the limit in the next SETTINGS that is no acknowledgement, and acknowledge it."""
+    """Return the limit in the next SETTINGS that is not an acknowledgement, and acknowledge it."""
     while (settings := await peer.of(SETTINGS)).flags & ACK:
         pass
     peer.send(frame(SETTINGS, flags=ACK))
@@ -141,7 +141,7 @@ async def test_metadata_above_the_limit_fails_its_call_alone() -> None:
 
 
 async def test_a_header_bomb_ends_the_connection() -> None:
-    """One field in the table of HPACK, repeated by one byte each time, unfolds to megabytes."""
+    """One field in HPACK's table, which each further byte repeats, unfolds to megabytes."""
     name, value = b"x-bomb", b"v" * 4_000
     length = bytes((0x7F,)) + _varint(len(value) - 127)
     first = b"\x40" + bytes((len(name),)) + name + length + value
@@ -255,7 +255,7 @@ async def test_an_idle_connection_is_closed_politely() -> None:
         assert await peer.closed()
 
 
-async def test_an_idle_peer_that_does_not_answer_is_closed_all_the_same() -> None:
+async def test_an_idle_peer_that_does_not_answer_is_closed_too() -> None:
     limits = TransportLimits(idle_seconds=0.1, check_seconds=_SOON)
     async with serving(limits=limits) as served, raw_peer(served.address) as peer:
         assert await peer.greet().closed()
@@ -284,7 +284,7 @@ async def test_an_old_connection_ends_its_last_calls_after_its_grace() -> None:
 
 
 @pytest.mark.parametrize("path", [_UNARY, "/test.Echo/Join"])
-async def test_a_half_sent_message_is_given_up(path: str) -> None:
+async def test_an_incomplete_message_is_given_up(path: str) -> None:
     limits = TransportLimits(half_sent_call_seconds=0.1, check_seconds=_SOON)
     async with serving(limits=limits) as served, raw_peer(served.address) as peer:
         peer.greet().open(path).send(frame(DATA, b"\0\0\0\0\x09half", stream=1))
@@ -293,12 +293,12 @@ async def test_a_half_sent_message_is_given_up(path: str) -> None:
         assert served.server.waiting_request_bytes == 0
 
 
-async def test_a_stream_between_messages_may_take_its_time() -> None:
+async def test_a_stream_may_be_slow_between_messages() -> None:
     limits = TransportLimits(half_sent_call_seconds=0.1, check_seconds=_SOON)
     async with serving(limits=limits) as served, raw_peer(served.address) as peer:
         peer.greet().open("/test.Echo/Chat").send(frame(DATA, b"\0\0\0\0\1a", stream=1))
         assert (await peer.of(DATA, stream=1)).payload == b"\0\0\0\0\1a"
-        # Another call is given up meanwhile, by which the limit was looked at.
+        # The server gives an incomplete call up, so it has checked the limit of this stream too.
         peer.open(_UNARY, stream=3)
         assert await peer.reset_code(3) == 0
         peer.send(frame(DATA, b"\0\0\0\0\1b", flags=END_STREAM, stream=1))
@@ -320,7 +320,7 @@ async def test_a_peer_that_reads_nothing_is_disconnected() -> None:
 async def test_a_peer_with_too_many_unread_responses_is_refused_more() -> None:
     limits = TransportLimits(unread_response_bytes_per_connection_max=100_000)
     async with serving(limits=limits) as served, raw_peer(served.address) as peer:
-        peer.greet(b"\x00\x04\x00\x00\x00\x00")  # a window of 0: nothing may be sent
+        peer.greet(b"\x00\x04\x00\x00\x00\x00")  # a window of 0, so that the server may send nothing
         for stream in range(1, 15, 2):
             peer.send(call(_UNARY, bytes(16_000), stream=stream))
         await until(lambda: served.server.unread_response_bytes > 7 * 16_000)

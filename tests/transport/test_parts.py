@@ -1,4 +1,4 @@
-"""The parts of the transport that work alone: metadata, deadlines, sockets, rates."""
+"""Parts of the transport that work without a server: metadata, deadlines, sockets, rates."""
 
 import asyncio
 import gzip
@@ -54,7 +54,7 @@ def test_messages_are_percent_encoded(message: str) -> None:
 
 
 @given(st.lists(st.binary(max_size=100), max_size=5), st.integers(1, 50))
-def test_messages_are_found_however_they_are_cut(messages: list[bytes], size: int) -> None:
+def test_messages_are_found_in_chunks_of_any_size(messages: list[bytes], size: int) -> None:
     wire = b"".join(framed(message) if index % 2 else framed_gzip(message) for index, message in enumerate(messages))
     unframer = Unframer(1_000, gzip_allowed=True)
     found: list[bytes] = []
@@ -146,7 +146,7 @@ def test_a_name_with_two_addresses_has_one_port() -> None:
         one.close()
 
 
-def test_a_unix_socket_replaces_one_that_was_left_behind_alone(tmp_path: Path) -> None:
+def test_a_unix_socket_replaces_only_a_socket_that_was_left_behind(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     (left,) = listening_sockets(f"unix:{path}", reuse_port=False)
     with pytest.raises(OSError, match="in use"):

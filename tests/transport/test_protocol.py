@@ -19,7 +19,7 @@ _JOIN = "/test.Echo/Join"
 
 
 class Answer(NamedTuple):
-    """All that a server sends for one stream."""
+    """Everything that a server sends for one stream."""
 
     fields: dict[str, str]
     data: bytes
@@ -31,7 +31,7 @@ class Answer(NamedTuple):
 
 
 class Client:
-    """A client that sends what a test says and understands all answers."""
+    """A client that sends any bytes and understands all answers."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -40,7 +40,7 @@ class Client:
         self._http2.initiate_connection()
 
     async def ask(self, path: str, body: bytes | None = None, *, ends: bool = True, **changed: str | None) -> Answer:
-        """Send a request; names with ``_`` change header fields, None removes one."""
+        """Send a request. Names with ``_`` change header fields, and None removes a field."""
         fields: dict[str, str | None] = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "a"}
         fields |= {"te": "trailers", "content-type": "application/grpc"}
         fields |= {name.replace("__", ":").replace("_", "-"): value for name, value in changed.items()}
@@ -142,7 +142,7 @@ async def test_timeouts_become_deadlines(text: str, seconds: float) -> None:
         assert seconds - DEADLINE_SECONDS < remaining <= seconds
 
 
-async def test_a_timeout_of_nothing_has_passed_already() -> None:
+async def test_a_timeout_of_zero_has_passed_already() -> None:
     async with serving() as served, client_of(served.address) as client:
         assert (await client.ask("/test.Echo/Wait", framed(b"x"), grpc_timeout="0n")).code == 4
 
@@ -161,7 +161,7 @@ async def test_a_timeout_of_nothing_has_passed_already() -> None:
         (_UNARY, b"\0\xff\xff\xff\xff", 8, "4294967295"),
     ],
 )
-async def test_bodies_that_are_no_request_are_refused(path: str, body: bytes, code: int, text: str) -> None:
+async def test_bodies_without_one_request_are_refused(path: str, body: bytes, code: int, text: str) -> None:
     async with serving() as served, client_of(served.address) as client:
         answer = await client.ask(path, body)
         assert answer.code == code
@@ -192,7 +192,7 @@ async def test_compressed_and_plain_messages_may_alternate() -> None:
         assert "grpc-encoding" not in answer.fields
 
 
-async def test_answers_are_compressed_if_the_caller_does_and_it_helps() -> None:
+async def test_answers_are_compressed_if_the_request_was_and_it_helps() -> None:
     long = bytes(10_000)
     async with serving() as served, client_of(served.address) as client:
         for message in (long, b"x"):

@@ -44,7 +44,7 @@ async def _status(channel: Channel, service: str) -> str:
     return str(HealthCheckResponse.ServingStatus.Name(HealthCheckResponse.FromString(response).status))
 
 
-async def test_check_and_list_tell_what_was_told(health: Health, channel: Channel) -> None:
+async def test_check_and_list_report_the_current_status(health: Health, channel: Channel) -> None:
     assert await _status(channel, "") == "NOT_SERVING"
     health.tell(serves=True)
     assert [await _status(channel, service) for service in ("", "shop.Shop")] == ["SERVING"] * 2
@@ -69,7 +69,7 @@ async def test_bytes_that_are_no_request_are_refused(channel: Channel, path: str
     assert code is grpc.StatusCode.INTERNAL
 
 
-async def test_watch_tells_each_change_and_the_end(health: Health, channel: Channel) -> None:
+async def test_watch_reports_each_change_and_the_end(health: Health, channel: Channel) -> None:
     request = HealthCheckRequest(service="shop.Shop").SerializeToString()
     watch = channel.unary_stream(f"/{_HEALTH}/Watch")(request)
     unknown = channel.unary_stream(f"/{_HEALTH}/Watch")(HealthCheckRequest(service="other").SerializeToString())
@@ -108,7 +108,7 @@ async def test_reflection_lists_services(channel: Channel, service: str) -> None
 
 
 @pytest.mark.parametrize("symbol", [_HEALTH, f"{_HEALTH}.Check", "google.rpc.Status", *SERVICES])
-async def test_reflection_describes_symbols_with_all_that_they_import(channel: Channel, symbol: str) -> None:
+async def test_reflection_describes_symbols_with_all_their_imports(channel: Channel, symbol: str) -> None:
     request = ServerReflectionRequest(file_containing_symbol=symbol)
     (response,) = await _ask(channel, SERVICES[0], request)
     files = [FileDescriptorProto.FromString(file) for file in response.file_descriptor_response.file_descriptor_proto]
@@ -121,7 +121,7 @@ async def test_reflection_describes_symbols_with_all_that_they_import(channel: C
     assert again.file_descriptor_response == response.file_descriptor_response
 
 
-async def test_reflection_knows_extensions_and_says_what_it_does_not_know(channel: Channel) -> None:
+async def test_reflection_knows_extensions_and_reports_unknown_symbols(channel: Channel) -> None:
     responses = await _ask(
         channel,
         SERVICES[0],

@@ -1,4 +1,4 @@
-"""How the server stops: every call that has begun is finished, and no caller sees CANCELLED."""
+"""The end of the server: every call that has begun is finished, and no caller sees CANCELLED."""
 
 import asyncio
 import errno
@@ -61,7 +61,7 @@ async def test_a_drain_says_goaway_twice_and_takes_calls_in_between() -> None:
 
 
 async def test_a_peer_that_leaves_during_a_drain_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
-    """The Rust h2 crate answers the first GOAWAY with its own, beside the acknowledgement of the PING."""
+    """The Rust h2 crate answers the first GOAWAY with its own, in addition to the acknowledgement of the PING."""
     async with serving() as served, raw_peer(served.address) as peer:
         peer.greet()
         await peer.of(SETTINGS)
@@ -105,7 +105,7 @@ async def test_calls_that_outlast_the_grace_end_unavailable() -> None:
 
 @pytest.mark.parametrize("method", ["Unary", "Direct"])
 async def test_callers_meet_no_error_while_servers_are_replaced(method: str) -> None:
-    """Callers wait while nobody listens; GOAWAY lets grpcio repeat what did not begin."""
+    """Callers wait while nobody listens. GOAWAY lets grpcio repeat the calls that did not begin."""
     codes: set[grpc.StatusCode] = set()
     async with serving() as served:
         address = served.address
@@ -149,7 +149,7 @@ async def _refuses_connections(address: str) -> None:
 
 @pytest.mark.parametrize("secured", [False, True])
 async def test_connections_that_wait_to_be_accepted_are_not_reset_by_a_stop(tmp_path: Path, *, secured: bool) -> None:
-    """The kernel completes connections by itself, and resets those that were not accepted when a listener closes."""
+    """The kernel completes connections by itself. It resets those that were not accepted when a listener closes."""
     make_certificates(tmp_path, hosts=["127.0.0.1"], clients=[], days=1)
     tls = ServerTls(tmp_path / "server.pem", tmp_path / "server.key", None) if secured else None
     context = ssl.create_default_context(cafile=tmp_path / "ca.pem") if secured else None
@@ -186,7 +186,7 @@ async def test_a_silent_handshake_does_not_hold_up_a_stop(tmp_path: Path) -> Non
 
 
 class _Exhausted(socket.socket):
-    """A listening socket of a process that has no file descriptor left, once."""
+    """A listening socket whose first accept fails because the process has no free file descriptor."""
 
     fails = True
 

@@ -45,7 +45,7 @@ async def test_tls_clients_are_served(certificates: Path) -> None:
         assert served.handlers.calls[0].peer.certificate is None
 
 
-async def test_mutual_tls_tells_the_handler_who_calls(certificates: Path) -> None:
+async def test_mutual_tls_gives_the_handler_the_peers_certificate(certificates: Path) -> None:
     async with serving(tls=_server(certificates, mutual=True)) as served:
         async with _channel(served.address, certificates, client="shop") as channel:
             assert await channel.unary_unary("/test.Echo/Unary")(b"x") == b"x"
@@ -56,7 +56,7 @@ async def test_mutual_tls_tells_the_handler_who_calls(certificates: Path) -> Non
         assert x509.load_der_x509_certificate(certificate.der) == pem
 
 
-async def test_mutual_tls_lets_nobody_in_without_a_certificate(certificates: Path, tmp_path: Path) -> None:
+async def test_mutual_tls_refuses_clients_without_a_certificate(certificates: Path, tmp_path: Path) -> None:
     strangers = tmp_path / "strangers"
     make_certificates(strangers, hosts=["localhost"], clients=["shop"], days=1)
     async with serving(tls=_server(certificates, mutual=True)) as served:
@@ -90,7 +90,7 @@ async def test_clients_without_http2_or_modern_tls_are_refused(certificates: Pat
 
 
 async def _first_bytes(address: str, context: ssl.SSLContext) -> bytes:
-    """Return the first bytes that a server sends: none if it closes."""
+    """Return the first bytes that a server sends, or no bytes if it closes."""
     host, _, port = address.rpartition(":")
     try:
         reader, writer = await asyncio.open_connection(host, int(port), ssl=context)

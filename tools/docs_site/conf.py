@@ -1,8 +1,8 @@
-"""Sphinx's settings for the site of the documents. `make docs` builds it from the repository's own Markdown.
+"""The settings of Sphinx for the site of the documents. `make docs` builds it from the repository's own Markdown.
 
-The pages stay where GitHub shows them, so the root of the repository is the source folder. Links between pages become
-links of the site, and each one that leads nowhere ends the build. Linked files that are no pages are copied, and a link
-to a folder becomes plain text.
+The pages stay at the paths that GitHub shows, so the root of the repository is the source folder. Links between pages
+become links of the site, and each link to a missing target ends the build. Linked files that are no pages are copied,
+and a link to a folder becomes plain text.
 """
 
 from pathlib import Path
@@ -71,7 +71,7 @@ SECURITY
 CHANGELOG
 ```
 """
-"""The site's menu. It stands here and not in README, because GitHub would show it as text."""
+"""The site's menu. It is here and not in README, because GitHub would show it as text."""
 
 DECISIONS: Final = """
 
@@ -108,7 +108,7 @@ def _write_front_page(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Connect what this site does in its own way."""
+    """Connect this site's own steps with Sphinx."""
     app.connect("source-read", _add_menu)
     app.connect("doctree-read", _unlink_what_the_site_lacks)
     app.connect("build-finished", _write_front_page)

@@ -3,8 +3,8 @@
 //	servers constant PORT            answers every call with the same response
 //	servers store PORT STORE_URL     runs one script with GET and SET for every call
 //
-// The second is the service that a Go programmer would write first: grpc-go and go-redis as they come, no request ids,
-// no ledger and no limits. The package contract is generated from the protos of this repository when the benchmark
+// The second is the obvious service of a Go programmer: grpc-go and go-redis with their defaults, without request ids,
+// ledger and limits. The package contract is generated from the protos of this repository when the benchmark
 // builds this module.
 package main
 

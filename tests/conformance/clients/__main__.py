@@ -1,4 +1,4 @@
-"""Runs the load programs of all languages whose tools are on PATH; names of languages as arguments choose some."""
+"""Runs the load programs of all languages whose tools are on PATH. Names of languages as arguments select some."""
 
 import subprocess
 import sys
@@ -12,19 +12,19 @@ from tests.conformance.clients.rolling import RESTARTS, roll, securities
 
 
 def main(chosen: Collection[str] = ()) -> int:
-    """Run them in plaintext, with TLS and with mutual TLS; return the number of the programs that failed."""
+    """Run the programs in plaintext, with TLS and with mutual TLS, and return the number of programs that failed."""
     commands, failed = _built(chosen)
     with TemporaryDirectory() as folder:
         for security in securities(Path(folder, "certificates")):
             print(f"clients: {RESTARTS} rolling restarts of the workers under load, {security.name}", flush=True)
-            place = Path(folder, security.name)
-            place.mkdir()
-            failed += _reported(roll(commands, security, place))
+            directory = Path(folder, security.name)
+            directory.mkdir()
+            failed += _reported(roll(commands, security, directory))
     return failed
 
 
 def _built(chosen: Collection[str]) -> tuple[Mapping[str, Sequence[str]], int]:
-    """Build the programs; return the command of each, and the number of those that could not be built."""
+    """Build the programs, and return the command of each, and the number of programs that could not be built."""
     commands, failed = {}, 0
     for language in LANGUAGES:
         if chosen and language.name not in chosen:
@@ -37,7 +37,7 @@ def _built(chosen: Collection[str]) -> tuple[Mapping[str, Sequence[str]], int]:
         try:
             commands[language.name] = language.build()
         except NoPackagesError as error:
-            print(f"clients: {language.client} is left out: its packages cannot be had: {error}", flush=True)
+            print(f"clients: {language.client} is left out: its packages are not available: {error}", flush=True)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             print(f"clients: the program of {language.client} cannot be built: {error}", flush=True)
             failed += 1
@@ -45,7 +45,7 @@ def _built(chosen: Collection[str]) -> tuple[Mapping[str, Sequence[str]], int]:
 
 
 def _reported(found: Mapping[str, Sequence[str]]) -> int:
-    """Print the problems; return the number of those that have any."""
+    """Print the problems, and return the number of programs with problems."""
     for name, problems in found.items():
         for problem in problems:
             print(f"  {name} failed: {problem}", flush=True)

@@ -1,4 +1,4 @@
-"""The load programs: which tools each needs, how it is built, and the command that runs it."""
+"""The load programs: the tools that each needs, its build, and the command that runs it."""
 
 import os
 import shutil
@@ -22,13 +22,13 @@ class Language:
     """A load program."""
 
     name: str
-    """Its folder."""
+    """The program's folder."""
     client: str
-    """The gRPC client that it uses."""
+    """The gRPC client of the program."""
     tools: Sequence[str]
     """The programs that must be on PATH."""
     build: Callable[[], Sequence[str]]
-    """Builds it and returns its command. Raises NoPackagesError and subprocess.CalledProcessError."""
+    """A function that builds the program and returns its command. Raises NoPackagesError and CalledProcessError."""
 
     def missing(self) -> list[str]:
         """Return the tools that are not on PATH."""
@@ -84,7 +84,7 @@ LANGUAGES: Final = (
 
 
 def _sources(name: str) -> Path:
-    """Copy a program's folder to where it is built, and return that. Files that are the same keep their time."""
+    """Copy a program's folder to its build folder, and return the copy. Unchanged files keep their time."""
     folder = _BUILT / name
     _copy(_HERE / name, folder, "*")
     return folder
@@ -99,7 +99,7 @@ def _copy(source: Path, target: Path, pattern: str) -> None:
 
 
 def _replace_if_new(new: Path, old: Path) -> None:
-    """Put a file in another's place, unless they are the same: a newer file would be built again."""
+    """Replace a file by another one, if they differ, because a newer file would be built again."""
     if old.exists() and old.read_bytes() == new.read_bytes():
         new.unlink()
     else:

@@ -1,4 +1,4 @@
-"""A server under the load of several programs, whose workers are replaced one after the other, again and again."""
+"""A server under the load of several programs, whose workers are replaced one after another, several times."""
 
 import json
 import signal
@@ -18,7 +18,7 @@ from tests.support.server import TALLYKEEPER, ServerProcess, wait_until
 RESTARTS: Final = 3
 _WORKERS: Final = 2
 _CALLERS: Final = 3
-"""The number of callers with retries in each program, and of callers without."""
+"""The number of callers with retries in each program, and of callers without retries."""
 _INCREMENTS_BETWEEN: Final = 50
 """The number of increments of each program between two restarts, so that each restart meets all of them."""
 _SECONDS: Final = 120.0
@@ -26,7 +26,7 @@ _SECONDS: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """How clients and server are secured, as the flags of both."""
+    """The security of clients and server, as the flags of both."""
 
     name: str
     server: Sequence[str]
@@ -34,7 +34,7 @@ class Security:
 
 
 def securities(folder: Path) -> tuple[Security, ...]:
-    """Make certificates in a folder, and return plaintext, TLS and mutual TLS."""
+    """Make certificates in a folder, and return the flags for plaintext, TLS and mutual TLS."""
     subprocess.run([TALLYKEEPER, "certificates", folder, "--client", "load"], check=True, capture_output=True)
     ca, certificate, key = (str(folder / name) for name in ("ca.pem", "load.pem", "load.key"))
     tls = ("--tls-certificate", str(folder / "server.pem"), "--tls-key", str(folder / "server.key"))
@@ -49,7 +49,7 @@ class Program:
     """A load program that runs."""
 
     def __init__(self, name: str, command: Sequence[str], options: Mapping[str, str], errors: IO[str]) -> None:
-        """Start it. ``errors`` takes what it writes to standard error."""
+        """Start the program. ``errors`` takes its standard error."""
         self.name = name
         self._errors = errors
         arguments = [text for option, value in options.items() for text in (f"--{option}", value)]
@@ -58,15 +58,15 @@ class Program:
         )
 
     def finish(self) -> None:
-        """Let it finish its calls."""
+        """Let the program finish its calls."""
         if self._process.stdin is not None:
             self._process.stdin.close()
             self._process.stdin = None
 
     def report(self) -> Report:
-        """Return its report once it has ended.
+        """Return the program's report when it has ended.
 
-        :raises ValueError: it has printed none.
+        :raises ValueError: the program has printed no report.
         """
         output, _ = self._process.communicate(timeout=_SECONDS)
         *_, last = output.splitlines() or [""]
@@ -78,18 +78,18 @@ class Program:
 
     @property
     def runs(self) -> bool:
-        """It has not ended."""
+        """Return True if the program has not ended."""
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """End it, if it still runs."""
+        """End the program, if it still runs."""
         if self.runs:
             self._process.kill()
             self._process.wait()
 
 
 def roll(commands: Mapping[str, Sequence[str]], security: Security, folder: Path) -> dict[str, list[str]]:
-    """Replace the workers under the load of all programs; return the problems of each, and of the server."""
+    """Replace the workers under the load of all programs, and return the problems of each program and of the server."""
     with ExitStack() as stack:
         data = ("--data-dir", str(folder / "data"))
         server = stack.enter_context(ServerProcess(*data, *security.server, workers=_WORKERS))
@@ -119,7 +119,7 @@ def roll(commands: Mapping[str, Sequence[str]], security: Security, folder: Path
 
 
 def _await_load(client: Client, programs: Sequence[Program]) -> None:
-    """Wait until each program that runs has added some more increments."""
+    """Wait until each running program has added some more increments."""
     for program in programs:
         goal = _counted(client, program) + _INCREMENTS_BETWEEN
 

@@ -1,4 +1,4 @@
-"""The judge of the load programs: each way in which a program can fail is found. Their retry policy is README's."""
+"""The judge of the load programs finds each way in which a program can fail. Their retry policy is README's."""
 
 import json
 from dataclasses import replace
@@ -16,7 +16,7 @@ _REPORT = Report(
 _TRUTH = Truth(counter=3, on_hand=2, revision=5, differences=())
 
 
-def test_a_program_passes_if_the_server_holds_what_was_acknowledged() -> None:
+def test_a_program_passes_if_the_server_has_the_acknowledged_changes() -> None:
     assert problems(_REPORT, _TRUTH) == []
 
 
@@ -58,7 +58,7 @@ def test_a_report_is_read_from_its_line() -> None:
 
 
 @pytest.mark.parametrize("line", ["", "ready", "[]", "{}", '{"calls": 1, "errors": []}'])
-def test_what_is_no_report_is_refused(line: str) -> None:
+def test_an_invalid_report_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r"not a report|Expecting value"):
         Report.from_json(line)
 

@@ -1,4 +1,4 @@
-"""The judgement of one load program: its report against what the server holds."""
+"""The verdict on one load program: its report compared with the contents of the server."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class ReportedError:
-    """An error that callers or the watch of a program have seen, and how often."""
+    """An error that callers or the watch of a program have seen, and its number."""
 
     code: str
     message: str
@@ -32,7 +32,7 @@ class Report:
     def from_json(cls, text: str) -> Self:
         """Read the line that a program has printed.
 
-        :raises ValueError: it is not a report.
+        :raises ValueError: the line is not a report.
         """
         try:
             fields = json.loads(text)
@@ -55,7 +55,7 @@ class Truth:
 
 
 def problems(report: Report, truth: Truth) -> list[str]:
-    """Return the reasons why a program has failed; none if it has passed."""
+    """Return the reasons why a program has failed, or no reasons if it has passed."""
     found = [f"{error.count} times {error.code}: {error.message}" for error in report.errors]
     acknowledged = report.increments + report.copies
     for what, expected, actual in (

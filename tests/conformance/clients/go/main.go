@@ -44,7 +44,7 @@ var (
 
 type failure struct{ Code, Message string }
 
-// tally counts what happened. It is the stats handler of the channels, too, which is told of each attempt.
+// tally counts calls and errors. As the stats handler of the channels, it also counts each attempt.
 type tally struct {
 	calls, increments, copies, attempts, transparent atomic.Int64
 	revision, watchedRevision, watchedEntries        atomic.Int64
@@ -152,7 +152,7 @@ func transportCredentials() credentials.TransportCredentials {
 	return credentials.NewTLS(config)
 }
 
-// call adds and reads until it is to stop.
+// call adds and reads until the load stops.
 func call(connection *grpc.ClientConn, caller string, counts *tally, stopping <-chan struct{}) {
 	counters, inventory := api.NewCounterServiceClient(connection), api.NewInventoryServiceClient(connection)
 	var seen int64
@@ -184,7 +184,7 @@ func call(connection *grpc.ClientConn, caller string, counts *tally, stopping <-
 	}
 }
 
-// answered calls and returns the response; nil after an error, which it notes.
+// answered calls and returns the response, or nil after an error, which it records.
 func answered[Request, Response any](
 	counts *tally, send func(context.Context, *Request, ...grpc.CallOption) (*Response, error), request *Request,
 ) *Response {

@@ -35,7 +35,7 @@ function credentials() {
   return grpc.credentials.createSsl(readFileSync(options.ca), key, certificate);
 }
 
-// Returns the clients of one channel, which has connections of its own: by default, all channels share them.
+// Returns the clients of one channel with its own connections. By default, all channels share connections.
 function clients(channelOptions) {
   const own = { "grpc.use_local_subchannel_pool": 1, ...channelOptions };
   const channel = new grpc.Channel(options.target, credentials(), own);
@@ -43,7 +43,7 @@ function clients(channelOptions) {
   return { counter: made(api.CounterService), inventory: made(api.InventoryService), ledger: made(api.LedgerService) };
 }
 
-// Calls and returns the response; undefined after an error, which it notes.
+// Calls and returns the response, or undefined after an error, which it records.
 function answered(client, method, request, metadata) {
   tally.calls += 1;
   return new Promise((resolve) => {
@@ -54,7 +54,7 @@ function answered(client, method, request, metadata) {
   });
 }
 
-// Adds and reads until it is to stop.
+// Adds and reads until the load stops.
 async function call({ counter, inventory }, caller, metadata) {
   let seen = 0;
   for (let number = 1; !stopping; number += 1) {

@@ -25,10 +25,10 @@ Response = TypeVar("Response")
 
 
 class Load:
-    """All callers and the watch of one namespace, and what came of them."""
+    """All callers and the watch of one namespace, and their results."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        """Make the channels; nothing is called yet."""
+        """Make the channels, without a call."""
         self._options = options
         self._namespace: str = options.namespace
         policy = (("grpc.service_config", options.service_config), _OWN_CONNECTIONS)
@@ -42,7 +42,7 @@ class Load:
         self._stopping = False
 
     async def run(self, stop: Awaitable[object]) -> dict[str, Any]:
-        """Call until something has happened; return the report."""
+        """Call until an event is set, and return the report."""
         watching = asyncio.create_task(self._watch())
         calling = []
         for caller in range(int(self._options.callers)):
@@ -55,13 +55,13 @@ class Load:
         return self._report()
 
     async def _call(self, channel: grpc.aio.Channel, caller: str, *, wait_for_ready: bool) -> None:
-        """Add and read until the load is to stop."""
+        """Add and read until the load stops."""
         counters = _stub(counter_pb2_grpc.CounterServiceStub, channel)
         inventory = _stub(inventory_pb2_grpc.InventoryServiceStub, channel)
         seen = number = 0
 
         async def answered(method: Callable[..., Awaitable[Response]], request: object) -> Response | None:
-            """Return the response; None after an error, which is noted."""
+            """Return the response, or None after an error, which is recorded."""
             self._counts["calls"] += 1
             try:
                 return await method(request, timeout=_CALL_SECONDS, wait_for_ready=wait_for_ready)
@@ -89,7 +89,7 @@ class Load:
                 seen = max(seen, read.counter.value)
 
     async def _watch(self) -> None:
-        """Follow the ledger from its beginning, and again after each end of the stream, until cancelled."""
+        """Follow the ledger from its beginning. Begin again after each end of the stream, until cancelled."""
         ledger = _stub(ledger_pb2_grpc.LedgerServiceStub, self._retrying)
         while True:
             try:
@@ -108,19 +108,19 @@ class Load:
             for entry in response.entries:
                 self._counts["watched_entries"] += 1
                 if entry.revision != self._watched_revision + 1:
-                    self._fail("WATCH", "a revision was missed or came twice")
+                    self._fail("WATCH", "a revision was missed or repeated")
                 self._watched_revision = entry.revision
                 self._watched.set()
 
     async def _end_watch(self, watching: "asyncio.Task[None]") -> None:
-        """End the watch when the last change has come."""
+        """End the watch when the last change has arrived."""
         try:
             async with asyncio.timeout(_CALL_SECONDS):
                 while self._watched_revision < self._revision:
                     self._watched.clear()
                     await self._watched.wait()
         except TimeoutError:
-            self._fail("WATCH", "the watch has not come to the last revision")
+            self._fail("WATCH", "the watch has not reached the last revision")
         watching.cancel()
         await asyncio.wait([watching])
 
@@ -130,7 +130,7 @@ class Load:
     def _report(self) -> dict[str, Any]:
         counted = {name: self._counts[name] for name in ("calls", "increments", "copies", "watched_entries", "resumed")}
         failures = [{"code": code, "message": text, "count": count} for (code, text), count in self._errors.items()]
-        # gRPC's core does not say how often it has retried.
+        # gRPC's core does not report the number of its retries.
         return {**counted, "retried": None, "watched_revision": self._watched_revision, "errors": failures}
 
 

@@ -1,4 +1,4 @@
-//! Generates the stubs from the descriptors that the suite has made of the protos: no protoc is needed.
+//! Generates the stubs from the descriptors that the suite has made from the protos, so that no protoc is needed.
 
 use prost::Message;
 use prost_types::FileDescriptorSet;

@@ -19,7 +19,7 @@ import (
 // lineBytesMax is the maximum size of a message: some cases send a request that is too large for the server.
 const lineBytesMax = 256 << 20
 
-// runner holds the clients and the watches, by what the harness calls them.
+// runner holds the clients and the watches, by the names that the harness gives them.
 type runner struct {
 	replies sync.Mutex // held while a reply is written
 
@@ -148,7 +148,7 @@ func (r *runner) batch(m *message) (any, error) {
 	return responseJSON(response, err)
 }
 
-// startWatch begins a watch, whose events and end are replies of their own.
+// startWatch begins a watch, whose events and end are separate replies.
 func (r *runner) startWatch(m *message) {
 	client, err := r.client(m.Client)
 	request := &pb.WatchRequest{}

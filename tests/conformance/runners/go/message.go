@@ -45,7 +45,7 @@ func unknown(format string, values ...any) error {
 	return unknownMessage(fmt.Sprintf(format, values...))
 }
 
-// parseMessage always returns a message, if with an error one that has the id alone.
+// parseMessage always returns a message. With an error, the message has only the id.
 func parseMessage(line []byte) (*message, error) {
 	m := &message{}
 	decoder := json.NewDecoder(bytes.NewReader(line))

@@ -1,8 +1,8 @@
 //! The load of tonic: see `clients/__init__.py`.
 //!
-//! tonic has no service config and no retries: `answered` sends a call again, as the policy of the others says. It also
-//! sends a call again that has never left this process, as the other clients do without a policy. tonic has no calls that
-//! wait for a connection either, so all callers retry.
+//! tonic has no service config and no retries: `answered` repeats a call as the retry policy of the other
+//! programs says. It also repeats a call that has never left this process, as the other clients do without a policy.
+//! tonic has no calls that wait for a connection either, so all callers retry.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -193,7 +193,7 @@ fn timed<T>(message: T) -> Request<T> {
     request
 }
 
-/// Sends a call until it is answered, and again if the server was unavailable; None after an error, which is noted.
+/// Sends a call, and repeats it while the server is unavailable. Returns None after an error, which it records.
 async fn answered<T, F>(tally: &Tally, send: impl Fn() -> F) -> Option<T>
 where
     F: std::future::Future<Output = Result<Response<T>, Status>>,
@@ -219,7 +219,7 @@ where
     }
 }
 
-/// Tells whether a call has met a connection that was closing, before it was sent: tonic reports it as CANCELLED.
+/// Returns true if a connection closed before the call was sent, which tonic reports as CANCELLED.
 fn never_sent(status: &Status) -> bool {
     let mut source = status.source();
     while let Some(error) = source {

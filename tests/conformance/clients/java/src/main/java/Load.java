@@ -38,8 +38,8 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * The load of grpc-java: see clients/__init__.py.
  *
- * <p>protoc generates the messages. The methods are described here, as the code that protoc-gen-grpc-java generates does
- * it, so that the build needs no program of another platform than protoc itself.
+ * <p>protoc generates the messages. The methods are described here in the same way as in the code of
+ * protoc-gen-grpc-java, so that protoc is the only platform-specific program of the build.
  */
 public final class Load {
   private static final String COUNTER = "calls";
@@ -132,7 +132,7 @@ public final class Load {
     return builder.build();
   }
 
-  /** Adds and reads until it is to stop. */
+  /** Adds and reads until the load stops. */
   private void call(Channel channel, CallOptions callOptions, String caller) {
     long seen = 0;
     for (long number = 1; !stopping; number++) {
@@ -167,7 +167,7 @@ public final class Load {
     }
   }
 
-  /** Calls and returns the response; null after an error, which it notes. */
+  /** Calls and returns the response, or null after an error, which it records. */
   private <Q, R> R answered(Channel channel, MethodDescriptor<Q, R> method, CallOptions callOptions, Q request) {
     calls.incrementAndGet();
     try {
@@ -274,7 +274,7 @@ public final class Load {
         .build();
   }
 
-  /** Counts the attempts of unary calls, those aside that never left this process. */
+  /** Counts the attempts of unary calls, without those that never left this process. */
   private final class AttemptCounter implements ClientInterceptor {
     @Override
     public <Q, R> ClientCall<Q, R> interceptCall(MethodDescriptor<Q, R> method, CallOptions callOptions, Channel next) {
