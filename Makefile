@@ -83,6 +83,7 @@ lint: $(INSTALLED) ## check Python, Lua and protos without running them, and che
 	@$(BIN)/buf format --diff --exit-code
 	@$(BIN)/buf breaking --against tools/released_protos.binpb
 	@$(BIN)/python -m tools.lint_lua
+	@$(BIN)/python -m tools.lint_english
 	@if command -v luacheck >/dev/null; then \
 		$(BIN)/python -c 'import tallykeeper_lua; print(tallykeeper_lua.source())' | luacheck --quiet --no-color - && \
 		luacheck --quiet --no-color lua/tallykeeper_lua/reads; fi

@@ -1,1 +1,1 @@
-"""The tests: against real stores, each in a namespace of its own."""
+"""The tests. They use real stores, and each has its own namespace."""

@@ -1,4 +1,4 @@
-"""What the tests share: a server on each kind of store that this machine has, and a namespace for each test."""
+"""Fixtures of all tests: a server on each kind of store of this machine, and a namespace for each test."""
 
 import shutil
 import uuid

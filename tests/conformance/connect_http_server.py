@@ -36,7 +36,7 @@ async def serve(protos: Path) -> None:
         limits=HttpLimits(message_bytes_max=request.message_receive_limit or MESSAGE_BYTES_MAX),
         origins=_ORIGINS,
         admit=lambda _: None,
-        explain=lambda refusal: refusal,  # the suite compares details, and has none of ours
+        explain=lambda refusal: refusal,  # the suite compares details, and knows no detail of Tallykeeper
     )
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)

@@ -1,4 +1,4 @@
-"""The template for people who generate their own code, with plugins that only note their options."""
+"""The template for the generated code of other languages, with plugins that only record their options."""
 
 import os
 import subprocess

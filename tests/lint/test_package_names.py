@@ -52,7 +52,7 @@ _ROOT: Final = Path(__file__).parents[2]
 
 
 def used_names(source: str) -> Iterator[str]:
-    """Yield the names of the packages above that a module imports, and the members that it takes of them by dots."""
+    """Yield the names of the packages above that a module imports, with the members that it uses after dots."""
     tree = ast.parse(source)
     bound: dict[str, str] = {}
     for node in ast.walk(tree):
@@ -66,7 +66,7 @@ def used_names(source: str) -> Iterator[str]:
             for alias in node.names:
                 bound[alias.asname or alias.name] = f"{node.module}.{alias.name}"
                 yield f"{node.module}.{alias.name}"
-    inner: set[ast.expr] = set()  # ast.walk comes to the whole of a dotted name before it comes to its parts
+    inner: set[ast.expr] = set()  # ast.walk visits the whole of a dotted name before its parts
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             inner.add(node.value)
@@ -75,7 +75,7 @@ def used_names(source: str) -> Iterator[str]:
 
 
 def undocumented(names: Iterator[str]) -> set[str]:
-    """Return the names that the list does not have, or that go through an underscore."""
+    """Return the names that are not in the list, or that contain an underscore."""
     return {
         name
         for name in names
@@ -89,7 +89,7 @@ def _package(name: str) -> str:
 
 
 def _is_or_has(listed: str, name: str) -> bool:
-    """Tell whether a name is a listed one, a member of it, or a module on the way to it."""
+    """Return True if a name is in the list, a member of a listed name, or a module on the way to it."""
     return f"{name}.".startswith(f"{listed}.") or listed.startswith(f"{name}.")
 
 
@@ -110,7 +110,7 @@ def _sources() -> Iterator[tuple[Path, str]]:
 
 @pytest.fixture(scope="module")
 def used() -> dict[str, set[str]]:
-    """The names that are used, each with the files that use it."""
+    """The used names, each with the files that use it."""
     found: dict[str, set[str]] = {}
     for path, source in _sources():
         for name in used_names(source):

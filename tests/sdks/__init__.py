@@ -1,1 +1,1 @@
-"""Tests of the SDKs, by the tools of their own languages."""
+"""Tests of the SDKs with the tools of their languages."""

@@ -1,4 +1,4 @@
-"""Where the metrics are read."""
+"""The address of the metrics."""
 
 from pathlib import Path
 from urllib.error import URLError

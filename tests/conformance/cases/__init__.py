@@ -1,1 +1,1 @@
-"""The harness of the conformance cases: it starts servers, drives the runners of the SDKs and compares."""
+"""The harness of the conformance cases. It starts servers, drives the runners of the SDKs and compares the results."""

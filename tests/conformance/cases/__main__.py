@@ -26,7 +26,7 @@ _JOBS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A case with a runner: what failed, or why it was skipped; both None if it passed."""
+    """The result of a case with a runner: the failure, or the reason to skip it. Both are None if the case passed."""
 
     runner: str
     case: str
@@ -36,7 +36,7 @@ class Result:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run cases with runners, print what came of it, and return 1 if anything failed."""
+    """Run cases with runners, print the results, and return 1 if a case failed."""
     options = _parser().parse_args(arguments)
     cases = [case for case in case_file.load() if any(fnmatchcase(case.name, one) for one in options.case or ["*"])]
     if options.list:
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(
     cases: Sequence[Case], languages: Sequence[Language], *, jobs: int = _JOBS, is_verbose: bool = False
 ) -> list[Result]:
-    """Build the runners, and play each case with each of them; those with faults first, because they take longest."""
+    """Build the runners, and play each case with each of them. Cases with faults take longest and come first."""
     results: list[Result] = []
     built: list[Runner] = []
     for language in languages:
@@ -76,7 +76,7 @@ def run(
 def _started(
     runners: Sequence[Runner], stack: ExitStack, *, is_verbose: bool
 ) -> tuple[Mapping[str, RunnerProcess], list[Result]]:
-    """Start runners; return their processes by name, and a result for each that cannot be started."""
+    """Start runners. Return their processes by name, and a result for each runner that cannot be started."""
     processes: dict[str, RunnerProcess] = {}
     failures: list[Result] = []
     for runner in runners:
@@ -88,7 +88,7 @@ def _started(
 
 
 def report(results: Sequence[Result]) -> int:
-    """Print failures, a line for each runner and the totals; return 1 if anything failed."""
+    """Print failures, a line for each runner and the totals. Return 1 if a case failed."""
     for result in results:
         if result.failure:
             print(f"FAILED {result.runner}: {result.case}: {result.failure}", flush=True)
@@ -111,16 +111,16 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=[],
         metavar="FOLDER",
-        help="a further folder with runners; may be repeated",
+        help="an additional folder with runners; may be repeated",
     )
-    parser.add_argument("--list", action="store_true", help="print the cases, and run none")
+    parser.add_argument("--list", action="store_true", help="print the cases without running them")
     parser.add_argument("--jobs", type=int, default=_JOBS, metavar="N", help="the number of cases at the same time")
     parser.add_argument("-v", "--verbose", action="store_true", help="print all messages to and from the runners")
     return parser
 
 
 def _chosen(options: argparse.Namespace) -> list[Language]:
-    """Return the languages with those of their runners that were asked for."""
+    """Return the selected languages, each with its selected runners."""
     found = registry.languages([registry.RUNNERS, *(folder.resolve() for folder in options.runners)])
     if not options.runner:
         return found
@@ -132,7 +132,7 @@ def _chosen(options: argparse.Namespace) -> list[Language]:
 
 
 def _built(language: Language, cases: Sequence[Case]) -> list[Result]:
-    """Build the runners of a language; return the results of all its cases if that cannot be done."""
+    """Build the runners of a language. If the build fails, return the results of all its cases."""
     missing = language.missing()
     if missing:
         return _all(language, cases, skipped=f"{' and '.join(missing)} not on PATH")
@@ -141,7 +141,7 @@ def _built(language: Language, cases: Sequence[Case]) -> list[Result]:
     try:
         language.build()
     except NoPackagesError as error:
-        return _all(language, cases, skipped=f"its packages cannot be had: {error}")
+        return _all(language, cases, skipped=f"its packages are not available: {error}")
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError) as error:
         return [Result(runner.name, "build", failure=str(error)) for runner in language.runners]
     return []

@@ -1,4 +1,4 @@
-"""Finds what is wrong with a case before it runs: by the contract, and by what the harness offers."""
+"""Finds the faults of a case before it runs, by the contract and by the abilities of the harness."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -29,7 +29,7 @@ _ERROR_FIELDS: Final = frozenset(
 
 
 def problems(case: Case) -> Iterator[str]:
-    """Return what is wrong with a case."""
+    """Return the faults of a case."""
     if case.server not in SERVERS:
         yield f"there is no server {case.server!r}; there are {', '.join(SERVERS)}"
         return

@@ -1,4 +1,4 @@
-"""Reads ``cases.yaml``, and refuses a case with which something is wrong."""
+"""Reads ``cases.yaml``, and refuses a faulty case."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ PATH: Final = Path(__file__).parent.parent / "cases.yaml"
 
 
 class CaseFileError(Exception):
-    """The case file cannot be used. The message says where in it and why."""
+    """The case file cannot be used. The message has the position and the reason."""
 
 
 _REST: Final = "<rest>"
@@ -23,7 +23,7 @@ _WRITTEN: Final = re.compile(r"<(?:(any|absent)|save ([a-z][a-z0-9_]*)|(-?[0-9]+
 
 
 def _expectation(node: Any) -> Any:  # noqa: ANN401  # YAML
-    """Return a node with the texts that stand for matchers replaced by these.
+    """Return a node in which matchers replace the texts that stand for them.
 
     :raises CaseFileError: a text looks like a matcher and is none.
     """
@@ -53,7 +53,7 @@ def _matcher(text: str) -> Matcher:
 def load(path: Path = PATH) -> list[Case]:
     """Read and check all cases.
 
-    :raises CaseFileError: something in the file is wrong.
+    :raises CaseFileError: the file has a fault.
     """
     with path.open(encoding="utf-8") as file:
         return read(yaml.safe_load(file))
@@ -62,7 +62,7 @@ def load(path: Path = PATH) -> list[Case]:
 def read(values: Any) -> list[Case]:  # noqa: ANN401  # YAML
     """Check the values of a case file and return its cases.
 
-    :raises CaseFileError: something is wrong.
+    :raises CaseFileError: a value is wrong.
     """
     cases = [_case(value) for value in values]
     names = [case.name for case in cases]

@@ -1,4 +1,4 @@
-"""The contract as the harness needs it: requests and responses by the names of methods, to and from protobuf JSON."""
+"""The contract for the harness: requests and responses by the names of methods, from and to protobuf JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,17 +19,17 @@ METHODS: Final[Mapping[str, MethodDescriptor]] = {
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
-"""Every method of the contract by its name, as in ``CounterService.Increment``."""
+"""Every method of the contract by its name, such as ``CounterService.Increment``."""
 
 MODES: Final = {"atomic": "BATCH_MODE_ATOMIC", "independent": "BATCH_MODE_INDEPENDENT"}
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A message as a case compares it: with the names of the protos."""
+    """A message in the form in which a case compares it, with the names of the protos."""
 
     full: Mapping[str, Any]
-    """With the defaults of the fields that always have a value."""
+    """The message with the defaults of the fields that always have a value."""
     given: Mapping[str, Any]
     """The fields that are set."""
 
@@ -37,7 +37,7 @@ class Reply:
 def request_json(method: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return a request in the canonical protobuf JSON.
 
-    :raises json_format.ParseError: it has an unknown field, or a value of another type.
+    :raises json_format.ParseError: the request has an unknown field, or a value of another type.
     """
     return dict(MessageToDict(_parsed(GetMessageClass(METHODS[method].input_type), fields)))
 
@@ -45,7 +45,7 @@ def request_json(method: str, fields: Mapping[str, Any]) -> dict[str, Any]:
 def operation_json(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return an operation of a batch in the canonical protobuf JSON.
 
-    :raises json_format.ParseError: it has an unknown field, or a value of another type.
+    :raises json_format.ParseError: the operation has an unknown field, or a value of another type.
     """
     return dict(MessageToDict(_parsed(batch_pb2.Operation, fields)))
 
@@ -53,7 +53,7 @@ def operation_json(fields: Mapping[str, Any]) -> dict[str, Any]:
 def reply_of(method: str, reply: Mapping[str, Any]) -> Reply:
     """Read the protobuf JSON of a response.
 
-    :raises json_format.ParseError: it is not one of this method.
+    :raises json_format.ParseError: the JSON is not a response of this method.
     """
     return _reply(_parsed(GetMessageClass(METHODS[method].output_type), _without_details(reply)))
 
@@ -69,7 +69,7 @@ def _parsed(kind: type[Message], fields: Mapping[str, Any]) -> Message:
 
 
 def _without_details(reply: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Leave out the details of the errors of operations, whose types a runner need not know."""
+    """Remove the details of the errors of operations, because a runner need not know their types."""
     results = reply.get("results")
     if not isinstance(results, list):
         return reply

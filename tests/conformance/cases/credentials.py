@@ -1,4 +1,4 @@
-"""Certificates, API keys and tokens for the servers of the cases, and the access files that tell of them."""
+"""Certificates, API keys and tokens for the servers of the cases, with the access files that list them."""
 
 import hashlib
 import itertools
@@ -13,7 +13,7 @@ from tests.access.tokens import AUDIENCE, ISSUER, token, write_key_set
 from tests.support.server import TALLYKEEPER
 
 _NAMESPACES: Final = "case-*"
-"""The namespaces of the cases, as grants name them."""
+"""The namespaces of the cases, in the form of grants."""
 _ROLES: Final = {
     "reader": "read",
     "writer": "write",
@@ -23,7 +23,7 @@ _ROLES: Final = {
 }
 _LATE: Final = "not_after = 2020-01-01\n"
 _RATES: Final = {"limited": (0.1, 3), "slowed": (5, 2)}
-"""The calls per second and the calls at once of identities that begin so. Each case has an identity of its own."""
+"""The calls a second and the calls at once of identities with this prefix. Each case has its own identity."""
 _RATED_EACH: Final = 30
 _RATED: Final = tuple(f"{name}-{number}" for name in _RATES for number in range(_RATED_EACH))
 _KEYS: Final = (*_ROLES, "stranger", *_RATED)
@@ -47,7 +47,7 @@ class Credentials:
         self.write()
 
     def write(self) -> None:
-        """Write the access file as it is now."""
+        """Write the access file in its present state."""
         parts = [self._key_table(name) for name in _KEYS]
         parts += ['[[certificate]]\nsan = "uri:spiffe://tallykeeper/writer"\nidentity = "writer"\n']
         parts += [
@@ -69,17 +69,17 @@ class Credentials:
         new.replace(self.access_file)
 
     def expire(self, name: str) -> None:
-        """Let an API key have expired."""
+        """Expire an API key."""
         self._expired.add(name)
         self.write()
 
     def revoke(self, name: str) -> None:
-        """Take back the grants of an identity."""
+        """Revoke the grants of an identity."""
         self._revoked.add(name)
         self.write()
 
     def restore(self) -> set[str]:
-        """Undo what `expire` and `revoke` did, and return the identities that it concerns."""
+        """Undo the effects of `expire` and `revoke`, and return the identities that they affected."""
         concerned = (self._expired - {"late"}) | self._revoked
         if concerned:
             self._expired, self._revoked = {"late"}, set()
@@ -91,7 +91,7 @@ class Credentials:
         return f"tk.{name}.{self._secrets[name]}"
 
     def variables(self) -> Mapping[str, str]:
-        """Return what the cases may use: keys, JWTs and the paths of files."""
+        """Return the variables for the cases: keys, JWTs and the paths of files."""
         now = time.time()
         number = next(self._cases) % _RATED_EACH
         jwts = {

@@ -1,4 +1,4 @@
-"""Comparison of what a runner gave with what a case expects: exact values, matchers, and values that are saved."""
+"""Comparison of a runner's results with a case's expectations: exact values, matchers, and saved values."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ class UnknownVariableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """A node of an expectation that is no value but a rule, such as ``<any>``."""
+    """A node of an expectation that is a rule instead of a value, such as ``<any>``."""
 
     kind: str
     value: Any
@@ -23,7 +23,7 @@ class Matcher:
 def filled(node: Any, variables: Mapping[str, str]) -> Any:  # noqa: ANN401  # YAML
     """Return a node with ``$name`` and ``${name}`` replaced in its texts.
 
-    :raises UnknownVariableError: there is no variable of a name.
+    :raises UnknownVariableError: there is no variable with a name.
     """
     if isinstance(node, str):
         return _VARIABLE.sub(lambda found: _value(found[1] or found[2], variables), node)
@@ -68,8 +68,8 @@ class Comparison:
     def message(self, expected: Any, full: Any, given: Any, path: str = "") -> None:  # noqa: ANN401  # JSON
         """Compare a node of a message.
 
-        ``full`` has the defaults of fields, ``given`` only what is set. A field that is set and not expected differs,
-        unless the expectation is partial.
+        ``full`` has the defaults of fields, ``given`` only the fields that are set. An unexpected field that is set
+        differs, unless the expectation is partial.
         """
         if isinstance(expected, Matcher):
             self._matched(expected, full, given, path)

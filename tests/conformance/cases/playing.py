@@ -1,4 +1,4 @@
-"""Plays one case: each step through a runner, with what it expects.
+"""Plays one case: each step through a runner, with its expectation.
 
 Several runners play a case with faults together, step by step, so that one fault is enough for all of them.
 """
@@ -21,17 +21,17 @@ from tests.conformance.cases.watch import CaseFailedError, Watch
 _EVENTUALLY_SECONDS: Final = 60.0
 _EVENTUALLY_PAUSE_SECONDS: Final = 0.05
 _CALL_SECONDS: Final = 60.0
-"""The default deadline of the cases' clients: it leaves a restart time on a machine that is busy."""
+"""The default deadline of the cases' clients. It leaves time for a restart on a busy machine."""
 
 
 def play(case: Case, runners: Mapping[str, RunnerProcess], servers: Servers) -> dict[str, str]:
-    """Play a case with some runners, by their names; return what failed, by the name of the runner."""
+    """Play a case with some runners, by their names. Return the failures by the name of the runner."""
     failures: dict[str, str] = {}
     with servers.lend(case.server) as server, ThreadPoolExecutor(len(runners)) as threads:
         plays = {name: Play(case, runner, server) for name, runner in runners.items()}
 
         def together(action: Callable[[Play], None]) -> None:
-            """Let all plays that have not failed do something, at the same time."""
+            """Call a function for all plays that have not failed, at the same time."""
             begun = {name: threads.submit(action, each) for name, each in plays.items() if name not in failures}
             for name, future in begun.items():
                 error = future.exception()
@@ -74,17 +74,17 @@ class Play:
         self._watches: dict[str, Watch] = {}
 
     def begin(self) -> None:
-        """Connect a client, unless the first step does.
+        """Connect a client, unless the first step connects one.
 
-        :raises CaseFailedError: there is none.
+        :raises CaseFailedError: the client cannot be made.
         """
         if self._case.steps[0].kind != "connect":
             self._connect(Step("connect", {}, {}))
 
     def step(self, number: int, step: Step) -> None:
-        """Play one step, which is no fault.
+        """Play one step that is no fault.
 
-        :raises CaseFailedError: it did not go as expected.
+        :raises CaseFailedError: the result differs from the expectation.
         """
         actions = {
             "connect": self._connect,

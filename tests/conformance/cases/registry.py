@@ -1,4 +1,4 @@
-"""The runners that there are: a ``runner.toml`` in a folder of each language names them."""
+"""The available runners. A ``runner.toml`` in the folder of each language names them."""
 
 import shutil
 import sys
@@ -19,28 +19,28 @@ _FIELDS: Final = frozenset({"tools", "build", "environment", "runner", "skip"})
 
 
 class RunnerFileError(Exception):
-    """A ``runner.toml`` cannot be used. The message says which and why."""
+    """A ``runner.toml`` cannot be used. The message has its path and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """A runner as it is started."""
+    """A runner and its command."""
 
     name: str
     folder: Path
     run: Sequence[str]
     environment: Mapping[str, str]
     skip: Mapping[str, str]
-    """By a pattern of case names: the reason why those are skipped."""
+    """The reasons to skip cases, by patterns of case names."""
 
     def reason_to_skip(self, case: str) -> str | None:
-        """Return why a case is skipped; None if it is not."""
+        """Return the reason to skip a case, or None."""
         return next((reason for pattern, reason in self.skip.items() if fnmatchcase(case, pattern)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A folder with a ``runner.toml``: how it is built, and its runners."""
+    """A folder with a ``runner.toml``: its build commands and its runners."""
 
     name: str
     folder: Path
@@ -54,15 +54,15 @@ class Language:
         return [tool for tool in self.tools if shutil.which(tool) is None]
 
     def only(self, names: Collection[str]) -> "Language":
-        """Return the language with those runners whose name, or whose language, is among the names."""
+        """Return the language with only those runners whose name, or whose language, is among the names."""
         if self.name in names:
             return self
         return replace(self, runners=[runner for runner in self.runners if runner.name in names])
 
     def build(self) -> None:
-        """Run the commands that build its runners.
+        """Run the commands that build the runners.
 
-        :raises NoPackagesError: the packages cannot be had.
+        :raises NoPackagesError: the packages are not available.
         :raises subprocess.CalledProcessError: a command failed for another reason, which it has printed.
         :raises subprocess.TimeoutExpired: a command took too long.
         """
@@ -72,9 +72,9 @@ class Language:
 
 
 def languages(folders: Iterable[Path] = (RUNNERS,)) -> list[Language]:
-    """Read all runner files in some folders; one that is named twice counts as in the last.
+    """Read all runner files in some folders. If several folders have a language, the last folder counts.
 
-    :raises RunnerFileError: one of them is wrong.
+    :raises RunnerFileError: a file is wrong.
     """
     found = {path.parent.name: path for folder in folders for path in sorted(folder.glob(f"*/{_FILE}"))}
     return [read(path) for _, path in sorted(found.items())]
@@ -83,7 +83,7 @@ def languages(folders: Iterable[Path] = (RUNNERS,)) -> list[Language]:
 def read(path: Path) -> Language:
     """Read one runner file.
 
-    :raises RunnerFileError: it is wrong.
+    :raises RunnerFileError: the file is wrong.
     """
     try:
         values = tomllib.loads(path.read_text())

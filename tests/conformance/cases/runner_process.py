@@ -1,4 +1,4 @@
-"""A runner that runs: messages to it, and its replies by the id of the message."""
+"""A running runner: the messages to it, and its replies by the id of the message."""
 
 import json
 import os
@@ -19,14 +19,14 @@ _ERROR_LINES: Final = 40
 
 
 class RunnerError(Exception):
-    """A runner broke the protocol: it ended, gave no reply in time, or wrote what is no reply."""
+    """A runner broke the protocol: it ended, gave no reply in time, or wrote an invalid reply."""
 
 
 class RunnerProcess:
     """A runner's process. Its methods may be called from any thread."""
 
     def __init__(self, runner: Runner, *, is_verbose: bool = False) -> None:
-        """Start it. ``is_verbose``: print each message and each reply."""
+        """Start the runner. ``is_verbose``: print each message and each reply."""
         self._is_verbose = is_verbose
         self._name = runner.name
         self._lock = threading.Lock()
@@ -71,7 +71,7 @@ class RunnerProcess:
 
     @property
     def errors(self) -> str:
-        """The last lines that it wrote to standard error."""
+        """The last lines that the runner wrote to standard error."""
         return "\n".join(self._errors)
 
     def send(self, **message: Any) -> int:  # noqa: ANN401  # JSON
@@ -93,7 +93,7 @@ class RunnerProcess:
     def reply(self, message_id: int, *, seconds: float = REPLY_SECONDS) -> Mapping[str, Any]:
         """Return the next reply to a message.
 
-        :raises RunnerError: there was none in time, or the runner has ended.
+        :raises RunnerError: no reply came in time, or the runner has ended.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -109,7 +109,7 @@ class RunnerProcess:
     def ask(self, **message: Any) -> Mapping[str, Any]:  # noqa: ANN401  # JSON
         """Send a message and return the reply.
 
-        :raises RunnerError: there was none.
+        :raises RunnerError: no reply came.
         """
         return self.reply(self.send(**message))
 

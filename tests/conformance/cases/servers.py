@@ -1,4 +1,4 @@
-"""The servers that the cases call, and the faults that the harness brings about in them."""
+"""The servers that the cases call, and the faults that the harness causes in them."""
 
 import os
 import signal
@@ -19,18 +19,18 @@ from tests.support.server import ServerProcess, wait_until
 _OPTIONS: Final = ("--bookmark-seconds", "0.2", "--log-level", "debug", "--sweep-seconds", "0.1")
 _OPTIONS_OF: Final[Mapping[str, Sequence[str]]] = {"short-ledger": ("--ledger-revisions-max", "10")}
 _WORKERS: Final[Mapping[str, int]] = {"several-workers": 2}
-"""The number of workers of a kind, where it is not one."""
+"""The number of workers of a kind, if it is not one."""
 _WITH_TLS: Final = frozenset({"tls", "mutual-tls", "restarting-tls"})
 _WITH_ACCESS: Final = frozenset({"access", "mutual-tls", "changing-access"})
 _EACH_MAX: Final = 3
-"""The maximum number of servers of a kind that cases have for themselves, at the same time."""
+"""The maximum number of simultaneous servers of a kind that a case does not share."""
 
 
 class CaseServer:
     """A server of one kind."""
 
     def __init__(self, kind: str, folder: Path, credentials: Credentials) -> None:
-        """Start it. It has credentials of its own if cases change them."""
+        """Start the server. It has its own credentials if cases change them."""
         folder.mkdir(parents=True)
         self._kind = kind
         self._folder = folder
@@ -41,7 +41,7 @@ class CaseServer:
         self.address = self._process.target
 
     def fault(self, name: str, options: Mapping[str, Any]) -> None:
-        """Bring about a fault, or its end; ``steps.FAULTS`` says what each is."""
+        """Cause a fault, or end it. ``steps.FAULTS`` describes each fault."""
         faults: Mapping[str, Callable[..., None]] = {
             "stop-server": self._stop,
             "kill-server": self._kill,
@@ -60,7 +60,7 @@ class CaseServer:
         faults[name](**options)
 
     def restore(self) -> None:
-        """Let it serve as at first, whatever a case has left."""
+        """Restore the server's first state after a case."""
         if self._store is not None:
             self._store.start()
         if self._process.process.poll() is not None:
@@ -69,7 +69,7 @@ class CaseServer:
             self._await_access(key, None)
 
     def close(self) -> None:
-        """End it."""
+        """End the server."""
         self._process.stop()
         if self._store is not None:
             self._store.stop()
@@ -96,7 +96,7 @@ class CaseServer:
         self._closed_at = time.monotonic()
 
     def _kill(self) -> None:
-        """Kill the supervisor first: it would start other workers."""
+        """Kill the supervisor first, because it would start other workers."""
         workers = list(self._process.worker_ids.values())
         self._process.process.kill()
         for worker in workers:
@@ -106,7 +106,7 @@ class CaseServer:
         self._closed_at = time.monotonic()
 
     def _start(self, closed_seconds: float = 0.0) -> None:
-        """Start it again once the port has been closed for a time."""
+        """Start the server again when the port has been closed for a time."""
         reopens_at = self._closed_at + closed_seconds
         wait_until(lambda: time.monotonic() >= reopens_at, what="the port has been closed")
         self._process = self._started(self.address)
@@ -125,7 +125,7 @@ class CaseServer:
         self._await_access(key, PermissionDenied)
 
     def _await_access(self, key: str, refusal: type[TallykeeperError] | None) -> None:
-        """Wait until the server has read the access file: a key is refused in some way, or not at all."""
+        """Wait until the server has read the access file: until it refuses a key with a reason, or accepts the key."""
         with Client(self.address, namespace="case-of-the-harness", token=self.credentials.key(key)) as client:
 
             def is_read() -> bool:
@@ -139,10 +139,10 @@ class CaseServer:
 
 
 class Servers:
-    """All servers of a run, each started when the first case asks for its kind."""
+    """All servers of a run. Each is started when the first case needs its kind."""
 
     def __init__(self, folder: Path, *, each_max: int = _EACH_MAX) -> None:
-        """Keep everything in ``folder``. A kind with faults has up to ``each_max`` servers."""
+        """Keep all files in ``folder``. A kind with faults has up to ``each_max`` servers."""
         self._folder = folder
         self._each_max = each_max
         self._changed = Condition()
@@ -155,12 +155,12 @@ class Servers:
         return Credentials(self._folder / "credentials")
 
     def close(self) -> None:
-        """End them all."""
+        """End all servers."""
         self._stack.close()
 
     @contextmanager
     def lend(self, kind: str) -> Iterator[CaseServer]:
-        """Lend a server: one that other cases use too, unless faults may happen in it."""
+        """Lend a server. Other cases use it too, unless it allows faults."""
         is_shared = not SERVERS[kind]
         server = self._taken(kind)
         if is_shared:

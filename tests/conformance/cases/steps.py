@@ -1,11 +1,11 @@
-"""What a case consists of: its steps, and the servers and faults that the harness offers them."""
+"""The parts of a case: its steps, and the servers and faults that the harness offers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 CLIENT: Final = "main"
-"""The client of a step that names none."""
+"""The client of a step without a client's name."""
 
 EXPECTATIONS: Final = frozenset({"ok", "error", "outcomes"})
 _CALL_OPTIONS: Final = frozenset({"client", "timeout_ms", "begin", "eventually", "repeat", "at_once"})
@@ -23,7 +23,7 @@ STEPS: Final[Mapping[str, frozenset[str]]] = {
     "close": frozenset(),
     "fault": frozenset({"key", "closed_seconds"}),
 }
-"""The kinds of steps, each with the options that it may have beside its own key."""
+"""The kinds of steps, each with the options that it may have in addition to its own key."""
 
 EXPECTING: Final = frozenset({"entries", "levels"})
 """The kinds whose own value is an expectation."""
@@ -74,5 +74,5 @@ class Case:
 
     @property
     def has_fault(self) -> bool:
-        """Something fails in the middle of it."""
+        """True if the case has a fault."""
         return any(step.kind == "fault" for step in self.steps)

@@ -1,4 +1,4 @@
-"""A store that is not embedded, whose data outlasts it: it can be ended, started again, and frozen."""
+"""A store that is not embedded and keeps its data. It can be ended, started again, and frozen."""
 
 import signal
 import subprocess
@@ -12,7 +12,7 @@ class Store:
     """A Valkey that syncs every write, in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Make its folder and start it."""
+        """Make the store's folder and start the store."""
         folder.mkdir()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -20,7 +20,7 @@ class Store:
         self.start()
 
     def start(self) -> None:
-        """Let it run and answer, whatever was done to it."""
+        """Start or thaw the store, and return when it answers."""
         if self._process is None:
             options = ("--port", "0", "--unixsocket", "store.sock", "--save", "")
             durable = ("--appendonly", "yes", "--appendfsync", "always")
@@ -30,7 +30,7 @@ class Store:
         wait_until(lambda: answers(self.url), what="the store answers")
 
     def stop(self) -> None:
-        """End it, if it runs."""
+        """End the store, if it runs."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
@@ -38,6 +38,6 @@ class Store:
             self._process = None
 
     def freeze(self) -> None:
-        """Let it answer nothing until `start`."""
+        """Freeze the store, so that it answers nothing until `start`."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)

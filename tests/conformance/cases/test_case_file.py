@@ -1,4 +1,4 @@
-"""The case file itself: it is complete and right, and what is wrong in one is found before it runs."""
+"""The case file is complete and right, and the faults of a case are found before it runs."""
 
 from typing import Any
 

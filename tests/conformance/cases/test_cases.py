@@ -147,7 +147,7 @@ def test_a_language_without_packages_is_skipped_and_one_that_cannot_be_built_fai
     (skipped,) = run([case], [_language(build=[no_network])])
     (failed,) = run([case], [_language(build=[["sh", "-c", "echo wrong >&2; exit 1"]])])
 
-    assert skipped.skipped == "its packages cannot be had: dial tcp: i/o timeout"
+    assert skipped.skipped == "its packages are not available: dial tcp: i/o timeout"
     assert failed.failure is not None
     assert "wrong" in capfd.readouterr().err
 

@@ -1,4 +1,4 @@
-"""Comparison: each matcher accepts what it says and nothing else, and what is not expected differs."""
+"""Comparison: each matcher accepts only its own values, and an unexpected value differs."""
 
 from typing import Any
 

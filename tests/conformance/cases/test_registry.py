@@ -1,4 +1,4 @@
-"""The files that name runners: what they may say, and what is wrong in one."""
+"""The files that name runners: their permitted contents, and their faults."""
 
 import sys
 from pathlib import Path

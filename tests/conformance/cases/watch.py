@@ -1,4 +1,4 @@
-"""A watch of a runner: its events, sorted into entries and levels."""
+"""A watch of a runner, with its events sorted into entries and levels."""
 
 import time
 from collections import deque
@@ -10,7 +10,7 @@ from tests.conformance.cases.runner_process import REPLY_SECONDS, RunnerProcess
 
 
 class CaseFailedError(Exception):
-    """A step did not go as the case expects. The message says how."""
+    """A result differs from the case's expectation. The message has the difference."""
 
 
 class Watch:
@@ -27,7 +27,7 @@ class Watch:
     def next_entry(self) -> contract.Reply:
         """Return the next entry.
 
-        :raises CaseFailedError: the watch ends before, or repeats a revision.
+        :raises CaseFailedError: the watch ends first, or repeats a revision.
         """
         self._await(self._entries, "an entry")
         entry = self._entries.popleft()
@@ -41,7 +41,7 @@ class Watch:
     def levels(self) -> contract.Reply:
         """Return the next event with levels.
 
-        :raises CaseFailedError: the watch ends before.
+        :raises CaseFailedError: the watch ends first.
         """
         self._await(self._levels, "levels")
         return self._levels.popleft()

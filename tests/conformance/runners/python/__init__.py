@@ -1,1 +1,1 @@
-"""The runners of the Python SDK for the conformance cases: of the blocking client and of that for asyncio."""
+"""The runners of the Python SDK for the conformance cases: one for the blocking client, one for asyncio."""

@@ -1,4 +1,4 @@
-"""The runner of the client for asyncio: a task for each message."""
+"""The runner of the client for asyncio, with a task for each message."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from tests.conformance.runners.python.translation import (
 
 
 class Runner:
-    """The clients and the watches, by what the harness calls them."""
+    """The clients and the watches, by the names that the harness gives them."""
 
     def __init__(self) -> None:
         self._clients: dict[str, AsyncClient] = {}
@@ -37,7 +37,7 @@ class Runner:
         }
 
     async def handle(self, message: Mapping[str, Any]) -> None:
-        """Do what a message says, and reply."""
+        """Execute a message, and reply."""
         try:
             if message["do"] == "watch":
                 await self._watch(message)

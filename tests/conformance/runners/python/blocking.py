@@ -1,4 +1,4 @@
-"""The runner of the blocking client: a thread for each message."""
+"""The runner of the blocking client, with a thread for each message."""
 
 import json
 import sys
@@ -23,14 +23,14 @@ from tests.conformance.runners.python.translation import (
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """A watch with a client for it alone, because closing that is what ends a watch that waits."""
+    """A watch with its own client, because closing the client is the only way to end a waiting watch."""
 
     client: Client
     ended: threading.Event = field(default_factory=threading.Event)
 
 
 class Runner:
-    """The clients and the watches, by what the harness calls them."""
+    """The clients and the watches, by the names that the harness gives them."""
 
     def __init__(self) -> None:
         self._clients: dict[str, Client] = {}
@@ -47,7 +47,7 @@ class Runner:
         }
 
     def handle(self, message: Mapping[str, Any]) -> None:
-        """Do what a message says, and reply."""
+        """Execute a message, and reply."""
         try:
             if message["do"] == "watch":
                 self._watch(message)

@@ -1,4 +1,4 @@
-"""Translates between the messages of the harness and what the methods of the Python SDK take, return and raise."""
+"""Translates between the messages of the harness and the arguments, results and errors of the Python SDK."""
 
 import inspect
 import json
@@ -40,7 +40,7 @@ _printing: Final = threading.Lock()
 
 
 class UnknownMessageError(Exception):
-    """The harness asks for what this runner does not know."""
+    """The runner does not understand a message of the harness."""
 
 
 def reply(message_id: int, **content: Any) -> None:  # noqa: ANN401  # JSON
@@ -54,7 +54,7 @@ def reply(message_id: int, **content: Any) -> None:  # noqa: ANN401  # JSON
 def known(actions: Mapping[str, ActionT], name: str) -> ActionT:
     """Return an action by its name.
 
-    :raises UnknownMessageError: there is none.
+    :raises UnknownMessageError: there is no such action.
     """
     try:
         return actions[name]
@@ -105,7 +105,7 @@ def arguments(method: Callable[..., object], rpc: str, message: Mapping[str, Any
 
 
 def _fields(request: Message) -> dict[str, Any]:
-    """Return the fields that are set; those that an update mask names and that are not set are None."""
+    """Return the fields that are set. Fields that an update mask names and that are not set are None."""
     mask: FieldMask | None = getattr(request, "update_mask", None)
     cleared: dict[str, Any] = {} if mask is None else dict.fromkeys(mask.paths)
     given = {field.name: _value(value) for field, value in request.ListFields() if field.name != "update_mask"}
@@ -127,7 +127,7 @@ def _value(value: Any) -> Any:  # noqa: ANN401  # any field
 
 
 def _left_out(request: Message, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
-    """Return an empty value for each argument that the method asks for and the request lacks."""
+    """Return an empty value for each argument that the method needs and the request lacks."""
     fields = request.DESCRIPTOR.fields_by_name
     return {
         name: None if fields[name].has_presence else () if fields[name].is_repeated else ""
@@ -148,7 +148,7 @@ def response_json(response: Message) -> dict[str, Any]:
 
 
 def error_json(error: Exception) -> dict[str, Any]:
-    """Return an error as the harness compares it."""
+    """Return an error in the form that the harness compares."""
     if isinstance(error, ValueError | TypeError):
         return _error("INVALID_ARGUMENT", error)
     if not isinstance(error, TallykeeperError):
