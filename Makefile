@@ -59,7 +59,7 @@ gen: $(INSTALLED) ## regenerate the Python code of the protos, beside them
 released: $(INSTALLED) ## take the present contract as the one that is released: later changes may not break it
 	@$(BIN)/buf build --exclude-source-info -o tools/released_protos.binpb
 
-run: $(INSTALLED) ## start the server on 127.0.0.1:50051, its data in ./tallykeeper-data
+run: $(INSTALLED) ## start the server on 127.0.0.1:50051, and 50080 for HTTP; its data in ./tallykeeper-data
 	@exec $(BIN)/tallykeeper serve $(ARGS)
 
 demo: $(INSTALLED) ## play the demo against the running server

@@ -1,4 +1,4 @@
-"""Runs other projects' suites against the transport: connectconformance, h2spec and grpc-go's interoperability client.
+"""Runs other projects' suites: connectconformance for gRPC and HTTP, h2spec, and grpc-go's interoperability client.
 
 They are built with Go, in the versions below. Where there is no ``go`` on PATH, this says so. Then the clients of five
 languages run against a server whose workers are replaced (`clients`).

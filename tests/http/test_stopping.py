@@ -10,7 +10,7 @@ import redis
 
 from tallykeeper_server.http import server as http_server
 from tallykeeper_server.settings import Settings
-from tests.http.calling import COUNTERS, JSON, answer_of, connect, request, value_of
+from tests.http.calling import COUNTERS, JSON, answer_of, connect, raw, request, value_of
 from tests.server.starting import run_serve
 from tests.support.server import PATIENCE_SECONDS, ServerProcess, ThreadedServer, wait_until
 
@@ -70,6 +70,7 @@ def test_a_stopping_server_answers_one_more_request_on_each_connection(
         assert "connection" not in answer_of(connection.getresponse()).headers
         stopping = threading.Thread(target=stack.close)
         stopping.start()
+        wait_until(lambda: is_closed(running.http), what="the server accepts no more connections")
         sockets = set()
         answer = None
         while answer is None or "connection" not in answer.headers:
@@ -97,6 +98,14 @@ def test_a_stopping_server_answers_the_request_in_flight(own_store: str) -> None
         waiting.join(PATIENCE_SECONDS)
 
     assert answers == [200]
+
+
+def is_closed(address: str) -> bool:
+    try:
+        with raw(address):
+            return False
+    except ConnectionRefusedError:
+        return True
 
 
 def in_flight(store: object) -> bool:
