@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-PROTOS := $(shell find protos -name '*.proto')
+PROTOS := $(sort $(shell find protos -name '*.proto'))
 
 # $(call generate,FOLDER) writes the Python code of the protos into a folder, and their description with the comments.
 generate = $(BIN)/python -m grpc_tools.protoc -Iprotos \
