@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-PROTOS := $(shell find protos -name '*.proto')
+PROTOS := $(sort $(shell find protos -name '*.proto'))
 
 # $(call generate,FOLDER) writes the Python code of the protos into a folder, and their description with the comments.
 generate = $(BIN)/python -m grpc_tools.protoc -Iprotos \
@@ -59,7 +59,7 @@ gen: $(INSTALLED) ## regenerate the Python code of the protos, beside them
 released: $(INSTALLED) ## record the present contract as released: later changes must not break it
 	@$(BIN)/buf build --exclude-source-info -o tools/released_protos.binpb
 
-run: $(INSTALLED) ## start the server on 127.0.0.1:50051, with its data in ./tallykeeper-data
+run: $(INSTALLED) ## start the server on 127.0.0.1:50051, and 50080 for HTTP, with its data in ./tallykeeper-data
 	@exec $(BIN)/tallykeeper serve $(ARGS)
 
 demo: $(INSTALLED) ## play the demo against the running server

@@ -1,4 +1,4 @@
-"""Runs other projects' suites against the transport: connectconformance, h2spec and grpc-go's interoperability client.
+"""Runs other projects' suites: connectconformance for gRPC and HTTP, h2spec, and grpc-go's interoperability client.
 
 Go builds the suites in the versions below. Without ``go`` on PATH, a message says that they were not run. Then the
 clients of five languages run against a server whose workers are replaced (`clients`). Last, the SDKs play the shared

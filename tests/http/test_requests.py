@@ -112,6 +112,15 @@ def test_two_different_ids_and_an_empty_one_are_refused(server: ThreadedServer, 
     assert value_of(server.http, namespace, "c") is None
 
 
+@pytest.mark.parametrize("key", ["", '""'])
+def test_an_empty_key_is_no_request_without_an_id(server: ThreadedServer, namespace: str, key: str) -> None:
+    """A variable that is not set in a shell gives one."""
+    answer = request(server.http, INCREMENT, {"namespace": namespace, "counter": "c"}, {"Idempotency-Key": key})
+
+    assert (answer.status, set(answer.violations)) == (400, {"request_id"})
+    assert value_of(server.http, namespace, "c") is None
+
+
 def test_two_keys_are_refused(server: ThreadedServer, namespace: str) -> None:
     body = b'{"namespace": "%s", "counter": "c"}' % namespace.encode()
     head = f"POST {INCREMENT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
@@ -141,6 +150,12 @@ def test_a_body_that_is_too_large_is_413(server: ThreadedServer, namespace: str)
 
     assert (answer.status, answer.json["code"], answer.reason) == (413, "resource_exhausted", "REQUEST_TOO_LARGE")
     assert value_of(server.http, namespace, "c") is None
+
+
+def test_a_client_that_is_still_sending_sees_why_it_was_refused(server: ThreadedServer) -> None:
+    answer = request(server.http, INCREMENT, b"x" * (12 << 20), {"Content-Type": "text/plain"})
+
+    assert answer.status == 415
 
 
 def test_a_small_body_that_is_too_large_when_decompressed_is_413(server: ThreadedServer, namespace: str) -> None:

@@ -1,14 +1,18 @@
 """A server that stops, and workers that are replaced: no request that has begun is lost."""
 
 import threading
+from contextlib import ExitStack
 from http.client import HTTPException
 from itertools import count
 
+import pytest
 import redis
 
-from tests.http.calling import COUNTERS, JSON, answer_of, connect, request, value_of
+from tallykeeper_server.http import server as http_server
+from tallykeeper_server.settings import Settings
+from tests.http.calling import COUNTERS, JSON, answer_of, connect, raw, request, value_of
 from tests.server.starting import run_serve
-from tests.support.server import PATIENCE_SECONDS, ServerProcess, wait_until
+from tests.support.server import PATIENCE_SECONDS, ServerProcess, ThreadedServer, wait_until
 
 INCREMENT = f"{COUNTERS}/Increment"
 
@@ -55,6 +59,31 @@ def test_requests_are_answered_while_workers_are_replaced(own_store: str) -> Non
         assert value_of(address, "default", "c") == next(done) > 0
 
 
+def test_a_stopping_server_answers_one_more_request_on_each_connection(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "_LAST_REQUESTS_SECONDS", PATIENCE_SECONDS)
+    with ExitStack() as stack:
+        running = stack.enter_context(ThreadedServer(Settings(listen="127.0.0.1:0", store=store_url)))
+        connection = connect(running.http)
+        connection.request("GET", "/healthz")
+        assert "connection" not in answer_of(connection.getresponse()).headers
+        stopping = threading.Thread(target=stack.close)
+        stopping.start()
+        wait_until(lambda: is_closed(running.http), what="the server accepts no more connections")
+        sockets = set()
+        answer = None
+        while answer is None or "connection" not in answer.headers:
+            sockets.add(connection.sock)
+            connection.request("GET", "/healthz")
+            answer = answer_of(connection.getresponse())
+        connection.close()
+        stopping.join(PATIENCE_SECONDS)
+
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    assert len(sockets) == 1  # it is the connection of before
+
+
 def test_a_stopping_server_answers_the_request_in_flight(own_store: str) -> None:
     store = redis.Redis.from_url(own_store)
     with ServerProcess("--store", own_store) as server:
@@ -69,6 +98,14 @@ def test_a_stopping_server_answers_the_request_in_flight(own_store: str) -> None
         waiting.join(PATIENCE_SECONDS)
 
     assert answers == [200]
+
+
+def is_closed(address: str) -> bool:
+    try:
+        with raw(address):
+            return False
+    except ConnectionRefusedError:
+        return True
 
 
 def in_flight(store: object) -> bool:

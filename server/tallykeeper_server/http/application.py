@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from connectrpc.errors import ConnectError
-
 from tallykeeper_server.http.connections import Connections
 from tallykeeper_server.http.limits import HttpLimits
 from tallykeeper_server.http.origins import Headers, Origins
@@ -108,8 +106,6 @@ class HttpApplication:
             await route.application(scope, request.receive, response.send)
         except HttpRefusalError as refused:
             await response.send_refusal(refused)
-        except ConnectError:
-            return  # connectrpc could not send it: the client has left
 
     def _route_of(self, request: Request) -> Route:
         route = self._routes.get(request.path)

@@ -5,6 +5,7 @@ a header that comes byte by byte, or the time of a client that does not read.
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from typing import Any, Final, cast
 
@@ -29,6 +30,7 @@ class Connections:
         self._limits = limits
         self._open: dict[object, GuardedConnection] = {}
         self._stalled: set[GuardedConnection] = set()
+        self._left = asyncio.Event()
         self._addresses: Counter[str] = Counter()
         self.draining = False
         """The server stops: each response closes its connection."""
@@ -55,6 +57,15 @@ class Connections:
         self._addresses[address] -= 1
         if not self._addresses[address]:
             del self._addresses[address]
+        self._left.set()
+
+    async def emptied(self, timeout_seconds: float) -> None:
+        """Wait until all connections are closed, but no longer than a timeout."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                while self._addresses:
+                    self._left.clear()
+                    await self._left.wait()
 
     def add(self, name: object, connection: "GuardedConnection") -> None:
         """Know an open connection by the name of its peer."""

@@ -72,7 +72,7 @@ class HttpServer:
         for listener in self._listeners:
             await listener.greeted(min(grace_seconds, _GREETING_SECONDS))
         self._connections.draining = True
-        await asyncio.sleep(min(grace_seconds, _LAST_REQUESTS_SECONDS) if len(self._connections) else 0)
+        await self._connections.emptied(min(grace_seconds, _LAST_REQUESTS_SECONDS))
         ending = loop.call_later(deadline - loop.time(), abort)
         self._config.timeout_graceful_shutdown = math.ceil(grace_seconds) + _SETTLE_SECONDS
         self._server.should_exit = True
