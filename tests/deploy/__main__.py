@@ -10,7 +10,7 @@ def main(arguments: list[str]) -> int:
     """Run the tests and return their exit code. A program that cannot be had is named, and its tests are skipped."""
     for name, reason in prepare().items():
         print(f"{name} cannot be had, so its tests are skipped: {reason}", flush=True)  # noqa: T201
-    command = [sys.executable, "-m", "pytest", "-q", "-rs", "tests/deploy", *arguments]
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-m", "not long", "tests/deploy", *arguments]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
