@@ -194,6 +194,9 @@ def test_probes_speak_grpc_in_plaintext_and_the_command_with_tls(tool: Tool) -> 
     secured = container(tool("helm"), "--values", str(CHART / "ci" / "embedded-secure-values.yaml"))
 
     assert plain["readinessProbe"]["grpc"] == {"port": 50051}
+    assert [
+        each["startupProbe"]["failureThreshold"] * each["startupProbe"]["periodSeconds"] for each in (plain, secured)
+    ] == [300, 300]
     command = secured["readinessProbe"]["exec"]["command"]
     assert command[:2] == ["tallykeeper", "health"]
     assert "--target=tallykeeper.shop.svc:50051" in command

@@ -127,6 +127,11 @@ grpc:
 {{- end }}
 {{- end }}
 
+{{- /* The command takes a quarter of a second of CPU time, so it asks half as often. */}}
+{{- define "tallykeeper.probePeriod" -}}
+{{- ternary 10 5 (ne .Values.tls.secretName "") }}
+{{- end }}
+
 {{- define "tallykeeper.pod" -}}
 metadata:
   labels:
@@ -177,12 +182,12 @@ spec:
           containerPort: {{ .Values.http.port }}
       startupProbe:
         {{- include "tallykeeper.probe" . | nindent 8 }}
-        periodSeconds: 5
+        periodSeconds: {{ include "tallykeeper.probePeriod" . }}
         timeoutSeconds: 5
-        failureThreshold: {{ max 1 (ceil (divf .Values.startupSeconds 5)) }}
+        failureThreshold: {{ max 1 (ceil (divf .Values.startupSeconds (include "tallykeeper.probePeriod" . | int))) }}
       readinessProbe:
         {{- include "tallykeeper.probe" . | nindent 8 }}
-        periodSeconds: 5
+        periodSeconds: {{ include "tallykeeper.probePeriod" . }}
         timeoutSeconds: 5
         failureThreshold: 2
       # No health check: a server whose store is away does not get better by a restart, and finds it again by itself.
