@@ -23,19 +23,25 @@ pin = $(call compile,$(1),$(2)) --output-file requirements/runtime.txt >/dev/nul
 	$(call compile,$(1),$(2)) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/bench.txt --group bench --constraint requirements/dev.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/compiler.txt --group compiler --constraint requirements/dev.txt >/dev/null && \
+	$(call compile_group,$(1),$(2),build) --constraint requirements/dev.txt >/dev/null && \
+	$(call compile,$(1),$(2)) --output-file requirements/sbom.txt --group sbom --constraint requirements/dev.txt >/dev/null && \
+	$(call compile_group,$(1),$(2),deploy) --constraint requirements/dev.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/docs.txt --group docs --constraint requirements/dev.txt >/dev/null
-compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-hashes --no-emit-index-url --no-strip-extras \
-	--custom-compile-command 'make lock' $(2) pyproject.toml
+compile = $(compile_options) $(2) pyproject.toml
+# $(call compile_group,FOLDER,OPTIONS,GROUP) pins a group alone, without what the project itself requires.
+compile_group = $(compile_options) $(2) --group $(3) --output-file requirements/$(3).txt
+compile_options = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-hashes --no-emit-index-url \
+	--no-strip-extras --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen released run demo test test-all test-long lint bench chaos files conformance docs check lock clean
+.PHONY: help setup gen released run demo test test-all test-long lint bench chaos files conformance deploy-check docs dist release-check publish-chart check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
 	@echo
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target purpose; do \
-		printf '  %-11s %s\n' "$$target" "$$purpose"; \
+		printf '  %-13s %s\n' "$$target" "$$purpose"; \
 	done
 
 setup: $(INSTALLED) ## install everything into .venv (the other targets do so if necessary)
@@ -109,6 +115,20 @@ conformance: $(INSTALLED) ## run the suites of other projects, clients during re
 docs: $(INSTALLED) ## build the site of the documents into site/ and check every link between them (ARGS=FOLDER: build into this folder)
 	@$(PYTHON) tools/install.py docs
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --conf-dir tools/docs_site --doctree-dir .doctrees . $(or $(ARGS),site)
+
+deploy-check: $(INSTALLED) ## check image, chart, unit, alerts and dashboard with the tools of their projects
+	@$(BIN)/python -m tests.deploy $(ARGS)
+
+dist: $(INSTALLED) ## build wheel and sdist twice, compare them, and write them with their SBOM into dist/ (ARGS=FOLDER: there)
+	@$(PYTHON) tools/install.py sbom
+	@$(BIN)/python -m tools.dist $(or $(ARGS),dist)
+
+release-check: $(INSTALLED) ## check that version, chart and changelog agree (ARGS=v1.2.3: with a tag)
+	@$(BIN)/python -m tools.release $(ARGS)
+
+publish-chart: $(INSTALLED) ## package the chart with helm and push it (the workflow of a release calls this)
+	@helm package deploy/helm/tallykeeper --destination dist
+	@helm push dist/tallykeeper-[0-9]*[0-9].tgz oci://ghcr.io/tallykeeper/charts
 
 check: test-all ## check a change: make test-all, and a comparison of the lock with pyproject.toml (needs the package index)
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && cp -r pyproject.toml requirements "$$fresh" && \

@@ -14,6 +14,7 @@ from tallykeeper_client._calls import ledger, pages
 from tallykeeper_client._calls.base import Awaited, Call, Defaults, ResponseT, document
 from tallykeeper_client._calls.batches import BatchMutations
 from tallykeeper_client._calls.counters import CounterMutations, CounterReads
+from tallykeeper_client._calls.health import HealthReads
 from tallykeeper_client._calls.inventory import InventoryMutations, InventoryReads
 from tallykeeper_client._calls.ledger import LedgerReads
 from tallykeeper_client._calls.namespaces import NamespaceReads
@@ -112,6 +113,7 @@ class AsyncClient(
     BatchMutations,
     LedgerReads,
     NamespaceReads,
+    HealthReads,
     Awaited,
 ):
     """A connection to a Tallykeeper server, for one event loop. Close it at the end, or use it in an ``async with``.

@@ -13,6 +13,7 @@ from tallykeeper_client._calls import ledger, pages
 from tallykeeper_client._calls.base import Blocking, Call, Defaults, ResponseT, document
 from tallykeeper_client._calls.batches import BatchMutations
 from tallykeeper_client._calls.counters import CounterMutations, CounterReads
+from tallykeeper_client._calls.health import HealthReads
 from tallykeeper_client._calls.inventory import InventoryMutations, InventoryReads
 from tallykeeper_client._calls.ledger import LedgerReads
 from tallykeeper_client._calls.namespaces import NamespaceReads
@@ -108,6 +109,7 @@ class Client(
     BatchMutations,
     LedgerReads,
     NamespaceReads,
+    HealthReads,
     Blocking,
 ):
     """A connection to a Tallykeeper server, for any number of threads. Close it at the end, or use it in a ``with``.

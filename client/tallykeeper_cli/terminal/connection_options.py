@@ -33,8 +33,10 @@ class Connection:
         """True if the connection uses TLS."""
         return self.ca is not None or self.certificate is not None or self.key is not None
 
-    def client(self, *, namespace: str, timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT) -> Client:
-        """Open a client.
+    def client(
+        self, *, namespace: str, timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT, retries: bool = True
+    ) -> Client:
+        """Open a client, which sends each call once if it has no ``retries``.
 
         Raises click.UsageError if a file cannot be read, or the options contradict each other.
         """
@@ -48,6 +50,7 @@ class Connection:
                 if self.secured
                 else None,
                 token=_token_in(self.token_file) if self.token_file else self.token or None,
+                retries=retries,
             )
         except OSError as error:
             message = f"{error.filename} cannot be read: {error.strerror}"

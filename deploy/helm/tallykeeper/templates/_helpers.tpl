@@ -1,0 +1,286 @@
+{{- define "tallykeeper.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "tallykeeper.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- else if contains (include "tallykeeper.name" .) .Release.Name }}
+{{- .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "tallykeeper.name" .) | trunc 52 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "tallykeeper.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "tallykeeper.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "tallykeeper.labels" -}}
+{{ include "tallykeeper.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "tallykeeper.image" -}}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- end }}
+{{- end }}
+
+{{- define "tallykeeper.isEmbedded" -}}
+{{- if eq .Values.store.kind "embedded" }}true{{ end }}
+{{- end }}
+
+{{- /* Refuse values that the server would refuse at its start, with what to set. */}}
+{{- define "tallykeeper.check" -}}
+{{- if and (not .Values.tls.secretName) (not .Values.tls.allowPlaintext) }}
+{{- fail "tls.secretName is empty: name a secret with a certificate, or set tls.allowPlaintext to true" }}
+{{- end }}
+{{- if and (not .Values.access.secretName) (not .Values.access.allowAnonymous) }}
+{{- fail "access.secretName is empty: name a secret with access.toml, or set access.allowAnonymous to true" }}
+{{- end }}
+{{- if and .Values.tls.clientCA.secretName (not .Values.tls.secretName) }}
+{{- fail "tls.clientCA.secretName needs tls.secretName: only TLS has client certificates" }}
+{{- end }}
+{{- if and .Values.tls.clientCA.secretName (not .Values.tls.clientCA.probeSecretName) }}
+{{- fail "tls.clientCA.probeSecretName is empty: the probes need a client certificate too" }}
+{{- end }}
+{{- if and (eq .Values.store.kind "embedded") .Values.autoscaling.enabled }}
+{{- fail "autoscaling.enabled needs store.kind external: an embedded store has one server" }}
+{{- end }}
+{{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
+{{- fail (printf "autoscaling.minReplicas %d is more than autoscaling.maxReplicas %d" (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
+{{- end }}
+{{- if le (int .Values.terminationGracePeriodSeconds) (add (int .Values.preStopSeconds) (ceil (default 10 .Values.settings.drain_seconds))) }}
+{{- fail "terminationGracePeriodSeconds must be more than preStopSeconds and settings.drain_seconds together" }}
+{{- end }}
+{{- end }}
+
+{{- define "tallykeeper.env" -}}
+- name: TALLYKEEPER_LISTEN
+  value: "0.0.0.0:{{ .Values.service.port }}"
+- name: TALLYKEEPER_HTTP_LISTEN
+  value: "0.0.0.0:{{ .Values.http.port }}"
+- name: TALLYKEEPER_WORKERS
+  value: {{ .Values.workers | quote }}
+{{- if include "tallykeeper.isEmbedded" . }}
+- name: TALLYKEEPER_DATA_DIR
+  value: /data/tallykeeper
+{{- else }}
+- name: TALLYKEEPER_STORE
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.store.external.urlSecret.name }}
+      key: {{ .Values.store.external.urlSecret.key }}
+{{- end }}
+{{- if .Values.tls.secretName }}
+- name: TALLYKEEPER_TLS_CERTIFICATE
+  value: /etc/tallykeeper/tls/tls.crt
+- name: TALLYKEEPER_TLS_KEY
+  value: /etc/tallykeeper/tls/tls.key
+{{- else }}
+- name: TALLYKEEPER_ALLOW_PLAINTEXT
+  value: "true"
+{{- end }}
+{{- if .Values.tls.clientCA.secretName }}
+- name: TALLYKEEPER_TLS_CLIENT_CA
+  value: /etc/tallykeeper/client-ca/ca.crt
+{{- end }}
+{{- if .Values.access.secretName }}
+- name: TALLYKEEPER_ACCESS_FILE
+  value: /etc/tallykeeper/access/access.toml
+{{- else }}
+- name: TALLYKEEPER_ALLOW_ANONYMOUS
+  value: "true"
+{{- end }}
+{{- range $name, $value := .Values.settings }}
+- name: TALLYKEEPER_{{ upper $name }}
+  {{- if kindIs "float64" $value }}
+  value: {{ if eq (floor $value) $value }}{{ printf "%d" (int64 $value) | quote }}{{ else }}{{ $value | toString | quote }}{{ end }}
+  {{- else }}
+  value: {{ $value | toString | quote }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Kubernetes' own gRPC probe speaks plaintext alone; with TLS the command asks the same question. */}}
+{{- define "tallykeeper.probe" -}}
+{{- if .Values.tls.secretName -}}
+exec:
+  command:
+    - tallykeeper
+    - health
+    - --target={{ .Values.tls.serverName }}:{{ .Values.service.port }}
+    - --ca=/etc/tallykeeper/tls/ca.crt
+    {{- if .Values.tls.clientCA.secretName }}
+    - --certificate=/etc/tallykeeper/probe/tls.crt
+    - --key=/etc/tallykeeper/probe/tls.key
+    {{- end }}
+{{- else -}}
+grpc:
+  port: {{ .Values.service.port }}
+{{- end }}
+{{- end }}
+
+{{- /* The command takes a quarter of a second of CPU time, so it asks half as often. */}}
+{{- define "tallykeeper.probePeriod" -}}
+{{- ternary 10 5 (ne .Values.tls.secretName "") }}
+{{- end }}
+
+{{- define "tallykeeper.pod" -}}
+metadata:
+  labels:
+    {{- include "tallykeeper.labels" . | nindent 4 }}
+    {{- with .Values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with .Values.podAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  serviceAccountName: {{ include "tallykeeper.fullname" . }}
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  {{- with .Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- if and .Values.tls.secretName (ne .Values.tls.serverName "localhost") }}
+  hostAliases:
+    - ip: 127.0.0.1
+      hostnames: [{{ .Values.tls.serverName | quote }}]
+  {{- end }}
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 10001
+    runAsGroup: 10001
+    fsGroup: 10001
+    fsGroupChangePolicy: OnRootMismatch
+    seccompProfile:
+      type: RuntimeDefault
+  containers:
+    - name: tallykeeper
+      image: {{ include "tallykeeper.image" . | quote }}
+      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      args: [serve]
+      env:
+        {{- include "tallykeeper.env" . | nindent 8 }}
+      ports:
+        - name: grpc
+          containerPort: {{ .Values.service.port }}
+        - name: http
+          containerPort: {{ .Values.http.port }}
+      startupProbe:
+        {{- include "tallykeeper.probe" . | nindent 8 }}
+        periodSeconds: {{ include "tallykeeper.probePeriod" . }}
+        timeoutSeconds: 5
+        failureThreshold: {{ max 1 (ceil (divf .Values.startupSeconds (include "tallykeeper.probePeriod" . | int))) }}
+      readinessProbe:
+        {{- include "tallykeeper.probe" . | nindent 8 }}
+        periodSeconds: {{ include "tallykeeper.probePeriod" . }}
+        timeoutSeconds: 5
+        failureThreshold: 2
+      # No health check: a server whose store is away does not get better by a restart, and finds it again by itself.
+      livenessProbe:
+        tcpSocket:
+          port: grpc
+        periodSeconds: 10
+        timeoutSeconds: 5
+        failureThreshold: 6
+      {{- if .Values.preStopSeconds }}
+      lifecycle:
+        preStop:
+          exec:
+            command: [sleep, {{ .Values.preStopSeconds | quote }}]
+      {{- end }}
+      resources:
+        {{- toYaml .Values.resources | nindent 8 }}
+      securityContext:
+        allowPrivilegeEscalation: false
+        readOnlyRootFilesystem: true
+        capabilities:
+          drop: [ALL]
+      volumeMounts:
+        - name: tmp
+          mountPath: /tmp
+        {{- if include "tallykeeper.isEmbedded" . }}
+        - name: data
+          mountPath: /data
+        {{- end }}
+        {{- if .Values.tls.secretName }}
+        - name: tls
+          mountPath: /etc/tallykeeper/tls
+          readOnly: true
+        {{- end }}
+        {{- if .Values.tls.clientCA.secretName }}
+        - name: client-ca
+          mountPath: /etc/tallykeeper/client-ca
+          readOnly: true
+        - name: probe
+          mountPath: /etc/tallykeeper/probe
+          readOnly: true
+        {{- end }}
+        {{- if .Values.access.secretName }}
+        - name: access
+          mountPath: /etc/tallykeeper/access
+          readOnly: true
+        {{- end }}
+  volumes:
+    - name: tmp
+      emptyDir:
+        sizeLimit: 64Mi
+    {{- if .Values.tls.secretName }}
+    - name: tls
+      secret:
+        secretName: {{ .Values.tls.secretName }}
+        defaultMode: 0440
+    {{- end }}
+    {{- if .Values.tls.clientCA.secretName }}
+    - name: client-ca
+      secret:
+        secretName: {{ .Values.tls.clientCA.secretName }}
+        defaultMode: 0440
+        items:
+          - key: ca.crt
+            path: ca.crt
+    - name: probe
+      secret:
+        secretName: {{ .Values.tls.clientCA.probeSecretName }}
+        defaultMode: 0440
+    {{- end }}
+    {{- if .Values.access.secretName }}
+    - name: access
+      secret:
+        secretName: {{ .Values.access.secretName }}
+        defaultMode: 0440
+        items:
+          - key: access.toml
+            path: access.toml
+    {{- end }}
+  {{- with .Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.topologySpreadConstraints }}
+  topologySpreadConstraints:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
