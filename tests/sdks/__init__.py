@@ -1,1 +1,1 @@
-"""Tests of the SDKs, by the tools of their own languages."""
+"""The SDKs in other languages, and the examples: `make sdks` runs their own tests, lints and programs."""

@@ -29,7 +29,7 @@ _ERROR_FIELDS: Final = frozenset(
 
 
 def problems(case: Case) -> Iterator[str]:
-    """Return what is wrong with a case."""
+    """Return the faults of a case."""
     if case.server not in SERVERS:
         yield f"there is no server {case.server!r}; there are {', '.join(SERVERS)}"
         return

@@ -23,7 +23,7 @@ _ROLES: Final = {
 }
 _LATE: Final = "not_after = 2020-01-01\n"
 _RATES: Final = {"limited": (0.1, 3), "slowed": (5, 2)}
-"""The calls per second and the calls at once of identities that begin so. Each case has an identity of its own."""
+"""The calls per second and the calls at once of identities that begin so. Each case has its own identity."""
 _RATED_EACH: Final = 30
 _RATED: Final = tuple(f"{name}-{number}" for name in _RATES for number in range(_RATED_EACH))
 _KEYS: Final = (*_ROLES, "stranger", *_RATED)
@@ -91,7 +91,7 @@ class Credentials:
         return f"tk.{name}.{self._secrets[name]}"
 
     def variables(self) -> Mapping[str, str]:
-        """Return what the cases may use: keys, JWTs and the paths of files."""
+        """Return the credentials for the cases: keys, JWTs and the paths of files."""
         now = time.time()
         number = next(self._cases) % _RATED_EACH
         jwts = {

@@ -31,7 +31,7 @@ class Runner:
     run: Sequence[str]
     environment: Mapping[str, str]
     skip: Mapping[str, str]
-    """By a pattern of case names: the reason why those are skipped."""
+    """The reasons why cases are skipped, each under a pattern of their names."""
 
     def reason_to_skip(self, case: str) -> str | None:
         """Return why a case is skipped; None if it is not."""

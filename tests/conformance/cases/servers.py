@@ -30,7 +30,7 @@ class CaseServer:
     """A server of one kind."""
 
     def __init__(self, kind: str, folder: Path, credentials: Credentials) -> None:
-        """Start it. It has credentials of its own if cases change them."""
+        """Start it. It has its own credentials if cases change them."""
         folder.mkdir(parents=True)
         self._kind = kind
         self._folder = folder

@@ -1,4 +1,4 @@
-"""What a case consists of: its steps, and the servers and faults that the harness offers them."""
+"""The parts of a case: its steps, and the servers and faults that the harness offers them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

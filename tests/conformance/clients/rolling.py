@@ -26,7 +26,7 @@ _SECONDS: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """How clients and server are secured, as the flags of both."""
+    """The TLS of clients and server, as the flags of both."""
 
     name: str
     server: Sequence[str]
