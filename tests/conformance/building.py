@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-_LOCKS: Final = Path(__file__).parents[2] / ".venv" / "conformance" / "locks"
+_BUILT: Final = Path(__file__).parents[2] / ".venv" / "conformance"
+_LOCKS: Final = _BUILT / "locks"
 _BUILD_SECONDS: Final = 900
 _LAST_CHARACTERS: Final = 2_000
 _NO_PACKAGES: Final = re.compile(
@@ -21,6 +22,13 @@ _NO_PACKAGES: Final = re.compile(
     r"|failed to download|failed to get `|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|E40[34]"
     r"|40[34] Forbidden|403 Forbidden|404 Not Found|410 Gone|proxyconnect|unable to access|TLS handshake timeout"
 )
+
+CARGO: Final[Mapping[str, str]] = {
+    "CARGO_TARGET_DIR": str(_BUILT / "runners" / "rust" / "target"),
+    "CARGO_PROFILE_DEV_DEBUG": "0",
+}
+"""The variables with which the programs in Rust are built: one folder and one profile, without debug information, so
+that packages that several of them need are compiled once."""
 
 
 class NoPackagesError(Exception):

@@ -3,7 +3,7 @@
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,6 +36,7 @@ class Example:
     folder: Path
     argument: Sequence[str] = ()
     """The words that name the server on the command line, with ``{address}``. If there are none, that is not tried."""
+    environment: Mapping[str, str] = field(default_factory=dict)
     uses_http: bool = False
     """Whether it calls the HTTP port."""
     prints_more: bool = False
@@ -118,5 +119,6 @@ def _play(program: Example) -> str:
 
 
 def _run(program: Example, argument: Sequence[str], environment: Mapping[str, str]) -> None:
-    printed = Command([*program.words, *argument], program.folder, environment).output()
+    variables = {**program.environment, **environment}
+    printed = Command([*program.words, *argument], program.folder, variables).output()
     compare(printed, prints_more=program.prints_more)

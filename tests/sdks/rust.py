@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from tests.conformance.building import CARGO
 from tests.sdks.examples import ROOT, Example, example
 from tests.sdks.suites import Check, CheckFailedError, Command, Suite
 
@@ -14,7 +15,7 @@ _RAN: Final = re.compile(r"^test result: ok\. (\d+) passed; 0 failed; (\d+) igno
 
 
 def _tests() -> str:
-    output = Command(["cargo", "test", "--quiet", "--workspace", "--locked", "--", "--nocapture"], SDK).output()
+    output = Command(["cargo", "test", "--quiet", "--workspace", "--locked", "--", "--nocapture"], SDK, CARGO).output()
     passed = sum(int(found[0]) for found in _RAN.findall(output))
     if not passed or "skipped: there is no" in output:
         message = f"no test ran, or one was skipped although there is a server:\n{output}"
@@ -23,9 +24,8 @@ def _tests() -> str:
 
 
 def _clippy() -> str:
-    Command(
-        ["cargo", "clippy", "--quiet", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], SDK
-    ).output()
+    options = ("--quiet", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings")
+    Command(["cargo", "clippy", *options], SDK, CARGO).output()
     return ""
 
 
@@ -36,7 +36,7 @@ def _format() -> str:
 
 
 def _generated() -> str:
-    Command([*_GENERATE, "--", "--check"], SDK).output()
+    Command([*_GENERATE, "--", "--check"], SDK, CARGO).output()
     return ""
 
 
@@ -47,9 +47,9 @@ SUITE: Final = Suite(
         Check("clippy", _clippy, tools=("cargo-clippy",)),
         Check("rustfmt", _format, tools=("cargo-fmt",)),
         Check("generated code", _generated),
-        example(Example(["cargo", "run", "--quiet", "--locked"], EXAMPLE, argument=("--", "{address}"))),
+        example(Example(["cargo", "run", "--quiet", "--locked"], EXAMPLE, ("--", "{address}"), environment=CARGO)),
     ],
     tools=("cargo",),
-    builds=[Command(["cargo", "test", "--quiet", "--workspace", "--locked", "--no-run"], SDK)],
-    generates=[Command(_GENERATE, SDK)],
+    builds=[Command(["cargo", "test", "--quiet", "--workspace", "--locked", "--no-run"], SDK, CARGO)],
+    generates=[Command(_GENERATE, SDK, CARGO)],
 )

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 from tallykeeper_server.rpc.statuses import CODES
+from tests.conformance.building import CARGO
+from tests.conformance.cases import registry as runners
 from tests.sdks import go, java, rust, typescript
 from tests.sdks.examples import ROOT
 
@@ -56,3 +58,9 @@ def _one(pattern: str, path: Path) -> str:
     found = re.search(pattern, path.read_text(), re.MULTILINE)
     assert found, f"{path} has nothing like {pattern}"
     return found[1]
+
+
+def test_the_runner_and_the_suite_of_rust_are_built_in_one_folder() -> None:
+    (runner,) = (language for language in runners.languages() if language.name == "rust")
+
+    assert runner.environment == CARGO
