@@ -16,7 +16,8 @@ _LIST_LIBRARIES: Final = (
     "-Dmdep.outputFile=target/classpath.txt",
     "-Dmdep.includeScope=runtime",
 )
-_RUN: Final = 'exec java -cp "target/classes:$(cat target/classpath.txt)" FirstAct "$@"'
+# The first compiler alone: a program that runs for a second would only wait for the second one.
+_RUN: Final = 'exec java -XX:TieredStopAtLevel=1 -cp "target/classes:$(cat target/classpath.txt)" FirstAct "$@"'
 
 
 def _tests() -> str:
