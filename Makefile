@@ -35,7 +35,7 @@ compile_options = $(BIN)/uv pip compile --quiet --directory $(1) --universal --g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen released run demo test test-all test-long lint bench chaos files conformance deploy-check docs dist release-check publish-chart check lock clean
+.PHONY: help setup gen gen-sdks released run demo test test-all test-long lint bench chaos files conformance sdks deploy-check docs dist release-check publish-chart check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
@@ -61,6 +61,10 @@ $(INSTALLED): requirements/dev.txt pyproject.toml
 
 gen: $(INSTALLED) ## regenerate the Python code of the protos, beside them
 	@$(call generate,protos)
+	@echo 'The Python code is current. make gen-sdks regenerates the code of Go, TypeScript and Rust.'
+
+gen-sdks: $(INSTALLED) ## regenerate the code of Go, TypeScript and Rust in client/, as far as their tools are there
+	@$(BIN)/python -m tests.sdks --generate $(ARGS)
 
 released: $(INSTALLED) ## record the present contract as released: later changes must not break it
 	@$(BIN)/buf build --exclude-source-info -o tools/released_protos.binpb
@@ -112,6 +116,9 @@ files: $(INSTALLED) ## import 300 files with the habits of spreadsheets and kill
 conformance: $(INSTALLED) ## run the suites of other projects, clients during restarts, and the cases of all SDKs
 	@$(BIN)/python -m tests.conformance
 
+sdks: $(INSTALLED) ## run the tests and lints of the SDKs, and the examples (ARGS=go: those of one language)
+	@$(BIN)/python -m tests.sdks $(ARGS)
+
 docs: $(INSTALLED) ## build the site of the documents into site/ and check every link between them (ARGS=FOLDER: build into this folder)
 	@$(PYTHON) tools/install.py docs
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --conf-dir tools/docs_site --doctree-dir .doctrees . $(or $(ARGS),site)
@@ -140,5 +147,8 @@ lock: $(INSTALLED) ## pin the requirements of pyproject.toml (ARGS=--upgrade: in
 
 clean: ## remove the results of all targets, but not the server's data in ./tallykeeper-data
 	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .doctrees dist site
+	@rm -rf client/*/target client/typescript/node_modules client/typescript/build client/typescript/dist
+	@rm -rf examples/*/build examples/*/generated examples/*/node_modules examples/*/target examples/typescript/*.js
+	@rm -rf tests/conformance/runners/*/target tests/conformance/runners/*/*/target tests/sdks/*/target
 	@find protos server client lua tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} +
 	@if [ -e tallykeeper-data ]; then echo 'Kept: ./tallykeeper-data, the data of the server.'; fi

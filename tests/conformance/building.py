@@ -1,13 +1,20 @@
-"""Builds programs with packages from registries, and distinguishes a missing registry from a broken program."""
+"""Builds programs whose packages come from registries, and distinguishes a missing registry from a broken program.
 
+It also keeps two processes from using the build output of one language at the same time.
+"""
+
+import fcntl
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+_BUILT: Final = Path(__file__).parents[2] / ".venv" / "conformance"
+_LOCKS: Final = _BUILT / "locks"
 _BUILD_SECONDS: Final = 900
 _LAST_CHARACTERS: Final = 2_000
 _NO_PACKAGES: Final = re.compile(
@@ -16,9 +23,28 @@ _NO_PACKAGES: Final = re.compile(
     r"|40[34] Forbidden|403 Forbidden|404 Not Found|410 Gone|proxyconnect|unable to access|TLS handshake timeout"
 )
 
+CARGO: Final[Mapping[str, str]] = {
+    "CARGO_TARGET_DIR": str(_BUILT / "runners" / "rust" / "target"),
+    "CARGO_PROFILE_DEV_DEBUG": "0",
+}
+"""The variables with which the programs in Rust are built: one folder and one profile, without debug information, so
+that packages that several of them need are compiled once."""
+
 
 class NoPackagesError(Exception):
     """A registry does not provide the packages that a program needs. The message is the tool's."""
+
+
+@contextmanager
+def only_user_of(language: str, *, locks: Path = _LOCKS) -> Iterator[None]:
+    """Wait until no other user of a language's build output is left in this checkout, and then keep others waiting.
+
+    npm and Maven replace the output of a folder, so a second build, or a program that runs from it, would fail.
+    """
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / language).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def build(command: Sequence[str], *, folder: Path | None = None, environment: Mapping[str, str] | None = None) -> None:

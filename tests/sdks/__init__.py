@@ -1,1 +1,1 @@
-"""Tests of the SDKs with the tools of their languages."""
+"""The SDKs in other languages, and the examples: `make sdks` runs their own tests, lints and programs."""

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tallykeeper_cli.terminal.connection_options import Connection, connects
 from tallykeeper_cli.terminal.exit_codes import EXIT_CODES, EXIT_REFUSED
-from tallykeeper_cli.terminal.failures import told
+from tallykeeper_cli.terminal.failures import reported
 from tallykeeper_cli.terminal.output import Output
 from tallykeeper_cli.terminal.unreachable import cause_of
 
@@ -42,7 +42,7 @@ def health(connection: Connection, *, service: str, timeout: float, as_json: boo
     question is sent once, without retries, and needs no token.
     """
     with (
-        told(connection.target, functools.partial(cause_of, connection)),
+        reported(connection.target, functools.partial(cause_of, connection)),
         connection.client(namespace="default", timeout_seconds=timeout, retries=False) as client,
     ):
         response = client.check_health(service)

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.conformance.building import NoPackagesError
+from tests.conformance.building import NoPackagesError, only_user_of
 from tests.conformance.cases import case_file, registry
 from tests.conformance.cases.playing import play
 from tests.conformance.cases.registry import Language, Runner
@@ -53,11 +53,13 @@ def run(
     """Build the runners, and play each case with each of them. Cases with faults take longest and come first."""
     results: list[Result] = []
     built: list[Runner] = []
-    for language in languages:
-        found = _built(language, cases)
-        results += found
-        built += [] if found else language.runners
     with TemporaryDirectory(prefix="tallykeeper-cases-") as folder, ExitStack() as stack:
+        for language in languages:
+            if language.build_commands:
+                stack.enter_context(only_user_of(language.name))
+            found = _built(language, cases)
+            results += found
+            built += [] if found else language.runners
         processes, failures = _started(built, stack, is_verbose=is_verbose)
         results += failures
         ready = [runner for runner in built if runner.name in processes]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.conformance.building import build
+from tests.conformance.building import CARGO, build
 
 _HERE: Final = Path(__file__).parent
 _ROOT: Final = _HERE.parents[2]
@@ -70,8 +70,8 @@ def _build_rust() -> Sequence[str]:
     folder = _sources("rust")
     _protoc("--include_imports", "--descriptor_set_out=new.binpb", folder=folder)
     _replace_if_new(folder / "new.binpb", folder / "tallykeeper.binpb")
-    _run("cargo", "build", "--quiet", "--locked", folder=folder)
-    return [str(folder / "target" / "debug" / "tallykeeper-load")]
+    _run("cargo", "build", "--quiet", "--locked", folder=folder, environment=CARGO)
+    return [str(Path(CARGO["CARGO_TARGET_DIR"], "debug", "tallykeeper-load"))]
 
 
 LANGUAGES: Final = (

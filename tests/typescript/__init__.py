@@ -1,1 +1,0 @@
-"""The TypeScript client and the examples for Node.js, by the tests that npm runs."""
