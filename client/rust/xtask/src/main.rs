@@ -17,13 +17,8 @@ use prost_types::{
 const PACKAGE: &str = "tallykeeper.v1";
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let descriptors = compile(&crate_folder.join("../../protos"))?;
-    let generated = [
-        (format!("{PACKAGE}.rs"), messages_and_stubs(&descriptors)?),
-        ("calls.rs".to_owned(), calls(&descriptors)),
-    ];
-    let folder = crate_folder.join("src/generated");
+    let generated = generate()?;
+    let folder = crate_folder().join("src/generated");
     if std::env::args().any(|argument| argument == "--check") {
         return Ok(check(&folder, &generated));
     }
@@ -32,6 +27,19 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         fs::write(folder.join(name), code)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn crate_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Returns the names and the texts of the generated files.
+fn generate() -> Result<[(String, String); 2], Box<dyn Error>> {
+    let descriptors = compile(&crate_folder().join("../../protos"))?;
+    Ok([
+        (format!("{PACKAGE}.rs"), messages_and_stubs(&descriptors)?),
+        ("calls.rs".to_owned(), calls(&descriptors)),
+    ])
 }
 
 fn check(folder: &Path, generated: &[(String, String)]) -> ExitCode {
@@ -132,4 +140,19 @@ fn message<'a>(messages: &[&'a DescriptorProto], name: &str) -> &'a DescriptorPr
 
 fn local_name(type_name: &str) -> &str {
     type_name.rsplit('.').next().unwrap_or(type_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generated_code_is_what_the_protos_give() {
+        let generated = generate().unwrap();
+
+        assert_eq!(
+            check(&crate_folder().join("src/generated"), &generated),
+            ExitCode::SUCCESS
+        );
+    }
 }
