@@ -3223,8 +3223,20 @@ pub mod ledger_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Follows the ledger: sends the entries after a revision as they are made, in order, with no gap and no repeat, until
-        /// the caller ends the stream. Each response has the revision up to which everything has been sent. A caller that was
-        /// cut off begins again after the last revision that it received.
+        /// the caller ends the stream. Each response has the revision up to which everything has been sent.
+        ///
+        /// Begin and resume. The first response comes at once. Without after_revision it has no entries: it tells the revision
+        /// after which the stream goes on. Keep the revision of each response, once its entries are processed, and resume with
+        /// after_revision set to it. A response without entries is a bookmark (every 10 s unless set otherwise): it moves the
+        /// revision on while no entry passes the filters, so that a resumed watch does not begin at a revision that the ledger
+        /// has dropped.
+        ///
+        /// When to resume. Any end but those below may be a server that stops, was killed or cannot be reached: begin again after
+        /// the last revision, with a backoff that grows to some seconds. A server that stops says UNAVAILABLE. Of one that was
+        /// killed the client's library makes its own code: UNAVAILABLE in grpcio, grpc-go, grpc-java and grpc-js, UNKNOWN in tonic,
+        /// and CANCELLED in Connect, although the caller cancelled nothing.
+        ///
+        /// Over HTTP the same is GET /v1/watch with server-sent events, whose id is the revision: EventSource resumes by itself.
         ///
         /// OUT_OF_RANGE        REVISION_TRIMMED (after_revision, oldest): entries after the revision have been dropped;
         ///                     oldest is the first that is kept. REVISION_AHEAD (after_revision, revision): the namespace
