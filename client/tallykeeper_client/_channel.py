@@ -60,7 +60,8 @@ def channel_options(target: str, *, retries: bool = True) -> Sequence[tuple[str,
     """
     address = address_of(target)
     options: list[tuple[str, int | str]] = [*CHANNEL_OPTIONS]
-    if not retries:
+    if not retries:  # gRPC takes the first of two values of an option, so the other one goes
+        options = [option for option in options if option[0] != "grpc.service_config"]
         options += [("grpc.service_config", "{}"), ("grpc.enable_retries", 0)]
     if address is not None and is_loopback(address.host):
         options.append(("grpc.enable_http_proxy", 0))

@@ -43,7 +43,9 @@ def test_other_languages_find_the_service_config_beside_the_packages() -> None:
 
 
 def test_without_retries_the_channel_has_none() -> None:
-    options = dict(channel_options("127.0.0.1:50051", retries=False))
+    listed = channel_options("127.0.0.1:50051", retries=False)
+    options = dict(listed)
+    assert len(options) == len(listed), "gRPC takes the first of two values"
 
     assert options["grpc.enable_retries"] == 0
     assert json.loads(str(options["grpc.service_config"])) == {}
@@ -72,3 +74,8 @@ async def test_credentials_make_the_channel_encrypted(unused_tcp_port: int) -> N
     async with AsyncClient(target, credentials=credentials) as asynchronous:
         with pytest.raises(Unavailable):
             await asynchronous.wait_until_ready(timeout_seconds=0.1)
+
+
+def test_without_retries_a_call_does_not_wait_for_a_connection(nobody: str) -> None:
+    with Client(nobody, retries=False) as client, pytest.raises(Unavailable):
+        client.check_health()

@@ -170,3 +170,33 @@ async def test_status_of_a_server_with_data(capsys: pytest.CaptureFixture[str], 
 
     assert (found["namespaces"], found["stock_levels"], found["counters"]) == (1, 1, 1)
     assert found["durability"] == {"fsync": 1}
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """The folder of an authority with certificates for localhost and for a client."""
+    folder = tmp_path / "certificates"
+    assert main(["certificates", str(folder), "--host", "localhost", "--client", "probe"]) == 0
+    return folder
+
+
+def test_health_asks_over_mutual_tls_without_a_token(
+    capsys: pytest.CaptureFixture[str], certificates: Path, tmp_path: Path
+) -> None:
+    access_file = tmp_path / "access.toml"
+    access_file.touch(mode=0o600)
+    secured = {
+        "--tls-certificate": certificates / "server.pem",
+        "--tls-key": certificates / "server.key",
+        "--tls-client-ca": certificates / "ca.pem",
+        "--access-file": access_file,
+    }
+    probe = [f"--certificate={certificates / 'probe.pem'}", f"--key={certificates / 'probe.key'}"]
+    with ServerProcess(*(str(each) for pair in secured.items() for each in pair), cwd=tmp_path) as server:
+        target = f"localhost:{server.target.rpartition(':')[2]}"
+        asked = ["health", "--target", target, f"--ca={certificates / 'ca.pem'}"]
+        capsys.readouterr()
+
+        assert main([*asked, *probe]) == 0
+        assert capsys.readouterr().out == "serving\n"
+        assert main(asked) == 3

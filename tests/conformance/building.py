@@ -20,6 +20,7 @@ _LAST_CHARACTERS: Final = 2_000
 _NO_PACKAGES: Final = re.compile(
     r"dial tcp|i/o timeout|no such host|Could not resolve host|Could not transfer artifact|Could not find artifact"
     r"|failed to download|failed to get `|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|E40[34]"
+    r"|No matching distribution found|Temporary failure in name resolution|NewConnectionError"
     r"|40[34] Forbidden|403 Forbidden|404 Not Found|410 Gone|proxyconnect|unable to access|TLS handshake timeout"
 )
 
