@@ -22,19 +22,20 @@ pin = $(call compile,$(1),$(2)) --output-file requirements/runtime.txt >/dev/nul
 	$(call compile,$(1),$(2)) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/bench.txt --group bench --constraint requirements/dev.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/compiler.txt --group compiler --constraint requirements/dev.txt >/dev/null && \
-	$(call compile,$(1),$(2)) --output-file requirements/docs.txt --group docs --constraint requirements/dev.txt >/dev/null
+	$(call compile,$(1),$(2)) --output-file requirements/docs.txt --group docs --constraint requirements/dev.txt >/dev/null && \
+	$(call compile,$(1),$(2)) --output-file requirements/console.txt --extra console --group browser --constraint requirements/dev.txt >/dev/null
 compile = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-hashes --no-emit-index-url --no-strip-extras \
 	--custom-compile-command 'make lock' $(2) pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen released run demo test test-all test-long lint bench chaos files conformance docs check lock clean
+.PHONY: help setup gen released run demo console test test-all test-long test-console lint bench chaos files conformance docs check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
 	@echo
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target purpose; do \
-		printf '  %-11s %s\n' "$$target" "$$purpose"; \
+		printf '  %-12s %s\n' "$$target" "$$purpose"; \
 	done
 
 setup: $(INSTALLED) ## install everything into .venv (the other targets do so when they must)
@@ -64,6 +65,10 @@ run: $(INSTALLED) ## start the server on 127.0.0.1:50051, its data in ./tallykee
 demo: $(INSTALLED) ## play the demo against the running server
 	@exec $(BIN)/tallykeeper demo $(ARGS)
 
+console: $(INSTALLED) ## serve the console on http://127.0.0.1:50082/ (ARGS=--allow-changes: it may change stock)
+	@$(PYTHON) tools/install.py console
+	@exec $(BIN)/tallykeeper console $(ARGS)
+
 test: lint ## lint, then run the tests that are quick, in less than five minutes
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m 'not long' $(ARGS)
 
@@ -72,6 +77,10 @@ test-all: lint ## lint, then run all tests, faults and fuzzing included, and mea
 
 test-long: $(INSTALLED) ## run the tests that make test leaves out: faults, fuzzing, clusters, the model
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m long $(ARGS)
+
+test-console: $(INSTALLED) ## test the console in a Chromium that is installed; skipped with a reason where there is none
+	@$(PYTHON) tools/install.py console
+	@$(BIN)/pytest -m long tests/console $(ARGS)
 
 lint: $(INSTALLED) ## check Python, Lua and protos without running them, and that the generated code is current
 	@$(BIN)/ruff check
