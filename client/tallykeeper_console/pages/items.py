@@ -3,12 +3,12 @@
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from nicegui import ui
 
 from tallykeeper.v1.ledger_pb2 import ListEntriesResponse
-from tallykeeper_client import CounterNotFound, ItemNotFound, TallykeeperError
+from tallykeeper_client import CounterNotFound, ItemNotFound, RevisionAhead, RevisionTrimmed, TallykeeperError
 from tallykeeper_console.pages.forms import ActionBar
 from tallykeeper_console.pages.shell import REFRESH_SECONDS, Shell
 from tallykeeper_console.pages.tables import heading, table
@@ -17,7 +17,9 @@ from tallykeeper_console.views.chart import step_chart
 from tallykeeper_console.views.history import History, Name
 from tallykeeper_console.views.paged_list import Row
 
-ENTRIES_SHOWN_MAX = 100
+ENTRIES_SHOWN_MAX: Final = 100
+HISTORY_TIMEOUT_SECONDS: Final = 60.0
+"""The time for one step back in the history: the server searches a large part of the ledger for a rare name."""
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class Subject:
     totals: Any
     chart: Any = None
     older: Any = None
+    revision: int = 0
     listed: Any = None
     trends: levels.Trends = field(default_factory=lambda: levels.Trends("on_hand"))
 
@@ -44,6 +47,7 @@ class Subject:
             except CounterNotFound:
                 self.totals.set_text("There is no such counter now.")
                 return []
+            self.revision = max(self.revision, found.revision)
             self.totals.set_text(f"Value {figures.number(found.counter.value)}")
             return [levels.counter_row(self.namespace, found.counter)]
         try:
@@ -51,6 +55,7 @@ class Subject:
         except ItemNotFound:
             self.totals.set_text("There is no such item now.")
             return []
+        self.revision = max(self.revision, item.revision)
         self.totals.set_text(
             f"On hand {figures.number(item.total_on_hand)}, reserved {figures.number(item.total_reserved)}, "
             f"available {figures.number(item.total_available)}, at {figures.number(len(item.stock_levels))} "
@@ -62,6 +67,8 @@ class Subject:
         """Read and show the levels."""
         rows = await self.read_levels()
         self.trends.mark(rows)
+        if self.shell.console.allow_changes:
+            rows = [{**row, "selectable": True} for row in rows]
         if rows != self.levels.rows:
             self.levels.rows = rows
 
@@ -71,7 +78,8 @@ class Subject:
             item="" if self.name.is_counter else self.name.name,
             counter=self.name.name if self.name.is_counter else "",
             newest_first=True,
-            page_size=500,
+            page_size=100,
+            timeout_seconds=HISTORY_TIMEOUT_SECONDS,
             page_token=token,
             namespace=self.namespace,
         )
@@ -111,11 +119,21 @@ async def _page(shell: Shell, namespace: str, name: Name) -> None:
     while True:
         try:
             await subject.refresh()
-            await subject.look_back()
-            await _follow(subject)
-        except TallykeeperError as error:
-            shell.failed(error)
+            async with asyncio.TaskGroup() as tasks:
+                if not subject.history.newest_first:
+                    tasks.create_task(subject.look_back())
+                await _follow(subject)
+        except* (RevisionAhead, RevisionTrimmed):
+            subject.history, subject.revision = History(name), 0
+        except* TallykeeperError as errors:
+            shell.failed(_first(errors))
         await asyncio.sleep(REFRESH_SECONDS)
+
+
+def _first(errors: BaseExceptionGroup[TallykeeperError]) -> TallykeeperError:
+    """Return one of the errors of a group, to show it."""
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _draw(shell: Shell, namespace: str, name: Name) -> Subject:
@@ -177,14 +195,13 @@ async def _follow(subject: Subject) -> None:
 
 async def _gather(subject: Subject, fresh: list[bool]) -> None:
     """Add the entries of a watch to the history, and note that there are some."""
-    newest = subject.history.newest_first
     watch = subject.shell.console.client.watch_responses(
         items=() if subject.name.is_counter else (subject.name.name,),
         counters=(subject.name.name,) if subject.name.is_counter else (),
-        after_revision=newest[0].revision if newest else None,
+        after_revision=subject.revision,
         namespace=subject.namespace,
     )
     async with aclosing(watch):
         async for response in watch:
-            if subject.history.add_newer(response.entries):
+            if subject.history.follow(response):
                 fresh[:] = [True]

@@ -10,12 +10,7 @@ from tallykeeper_console.pages.shell import Shell
 from tallykeeper_console.pages.tables import ListingTable, heading, search_field
 from tallykeeper_console.views import reservations
 from tallykeeper_console.views.actions import Actions
-from tallykeeper_console.views.paged_list import KEY, PAGE_SIZE, Listing, Page
-
-_REMAINING = """
-<q-td :props="props"><span v-if="props.row.is_open"><meter min="0" max="1" :value="props.row.share"
-  :aria-label="'Part of the time that is left of ' + props.row.reservation"></meter> {{ props.value }}</span></q-td>
-"""
+from tallykeeper_console.views.paged_list import KEY, PAGE_SIZE, Listing, Page, Row
 
 
 async def _fetch(shell: Shell, namespace: str, chosen: dict[str, str], token: str) -> Page:
@@ -53,7 +48,6 @@ async def page(shell: Shell, namespace: str = "", item: str = "") -> None:
     actions = shell.console.actions(namespace)
     bar = None if actions is None else ActionBar(actions, "Choose an open reservation to change it.")
     shown = ListingTable(shell, listing, reservations.COLUMNS, label="Reservations", empty="No reservation matches.")
-    shown.table.add_slot("body-cell-remaining", _REMAINING)
     if actions is not None and bar is not None:
         _offer_changes(shown, actions, bar)
     await shown.run()
@@ -69,5 +63,10 @@ def _offer_changes(shown: ListingTable, actions: Actions, bar: ActionBar) -> Non
         else:
             bar.offer_nothing()
 
+    def prepare(rows: list[Row]) -> None:
+        for row in rows:
+            row["selectable"] = row["is_open"]
+
+    shown.prepare = prepare
     shown.table.set_selection("single")
     shown.table.on_select(select)

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from tallykeeper.v1.ledger_pb2 import ListEntriesResponse
-from tallykeeper_client import Entry
+from tallykeeper_client import Entry, WatchResponse
 from tallykeeper_console.views import figures
 from tallykeeper_console.views.chart import Series
 
 POINTS_MAX: Final = 500
 """The number of entries that a history keeps."""
 
-PAGES_MAX: Final = 5
-"""The number of pages of the ledger that one step looks through, so that a step is short however long the ledger is."""
+PAGES_MAX: Final = 1
+"""The number of answers that one step looks through: each one searches a limited, but large, part of the ledger."""
 
 ReadPage: TypeAlias = Callable[[str], Awaitable[ListEntriesResponse]]
 """Reads the page of the ledger with a token, the newest entry first; the first page has the empty token."""
@@ -32,13 +32,21 @@ class Name:
 
 
 class History:
-    """The newest entries of a name, in the order of their revisions."""
+    """The newest entries of a name, in the order of their revisions.
+
+    A watch adds newer entries while `look_back` reads older ones. Each entry is kept once, whichever brings it first.
+    """
 
     def __init__(self, name: Name) -> None:
         self._name = name
         self._entries: deque[Entry] = deque(maxlen=POINTS_MAX)
         self._token = ""
-        self.complete = False
+        self._begun = False
+
+    @property
+    def complete(self) -> bool:
+        """True if there are no older entries, or no place for them."""
+        return (self._begun and not self._token) or len(self._entries) == POINTS_MAX
 
     @property
     def newest_first(self) -> list[Entry]:
@@ -46,19 +54,18 @@ class History:
         return list(reversed(self._entries))
 
     async def look_back(self, read: ReadPage, pages_max: int = PAGES_MAX) -> None:
-        """Read older entries, from a limited part of the ledger. `complete` is then true if there are no more."""
+        """Read older entries, from a limited part of the ledger."""
         for _ in range(pages_max):
             if self.complete:
                 return
             page = await read(self._token)
             self._add_older(page.entries)
-            self._token = page.next_page_token
-            self.complete = not self._token or len(self._entries) == POINTS_MAX
+            self._token, self._begun = page.next_page_token, True
 
-    def add_newer(self, entries: Iterable[Entry]) -> bool:
-        """Add entries that a watch gave. Return True if any of them was new."""
+    def follow(self, response: WatchResponse) -> bool:
+        """Add the entries that a watch gave. Return True if any of them was new."""
         last = self._entries[-1].revision if self._entries else 0
-        new = [entry for entry in entries if entry.revision > last]
+        new = [entry for entry in response.entries if entry.revision > last]
         self._entries.extend(new)
         return bool(new)
 

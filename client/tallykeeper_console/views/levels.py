@@ -66,9 +66,9 @@ def stock_row(namespace: str, level: StockLevel) -> Row:
         "on_hand": level.on_hand,
         "reserved": level.reserved,
         "available": level.available,
-        "safety_stock": level.safety_stock,
-        "backorder_limit": level.backorder_limit,
-        "low_stock_threshold": level.low_stock_threshold,
+        "safety_stock": figures.optional(level.safety_stock, present=level.safety_stock != 0),
+        "backorder_limit": figures.optional(level.backorder_limit, present=level.backorder_limit != 0),
+        "low_stock_threshold": figures.optional(level.low_stock_threshold, present=level.low_stock_threshold != 0),
         "trend": "",
     }
 
