@@ -73,10 +73,11 @@ async def test_an_item_has_a_line_for_each_location(server: ThreadedServer, name
         await client.set_stock("dune", 2, location="berlin")
         await client.set_stock("emma", 9, location="main")
         await client.configure_stock("dune", location="berlin", safety_stock=1)
+        await client.configure_stock("dune", location="berlin", safety_stock=0)
         await client.decrement_copies("dune", location="main")
         found = History(Name("dune", is_counter=False))
 
         await found.look_back(lambda token: client.list_entries(item="dune", newest_first=True, page_token=token))
 
     lines = {series.label: [value for _, value in series.points] for series in found.series()}
-    assert lines == {"berlin, on hand": [2, 2], "berlin, available": [1], "main, on hand": [5, 4]}
+    assert lines == {"berlin, on hand": [2, 2, 2], "berlin, available": [2, 1, 2], "main, on hand": [5, 4]}

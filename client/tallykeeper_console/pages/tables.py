@@ -45,7 +45,7 @@ _ROWS_DRAWN: Final = 24
 
 
 def kind_of(name: str) -> str:
-    """Return how a column is drawn."""
+    """Return the kind of a column, by which the template draws it."""
     if name in NUMERIC:
         return "number"
     return name if name in {"state", "remaining"} else "text"

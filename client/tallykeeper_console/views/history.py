@@ -19,6 +19,9 @@ POINTS_MAX: Final = 500
 PAGES_MAX: Final = 1
 """The number of answers that one step looks through: each one searches a limited, but large, part of the ledger."""
 
+_ON_HAND: Final = ", on hand"
+_AVAILABLE: Final = ", available"
+
 ReadPage: TypeAlias = Callable[[str], Awaitable[ListEntriesResponse]]
 """Reads the page of the ledger with a token, the newest entry first; the first page has the empty token."""
 
@@ -70,13 +73,20 @@ class History:
         return bool(new)
 
     def series(self) -> list[Series]:
-        """Return the lines to draw: a counter's value, or the copies on hand and available at each location."""
+        """Return the lines to draw: a counter's value, or the copies on hand at each location.
+
+        The available copies of a location have a line if they ever differ from those on hand.
+        """
         points: dict[str, list[tuple[float, int]]] = {}
         for entry in self._entries:
             at = figures.seconds_of(entry.commit_time)
             for label, value in self._values(entry):
                 points.setdefault(label, []).append((at, value))
-        return [Series(label, tuple(found)) for label, found in sorted(points.items())]
+        return [
+            Series(label, tuple(found))
+            for label, found in sorted(points.items())
+            if found != points.get(label.replace(_AVAILABLE, _ON_HAND)) or not label.endswith(_AVAILABLE)
+        ]
 
     def _add_older(self, newest_first: Iterable[Entry]) -> None:
         first = self._entries[0].revision if self._entries else None
@@ -93,6 +103,5 @@ class History:
                     yield "value", line.counter.after.value
             elif line.stock.item == self._name.name:
                 after = line.stock.after
-                yield f"{line.stock.location}, on hand", after.on_hand
-                if after.available != after.on_hand:
-                    yield f"{line.stock.location}, available", after.available
+                yield f"{line.stock.location}{_ON_HAND}", after.on_hand
+                yield f"{line.stock.location}{_AVAILABLE}", after.available

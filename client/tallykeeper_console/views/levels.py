@@ -14,10 +14,10 @@ STOCK_COLUMNS: Final = (
     ("on_hand", "On hand"),
     ("reserved", "Reserved"),
     ("available", "Available"),
+    ("trend", "Last change"),
     ("safety_stock", "Safety stock"),
     ("backorder_limit", "Backorder limit"),
     ("low_stock_threshold", "Low from"),
-    ("trend", "Last change"),
 )
 COUNTER_COLUMNS: Final = (
     ("counter", "Counter"),

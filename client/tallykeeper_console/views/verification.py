@@ -33,7 +33,7 @@ def verdict(result: VerifyResult) -> str:
 
 
 def extent(result: VerifyResult) -> str:
-    """Return what was compared."""
+    """Return the extent of the comparison in words."""
     text = (
         f"Revisions {figures.number(result.from_revision)} to {figures.number(result.revision)} replayed; "
         f"{figures.number(result.levels_checked)} levels and counters and "
