@@ -26,7 +26,8 @@ pin = $(call compile,$(1),$(2)) --output-file requirements/runtime.txt >/dev/nul
 	$(call compile_group,$(1),$(2),build) --constraint requirements/dev.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/sbom.txt --group sbom --constraint requirements/dev.txt >/dev/null && \
 	$(call compile_group,$(1),$(2),deploy) --constraint requirements/dev.txt >/dev/null && \
-	$(call compile,$(1),$(2)) --output-file requirements/docs.txt --group docs --constraint requirements/dev.txt >/dev/null
+	$(call compile,$(1),$(2)) --output-file requirements/docs.txt --group docs --constraint requirements/dev.txt >/dev/null && \
+	$(call compile,$(1),$(2)) --output-file requirements/console.txt --extra console --group browser --constraint requirements/dev.txt >/dev/null
 compile = $(compile_options) $(2) pyproject.toml
 # $(call compile_group,FOLDER,OPTIONS,GROUP) pins a group alone, without what the project itself requires.
 compile_group = $(compile_options) $(2) --group $(3) --output-file requirements/$(3).txt
@@ -35,7 +36,7 @@ compile_options = $(BIN)/uv pip compile --quiet --directory $(1) --universal --g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen gen-sdks released run demo test test-all test-long lint bench chaos files conformance sdks deploy-check docs dist release-check publish-chart check lock clean
+.PHONY: help setup gen gen-sdks released run demo console test test-all test-long test-console lint bench chaos files conformance sdks deploy-check docs dist release-check publish-chart check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
@@ -75,6 +76,10 @@ run: $(INSTALLED) ## start the server on 127.0.0.1:50051, and 50080 for HTTP, wi
 demo: $(INSTALLED) ## play the demo against the running server
 	@exec $(BIN)/tallykeeper demo $(ARGS)
 
+console: $(INSTALLED) ## serve the console on http://127.0.0.1:50082/ (ARGS=--allow-changes: it may change stock)
+	@$(PYTHON) tools/install.py console
+	@exec $(BIN)/tallykeeper console $(ARGS)
+
 test: lint ## lint, then run the quick tests, in less than five minutes
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m 'not long' $(ARGS)
 
@@ -83,6 +88,10 @@ test-all: lint ## lint, then run all tests, with faults and fuzzing, and measure
 
 test-long: $(INSTALLED) ## run the tests that make test omits: faults, fuzzing, clusters, the model
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m long $(ARGS)
+
+test-console: $(INSTALLED) ## test the console in a Chromium that is installed; it is skipped with a reason if there is none
+	@$(PYTHON) tools/install.py console
+	@$(BIN)/pytest -m long tests/console $(ARGS)
 
 lint: $(INSTALLED) ## check Python, Lua and protos without running them, and check that the generated code is current
 	@$(BIN)/ruff check

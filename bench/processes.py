@@ -48,6 +48,11 @@ class Process:
             self._process.kill()
             self._process.wait()
 
+    @property
+    def id(self) -> int:
+        """Return the process id."""
+        return self._process.pid
+
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Return when the condition holds.
 

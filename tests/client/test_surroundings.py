@@ -57,6 +57,7 @@ CALLS: Final[Mapping[str, str]] = {
 
 OTHERS: Final = {"access certificate", "access check", "access grant", "access key", "backup", "certificates"} | {
     "completion",
+    "console",
     "demo",
     "check-aof",
     "serve",

@@ -10,6 +10,7 @@ PACKAGES = [
     ROOT / "server/tallykeeper_server",
     ROOT / "client/tallykeeper_client",
     ROOT / "client/tallykeeper_cli",
+    ROOT / "client/tallykeeper_console",
     ROOT / "lua/tallykeeper_lua",
 ]
 FOLDERS = sorted(

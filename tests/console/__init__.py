@@ -1,0 +1,1 @@
+"""The console: the content of its pages without a browser, and the pages in a real Chromium."""
