@@ -213,7 +213,7 @@ async def test_it_can_be_used_by_keyboard_alone(browser: Any, read_only: str) ->
     await page.keyboard.type("dun")
     await page.wait_for_function("document.querySelectorAll('.row-link').length === 2")
     await page.keyboard.press("ArrowDown")
-    assert await page.evaluate("document.activeElement.textContent") == "dune"
+    await page.wait_for_function("document.activeElement.textContent === 'dune'")
     await page.keyboard.press("Enter")
     await page.get_by_role("heading", level=1, name="Item", exact=True).wait_for()
     await page.keyboard.press("?")
@@ -258,12 +258,14 @@ async def test_a_change_is_shown_as_it_happens(browser: Any, read_only: str, tar
     item = await opened(browser, f"{read_only}shop/item?name=book-000")
     ledger = await opened(browser, f"{read_only}shop/ledger")
     await shows(stock, "○ out")
+    await stock.get_by_role("link", name="book-000").focus()
     await item.wait_for_selector(".chart")
     await shows(ledger, "Page 1")
     async with AsyncClient(target, namespace="shop") as client:
         await client.increment_copies("book-000", copies=7, reference="live-1")
     await shows(stock, "▲ +7")
     await shows(stock, "● in stock")
+    await stock.wait_for_function("document.activeElement.textContent === 'book-000'")
     await shows(item, "On hand 7")
     await shows(item, "live-1")
     await shows(ledger, "live-1")

@@ -22,11 +22,13 @@ NUMERIC: Final = frozenset(
 _ROW: Final = """
 <tr :class="{ selected: props.selected }">
   <td v-if="props.row.selectable !== undefined" class="choose"><input v-if="props.row.selectable" type="checkbox"
-    v-model="props.selected" :aria-label="'Choose ' + props.cols[0].value"></td>
+    v-model="props.selected" :data-focus="'choose ' + props.key" :aria-label="'Choose ' + props.cols[0].value"></td>
   <td v-for="(col, index) in props.cols" :key="col.name" :class="col.kind"
     :title="col.kind === 'text' ? col.value : null">
-    <a v-if="index === 0 && props.row.href" class="row-link" :href="props.row.href">{{ col.value }}</a>
-    <span v-else-if="index === 0" class="row-link" tabindex="0">{{ typeof col.value === "number"
+    <a v-if="index === 0 && props.row.href" class="row-link" :href="props.row.href"
+      :data-focus="'row ' + props.key">{{ col.value }}</a>
+    <span v-else-if="index === 0" class="row-link" tabindex="0"
+      :data-focus="'row ' + props.key">{{ typeof col.value === "number"
       ? col.value.toLocaleString("en-US") : col.value }}</span>
     <span v-else-if="col.kind === 'state'" class="sign" :data-sign="String(col.value)[0]">{{ col.value }}</span>
     <template v-else-if="col.kind === 'number'">{{ typeof col.value === "number"

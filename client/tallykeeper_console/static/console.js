@@ -7,6 +7,7 @@
   const STORED = "tallykeeper-theme";
   const CHORD_MS = 1500;
   let chordUntil = 0;
+  let focused = null;
 
   function theme() {
     const stored = localStorage.getItem(STORED);
@@ -82,6 +83,19 @@
     else if (action === "keys") showKeys();
   }
 
+  // NiceGUI makes the rows of a table anew when one of them changes. The focus then goes to the new element of its row.
+  function onFocus(event) {
+    if (event.target.matches(".q-virtual-scroll__content")) return;
+    focused = event.target.dataset?.focus ? event.target : null;
+  }
+
+  function keepFocus() {
+    if (!focused || focused.isConnected) return;
+    const name = focused.dataset.focus;
+    const again = [...document.querySelectorAll("[data-focus]")].find((each) => each.dataset.focus === name);
+    if (again) again.focus({ preventScroll: true });
+  }
+
   function begin() {
     if (!window.Quasar || !document.querySelector('[data-action="theme"]')) {
       requestAnimationFrame(begin);
@@ -92,5 +106,7 @@
 
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", onClick);
+  document.addEventListener("focusin", onFocus);
+  new MutationObserver(keepFocus).observe(document, { childList: true, subtree: true });
   begin();
 })();
