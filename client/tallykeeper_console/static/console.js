@@ -85,7 +85,11 @@
 
   // NiceGUI makes the rows of a table anew when one of them changes. The focus then goes to the new element of its row.
   function onFocus(event) {
-    if (event.target.matches(".q-virtual-scroll__content")) return;
+    if (event.target.matches(".q-virtual-scroll__content")) {
+      // Quasar moves the focus here when it replaces rows.
+      if (focused?.isConnected) focused.focus({ preventScroll: true });
+      return;
+    }
     focused = event.target.dataset?.focus ? event.target : null;
   }
 
