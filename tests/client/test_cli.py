@@ -109,7 +109,18 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
 
 def test_the_installed_commands_are_those_of_client_and_server() -> None:
     nouns = ["counter", "ledger", "namespace", "reservation", "stock"]
-    verbs = ["access", "backup", "certificates", "check-aof", "completion", "demo", "health", "serve", "status"]
+    verbs = [
+        "access",
+        "backup",
+        "certificates",
+        "check-aof",
+        "completion",
+        "console",
+        "demo",
+        "health",
+        "serve",
+        "status",
+    ]
     verbs += ["verify", "watch"]
 
     assert command_line.tallykeeper.list_commands(click.Context(command_line.tallykeeper)) == sorted([*nouns, *verbs])

@@ -105,9 +105,11 @@ def test_the_address_that_answers_decides_not_the_last_one(certificates: Path, m
         assert "is not signed by" in _cause(f"localhost:{port}", ca=certificates / "others" / "ca.pem")
 
 
-def test_a_certificate_for_another_name_is_reported(certificates: Path) -> None:
-    with _listening(_tls(certificates)) as port:
-        cause = _cause(f"127.0.0.1:{port}", ca=certificates / "ca.pem")
+def test_a_certificate_for_another_name_is_reported(tmp_path: Path) -> None:
+    make_certificates(tmp_path, hosts=["shop.example"], clients=[], days=2)
+
+    with _listening(_tls(tmp_path)) as port:
+        cause = _cause(f"127.0.0.1:{port}", ca=tmp_path / "ca.pem")
 
     assert cause == "the server's certificate is for another name than '127.0.0.1'; use the name in the certificate"
 

@@ -60,7 +60,9 @@ OTHERS: Final = {"access certificate", "access check", "access grant", "access k
     "console",
     "demo",
     "check-aof",
+    "health",
     "serve",
+    "status",
 }
 """The commands that call no server, or start a server, or play the demo."""
 

@@ -185,7 +185,11 @@ class Session:
         return _replaced(output, {free: documented for documented, free in self._ports.items()})
 
     def _environment(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TALLYKEEPER_")}
+        # The variables of a make around the tests would reach the make in a block.
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("TALLYKEEPER_", "MAKE", "ARGS"))
+        }
+        inherited.pop("MFLAGS", None)
         target = f"127.0.0.1:{self._ports[_SERVER_PORT]}"
         return inherited | {
             "COLUMNS": "120",

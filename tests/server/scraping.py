@@ -16,10 +16,11 @@ class Scraper:
 
     def __init__(self, server: ServerProcess) -> None:
         self.url = f"{server.http_url}/metrics"
+        self.timeout_seconds = PATIENCE_SECONDS
 
     def series(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         """Return every value on the page, by name and labels."""
-        with urlopen(self.url, timeout=PATIENCE_SECONDS) as response:  # noqa: S310  # http, on this machine
+        with urlopen(self.url, timeout=self.timeout_seconds) as response:  # noqa: S310  # http, on this machine
             page = response.read().decode()
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value

@@ -21,11 +21,17 @@ class HealthReads:
     ) -> Call[HealthCheckResponse]:
         """Ask whether the server serves. No token is needed.
 
-        ``service`` is the full name of one service, as in ``tallykeeper.v1.CounterService``; empty means the whole
-        server. The response's ``status`` is ``SERVING``, or ``NOT_SERVING`` while the store is away or the server
-        stops. Raises `TallykeeperError` with the code NOT_FOUND if the server has no such service.
+        Args:
+            service: The full name of one service, such as ``tallykeeper.v1.CounterService``; empty for the
+                whole server.
+            timeout_seconds: The deadline of the call in seconds, more than 0; None for the client's own.
 
-            client.check_health().status == HealthCheckResponse.SERVING
+        Returns:
+            The response. Its ``status`` is ``SERVING``, or ``NOT_SERVING`` while the store is away or the server stops.
+
+        Raises:
+            TallykeeperError: The server has no such service (code NOT_FOUND), or does not answer.
+
         """
         return Call(
             path=_CHECK,

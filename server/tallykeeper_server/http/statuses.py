@@ -11,7 +11,7 @@ from connectrpc.errors import ConnectError, ErrorDetail
 from google.protobuf import descriptor_pool, json_format
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from protobuf.wkt import Any as ConnectAny
 
@@ -97,10 +97,16 @@ def other_trailers(error: StatusError) -> Iterable[tuple[str, str | bytes]]:
 
 
 def retry_after(error: StatusError) -> Sequence[tuple[bytes, bytes]]:
-    """Return the header Retry-After, in whole seconds, if a status says when a retry makes sense."""
-    for name, value in error.trailers:
-        if name == PUSHBACK and int(value) >= 0:
-            return ((b"retry-after", b"%d" % max(1, math.ceil(int(value) / 1_000))),)
+    """Return the header Retry-After, in whole seconds, if a status of overload or a rate has a delay for a retry.
+
+    The delay is that of RetryInfo, because a pushback is negative if it would be too long for gRPC's own retries.
+    """
+    if not any(name == PUSHBACK for name, _ in error.trailers):
+        return ()
+    for detail in _details_of(error):
+        info = RetryInfo()
+        if detail.Unpack(info):
+            return ((b"retry-after", b"%d" % max(1, math.ceil(info.retry_delay.ToMilliseconds() / 1_000))),)
     return ()
 
 
