@@ -112,7 +112,7 @@ def test_watchers_who_never_read_cost_a_bounded_amount_of_memory(tmp_path: Path)
             next(each for each in responses if each.revision == (rounds + 1) * 1_000)
         assert_others_are_served(server)
 
-        assert server.memory_mib < before + GROWTH_MIB_MAX  # 150,000 entries kept for each of 20 would be 500
+        assert server.memory_mib < before + GROWTH_MIB_MAX  # 20 watchers with 150,000 kept entries each would need 500 MiB
 
 
 def test_unread_answers_hold_a_bounded_amount_of_memory_and_give_it_back(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_unread_answers_hold_a_bounded_amount_of_memory_and_give_it_back(tmp_pat
             wait_until(lambda: answer_of(caller) == "OVERLOADED", what="unread answers hold their maximum")
             assert_others_are_served(server)
 
-            assert server.memory_mib < before + GROWTH_MIB_MAX  # 2,000 pages of 140 KB would be 560
+            assert server.memory_mib < before + GROWTH_MIB_MAX  # 2,000 pages of 140 KB would need 560 MiB
         wait_until(lambda: answer_of(caller) == 1_000, what="nothing is held for callers that have left")
 
 
