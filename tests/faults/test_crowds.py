@@ -112,7 +112,7 @@ def test_watchers_who_never_read_cost_a_bounded_amount_of_memory(tmp_path: Path)
             next(each for each in responses if each.revision == (rounds + 1) * 1_000)
         assert_others_are_served(server)
 
-        assert server.memory_mib < before + GROWTH_MIB_MAX  # 20 watchers with 150,000 kept entries each would need 500 MiB
+        assert server.memory_mib < before + GROWTH_MIB_MAX  # 20 watchers, each with 150,000 entries, need 500 MiB
 
 
 def test_unread_answers_hold_a_bounded_amount_of_memory_and_give_it_back(tmp_path: Path) -> None:
