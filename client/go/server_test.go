@@ -54,7 +54,7 @@ type serverProcess struct {
 
 // startServer starts a server and returns as soon as it serves.
 func startServer(listen, dataDirectory string) (*serverProcess, error) {
-	command := exec.Command(program, "serve", "--listen", listen, "--workers", "1", "--log-format", "json",
+	command := exec.Command(program, "serve", "--listen", listen, "--http-listen", "", "--workers", "1", "--log-format", "json",
 		"--data-dir", dataDirectory)
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that killing it ends its worker and its store too
 	log, err := command.StderrPipe()

@@ -85,7 +85,17 @@ impl Drop for Server {
 /// Starts a server, and returns its process and address once it serves.
 fn serve(program: &Path, data: &Path, listen: &str) -> (Child, String) {
     let mut process = Command::new(program)
-        .args(["serve", "--workers", "1", "--log-format", "json", "--listen", listen])
+        .args([
+            "serve",
+            "--http-listen",
+            "",
+            "--workers",
+            "1",
+            "--log-format",
+            "json",
+            "--listen",
+            listen,
+        ])
         .arg("--data-dir")
         .arg(data)
         .stdout(Stdio::null())

@@ -63,7 +63,7 @@ export class RealServer {
 
 /** Start a server and return its process and its address as soon as it serves. */
 function serve(listen: string, directory: string, options: readonly string[]): Promise<[ChildProcess, string]> {
-  const fixed = ["--listen", listen, "--workers", "1", "--log-format", "json", "--data-dir", directory];
+  const fixed = ["--http-listen", "", "--listen", listen, "--workers", "1", "--log-format", "json", "--data-dir", directory];
   const child = spawn(TALLYKEEPER, ["serve", ...fixed, ...options], { stdio: ["ignore", "ignore", "pipe"] });
   const lines: string[] = [];
   return new Promise((found, failed) => {

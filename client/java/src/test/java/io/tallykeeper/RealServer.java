@@ -35,7 +35,7 @@ final class RealServer implements AutoCloseable {
   }
 
   void start() throws IOException {
-    List<String> command = new ArrayList<>(List.of(PROGRAM.toString(), "serve", "--listen", address));
+    List<String> command = new ArrayList<>(List.of(PROGRAM.toString(), "serve", "--http-listen", "", "--listen", address));
     command.addAll(List.of("--log-format", "json", "--workers", "1", "--data-dir", data.resolve("data").toString()));
     command.addAll(options);
     process = new ProcessBuilder(command).start();
