@@ -20,7 +20,7 @@ from tallykeeper_server.app import http_gateway
 from tallykeeper_server.app.background_tasks import follow_access_file, running_tasks, sweep_forever
 from tallykeeper_server.app.certificates import tls_files
 from tallykeeper_server.app.listen_address import binding, is_unix, kept_address, kept_http_address
-from tallykeeper_server.app.metrics_page import metrics_of_this_process
+from tallykeeper_server.app.process_metrics import metrics_of_this_process
 from tallykeeper_server.app.store_monitor import StoreMonitor
 from tallykeeper_server.app.store_startup import StartError, announce, ready_store
 from tallykeeper_server.domain.durability import Retention

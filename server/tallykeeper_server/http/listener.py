@@ -1,4 +1,4 @@
-"""The way from an accepted socket to an HTTP connection: room for it, and the TLS handshake.
+"""Accepts sockets: checks that there is room, does the TLS handshake, and hands over to an HTTP connection.
 
 uvicorn's own listener takes one TLS context for its life, knows no limit for handshakes and addresses, and resets the
 connections that the kernel has accepted when it closes.
@@ -17,7 +17,7 @@ from tallykeeper_server.transport.peers import address_of
 from tallykeeper_server.transport.tls import TlsContexts
 
 _ACCEPT_PAUSE_SECONDS: Final = 0.5
-"""Until sockets are accepted again after the process had no file descriptor for one."""
+"""The pause after the process had no file descriptor for an accepted socket."""
 _ACCEPTED_AT_ONCE: Final = 128
 
 log = structlog.get_logger()
@@ -47,14 +47,14 @@ class HttpListener:
         self._resume()
 
     def close(self) -> None:
-        """Accept the sockets that wait now, and no more."""
+        """Accept the sockets that wait now, and stop listening. A second call has no effect."""
         if self._listener.fileno() < 0:
             return
         if self._pause is None:
             self._loop.remove_reader(self._listener)
         else:
             self._pause.cancel()
-        with contextlib.suppress(OSError):  # nothing waits any more, or there is no file descriptor for it
+        with contextlib.suppress(OSError):  # no socket waits, or there is no file descriptor for it
             while True:
                 self._greet(*self._listener.accept())
         self._listener.close()
@@ -101,7 +101,7 @@ class HttpListener:
             await self._loop.connect_accepted_socket(
                 lambda: self._make(address), one, ssl=context, ssl_handshake_timeout=seconds
             )
-        except OSError as error:  # ssl.SSLError is one, and so is what a timeout raises
+        except OSError as error:  # ssl.SSLError and the error of a timeout are OSErrors
             log.debug("an HTTP connection was lost before it began", peer=address, error=str(error))
             self._connections.leave(address)
             one.close()

@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 
 from tallykeeper_server.app.listen_address import kept_address, kept_http_address
-from tallykeeper_server.app.metrics_page import metrics_of_this_process
+from tallykeeper_server.app.process_metrics import metrics_of_this_process
 from tallykeeper_server.app.store_startup import StartError, announce, ready_store
 from tallykeeper_server.metrics.meters import PoolMeter
 from tallykeeper_server.metrics.snapshots import Snapshot, merged

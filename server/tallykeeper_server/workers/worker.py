@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 
-from tallykeeper_server.app.metrics_page import metrics_of_this_process
+from tallykeeper_server.app.process_metrics import metrics_of_this_process
 from tallykeeper_server.app.store_startup import StartError
 from tallykeeper_server.metrics.snapshots import GATHER_SECONDS, Snapshot
 from tallykeeper_server.runtime.lifecycle import live, run

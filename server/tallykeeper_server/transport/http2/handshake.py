@@ -87,7 +87,7 @@ class Listener:
         self._resume()
 
     def close(self) -> None:
-        """Accept the sockets that wait now. This has no effect after ``close``."""
+        """Accept the sockets that wait now, and stop listening. A second call has no effect."""
         if self._listener.fileno() < 0:
             return
         if self._pause is None:
