@@ -80,7 +80,7 @@ console: $(INSTALLED) ## serve the console on http://127.0.0.1:50082/ (ARGS=--al
 	@$(PYTHON) tools/install.py console
 	@exec $(BIN)/tallykeeper console $(ARGS)
 
-test: lint ## lint, then run the quick tests, in less than five minutes
+test: lint ## lint, then run the quick tests
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m 'not long' $(ARGS)
 
 test-all: lint ## lint, then run all tests, with faults and fuzzing, and measure their coverage
