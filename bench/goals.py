@@ -111,12 +111,13 @@ def _crowd_goals(results: Results) -> Iterator[Goal]:
 
 
 def _overload_goals(results: Results) -> Iterator[Goal]:
-    def number(name: str) -> float | None:
-        return results.number(overload.TOPIC, name)
-
-    yield Goal("ten times the capacity: goodput / peak", 0.85, number(overload.GOODPUT))
-    yield Goal("ten times the capacity: refusals with a retry delay, share", 1.0, number(overload.WITH_DELAY))
-    yield Goal("ten times the capacity: p99 of refusals, ms", 20.0, number(overload.REFUSAL_P99), at_most=True)
+    for connections, topic in overload.TOPICS.items():
+        goodput = results.number(topic, overload.GOODPUT)
+        yield Goal(f"ten times the capacity, {connections:,} connections: goodput / peak", 0.85, goodput)
+    refusing = overload.TOPICS[overload.REFUSING]
+    delayed, p99 = (results.number(refusing, name) for name in (overload.WITH_DELAY, overload.REFUSAL_P99))
+    yield Goal("ten times the capacity: refusals with a retry delay, share", 1.0, delayed)
+    yield Goal("ten times the capacity: p99 of refusals, ms", 20.0, p99, at_most=True)
 
 
 def _size_goals(results: Results) -> Iterator[Goal]:

@@ -1,8 +1,8 @@
 """Overload: ten times the calls that a worker can answer, from callers that ignore refusals, and the goodput.
 
 Each repetition measures the peak. Then it begins ten times as many calls a second on many connections, and afterwards
-measures the time until the peak is reached again. There are many connections, because the server limits the calls of
-each.
+measures the time until the peak is reached again. The server limits the calls of each connection. So on some hundreds
+of connections the callers wait on their own side, and on a thousand the server refuses calls.
 """
 
 import statistics
@@ -19,14 +19,19 @@ from bench.generator import Generator, Load
 from bench.measuring import Pace
 from bench.processes import Process
 
-TOPIC: Final = "ten times the capacity, in an open loop, one worker"
+TOPICS: Final = {
+    256: "ten times the capacity, in an open loop, one worker, 256 connections",
+    1_024: "ten times the capacity, in an open loop, one worker, 1,024 connections",
+}
+"""The topic of each number of connections."""
+REFUSING: Final = 1_024
+"""The number of connections on which more calls arrive than may wait, so that the server refuses some."""
 BEGUN: Final = "calls begun / peak"
 """The ratio is below ten if the connections lack room, because the server's SETTINGS limit the calls of each."""
 GOODPUT: Final = "goodput / peak"
 REFUSAL_P99: Final = "refusals, p99, ms"
 WITH_DELAY: Final = "refusals that carry a retry delay, share"
 _TIMES: Final = 10
-_CONNECTIONS: Final = 256
 _IN_FLIGHT: Final = 128
 _UNDER_WAY_MAX: Final = 100_000
 _NEAR: Final = 0.8
@@ -48,9 +53,11 @@ class Repetition:
     recovery: float
 
 
-def measure_overload(generator: Generator, contender: Contender, pace: Pace) -> dict[str, float | None]:
+def measure_overload(
+    generator: Generator, contender: Contender, pace: Pace, connections: int
+) -> dict[str, float | None]:
     """Return the numbers for the report: medians of the repetitions."""
-    repetitions = [_repetition(generator, contender, pace) for _ in range(pace.repetitions)]
+    repetitions = [_repetition(generator, contender, pace, connections) for _ in range(pace.repetitions)]
 
     def median(value: Callable[[Repetition], float]) -> float:
         return statistics.median(value(each) for each in repetitions)
@@ -72,7 +79,7 @@ def measure_overload(generator: Generator, contender: Contender, pace: Pace) -> 
     }
 
 
-def _repetition(generator: Generator, contender: Contender, pace: Pace) -> Repetition:
+def _repetition(generator: Generator, contender: Contender, pace: Pace, connections: int) -> Repetition:
     load = partial(generator.run, contender.port, increment())
     peak = load(in_flight=_IN_FLIGHT, warm_up=pace.warm_up, seconds=2 * pace.seconds).calls_per_second
     before = max(contender.process.resident_bytes())
@@ -82,7 +89,7 @@ def _repetition(generator: Generator, contender: Contender, pace: Pace) -> Repet
             warm_up=_FLOOD_WARM_UP_SECONDS,
             seconds=_FLOOD_SECONDS,
             rate=_TIMES * peak,
-            connections=_CONNECTIONS,
+            connections=connections,
         )
     recovery = _recovery(
         lambda: load(in_flight=_IN_FLIGHT, warm_up=0.0, seconds=_WINDOW_SECONDS).calls_per_second, peak

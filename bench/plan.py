@@ -116,7 +116,8 @@ class _Run:
         numbers, pace = self.results.numbers, self.pace
         with running_store(kind, self.directory) as store:
             with contenders(store, [ONE]) as running:
-                numbers[overload.TOPIC] = overload.measure_overload(self.generator, running[ONE], pace)
+                for connections, topic in overload.TOPICS.items():
+                    numbers[topic] = overload.measure_overload(self.generator, running[ONE], pace, connections)
             with contenders(store, [ONE]) as running:
                 numbers[idle.TOPIC] = idle.hold_connections(running[ONE], pace.idle_connections)
             with contenders(store, [ONE]) as running:

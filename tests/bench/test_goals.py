@@ -108,10 +108,16 @@ def test_batches_count_their_operations() -> None:
 
 def test_single_numbers_have_goals() -> None:
     results = _results()
-    results.numbers[overload.TOPIC] = {overload.GOODPUT: 0.9, overload.WITH_DELAY: 0.999, overload.REFUSAL_P99: 3.0}
+    results.numbers[overload.TOPICS[256]] = {overload.GOODPUT: 0.9}
+    results.numbers[overload.TOPICS[overload.REFUSING]] = {
+        overload.GOODPUT: 0.8,
+        overload.WITH_DELAY: 0.999,
+        overload.REFUSAL_P99: 3.0,
+    }
     results.numbers[idle.TOPIC] = {idle.SERVED: 9_999, idle.KIB_EACH: 24.0}
     results.numbers[memory.TOPIC] = {memory.RESIDENT: 100.0, memory.RESIDENT_LATER: 101.0}
-    assert _goal(results, "ten times the capacity: goodput / peak").is_reached
+    assert _goal(results, "ten times the capacity, 256 connections: goodput / peak").is_reached
+    assert _goal(results, "ten times the capacity, 1,024 connections: goodput / peak").is_reached is False
     assert _goal(results, "ten times the capacity: refusals with a retry delay, share").is_reached is False
     assert _goal(results, "ten times the capacity: p99 of refusals, ms").is_reached
     assert _goal(results, "idle connections that are served").is_reached is False
