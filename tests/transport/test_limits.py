@@ -99,6 +99,15 @@ async def test_connections_share_the_calls_of_the_server() -> None:
         assert await streams_max_after(first) == 100
 
 
+async def test_sockets_that_do_not_serve_yet_take_their_share_too() -> None:
+    limits = TransportLimits(streams_per_connection_max=100, streams_max=128, check_seconds=3_600.0)
+    async with serving(limits=limits) as served, raw_peer(served.address) as first:
+        assert streams_max_of(await first.greet().of(SETTINGS)) == 100
+        async with raw_peer(served.address), raw_peer(served.address):
+            assert await streams_max_after(first) == 64
+            assert await streams_max_after(first) == 32
+
+
 async def test_long_streams_do_not_count_towards_a_connections_share() -> None:
     limits = TransportLimits(streams_per_connection_max=100, streams_max=1)
     async with serving(limits=limits) as served, raw_peer(served.address) as peer:

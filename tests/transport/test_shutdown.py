@@ -15,8 +15,8 @@ import grpc.aio
 import pytest
 
 from tallykeeper_server.cli.certificate_authority import make_certificates
-from tallykeeper_server.transport import server
-from tallykeeper_server.transport.http2 import handshake
+from tallykeeper_server.transport import acceptor, server
+from tallykeeper_server.transport.http2 import connection
 from tallykeeper_server.transport.http2.session import Engine, ErrorCode
 from tallykeeper_server.transport.limits import TransportLimits
 from tallykeeper_server.transport.sockets import listening_sockets
@@ -148,8 +148,12 @@ async def _refuses_connections(address: str) -> None:
 
 
 @pytest.mark.parametrize("secured", [False, True])
-async def test_connections_that_wait_to_be_accepted_are_not_reset_by_a_stop(tmp_path: Path, *, secured: bool) -> None:
+async def test_connections_that_wait_to_be_accepted_are_not_reset_by_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, secured: bool
+) -> None:
     """The kernel completes connections by itself. It resets those that were not accepted when a listener closes."""
+    monkeypatch.setattr(server, "_GREETING_SECONDS", DEADLINE_SECONDS)
+    monkeypatch.setattr(connection, "_DRAIN_SECONDS", DEADLINE_SECONDS)
     make_certificates(tmp_path, hosts=["127.0.0.1"], clients=[], days=1)
     tls = ServerTls(tmp_path / "server.pem", tmp_path / "server.key", None) if secured else None
     context = ssl.create_default_context(cafile=tmp_path / "ca.pem") if secured else None
@@ -208,7 +212,7 @@ async def _exhausted(monkeypatch: pytest.MonkeyPatch, *, pause_seconds: float) -
         return list(found)
 
     monkeypatch.setattr(server, "listening_sockets", sockets)
-    monkeypatch.setattr(handshake, "_ACCEPT_PAUSE_SECONDS", pause_seconds)
+    monkeypatch.setattr(acceptor, "_PAUSE_SECONDS", pause_seconds)
     async with serving() as served:
         yield served
 
@@ -218,7 +222,8 @@ async def test_a_process_without_file_descriptors_accepts_again_later(
 ) -> None:
     async with _exhausted(monkeypatch, pause_seconds=0.01) as served, connected(served.address) as channel:
         assert await channel.unary_unary("/test.Echo/Unary")(b"x") == b"x"
-    assert "no connection can be accepted: [Errno 24] Too many open files" in caplog.messages
+        address = served.address
+    assert f"no connection can be accepted at {address}: [Errno 24] Too many open files" in caplog.messages
 
 
 async def test_a_stop_does_not_wait_for_file_descriptors(

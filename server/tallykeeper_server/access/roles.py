@@ -17,6 +17,11 @@ class Role(IntEnum):
     WRITE = 2
     ADMINISTER = 3
 
+    @property
+    def may_change(self) -> bool:
+        """True if the role permits changes. A method that needs such a role changes something."""
+        return self >= Role.WRITE
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:

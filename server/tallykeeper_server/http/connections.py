@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from tallykeeper_server.http.limits import HttpLimits
-from tallykeeper_server.transport.peers import Peer, peer_of
+from tallykeeper_server.transport.peers import Peer
 
 _CHECK_SECONDS: Final = 1.0
 """The interval at which limits in time are checked, and the delay with which they may take effect."""
@@ -134,16 +134,14 @@ class HttpConfig(uvicorn.Config):
 class GuardedConnection(H11Protocol):
     """One connection. ``Connections`` knows it while it is open."""
 
-    def __init__(self, config: HttpConfig, server_state: ServerState, address: str) -> None:
-        """``address``: the one under which ``Connections`` has counted it."""
+    def __init__(self, config: HttpConfig, server_state: ServerState, peer: Peer) -> None:
         super().__init__(config, server_state, {})
-        self._address = address
         self._awaits_request = False
         self._limits = config.limits
         self._guarded = config.guarded
         self._stream: asyncio.Transport | None = None
         self._name: object = None
-        self.peer = Peer("", "")
+        self.peer = peer
         self.waits_since: float | None = None
         """Since when the rest of a header is missing, in the loop's time."""
         self.stalled_since: float | None = None
@@ -155,10 +153,9 @@ class GuardedConnection(H11Protocol):
         return 0 if self._stream is None else self._stream.get_write_buffer_size()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the peer's address and certificate, and expect a request."""
+        """Expect a request."""
         stream = cast("asyncio.Transport", transport)
         self._stream = stream
-        self.peer = peer_of(stream)
         name = stream.get_extra_info("peername")
         if isinstance(name, tuple):  # else it is lost already
             self._name = (str(name[0]), int(name[1]))
@@ -177,7 +174,7 @@ class GuardedConnection(H11Protocol):
         """Forget the peer."""
         self._guarded.discard(self._name)
         self._guarded.note_read(self)
-        self._guarded.leave(self._address)
+        self._guarded.leave(self.peer.address)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:

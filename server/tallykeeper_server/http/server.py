@@ -10,7 +10,8 @@ import uvicorn
 
 from tallykeeper_server.http.connections import Connections, GuardedConnection, HttpConfig
 from tallykeeper_server.http.limits import HttpLimits
-from tallykeeper_server.http.listener import HttpListener
+from tallykeeper_server.transport.acceptor import Acceptor
+from tallykeeper_server.transport.peers import Peer
 from tallykeeper_server.transport.sockets import address_of, listening_sockets
 from tallykeeper_server.transport.tls import TlsContexts
 
@@ -44,7 +45,7 @@ class HttpServer:
         loop = asyncio.get_running_loop()
         self._serving = loop.create_task(self._server.serve(sockets=[]))
         self._watch = loop.create_task(connections.enforce_limits())
-        self._listeners: list[HttpListener] = []
+        self._acceptors: list[Acceptor] = []
 
     def listen(self, address: str, *, tls: TlsContexts | None, reuse_port: bool) -> str:
         """Accept connections on ``host:port``; return the address with its port.
@@ -54,10 +55,10 @@ class HttpServer:
         sockets = listening_sockets(address, reuse_port=reuse_port)
         bound = address_of(sockets[0])
         for one in sockets:
-            listener = HttpListener(
-                one, tls, self._connections, self._make, handshake_seconds=self._limits.handshake_seconds
+            acceptor = Acceptor(
+                one, tls, self._connections, self._connect, handshake_seconds=self._limits.handshake_seconds
             )
-            self._listeners.append(listener)
+            self._acceptors.append(acceptor)
         return bound
 
     async def stop(self, grace_seconds: float, abort: Callable[[], None]) -> None:
@@ -67,10 +68,10 @@ class HttpServer:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_seconds
-        for listener in self._listeners:
-            listener.close()
-        for listener in self._listeners:
-            await listener.greeted(min(grace_seconds, _GREETING_SECONDS))
+        for acceptor in self._acceptors:
+            acceptor.close()
+        for acceptor in self._acceptors:
+            await acceptor.greeted(min(grace_seconds, _GREETING_SECONDS))
         self._connections.draining = True
         await self._connections.emptied(min(grace_seconds, _LAST_REQUESTS_SECONDS))
         ending = loop.call_later(deadline - loop.time(), abort)
@@ -81,5 +82,5 @@ class HttpServer:
         self._watch.cancel()
         await asyncio.wait([self._watch])
 
-    def _make(self, address: str) -> GuardedConnection:
-        return GuardedConnection(self._config, self._server.server_state, address)
+    def _connect(self, _: asyncio.Transport, peer: Peer) -> GuardedConnection:
+        return GuardedConnection(self._config, self._server.server_state, peer)

@@ -20,7 +20,6 @@ from tallykeeper_server.transport.call import Cancellable
 from tallykeeper_server.transport.status import StatusError
 
 _AUTHORIZATION: Final = b"authorization"
-_MUTATING: Final = (Role.WRITE, Role.ADMINISTER)
 
 
 class Call(NamedTuple):
@@ -146,7 +145,7 @@ class Overload:
 
     def watch(self, path: str, role: Role, meter: CallMeter) -> None:
         """Refuse calls of the method with this path while its lane is full. ``role`` is the role that it needs."""
-        backlog = self._mutations if role in _MUTATING else self._queries
+        backlog = self._mutations if role.may_change else self._queries
         self._lanes[path] = _Lane(backlog, meter)
 
     def admit(self, path: str) -> StatusError | None:

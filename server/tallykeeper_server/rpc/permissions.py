@@ -34,7 +34,7 @@ ROLES: Final[Mapping[str, Role]] = {
 
 def is_mutation(method: MethodDescriptor) -> bool:
     """Return True if a method changes something."""
-    return ROLES.get(f"{method.containing_service.name}.{method.name}") in {Role.WRITE, Role.ADMINISTER}
+    return ROLES.get(_name_of(method), Role.NONE).may_change
 
 
 def role_needed_by(method: MethodDescriptor) -> Callable[[Any], Role]:
@@ -42,7 +42,7 @@ def role_needed_by(method: MethodDescriptor) -> Callable[[Any], Role]:
 
     :raises KeyError: the method has no role.
     """
-    role = ROLES[f"{method.containing_service.name}.{method.name}"]
+    role = ROLES[_name_of(method)]
     return _role_of_batch if method.input_type is batch_pb2.ApplyRequest.DESCRIPTOR else lambda _: role
 
 
@@ -50,3 +50,8 @@ def _role_of_batch(request: batch_pb2.ApplyRequest) -> Role:
     """Return the highest role that an operation of a batch needs."""
     fields = {operation.WhichOneof("operation") for operation in request.operations} - {None}
     return max((SPEC_OF_FIELD[str(field)].role for field in fields), default=ROLES["BatchService.Apply"])
+
+
+def _name_of(method: MethodDescriptor) -> str:
+    """Return the name of a method in the table."""
+    return f"{method.containing_service.name}.{method.name}"

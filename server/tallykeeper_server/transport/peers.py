@@ -29,13 +29,13 @@ class Peer:
     certificate: Certificate | None = None
 
 
-def peer_of(transport: asyncio.BaseTransport) -> Peer:
-    """Return the peer of a socket, with its certificate if mutual TLS has verified one."""
-    name, address = _name_of(transport.get_extra_info("peername"))
+def peer_of(transport: asyncio.BaseTransport, peername: object) -> Peer:
+    """Return the peer of a socket with this name, with its certificate if mutual TLS has verified one."""
+    name, address = _name_of(peername)
     return Peer(name, address, _certificate_of(transport.get_extra_info("ssl_object")))
 
 
-def address_of(peername: object) -> str:
+def ip_address_of(peername: object) -> str:
     """Return the IP address in the name of a socket's peer; empty for a Unix socket."""
     return _name_of(peername)[1]
 

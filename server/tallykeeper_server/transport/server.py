@@ -2,17 +2,20 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from tallykeeper_server.transport.acceptor import Acceptor
 from tallykeeper_server.transport.http2.connection import Connection
-from tallykeeper_server.transport.http2.handshake import Listener
 from tallykeeper_server.transport.http2.patience import enforce
 from tallykeeper_server.transport.http2.server_state import Admit, Explain, Shared
+from tallykeeper_server.transport.http2.session import ErrorCode, last_words
 from tallykeeper_server.transport.limits import TransportLimits
 from tallykeeper_server.transport.methods import Method
+from tallykeeper_server.transport.peers import Peer
 from tallykeeper_server.transport.sockets import address_of, listening_sockets
 from tallykeeper_server.transport.tls import TlsContexts
 
@@ -20,6 +23,8 @@ _GREETING_SECONDS: Final = 2.0
 """The time for TLS handshakes in progress when the server stops."""
 _SETTLE_SECONDS: Final = 1.0
 """The time for the handlers of ended calls, and for the last bytes."""
+
+log = logging.getLogger(__name__)
 
 
 class TransportServer:
@@ -42,7 +47,7 @@ class TransportServer:
         """
         self._limits = limits or TransportLimits()
         self._shared = Shared(methods, self._limits, admit, explain)
-        self._listeners: list[Listener] = []
+        self._acceptors: list[Acceptor] = []
         self._unix_paths: list[Path] = []
         self._watch = self._shared.loop.create_task(self._enforce_limits())
 
@@ -57,7 +62,15 @@ class TransportServer:
         if sockets[0].family is socket.AF_UNIX:
             self._unix_paths.append(Path(sockets[0].getsockname()))
         for one in sockets:
-            self._listeners.append(Listener(self._shared, one, tls))
+            acceptor = Acceptor(
+                one,
+                tls,
+                self._shared,
+                self._connect,
+                handshake_seconds=self._limits.handshake_seconds,
+                last_words=_last_words,
+            )
+            self._acceptors.append(acceptor)
         return bound
 
     @property
@@ -81,16 +94,16 @@ class TransportServer:
         Clients get GOAWAY. They begin no more calls here, and may repeat calls that did not begin. Calls that last
         longer than the grace end with UNAVAILABLE.
         """
-        for listener in self._listeners:
-            listener.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         for path in self._unix_paths:
             path.unlink(missing_ok=True)
         self._shared.draining = True
         for connection in self._connections():
             connection.drain()
         deadline = self._shared.loop.time() + grace_seconds
-        for listener in self._listeners:
-            await listener.greeted(min(grace_seconds, _GREETING_SECONDS))
+        for acceptor in self._acceptors:
+            await acceptor.greeted(min(grace_seconds, _GREETING_SECONDS))
         await self._shared.emptied(deadline - self._shared.loop.time())
         for connection in self._connections():
             connection.stop()
@@ -103,6 +116,14 @@ class TransportServer:
             await self._watch
         self._shared.deadlines.close()
 
+    def _connect(self, stream: asyncio.Transport, peer: Peer) -> Connection | None:
+        """Return a connection, unless a client with TLS has not chosen h2 by ALPN (RFC 9113, section 3.2)."""
+        tls = stream.get_extra_info("ssl_object")
+        if tls is None or tls.selected_alpn_protocol() == "h2":
+            return Connection(self._shared, peer)
+        log.info("a TLS client did not ask for HTTP/2 by ALPN")
+        return None
+
     def _connections(self) -> list[Connection]:
         return [connection for connection in self._shared.open if isinstance(connection, Connection)]
 
@@ -112,3 +133,7 @@ class TransportServer:
             now = self._shared.loop.time()
             for connection in self._connections():
                 enforce(connection, now)
+
+
+def _last_words(reason: str) -> bytes:
+    return last_words(ErrorCode.ENHANCE_YOUR_CALM, reason.encode(), began=False)

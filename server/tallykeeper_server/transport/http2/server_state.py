@@ -63,7 +63,7 @@ class Shared:
         self.responses = Budget(limits.unread_response_bytes_max)
         self.connections = 0
         self.open: set[Endable] = set()
-        """The connections that serve. ``connections`` also counts those in their TLS handshake."""
+        """The connections that serve. ``connections`` also counts accepted sockets, as in a TLS handshake."""
         self.draining = False
         self._emptied = asyncio.Event()
         self._emptied.set()
@@ -77,8 +77,12 @@ class Shared:
             return f"the server has {self.connections} connections, and no room for more"
         if address and self._addresses[address] >= limits.connections_per_address_max:
             return f"{address} has {self._addresses[address]} connections, and no room for more"
+        share = self.streams_share
         self.connections += 1
         self._addresses[address] += 1
+        if self.streams_share != share:
+            for one in self.open:
+                one.adapt_streams()
         return None
 
     def leave(self, address: str) -> None:
@@ -101,9 +105,6 @@ class Shared:
         """Count a connection that serves."""
         self.open.add(connection)
         self._emptied.clear()
-        if self.connections & (self.connections - 1) == 0:  # the number has doubled since the shares were computed
-            for one in self.open:
-                one.adapt_streams()
 
     def part(self, connection: Endable) -> None:
         """Remove a connection that served from the count."""

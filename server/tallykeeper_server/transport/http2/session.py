@@ -4,7 +4,7 @@ Only this module knows ngh2, the binding of libnghttp2. Another engine would rep
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
 import ngh2
@@ -134,10 +134,9 @@ class Engine:
         """True if the connection has nothing to read or write: GOAWAY was exchanged and no stream is open."""
         return not (self._connection.want_read or self._connection.want_write)
 
-    @property
-    def peer_settings(self) -> Mapping[int, int]:
-        """The peer's SETTINGS."""
-        return self._connection.remote_settings
+    def limit_streams(self, streams_max: int) -> None:
+        """Change SETTINGS_MAX_CONCURRENT_STREAMS. Open streams stay (RFC 9113, section 5.1.2)."""
+        self._connection.update_settings({ngh2.Setting.MAX_CONCURRENT_STREAMS: streams_max})
 
     # A peer that has sent GOAWAY and has no stream open has ended the connection. The binding then raises
     # ConnectionStateError for each of the following four, until the socket is closed.
@@ -149,10 +148,6 @@ class Engine:
         """
         with contextlib.suppress(ngh2.ConnectionStateError):
             self._connection.ping(data)
-
-    def limit_streams(self, streams_max: int) -> None:
-        """Change SETTINGS_MAX_CONCURRENT_STREAMS. Open streams stay (RFC 9113, section 5.1.2)."""
-        self._connection.update_settings({ngh2.Setting.MAX_CONCURRENT_STREAMS: streams_max})
 
     def announce_shutdown(self) -> None:
         """Send the first GOAWAY of a graceful shutdown, which refuses no stream (RFC 9113, section 6.8).
