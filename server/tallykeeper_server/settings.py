@@ -156,7 +156,7 @@ class Settings:
         1_024,
         _COUNT,
         "The maximum number of calls in flight on all connections to a worker, without watches. Each connection may"
-        " have its share, at least 16.",
+        " have its share, at least 16, and fewer after refusals.",
     )
     handshake_seconds: float = _setting(
         10.0, _SECONDS, "The seconds that a new connection may take for TLS and its first frames."

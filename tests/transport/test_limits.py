@@ -2,10 +2,13 @@
 
 import asyncio
 import gzip
+import math
 
 import pytest
 
+from tallykeeper_server.transport.http2 import streams_limit
 from tallykeeper_server.transport.limits import TransportLimits
+from tallykeeper_server.transport.status import NoRoomError
 from tests.fuzz.frames import (
     ACK,
     CONTINUATION,
@@ -114,6 +117,38 @@ async def test_long_streams_do_not_count_towards_a_connections_share() -> None:
         least = streams_max_of(await peer.greet().of(SETTINGS))
         peer.send(call("/test.Echo/Flood", b"x"))
         assert await streams_max_after(peer) == least + 1
+
+
+async def test_a_peer_whose_calls_find_no_room_may_have_fewer_of_them_until_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams_limit, "_NARROW_SECONDS", 0.0)
+    monkeypatch.setattr(streams_limit, "_WIDEN_SECONDS", math.inf)
+    refusals = [NoRoomError("full", retry_after_ms=1)] * 2
+    limits = TransportLimits(streams_per_connection_max=4)
+    async with (
+        serving(admit=lambda _: refusals.pop() if refusals else None, limits=limits) as served,
+        raw_peer(served.address) as peer,
+    ):
+        assert streams_max_of(await peer.greet().of(SETTINGS)) == 4
+        peer.send(call(_UNARY, b"", stream=1))
+        assert await streams_max_after(peer) == 2
+        peer.send(call(_UNARY, b"", stream=3))
+        assert await streams_max_after(peer) == 1
+        monkeypatch.setattr(streams_limit, "_WIDEN_SECONDS", 0.0)
+        peer.send(call(_UNARY, b"", stream=5))
+        assert await streams_max_after(peer) == 2
+        peer.send(call(_UNARY, b"", stream=7))
+        assert await streams_max_after(peer) == 4
+
+
+async def test_several_refusals_within_a_moment_reduce_the_calls_of_a_peer_once() -> None:
+    limits = TransportLimits(streams_per_connection_max=64)
+    refusal = NoRoomError("full", retry_after_ms=1)
+    async with serving(admit=lambda _: refusal, limits=limits) as served, raw_peer(served.address) as peer:
+        assert streams_max_of(await peer.greet().of(SETTINGS)) == 64
+        peer.send(*(call(_UNARY, b"", stream=stream) for stream in (1, 3, 5, 7)))
+        assert await streams_max_after(peer) == 32
 
 
 def streams_max_of(settings: Frame) -> int:

@@ -29,6 +29,7 @@ from tallykeeper_server.transport.http2.session import (
     TrailersReceived,
     last_words,
 )
+from tallykeeper_server.transport.http2.streams_limit import StreamsLimit
 from tallykeeper_server.transport.peers import Peer
 from tallykeeper_server.transport.status import Code, HeaderFields, StatusError
 
@@ -62,10 +63,9 @@ class Connection(asyncio.Protocol):
         limits = shared.limits
         self.shared = shared
         self.peer = peer
-        self._streams_max = shared.streams_share
-        self._long_calls = 0
+        self._streams = StreamsLimit(shared)
         self.engine = Engine(
-            streams_max=self._streams_max,
+            streams_max=self._streams.value,
             stream_window_bytes=limits.stream_window_bytes,
             connection_window_bytes=limits.waiting_request_bytes_per_connection_max,
             header_list_bytes_max=limits.header_list_bytes_max,
@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
         held = Budget(limits.waiting_request_bytes_per_connection_max, shared.requests)
         self._inflow = Inflow(self.engine, held)
         self._outflow = Outflow(self.engine, shared.loop, limits.write_buffer_bytes)
-        self._entrance = Entrance(self, self._inflow, self.unread)
+        self._entrance = Entrance(self, self._inflow, self.unread, self._streams)
         self._offences = Offences(limits)
         self._transport: asyncio.Transport | None = None
         self.full_since: float | None = None
@@ -134,6 +134,9 @@ class Connection(asyncio.Protocol):
             handler = handlers.get(type(event))
             if handler is not None:
                 handler(event)
+        if self._streams.is_narrow:
+            self._streams.widen()
+            self.adapt_streams()
         if not self._flushing:
             self._flushing = True
             self.shared.loop.call_soon(self.flush)
@@ -179,7 +182,7 @@ class Connection(asyncio.Protocol):
             return
         self.exchanges[stream_id] = exchange
         if exchange.method.streams_responses:
-            self._long_calls += 1
+            self._streams.count_long_calls(1)
             self.adapt_streams()
         exchange.open()
         if event.end_stream:
@@ -203,7 +206,7 @@ class Connection(asyncio.Protocol):
     def _on_closed(self, event: StreamClosed) -> None:
         exchange = self.exchanges.pop(event.stream_id, None)
         if exchange is not None:
-            self._long_calls -= exchange.method.streams_responses
+            self._streams.count_long_calls(-exchange.method.streams_responses)
             exchange.closed()
             if not self.exchanges:
                 self.used_at = self.shared.loop.time()
@@ -280,11 +283,9 @@ class Connection(asyncio.Protocol):
             self._outflow.cut_short(event.stream_id)
 
     def adapt_streams(self) -> None:
-        """Send the peer its limit of calls in flight: its share, and the streams of responses that it has."""
-        streams_max = min(self.shared.limits.streams_per_connection_max, self.shared.streams_share + self._long_calls)
-        if streams_max != self._streams_max and self.ending_since is None:
-            self._streams_max = streams_max
-            self.engine.limit_streams(streams_max)
+        """Send the peer its limit of calls in flight if it has changed."""
+        if self.ending_since is None and self._streams.changed():
+            self.engine.limit_streams(self._streams.value)
             self.schedule_flush()
 
     # Writing.

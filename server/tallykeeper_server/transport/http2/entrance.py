@@ -9,6 +9,7 @@ from tallykeeper_server.transport.http2.exchange import DEFECT, Exchange, Outlet
 from tallykeeper_server.transport.http2.inflow import Inflow
 from tallykeeper_server.transport.http2.request_headers import header_list_bytes, opening_of
 from tallykeeper_server.transport.http2.server_state import Admit
+from tallykeeper_server.transport.http2.streams_limit import StreamsLimit
 from tallykeeper_server.transport.status import Code, HeaderFields, NoRoomError, StatusError
 
 _SMALL_READ_BYTES: Final = 4 << 10
@@ -22,10 +23,11 @@ log = logging.getLogger(__name__)
 class Entrance:
     """Makes the calls of one connection."""
 
-    def __init__(self, outlet: Outlet, inflow: Inflow, unread: Budget) -> None:
+    def __init__(self, outlet: Outlet, inflow: Inflow, unread: Budget, streams: StreamsLimit) -> None:
         self._outlet = outlet
         self._inflow = inflow
         self._unread = unread
+        self._streams = streams
 
     def exchange(
         self, stream_id: int, fields: dict[bytes, bytes], headers: HeaderFields, *, read_bytes: int
@@ -43,8 +45,10 @@ class Entrance:
             message = f"the server has no method {path.decode('latin-1')}"
             raise StatusError(Code.UNIMPLEMENTED, message)
         if shared.admit is not None and (error := self._refusal_of(shared.admit, method.path)) is not None:
+            self._streams.narrow()
             raise error
         if self._inflow.exceeded or self._unread.exceeded:
+            self._streams.narrow()
             raise self.no_room()
         timeout_seconds, gzip_requests, gzip_responses = opening_of(fields)
         exchange = Exchange(
