@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from tallykeeper_client import Client
+from tallykeeper_client import Client, TallykeeperError
 from tests.support.server import PATIENCE_SECONDS, free_ports, store_process, wait_until
 from tests.upgrades.judging import LedgerEntry, faults
 from tests.upgrades.load import NAMESPACE, Acknowledged, Load
@@ -111,7 +111,11 @@ def _repeat_some(load: Load, server: RunningServer) -> Iterator[str]:
     chosen: Sequence[Acknowledged] = Random(len(before)).sample(before, min(_REPEATED, len(before)))
     with Client(server.target, namespace=NAMESPACE) as client:
         for each in chosen:
-            again = each.change.send(client)
+            try:
+                again = each.change.send(client)
+            except TallykeeperError as error:
+                yield f"the {server.version.name} version refuses to repeat {each.change.request_id}: {error!r}"
+                continue
             if not again.replayed or again.revision != each.revision:
                 yield (
                     f"the {server.version.name} version carried out {each.change.request_id} again:"
