@@ -36,7 +36,7 @@ compile_options = $(BIN)/uv pip compile --quiet --directory $(1) --universal --g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen gen-sdks released run demo console test test-all test-long test-console lint bench chaos files conformance sdks deploy-check docs dist release-check publish-chart check lock clean
+.PHONY: help setup gen gen-sdks released run demo console test test-all test-long test-console lint bench chaos files conformance upgrade-check sdks deploy-check docs dist release-check publish-chart check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
@@ -124,6 +124,9 @@ files: $(INSTALLED) ## import 300 files with the habits of spreadsheets and kill
 
 conformance: $(INSTALLED) ## run the suites of other projects, clients during restarts, and the cases of all SDKs
 	@$(BIN)/python -m tests.conformance
+
+upgrade-check: $(INSTALLED) ## upgrade from an older version and back under load (ARGS="--revision REV": from that one)
+	@$(BIN)/python -m tests.upgrades $(ARGS)
 
 sdks: $(INSTALLED) ## run the tests and lints of the SDKs, and the examples (ARGS=go: those of one language)
 	@$(BIN)/python -m tests.sdks $(ARGS)

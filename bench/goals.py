@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from bench import idle, memory, overload
+from bench import capacity, idle, memory, overload
 from bench.contenders import (
     GO,
     GRPC_AIO,
@@ -55,6 +55,7 @@ def goals(results: Results) -> list[Goal]:
         *_crowd_goals(results),
         *_overload_goals(results),
         *_size_goals(results),
+        *_capacity_goals(results),
     ]
 
 
@@ -129,6 +130,12 @@ def _size_goals(results: Results) -> Iterator[Goal]:
     resident, later = (results.number(memory.TOPIC, name) for name in (memory.RESIDENT, memory.RESIDENT_LATER))
     yield Goal("memory of a worker after a million calls, MiB", 120.0, resident, at_most=True)
     yield Goal("the same after a second million / before", 1.02, _ratio(later, resident), at_most=True)
+
+
+def _capacity_goals(results: Results) -> Iterator[Goal]:
+    for name in capacity.NAMES:
+        closeness = results.number(capacity.TOPIC, capacity.closeness_of(name))
+        yield Goal(f"{name}: formula and measured", 0.9, closeness)
 
 
 def _ratio(value: float | None, base: float | None) -> float | None:

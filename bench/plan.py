@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench import client_batching, idle, memory, overload, postgres, script_limit
+from bench import capacity, client_batching, idle, memory, overload, postgres, script_limit
 from bench.contenders import (
     FOUR,
     GO,
@@ -82,6 +82,8 @@ def measure_everything(pace: Pace, directory: Path) -> Iterator[str | Results]:
     if embedded_store() not in kinds.values():
         yield f"{embedded_store().title}: calls"
         run.measure_embedded(embedded_store())
+    yield f"{embedded_store().title}: the formulas of capacity"
+    run.measure_capacity(embedded_store())
     yield "PostgreSQL, if it is installed"
     run.measure_postgres()
     yield results
@@ -121,10 +123,7 @@ class _Run:
             with contenders(store, [ONE]) as running:
                 numbers[idle.TOPIC] = idle.hold_connections(running[ONE], pace.idle_connections)
             with contenders(store, [ONE]) as running:
-                numbers[memory.TOPIC] = {
-                    **memory.resident_after(self.generator, running[ONE], pace.calls_before_memory),
-                    **memory.bytes_of_each(store, running[ONE].port),
-                }
+                numbers[memory.TOPIC] = memory.resident_after(self.generator, running[ONE], pace.calls_before_memory)
                 numbers[client_batching.TOPIC] = client_batching.calls_per_second(
                     running[ONE].port, seconds=pace.seconds
                 )
@@ -138,6 +137,13 @@ class _Run:
                 for name in (ONE, TWO)
             )
             self._measure(points, store)
+
+    def measure_capacity(self, kind: StoreKind) -> None:
+        """Measure what the formulas of capacity predict, on a fresh store."""
+        count, seconds = (20_000, 1.0) if self.pace.is_quick else (100_000, 3.0)
+        with running_store(kind, self.directory) as store, contenders(store, [ONE]) as running:
+            checks = capacity.measure(store, running[ONE], self.generator, count=count, seconds=seconds)
+        self.results.numbers[capacity.TOPIC] = capacity.as_numbers(checks)
 
     def measure_postgres(self) -> None:
         """Measure PostgreSQL, which takes one statement for a change."""

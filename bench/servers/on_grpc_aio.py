@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from bench.servers.constant import LISTENERS
 from tallykeeper_server.app import server
+from tallykeeper_server.app.server_facts import ServerFacts
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.metrics.snapshots import merged
 from tallykeeper_server.runtime.lifecycle import run, tune_garbage_collector
@@ -33,7 +34,8 @@ async def tallykeeper_methods(store_url: str) -> AsyncIterator[Sequence[Method]]
 
     settings, metrics = Settings(store=store_url, listen="127.0.0.1:0", http_listen=""), Metrics()
     with patch.object(server, "TransportServer", Transport):
-        async with server.serving(settings, store_url, metrics, gather_all=merged(metrics.gather)):
+        facts = ServerFacts(store_is_embedded=False)
+        async with server.serving(settings, store_url, metrics, gather_all=merged(metrics.gather), facts=facts):
             yield offered
 
 

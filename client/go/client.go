@@ -28,6 +28,8 @@ type Client struct {
 	BatchService pb.BatchServiceClient
 	// NamespaceService has the RPCs of namespaces.
 	NamespaceService pb.NamespaceServiceClient
+	// ServerService has the RPC about the state of the server.
+	ServerService pb.ServerServiceClient
 
 	connection *connection
 	close      func() error
@@ -68,6 +70,7 @@ func newClient(channel *grpc.ClientConn, settings *settings) *Client {
 		LedgerService:      pb.NewLedgerServiceClient(c),
 		BatchService:       pb.NewBatchServiceClient(c),
 		NamespaceService:   pb.NewNamespaceServiceClient(c),
+		ServerService:      pb.NewServerServiceClient(c),
 		connection:         c,
 		close: sync.OnceValue(func() error {
 			close(closed)

@@ -26,6 +26,7 @@ type fakeServer struct {
 	pb.UnimplementedInventoryServiceServer
 	pb.UnimplementedLedgerServiceServer
 	pb.UnimplementedNamespaceServiceServer
+	pb.UnimplementedServerServiceServer
 
 	// answer returns the error of an attempt to increment, counted from 1; nil lets it succeed.
 	answer func(ctx context.Context, attempt int) error
@@ -73,6 +74,7 @@ func (f *fakeServer) serve(t *testing.T, listener net.Listener, options ...grpc.
 	pb.RegisterInventoryServiceServer(server, f)
 	pb.RegisterLedgerServiceServer(server, f)
 	pb.RegisterNamespaceServiceServer(server, f)
+	pb.RegisterServerServiceServer(server, f)
 	go server.Serve(listener)
 	t.Cleanup(server.Stop)
 	return server

@@ -18,6 +18,7 @@ from tallykeeper_client._calls.inventory import InventoryMutations, InventoryRea
 from tallykeeper_client._calls.ledger import LedgerReads
 from tallykeeper_client._calls.namespaces import NamespaceReads
 from tallykeeper_client._calls.reservations import ReservationMutations, ReservationReads
+from tallykeeper_client._calls.server import ServerReads
 from tallykeeper_client._channel import TIMEOUT_SECONDS_DEFAULT, channel_options, metadata_of
 from tallykeeper_client._status_details import read_failure, unreachable
 from tallykeeper_client._watch_retry import Following, ended
@@ -109,6 +110,7 @@ class Client(
     BatchMutations,
     LedgerReads,
     NamespaceReads,
+    ServerReads,
     HealthReads,
     Blocking,
 ):

@@ -24,7 +24,10 @@ class Site:
 
     directory: Path
     keys: dict[str, str] = field(default_factory=dict)
-    """The API keys by identity. The key of ``late`` has expired; ``elsewhere`` administers other namespaces."""
+    """The API keys by identity.
+
+    The key of ``late`` has expired, ``elsewhere`` administers other namespaces, and ``operator`` reads all namespaces.
+    """
 
     @property
     def access_file(self) -> Path:
@@ -57,7 +60,7 @@ def make_site(directory: Path) -> Site:
     make_certificates(directory, hosts=["localhost", "127.0.0.1"], clients=[*ROLES, "stranger"], days=2)
     write_key_set(directory / "keys.json")
     tables = []
-    for identity in (*ROLES, "late", "elsewhere"):
+    for identity in (*ROLES, "late", "elsewhere", "operator"):
         site.keys[identity], digest = new_api_key(identity)
         expiry = "\nnot_after = 2020-01-01" if identity == "late" else ""
         tables.append(f'[[key]]\nid = "{identity}"\nidentity = "{identity}"\nsha256 = "{digest.hex()}"{expiry}')
@@ -65,6 +68,7 @@ def make_site(directory: Path) -> Site:
     for identity, role in {**ROLES, "late": "administer"}.items():
         tables.append(f'[[grant]]\nidentity = "{identity}"\nnamespaces = ["test-*"]\nrole = "{role}"')
     tables.append('[[grant]]\nidentity = "elsewhere"\nnamespaces = ["other", "tes-*"]\nrole = "administer"')
+    tables.append('[[grant]]\nidentity = "operator"\nnamespaces = ["*"]\nrole = "read"')
     tables.append(
         f'[[issuer]]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\nalgorithms = ["RS256", "ES256"]\n'
         'jwks = "keys.json"\nprefix = "*"'

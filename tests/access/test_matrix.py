@@ -25,11 +25,14 @@ WRITE: Final = frozenset(
 ADMINISTER: Final = frozenset({"ConfigureCounter", "DeleteCounter", "ConfigureStock", "DeleteStock"})
 _MODE: Final = batch_pb2.BATCH_MODE_INDEPENDENT
 ANYONE_KNOWN: Final = frozenset({"ListNamespaces"})
+EVERYWHERE: Final = frozenset({"GetServerStatus"})
+"""The methods that need the role read in all namespaces."""
 
 ALLOWED: Final = {
     "reader": READ | ANYONE_KNOWN,
     "writer": READ | WRITE | ANYONE_KNOWN,
     "administrator": READ | WRITE | ADMINISTER | ANYONE_KNOWN,
+    "operator": READ | EVERYWHERE | ANYONE_KNOWN,
     "elsewhere": ANYONE_KNOWN,
     "unheard": ANYONE_KNOWN,
 }
@@ -92,7 +95,7 @@ def expected(whom: str) -> dict[str, tuple[StatusCode, str]]:
 
 
 def test_each_method_has_a_role() -> None:
-    assert READ | WRITE | ADMINISTER | ANYONE_KNOWN == ALL
+    assert READ | WRITE | ADMINISTER | EVERYWHERE | ANYONE_KNOWN == ALL
 
 
 @pytest.mark.parametrize("part", range(4))

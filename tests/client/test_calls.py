@@ -10,7 +10,15 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
+from tallykeeper.v1 import (
+    batch_pb2,
+    counter_pb2,
+    inventory_pb2,
+    ledger_pb2,
+    namespace_pb2,
+    reservation_pb2,
+    server_pb2,
+)
 from tallykeeper_client import (
     UNCHANGED,
     AsyncClient,
@@ -29,11 +37,12 @@ from tallykeeper_client._calls.inventory import InventoryMutations, InventoryRea
 from tallykeeper_client._calls.ledger import LedgerReads
 from tallykeeper_client._calls.namespaces import NamespaceReads
 from tallykeeper_client._calls.reservations import ReservationMutations, ReservationReads
+from tallykeeper_client._calls.server import ServerReads
 
 DEFAULTS = Defaults(namespace="shop", timeout_seconds=3.0, new_request_id=lambda: "fresh")
 RPCS = [
     method
-    for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2)
+    for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2, server_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]
@@ -48,6 +57,7 @@ BUILDERS = (
     BatchMutations,
     LedgerReads,
     NamespaceReads,
+    ServerReads,
 )
 
 

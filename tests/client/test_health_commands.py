@@ -6,19 +6,48 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from tallykeeper.v1 import namespace_pb2
+from tallykeeper.v1 import namespace_pb2, server_pb2
 from tallykeeper_cli.main import main
 from tallykeeper_client import Client, TallykeeperError
 from tests.client.connecting import Connect
 from tests.client.running import run
 from tests.client.scripted_server import Refusal, ScriptedServer
+from tests.client.trailers import trailers
 from tests.support.server import ServerProcess, ThreadedServer
 
 SERVING = HealthCheckResponse(status=HealthCheckResponse.SERVING)
 NOT_SERVING = HealthCheckResponse(status=HealthCheckResponse.NOT_SERVING)
+NO_NAMESPACES = namespace_pb2.ListNamespacesResponse()
+DENIED = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "reader lacks the role read in namespace *",
+    trailers("PERMISSION_DENIED", {"identity": "reader", "role": "read", "namespace": "*"}),
+)
+EMBEDDED = server_pb2.STORE_KIND_EMBEDDED
+KEPT = server_pb2.Promise(durability=namespace_pb2.DURABILITY_FSYNC, is_default=True, kept=True)
+BROKEN = server_pb2.Promise(
+    durability=namespace_pb2.DURABILITY_REPLICATED, namespaces=["orders"], reasons=["the store has 0 replicas"]
+)
+
+
+def server_status(*promises: server_pb2.Promise, **store: object) -> server_pb2.GetServerStatusResponse:
+    """Make the state of a server with one worker, which has run for a day and an hour."""
+    return server_pb2.GetServerStatusResponse(
+        server=server_pb2.ServerStatus(
+            version="1.2.3",
+            uptime=Duration(seconds=90_000),
+            worker_count=2,
+            worker=1,
+            worker_uptime=Duration(seconds=61),
+        ),
+        store=server_pb2.StoreStatus(kind=EMBEDDED, location="/data", **store),  # type: ignore[arg-type]  # by name
+        promises=promises,
+    )
 
 
 def namespace(name: str, **fields: object) -> namespace_pb2.Namespace:
@@ -111,13 +140,19 @@ async def test_status_adds_up_the_namespaces(capsys: pytest.CaptureFixture[str],
         namespace("shop", revision=99, oldest_revision=10, stock_level_count=5),
         namespace("whole", revision=10**6, oldest_revision=1, ledger_revisions_max=0),
     ]
-    scripted.will_answer(SERVING, namespace_pb2.ListNamespacesResponse(namespaces=listed))
+    scripted.will_answer(SERVING, server_status(KEPT), namespace_pb2.ListNamespacesResponse(namespaces=listed))
 
     assert await run(scripted, "status") == 0
 
     assert capsys.readouterr().out.splitlines() == [
         f"target               {scripted.target}",
         "health               serving",
+        "version              1.2.3",
+        "uptime               1 d 1 h",
+        "workers              2; number 1 answers, up 1 min 1 s",
+        "store                embedded, /data",
+        "promise              fsync (by default): kept",
+        "limits near          none",
         "namespaces           3",
         "durability           fsync: 2, memory: 1",
         "stock levels         7",
@@ -132,11 +167,14 @@ async def test_status_names_damage_and_fails(capsys: pytest.CaptureFixture[str],
     damaged = namespace_pb2.Namespace(
         namespace="shop", damage="written into", durability=namespace_pb2.DURABILITY_FSYNC, ledger_revisions_max=1
     )
-    scripted.will_answer(SERVING, namespace_pb2.ListNamespacesResponse(namespaces=[damaged, namespace("web")]))
+    listed = namespace_pb2.ListNamespacesResponse(namespaces=[damaged, namespace("web")])
+    scripted.will_answer(SERVING, server_status(BROKEN), listed)
 
     assert await run(scripted, "status", "--json") == 1
 
-    assert json.loads(capsys.readouterr().out) == {
+    found = json.loads(capsys.readouterr().out)
+    assert found.pop("server")["promises"][0]["durability"] == "DURABILITY_REPLICATED"
+    assert found == {
         "target": scripted.target,
         "health": "serving",
         "namespaces": 2,
@@ -146,18 +184,124 @@ async def test_status_names_damage_and_fails(capsys: pytest.CaptureFixture[str],
         "active_reservations": 1,
         "damaged_namespaces": ["shop"],
         "ledgers_nearly_full": [],
+        "promises_kept": False,
+        "limits_near": [],
     }
+
+
+async def test_status_ends_with_6_if_a_promise_is_not_kept(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
+) -> None:
+    scripted.will_answer(SERVING, server_status(KEPT, BROKEN), NO_NAMESPACES)
+
+    assert await run(scripted, "status") == 6
+
+    promises = [line for line in capsys.readouterr().out.splitlines() if line.startswith("promise ")]
+    assert promises == [
+        "promise              fsync (by default): kept",
+        "promise              replicated (orders): NOT KEPT: the store has 0 replicas",
+    ]
+
+
+async def test_status_shows_nodes_replicas_the_certificate_and_what_is_near(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
+) -> None:
+    replica = server_pb2.Replica(address="10.0.0.2:6379", online=True, lag=Duration(seconds=3), lag_bytes=2_048)
+    file = server_pb2.AppendOnlyFile(
+        enabled=True, sync_policy="always", last_write_succeeded=False, last_rewrite_succeeded=True, size_bytes=5 << 30
+    )
+    nodes = [
+        server_pb2.StoreNode(
+            address="a:1",
+            software="Valkey 9.1.2",
+            memory_bytes=9 << 20,
+            memory_bytes_max=10 << 20,
+            append_only_file=file,
+            replicas=[replica],
+        ),
+        server_pb2.StoreNode(address="b:1", fault="it cannot be reached"),
+    ]
+    status = server_status(KEPT, nodes=nodes, request_id_count=1_234_567)
+    status.limits.add(name="connections", used=1, limit=100)
+    status.limits.add(name="certificate", unit="seconds", used=83 * 86_400, limit=90 * 86_400, near=True)
+    status.limits.add(name="store memory of a:1", unit="bytes", used=95 << 20, limit=100 << 20, near=True)
+    status.server.certificate_expire_time.CopyFrom(Timestamp(seconds=1_000_000_000))
+    scripted.will_answer(SERVING, status, NO_NAMESPACES)
+
+    assert await run(scripted, "status") == 0
+
+    assert [line.partition("  ")[2].strip() for line in capsys.readouterr().out.splitlines()][5:13] == [
+        "embedded, /data, Valkey 9.1.2",
+        "a:1: 9.0 MiB of 10.0 MiB",
+        "a:1: sync always, 5.0 GiB, THE LAST WRITE FAILED",
+        "a:1: 10.0.0.2:6379, online, 3 s and 2.0 KiB behind",
+        "b:1: AWAY: it cannot be reached",
+        "1,234,567",
+        "fsync (by default): kept",
+        "EXPIRED on 2001-09-09",
+    ]
+
+
+async def test_status_names_the_nearest_limit_first(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
+) -> None:
+    status = server_status(KEPT)
+    status.limits.add(name="connections", used=1, limit=100)
+    status.limits.add(name="watches", used=1_600, limit=2_000, near=True)
+    status.limits.add(name="store memory", unit="bytes", used=95 << 20, limit=100 << 20, near=True)
+    for _ in range(2):
+        scripted.will_answer(SERVING, status, NO_NAMESPACES)
+
+    assert await run(scripted, "status") == 0
+    line = "limits near          store memory 95 % (95.0 MiB of 100.0 MiB); watches 80 % (1,600 of 2,000)"
+    assert line in capsys.readouterr().out.splitlines()
+    assert await run(scripted, "status", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["limits_near"] == [
+        {"name": "store memory", "used": 95 << 20, "limit": 100 << 20, "fraction": 0.95},
+        {"name": "watches", "used": 1_600, "limit": 2_000, "fraction": 0.8},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (
+            Refusal(grpc.StatusCode.UNIMPLEMENTED, "no such method"),
+            "this server is older than this program, and does not know the call",
+        ),
+        (DENIED, "in words"),
+    ],
+    ids=["older-server", "no-role"],
+)
+async def test_status_shows_the_namespaces_also_if_the_server_says_nothing_of_itself(
+    capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, refusal: Refusal, words: str
+) -> None:
+    listed = namespace_pb2.ListNamespacesResponse(namespaces=[namespace("shop")])
+    for _ in range(2):
+        scripted.will_answer(SERVING, refusal, listed)
+
+    assert await run(scripted, "status") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2:4] == [f"server               not shown: {words}", "namespaces           1"]
+    assert await run(scripted, "status", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["server_refusal"] == words
 
 
 async def test_status_asks_for_no_namespace_while_the_server_does_not_serve(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:
-    scripted.will_answer(NOT_SERVING)
+    away = server_pb2.Promise(durability=namespace_pb2.DURABILITY_FSYNC, is_default=True, reasons=["it is away"])
+    scripted.will_answer(NOT_SERVING, server_status(away, fault="it is away"))
 
     assert await run(scripted, "status") == 1
 
-    assert "health               not serving" in capsys.readouterr().out.splitlines()
-    assert [asked.path for asked in scripted.asked] == ["/grpc.health.v1.Health/Check"]
+    lines = capsys.readouterr().out.splitlines()
+    assert "health               not serving" in lines
+    assert "store                embedded, /data, AWAY: it is away" in lines
+    assert [asked.path for asked in scripted.asked] == [
+        "/grpc.health.v1.Health/Check",
+        "/tallykeeper.v1.ServerService/GetServerStatus",
+    ]
 
 
 async def test_status_of_a_server_with_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -170,6 +314,8 @@ async def test_status_of_a_server_with_data(capsys: pytest.CaptureFixture[str], 
 
     assert (found["namespaces"], found["stock_levels"], found["counters"]) == (1, 1, 1)
     assert found["durability"] == {"fsync": 1}
+    assert found["promises_kept"]
+    assert found["server"]["store"]["kind"] == "STORE_KIND_EMBEDDED"
 
 
 @pytest.fixture

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
+from tallykeeper.v1 import (
+    batch_pb2,
+    counter_pb2,
+    inventory_pb2,
+    ledger_pb2,
+    namespace_pb2,
+    reservation_pb2,
+    server_pb2,
+)
 from tests.support.client import REQUEST_TYPES
 
 
@@ -41,6 +49,7 @@ def valid_requests(namespace: str) -> dict[type[Message], Message]:
         ledger_pb2.VerifyNamespaceRequest(namespace=namespace),
         namespace_pb2.ListNamespacesRequest(prefix=namespace),
         namespace_pb2.GetNamespaceRequest(namespace=namespace),
+        server_pb2.GetServerStatusRequest(),
     )
     return {type(request): request for request in requests}
 

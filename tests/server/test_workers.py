@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
+from tallykeeper_server.app.server_facts import ServerFacts
 from tallykeeper_server.app.store_startup import StartError
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.store.embedded.valkey import find_binary
@@ -234,14 +235,14 @@ async def test_a_worker_that_cannot_listen_says_why_and_ends(store_url: str) -> 
     settings = Settings(listen="192.0.2.1:1", store=store_url)
 
     with pytest.raises(StartError, match=r"cannot listen on 192\.0\.2\.1:1: "):
-        await WorkerProcess.started(1, settings)
+        await WorkerProcess.started(ServerFacts(store_is_embedded=False), settings)
 
 
 async def test_a_worker_that_cannot_be_run_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/does/not/exist")
 
     with pytest.raises(StartError, match="worker 1 cannot be started: No such file or directory"):
-        await WorkerProcess.started(1, Settings())
+        await WorkerProcess.started(ServerFacts(store_is_embedded=False), Settings())
 
 
 def test_all_workers_report_the_stop_before_the_first_has_finished_its_calls(tmp_path: Path) -> None:

@@ -22,8 +22,10 @@ from tallykeeper_server.domain.errors import (
     StoreOutOfMemoryError,
     StoreUnavailableError,
 )
+from tallykeeper_server.store.nodes.client_tls import ClientTls
 from tallykeeper_server.store.nodes.commands import ScriptUnknownError, error_of
 from tallykeeper_server.store.nodes.connection import Connection
+from tallykeeper_server.store.nodes.node_options import TlsOptions
 from tests.store.scripted_node import scripted_node
 
 
@@ -53,6 +55,70 @@ async def test_a_connection_begins_as_its_url_says(user: str, rest: str, greetin
         await connection.close()
 
     assert node.commands == [*greeting, ["GET", "key"], ["GET", "key"]]
+
+
+async def test_each_connection_reads_the_password_from_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    async with scripted_node(ok) as node:
+        connection = Connection(f"redis://teller@{node.host_port}?password_file={file}", timeout_seconds=20.0)
+        for text in ("hush", "quiet\n", "still\r\n", " with spaces "):
+            file.write_bytes(text.encode())
+            await connection.call("PING")
+            await connection.close()
+
+    logins = [command[1:] for command in node.commands if command[0] == "AUTH"]
+    assert logins == [["teller", "hush"], ["teller", "quiet"], ["teller", "still"], ["teller", " with spaces "]]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"", r"must hold the password in one line of 1 to 4,096 bytes"),
+        (b"\n", r"must hold the password in one line"),
+        (b"hush\nquiet\n", r"must hold the password in one line"),
+        (b"x" * 4_097, r"must hold the password in one line"),
+    ],
+    ids=["missing", "empty", "empty-line", "two-lines", "large"],
+)
+async def test_a_password_file_that_cannot_be_used_means_that_no_command_was_sent(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    async with scripted_node(ok) as node:
+        connection = Connection(f"redis://{node.host_port}?password_file={file}", timeout_seconds=20.0)
+        with pytest.raises(
+            StoreUnavailableError, match=rf"cannot be reached \(password_file {file} {reason}"
+        ) as raised:
+            await connection.call("PING")
+
+    assert node.commands == []
+    assert "hush" not in str(raised.value)
+
+
+def test_the_tls_of_a_connection_follows_its_files(tmp_path: Path) -> None:
+    make_certificates(tmp_path, hosts=["localhost"], clients=["till"], days=1)
+    certificate, key = tmp_path / "till.pem", tmp_path / "till.key"
+    tls = ClientTls(TlsOptions(ca_file=str(tmp_path / "ca.pem"), certificate_file=str(certificate), key_file=str(key)))
+    first = tls.context()
+    assert tls.context() is first
+    make_certificates(tmp_path / "new", hosts=["localhost"], clients=["till"], days=1)
+
+    certificate.write_bytes((tmp_path / "new" / "till.pem").read_bytes())
+    while_they_differ = tls.context()
+    key.write_bytes((tmp_path / "new" / "till.key").read_bytes())
+    renewed = tls.context()
+
+    assert while_they_differ is first
+    assert renewed is not first
+    assert tls.context() is renewed
+
+
+def test_the_tls_of_a_connection_without_its_files_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        ClientTls(TlsOptions(ca_file=str(tmp_path / "none.pem"))).context()
 
 
 async def test_a_connection_to_a_real_store_has_its_name_user_and_database(own_store: str) -> None:

@@ -20,12 +20,13 @@ from tallykeeper.v1 import (
     ledger_pb2,
     namespace_pb2,
     reservation_pb2,
+    server_pb2,
 )
 from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest, VerifyResult
 
 METHODS: Final = {
     method.input_type.full_name: method
-    for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2)
+    for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2, server_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }

@@ -2,18 +2,23 @@
 
 import json
 from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 import click
+from google.protobuf.json_format import MessageToDict
+from grpc import StatusCode
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from tallykeeper.v1.namespace_pb2 import Namespace
+from tallykeeper.v1.server_pb2 import GetServerStatusResponse
 from tallykeeper_cli.commands.health import status_word
 from tallykeeper_cli.terminal.descriptions import durability_word
-from tallykeeper_cli.terminal.exit_codes import EXIT_CODES, EXIT_REFUSED
+from tallykeeper_cli.terminal.exit_codes import EXIT_CODES, EXIT_NOT_KEPT, EXIT_REFUSED
+from tallykeeper_cli.terminal.server_lines import near_limits, server_lines
 from tallykeeper_cli.terminal.session import Session, reads
+from tallykeeper_client import PermissionDenied, TallykeeperError
 
 _FULL_SHARE: Final = 0.9
 """The share of its limit at which a ledger counts as nearly full."""
@@ -41,22 +46,42 @@ class Status:
         return self.health == "serving" and not self.damaged_namespaces
 
 
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """The server's own account of its state, or the reason why it gives none."""
+
+    status: GetServerStatusResponse | None
+    refusal: str = ""
+
+    @property
+    def keeps_promises(self) -> bool:
+        """True if no promise is known to be broken."""
+        return self.status is None or all(promise.kept for promise in self.status.promises)
+
+
 @click.command(epilog=EXIT_CODES)
 @reads
 def status(session: Session) -> int:
-    """Show whether the server serves, and what its namespaces hold.
+    """Show the state of the server: its store, the promises that it keeps, the limits that are near, its namespaces.
 
-    It counts the namespaces that the caller may read, by durability, and adds up their contents. It names the damaged
-    namespaces, and those whose ledgers have reached 90 % of the revisions that they keep. Exits with 1 if the server
-    does not serve or a namespace is damaged.
+    It shows the server's version, workers and store, the replicas with their lag, the append-only file, and each
+    promise of durability with the reason if it is not kept. A limit is near from 80 % on. It needs the role read in
+    all namespaces for this part.
+
+    Then it counts the namespaces that the caller may read, by durability, and adds up their contents. It names the
+    damaged namespaces, and those whose ledgers have reached 90 % of the revisions that they keep.
+
+    Exits with 1 if the server does not serve or a namespace is damaged, and with 6 if a promise is not kept.
     """
     health = session.client.check_health(timeout_seconds=session.timeout_seconds)
-    if health.status != HealthCheckResponse.SERVING:
-        _show(session, status_of(session.client.target, health.status, []))
+    server = _ask_server(session)
+    serves = health.status == HealthCheckResponse.SERVING
+    listed = session.client.iterate_namespaces(page_size=1_000) if serves else ()
+    found = status_of(session.client.target, health.status, listed)
+    _show(session, found, server)
+    if not found.is_good:
         return EXIT_REFUSED
-    found = status_of(session.client.target, health.status, session.client.iterate_namespaces(page_size=1_000))
-    _show(session, found)
-    return 0 if found.is_good else EXIT_REFUSED
+    return 0 if server.keeps_promises else EXIT_NOT_KEPT
 
 
 def status_of(target: str, health: int, namespaces: Iterable[Namespace]) -> Status:
@@ -75,6 +100,18 @@ def status_of(target: str, health: int, namespaces: Iterable[Namespace]) -> Stat
     )
 
 
+def _ask_server(session: Session) -> _Server:
+    """Ask the server for its state. A caller without the role, and an older server, get none."""
+    try:
+        return _Server(session.client.get_server_status())
+    except PermissionDenied as error:
+        return _Server(None, error.message)
+    except TallykeeperError as error:
+        if error.code is not StatusCode.UNIMPLEMENTED:
+            raise
+        return _Server(None, "this server is older than this program, and does not know the call")
+
+
 def _is_nearly_full(namespace: Namespace) -> bool:
     if namespace.damage or not namespace.ledger_revisions_max:
         return False
@@ -82,14 +119,36 @@ def _is_nearly_full(namespace: Namespace) -> bool:
     return kept >= _FULL_SHARE * namespace.ledger_revisions_max
 
 
-def _show(session: Session, found: Status) -> None:
+def _show(session: Session, found: Status, server: _Server) -> None:
     if session.output.as_json:
-        click.echo(json.dumps(asdict(found), ensure_ascii=False))
+        click.echo(json.dumps({**asdict(found), **_as_json(server)}, ensure_ascii=False))
         return
-    lines = {name.replace("_", " "): _cell(value) for name, value in asdict(found).items()}
-    width = max(map(len, lines))
-    for name, cell in lines.items():
+    lines = list(_lines(found, server))
+    width = max(len(name) for name, _ in lines)
+    for name, cell in lines:
         session.output.say(f"{name.ljust(width)}  {cell}".rstrip())
+
+
+def _lines(found: Status, server: _Server) -> Iterator[tuple[str, str]]:
+    """Yield the lines for people: the health first, then the server, then the namespaces."""
+    for name, value in asdict(found).items():
+        if name == "namespaces":
+            yield from (
+                [("server", f"not shown: {server.refusal}")] if server.status is None else server_lines(server.status)
+            )
+        yield name.replace("_", " "), _cell(value)
+
+
+def _as_json(server: _Server) -> dict[str, Any]:
+    """Return the server's state as values for JSON. Numbers of 64 bits are strings, as in protobuf's JSON."""
+    if server.status is None:
+        return {"server": None, "server_refusal": server.refusal, "promises_kept": None, "limits_near": None}
+    state = MessageToDict(server.status, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    near = [
+        {"name": use.name, "used": use.used, "limit": use.limit, "fraction": round(use.used / use.limit, 3)}
+        for use in near_limits(server.status)
+    ]
+    return {"server": state, "promises_kept": server.keeps_promises, "limits_near": near}
 
 
 def _cell(value: object) -> str:

@@ -7,6 +7,7 @@ EXIT_USAGE: Final = 2
 EXIT_UNKNOWN: Final = 3
 EXIT_DIFFERENT: Final = 4
 EXIT_UNWRITTEN: Final = 5
+EXIT_NOT_KEPT: Final = 6
 EXIT_DEFECT: Final = 70
 """The code EX_SOFTWARE of sysexits.h."""
 EXIT_INTERRUPTED: Final = 130
@@ -20,6 +21,7 @@ Exit codes:
   3    no answer, or no definite answer: repeat a change with the same --request-id
   4    'verify' found differences
   5    the output cannot be written, as on a full disk; the command has done its work
+  6    'status' found a promise of durability that the store does not keep
   70   a defect of this program
   130  interrupted
 """

@@ -31,6 +31,7 @@ import {
   ReservationService,
   type ReserveResponse,
 } from "./gen/tallykeeper/v1/reservation_pb.js";
+import { ServerService } from "./gen/tallykeeper/v1/server_pb.js";
 import type { Integer } from "./numbers.js";
 import type { OperationInit } from "./operations.js";
 import {
@@ -70,9 +71,9 @@ export interface Connection {
 /**
  * A client of Tallykeeper, which `connect` makes.
  *
- * `counters`, `inventory`, `reservations`, `batches`, `ledger` and `namespaces` have every RPC of the contract, with
- * the generated messages. The methods of the client itself are shorter. Both fill in the namespace, give each mutation a
- * request id, keep the deadline, repeat what may be repeated, and throw a TallykeeperError.
+ * `counters`, `inventory`, `reservations`, `batches`, `ledger`, `namespaces` and `server` have every RPC of the contract,
+ * with the generated messages. The methods of the client itself are shorter. Both fill in the namespace, give each
+ * mutation a request id, keep the deadline, repeat what may be repeated, and throw a TallykeeperError.
  */
 export class TallykeeperClient {
   readonly counters: Client<typeof CounterService>;
@@ -81,6 +82,7 @@ export class TallykeeperClient {
   readonly batches: Client<typeof BatchService>;
   readonly ledger: Client<typeof LedgerService>;
   readonly namespaces: Client<typeof NamespaceService>;
+  readonly server: Client<typeof ServerService>;
 
   readonly #connection: Connection;
   readonly #session: Session;
@@ -103,6 +105,7 @@ export class TallykeeperClient {
     this.batches = createClient(BatchService, this.#session);
     this.ledger = createClient(LedgerService, this.#session);
     this.namespaces = createClient(NamespaceService, this.#session);
+    this.server = createClient(ServerService, this.#session);
   }
 
   /** Close the connections. Calls and watches that are under way end with a CancelledError. */

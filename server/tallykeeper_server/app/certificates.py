@@ -32,7 +32,7 @@ class TlsFiles:
         self._key = key
         self._client_ca = client_ca
         self._seen = self._stamps()
-        self._check()
+        self._leaf = self._check()
         try:
             self._tls = ServerTls(certificate, key, client_ca, alpn=alpn)
         except TlsFilesError as error:
@@ -45,18 +45,26 @@ class TlsFiles:
         if stamps != self._seen:
             self._seen = stamps
             try:
-                self._check()
+                leaf = self._check()
                 self._tls.reload()
             except (StartError, TlsFilesError) as error:
                 log.error("the certificate stays as it was", error=str(error))  # noqa: TRY400  # the line says it all
             else:
+                self._leaf = leaf
                 log.info("the certificate has changed", file=str(self._certificate))
         return self._tls.context
 
-    def _check(self) -> None:
-        _check_pair(self._certificate, _read(self._certificate), self._key, _read(self._key))
+    @property
+    def lifetime(self) -> tuple[float, float]:
+        """The beginning and the end of the certificate that the next connection gets, in seconds since 1970."""
+        self.context  # noqa: B018  # reads changed files
+        return self._leaf.not_valid_before_utc.timestamp(), self._leaf.not_valid_after_utc.timestamp()
+
+    def _check(self) -> x509.Certificate:
+        leaf = _checked_leaf(self._certificate, _read(self._certificate), self._key, _read(self._key))
         if self._client_ca is not None:
             _certificates_in(self._client_ca, _read(self._client_ca))
+        return leaf
 
     def _stamps(self) -> list[FileStamp]:
         return [stamp_of(path) for path in (self._certificate, self._key, self._client_ca) if path is not None]
@@ -88,8 +96,8 @@ def _certificates_in(path: Path, data: bytes) -> list[x509.Certificate]:
         raise StartError(message) from error
 
 
-def _check_pair(certificate: Path, chain: bytes, key: Path, secret: bytes) -> None:
-    """Return if a certificate can be used with a key.
+def _checked_leaf(certificate: Path, chain: bytes, key: Path, secret: bytes) -> x509.Certificate:
+    """Return the first certificate of a chain, which can be used with a key.
 
     :raises StartError: one of them is not in PEM form, they do not belong together, or the certificate has expired.
     """
@@ -106,3 +114,4 @@ def _check_pair(certificate: Path, chain: bytes, key: Path, secret: bytes) -> No
     if first.not_valid_after_utc < datetime.now(UTC):
         message = f"{certificate} has expired, on {first.not_valid_after_utc:%Y-%m-%d}"
         raise StartError(message)
+    return first

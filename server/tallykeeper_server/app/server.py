@@ -13,17 +13,28 @@ from typing import Final
 
 import structlog
 
-from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
+from tallykeeper.v1 import (
+    batch_pb2,
+    counter_pb2,
+    inventory_pb2,
+    ledger_pb2,
+    namespace_pb2,
+    reservation_pb2,
+    server_pb2,
+)
 from tallykeeper_server.access.access_file import AccessFileError
 from tallykeeper_server.access.authorizer import Authorizer
 from tallykeeper_server.app import http_gateway
 from tallykeeper_server.app.background_tasks import follow_access_file, running_tasks, sweep_forever
-from tallykeeper_server.app.certificates import tls_files
+from tallykeeper_server.app.certificates import TlsFiles, tls_files
 from tallykeeper_server.app.listen_address import binding, is_unix, kept_address, kept_http_address
 from tallykeeper_server.app.process_metrics import metrics_of_this_process
+from tallykeeper_server.app.server_facts import ServerFacts
+from tallykeeper_server.app.status_source import StatusReader
 from tallykeeper_server.app.store_monitor import StoreMonitor
 from tallykeeper_server.app.store_startup import StartError, announce, ready_store
 from tallykeeper_server.domain.durability import Retention
+from tallykeeper_server.domain.server_status import LimitUse, StatusSource
 from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
 from tallykeeper_server.engine.namespace_reader import EngineSource
@@ -42,6 +53,7 @@ from tallykeeper_server.rpc.namespaces import NamespaceServicer
 from tallykeeper_server.rpc.operations import mutation_methods
 from tallykeeper_server.rpc.reservations import ReservationServicer
 from tallykeeper_server.rpc.response_limits import ResponseLimits
+from tallykeeper_server.rpc.server.servicer import ServerServicer
 from tallykeeper_server.rpc.statuses import CODES, explained
 from tallykeeper_server.runtime.lifecycle import StopSignals, live
 from tallykeeper_server.settings import Settings
@@ -55,7 +67,7 @@ from tallykeeper_server.transport.server import TransportServer
 
 _SERVICES: Final = {
     service.name: service
-    for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2)
+    for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2, server_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 }
 
@@ -103,7 +115,8 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
     async with ready_store(settings) as store:
         with kept_address(settings.listen) as address, kept_http_address(settings.http_listen) as http_address:
             here = replace(settings, listen=address, http_listen=http_address)
-            async with serving(here, store.url, metrics, gather_all=merged(metrics.gather)) as server:
+            facts = ServerFacts(store_is_embedded=settings.store == "embedded")
+            async with serving(here, store.url, metrics, gather_all=merged(metrics.gather), facts=facts) as server:
                 announce(here, store.report, workers=1)
                 yield server
                 log.info("stopping", drain_seconds=settings.drain_seconds)
@@ -111,11 +124,17 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
 
 @contextlib.asynccontextmanager
 async def serving(
-    settings: Settings, store_url: str, metrics: Metrics, *, gather_all: GatherAll, sweeps: bool = True
+    settings: Settings,
+    store_url: str,
+    metrics: Metrics,
+    *,
+    gather_all: GatherAll,
+    facts: ServerFacts,
+    sweeps: bool = True,
 ) -> AsyncIterator[Server]:
     """Serve within this context from a store that is ready, at addresses that are kept for the listeners.
 
-    ``gather_all`` returns the metrics of all processes of the server.
+    ``gather_all`` returns the metrics of all processes of the server. ``facts`` is what its settings do not say.
     ``sweeps``: expire the reservations whose time is up, and log the promises of the store. One worker does both.
 
     :raises StartError: the address cannot be used.
@@ -138,17 +157,20 @@ async def serving(
         health = Health(tuple(service.full_name for service in _SERVICES.values()))
         serves = Server(settings.listen, settings.http_listen, settings.drain_seconds, health)
         meters = CallMeters(metrics, reasons=tuple(CODES))
-        servicers = _servicers(engine, source, hub, meters, settings)
+        tls = tls_files(settings)
+        status = StatusReader(settings, facts, store, tls)
+        servicers = _servicers(engine, source, hub, meters, settings, status=status)
         servers = _servers(
             settings, engine, servicers, health=health, meters=meters, authorizer=authorizer, gather_all=gather_all
         )
+        status.worker_limits = lambda: _limits_of_worker(settings, engine, hub, servers)
         stack.push_async_callback(lambda: servers.stop(serves.drain_seconds))
         monitor = StoreMonitor(store, health, check_seconds=settings.promise_check_seconds, logs_promises=sweeps)
         await monitor.check()
         health.tell(serves=True)
         if servers.gateway is not None:
             http_gateway.listen(servers.gateway, settings)
-        await _listen(servers.transport, settings)
+        await _listen(servers.transport, settings, tls)
         stack.push_async_callback(hub.close)
         stack.callback(health.close)
         works = [monitor.watch(settings.store_check_seconds)]
@@ -223,6 +245,22 @@ def _servers(
     return servers
 
 
+def _limits_of_worker(settings: Settings, engine: Engine, hub: WatchHub, servers: _Servers) -> Sequence[LimitUse]:
+    """Return the limits of this worker, with their use at this moment."""
+    transport, gateway = servers.transport, servers.gateway
+    http = () if gateway is None else (len(gateway.connections),)
+    return (
+        LimitUse("connections", transport.connections, settings.connections_max),
+        *(LimitUse("HTTP connections", count, settings.http_connections_max) for count in http),
+        LimitUse("waiting mutations", engine.mutations.load, settings.waiting_mutations_max),
+        LimitUse("waiting queries", engine.queries.load, settings.waiting_queries_max),
+        LimitUse("watches", hub.watches, settings.watches_max),
+        LimitUse("watched namespaces", hub.namespaces, settings.watched_namespaces_max),
+        LimitUse("requests in memory", transport.waiting_request_bytes, settings.request_bytes_max, "bytes"),
+        LimitUse("unread responses", servers.unread_response_bytes, settings.unread_bytes_max, "bytes"),
+    )
+
+
 def _engine(store: RedisStore, settings: Settings, metrics: Metrics) -> Engine:
     return Engine(
         store,
@@ -268,7 +306,13 @@ def _authorizer_of(path: Path) -> Authorizer:
 
 
 def _servicers(
-    engine: Engine, source: EngineSource, hub: WatchHub, meters: CallMeters, settings: Settings
+    engine: Engine,
+    source: EngineSource,
+    hub: WatchHub,
+    meters: CallMeters,
+    settings: Settings,
+    *,
+    status: StatusSource,
 ) -> Mapping[str, object]:
     """Return the servicer of each service."""
     return {
@@ -280,6 +324,7 @@ def _servicers(
         ),
         "LedgerService": LedgerServicer(engine, source, hub),
         "NamespaceService": NamespaceServicer(engine, _retention(settings), settings.policy),
+        "ServerService": ServerServicer(status),
     }
 
 
@@ -322,11 +367,10 @@ def _transport_limits(settings: Settings) -> TransportLimits:
     )
 
 
-async def _listen(transport: TransportServer, settings: Settings) -> None:
+async def _listen(transport: TransportServer, settings: Settings, tls: TlsFiles | None) -> None:
     """Accept connections at the address of the settings.
 
-    :raises StartError: the address cannot be bound, or the certificate cannot be used.
+    :raises StartError: the address cannot be bound.
     """
-    tls = tls_files(settings)
     with binding(settings.listen):
         await transport.listen(settings.listen, tls=tls, reuse_port=not is_unix(settings.listen))

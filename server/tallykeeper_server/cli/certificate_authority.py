@@ -81,6 +81,7 @@ def _authority_in(directory: Path) -> Authority:
         _builder(name, name, private.public_key(), _AUTHORITY_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(only_signs, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
         .sign(private, hashes.SHA256())
     )
     _write(directory / "ca", signed, private)
@@ -92,11 +93,14 @@ def _issue(
 ) -> list[Path]:
     private = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, path.name)])
+    # All authorities have one name. Without the identifier, a bundle of two of them would not verify the certificate.
+    signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     signed = (
         _builder(subject, authority.certificate.subject, private.public_key(), days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        .add_extension(signer, critical=False)
         .sign(authority.key, hashes.SHA256())
     )
     return _write(path, signed, private)

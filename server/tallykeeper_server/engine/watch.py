@@ -122,6 +122,16 @@ class WatchHub:
         finally:
             await self._leave(feed, watcher)
 
+    @property
+    def watches(self) -> int:
+        """The number of watches."""
+        return self._watches
+
+    @property
+    def namespaces(self) -> int:
+        """The number of namespaces that are watched."""
+        return len(self._feeds)
+
     async def close(self) -> None:
         """End every watch and every reader, and return when the tails are closed. No watch begins after that."""
         self._closed = True

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from google.protobuf.message import Message
 
 from tallykeeper_server.access.authorizer import Authorizer, check
-from tallykeeper_server.access.roles import ANYBODY, Caller, Role
+from tallykeeper_server.access.roles import ANYBODY, EVERYWHERE, Caller, Role
 from tallykeeper_server.domain.limits import DEFAULT_NAMESPACE, LABEL_CHARACTERS_MAX
 from tallykeeper_server.engine.lane import Backlog
 from tallykeeper_server.metrics.meters import CallMeter
@@ -122,8 +122,8 @@ class StreamGuard:
 
 
 def _namespace_of(request: Message) -> str:
-    """Return the namespace that a request names, cut off where it is too long to be one."""
-    namespace: str = getattr(request, "namespace", "")
+    """Return the namespace that a request names, cut off where it is too long to be one; ``*`` if it can name none."""
+    namespace: str = getattr(request, "namespace", EVERYWHERE)
     return namespace[: LABEL_CHARACTERS_MAX + 1] or DEFAULT_NAMESPACE
 
 

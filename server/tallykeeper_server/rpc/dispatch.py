@@ -21,7 +21,7 @@ from tallykeeper_server.engine.pending_result import Pending
 from tallykeeper_server.metrics.meters import CallMeter, CallMeters
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.admission import Admission, Call, Context, Overload
-from tallykeeper_server.rpc.permissions import ROLES, is_mutation, role_needed_by
+from tallykeeper_server.rpc.permissions import ROLES, WITHOUT_LANE, is_mutation, role_needed_by
 from tallykeeper_server.rpc.response_limits import ResponseLimits
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.transport.methods import Method, direct, response_stream
@@ -79,7 +79,7 @@ def service_methods(
         limited = response_limits.wrap(method, call)
         unary = _Unary(method, admission, limited, meter, default_deadline_seconds=default_deadline_seconds)
         methods.append(direct(path, unary.handle))
-        if overload is not None:
+        if overload is not None and name not in WITHOUT_LANE:
             overload.watch(path, ROLES[name], meter)
     return methods
 

@@ -15,11 +15,12 @@ from tallykeeper_server.rpc.messages import duration_of
 from tallykeeper_server.rpc.page_tokens import PageTokens
 from tallykeeper_server.rpc.validation import Fields
 
-_DURABILITIES: Final = {
+DURABILITIES: Final = {
     Durability.FSYNC: namespace_pb2.DURABILITY_FSYNC,
     Durability.REPLICATED: namespace_pb2.DURABILITY_REPLICATED,
     Durability.MEMORY: namespace_pb2.DURABILITY_MEMORY,
 }
+"""The levels of durability in messages."""
 _COUNTED_AT_ONCE: Final = 100
 """The number of namespaces of a page that are counted in one round trip. It leaves room for other queries."""
 _DAMAGE: Final = "another program has written into the namespace, so that its contents cannot be counted"
@@ -98,6 +99,6 @@ class NamespaceServicer:
             ledger_revisions_max=self._retention.ledger_revisions,
             reservation_retention=duration_of(self._retention.reservation_ms),
             reservation_lifetime_max=duration_of(self._retention.reservation_lifetime_ms),
-            durability=_DURABILITIES[self._policy.of(name)],
+            durability=DURABILITIES[self._policy.of(name)],
             **contents,
         )

@@ -28,8 +28,12 @@ ROLES: Final[Mapping[str, Role]] = {
     "LedgerService.VerifyNamespace": Role.READ,
     "NamespaceService.ListNamespaces": Role.NONE,  # the response holds only the namespaces that the caller may read
     "NamespaceService.GetNamespace": Role.READ,
+    "ServerService.GetServerStatus": Role.READ,  # in all namespaces, because its request names none
 }
 """The role that each method needs. ADMINISTER is for methods that change the rules for others, or delete levels."""
+
+WITHOUT_LANE: Final = frozenset({"ServerService.GetServerStatus"})
+"""The methods that ask the store beside the lanes. They answer also while the lanes are full."""
 
 
 def is_mutation(method: MethodDescriptor) -> bool:

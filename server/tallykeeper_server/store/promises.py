@@ -1,6 +1,7 @@
 """Checks the promises of durability against the store's version, role and settings."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
@@ -32,6 +33,9 @@ class StoreReport:
     """The levels that hold, of those that the policy uses."""
     shortcomings: tuple[str, ...]
     """The promises that do not hold, each with the reason and the setting that helps; empty when all hold."""
+    reasons: Mapping[Durability, tuple[str, ...]] = field(default_factory=dict)
+    """The reasons why each level of the policy does not hold; empty for a level that holds. A store that removes data
+    breaks all levels."""
 
 
 async def check_store(routes: Routes, policy: DurabilityPolicy) -> StoreReport:
@@ -48,6 +52,7 @@ async def check_store(routes: Routes, policy: DurabilityPolicy) -> StoreReport:
         syncs_by_waiting=any(report.syncs_by_waiting for report in reports),
         kept=tuple(level for level in reports[0].kept if all(level in report.kept for report in reports)),
         shortcomings=tuple(shortcoming for report in reports for shortcoming in report.shortcomings),
+        reasons={level: tuple(each for report in reports for each in report.reasons[level]) for level in policy.levels},
     )
 
 
@@ -59,7 +64,7 @@ async def check_node(channel: CommandChannel, policy: DurabilityPolicy, *, name:
     :raises StoreUnfitError: the node is too old, a replica, a sentinel, or a node of a cluster and has no name.
     :raises TallyError: the node cannot be asked.
     """
-    info = _parse_info(cast("bytes", await channel.call("INFO")))
+    info = parse_info(cast("bytes", await channel.call("INFO")))
     _check_mode(info.get("server_mode") or info.get("redis_mode"), in_cluster=bool(name))
     if info.get("role") == "slave":
         message = f"the store is a replica of {info.get('master_host', 'another')}; name its primary instead"
@@ -67,19 +72,21 @@ async def check_node(channel: CommandChannel, policy: DurabilityPolicy, *, name:
     kind, version = _version_of(info)
     facts = _Facts(
         append_only=info.get("aof_enabled") == "1",
-        append_fsync=await _setting(channel, "appendfsync"),
-        pauses_fsync=await _setting(channel, "no-appendfsync-on-rewrite") == "yes",
+        append_fsync=await setting_of(channel, "appendfsync"),
+        pauses_fsync=await setting_of(channel, "no-appendfsync-on-rewrite") == "yes",
         can_be_waited_for=kind in _WAITAOF_KEPT_SINCE and version >= _WAITAOF_KEPT_SINCE[kind],
         replicas=int(info.get("connected_slaves", 0)),
-        eviction=info.get("maxmemory_policy") or await _setting(channel, "maxmemory-policy"),
+        eviction=info.get("maxmemory_policy") or await setting_of(channel, "maxmemory-policy"),
     )
     missing = {level: _missing(level, facts, policy) for level in sorted(policy.levels)}
+    evicts = _evicts(facts)
     where = f"{name}: " if name else ""
     return StoreReport(
         name=f"{kind} {'.'.join(map(str, version))}",
         syncs_by_waiting=facts.append_only and facts.can_be_waited_for and not facts.syncs_each_write,
         kept=tuple(level for level, shortcoming in missing.items() if shortcoming is None),
-        shortcomings=tuple(where + shortcoming for shortcoming in (*missing.values(), _evicts(facts)) if shortcoming),
+        shortcomings=tuple(where + shortcoming for shortcoming in (*missing.values(), evicts) if shortcoming),
+        reasons={level: tuple(where + each for each in (lack, evicts) if each) for level, lack in missing.items()},
     )
 
 
@@ -113,7 +120,8 @@ def _check_mode(mode: str | None, *, in_cluster: bool) -> None:
         raise StoreUnfitError(message)
 
 
-def _parse_info(text: bytes) -> dict[str, str]:
+def parse_info(text: bytes) -> dict[str, str]:
+    """Return the values in a reply to INFO, by their names."""
     pairs = (line.partition(":") for line in text.decode().splitlines() if ":" in line)
     return {name: value for name, _, value in pairs}
 
@@ -136,7 +144,7 @@ def _version_of(info: dict[str, str]) -> tuple[str, tuple[int, ...]]:
     return kind, version
 
 
-async def _setting(channel: CommandChannel, name: str) -> str:
+async def setting_of(channel: CommandChannel, name: str) -> str:
     """Return a setting of the store, or "unknown" if the store does not allow CONFIG."""
     try:
         reply = cast("list[bytes]", await channel.call("CONFIG", "GET", name))

@@ -14,6 +14,7 @@ from tallykeeper_server.domain.errors import (
 )
 from tallykeeper_server.domain.mutations import Applied, Bundle, Failed, Outcome
 from tallykeeper_server.domain.queries import ListNamespaces, Query
+from tallykeeper_server.domain.server_status import StoreStatus
 from tallykeeper_server.metrics.meters import StoreMeter
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.store import keys
@@ -27,6 +28,7 @@ from tallykeeper_server.store.read_scripts import lacks_script, with_sources
 from tallykeeper_server.store.script_calls import ScriptCalls
 from tallykeeper_server.store.script_codec import MustRetry
 from tallykeeper_server.store.shared_key_reader import SharedKeyReader
+from tallykeeper_server.store.store_status import read_store_status, store_away
 from tallykeeper_server.store.sweeper import Sweeper
 
 _LANES_REMEMBERED_MAX: Final = 10_000
@@ -204,6 +206,14 @@ class RedisStore:
         self.scripts.syncs_by_waiting = report.syncs_by_waiting
         self._meter.promises_broken.read = lambda: len(report.shortcomings)
         return report
+
+    async def status(self, *, seconds: float) -> StoreStatus:
+        """Return the state of the store, which has at most a number of ``seconds`` to answer. It never fails."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await read_store_status(self._routes, self._policy, self._shared_keys)
+        except TimeoutError:
+            return store_away(self._policy, f"the store has not answered within {seconds:.3g} s")
 
     async def close(self) -> None:
         """Close the connections."""

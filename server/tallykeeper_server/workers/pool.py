@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 
+from tallykeeper_server.app.server_facts import ServerFacts
 from tallykeeper_server.app.store_startup import StartError
 from tallykeeper_server.metrics.meters import PoolMeter
 from tallykeeper_server.metrics.snapshots import Snapshot
@@ -26,9 +28,13 @@ log = structlog.get_logger()
 class Place:
     """The slot of one worker in the pool. A worker that ends is replaced by a new one in the same slot."""
 
-    def __init__(self, number: int, workers: set[WorkerProcess], meter: PoolMeter, answers: Answers) -> None:
-        """``workers`` holds all workers that run, with those of this slot. ``answers`` answers their questions."""
-        self._number = number
+    def __init__(self, facts: ServerFacts, workers: set[WorkerProcess], meter: PoolMeter, answers: Answers) -> None:
+        """``facts`` has the number of the slot. ``workers`` holds all workers that run, with those of this slot.
+
+        ``answers`` answers their questions.
+        """
+        self._facts = facts
+        self._number = facts.worker
         self._workers = workers
         self._meter = meter
         self._answers = answers
@@ -43,7 +49,7 @@ class Place:
         :raises StartError: the new worker does not serve. The predecessor stays.
         """
         async with self._changing:
-            worker = await WorkerProcess.started(self._number, settings, self._answers)
+            worker = await WorkerProcess.started(self._facts, settings, self._answers)
             self._workers.add(worker)
             before, self._worker, self._settings = self._worker, worker, settings
         return before
@@ -90,7 +96,7 @@ class Place:
                 if self._worker is not ended or self._settings is None:
                     return
                 try:
-                    worker = await WorkerProcess.started(self._number, self._settings, self._answers)
+                    worker = await WorkerProcess.started(self._facts, self._settings, self._answers)
                 except StartError as error:
                     told = {"worker": self._number, "error": str(error), "again_in_seconds": self._delay}
                     log.error("the worker does not start", **told)  # noqa: TRY400  # the line says it all
@@ -105,10 +111,11 @@ class Place:
 class Pool:
     """A number of workers with the same settings."""
 
-    def __init__(self, size: int, meter: PoolMeter, answers: Answers) -> None:
-        """Make a pool without starting a worker. ``answers`` answers the workers' questions."""
+    def __init__(self, facts: ServerFacts, meter: PoolMeter, answers: Answers) -> None:
+        """Make a pool of ``facts.workers`` without starting a worker. ``answers`` answers the workers' questions."""
         self._workers: set[WorkerProcess] = set()
-        self._places = [Place(number, self._workers, meter, answers) for number in range(1, size + 1)]
+        each = (replace(facts, worker=number) for number in range(1, facts.workers + 1))
+        self._places = [Place(of_worker, self._workers, meter, answers) for of_worker in each]
         meter.workers.read = lambda: len(self._workers)
         self._keepers: list[asyncio.Task[None]] = []
 

@@ -13,6 +13,7 @@ import structlog
 
 from tallykeeper_server.app.listen_address import kept_address, kept_http_address
 from tallykeeper_server.app.process_metrics import metrics_of_this_process
+from tallykeeper_server.app.server_facts import ServerFacts
 from tallykeeper_server.app.store_startup import StartError, announce, ready_store
 from tallykeeper_server.metrics.meters import PoolMeter
 from tallykeeper_server.metrics.snapshots import Snapshot, merged
@@ -51,7 +52,8 @@ class Supervisor:
         self._read_again = read_again
         self._metrics = metrics_of_this_process()
         self._gather_all = merged(self._gather)
-        self._pool = Pool(workers, PoolMeter(self._metrics), {"metrics of all": self._answer_metrics})
+        facts = ServerFacts(store_is_embedded=settings.store == "embedded", workers=workers)
+        self._pool = Pool(facts, PoolMeter(self._metrics), {"metrics of all": self._answer_metrics})
         self._reload_wanted = asyncio.Event()
 
     @contextlib.asynccontextmanager

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import structlog
 
 from tallykeeper_server.app.process_metrics import metrics_of_this_process
+from tallykeeper_server.app.server_facts import ServerFacts
 from tallykeeper_server.app.store_startup import StartError
 from tallykeeper_server.metrics.snapshots import GATHER_SECONDS, Snapshot
 from tallykeeper_server.runtime.lifecycle import live, run
@@ -42,7 +43,7 @@ class Worker:
         self._started: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._server: server.Server | None = None
         self._metrics = metrics_of_this_process()
-        self._number = 0
+        self._facts = ServerFacts(store_is_embedded=False)
 
     async def work(self) -> None:
         """Wait for the settings, serve, and return at the end."""
@@ -78,7 +79,8 @@ class Worker:
             settings.store,
             self._metrics,
             gather_all=self._metrics_of_all,
-            sweeps=self._number == _SWEEPER,
+            facts=self._facts,
+            sweeps=self._facts.worker == _SWEEPER,
         )
         try:
             await live(service, self._stop, started=self._note_start)
@@ -92,11 +94,11 @@ class Worker:
         log.debug("worker serves", process_id=os.getpid())
 
     async def _begin(self, value: dict[str, Any]) -> str | None:
-        """Serve with these settings and this number. Return None as soon as it serves, or the reason why it cannot."""
+        """Serve with these settings and facts. Return None as soon as it serves, or the reason why it cannot."""
         settings = Settings.from_json(value["settings"])
-        self._number = value["worker"]
+        self._facts = ServerFacts(**value["facts"])
         write_logs_to(value["log"])
-        configure_logs(level=settings.log_level, log_format=settings.log_format, worker=self._number)
+        configure_logs(level=settings.log_level, log_format=settings.log_format, worker=self._facts.worker)
         log_what_python_reports()
         if not self._settings.done():
             self._settings.set_result(settings)

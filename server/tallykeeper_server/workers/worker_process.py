@@ -6,10 +6,12 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import asdict
 from typing import Final, Self, cast
 
 import structlog
 
+from tallykeeper_server.app.server_facts import ServerFacts
 from tallykeeper_server.app.store_startup import StartError
 from tallykeeper_server.metrics.snapshots import Snapshot
 from tallykeeper_server.runtime.logs import log_descriptor
@@ -33,10 +35,16 @@ class WorkerProcess:
     """A worker's process. It ends with this process, because that closes the control channel."""
 
     def __init__(
-        self, number: int, process: asyncio.subprocess.Process, control: ControlEnd, log_file: int, answers: Answers
+        self,
+        facts: ServerFacts,
+        process: asyncio.subprocess.Process,
+        control: ControlEnd,
+        log_file: int,
+        answers: Answers,
     ) -> None:
         """Use ``started`` to make one."""
-        self.number = number
+        self.number = facts.worker
+        self._facts = facts
         self._process = process
         self._control = control
         self._log_file = log_file
@@ -44,8 +52,8 @@ class WorkerProcess:
         self._listening = asyncio.create_task(self._log_stray_output())
 
     @classmethod
-    async def started(cls, number: int, settings: Settings, answers: Answers | None = None) -> Self:
-        """Start a worker and return it when it serves. ``answers`` are those to its questions.
+    async def started(cls, facts: ServerFacts, settings: Settings, answers: Answers | None = None) -> Self:
+        """Start the worker ``facts.worker`` and return it when it serves. ``answers`` are those to its questions.
 
         It is a fresh interpreter and not a fork of this process.
 
@@ -54,9 +62,9 @@ class WorkerProcess:
         try:
             process, control, log_file = await _spawn()
         except OSError as error:
-            message = f"worker {number} cannot be started: {error.strerror}"
+            message = f"worker {facts.worker} cannot be started: {error.strerror}"
             raise StartError(message) from error
-        worker = cls(number, process, control, log_file, answers or {})
+        worker = cls(facts, process, control, log_file, answers or {})
         try:
             await worker._serve(settings)
         except BaseException:
@@ -117,7 +125,7 @@ class WorkerProcess:
         return status
 
     async def _serve(self, settings: Settings) -> None:
-        question = {"worker": self.number, "log": self._log_file, "settings": settings.to_json()}
+        question = {"facts": asdict(self._facts), "log": self._log_file, "settings": settings.to_json()}
         try:
             refusal = await self._control.ask("serve", question, seconds=_START_SECONDS)
         except ControlClosedError as error:

@@ -9,9 +9,17 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
+from tallykeeper.v1 import (
+    batch_pb2,
+    counter_pb2,
+    inventory_pb2,
+    ledger_pb2,
+    namespace_pb2,
+    reservation_pb2,
+    server_pb2,
+)
 
-_FILES: Final = (batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2)
+_FILES: Final = (batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2, server_pb2)
 
 METHODS: Final[Mapping[str, MethodDescriptor]] = {
     f"{service.name}.{method.name}": method

@@ -66,6 +66,8 @@ unary!(ListNamespacesRequest);
 pages!(ListNamespacesRequest, Namespace, namespaces);
 read!(GetNamespaceRequest, GetNamespaceResponse, "/tallykeeper.v1.NamespaceService/GetNamespace");
 unary!(GetNamespaceRequest);
+read_everywhere!(GetServerStatusRequest, GetServerStatusResponse, "/tallykeeper.v1.ServerService/GetServerStatus");
+unary!(GetServerStatusRequest);
 operation!(IncrementRequest, Increment);
 operation!(SetCounterRequest, SetCounter);
 operation!(ConfigureCounterRequest, ConfigureCounter);

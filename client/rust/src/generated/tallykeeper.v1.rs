@@ -3589,3 +3589,320 @@ pub mod namespace_service_client {
         }
     }
 }
+/// A request for the state of the server.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetServerStatusRequest {}
+/// The state of the server.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetServerStatusResponse {
+    /// The server, and the worker that answers.
+    #[prost(message, optional, tag = "1")]
+    pub server: ::core::option::Option<ServerStatus>,
+    /// The store.
+    #[prost(message, optional, tag = "2")]
+    pub store: ::core::option::Option<StoreStatus>,
+    /// The promises of durability that the server's settings make, in the order of Durability.
+    #[prost(message, repeated, tag = "3")]
+    pub promises: ::prost::alloc::vec::Vec<Promise>,
+    /// Everything that has a limit, with its use at this moment. The limits of connections, calls, watches and bytes are
+    /// those of the worker that answers.
+    #[prost(message, repeated, tag = "4")]
+    pub limits: ::prost::alloc::vec::Vec<LimitUse>,
+}
+/// A server, and the worker that answers for it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ServerStatus {
+    /// The version of Tallykeeper, such as "1.4.0".
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    /// The time since the server started.
+    #[prost(message, optional, tag = "2")]
+    pub uptime: ::core::option::Option<::prost_types::Duration>,
+    /// The number of worker processes that the server has.
+    #[prost(int32, tag = "3")]
+    pub worker_count: i32,
+    /// The number of the worker that answers: 1 to worker_count.
+    #[prost(int32, tag = "4")]
+    pub worker: i32,
+    /// The time since this worker started. It is shorter than uptime after a reload, or after the worker was replaced.
+    #[prost(message, optional, tag = "5")]
+    pub worker_uptime: ::core::option::Option<::prost_types::Duration>,
+    /// The end of the TLS certificate that new connections get; absent without TLS.
+    #[prost(message, optional, tag = "6")]
+    pub certificate_expire_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A store.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StoreStatus {
+    /// The form in which the store runs.
+    #[prost(enumeration = "StoreKind", tag = "1")]
+    pub kind: i32,
+    /// The place of the store: the data directory of an embedded one, otherwise its URL without users and passwords.
+    #[prost(string, tag = "2")]
+    pub location: ::prost::alloc::string::String,
+    /// The reason why the store is away; empty if the server knows all of its primaries. A primary may still be away.
+    #[prost(string, tag = "3")]
+    pub fault: ::prost::alloc::string::String,
+    /// The nodes that take changes.
+    #[prost(message, repeated, tag = "4")]
+    pub nodes: ::prost::alloc::vec::Vec<StoreNode>,
+    /// The number of request ids that the store remembers, in all namespaces. It is absent if the store is away, or has
+    /// more than 1,000 namespaces: counting them would keep other calls waiting.
+    #[prost(int64, optional, tag = "5")]
+    pub request_id_count: ::core::option::Option<i64>,
+}
+/// A node of the store that takes changes: a primary.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StoreNode {
+    /// The address; empty if the store has only one primary and the server does not ask for its address.
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    /// The reason why the node is away; empty if it answers. Then the other fields have no values.
+    #[prost(string, tag = "2")]
+    pub fault: ::prost::alloc::string::String,
+    /// The program and its version, such as "Valkey 9.1.2".
+    #[prost(string, tag = "3")]
+    pub software: ::prost::alloc::string::String,
+    /// The memory that the data take, in bytes.
+    #[prost(int64, tag = "4")]
+    pub memory_bytes: i64,
+    /// The memory that the data may take, in bytes; 0 if the node has no limit.
+    #[prost(int64, tag = "5")]
+    pub memory_bytes_max: i64,
+    /// The state of the append-only file.
+    #[prost(message, optional, tag = "6")]
+    pub append_only_file: ::core::option::Option<AppendOnlyFile>,
+    /// The replicas that are connected.
+    #[prost(message, repeated, tag = "7")]
+    pub replicas: ::prost::alloc::vec::Vec<Replica>,
+}
+/// The append-only file of a node: what a power cut leaves.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AppendOnlyFile {
+    /// Whether the node has one.
+    #[prost(bool, tag = "1")]
+    pub enabled: bool,
+    /// The policy of its syncs: "always", "everysec", "no"; or "unknown" if the node does not say.
+    #[prost(string, tag = "2")]
+    pub sync_policy: ::prost::alloc::string::String,
+    /// Whether the last write to it has succeeded.
+    #[prost(bool, tag = "3")]
+    pub last_write_succeeded: bool,
+    /// Whether the last rewrite of it has succeeded. It is true if there was none.
+    #[prost(bool, tag = "4")]
+    pub last_rewrite_succeeded: bool,
+    /// The number of syncs that took so long that writes had to wait for them, since the node started.
+    #[prost(int64, tag = "5")]
+    pub delayed_sync_count: i64,
+    /// The size in bytes.
+    #[prost(int64, tag = "6")]
+    pub size_bytes: i64,
+}
+/// A replica of a node.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Replica {
+    /// The address as the node sees it.
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    /// Whether the replica receives changes: false while it loads its first copy.
+    #[prost(bool, tag = "2")]
+    pub online: bool,
+    /// The time since the replica last answered the node.
+    #[prost(message, optional, tag = "3")]
+    pub lag: ::core::option::Option<::prost_types::Duration>,
+    /// The bytes of changes that the replica has not confirmed. A replica confirms once a second.
+    #[prost(int64, tag = "4")]
+    pub lag_bytes: i64,
+}
+/// A promise: what an acknowledged change survives in some namespaces.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Promise {
+    /// The failures that the change survives.
+    #[prost(enumeration = "Durability", tag = "1")]
+    pub durability: i32,
+    /// Whether all namespaces have this promise, except those that another one names.
+    #[prost(bool, tag = "2")]
+    pub is_default: bool,
+    /// The namespaces that the settings name for this promise.
+    #[prost(string, repeated, tag = "3")]
+    pub namespaces: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether the store keeps the promise.
+    #[prost(bool, tag = "4")]
+    pub kept: bool,
+    /// The reasons why the promise is not kept, each with the setting that helps; empty if it is kept.
+    #[prost(string, repeated, tag = "5")]
+    pub reasons: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The use of something that has a limit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LimitUse {
+    /// The thing, such as "connections" or "store memory".
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The unit of both numbers: "bytes", "seconds", or empty for a count.
+    #[prost(string, tag = "2")]
+    pub unit: ::prost::alloc::string::String,
+    /// The amount in use.
+    #[prost(int64, tag = "3")]
+    pub used: i64,
+    /// The limit, more than 0.
+    #[prost(int64, tag = "4")]
+    pub limit: i64,
+    /// Whether the limit is near: at least 80 % are in use.
+    #[prost(bool, tag = "5")]
+    pub near: bool,
+}
+/// The form in which the store runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StoreKind {
+    /// Never sent.
+    Unspecified = 0,
+    /// The server's own store, which runs beside it.
+    Embedded = 1,
+    /// One node.
+    Node = 2,
+    /// The primary that sentinels name.
+    Sentinel = 3,
+    /// The nodes of a cluster.
+    Cluster = 4,
+}
+impl StoreKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STORE_KIND_UNSPECIFIED",
+            Self::Embedded => "STORE_KIND_EMBEDDED",
+            Self::Node => "STORE_KIND_NODE",
+            Self::Sentinel => "STORE_KIND_SENTINEL",
+            Self::Cluster => "STORE_KIND_CLUSTER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STORE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "STORE_KIND_EMBEDDED" => Some(Self::Embedded),
+            "STORE_KIND_NODE" => Some(Self::Node),
+            "STORE_KIND_SENTINEL" => Some(Self::Sentinel),
+            "STORE_KIND_CLUSTER" => Some(Self::Cluster),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod server_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Reads the state of the server. With an access file, the caller needs the role read in all namespaces ("*").
+    #[derive(Debug, Clone)]
+    pub struct ServerServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> ServerServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ServerServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ServerServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Reads the state of the worker that answers, of the server that it belongs to, and of the store.
+        ///
+        /// The store is asked while the call waits. If the store is away, the call succeeds and says so: StoreStatus.fault has
+        /// the reason, and no promise is kept. No field has a password.
+        pub async fn get_server_status(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetServerStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetServerStatusResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tallykeeper.v1.ServerService/GetServerStatus",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tallykeeper.v1.ServerService", "GetServerStatus"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}

@@ -5,7 +5,6 @@ It never sends a command again by itself: only its caller knows which commands m
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
@@ -13,10 +12,11 @@ from typing import Final, TypeAlias
 from hiredis import ProtocolError, ReplyError
 
 from tallykeeper_server.domain.errors import OutcomeUnknownError, StoreUnavailableError
+from tallykeeper_server.store.nodes.client_tls import ClientTls
 from tallykeeper_server.store.nodes.commands import Argument, Command, Reply, answered, code_of
 from tallykeeper_server.store.nodes.node_options import Address
 from tallykeeper_server.store.nodes.store_url import node_options
-from tallykeeper_server.store.nodes.wire import Wire, open_wire, tls_context
+from tallykeeper_server.store.nodes.wire import Wire, open_wire
 
 Locate: TypeAlias = Callable[[], Awaitable[Address]]
 """Returns the address of the primary at this moment."""
@@ -41,7 +41,7 @@ class Connection:
         self._options = node_options(url)
         self._timeout_seconds = timeout_seconds
         self._locate = locate
-        self._tls: ssl.SSLContext | None = None
+        self._tls = None if self._options.tls is None else ClientTls(self._options.tls)
         self._lock = asyncio.Lock()
         self._wire: Wire | None = None
         self.users = 0
@@ -110,9 +110,8 @@ class Connection:
                 options = self._options
                 if self._locate is not None:
                     options = replace(options, address=await self._locate())
-                if options.tls is not None and self._tls is None:
-                    self._tls = tls_context(options.tls)
-                wire = self._wire = await open_wire(options, self._tls, timeout_seconds=self._timeout_seconds)
+                tls = None if self._tls is None else self._tls.context()
+                wire = self._wire = await open_wire(options, tls, timeout_seconds=self._timeout_seconds)
                 if self._locate is not None:
                     await self._check_role(wire)
                 return wire

@@ -35,6 +35,8 @@ class NodeOptions:
     """The path of a unix socket, which counts in place of the address; empty for TCP."""
     username: str = ""
     password: str = field(default="", repr=False)
+    password_file: str = ""
+    """The absolute path of a file with the password, which is read for each connection; empty without one."""
     database: int = 0
     client_name: str = ""
     tls: TlsOptions | None = None

@@ -16,12 +16,12 @@ SCHEMES: Final = (
 SENTINEL_FORM: Final = "redis+sentinel://host:26379,host:26379/service"
 CLUSTER_FORM: Final = "redis+cluster://host:6379,host:6379"
 
-_PARAMETERS: Final = frozenset({"client_name", "db", "password", "username"})
+_PARAMETERS: Final = frozenset({"client_name", "db", "password", "password_file", "username"})
 _TLS_PARAMETERS: Final = frozenset(
     {"ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
     | {"ssl_password"}
 )
-_SENTINEL_PARAMETERS: Final = frozenset({"sentinel_password", "sentinel_username"})
+_SENTINEL_PARAMETERS: Final = frozenset({"sentinel_password", "sentinel_password_file", "sentinel_username"})
 _CERTIFICATES: Final = ("required", "optional", "none")
 _FALSE: Final = frozenset({"0", "F", "FALSE", "N", "NO"})
 """The values by which a parameter is switched off, in capital letters."""
@@ -96,6 +96,7 @@ def parsed_store_url(url: str) -> StoreUrl:
     tls = {name: value for name, value in query.items() if name in _TLS_PARAMETERS}
     of_sentinels = {name.removeprefix("sentinel_"): value for name, value in of_sentinels.items()}
     sentinel = _node_url(scheme, "", addresses[0], {**tls, **of_sentinels})
+    node_options(sentinel)
     return StoreUrl(topology=topology, addresses=addresses, service=path, node=node, sentinel=sentinel)
 
 
@@ -109,15 +110,32 @@ def node_options(url: str) -> NodeOptions:
     _check_query(query, _allowed(parts.scheme), parts.scheme)
     _check_location(parts)
     is_unix = parts.scheme == "unix"
+    password = unquote(parts.password or "") or query.get("password", "")
     return NodeOptions(
         address=(parts.hostname or DEFAULT_ADDRESS[0], parts.port or DEFAULT_ADDRESS[1]),
         path=unquote(parts.path) if is_unix else "",
         username=unquote(parts.username or "") or query.get("username", ""),
-        password=unquote(parts.password or "") or query.get("password", ""),
+        password=password,
+        password_file=_password_file_of(query, password),
         database=_database_of(query.get("db") or ("" if is_unix else parts.path.removeprefix("/"))),
         client_name=query.get("client_name", ""),
         tls=_tls_options(query) if parts.scheme == "rediss" else None,
     )
+
+
+def _password_file_of(query: Mapping[str, str], password: str) -> str:
+    """Return the path of the file with the password; empty if the URL names none.
+
+    :raises ValueError: it is not absolute, or the URL has a password as well.
+    """
+    path = query.get("password_file", "")
+    if path and not path.startswith("/"):
+        message = "password_file is not an absolute path, as in password_file=/run/store-password"
+        raise ValueError(message)
+    if path and password:
+        message = "it has both a password and a password_file: keep one of them"
+        raise ValueError(message)
+    return path
 
 
 def written(address: Address) -> str:

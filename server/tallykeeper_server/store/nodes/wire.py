@@ -15,6 +15,8 @@ from tallykeeper_server.store.nodes.replies import Replies
 
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 """The names of socket options, and their values: two times in seconds, and a number of probes."""
+_PASSWORD_BYTES_MAX: Final = 4_096
+"""The maximum size of a password. A longer file is something else, put there by mistake."""
 _PING: Final[Command] = ("PING",)
 _VERIFY_MODES: Final = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
 
@@ -117,14 +119,38 @@ async def _greet(wire: Wire, options: NodeOptions, timeout_seconds: float) -> No
 
 
 def _greeting(options: NodeOptions) -> list[Command]:
-    """Return the commands that a new connection begins with: none for the default user and database 0."""
+    """Return the commands that a new connection begins with: none for the default user and database 0.
+
+    :raises OSError: the file with the password cannot be used.
+    """
     commands: list[Command] = []
+    password = _password_of(options)
     if options.username:
-        commands.append(("AUTH", options.username, options.password))
-    elif options.password:
-        commands.append(("AUTH", options.password))
+        commands.append(("AUTH", options.username, password))
+    elif password:
+        commands.append(("AUTH", password))
     if options.client_name:
         commands.append(("CLIENT", "SETNAME", options.client_name))
     if options.database:
         commands.append(("SELECT", options.database))
     return commands
+
+
+def _password_of(options: NodeOptions) -> str | bytes:
+    """Return the password: that of its file, if the options name one, as the file is now.
+
+    :raises OSError: the file cannot be read, or does not hold one line that a password can be.
+    """
+    path = options.password_file
+    if not path:
+        return options.password
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123  # a bounded part of the file
+            password = file.read(_PASSWORD_BYTES_MAX + 1).removesuffix(b"\n").removesuffix(b"\r")
+    except OSError as error:
+        message = f"password_file {path} cannot be read: {error.strerror}"
+        raise OSError(message) from error
+    if not password or len(password) > _PASSWORD_BYTES_MAX or b"\n" in password:
+        message = f"password_file {path} must hold the password in one line of 1 to {_PASSWORD_BYTES_MAX:,} bytes"
+        raise OSError(message)
+    return password

@@ -15,7 +15,15 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2  # noqa: F401  # printing the errors of operations needs its types
 
-from tallykeeper.v1 import batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2
+from tallykeeper.v1 import (
+    batch_pb2,
+    counter_pb2,
+    inventory_pb2,
+    ledger_pb2,
+    namespace_pb2,
+    reservation_pb2,
+    server_pb2,
+)
 from tallykeeper_client import (
     CommitExceedsReserved,
     InsufficientStock,
@@ -25,7 +33,7 @@ from tallykeeper_client import (
     tls_credentials,
 )
 
-_FILES: Final = (batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2)
+_FILES: Final = (batch_pb2, counter_pb2, inventory_pb2, ledger_pb2, namespace_pb2, reservation_pb2, server_pb2)
 _REQUESTS: Final = {
     f"{service.name}.{method.name}": getattr(file, method.input_type.name)
     for file in _FILES

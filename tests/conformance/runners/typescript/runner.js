@@ -20,6 +20,7 @@ const SERVICES = {
   InventoryService: [v1.InventoryService, "inventory"],
   LedgerService: [v1.LedgerService, "ledger"],
   NamespaceService: [v1.NamespaceService, "namespaces"],
+  ServerService: [v1.ServerService, "server"],
   ReservationService: [v1.ReservationService, "reservations"],
 };
 const MODES = { BATCH_MODE_ATOMIC: "atomic", BATCH_MODE_INDEPENDENT: "independent" };

@@ -36,6 +36,8 @@ import io.tallykeeper.v1.GetNamespaceRequest;
 import io.tallykeeper.v1.GetNamespaceResponse;
 import io.tallykeeper.v1.GetReservationRequest;
 import io.tallykeeper.v1.GetReservationResponse;
+import io.tallykeeper.v1.GetServerStatusRequest;
+import io.tallykeeper.v1.GetServerStatusResponse;
 import io.tallykeeper.v1.GetStockRequest;
 import io.tallykeeper.v1.GetStockResponse;
 import io.tallykeeper.v1.IncrementCopiesRequest;
@@ -65,6 +67,7 @@ import io.tallykeeper.v1.ReleaseResponse;
 import io.tallykeeper.v1.ReservationServiceGrpc;
 import io.tallykeeper.v1.ReserveRequest;
 import io.tallykeeper.v1.ReserveResponse;
+import io.tallykeeper.v1.ServerServiceGrpc;
 import io.tallykeeper.v1.SetCounterRequest;
 import io.tallykeeper.v1.SetCounterResponse;
 import io.tallykeeper.v1.SetStockRequest;
@@ -326,6 +329,11 @@ public final class AsyncTallykeeperClient implements AutoCloseable {
   /** Reads a namespace's contents, and its settings. */
   public CompletableFuture<GetNamespaceResponse> getNamespace(GetNamespaceRequest request) {
     return call(NamespaceServiceGrpc.getGetNamespaceMethod(), request);
+  }
+
+  /** Reads the state of the server and of its store, and the limits that are near. */
+  public CompletableFuture<GetServerStatusResponse> getServerStatus() {
+    return call(ServerServiceGrpc.getGetServerStatusMethod(), GetServerStatusRequest.getDefaultInstance());
   }
 
   /**

@@ -17,6 +17,7 @@ import io.tallykeeper.v1.ListNamespacesRequest;
 import io.tallykeeper.v1.LookupRequestRequest;
 import io.tallykeeper.v1.NamespaceProto;
 import io.tallykeeper.v1.ReservationProto;
+import io.tallykeeper.v1.ServerProto;
 import java.util.UUID;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -87,7 +88,8 @@ class RequestsTest {
             InventoryProto.getDescriptor(),
             LedgerProto.getDescriptor(),
             NamespaceProto.getDescriptor(),
-            ReservationProto.getDescriptor())
+            ReservationProto.getDescriptor(),
+            ServerProto.getDescriptor())
         .flatMap(file -> file.getServices().stream())
         .flatMap(service -> service.getMethods().stream());
   }

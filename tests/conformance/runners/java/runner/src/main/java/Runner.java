@@ -27,6 +27,7 @@ import io.tallykeeper.v1.LedgerServiceGrpc;
 import io.tallykeeper.v1.NamespaceServiceGrpc;
 import io.tallykeeper.v1.Operation;
 import io.tallykeeper.v1.ReservationServiceGrpc;
+import io.tallykeeper.v1.ServerServiceGrpc;
 import io.tallykeeper.v1.Shortage;
 import io.tallykeeper.v1.WatchRequest;
 import java.io.BufferedReader;
@@ -69,6 +70,7 @@ public final class Runner {
               InventoryServiceGrpc.getServiceDescriptor(),
               LedgerServiceGrpc.getServiceDescriptor(),
               NamespaceServiceGrpc.getServiceDescriptor(),
+              ServerServiceGrpc.getServiceDescriptor(),
               ReservationServiceGrpc.getServiceDescriptor())
           .map(ServiceDescriptor::getMethods)
           .flatMap(methods -> methods.stream())

@@ -1,0 +1,1 @@
+"""ServerService: the state of the server for operators."""
