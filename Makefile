@@ -157,7 +157,7 @@ lock: $(INSTALLED) ## pin the requirements of pyproject.toml (ARGS=--upgrade: in
 clean: ## remove the results of all targets, but not the server's data in ./tallykeeper-data
 	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .doctrees dist site
 	@rm -rf client/*/target client/typescript/node_modules client/typescript/build client/typescript/dist
-	@rm -rf examples/*/build examples/*/generated examples/*/node_modules examples/*/target examples/typescript/*.js
+	@rm -rf examples/*/bin examples/*/build examples/*/obj examples/*/generated examples/*/node_modules examples/*/target examples/typescript/*.js
 	@rm -rf tests/conformance/runners/*/target tests/conformance/runners/*/*/target tests/sdks/*/target
 	@find protos server client lua tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} +
 	@if [ -e tallykeeper-data ]; then echo 'Kept: ./tallykeeper-data, the data of the server.'; fi
