@@ -17,9 +17,9 @@ from tallykeeper.v1.inventory_pb2 import (
 )
 from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_RESERVE, ListEntriesRequest
 from tallykeeper_server.domain.errors import DeadlineExceededError, OverloadedError
+from tallykeeper_server.engine.entry_pages import STEP_ENTRIES
 from tallykeeper_server.metrics.recorders import Gauge
 from tallykeeper_server.rpc.admission import Call
-from tallykeeper_server.rpc.entry_pages import STEP_ENTRIES
 from tallykeeper_server.rpc.response_limits import ENTRIES_MAX, ENTRIES_MIN, ResponseLimits, entries_of
 
 READS_MAX = ENTRIES_MAX // ENTRIES_MIN

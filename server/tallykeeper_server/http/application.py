@@ -8,7 +8,6 @@ from typing import Final, TypeAlias
 from tallykeeper_server.http.connections import Connections
 from tallykeeper_server.http.limits import HttpLimits
 from tallykeeper_server.http.origins import Headers, Origins
-from tallykeeper_server.http.protocol_headers import content_type_of
 from tallykeeper_server.http.requests import Message, Request, Scope, serve_request
 from tallykeeper_server.http.responses import Response, Send
 from tallykeeper_server.http.statuses import HttpRefusalError, refusal
@@ -163,7 +162,7 @@ def _check_method(route: Route, request: Request) -> None:
 def _check_content_type(route: Route, request: Request) -> None:
     if route.content_types is None or request.method != "POST":
         return
-    if content_type_of(request) in route.content_types:
+    if request.content_type in route.content_types:
         return
     content_type = request.first(b"content-type")[:_SHOWN_CHARACTERS_MAX]
     shown = repr(content_type) if content_type else "absent"

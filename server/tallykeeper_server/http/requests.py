@@ -70,6 +70,11 @@ class Request:
         """Return the first value of a header; empty if there is none."""
         return next(iter(self.values(name)), "")
 
+    @property
+    def content_type(self) -> str:
+        """The content type of the body, in lower case and without parameters such as the character set."""
+        return self.first(b"content-type").partition(";")[0].strip().lower()
+
     def begin_call(self, path: str, timeout_ms: float | None) -> HttpCall:
         """Return the call that this request makes."""
         loop = asyncio.get_running_loop()

@@ -24,8 +24,8 @@ from google.protobuf.message_factory import GetMessageClass
 from tallykeeper_server.domain.errors import InvalidFieldError
 from tallykeeper_server.http import json_messages
 from tallykeeper_server.http.calls import HttpCall
-from tallykeeper_server.http.connect_errors import ErrorDetails
-from tallykeeper_server.http.protocol_headers import screened
+from tallykeeper_server.http.connect.errors import ErrorDetails
+from tallykeeper_server.http.connect.headers import screened
 from tallykeeper_server.http.requests import current_request
 from tallykeeper_server.http.statuses import HttpRefusalError, connect_error, other_trailers, refusal, retry_after
 from tallykeeper_server.rpc.permissions import is_mutation

@@ -15,13 +15,13 @@ from tallykeeper_server.domain.entries import Entry
 from tallykeeper_server.domain.levels import CounterName, ReadLevel, StockName
 from tallykeeper_server.domain.queries import Snapshot
 from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.engine.entry_pages import EntryListing, read_entry_page
 from tallykeeper_server.engine.lookups import RequestFate, look_up_request
 from tallykeeper_server.engine.namespace_reader import EngineSource
 from tallykeeper_server.engine.verify import Progress, verify
 from tallykeeper_server.engine.watch import WatchHub
 from tallykeeper_server.engine.watched_levels import read_watched_levels
 from tallykeeper_server.rpc.admission import Call
-from tallykeeper_server.rpc.entry_pages import EntryListing, read_entry_page
 from tallykeeper_server.rpc.messages import counter_messages, entry_message, stock_messages, timestamp_of
 from tallykeeper_server.rpc.operations import KIND_OF_OPERATION
 from tallykeeper_server.rpc.page_tokens import PageTokens

@@ -11,9 +11,9 @@ from google.protobuf.message import Message
 from tallykeeper.v1.ledger_pb2 import ListEntriesRequest
 from tallykeeper_server.domain.errors import DeadlineExceededError, OverloadedError
 from tallykeeper_server.domain.limits import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from tallykeeper_server.engine.entry_pages import STEP_ENTRIES
 from tallykeeper_server.metrics.recorders import Gauge
 from tallykeeper_server.rpc.admission import Call
-from tallykeeper_server.rpc.entry_pages import STEP_ENTRIES
 
 Method: TypeAlias = Callable[[Any, Call], Coroutine[Any, Any, Message]]
 """A function that takes a request and its call, and returns the response."""

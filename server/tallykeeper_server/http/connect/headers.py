@@ -30,14 +30,9 @@ _COMPRESSIONS: Final = frozenset({"", "gzip", "identity"})
 _SHOWN_CHARACTERS_MAX: Final = 80
 
 
-def content_type_of(request: Request) -> str:
-    """Return the content type of a body, in lower case and without parameters such as the character set."""
-    return request.first(_CONTENT_TYPE).partition(";")[0].strip().lower()
-
-
 def screened(scope: Scope, request: Request) -> tuple[Scope, HttpRefusalError | None]:
     """Return a scope that connectrpc accepts, and the refusal of the request if something in it is wrong."""
-    content_type = content_type_of(request) if request.method == "POST" else ""
+    content_type = request.content_type if request.method == "POST" else ""
     refused = next(_refusals(request, content_type), None)
     headers = [
         field for field in request.fields if field[0] != _CONTENT_TYPE and (refused is None or field[0] not in _CHECKED)

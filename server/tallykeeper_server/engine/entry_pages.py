@@ -1,6 +1,6 @@
 """Reads a page of the ledger's entries in steps, and stops as soon as the page is full.
 
-Between two steps the event loop serves other calls. `ledger` reads the request and makes the response.
+Between two steps the event loop serves other calls. `rpc.ledger` reads the request and makes the response.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

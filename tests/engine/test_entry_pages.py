@@ -8,7 +8,7 @@ from tallykeeper_server.domain.entries import Entry, EntryLine, damaged_entry
 from tallykeeper_server.domain.levels import CounterName
 from tallykeeper_server.domain.limits import ANSWER_LINES_MAX
 from tallykeeper_server.domain.queries import ReadLedger
-from tallykeeper_server.rpc.entry_pages import STEP_ENTRIES, EntryListing, EntryPage, read_entry_page
+from tallykeeper_server.engine.entry_pages import STEP_ENTRIES, EntryListing, EntryPage, read_entry_page
 
 SCANNED_MAX = 20_000
 NAMESPACE = "shop"
