@@ -90,7 +90,7 @@ test-long: $(INSTALLED) ## run the tests that make test omits: faults, fuzzing, 
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m long $(ARGS)
 
 test-console: $(INSTALLED) ## test the console in a Chromium that is installed; it is skipped with a reason if there is none
-	@$(PYTHON) tools/install.py console
+	@$(PYTHON) tools/install.py console || echo 'The tests in a browser are skipped.'
 	@$(BIN)/pytest -m long tests/console $(ARGS)
 
 lint: $(INSTALLED) ## check Python, Lua and protos without running them, and check that the generated code is current
@@ -160,7 +160,7 @@ lock: $(INSTALLED) ## pin the requirements of pyproject.toml (ARGS=--upgrade: in
 clean: ## remove the results of all targets, but not the server's data in ./tallykeeper-data
 	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .doctrees dist site
 	@rm -rf client/*/target client/typescript/node_modules client/typescript/build client/typescript/dist
-	@rm -rf examples/*/build examples/*/generated examples/*/node_modules examples/*/target examples/typescript/*.js
+	@rm -rf examples/*/bin examples/*/build examples/*/obj examples/*/generated examples/*/node_modules examples/*/target examples/typescript/*.js
 	@rm -rf tests/conformance/runners/*/target tests/conformance/runners/*/*/target tests/sdks/*/target
 	@find protos server client lua tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} +
 	@if [ -e tallykeeper-data ]; then echo 'Kept: ./tallykeeper-data, the data of the server.'; fi

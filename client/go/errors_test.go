@@ -61,7 +61,6 @@ func TestInsufficientStockHasTheShortLines(t *testing.T) {
 	}
 }
 
-// The error of an operation in a BatchRefused has its ErrorInfo as the only detail.
 func TestShortLinesAreReadFromTheValuesIfThereIsNoDetail(t *testing.T) {
 	err := failing(t, codes.FailedPrecondition, ErrCommitExceedsReserved, map[string]string{
 		"lines": "3", "item": "dune", "location": "main", "requested": "5", "reserved": "2",

@@ -187,8 +187,7 @@ func withType(e *CallError, details []any) error {
 	}
 }
 
-// shortagesOf returns the short lines and their number. The error of an operation in a [BatchRefusedError] has no
-// detail for them, so they are then read from the values.
+// shortagesOf returns the short lines and their number: from their detail, or from the values of an error without it.
 func shortagesOf(e *CallError, details []any) ([]*pb.Shortage, int) {
 	if detail := detailOf[*pb.Shortages](details); detail != nil {
 		return detail.GetShortages(), int(detail.GetCount())

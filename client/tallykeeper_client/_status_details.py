@@ -11,6 +11,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFail
 from google.rpc.status_pb2 import Status
 
 from tallykeeper.v1 import batch_pb2
+from tallykeeper.v1.inventory_pb2 import Shortages
 
 _DOMAIN: Final = "tallykeeper.io"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -46,6 +47,8 @@ class Failure:
     retry_after_seconds: float | None = None
     field_violations: tuple[FieldViolation, ...] = ()
     precondition_violations: tuple[PreconditionViolation, ...] = ()
+    shortages: Shortages = field(default_factory=Shortages)
+    """The lines that ask for too many copies; empty unless that is the reason."""
     failed_operations: "tuple[tuple[int, Failure], ...]" = ()
     """The operations of an atomic batch that failed, each with its index."""
 
@@ -85,6 +88,7 @@ def _failure_of(status: Status | batch_pb2.Status, code: grpc.StatusCode, reques
             PreconditionViolation(each.type, each.subject, each.description)
             for each in _detail(status, PreconditionFailure).violations
         ),
+        shortages=_detail(status, Shortages),
         failed_operations=tuple(
             (each.index, operation_failure(each.error, request_id=request_id)) for each in refused.operations
         ),

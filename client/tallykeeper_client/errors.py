@@ -4,7 +4,7 @@ A class has the name of its reason. The values that the server sends with the re
 """
 # ruff: noqa: N818 -- each class has the name of its reason
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any, ClassVar, Final, NamedTuple, get_args, get_type_hints
@@ -67,7 +67,10 @@ class TallykeeperError(Exception):
             _CLASSES[reason] = cls
 
     def __init__(self, failure: Failure) -> None:
-        """Take the values of a failure. Raises KeyError or ValueError if a value that the reason needs is missing."""
+        """Take the values of a failure.
+
+        Raises IndexError, KeyError or ValueError if a value that the reason needs is missing.
+        """
         super().__init__(failure)
         self.code = failure.code
         self.reason = failure.reason
@@ -321,16 +324,10 @@ class InsufficientStock(TallykeeperError, reason="INSUFFICIENT_STOCK", values=()
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
         self.lines = tuple(
-            ShortLine(
-                line["item"],
-                line["location"],
-                int(line["requested"]),
-                int(line["available"]),
-                int(line["backorder_limit"]),
-            )
-            for line in _lines_of(failure.metadata)
+            ShortLine(line.item, line.location, line.requested, line.available, line.backorder_limit)
+            for line in failure.shortages.shortages
         )
-        self.short_line_count = int(failure.metadata.get("lines", "1"))
+        self.short_line_count = failure.shortages.count
         self.item, self.location, self.requested, self.available, self.backorder_limit = self.lines[0]
         self.violations = failure.precondition_violations
 
@@ -360,10 +357,9 @@ class CommitExceedsReserved(TallykeeperError, reason="COMMIT_EXCEEDS_RESERVED", 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
         self.lines = tuple(
-            ExcessLine(line["item"], line["location"], int(line["requested"]), int(line["reserved"]))
-            for line in _lines_of(failure.metadata)
+            ExcessLine(line.item, line.location, line.requested, line.reserved) for line in failure.shortages.shortages
         )
-        self.excess_line_count = int(failure.metadata.get("lines", "1"))
+        self.excess_line_count = failure.shortages.count
         self.item, self.location, self.requested, self.reserved = self.lines[0]
         self.violations = failure.precondition_violations
 
@@ -498,7 +494,7 @@ def error_of(failure: Failure) -> TallykeeperError:
     kind = _CLASSES.get(failure.reason) or _CLASSES.get(failure.code.name, TallykeeperError)
     try:
         return kind(failure)
-    except (KeyError, ValueError):
+    except (IndexError, KeyError, ValueError):
         return TallykeeperError(failure)
 
 
@@ -526,16 +522,3 @@ def error_of_result(result: OperationResult, *, request_id: str = "") -> Tallyke
 def reasons() -> frozenset[str]:
     """Return the reasons that have a class."""
     return frozenset(_CLASSES)
-
-
-def _lines_of(metadata: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """Yield the values of each line that an error lists: ``item`` and so on, then ``item_2``, then ``item_3``.
-
-    An error has room for about 20 lines. Raises KeyError if it lists none.
-    """
-    yield metadata
-    number = 2
-    while f"item_{number}" in metadata:
-        suffix = f"_{number}"
-        yield {name.removesuffix(suffix): value for name, value in metadata.items() if name.endswith(suffix)}
-        number += 1

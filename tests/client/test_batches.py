@@ -24,9 +24,7 @@ from tallykeeper_client import (
 )
 from tests.client.connecting import Connect
 from tests.client.scripted_server import Refusal, ScriptedServer
-from tests.client.trailers import operation_error, trailers
-
-SHORT = {"item": "dune", "location": "main", "requested": "3", "available": "2", "backorder_limit": "0"}
+from tests.client.trailers import SHORT, operation_error, shortages, trailers
 
 
 @pytest.mark.parametrize("field", list(Operation.DESCRIPTOR.fields), ids=lambda field: field.name)
@@ -78,7 +76,7 @@ async def test_a_batch_goes_out_as_one_request(connect: Connect, scripted: Scrip
 async def test_an_operation_that_failed_is_the_exception_of_its_call(
     connect: Connect, scripted: ScriptedServer
 ) -> None:
-    failed = operation_error(9, "INSUFFICIENT_STOCK", "too few", SHORT)
+    failed = operation_error(9, "INSUFFICIENT_STOCK", "too few", None, shortages(SHORT))
     scripted.will_answer(ApplyResponse(results=[OperationResult(error=failed)], failed_count=1))
     client = await connect(scripted.target)
 
@@ -100,7 +98,7 @@ async def test_a_refused_batch_raises_an_exception_with_the_errors_of_its_operat
     failed = batch_pb2.BatchRefused(
         failed_count=3,
         operations=[
-            {"index": 1, "error": operation_error(9, "INSUFFICIENT_STOCK", "too few", SHORT)},
+            {"index": 1, "error": operation_error(9, "INSUFFICIENT_STOCK", "too few", None, shortages(SHORT))},
             {"index": 4, "error": operation_error(5, "COUNTER_NOT_FOUND", "none", {"counter": "sold"})},
         ],
     )

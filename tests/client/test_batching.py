@@ -23,10 +23,8 @@ from tallykeeper_client import (
 )
 from tallykeeper_client import batch as batch_module
 from tests.client.scripted_server import Refusal, ScriptedServer
-from tests.client.trailers import operation_error
+from tests.client.trailers import SHORT, operation_error, shortages
 from tests.support.server import ThreadedServer
-
-SHORT = {"item": "dune", "location": "main", "requested": "3", "available": "2", "backorder_limit": "0"}
 
 
 @pytest.fixture
@@ -102,7 +100,7 @@ async def test_calls_made_during_two_requests_share_the_next_one(client: AsyncCl
 
 
 async def test_each_call_is_answered_or_refused_independently(client: AsyncClient, scripted: ScriptedServer) -> None:
-    error = operation_error(9, "INSUFFICIENT_STOCK", "too few", SHORT)
+    error = operation_error(9, "INSUFFICIENT_STOCK", "too few", None, shortages(SHORT))
     answer = incremented(1)
     answer.results.add().error.CopyFrom(error)
     scripted.will_answer(answer)

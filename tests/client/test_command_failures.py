@@ -5,21 +5,21 @@ import re
 import grpc
 import pytest
 
+from tallykeeper.v1.inventory_pb2 import Shortage
 from tallykeeper_cli.main import main
 from tests.client.running import run
 from tests.client.scripted_server import Refusal, ScriptedServer
-from tests.client.trailers import NEVER_AGAIN, trailers
+from tests.client.trailers import NEVER_AGAIN, SHORT, shortages, trailers
 
 Code = grpc.StatusCode
-SHORT = {"item": "dune", "location": "main", "requested": "3", "available": "2", "backorder_limit": "0"}
-ANOTHER = {"item_2": "emma", "location_2": "annex", "requested_2": "9", "available_2": "-1", "backorder_limit_2": "0"}
+ANOTHER = Shortage(item="emma", location="annex", requested=9, available=-1)
 
 
 @pytest.mark.parametrize(
     ("refusal", "exit_code", "line"),
     [
         (
-            Refusal(Code.FAILED_PRECONDITION, "in words", trailers("INSUFFICIENT_STOCK", SHORT)),
+            Refusal(Code.FAILED_PRECONDITION, "in words", trailers("INSUFFICIENT_STOCK", None, shortages(SHORT))),
             1,
             "in words [INSUFFICIENT_STOCK]",
         ),
@@ -67,10 +67,8 @@ async def test_an_error_is_one_line_and_its_exit_code(
 async def test_every_short_line_is_named(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, *, count: int, listed_count: int, rest: str
 ) -> None:
-    metadata = SHORT | ANOTHER | {"lines": str(count)}
-    for number in range(3, listed_count + 1):
-        metadata |= {f"{name}_{number}": value for name, value in SHORT.items()}
-    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, "in words", trailers("INSUFFICIENT_STOCK", metadata)))
+    detail = shortages(SHORT, ANOTHER, *[SHORT] * (listed_count - 2), count=count)
+    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, "in words", trailers("INSUFFICIENT_STOCK", None, detail)))
 
     assert await run(scripted, "reservation", "reserve", "dune=3", "emma@annex=9") == 1
 

@@ -2,8 +2,11 @@
 
 import grpc
 import pytest
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import PreconditionFailure
 
+from tallykeeper.v1.inventory_pb2 import Shortage, Shortages
 from tallykeeper_client import (
     CommitExceedsReserved,
     InsufficientStock,
@@ -14,26 +17,22 @@ from tallykeeper_client import (
 )
 from tests.client.connecting import Connect
 from tests.client.scripted_server import Refusal, ScriptedServer
-from tests.client.trailers import trailers
+from tests.client.trailers import SHORT, shortages, trailers
 
 Code = grpc.StatusCode
 LEVEL = {"item": "dune", "location": "main"}
 
 
-def _short_line(number: int) -> dict[str, str]:
-    suffix = "" if number == 1 else f"_{number}"
-    values = {"item": f"item-{number}", "location": "main", "requested": "3", "available": "-1", "backorder_limit": "1"}
-    return {f"{name}{suffix}": value for name, value in values.items()}
+def _short_line(number: int) -> Shortage:
+    return Shortage(item=f"item-{number}", location="main", requested=3, available=-1, backorder_limit=1)
 
 
-@pytest.mark.parametrize(("count", "listed"), [(1, 1), (3, 3), (20, 20), (57, 20)])
-async def test_insufficient_stock_names_every_short_line_up_to_twenty(
+@pytest.mark.parametrize(("count", "listed"), [(1, 1), (2, 1), (3, 3), (20, 20), (57, 20)])
+async def test_insufficient_stock_names_the_short_lines_that_the_error_lists_and_counts_all(
     connect: Connect, scripted: ScriptedServer, *, count: int, listed: int
 ) -> None:
-    metadata = {"lines": str(count)}
-    for number in range(1, listed + 1):
-        metadata |= _short_line(number)
-    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, trailers=trailers("INSUFFICIENT_STOCK", metadata)))
+    detail = shortages(*map(_short_line, range(1, listed + 1)), count=count)
+    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, trailers=trailers("INSUFFICIENT_STOCK", None, detail)))
     client = await connect(scripted.target)
 
     with pytest.raises(InsufficientStock) as caught:
@@ -46,34 +45,35 @@ async def test_insufficient_stock_names_every_short_line_up_to_twenty(
     assert (error.lines[0].requested, error.lines[0].backorder_limit) == (3, 1)
 
 
-async def test_an_error_may_list_fewer_short_lines_than_it_counts(connect: Connect, scripted: ScriptedServer) -> None:
-    metadata = {"lines": "2"} | _short_line(1)
-    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, trailers=trailers("INSUFFICIENT_STOCK", metadata)))
-    client = await connect(scripted.target)
-
-    with pytest.raises(InsufficientStock) as caught:
-        await client.reserve([StockLine(item="item-1")])
-
-    assert (len(caught.value.lines), caught.value.short_line_count) == (1, 2)
-
-
-async def test_short_lines_without_numbers_raise_the_plain_exception(
-    connect: Connect, scripted: ScriptedServer
+@pytest.mark.parametrize("reason", ["INSUFFICIENT_STOCK", "COMMIT_EXCEEDS_RESERVED"])
+@pytest.mark.parametrize(
+    "details",
+    [
+        (),
+        (Shortages(count=1),),
+        (Any(type_url="type.googleapis.com/tallykeeper.v1.Shortages", value=b"\xff"),),
+    ],
+    ids=["no detail", "no line", "undecodable"],
+)
+async def test_without_a_short_line_the_exception_is_the_plain_one(
+    connect: Connect, scripted: ScriptedServer, *, reason: str, details: tuple[Message, ...]
 ) -> None:
-    metadata = {"lines": "2"} | _short_line(1) | {"item_2": "item-2"}
-    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, trailers=trailers("INSUFFICIENT_STOCK", metadata)))
+    numbers = {"requested": "3", "available": "2", "backorder_limit": "0", "reserved": "2"}
+    refusal = Refusal(Code.FAILED_PRECONDITION, trailers=trailers(reason, LEVEL | numbers, *details))
+    scripted.will_answer(refusal)
     client = await connect(scripted.target)
 
     with pytest.raises(TallykeeperError) as caught:
         await client.reserve([StockLine(item="item-1")])
 
-    assert type(caught.value) is TallykeeperError
+    assert (type(caught.value), caught.value.reason) == (TallykeeperError, reason)
 
 
 async def test_commit_exceeds_reserved_names_every_line(connect: Connect, scripted: ScriptedServer) -> None:
-    first, second = {"requested": "3", "reserved": "2"}, {"requested_2": "9", "reserved_2": "0"}
-    metadata = LEVEL | first | {"lines": "2", "item_2": "emma", "location_2": "annex"} | second
-    scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, trailers=trailers("COMMIT_EXCEEDS_RESERVED", metadata)))
+    second = Shortage(item="emma", location="annex", requested=9, reserved=0)
+    detail = shortages(Shortage(item="dune", location="main", requested=3, reserved=2), second)
+    refusal = Refusal(Code.FAILED_PRECONDITION, trailers=trailers("COMMIT_EXCEEDS_RESERVED", None, detail))
+    scripted.will_answer(refusal)
     client = await connect(scripted.target)
 
     with pytest.raises(CommitExceedsReserved) as caught:
@@ -89,8 +89,8 @@ async def test_commit_exceeds_reserved_names_every_line(connect: Connect, script
     ("reason", "metadata"),
     [
         ("STOCK_BELOW_RESERVED", {"on_hand": "1", "reserved": "2", "backorder_limit": "0"}),
-        ("COMMIT_EXCEEDS_RESERVED", {"requested": "3", "reserved": "2"}),
-        ("INSUFFICIENT_STOCK", {"requested": "3", "available": "2", "backorder_limit": "0"}),
+        ("COMMIT_EXCEEDS_RESERVED", {}),
+        ("INSUFFICIENT_STOCK", {}),
         ("STOCK_NOT_EMPTY", {"on_hand": "3", "reserved": "2"}),
     ],
 )
@@ -100,7 +100,7 @@ async def test_a_precondition_names_its_subject(
     stands_in_the_way = PreconditionFailure(
         violations=[PreconditionFailure.Violation(type=reason, subject="main/dune", description="few")]
     )
-    details = trailers(reason, LEVEL | metadata, stands_in_the_way)
+    details = trailers(reason, LEVEL | metadata, stands_in_the_way, shortages(SHORT))
     scripted.will_answer(Refusal(Code.FAILED_PRECONDITION, trailers=details))
     client = await connect(scripted.target)
 

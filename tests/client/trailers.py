@@ -9,9 +9,12 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
 from tallykeeper.v1 import batch_pb2
+from tallykeeper.v1.inventory_pb2 import Shortage, Shortages
 from tests.client.scripted_server import Trailers
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
+SHORT: Final = Shortage(item="dune", location="main", requested=3, available=2)
+"""A line that asks for more copies than there are."""
 NEVER_AGAIN: Final = ("grpc-retry-pushback-ms", "-1")
 """Asks gRPC not to try again, so that a test need not wait."""
 
@@ -41,3 +44,8 @@ def operation_error(
     for detail in (ErrorInfo(domain="tallykeeper.io", reason=reason, metadata=metadata), *details):
         error.details.add().Pack(detail)
     return error
+
+
+def shortages(*lines: Shortage, count: int | None = None) -> Shortages:
+    """Make the detail of an error with these lines. ``count`` is their number unless the error has no room for all."""
+    return Shortages(shortages=lines, count=len(lines) if count is None else count)

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 import redis
 
-from tallykeeper_server.http import server as http_server
+from tallykeeper_server.http.connections import Connections
 from tallykeeper_server.settings import Settings
 from tests.http.calling import COUNTERS, JSON, answer_of, connect, raw, request, value_of
 from tests.server.starting import run_serve
@@ -62,7 +62,14 @@ def test_requests_are_answered_while_workers_are_replaced(own_store: str) -> Non
 def test_a_stopping_server_answers_one_more_request_on_each_connection(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_server, "_LAST_REQUESTS_SECONDS", PATIENCE_SECONDS)
+    whole, waits = Connections.emptied, list[float]()
+
+    async def emptied(connections: Connections, timeout_seconds: float) -> None:
+        """Wait as long as the test needs, and note how long the server would."""
+        waits.append(timeout_seconds)
+        await whole(connections, PATIENCE_SECONDS)
+
+    monkeypatch.setattr(Connections, "emptied", emptied)
     with ExitStack() as stack:
         running = stack.enter_context(ThreadedServer(Settings(listen="127.0.0.1:0", store=store_url)))
         connection = connect(running.http)
@@ -82,6 +89,7 @@ def test_a_stopping_server_answers_one_more_request_on_each_connection(
 
     assert (answer.status, answer.headers["connection"]) == (200, "close")
     assert len(sockets) == 1  # it is the connection of before
+    assert waits == [1.0]  # docs/http.md: a connection that is idle for a second is closed
 
 
 def test_a_stopping_server_answers_the_request_in_flight(own_store: str) -> None:

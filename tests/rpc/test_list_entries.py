@@ -3,10 +3,12 @@
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from tallykeeper.v1.batch_pb2 import ApplyRequest, Operation
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import IncrementCopiesRequest, MoveCopiesRequest, SetStockRequest
 from tallykeeper.v1.ledger_pb2 import Entry, ListEntriesRequest, OperationKind
 from tallykeeper.v1.reservation_pb2 import CommitRequest, ExtendRequest, ReserveRequest, StockLine
+from tests.support.batches import mode_of
 from tests.support.client import Caller
 from tests.support.clock import later
 
@@ -160,3 +162,24 @@ def test_an_empty_ledger_has_none(call: Caller, namespace: str) -> None:
     page = call(ListEntriesRequest(namespace=namespace))
 
     assert (list(page.entries), page.next_page_token) == ([], "")
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("page_size", [1, 59, 60, 61, 100])
+@pytest.mark.parametrize("counter", ["", "odd"])
+def test_pages_may_end_anywhere_in_the_entries_of_a_batch(
+    call: Caller, namespace: str, page_size: int, counter: str, *, newest_first: bool
+) -> None:
+    """The entries of one batch are one entry of the store's stream."""
+    made = 0
+    for size in (1, 3, 60, 1, 70):
+        names = ["odd" if number % 2 else "even" for number in range(made + 1, made + size + 1)]
+        operations = [Operation(increment=IncrementRequest(counter=name)) for name in names]
+        call(ApplyRequest(namespace=namespace, mode=mode_of(atomic=True), operations=operations))
+        made += size
+    request = ListEntriesRequest(namespace=namespace, page_size=page_size, newest_first=newest_first, counter=counter)
+
+    listed = revisions(call, request)
+
+    expected = range(1, made + 1, 2 if counter else 1)
+    assert listed == list(reversed(expected) if newest_first else expected)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallykeeper.v1 import batch_pb2, inventory_pb2
 from tallykeeper.v1.inventory_pb2 import (
@@ -14,7 +15,9 @@ from tallykeeper.v1.inventory_pb2 import (
     ListStockResponse,
     StockKey,
 )
+from tallykeeper.v1.ledger_pb2 import OPERATION_KIND_RESERVE, ListEntriesRequest
 from tallykeeper_server.domain.errors import DeadlineExceededError, OverloadedError
+from tallykeeper_server.engine.entry_pages import STEP_ENTRIES
 from tallykeeper_server.metrics.recorders import Gauge
 from tallykeeper_server.rpc.admission import Call
 from tallykeeper_server.rpc.response_limits import ENTRIES_MAX, ENTRIES_MIN, ResponseLimits, entries_of
@@ -100,6 +103,13 @@ async def test_large_pages_take_more_room_and_keep_their_order() -> None:
         (ListStockRequest(page_size=100_000), 1_000),
         (BatchGetStockRequest(keys=[StockKey(item="dune")] * 500), 500),
         (GetItemRequest(item="dune"), ENTRIES_MIN),
+        (
+            ListEntriesRequest(namespace="shop", page_size=50, newest_first=True, page_token="next"),  # noqa: S106  # no password
+            50,
+        ),
+        (ListEntriesRequest(page_size=50, item="dune"), STEP_ENTRIES),
+        (ListEntriesRequest(end_time=Timestamp()), STEP_ENTRIES),
+        (ListEntriesRequest(page_size=700, operation=OPERATION_KIND_RESERVE), 700),
     ],
 )
 def test_a_request_counts_by_the_entries_that_it_asks_for(request_: Message, entries: int) -> None:

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from tests.sdks.examples import ROOT, Example, example, server
+from tests.sdks.readmes import OwnProject, Readme, readme
 from tests.sdks.suites import Check, CheckFailedError, Command, Suite
 
 SDK: Final = ROOT / "client" / "go"
@@ -39,6 +40,30 @@ func main() {
 	if err := play(context.Background()); err != nil {
 		log.Fatal(err)
 	}
+}
+"""
+_FIRST_CALL: Final = """package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	tallykeeper "github.com/tallykeeper/tallykeeper/client/go"
+)
+
+func main() {
+	client, err := tallykeeper.NewClient(os.Getenv("TALLYKEEPER_ADDRESS"), tallykeeper.WithNamespace("example-own"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	visitors, err := client.Increment(context.Background(), "visitors", 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(visitors.Counter.Value)
 }
 """
 _OWN_PROGRAM: Final = f"""package main
@@ -153,7 +178,8 @@ SUITE: Final = Suite(
         Check("vet", _vet),
         Check("generated code", _generated),
         Check("own generated code", _own_code),
-        Check("README", _readme),
+        Check("Go of README", _readme),
+        readme(Readme(SDK / "README.md", OwnProject({"main.go": _FIRST_CALL}, ["go", "run", "."]))),
         example(Example(["go", "run", "."], EXAMPLE, argument=("{address}",))),
     ],
     tools=("go",),

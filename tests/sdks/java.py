@@ -5,6 +5,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from tests.sdks.examples import ROOT, Example, example
+from tests.sdks.readmes import Readme, maven_environment, readme
 from tests.sdks.suites import Check, CheckFailedError, Command, Suite
 
 SDK: Final = ROOT / "client" / "java"
@@ -36,6 +37,7 @@ SUITE: Final = Suite(
     "java",
     [
         Check("tests", _tests),
+        readme(Readme(SDK / "README.md", environment=maven_environment)),
         example(Example(["sh", "-c", _RUN, "sh"], ROOT / "examples" / "java", argument=("{address}",))),
     ],
     tools=("java", "mvn"),

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from tests.sdks import go, java, rust, typescript
+from tests.sdks import csharp, go, java, rust, typescript
 from tests.sdks.examples import ROOT, Example, example
 from tests.sdks.suites import Command, Suite
 
@@ -61,4 +61,5 @@ SUITES: Final[Sequence[Suite]] = (
     _PYTHON,
     _BASH,
     _PHP,
+    csharp.SUITE,
 )

@@ -5,6 +5,7 @@ from typing import Final
 
 from tests.conformance.building import CARGO
 from tests.sdks.examples import ROOT, Example, example
+from tests.sdks.readmes import Readme, readme
 from tests.sdks.suites import Check, CheckFailedError, Command, Suite
 
 SDK: Final = ROOT / "client" / "rust"
@@ -43,6 +44,7 @@ SUITE: Final = Suite(
         Check("tests", _tests),
         Check("clippy", _clippy, tools=("cargo-clippy",)),
         Check("rustfmt", _format, tools=("cargo-fmt",)),
+        readme(Readme(SDK / "README.md", environment=lambda _: CARGO)),
         example(Example(_RUN_EXAMPLE, EXAMPLE, ("--", "{address}"), environment=CARGO)),
     ],
     tools=("cargo",),

@@ -5,6 +5,7 @@ from typing import Final
 
 from tests.sdks import browser
 from tests.sdks.examples import ROOT, Example, example
+from tests.sdks.readmes import OwnProject, Readme, readme
 from tests.sdks.suites import Check, CheckFailedError, Command, Suite
 
 SDK: Final = ROOT / "client" / "typescript"
@@ -12,6 +13,13 @@ PROTO_LOADER: Final = ROOT / "examples" / "node-proto-loader"
 _NODE_MAJOR_MIN: Final = 20
 _INSTALL: Final = ("npm", "ci", "--prefer-offline", "--no-audit", "--no-fund")
 _PASSED: Final = re.compile(r"^\S+ pass (\d+)$", re.MULTILINE)
+_FIRST_CALL: Final = """import { connect } from "tallykeeper";
+
+const client = connect(process.env.TALLYKEEPER_ADDRESS, { namespace: "example-own" });
+const { counter } = await client.increment("visitors");
+console.log(String(counter.value));
+client.close();
+"""
 _SKIPPED: Final = re.compile(r"^\S (.* \([\d.]+ms\) # .*)$", re.MULTILINE)
 """npm writes the reason of a skipped test behind a #."""
 
@@ -30,6 +38,13 @@ SUITE: Final = Suite(
     "typescript",
     [
         Check("tests", _tests),
+        readme(
+            Readme(
+                SDK / "README.md",
+                OwnProject({"first.mjs": _FIRST_CALL}, ["node", "first.mjs"]),
+                environment=lambda _: {"npm_config_prefer_offline": "true", "npm_config_audit": "false"},
+            )
+        ),
         # As a newcomer: it builds the client too, so it is not run a second time with an argument.
         example(Example(["npm", "start"], ROOT / "examples" / "typescript", prints_more=True)),
     ],

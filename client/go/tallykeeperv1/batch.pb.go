@@ -984,7 +984,7 @@ type FailedOperation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The index of the operation in the batch; 0 is the first.
 	Index int32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
-	// The error of the operation, with its google.rpc.ErrorInfo as the only detail.
+	// The error of the operation, with its google.rpc.ErrorInfo and, if copies are missing, its tallykeeper.v1.Shortages.
 	Error         *Status `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

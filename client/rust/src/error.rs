@@ -570,7 +570,7 @@ impl Values<'_> {
 
 /// Returns the lines that ask for too many copies, and their number.
 ///
-/// They are a detail of a call's own error. An operation of a refused batch has only the values.
+/// They are a detail of the error. An error without it has them in its values.
 fn shortages(values: &Values<'_>, details: &[Any]) -> Option<(Vec<v1::Shortage>, i32)> {
     if let Some(detail) = detail::<v1::Shortages>(details, "tallykeeper.v1.Shortages")
         && !detail.shortages.is_empty()

@@ -6,13 +6,11 @@ from nicegui import ui
 
 from tallykeeper_console.pages.shell import Shell
 from tallykeeper_console.pages.tables import ListingTable, heading, search_field
-from tallykeeper_console.views import entries, ledger_tail
+from tallykeeper_console.views import entries
 from tallykeeper_console.views.paged_list import PAGE_SIZE, Listing, Page
 
 
 async def _fetch(shell: Shell, namespace: str, chosen: dict[str, str], token: str) -> Page:
-    if not (chosen["item"] or chosen["counter"] or chosen["reference"] or chosen["operation"] != entries.ANY):
-        return await ledger_tail.newest(shell.console.client, namespace, token)
     response = await shell.console.client.list_entries(
         item=chosen["item"],
         counter=chosen["counter"],

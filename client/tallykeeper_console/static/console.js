@@ -63,10 +63,10 @@
       return;
     }
     let used = true;
-    if (Date.now() < chordUntil) {
+    if (event.timeStamp < chordUntil) {
       used = press(`g ${event.key}`);
       chordUntil = 0;
-    } else if (event.key === "g") chordUntil = Date.now() + CHORD_MS;
+    } else if (event.key === "g") chordUntil = event.timeStamp + CHORD_MS;
     else if (event.key === "/") document.querySelector("[data-search] input, input[data-search]")?.focus();
     else if (event.key === "t") nextTheme();
     else if (event.key === "?") showKeys();

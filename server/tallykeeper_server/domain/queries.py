@@ -177,6 +177,8 @@ class ReadLedger(Query[Sequence[Entry]]):
     after: int | None = None
     before: int | None = None
     scripts_max: int = 16
+    entries_max: int | None = None
+    """The scripts end with the one in which this number of entries is reached; None if their number is no limit."""
 
 
 @dataclass(frozen=True, slots=True)

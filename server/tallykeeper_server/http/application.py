@@ -130,33 +130,44 @@ def _check_encoding(scope: Scope, request: Request) -> None:
         broken = _PERCENT.search(raw)
         if broken is not None:
             shown = raw[broken.start() : broken.start() + 3].decode("latin-1")
-            message = f"the {name} has {shown!r} at character {broken.start() + 1}; % needs two hexadecimal digits"
-            raise refusal(400, Code.INVALID_ARGUMENT, "INVALID_ENCODING", message)
+            rule = f"% at character {broken.start() + 1} needs two hexadecimal digits"
+            message = f"the {name} has {shown!r}; {rule}"
+            raise _invalid_encoding(shown, message, field=name, rule=rule)
     if "\ufffd" in scope["path"]:
+        rule = "must be UTF-8 when its percent-encoding is undone"
         message = "the path is not UTF-8 when its percent-encoding is undone"
-        raise refusal(400, Code.INVALID_ARGUMENT, "INVALID_ENCODING", message)
+        raise _invalid_encoding(request.path, message, field="path", rule=rule)
     for header, value in request.fields:
         if not value.isascii():
-            message = f"the header {header.decode('latin-1')} has a character beyond ASCII"
-            raise refusal(400, Code.INVALID_ARGUMENT, "INVALID_ENCODING", message)
+            name = header.decode("latin-1")
+            message = f"the header {name} has a character beyond ASCII"
+            raise _invalid_encoding(value.decode("latin-1"), message, field=name, rule="must be ASCII")
+
+
+def _invalid_encoding(value: str, message: str, *, field: str, rule: str) -> HttpRefusalError:
+    facts = {"field": field, "value": value[:_SHOWN_CHARACTERS_MAX], "rule": rule}
+    return refusal(400, Code.INVALID_ARGUMENT, "INVALID_ENCODING", message, facts=facts)
 
 
 def _check_method(route: Route, request: Request) -> None:
     if request.method not in route.methods:
         allowed = ", ".join((*route.methods, "OPTIONS"))
-        message = f"{request.path} takes {allowed}, and not {request.method[:_SHOWN_CHARACTERS_MAX]}"
+        shown = request.method[:_SHOWN_CHARACTERS_MAX]
+        message = f"{request.path} takes {allowed}, and not {shown}"
+        facts = {"field": "method", "value": shown, "rule": f"must be one of {allowed}"}
         headers = ((b"allow", allowed.encode()),)
-        raise refusal(405, Code.UNKNOWN, "METHOD_NOT_ALLOWED", message, headers=headers)
+        raise refusal(405, Code.UNKNOWN, "METHOD_NOT_ALLOWED", message, facts=facts, headers=headers)
 
 
 def _check_content_type(route: Route, request: Request) -> None:
     if route.content_types is None or request.method != "POST":
         return
-    content_type = request.first(b"content-type")
-    if content_type.partition(";")[0].strip().lower() in route.content_types:
+    if request.content_type in route.content_types:
         return
-    shown = repr(content_type[:_SHOWN_CHARACTERS_MAX]) if content_type else "absent"
+    content_type = request.first(b"content-type")[:_SHOWN_CHARACTERS_MAX]
+    shown = repr(content_type) if content_type else "absent"
     allowed = ", ".join(sorted(route.content_types))
     message = f"Content-Type is {shown}; {request.path} takes {allowed}. gRPC is at the address of the gRPC server"
+    facts = {"field": "Content-Type", "value": content_type, "rule": f"must be one of {allowed}"}
     headers = ((b"accept-post", allowed.encode()),)
-    raise refusal(415, Code.UNKNOWN, "UNSUPPORTED_CONTENT_TYPE", message, headers=headers)
+    raise refusal(415, Code.UNKNOWN, "UNSUPPORTED_CONTENT_TYPE", message, facts=facts, headers=headers)

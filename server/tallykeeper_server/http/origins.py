@@ -75,7 +75,9 @@ class Origins:
                 f"Host {host[:_SHOWN_CHARACTERS_MAX]!r} does not name this machine, and the server has no access file;"
                 " call it as localhost, or add the page's origin to http_origins"
             )
-            raise refusal(403, Code.PERMISSION_DENIED, "FOREIGN_ORIGIN", message)
+            raise refusal(
+                403, Code.PERMISSION_DENIED, "FOREIGN_ORIGIN", message, facts={"host": host[:_SHOWN_CHARACTERS_MAX]}
+            )
 
 
 def _foreign(origin: str) -> HttpRefusalError:

@@ -52,6 +52,8 @@ class Request:
         """The reason for which the body was not taken."""
         self.call: HttpCall | None = None
         self.received_all = False
+        self.body_head = b""
+        """The first bytes of the body: in a stream, the head of the first envelope."""
         self._receive = receive
         self._limits = limits
         self._held = held
@@ -67,6 +69,11 @@ class Request:
     def first(self, name: bytes) -> str:
         """Return the first value of a header; empty if there is none."""
         return next(iter(self.values(name)), "")
+
+    @property
+    def content_type(self) -> str:
+        """The content type of the body, in lower case and without parameters such as the character set."""
+        return self.first(b"content-type").partition(";")[0].strip().lower()
 
     def begin_call(self, path: str, timeout_ms: float | None) -> HttpCall:
         """Return the call that this request makes."""
@@ -89,8 +96,10 @@ class Request:
         except TimeoutError:
             raise self.refuse(_too_slow(self._limits.body_seconds)) from None
         if event["type"] == "http.request":
+            body = event.get("body", b"")
             self.received_all = not event.get("more_body", False)
-            await self._count(len(event.get("body", b"")))
+            self.body_head += body[: _ENVELOPE_BYTES - len(self.body_head)]
+            await self._count(len(body))
         return event
 
     def release(self) -> None:

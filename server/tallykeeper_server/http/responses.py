@@ -52,12 +52,12 @@ class Response:
         await self._send({"type": "http.response.body", "body": b""})
 
     async def send_refusal(self, refused: HttpRefusalError) -> None:
-        """Send an error as JSON; without a body to a client of gRPC-Web, which reads the status of HTTP alone."""
+        """Send an error as JSON; to a client of gRPC-Web, in headers alone, as trailers without a message."""
         error = self._request.explain(refused.error)
         headers = [*refused.headers, *retry_after(error)]
         request = self._request
         if request.first(b"content-type").startswith(_GRPC_WEB) or request.values(b"x-grpc-web"):
-            await self._send_whole(refused.http_status, headers, b"")
+            await self._send_whole(refused.http_status, [*headers, *error.fields], b"")
         else:
             await self._send_whole(refused.http_status, [_JSON, *headers], body_of(error))
 

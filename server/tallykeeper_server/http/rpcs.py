@@ -24,6 +24,8 @@ from google.protobuf.message_factory import GetMessageClass
 from tallykeeper_server.domain.errors import InvalidFieldError
 from tallykeeper_server.http import json_messages
 from tallykeeper_server.http.calls import HttpCall
+from tallykeeper_server.http.connect.errors import ErrorDetails
+from tallykeeper_server.http.connect.headers import screened
 from tallykeeper_server.http.requests import current_request
 from tallykeeper_server.http.statuses import HttpRefusalError, connect_error, other_trailers, refusal, retry_after
 from tallykeeper_server.rpc.permissions import is_mutation
@@ -34,6 +36,7 @@ from tallykeeper_server.transport.status import Code, HeaderFields, MessageTooLa
 
 _REQUEST_ID: Final = "request_id"
 _SHOWN_CHARACTERS_MAX: Final = 80
+_SHOWN_BYTES_MAX: Final = 16
 _QUOTED_CHARACTERS_MIN: Final = 2
 _LEVELS: Final = {
     MethodOptions.IDEMPOTENCY_UNKNOWN: IdempotencyLevel.UNKNOWN,
@@ -131,7 +134,9 @@ class _Gzip(GzipCompression):
             raise current_request().refuse(HttpRefusalError(413, error)) from None
         except (EOFError, zlib.error) as error:
             message = f"the body is not gzip, as its header says: {error}"
-            raise current_request().refuse(refusal(400, Code.INVALID_ARGUMENT, "INVALID_ENCODING", message)) from error
+            facts = {"field": "body", "value": f"0x{bytes(data[:_SHOWN_BYTES_MAX]).hex()}", "rule": "must be gzip"}
+            refused = refusal(400, Code.INVALID_ARGUMENT, "INVALID_ENCODING", message, facts=facts)
+            raise current_request().refuse(refused) from error
 
 
 class _Admission:
@@ -158,11 +163,17 @@ class ConnectApplication(ConnectASGIApplication[Sequence[Rpc]]):
         super().__init__(
             service=rpcs,
             endpoints=_endpoints_of,
-            interceptors=(_Admission(admit),),
+            interceptors=(ErrorDetails(), _Admission(admit)),
             read_max_bytes=None,  # requests.Request and _Gzip limit it, with the error that this server has for it
             compressions=(_Gzip(message_bytes_max),),
             codecs=(_BinaryCodec(), _JsonCodec()),
         )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401  # the types of ASGI are asgiref's
+        """Answer a request."""
+        request = current_request()
+        scope, request.refusal = screened(scope, request)
+        await super().__call__(scope, receive, send)
 
     @property
     def path(self) -> str:

@@ -91,6 +91,11 @@ def connect_error(error: StatusError) -> ConnectError:
     return ConnectError(code, error.message, details)
 
 
+def code_of(error: ConnectError) -> Code:
+    """Return the code of an error of the Connect protocol."""
+    return Code.CANCELLED if error.code is ConnectCode.CANCELED else Code[error.code.name]
+
+
 def other_trailers(error: StatusError) -> Iterable[tuple[str, str | bytes]]:
     """Return the trailers of a status that are not its details."""
     return [(name, value) for name, value in error.trailers if name != DETAILS]

@@ -5,15 +5,17 @@ import re
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 from tallykeeper.v1 import ledger_pb2
 from tallykeeper_server.domain import limits
 from tallykeeper_server.domain.audit import Audit, Difference, DifferenceKind
-from tallykeeper_server.domain.entries import Entry, first_entries_size
+from tallykeeper_server.domain.entries import Entry
 from tallykeeper_server.domain.levels import CounterName, ReadLevel, StockName
-from tallykeeper_server.domain.queries import ReadLedger, Snapshot
+from tallykeeper_server.domain.queries import Snapshot
 from tallykeeper_server.engine.engine import Engine
+from tallykeeper_server.engine.entry_pages import EntryListing, read_entry_page
 from tallykeeper_server.engine.lookups import RequestFate, look_up_request
 from tallykeeper_server.engine.namespace_reader import EngineSource
 from tallykeeper_server.engine.verify import Progress, verify
@@ -25,9 +27,6 @@ from tallykeeper_server.rpc.operations import KIND_OF_OPERATION
 from tallykeeper_server.rpc.page_tokens import PageTokens
 from tallykeeper_server.rpc.validation import Fields
 
-_LIST_SCANS_MAX: Final = 20
-_LIST_SCAN_SCRIPTS: Final = 256
-"""To fill a page, a listing reads the entries of 256 script calls at most 20 times. Then the page stays short."""
 _PROGRESS_SECONDS: Final = 0.5
 _REVISION_DIGITS_MAX: Final = 16
 _REVISION: Final = re.compile(rf"[0-9]{{1,{_REVISION_DIGITS_MAX}}}")
@@ -63,6 +62,12 @@ class ListFilter:
     request_id: str
     start_ms: int | None
     end_ms: int | None
+
+    @property
+    def is_open(self) -> bool:
+        """True if every entry passes."""
+        names = (self.item, self.counter, self.location, self.reservation_id, self.reference, self.request_id)
+        return not any(names) and not self.operations and self.start_ms is None and self.end_ms is None
 
     def passes(self, entry: Entry) -> bool:
         """Return whether an entry belongs to the listing. A damaged entry passes if it may belong to it."""
@@ -136,27 +141,16 @@ class LedgerServicer:
         cursor = await self._tokens.open(request.page_token, _cursor_of, *listing, deadline=call.deadline)
 
         revision = (await self._engine.ask(Snapshot(namespace, ()), deadline=call.deadline)).revision
-        page: list[Entry] = []
-        more = True
-        for _ in range(_LIST_SCANS_MAX):
-            query = _page_query(namespace, cursor, newest_first=request.newest_first)
-            read = await self._engine.ask(query, deadline=call.deadline)
-            more = bool(read) and not (request.newest_first and read[-1].first_revision == 1)
-            page += filter(wanted.passes, read)
-            if read:
-                # The ledger grows while it is read. The page is true at the newest revision that was seen.
-                revision = max(revision, read[0].revision, read[-1].revision)
-                cursor = _end_of(read[-1], newest_first=request.newest_first)
-            size = min(page_size, first_entries_size(page))
-            if len(page) > size:
-                more, cursor = True, _end_of(page[size - 1], newest_first=request.newest_first)
-                del page[size:]
-                break
-            if not more or len(page) == page_size:
-                break
-        token = await self._tokens.seal(str(cursor), *listing, deadline=call.deadline) if more else ""
+        passes = None if wanted.is_open else wanted.passes
+        place = EntryListing(namespace=namespace, newest_first=request.newest_first, passes=passes, cursor=cursor)
+        page = await read_entry_page(place, page_size, partial(self._engine.ask, deadline=call.deadline))
+        token = ""
+        if page.cursor is not None:
+            token = await self._tokens.seal(str(page.cursor), *listing, deadline=call.deadline)
         return ledger_pb2.ListEntriesResponse(
-            entries=map(_entry_message, page), next_page_token=token, revision=revision
+            entries=map(_entry_message, page.entries),
+            next_page_token=token,
+            revision=max(revision, page.revision),
         )
 
     async def Watch(self, request: ledger_pb2.WatchRequest, call: Call) -> AsyncIterator[ledger_pb2.WatchResponse]:
@@ -230,17 +224,6 @@ def _cursor_of(text: str) -> int:
         message = f"{text[:_REVISION_DIGITS_MAX]} is no revision"
         raise ValueError(message)
     return int(text)
-
-
-def _end_of(entry: Entry, *, newest_first: bool) -> int:
-    """Return the cursor of a page that ends with an entry."""
-    return entry.first_revision if newest_first else entry.revision
-
-
-def _page_query(namespace: str, cursor: int | None, *, newest_first: bool) -> ReadLedger:
-    if newest_first:
-        return ReadLedger(namespace, before=cursor, scripts_max=_LIST_SCAN_SCRIPTS)
-    return ReadLedger(namespace, after=cursor or 0, scripts_max=_LIST_SCAN_SCRIPTS)
 
 
 def _list_filter(request: ledger_pb2.ListEntriesRequest, fields: Fields) -> ListFilter:

@@ -8,8 +8,10 @@ from typing import Any, Final, TypeAlias
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
+from tallykeeper.v1.ledger_pb2 import ListEntriesRequest
 from tallykeeper_server.domain.errors import DeadlineExceededError, OverloadedError
 from tallykeeper_server.domain.limits import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from tallykeeper_server.engine.entry_pages import STEP_ENTRIES
 from tallykeeper_server.metrics.recorders import Gauge
 from tallykeeper_server.rpc.admission import Call
 
@@ -24,6 +26,8 @@ ENTRIES_MIN: Final = 32
 """The number of entries for which each long response counts at least, so that at most 64 are made at once."""
 _WITHOUT_TURNS: Final = frozenset({"BatchService.Apply"})
 """The methods with long responses that change something. They begin at once."""
+_OF_EVERY_ENTRY: Final = frozenset({"namespace", "newest_first", "page_size", "page_token"})
+"""The fields of a ListEntriesRequest that are no filter."""
 
 
 class ResponseLimits:
@@ -144,10 +148,16 @@ class _Turns:
 
 
 def entries_of(request: Message) -> int:
-    """Return the number of entries that a request asks for: a page's size, or the number of names in the request."""
+    """Return the number of entries that are made at once for a request.
+
+    This is the page's size, or the number of names in the request. A listing of the ledger with a filter also decodes
+    entries that the page does not take.
+    """
     fields = request.DESCRIPTOR.fields_by_name
     if "page_size" in fields:
         size: int = request.page_size or PAGE_SIZE_DEFAULT  # type: ignore[attr-defined]  # as the field shows
     else:
         size = sum(len(getattr(request, name)) for name, field in fields.items() if field.is_repeated)
+    if isinstance(request, ListEntriesRequest) and {field.name for field, _ in request.ListFields()} - _OF_EVERY_ENTRY:
+        size = max(size, STEP_ENTRIES)
     return max(ENTRIES_MIN, min(size, PAGE_SIZE_MAX))

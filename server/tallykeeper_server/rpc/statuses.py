@@ -133,7 +133,7 @@ def _batch_refused(error: BatchRefusedError) -> batch_pb2.BatchRefused:
     size = len(error.message.encode())
     for index, refused in error.failed:
         status = batch_pb2.Status(
-            code=CODES[refused.reason], message=refused.message, details=_packed([_info_of(refused)])
+            code=CODES[refused.reason], message=refused.message, details=_packed(_brief_details_of(refused))
         )
         size += status.ByteSize()
         if detail.operations and size > _FAILED_OPERATIONS_BYTES_MAX:
@@ -164,6 +164,13 @@ def explained(refusal: StatusError) -> StatusError:
         error.retry_after_seconds = refusal.retry_after_ms / 1_000
         return status_of(error)
     return refusal
+
+
+def _brief_details_of(error: RefusedError) -> Iterator[Message]:
+    """Yield the details of an operation that failed: those from which programs read the values."""
+    yield _info_of(error)
+    if error.reason in SHORTAGE_REASONS:
+        yield _shortages_of(error)
 
 
 def _details_of(error: TallyError, code: Code) -> Iterator[Message]:

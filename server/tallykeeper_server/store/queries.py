@@ -227,10 +227,12 @@ def _read_ledger(query: ReadLedger, _: AgreedClock) -> PlannedRead:
         commands: list[Command] = [("XRANGE", ledger, f"(0-{after}", _LAST_ID, *count)]
         if after:  # the entry before shows whether entries are missing here or were trimmed
             commands.append(("XREVRANGE", ledger, f"0-{after}", _FIRST_ID, "COUNT", 1))
-        return PlannedRead(commands, lambda replies: _entries_after(after, *replies))
+        return PlannedRead(
+            commands, lambda replies: _entries_after(after, _up_to(query.entries_max, replies[0]), *replies[1:])
+        )
     if query.before is None:
         newest: Command = ("XREVRANGE", ledger, _LAST_ID, _FIRST_ID, *count)
-        return PlannedRead([newest], lambda replies: decode_stream(replies[0][::-1])[::-1])
+        return PlannedRead([newest], lambda replies: decode_stream(_up_to(query.entries_max, replies[0])[::-1])[::-1])
     # The ledger has a script's entries under its last revision. So the entries before this revision may belong to a
     # script that goes beyond it.
     before = query.before
@@ -238,10 +240,22 @@ def _read_ledger(query: ReadLedger, _: AgreedClock) -> PlannedRead:
     earlier: Command = ("XREVRANGE", ledger, f"(0-{before}", _FIRST_ID, *count)
 
     def answer(replies: list[Any]) -> list[Entry]:
-        entries = decode_stream([*replies[1][::-1], *replies[0]])
+        entries = decode_stream([*_up_to(query.entries_max, replies[1])[::-1], *replies[0]])
         return [entry for entry in reversed(entries) if entry.revision < before]
 
     return PlannedRead([containing, earlier], answer)
+
+
+def _up_to(entries_max: int | None, stream: StreamEntries) -> StreamEntries:
+    """Return the first stream entries, through the one in which a number of entries is reached. None: return all."""
+    if entries_max is None:
+        return stream
+    entries = 0
+    for index, (_, fields) in enumerate(stream):
+        entries += max(1, len(fields) // 2 - 1)  # the first field is the time
+        if entries >= entries_max:
+            return stream[: index + 1]
+    return stream
 
 
 def _entries_after(after: int, stream: StreamEntries, previous: StreamEntries = ()) -> list[Entry]:

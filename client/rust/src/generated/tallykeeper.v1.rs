@@ -2399,7 +2399,7 @@ pub struct FailedOperation {
     /// The index of the operation in the batch; 0 is the first.
     #[prost(int32, tag = "1")]
     pub index: i32,
-    /// The error of the operation, with its google.rpc.ErrorInfo as the only detail.
+    /// The error of the operation, with its google.rpc.ErrorInfo and, if copies are missing, its tallykeeper.v1.Shortages.
     #[prost(message, optional, tag = "2")]
     pub error: ::core::option::Option<Status>,
 }

@@ -488,7 +488,7 @@ export type FailedOperation = Message<"tallykeeper.v1.FailedOperation"> & {
   index: number;
 
   /**
-   * The error of the operation, with its google.rpc.ErrorInfo as the only detail.
+   * The error of the operation, with its google.rpc.ErrorInfo and, if copies are missing, its tallykeeper.v1.Shortages.
    *
    * @generated from field: tallykeeper.v1.Status error = 2;
    */

@@ -166,7 +166,7 @@ final class Errors {
         .toList();
   }
 
-  /** Returns the lines that ask for too many copies. An operation of a batch has them only as values. */
+  /** Returns the lines that ask for too many copies: from their detail, or from the values of an error without it. */
   private static List<Shortage> shortages(List<Any> details, ErrorInfo info) {
     List<Shortage> typed = detail(details, Shortages.getDefaultInstance()).getShortagesList();
     try {
