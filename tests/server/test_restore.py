@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 import redis
@@ -26,7 +28,7 @@ from tests.server.data_dirs import (
 )
 from tests.server.starting import refused_start
 from tests.support.client import Caller
-from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, wait_until
+from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, answers, runs, wait_until
 
 LEDGER = "appendonlydir/appendonly.aof.1.incr.aof"
 
@@ -421,8 +423,10 @@ def test_a_restore_that_waits_for_its_stream_ends_by_a_signal_and_leaves_nothing
     assert not to.exists()
 
 
-def test_a_restore_that_verifies_ends_its_store_when_a_signal_ends_it(tmp_path: Path, source: Path) -> None:
-    to, begins = tmp_path / "new", tmp_path / "begins"
+@contextmanager
+def verifying_restore(tmp_path: Path, source: Path, to: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Yield a restore that has begun to verify the data, and waits."""
+    begins = tmp_path / "begins"
     (tmp_path / "sitecustomize.py").write_text(
         "import asyncio, pathlib\n"
         "import tallykeeper_server.engine.verify as verify\n"
@@ -434,19 +438,47 @@ def test_a_restore_that_verifies_ends_its_store_when_a_signal_ends_it(tmp_path: 
     process = subprocess.Popen(
         [TALLYKEEPER, "restore", source, "--data-dir", to],
         stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )
-    wait_until(lambda: begins.exists() or process.poll() is not None, what="the verification begins")
-    assert store_socket(to / "restore").exists()
+    try:
+        wait_until(lambda: begins.exists() or process.poll() is not None, what="the verification begins")
+        assert process.poll() is None, process.communicate()
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=PATIENCE_SECONDS)
 
-    process.terminate()
-    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
 
-    assert (process.returncode, errors.decode()) == (
-        143, f"tallykeeper: SIGTERM ended the restore; {to} is as it was before\n"
-    )  # fmt: skip
+def test_a_restore_that_verifies_ends_its_store_when_a_signal_ends_it(tmp_path: Path, source: Path) -> None:
+    to = tmp_path / "new"
+    with verifying_restore(tmp_path, source, to) as process:
+        assert answers(f"unix://{store_socket(to / 'restore')}")
+        process.terminate()
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 143
+    assert errors == f"tallykeeper: SIGTERM ended the restore; {to} is as it was before\n"
     assert not store_socket(to / "restore").exists()
     assert not to.exists()
+
+
+def test_a_restore_after_one_that_was_killed_ends_its_store(tmp_path: Path, source: Path) -> None:
+    to = tmp_path / "new"
+    url = f"unix://{store_socket(to / 'restore')}"
+    with verifying_restore(tmp_path, source, to) as process:
+        with redis.Redis.from_url(url) as connection:
+            store = cast("dict[str, int]", connection.info("server"))["process_id"]
+        process.kill()
+        process.wait(PATIENCE_SECONDS)
+    assert answers(url)
+    shutil.rmtree(to)
+
+    done = run("restore", source, "--data-dir", to)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    wait_until(lambda: not runs(store), what="the store of the first restore has ended")
+    assert served_value(to) == 7
 
 
 def test_a_restore_that_was_killed_leaves_a_directory_on_which_no_server_starts(tmp_path: Path, stream: bytes) -> None:

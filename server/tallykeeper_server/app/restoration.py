@@ -13,6 +13,8 @@ from tallykeeper_server.engine.engine import Engine
 from tallykeeper_server.engine.lane import LaneLimits
 from tallykeeper_server.engine.namespace_reader import EngineSource
 from tallykeeper_server.engine.verify import verify
+from tallykeeper_server.store.embedded.socket_dir import socket_of
+from tallykeeper_server.store.embedded.takeover import shut_down
 from tallykeeper_server.store.embedded.valkey import EmbeddedStore
 from tallykeeper_server.store.redis_store import RedisStore
 
@@ -40,6 +42,7 @@ async def verify_data_dir(data_dir: Path, binary: Path) -> Sequence[VerifiedName
 
     :raises TallyError: the store does not start, or cannot be read.
     """
+    await shut_down(socket_of(data_dir))  # the store of a restore that was killed at the same place
     async with EmbeddedStore(data_dir, binary) as embedded:
         store = RedisStore(embedded.url, timeout_seconds=_ANSWER_SECONDS, retention=_FORGETS_NOTHING)
         try:
