@@ -28,6 +28,12 @@ from tallykeeper_server.store.embedded.valkey import find_binary
 
 _STREAM: Final = Path("-")
 _STDIN, _STDOUT = 0, 1
+_TO_TERMINAL: Final = (
+    "a backup cannot be written to a terminal; write it to a file or a pipe, as in: tallykeeper backup - > FILE"
+)
+_FROM_TERMINAL: Final = (
+    "a backup cannot be read from a terminal; give it a file or a pipe, as in: tallykeeper restore - < FILE"
+)
 _EXIT_DIFFERENT: Final = 4
 """The code that ``tallykeeper verify`` gives to differences, too."""
 _NAMESPACES_SHOWN: Final = 100
@@ -76,10 +82,7 @@ def backup(ctx: click.Context, /, to: Path, data_dir: Path) -> None:
     """
     is_stream = to == _STREAM
     if is_stream and os.isatty(_STDOUT):
-        message = (
-            "a backup cannot be written to a terminal; write it to a file or a pipe, as in: tallykeeper backup - > FILE"
-        )
-        raise click.UsageError(message, ctx)
+        raise click.UsageError(_TO_TERMINAL, ctx)
     remains = "what was written is no backup" if is_stream else f"{to} was removed"
     with _reported("backup", remains):
         made = back_up_to_stream(data_dir, _STDOUT) if is_stream else back_up(data_dir, to)
@@ -110,10 +113,7 @@ def restore(ctx: click.Context, /, source: Path, data_dir: Path, until: int | No
     changed.
     """
     if source == _STREAM and os.isatty(_STDIN):
-        message = (
-            "a backup cannot be read from a terminal; give it a file or a pipe, as in: tallykeeper restore - < FILE"
-        )
-        raise click.UsageError(message, ctx)
+        raise click.UsageError(_FROM_TERMINAL, ctx)
     configure_logs(level="warning", log_format="auto")
     with _reported("restore", f"{data_dir} is as it was before") as signals:
         binary = find_binary(store_binary)
@@ -123,14 +123,13 @@ def restore(ctx: click.Context, /, source: Path, data_dir: Path, until: int | No
             verified = signals.run(verify_data_dir(draft, binary))
             if until is not None:
                 _check_times(verified, until, source)
-            size = sum(file.stat().st_size for file in draft.rglob("*") if file.is_file())
-    differences = sum(each.audit.difference_count for each in verified)
-    summary = f"{_number(len(verified), 'namespace')}, {_number(differences, 'difference')}"
+            size = _size_of(draft)
+    summary = f"{_number(len(verified), 'namespace')}, {_number(_differences(verified), 'difference')}"
     click.echo(f"{size / 2**20:.1f} MiB restored to {data_dir}; {summary}")
     if until is not None and cut is not None:
         click.echo(_words_of_cut(cut, until))
     _show_namespaces(verified)
-    if differences:
+    if _differences(verified):
         raise click.exceptions.Exit(_EXIT_DIFFERENT)
 
 
@@ -174,6 +173,15 @@ def _fill(draft: Path, source: Path) -> None:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else error.message
         message = f"{name} was not restored, and nothing was changed: {reason}"
         raise DataDirError(message) from error
+
+
+def _size_of(folder: Path) -> int:
+    """Return the size of all files in a folder, in bytes."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _differences(verified: Sequence[VerifiedNamespace]) -> int:
+    return sum(each.audit.difference_count for each in verified)
 
 
 def _check_times(verified: Sequence[VerifiedNamespace], until: int, source: Path) -> None:
