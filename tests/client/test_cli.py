@@ -118,6 +118,7 @@ def test_the_installed_commands_are_those_of_client_and_server() -> None:
         "console",
         "demo",
         "health",
+        "restore",
         "serve",
         "status",
     ]

@@ -61,6 +61,7 @@ OTHERS: Final = {"access certificate", "access check", "access grant", "access k
     "demo",
     "check-aof",
     "health",
+    "restore",
     "serve",
     "status",
 }
@@ -224,6 +225,7 @@ def test_a_server_of_another_kind_is_one_line_and_code_3(
         ("access key web --file {d}/missing/access.toml", 1, "cannot be written: No such file or directory"),
         ("access check --file {d}/missing.toml", 1, "missing.toml"),
         ("backup {d}/copy --data-dir {d}/missing", 1, "missing"),
+        ("restore {d}/missing --data-dir {d}/new", 1, "missing was not restored, and nothing was changed"),
         ("certificates {d}/stock.csv", 2, "stock.csv"),
         ("completion tcsh", 2, "'tcsh' is not one of"),
         ("serve --config {d}/missing.toml", 2, "missing.toml"),

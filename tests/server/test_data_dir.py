@@ -296,7 +296,7 @@ def _incomplete_start_with_data(data: Path) -> None:
         (_newer_format, [f"format {DATA_FORMAT + 1}, as Tallykeeper 9.8.7 writes it", "as new as the data"]),
         (_damaged_format, ["format.json is damaged", "restore"]),
         (_format_of_no_number, ["format.json is damaged", "restore"]),
-        (_incomplete_copy, ["the incomplete copy of a backup", "run tallykeeper backup again"]),
+        (_incomplete_copy, ["the incomplete copy of a backup", "run tallykeeper backup or restore again"]),
         (_incomplete_start_with_data, ["a first start was interrupted, though there are", "restore"]),
     ],
     ids=lambda value: value.__name__.strip("_") if callable(value) else "",

@@ -23,6 +23,13 @@ def test_every_key_of_a_namespace() -> None:
     assert keys.request_bucket("shop", 2) == "tk:{shop}:requests:2"
 
 
+def test_only_the_key_of_a_ledger_is_one() -> None:
+    others = (keys.level("shop", CounterName("}:ledger")), keys.revision("shop"), keys.ledger("shop") + "s", "ledger")
+
+    assert keys.is_ledger(keys.ledger("shop").encode())
+    assert [key for key in others if keys.is_ledger(key.encode())] == []
+
+
 def test_the_keys_of_a_home() -> None:
     assert keys.namespaces("") == "tk:namespaces"
     assert keys.agenda("") == "tk:agenda"

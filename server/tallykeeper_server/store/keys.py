@@ -102,6 +102,11 @@ def ledger(namespace: str) -> str:
     return prefix(namespace) + "ledger"
 
 
+def is_ledger(key: bytes) -> bool:
+    """Return whether a key is that of a ledger."""
+    return re.fullmatch(rb"tk:\{[^}]*\}:ledger", key) is not None
+
+
 def revision(namespace: str) -> str:
     """Return the key of a namespace's last revision."""
     return prefix(namespace) + "revision"

@@ -1,39 +1,39 @@
-"""Copies the embedded store's data, while a server runs or while none does.
+"""Copies the embedded store's data into a new directory or into a stream, while a server runs or while none does."""
 
-A copy changes nothing in the store. It holds the files open that one manifest names, so that it loses nothing if a
-rewrite replaces them. Each file is copied up to the size that it had when all were open.
-"""
-
-import fcntl
+import errno
 import os
 import shutil
+import stat
 import tempfile
-import time
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from tallykeeper_server.domain.errors import TallyError
-from tallykeeper_server.store.embedded.data_contents import look_into
-from tallykeeper_server.store.embedded.data_dir import DataDirError
+from tallykeeper_server.store.embedded.archives import ArchiveWriter
 from tallykeeper_server.store.embedded.data_format import (
     FORMAT_FILE,
-    CopiedFile,
     DataFormat,
     DataState,
     FormatError,
+    format_text,
     read_format,
     write_format,
 )
-from tallykeeper_server.store.embedded.folders import open_file, opened_folder, read_small_file, replace_small_file
-from tallykeeper_server.store.embedded.manifest import FOLDER, MANIFEST, Manifest, ManifestError, parse_manifest
+from tallykeeper_server.store.embedded.folders import opened_folder
+from tallykeeper_server.store.embedded.manifest import FOLDER, MANIFEST, ManifestError
+from tallykeeper_server.store.embedded.snapshots import (
+    Snapshot,
+    copy_files,
+    give_file_to_owner,
+    give_to_owner,
+    is_locked,
+    snapshot_of,
+)
 
-_CHUNK_BYTES: Final = 1 << 20
-_ATTEMPTS: Final = 200
-_PAUSE_SECONDS: Final = 0.02
+STREAM: Final = "standard output"
+"""The name of the stream in messages."""
 
 
 class BackupError(TallyError):
@@ -44,9 +44,10 @@ class BackupError(TallyError):
 class Backup:
     """A copy that was made."""
 
-    folder: Path
+    to: str
+    """The name of the directory, or of the stream."""
     size: int
-    """The size of the copy in bytes."""
+    """The size of the copied files in bytes."""
     online: bool
     """Whether a server was running."""
 
@@ -61,15 +62,54 @@ def back_up(data_dir: Path, to: Path) -> Backup:
     """
     _check_target(to)
     try:
-        with opened_folder(data_dir) as source, _snapshot_of(data_dir, source) as snapshot:
-            online = _is_locked(source)
+        with opened_folder(data_dir) as source, snapshot_of(data_dir, source) as snapshot:
+            online = is_locked(source)
             size = _write(snapshot, to, source)
     except (OSError, TallyError, ManifestError, FormatError) as error:
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-        reason = error.message if isinstance(error, TallyError) else reason
-        message = f"{data_dir} was not copied to {to}: {reason}"
+        message = f"{data_dir} was not copied to {to}: {_reason_of(error)}"
         raise BackupError(message) from error
-    return Backup(to, size, online)
+    return Backup(str(to), size, online)
+
+
+def back_up_to_stream(data_dir: Path, descriptor: int) -> Backup:
+    """Write the data of an embedded store as a tar stream to an open file. It holds the same changes as ``back_up``'s.
+
+    The stream begins with a ``format.json`` that says that the copy is incomplete, and ends with one that lists the
+    size and the checksum of each file. So a stream that was cut short is refused, also after tar has unpacked it.
+
+    :raises BackupError: there is nothing to copy, the data is damaged, or the stream cannot be written.
+    """
+    written = 0
+
+    def write(data: bytes) -> None:
+        nonlocal written
+        rest = memoryview(data)
+        while rest:
+            count = os.write(descriptor, rest)
+            written, rest = written + count, rest[count:]
+
+    try:
+        is_file = stat.S_ISREG(
+            os.fstat(descriptor).st_mode
+        )  # fails before another file gets the number of a closed one
+        with opened_folder(data_dir) as source, snapshot_of(data_dir, source) as snapshot:
+            online = is_locked(source)
+            size = _write_stream(snapshot, ArchiveWriter(write, os.fstat(source)))
+            if is_file:
+                os.fsync(descriptor)
+    except (OSError, TallyError, ManifestError, FormatError) as error:
+        left = isinstance(error, OSError) and error.errno == errno.EPIPE
+        reason = "its reader left before the end" if left else _reason_of(error)
+        incomplete = f"; the {written} bytes that were written are no backup" if written else ""
+        message = f"{data_dir} was not copied to {STREAM}: {reason}{incomplete}"
+        raise BackupError(message) from error
+    return Backup(STREAM, size, online)
+
+
+def _reason_of(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return error.message if isinstance(error, TallyError) else str(error)
 
 
 def _check_target(to: Path) -> None:
@@ -88,75 +128,7 @@ def _check_target(to: Path) -> None:
     raise BackupError(message)
 
 
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
-    """Files that held all data at one moment, open."""
-
-    record: DataFormat
-    manifest: Manifest
-    files: Mapping[str, tuple[int, int]]
-    """The descriptor and the size of each."""
-
-
-@contextmanager
-def _snapshot_of(data_dir: Path, source: int) -> Iterator[_Snapshot]:
-    """Open the files of the data. Look again if a rewrite replaces them at the same time.
-
-    :raises BackupError: there are no files, or they are replaced all the time.
-    :raises DataDirError: the directory is damaged.
-    :raises OSError: the files cannot be read.
-    """
-    before: bytes | None = None
-    for _ in range(_ATTEMPTS):
-        text = _manifest_text(source)
-        if text is None or text == before:
-            look_into(data_dir, source)  # says what is wrong with it
-        if text is None:
-            message = f"it holds no data of an embedded store: there is no {FOLDER}/{MANIFEST}"
-            raise BackupError(message)
-        before = text
-        with ExitStack() as stack:
-            snapshot = _opened(data_dir, source, stack)
-            if snapshot is not None:
-                yield snapshot
-                return
-        time.sleep(_PAUSE_SECONDS)
-    message = f"its store replaced its files {_ATTEMPTS} times while they were opened"
-    raise BackupError(message)
-
-
-def _opened(data_dir: Path, source: int, stack: ExitStack) -> _Snapshot | None:
-    """Open the files of the data. Return None if the manifest changed, or does not fit the files."""
-    before = read_format(source), _manifest_text(source)
-    with suppress(DataDirError):
-        contents = look_into(data_dir, source)
-        if contents.manifest is None:
-            return None
-        files = stack.enter_context(opened_folder(FOLDER, within=source))
-        opened = {}
-        for name in contents.manifest.files:
-            try:
-                descriptor = open_file(files, name)
-            except FileNotFoundError:
-                return None
-            stack.callback(os.close, descriptor)
-            opened[name] = descriptor
-        sizes = {name: (descriptor, os.fstat(descriptor).st_size) for name, descriptor in opened.items()}
-        if (read_format(source), _manifest_text(source)) == before and before[1] is not None:
-            record = contents.record or DataFormat(number=contents.number)
-            return _Snapshot(record, parse_manifest(before[1]), sizes)
-    return None
-
-
-def _manifest_text(source: int) -> bytes | None:
-    try:
-        with opened_folder(FOLDER, within=source) as files:
-            return read_small_file(files, MANIFEST)
-    except FileNotFoundError:
-        return None
-
-
-def _write(snapshot: _Snapshot, to: Path, source: int) -> int:
+def _write(snapshot: Snapshot, to: Path, source: int) -> int:
     """Write the copy, and last the mark that it is complete. Return its size in bytes.
 
     :raises OSError: the copy cannot be written. Then nothing is left of it.
@@ -164,15 +136,15 @@ def _write(snapshot: _Snapshot, to: Path, source: int) -> int:
     draft = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))
     try:
         with opened_folder(draft) as target:
-            _give_to_owner(target, source)
-            incomplete = replace(snapshot.record, state=DataState.COPYING, files={})
+            give_to_owner(target, source)
+            incomplete = _incomplete(snapshot)
             write_format(target, incomplete)
             # The directory gets its name with this mark in it, so that no state of the copy looks like an empty
             # directory.
             draft.rename(to)
-            sums = _copy(snapshot, target, source)
+            sums = copy_files(snapshot, target, source)
             write_format(target, replace(incomplete, state=DataState.COPIED, files=sums))
-            _give_file_to_owner(target, FORMAT_FILE, source)
+            give_file_to_owner(target, FORMAT_FILE, source)
             with opened_folder(to.parent) as parent:
                 os.fsync(parent)
     except BaseException:
@@ -183,51 +155,20 @@ def _write(snapshot: _Snapshot, to: Path, source: int) -> int:
     return sum(file.size for file in sums.values())
 
 
-def _copy(snapshot: _Snapshot, target: int, source: int) -> dict[str, CopiedFile]:
-    os.mkdir(FOLDER, 0o700, dir_fd=target)
-    with opened_folder(FOLDER, within=target) as files:
-        _give_to_owner(files, source)
-        sums = {}
-        for name, (descriptor, size) in snapshot.files.items():
-            sums[name] = _copy_file(descriptor, size, files, name)
-            _give_file_to_owner(files, name, source)
-        replace_small_file(files, MANIFEST, snapshot.manifest.text.encode())
-        _give_file_to_owner(files, MANIFEST, source)
-    return sums
+def _write_stream(snapshot: Snapshot, archive: ArchiveWriter) -> int:
+    """Write the stream, and last the mark that it is complete. Return the size of the files in bytes."""
+    incomplete = _incomplete(snapshot)
+    archive.add_small(FORMAT_FILE, format_text(incomplete))
+    archive.add_folder(FOLDER)
+    archive.add_small(f"{FOLDER}/{MANIFEST}", snapshot.manifest.text.encode())
+    sums = {
+        name: archive.add_file(f"{FOLDER}/{name}", descriptor, size)
+        for name, (descriptor, size) in snapshot.files.items()
+    }
+    archive.add_small(FORMAT_FILE, format_text(replace(incomplete, state=DataState.COPIED, files=sums)))
+    archive.end()
+    return sum(file.size for file in sums.values())
 
 
-def _copy_file(descriptor: int, size: int, files: int, name: str) -> CopiedFile:
-    """Copy the first bytes of an open file into a new one. Return the size and the checksum."""
-    written = crc32 = 0
-    with open(open_file(files, name, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as target:  # noqa: PTH123  # open
-        while chunk := os.pread(descriptor, min(_CHUNK_BYTES, size - written), written):
-            target.write(chunk)
-            crc32, written = zlib.crc32(chunk, crc32), written + len(chunk)
-        target.flush()
-        os.fsync(target.fileno())
-    return CopiedFile(size=written, crc32=crc32)
-
-
-def _give_file_to_owner(folder: int, name: str, source: int) -> None:
-    opened = open_file(folder, name)
-    try:
-        _give_to_owner(opened, source)
-    finally:
-        os.close(opened)
-
-
-def _give_to_owner(opened: int, source: int) -> None:
-    """Let a copy that root makes belong to the owner of the data, because another owner's server would refuse it."""
-    status = os.fstat(source)
-    if os.geteuid() == 0 and status.st_uid != 0:
-        os.fchown(opened, status.st_uid, status.st_gid)
-
-
-def _is_locked(source: int) -> bool:
-    """Return whether a server holds the directory."""
-    try:
-        fcntl.flock(source, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    fcntl.flock(source, fcntl.LOCK_UN)
-    return False
+def _incomplete(snapshot: Snapshot) -> DataFormat:
+    return replace(snapshot.record, state=DataState.COPYING, files={})

@@ -76,6 +76,11 @@ def look_into(path: Path, folder: int) -> Contents:
         raise DataDirError(message) from error
 
 
+def refusal_of(path: Path) -> str:
+    """Return the beginning of the message that refuses a directory."""
+    return f"data directory {path} is not used, and nothing in it was changed: "
+
+
 class _Look:
     """A reader of one directory, for one use."""
 
@@ -114,7 +119,7 @@ class _Look:
             self._refuse(f"{newer} formats up to {DATA_FORMAT}", "start a version that is as new as the data")
         if record is not None and record.state is DataState.COPYING:
             reason = "it is the incomplete copy of a backup that was interrupted"
-            self._refuse(reason, "remove it and run tallykeeper backup again")
+            self._refuse(reason, "remove it and run tallykeeper backup or restore again")
         return record
 
     def _without_data(self, record: DataFormat | None, others: tuple[str, ...], found: tuple[str, ...]) -> Contents:
@@ -186,7 +191,7 @@ class _Look:
 
         :raises DataDirError: always.
         """
-        message = f"data directory {self._path} is not used, and nothing in it was changed: {reason}; {advice}"
+        message = f"{refusal_of(self._path)}{reason}; {advice}"
         raise DataDirError(message)
 
 

@@ -113,4 +113,9 @@ def write_format(folder: int, record: DataFormat) -> None:
 
     :raises OSError: the file cannot be written.
     """
-    replace_small_file(folder, FORMAT_FILE, replace(record, version=version("tallykeeper")).to_json())
+    replace_small_file(folder, FORMAT_FILE, format_text(record))
+
+
+def format_text(record: DataFormat) -> bytes:
+    """Return the text of a file that this version of the program writes."""
+    return replace(record, version=version("tallykeeper")).to_json()

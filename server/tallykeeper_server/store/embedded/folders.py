@@ -6,8 +6,10 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
-_READ_BYTES_MAX = 1 << 20
+SMALL_FILE_BYTES_MAX: Final = 1 << 20
+"""The size up to which a file is read as a whole."""
 
 
 def open_folder(path: str | Path, *, within: int | None = None) -> int:
@@ -63,8 +65,8 @@ def read_small_file(folder: int, name: str) -> bytes | None:
     except FileNotFoundError:
         return None
     with open(opened, "rb") as file:  # noqa: PTH123  # it is open already
-        data = file.read(_READ_BYTES_MAX + 1)
-    if len(data) > _READ_BYTES_MAX:
+        data = file.read(SMALL_FILE_BYTES_MAX + 1)
+    if len(data) > SMALL_FILE_BYTES_MAX:
         raise OSError(errno.EFBIG, "File too large", name)
     return data
 

@@ -5,6 +5,7 @@ that no manifest can point out of its folder.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,6 +40,11 @@ class Manifest:
         """All files, in the order in which a store loads them."""
         return (() if self.base is None else (self.base,)) + self.appended
 
+    def text_without(self, names: Collection[str]) -> str:
+        """Return the text without the lines of some files."""
+        lines = self.text.splitlines(keepends=True)
+        return "".join(line for number, line in enumerate(lines, 1) if _file_of(line, number)[0] not in names)
+
 
 def parse_manifest(data: bytes) -> Manifest:
     """Return the files that a manifest names.
@@ -61,6 +67,11 @@ def parse_manifest(data: bytes) -> Manifest:
         message = f"it names {len(found['b'])} base files and {len(found['i'])} others"
         raise ManifestError(message)
     return Manifest(next(iter(found["b"]), None), tuple(found["i"]), tuple(found["h"]), "".join(kept))
+
+
+def is_data_file(name: str) -> bool:
+    """Return whether a store gives a name to files that hold data."""
+    return _NAMES["h"].fullmatch(name) is not None
 
 
 def _file_of(line: str, number: int) -> tuple[str, str]:

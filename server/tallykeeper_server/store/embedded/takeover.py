@@ -62,7 +62,7 @@ async def _end_store(data_dir: DataDir, sockets: Collection[Path]) -> None:
     """
     for socket in sockets:
         if socket.exists():
-            await _shut_down(socket)
+            await shut_down(socket)
             if await _let_go(data_dir):
                 return
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -87,7 +87,7 @@ async def _let_go(data_dir: DataDir) -> bool:
     return True
 
 
-async def _shut_down(socket: Path) -> None:
+async def shut_down(socket: Path) -> None:
     """Ask the store at a socket to end, if there is one."""
     connection = Connection(url_of(socket), timeout_seconds=_ANSWER_SECONDS)
     with contextlib.suppress(TallyError):
