@@ -27,7 +27,8 @@ pin = $(call compile,$(1),$(2)) --output-file requirements/runtime.txt >/dev/nul
 	$(call compile,$(1),$(2)) --output-file requirements/sbom.txt --group sbom --constraint requirements/dev.txt >/dev/null && \
 	$(call compile_group,$(1),$(2),deploy) --constraint requirements/dev.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/docs.txt --group docs --constraint requirements/dev.txt >/dev/null && \
-	$(call compile,$(1),$(2)) --output-file requirements/console.txt --extra console --group browser --constraint requirements/dev.txt >/dev/null
+	$(call compile,$(1),$(2)) --output-file requirements/console.txt --extra console --constraint requirements/dev.txt >/dev/null && \
+	$(call compile_group,$(1),$(2),browser) --constraint requirements/dev.txt --constraint requirements/console.txt >/dev/null
 compile = $(compile_options) $(2) pyproject.toml
 # $(call compile_group,FOLDER,OPTIONS,GROUP) pins a group alone, without what the project itself requires.
 compile_group = $(compile_options) $(2) --group $(3) --output-file requirements/$(3).txt
@@ -36,13 +37,13 @@ compile_options = $(BIN)/uv pip compile --quiet --directory $(1) --universal --g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen gen-sdks released run demo console test test-all test-long test-console lint bench chaos files conformance upgrade-check sdks deploy-check docs dist release-check publish-chart check lock clean
+.PHONY: help setup gen gen-sdks released run demo console test test-all test-long test-console lint bench chaos files conformance upgrade-check sdks deploy-check image-check docs docs-links dist release-check publish-chart publish-release check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
 	@echo
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target purpose; do \
-		printf '  %-13s %s\n' "$$target" "$$purpose"; \
+		printf '  %-15s %s\n' "$$target" "$$purpose"; \
 	done
 
 setup: $(INSTALLED) ## install everything into .venv (the other targets do so if necessary)
@@ -90,7 +91,7 @@ test-long: $(INSTALLED) ## run the tests that make test omits: faults, fuzzing, 
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m long $(ARGS)
 
 test-console: $(INSTALLED) ## test the console in a Chromium that is installed; it is skipped with a reason if there is none
-	@$(PYTHON) tools/install.py console || echo 'The tests in a browser are skipped.'
+	@$(PYTHON) tools/install.py console browser || echo 'The tests in a browser are skipped.'
 	@$(BIN)/pytest -m long tests/console $(ARGS)
 
 lint: $(INSTALLED) ## check Python, Lua and protos without running them, and check that the generated code is current
@@ -135,8 +136,15 @@ docs: $(INSTALLED) ## build the site of the documents into site/ and check every
 	@$(PYTHON) tools/install.py docs
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --conf-dir tools/docs_site --doctree-dir .doctrees . $(or $(ARGS),site)
 
+docs-links: $(INSTALLED) ## check the documents' links to other sites, which takes minutes and the internet
+	@$(PYTHON) tools/install.py docs
+	@$(BIN)/python -m sphinx --builder linkcheck --keep-going --quiet --fresh-env --conf-dir tools/docs_site --doctree-dir .doctrees . .doctrees/links
+
 deploy-check: $(INSTALLED) ## check image, chart, unit, alerts and dashboard with the tools of their projects
 	@$(BIN)/python -m tests.deploy $(ARGS)
+
+image-check: $(INSTALLED) ## build the image with Podman and check how it runs; it says why where that cannot be done
+	@$(BIN)/python -m tests.deploy.image $(ARGS)
 
 dist: $(INSTALLED) ## build wheel and sdist twice, compare them, and write them with their SBOM into dist/ (ARGS=FOLDER: there)
 	@$(PYTHON) tools/install.py sbom
@@ -148,6 +156,9 @@ release-check: $(INSTALLED) ## check that version, chart and changelog agree (AR
 publish-chart: $(INSTALLED) ## package the chart with helm and push it (the workflow of a release calls this)
 	@helm package deploy/helm/tallykeeper --destination dist
 	@helm push dist/tallykeeper-[0-9]*[0-9].tgz oci://ghcr.io/tallykeeper/charts
+
+publish-release: $(INSTALLED) ## make the release on GitHub from dist/ and the changelog (the workflow of a release calls this)
+	@notes=$$($(BIN)/python -m tools.release --notes) && gh release create "$$GITHUB_REF_NAME" --verify-tag --notes "$$notes" dist/*
 
 check: test-all ## check a change: make test-all, and a comparison of the lock with pyproject.toml (needs the package index)
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && cp -r pyproject.toml requirements "$$fresh" && \

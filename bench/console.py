@@ -158,7 +158,7 @@ def main(*, levels: int, rate: int, minutes: float, changes: str | None) -> None
     if changes:
         asyncio.run(change(changes, levels, rate))
         return
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415  # only the lock `console` has it
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  # only the lock `browser` has it
 
     executable = next(filter(None, map(shutil.which, BROWSERS)))
     with tempfile.TemporaryDirectory(prefix="tk-console-") as name, server(Path(name)) as target:

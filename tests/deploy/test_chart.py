@@ -98,7 +98,7 @@ def test_the_objects_of_the_prometheus_operator_have_its_fields(tool: Tool) -> N
         assert checked.returncode == 0, checked.stderr
         assert int(checked.stdout) == (2 if "kind: ServiceMonitor" in rendered else 0)
 
-    mistyped = rendered.replace("jobLabel:", "jobLabels:")
+    mistyped = rendered.replace("relabelings:", "relabeling:")
     assert subprocess.run([crds], input=mistyped, capture_output=True, text=True, check=False).returncode == 1
 
 
@@ -115,6 +115,7 @@ def test_the_objects_of_the_prometheus_operator_have_its_fields(tool: Tool) -> N
         ((*OPEN, "--set", "settings.listen=x"), "listen"),
         ((*OPEN, "--set", "replica=3"), "replica"),
         ((*OPEN, "--set", "store.kind=memory"), "kind"),
+        ((*OPEN, "--set", "autoscaling.minReplicas=11"), "is more than autoscaling.maxReplicas 10"),
     ],
 )
 def test_values_that_cannot_work_are_refused_by_name(tool: Tool, options: tuple[str, ...], message: str) -> None:
@@ -122,6 +123,52 @@ def test_values_that_cannot_work_are_refused_by_name(tool: Tool, options: tuple[
 
     assert refused.returncode != 0
     assert message in refused.stderr
+
+
+WRONG: Final = {
+    "workers=two": "workers",
+    "workers=0": "workers",
+    "replicas=-1": "replicas",
+    "service.port=0": "port",
+    "service.port=70000": "port",
+    "service.type=External": "type",
+    "service.ports=1": "ports",
+    "http.port=http": "port",
+    "http.service=sometimes": "service",
+    "listenHost=localhost": "listenHost",
+    "image.digest=sha256:12": "digest",
+    "image.pullPolicy=Sometimes": "pullPolicy",
+    "store.embedded.size=10GB": "size",
+    "store.embedded.whenDeleted=Keep": "whenDeleted",
+    "store.external.ports={redis}": "ports",
+    "podDisruptionBudget.maxUnavailable=0": "maxUnavailable",
+    "podDisruptionBudget.enabled=yes": "enabled",
+    "autoscaling.targetCPUUtilizationPercentage=101": "targetCPUUtilizationPercentage",
+    "settings.log-level=info": "log-level",
+    "settings.store=redis://user:password@host": "store",
+    "settings.log_level={info}": "log_level",
+    "tls.secretName=Not_A_Name": "secretName",
+    "access.allowAnonymous=1": "allowAnonymous",
+    "networkPolicy.clients=all": "clients",
+    "networkPolicy.egress[0]=all": "egress",
+    "serviceMonitor.interval=15": "interval",
+    "terminationGracePeriodSeconds=1m": "terminationGracePeriodSeconds",
+    "preStopSeconds=-1": "preStopSeconds",
+    "extraEnv[0].value=x": "extraEnv",
+    "extraVolumes.name=x": "extraVolumes",
+    "podLabels.a.b=c": "podLabels",
+    "serviceAccount.automount=true": "automount",
+}
+"""Values of a wrong type, range or name, and the key that the message must name."""
+
+
+@pytest.mark.parametrize("values", WRONG)
+def test_a_wrong_type_or_range_is_refused_and_the_key_is_named(tool: Tool, values: str) -> None:
+    refused = template(tool("helm"), *OPEN, "--set", values)
+
+    assert refused.returncode != 0
+    assert "values don't meet the specifications of the schema" in refused.stderr
+    assert WRONG[values] in refused.stderr
 
 
 def test_an_embedded_store_is_one_server_with_a_volume(tool: Tool) -> None:
@@ -177,6 +224,8 @@ def test_every_variable_is_a_setting_and_has_a_value_that_the_server_takes(tool:
 
     assert variables
     for variable, value in variables.items():
+        if not variable.startswith("TALLYKEEPER_"):
+            continue  # added by extraEnv, for a library
         name = variable.removeprefix("TALLYKEEPER_").lower()
         assert name in set(types) | HTTP_SETTINGS
         if name in types and isinstance(value, str):
@@ -189,17 +238,149 @@ def test_large_numbers_are_written_out(tool: Tool) -> None:
     assert variables["TALLYKEEPER_LEDGER_REVISIONS_MAX"] == "10000000"
 
 
-def test_probes_speak_grpc_in_plaintext_and_the_command_with_tls(tool: Tool) -> None:
-    plain = container(tool("helm"), *OPEN)
-    secured = container(tool("helm"), "--values", str(CHART / "ci" / "embedded-secure-values.yaml"))
+def probes(helm: Path, values: str) -> dict[str, Any]:
+    """Return the three probes of the server's container for one of the values files."""
+    found = container(helm, "--values", str(CHART / "ci" / f"{values}-values.yaml"))
+    return {name: found[name] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
 
-    assert plain["readinessProbe"]["grpc"] == {"port": 50051}
-    assert [
-        each["startupProbe"]["failureThreshold"] * each["startupProbe"]["periodSeconds"] for each in (plain, secured)
-    ] == [300, 300]
-    command = secured["readinessProbe"]["exec"]["command"]
-    assert command[:2] == ["tallykeeper", "health"]
-    assert "--target=tallykeeper.shop.svc:50051" in command
-    assert "--certificate=/etc/tallykeeper/probe/tls.crt" in command
-    for each in (plain, secured):
-        assert set(each["livenessProbe"]) & {"grpc", "exec"} == set()
+
+def test_probes_ask_the_health_service_in_the_way_that_the_kubelet_can(tool: Tool) -> None:
+    plain, tls, mutual = (probes(tool("helm"), each) for each in ("embedded", "external", "embedded-secure"))
+
+    for probe in ("startupProbe", "readinessProbe"):
+        assert plain[probe]["grpc"] == {"port": 50051}
+        assert tls[probe]["httpGet"] == {"path": "/readyz", "port": "http", "scheme": "HTTPS"}
+        command = mutual[probe]["exec"]["command"]
+        assert command[:2] == ["tallykeeper", "health"]
+        assert "--target=tallykeeper.shop.svc:50051" in command
+        assert "--certificate=/etc/tallykeeper/probe/tls.crt" in command
+    for each in (plain, tls, mutual):
+        assert each["startupProbe"]["failureThreshold"] * each["startupProbe"]["periodSeconds"] == 300
+
+
+def test_liveness_never_asks_for_health(tool: Tool) -> None:
+    plain, tls, mutual = (
+        probes(tool("helm"), each)["livenessProbe"] for each in ("embedded", "external", "embedded-secure")
+    )
+
+    assert plain["httpGet"] == {"path": "/healthz", "port": "http", "scheme": "HTTP"}
+    assert tls["httpGet"] == {"path": "/healthz", "port": "http", "scheme": "HTTPS"}
+    assert mutual["tcpSocket"] == {"port": "grpc"}
+    assert all(set(each) & {"grpc", "exec"} == set() for each in (plain, tls, mutual))
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_a_pod_has_time_to_leave_the_load_balancers_and_to_drain(tool: Tool, values: Path) -> None:
+    found = objects(tool("helm"), "--values", str(values))
+    pod = (found.get("StatefulSet") or found["Deployment"])["spec"]["template"]["spec"]
+    (sleep, seconds) = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+
+    assert sleep == "sleep"
+    assert pod["terminationGracePeriodSeconds"] > int(seconds) + Settings().drain_seconds
+
+
+def every_object(helm: Path, *options: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return all rendered objects by kind and name."""
+    rendered = template(helm, *options)
+    assert rendered.returncode == 0, rendered.stderr
+    found = [each for each in yaml.safe_load_all(rendered.stdout) if each]
+    return {(each["kind"], each["metadata"]["name"]): each for each in found}
+
+
+@pytest.mark.parametrize(
+    ("options", "in_service", "in_policy"),
+    [
+        ((), True, True),
+        (("--set", "service.type=LoadBalancer"), False, True),
+        (("--set", "service.type=LoadBalancer,http.service=always"), True, True),
+        (("--set", "http.service=never"), False, False),
+    ],
+)
+def test_clients_reach_http_unless_it_would_show_the_metrics_outside(
+    tool: Tool, options: tuple[str, ...], *, in_service: bool, in_policy: bool
+) -> None:
+    found = every_object(tool("helm"), *OPEN, *options)
+    clients, scrapers = found["NetworkPolicy", "shop-tallykeeper"]["spec"]["ingress"]
+
+    def ports(service: str) -> set[str]:
+        return {port["name"] for port in found["Service", service]["spec"]["ports"]}
+
+    assert ports("shop-tallykeeper") == ({"grpc", "http"} if in_service else {"grpc"})
+    assert {port["port"] for port in clients["ports"]} == ({"grpc", "http"} if in_policy else {"grpc"})
+    assert ports("shop-tallykeeper-headless") == {"grpc", "http"}
+    assert [port["port"] for port in scrapers["ports"]] == ["http"]
+
+
+def test_the_policy_lets_the_server_reach_its_store_the_dns_and_what_is_named(tool: Tool) -> None:
+    collector = "networkPolicy.egress[0].ports[0].port=4317"
+    external = ("--values", str(CHART / "ci" / "external-values.yaml"))
+
+    def egress(*options: str) -> list[Any]:
+        return list(objects(tool("helm"), *options)["NetworkPolicy"]["spec"]["egress"])
+
+    dns, store, named = egress(*external, "--set", collector)
+    assert [port["port"] for port in dns["ports"]] == [53, 53]
+    assert dns["to"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "kube-system"}
+    assert [port["port"] for port in store["ports"]] == [6379, 26379]
+    assert named == {"ports": [{"port": 4317}]}
+    assert egress(*OPEN, "--set", collector) == [named]
+    assert "to" not in egress(*external, "--set-json", "networkPolicy.dns=[]")[0]
+
+
+def test_prometheus_scrapes_over_tls_with_a_certificate_where_the_server_asks_for_one(tool: Tool) -> None:
+    def endpoint(values: str) -> dict[str, Any]:
+        found = objects(tool("helm"), "--values", str(CHART / "ci" / f"{values}-values.yaml"))
+        return dict(found["ServiceMonitor"]["spec"]["endpoints"][0])
+
+    tls, mutual = endpoint("external"), endpoint("embedded-secure")
+
+    assert tls["scheme"] == mutual["scheme"] == "https"
+    assert tls["tlsConfig"] == {
+        "serverName": "localhost",
+        "ca": {"secret": {"name": "tallykeeper-tls", "key": "ca.crt"}},
+    }
+    assert mutual["tlsConfig"]["keySecret"] == {"name": "tallykeeper-probe", "key": "tls.key"}
+    plain = objects(tool("helm"), *OPEN, "--set", "serviceMonitor.enabled=true")["ServiceMonitor"]
+    assert "tlsConfig" not in plain["spec"]["endpoints"][0]
+
+
+def test_every_release_is_the_job_of_the_rules_and_the_dashboard(tool: Tool) -> None:
+    found = objects(tool("helm"), *OPEN, "--set", "serviceMonitor.enabled=true,nameOverride=counts")
+    (endpoint,) = found["ServiceMonitor"]["spec"]["endpoints"]
+
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "tallykeeper"}]
+    assert 'job="tallykeeper"' in (CHART / "files" / "alerts.yml").read_text()
+
+
+def test_servers_are_spread_over_nodes_unless_the_values_say_how(tool: Tool) -> None:
+    def spread(*options: str) -> list[Any]:
+        found = objects(tool("helm"), *options)
+        workload = found.get("Deployment") or found["StatefulSet"]
+        return list(workload["spec"]["template"]["spec"].get("topologySpreadConstraints", ()))
+
+    (default,) = spread("--values", str(CHART / "ci" / "external-plain-values.yaml"))
+    (given,) = spread("--values", str(CHART / "ci" / "external-values.yaml"))
+
+    assert default["topologyKey"] == "kubernetes.io/hostname"
+    assert default["labelSelector"]["matchLabels"]["app.kubernetes.io/instance"] == "shop"
+    assert given["topologyKey"] == "topology.kubernetes.io/zone"
+    assert spread(*OPEN) == []
+
+
+def test_variables_and_volumes_can_be_added_by_reference(tool: Tool) -> None:
+    values = str(CHART / "ci" / "external-plain-values.yaml")
+    found = container(tool("helm"), "--values", values)
+    pod = objects(tool("helm"), "--values", values)["Deployment"]["spec"]["template"]["spec"]
+
+    assert {"name": "store-ca", "mountPath": "/etc/store-ca", "readOnly": True} in found["volumeMounts"]
+    assert {"name": "store-ca", "secret": {"secretName": "redis-ca"}} in pod["volumes"]
+    (variable,) = [each for each in found["env"] if each["name"] == "SSL_CERT_FILE"]
+    assert variable["value"] == "/etc/store-ca/ca.crt"
+
+
+def test_an_account_that_exists_is_used(tool: Tool) -> None:
+    account = ("--set", "serviceAccount.create=false,serviceAccount.name=shared")
+    found = objects(tool("helm"), *OPEN, *account)
+
+    assert "ServiceAccount" not in found
+    assert found["StatefulSet"]["spec"]["template"]["spec"]["serviceAccountName"] == "shared"

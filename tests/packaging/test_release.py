@@ -7,8 +7,9 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -19,13 +20,28 @@ ROOT: Final = Path(__file__).parents[2]
 CHANGELOG: Final = "# Changelog\n\n## [Unreleased]\n\n## [1.2.0] - 2026-05-01\n\n## [1.1.0] - 2026-04-01\n"
 
 
-def repository(folder: Path, *, version: str = "1.2.0", chart: str = "1.2.0", changelog: str = CHANGELOG) -> Path:
-    """Write the files of a repository that name its version."""
-    (folder / "pyproject.toml").write_text(f'[project]\nversion = "{version}"\n')
-    (folder / "deploy" / "helm" / "tallykeeper").mkdir(parents=True)
-    text = f"version: {chart}\nappVersion: {chart}\n"
-    (folder / "deploy" / "helm" / "tallykeeper" / "Chart.yaml").write_text(text)
-    (folder / "CHANGELOG.md").write_text(changelog)
+def repository(
+    folder: Path, *, version: str = "1.2.0", other: Mapping[str, str] | None = None, changelog: str = CHANGELOG
+) -> Path:
+    """Write the files of a repository that name its version. ``other`` has the version of files by their names."""
+    versions = {
+        "Chart.yaml": version,
+        "package.json": version,
+        "Cargo.toml": version,
+        "pom.xml": version,
+        **(other or {}),
+    }
+    texts = {
+        "pyproject.toml": f'[project]\nversion = "{version}"\n',
+        "CHANGELOG.md": changelog,
+        "deploy/helm/tallykeeper/Chart.yaml": f"version: {version}\nappVersion: {versions['Chart.yaml']}\n",
+        "client/typescript/package.json": f'{{\n  "version": "{versions["package.json"]}"\n}}\n',
+        "client/rust/Cargo.toml": f'[package]\nversion = "{versions["Cargo.toml"]}"\n',
+        "client/java/pom.xml": f"<project>\n  <version>{versions['pom.xml']}</version>\n</project>\n",
+    }
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
     return folder
 
 
@@ -40,15 +56,22 @@ def test_a_release_that_is_ready_has_no_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "tag", "fault"),
     [
-        ({"chart": "1.1.0"}, "", "version of Chart.yaml is '1.1.0'; pyproject.toml has '1.2.0'"),
+        ({"other": {"Chart.yaml": "1.1.0"}}, "", "appVersion of deploy/helm/tallykeeper/Chart.yaml is '1.1.0'"),
+        ({"other": {"package.json": "1.1.0"}}, "", "typescript/package.json is '1.1.0'; pyproject.toml has '1.2.0'"),
+        ({"other": {"Cargo.toml": "1.1.0"}}, "", "rust/Cargo.toml is '1.1.0'"),
+        ({"other": {"pom.xml": "1.1.0"}}, "", "java/pom.xml is '1.1.0'"),
         ({}, "v1.2.1", "the tag is 'v1.2.1'; pyproject.toml asks for 'v1.2.0'"),
         ({"changelog": "## [Unreleased]\nto be 1.2.0\n"}, "v1.2.0", "newest release is none; the version is 1.2.0"),
         ({"changelog": "## [Unreleased]\n\n## [1.1.0] - 2026-04-01\n1.2.0"}, "", "neither as a release nor under"),
         ({"changelog": CHANGELOG.replace(" - 2026-05-01", "")}, "", "the heading '## [1.2.0]'"),
         ({"changelog": CHANGELOG + "\n## [1.3.0] - 2026-03-01\n"}, "", "not in falling order"),
+        ({"changelog": CHANGELOG.replace("1.1.0", "1.2.0")}, "", "not in falling order"),
+        ({"version": "1.2.1"}, "v1.2.1", "newest release is 1.2.0; the version is 1.2.1"),
+        ({"version": "1.1.0"}, "v1.1.0", "newest release is 1.2.0; the version is 1.1.0"),
+        ({"changelog": CHANGELOG.replace("[1.2.0]", "[v1.2.0]")}, "", "the heading '## [v1.2.0]"),
     ],
 )
-def test_what_must_be_mended_is_named(tmp_path: Path, files: dict[str, str], tag: str, fault: str) -> None:
+def test_what_must_be_mended_is_named(tmp_path: Path, files: dict[str, Any], tag: str, fault: str) -> None:
     assert any(fault in found for found in release.faults(repository(tmp_path, **files), tag))
 
 
@@ -67,12 +90,24 @@ def test_the_workflow_of_a_release_checks_before_it_publishes() -> None:
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
     commands = [step["run"] for step in jobs["build"]["steps"] if "run" in step]
 
-    assert commands == ["make release-check", "make test", "make deploy-check", "make dist"]
+    assert commands == ["make release-check", "make test", "make deploy-check", "make image-check", "make dist"]
     assert {name: job["needs"] for name, job in jobs.items() if name != "build"} == {
         "pypi": "build",
         "image": "build",
         "chart": "image",
+        "release": ["pypi", "image", "chart"],
     }
+
+
+def test_a_release_says_what_the_changelog_says(tmp_path: Path) -> None:
+    changelog = CHANGELOG.replace("- 2026-05-01\n", "- 2026-05-01\n\n### Added\n\n* A page.\n")
+
+    assert release.notes(repository(tmp_path, changelog=changelog)) == "### Added\n\n* A page."
+
+
+def test_a_version_that_the_changelog_lacks_has_no_notes(tmp_path: Path) -> None:
+    with pytest.raises(LookupError, match=r"no release 1\.20\.0"):
+        release.notes(repository(tmp_path, version="1.20.0"))
 
 
 @pytest.mark.long

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import sysconfig
 import venv
 import zipfile
@@ -14,16 +13,6 @@ from tests.support.server import PATIENCE_SECONDS, ServerProcess
 
 ROOT = Path(__file__).parents[2]
 ROOTS = ("protos", "lua", "server", "client")
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from this working tree."""
-    directory = tmp_path_factory.mktemp("wheel")
-    command: list[str | Path] = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (built,) = directory.glob("*.whl")
-    return built
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if eq .Values.store.kind "embedded" }}true{{ end }}
 {{- end }}
 
+{{- define "tallykeeper.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "tallykeeper.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- /* True if the Service has the HTTP port. /metrics is part of it, so that no default shows it beyond the cluster. */}}
+{{- define "tallykeeper.serviceHasHttp" -}}
+{{- if or (eq .Values.http.service "always") (and (eq .Values.http.service "cluster") (eq .Values.service.type "ClusterIP")) }}true{{ end }}
+{{- end }}
+
 {{- /* Refuse values that the server would refuse at its start, with what to set. */}}
 {{- define "tallykeeper.check" -}}
 {{- if and (not .Values.tls.secretName) (not .Values.tls.allowPlaintext) }}
@@ -63,9 +76,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "tallykeeper.env" -}}
 - name: TALLYKEEPER_LISTEN
-  value: "0.0.0.0:{{ .Values.service.port }}"
+  value: "{{ .Values.listenHost }}:{{ .Values.service.port }}"
 - name: TALLYKEEPER_HTTP_LISTEN
-  value: "0.0.0.0:{{ .Values.http.port }}"
+  value: "{{ .Values.listenHost }}:{{ .Values.http.port }}"
 - name: TALLYKEEPER_WORKERS
   value: {{ .Values.workers | quote }}
 {{- if include "tallykeeper.isEmbedded" . }}
@@ -106,21 +119,28 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   value: {{ $value | toString | quote }}
   {{- end }}
 {{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
-{{- /* Kubernetes' own gRPC probe speaks plaintext alone; with TLS the command asks the same question. */}}
+{{- /* Both probes below ask the server whether it serves. The kubelet speaks gRPC in plaintext alone, HTTPS without a look
+at the certificate, and has no certificate of its own: with a client CA, a command asks. */}}
 {{- define "tallykeeper.probe" -}}
-{{- if .Values.tls.secretName -}}
+{{- if .Values.tls.clientCA.secretName -}}
 exec:
   command:
     - tallykeeper
     - health
     - --target={{ .Values.tls.serverName }}:{{ .Values.service.port }}
     - --ca=/etc/tallykeeper/tls/ca.crt
-    {{- if .Values.tls.clientCA.secretName }}
     - --certificate=/etc/tallykeeper/probe/tls.crt
     - --key=/etc/tallykeeper/probe/tls.key
-    {{- end }}
+{{- else if .Values.tls.secretName -}}
+httpGet:
+  path: /readyz
+  port: http
+  scheme: HTTPS
 {{- else -}}
 grpc:
   port: {{ .Values.service.port }}
@@ -129,7 +149,21 @@ grpc:
 
 {{- /* The command takes a quarter of a second of CPU time, so it asks half as often. */}}
 {{- define "tallykeeper.probePeriod" -}}
-{{- ternary 10 5 (ne .Values.tls.secretName "") }}
+{{- ternary 10 5 (ne .Values.tls.clientCA.secretName "") }}
+{{- end }}
+
+{{- /* A server whose store is away does not get better by a restart, and finds its store again by itself. So this probe asks
+whether the process answers at all, and never for its health. */}}
+{{- define "tallykeeper.livenessProbe" -}}
+{{- if .Values.tls.clientCA.secretName -}}
+tcpSocket:
+  port: grpc
+{{- else -}}
+httpGet:
+  path: /healthz
+  port: http
+  scheme: {{ ternary "HTTPS" "HTTP" (ne .Values.tls.secretName "") }}
+{{- end }}
 {{- end }}
 
 {{- define "tallykeeper.pod" -}}
@@ -144,7 +178,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "tallykeeper.fullname" . }}
+  serviceAccountName: {{ include "tallykeeper.serviceAccountName" . }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
@@ -155,7 +189,7 @@ spec:
   {{- with .Values.priorityClassName }}
   priorityClassName: {{ . }}
   {{- end }}
-  {{- if and .Values.tls.secretName (ne .Values.tls.serverName "localhost") }}
+  {{- if and .Values.tls.clientCA.secretName (ne .Values.tls.serverName "localhost") }}
   hostAliases:
     - ip: 127.0.0.1
       hostnames: [{{ .Values.tls.serverName | quote }}]
@@ -190,10 +224,8 @@ spec:
         periodSeconds: {{ include "tallykeeper.probePeriod" . }}
         timeoutSeconds: 5
         failureThreshold: 2
-      # No health check: a server whose store is away does not get better by a restart, and finds it again by itself.
       livenessProbe:
-        tcpSocket:
-          port: grpc
+        {{- include "tallykeeper.livenessProbe" . | nindent 8 }}
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 6
@@ -235,6 +267,9 @@ spec:
           mountPath: /etc/tallykeeper/access
           readOnly: true
         {{- end }}
+        {{- with .Values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
   volumes:
     - name: tmp
       emptyDir:
@@ -267,6 +302,9 @@ spec:
           - key: access.toml
             path: access.toml
     {{- end }}
+    {{- with .Values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   {{- with .Values.nodeSelector }}
   nodeSelector:
     {{- toYaml . | nindent 4 }}
@@ -279,8 +317,17 @@ spec:
   affinity:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with .Values.topologySpreadConstraints }}
+  {{- if .Values.topologySpreadConstraints }}
   topologySpreadConstraints:
-    {{- toYaml . | nindent 4 }}
+    {{- toYaml .Values.topologySpreadConstraints | nindent 4 }}
+  {{- else if not (include "tallykeeper.isEmbedded" .) }}
+  # The loss of a node takes one server of several, where the cluster has room.
+  topologySpreadConstraints:
+    - maxSkew: 1
+      topologyKey: kubernetes.io/hostname
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "tallykeeper.selectorLabels" . | nindent 10 }}
   {{- end }}
 {{- end }}
