@@ -5,6 +5,7 @@ They need no lock, because only the event loop's thread writes and reads them.
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from time import time
 
 
 class Counter:
@@ -59,3 +60,21 @@ class Gauge:
     def __init__(self) -> None:
         self.read: Callable[[], float | None] = lambda: None
         """The function that returns the value; None if there is no value yet."""
+
+
+class ExemplarHistogram(Histogram):
+    """A histogram that remembers the last traced value of each bucket."""
+
+    __slots__ = ("exemplars",)
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        super().__init__(bounds)
+        self.exemplars: dict[int, tuple[float, float, int, int]] = {}
+        """By the index of the bucket: the value, its time in seconds since 1970, the trace id and the span id."""
+
+    def observe_traced(self, value: float, trace_id: int, span_id: int) -> None:
+        """Record a value, and the span that it belongs to."""
+        index = bisect_left(self.bounds, value)
+        self.counts[index] += 1
+        self.sum += value
+        self.exemplars[index] = (value, time(), trace_id, span_id)

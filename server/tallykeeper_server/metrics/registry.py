@@ -6,8 +6,8 @@ from typing import TypeAlias
 from prometheus_client import ProcessCollector
 
 from tallykeeper_server.metrics.families import FAMILIES, Family
-from tallykeeper_server.metrics.recorders import Counter, Counts, Gauge, Histogram
-from tallykeeper_server.metrics.snapshots import Sample, Snapshot
+from tallykeeper_server.metrics.recorders import Counter, Counts, ExemplarHistogram, Gauge, Histogram
+from tallykeeper_server.metrics.snapshots import Exemplar, Sample, Snapshot
 
 _Recorder: TypeAlias = Counter | Counts | Gauge | Histogram
 
@@ -44,6 +44,12 @@ class Metrics:
         self._recorders.append((family, labels, recorder))
         return recorder
 
+    def exemplar_histogram(self, family: Family, *labels: str) -> ExemplarHistogram:
+        """Return a new histogram with the family's bounds, which remembers the spans of traced values."""
+        recorder = ExemplarHistogram(family.bounds)
+        self._recorders.append((family, labels, recorder))
+        return recorder
+
     async def gather(self) -> list[Snapshot]:
         """Return the snapshots of this process, for a server of one process."""
         return [self.snapshot()]
@@ -66,7 +72,17 @@ class Metrics:
 def _samples_of(labels: tuple[str, ...], recorder: _Recorder) -> list[Sample]:
     if isinstance(recorder, Counts):
         return [Sample(labels=[*labels, label], numbers=[count]) for label, count in recorder.values.items()]
+    if isinstance(recorder, ExemplarHistogram):
+        numbers = [*recorder.counts, recorder.sum]
+        return [Sample(labels=list(labels), numbers=numbers, exemplars=_exemplars_of(recorder))]
     if isinstance(recorder, Histogram):
         return [Sample(labels=list(labels), numbers=[*recorder.counts, recorder.sum])]
     value = recorder.value if isinstance(recorder, Counter) else recorder.read()
     return [] if value is None else [Sample(labels=list(labels), numbers=[value])]
+
+
+def _exemplars_of(recorder: ExemplarHistogram) -> dict[str, Exemplar]:
+    return {
+        str(index): Exemplar(value=value, time=time, trace_id=f"{trace_id:032x}", span_id=f"{span_id:016x}")
+        for index, (value, time, trace_id, span_id) in recorder.exemplars.items()
+    }

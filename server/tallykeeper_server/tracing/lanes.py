@@ -1,0 +1,62 @@
+"""Lanes that note the batch of each call for its span. Everything else is as in the engine's lane."""
+
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+from tallykeeper_server.engine.lane import Lane
+from tallykeeper_server.engine.lane_call import LaneCall
+from tallykeeper_server.tracing.records import SpanIds
+from tallykeeper_server.tracing.tracer import CURRENT_SPAN, CURRENT_STEP, Step, Tracer
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class TracedLaneCall(LaneCall[Item, Result]):
+    """A call in a lane that may belong to a span. Neither attribute exists until it is set."""
+
+    __slots__ = ("ids", "step")
+
+    ids: SpanIds
+    """The ids of the span."""
+    step: Step
+    """The batch in which the call was sent last."""
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        span = CURRENT_SPAN.get()
+        if span is None or not span.is_open:
+            return (yield from super().__await__())
+        self.ids = span.ids
+        try:
+            return (yield from super().__await__())
+        finally:
+            step = step_of(self)
+            if step is not None:
+                span.add(step.sent_at - self.waiting_since, step)
+
+
+class TracedLane(Lane[Item, Result]):
+    """A lane whose calls may belong to spans."""
+
+    call_class = TracedLaneCall
+
+    def __init__(self, *arguments: Any, tracer: Tracer, **options: Any) -> None:  # noqa: ANN401  # those of Lane
+        """Take the arguments of Lane, and the tracer that takes the spans of the store."""
+        super().__init__(*arguments, **options)
+        self._tracer = tracer
+
+    async def _run(self, batch: list[LaneCall[Item, Result]], load: int) -> None:
+        # A coroutine that waits for several calls at once has set the ids of all of them before this task begins.
+        ids = [each for each in [getattr(call, "ids", None) for call in batch] if each is not None]
+        step = None
+        if ids:
+            step = Step(self._tracer, ids, len(batch))
+            for call in batch:
+                call.step = step  # type: ignore[attr-defined]  # the calls of this lane are of TracedLaneCall
+        CURRENT_STEP.set(step)
+        await super()._run(batch, load)
+
+
+def step_of(call: object) -> Step | None:
+    """Return the batch in which a call was sent last; None if it was not sent."""
+    return getattr(call, "step", None)
