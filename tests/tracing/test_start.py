@@ -1,4 +1,4 @@
-"""Starts with traces: a missing or wrong part is an error that names it. Without traces, OpenTelemetry is not loaded."""
+"""Starts with traces: a missing or wrong part is an error that names it. Without traces, nothing of them is loaded."""
 
 import os
 import subprocess

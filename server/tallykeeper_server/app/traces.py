@@ -63,7 +63,7 @@ async def parts_of(settings: Settings, store_url: str, metrics: Metrics) -> Asyn
             raise StartError(str(error)) from error
         recorder = Recorder(exporter.send)
         await stack.enter_async_context(recorder.flushing())
-        tracer = Tracer(wanted.sampler, recorder.add)
+        tracer = Tracer(wanted.sampler, recorder)
         yield Parts(
             store=TracedRedisStore,
             make_lane=partial(TracedLane, tracer=tracer),

@@ -152,8 +152,8 @@ UNREAD_ANSWERS: Final = Family(
 SPANS: Final = Family(
     "tallykeeper_spans_total",
     Kind.COUNTER,
-    "Spans of traces that ended. exported: the backend has them; dropped: too many waited; failed: the backend did not"
-    " take them; lost: the process that exports them ended.",
+    "Spans of traces. exported: the backend has them; dropped: too many waited; failed: the backend did not take them;"
+    " lost: the process that exports them ended.",
     ("outcome",),
 )
 SPANS_WAITING: Final = Family("tallykeeper_spans_waiting", Kind.GAUGE, "Spans of traces that wait for their export.")

@@ -50,15 +50,17 @@ class ExemplarCallMeter(CallMeter):
             histogram = calls.metrics.exemplar_histogram(families.CALL_DURATION, service, method)
             self._durations = self._traced_durations = histogram
 
-    def succeeded_in(self, span: tuple[int, int, int, str], began_at: float) -> None:
-        """Record the end of a call that succeeded. ``span`` begins with the ids of its trace and its span."""
+    def succeeded_in(self, span: tuple[int, int, int, str], began_at: float, ended_at: float) -> None:
+        """Record a call that succeeded. ``span`` begins with the ids of its trace and its span."""
         self._codes.add(_OK)
-        self._traced_durations.observe_traced(perf_counter() - began_at, span[0], span[1])
+        self._traced_durations.observe_traced(ended_at - began_at, (span, ended_at))
 
-    def failed_in(self, span: tuple[int, int, int, str], began_at: float, code: str, reason: str = "") -> None:
-        """Record the end of a call that failed, as ``failed`` does. ``span`` is as in ``succeeded_in``."""
+    def failed_in(
+        self, span: tuple[int, int, int, str], began_at: float, ended_at: float, code: str, reason: str = ""
+    ) -> None:
+        """Record a call that failed, as ``failed`` does. ``span`` is as in ``succeeded_in``."""
         self._codes.add(code)
-        self._traced_durations.observe_traced(perf_counter() - began_at, span[0], span[1])
+        self._traced_durations.observe_traced(ended_at - began_at, (span, ended_at))
         if reason:
             self._refusals.add(reason)
 

@@ -5,7 +5,10 @@ They need no lock, because only the event loop's thread writes and reads them.
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from time import time
+from typing import TypeAlias
+
+SpanAndTime: TypeAlias = tuple[tuple[int, int, int, str], float]
+"""A span, which begins with the ids of its trace and itself, and a time of ``perf_counter``."""
 
 
 class Counter:
@@ -69,12 +72,12 @@ class ExemplarHistogram(Histogram):
 
     def __init__(self, bounds: Sequence[float]) -> None:
         super().__init__(bounds)
-        self.exemplars: dict[int, tuple[float, float, int, int]] = {}
-        """By the index of the bucket: the value, its time in seconds since 1970, the trace id and the span id."""
+        self.exemplars: dict[int, tuple[float, SpanAndTime]] = {}
+        """The last value with a span in each bucket, by the index of the bucket."""
 
-    def observe_traced(self, value: float, trace_id: int, span_id: int) -> None:
-        """Record a value, and the span that it belongs to."""
+    def observe_traced(self, value: float, span: SpanAndTime) -> None:
+        """Record a value, with the span that it belongs to and the time."""
         index = bisect_left(self.bounds, value)
         self.counts[index] += 1
         self.sum += value
-        self.exemplars[index] = (value, time(), trace_id, span_id)
+        self.exemplars[index] = (value, span)

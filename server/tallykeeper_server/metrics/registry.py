@@ -1,6 +1,7 @@
 """The metrics of this process: makes recorders and reads all of them."""
 
 from collections.abc import Sequence
+from time import perf_counter, time
 from typing import TypeAlias
 
 from prometheus_client import ProcessCollector
@@ -82,7 +83,8 @@ def _samples_of(labels: tuple[str, ...], recorder: _Recorder) -> list[Sample]:
 
 
 def _exemplars_of(recorder: ExemplarHistogram) -> dict[str, Exemplar]:
+    zero = time() - perf_counter()
     return {
-        str(index): Exemplar(value=value, time=time, trace_id=f"{trace_id:032x}", span_id=f"{span_id:016x}")
-        for index, (value, time, trace_id, span_id) in recorder.exemplars.items()
+        str(index): Exemplar(value=value, time=zero + at, trace_id=f"{span[0]:032x}", span_id=f"{span[1]:016x}")
+        for index, (value, (span, at)) in recorder.exemplars.items()
     }

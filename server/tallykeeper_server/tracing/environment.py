@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final, Self
 
-from tallykeeper_server.tracing.sampler import DEFAULT, NAMES, Sampler, sampler_of
+from tallykeeper_server.tracing.sampler import DEFAULT, NAMES, Sampler
 
 QUEUE_SPANS_DEFAULT: Final = 65_536
 """The spans that may wait by default: two seconds of a worker in which every call is traced."""
@@ -40,7 +40,7 @@ class TraceSettings:
             _choice(environment, name, values)
         name = _choice(environment, "OTEL_TRACES_SAMPLER", NAMES, DEFAULT)
         return cls(
-            sampler=sampler_of(name, _ratio(environment)),
+            sampler=Sampler.of(name, _ratio(environment)),
             queue_spans_max=_queue_spans_max(environment),
         )
 

@@ -17,7 +17,6 @@ from tallykeeper_server.rpc.admission import Admission, Call
 from tallykeeper_server.rpc.dispatch import ABANDONED, Answer, Handlers, Unary, code_of_abandoned, failure_of
 from tallykeeper_server.rpc.permissions import is_mutation
 from tallykeeper_server.rpc.statuses import status_of
-from tallykeeper_server.tracing.lanes import step_of
 from tallykeeper_server.tracing.records import CALL, NO_STREAM, Lane, SpanIds
 from tallykeeper_server.tracing.streams import traced_streaming
 from tallykeeper_server.tracing.tracer import CURRENT_SPAN, CallSpan, Tracer
@@ -121,8 +120,9 @@ class TracedUnary(Unary):
         task.add_done_callback(partial(self._finish_task, task, begun, span))
 
     def _finish_pending(self, pending: Pending[Message], begun: _Begun, lane_call: Any) -> None:  # noqa: ANN401  # a TracedLaneCall of any item
-        step = step_of(lane_call)
-        if step is None:
+        try:
+            step = lane_call.step
+        except AttributeError:
             self._end(pending, begun, _NOT_SENT)
         else:
             self._end(pending, begun, (step.sent_at - lane_call.waiting_since, step.calls, step.shared_spans))
@@ -139,16 +139,16 @@ class TracedUnary(Unary):
             message = self._serialize(response)
         except asyncio.CancelledError:
             code = code_of_abandoned(context, self._loop.time())
-            self._exemplars.failed_in(ids, began_at, code)
+            self._exemplars.failed_in(ids, began_at, perf_counter(), code)
             context.fail(ABANDONED)
             self._record_failure(begun, lane, code, "", "")
         except Exception as error:  # noqa: BLE001  # every defect becomes a status
             self._end_by_error(error, begun, lane)
         else:
-            self._exemplars.succeeded_in(ids, began_at)
+            ended_at = perf_counter()
+            self._exemplars.succeeded_in(ids, began_at, ended_at)
             context.reply(message)
             replayed = self._is_mutation and response.replayed
-            ended_at = perf_counter()
             system, path = context.system, self._path
             self._record(
                 (CALL, ids, system, path, namespace, began_at, ended_at, lane, _OK, "", "", replayed, NO_STREAM)
@@ -159,7 +159,7 @@ class TracedUnary(Unary):
         failure = failure_of(self._method, error)
         status = status_of(failure)
         code, reason = status.code.name, failure.reason
-        self._exemplars.failed_in(ids, began_at, code, reason)
+        self._exemplars.failed_in(ids, began_at, perf_counter(), code, reason)
         context.fail(status)
         self._record_failure(begun, lane, code, reason, failure.message)
 

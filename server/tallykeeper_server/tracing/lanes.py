@@ -1,7 +1,8 @@
 """Lanes that note the batch of each call for its span. Everything else is as in the engine's lane."""
 
 from collections.abc import Generator
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar, cast
 
 from tallykeeper_server.engine.lane import Lane
 from tallykeeper_server.engine.lane_call import LaneCall
@@ -30,9 +31,8 @@ class TracedLaneCall(LaneCall[Item, Result]):
         try:
             return (yield from super().__await__())
         finally:
-            step = step_of(self)
-            if step is not None:
-                span.add(step.sent_at - self.waiting_since, step)
+            with suppress(AttributeError):  # it was not sent
+                span.add(self.step.sent_at - self.waiting_since, self.step)
 
 
 class TracedLane(Lane[Item, Result]):
@@ -46,17 +46,15 @@ class TracedLane(Lane[Item, Result]):
         self._tracer = tracer
 
     async def _run(self, batch: list[LaneCall[Item, Result]], load: int) -> None:
+        step = Step(self._tracer, len(batch))
+        add = step.ids.append
         # A coroutine that waits for several calls at once has set the ids of all of them before this task begins.
-        ids = [each for each in [getattr(call, "ids", None) for call in batch] if each is not None]
-        step = None
-        if ids:
-            step = Step(self._tracer, ids, len(batch))
-            for call in batch:
-                call.step = step  # type: ignore[attr-defined]  # the calls of this lane are of TracedLaneCall
-        CURRENT_STEP.set(step)
+        for call in cast("list[TracedLaneCall[Item, Result]]", batch):
+            try:
+                add(call.ids)
+            except AttributeError:
+                continue  # the call has no span
+            call.step = step
+        CURRENT_STEP.set(step if step.ids else None)
         await super()._run(batch, load)
-
-
-def step_of(call: object) -> Step | None:
-    """Return the batch in which a call was sent last; None if it was not sent."""
-    return getattr(call, "step", None)
+        self._tracer.flush_if_full()

@@ -3,7 +3,7 @@
 import re
 from typing import Final, NamedTuple, Protocol
 
-_TRACEPARENT: Final = b"traceparent"
+TRACEPARENT: Final = b"traceparent"
 _TRACESTATE: Final = b"tracestate"
 _TRACESTATE_CHARACTERS_MAX: Final = 512
 """The length up to which the specification asks to pass a trace state on."""
@@ -38,7 +38,7 @@ class Parent(NamedTuple):
 
 def parent_of(headers: Headers) -> Parent | None:
     """Return the caller's span; None if the caller sends none, or sends one that breaks the specification."""
-    header = headers.first(_TRACEPARENT)
+    header = headers.first(TRACEPARENT)
     if header is None:
         return None
     found = _FORM.fullmatch(header)

@@ -6,9 +6,10 @@ from contextvars import ContextVar
 from time import perf_counter
 from typing import Final
 
+from tallykeeper_server.tracing.recorder import Recorder
 from tallykeeper_server.tracing.records import STORE, Record, SpanIds
-from tallykeeper_server.tracing.sampler import Sampler
-from tallykeeper_server.tracing.trace_context import Headers, parent_of
+from tallykeeper_server.tracing.sampler import LOW_BITS, Sampler
+from tallykeeper_server.tracing.trace_context import TRACEPARENT, Headers, parent_of
 
 _STORE_SPANS_MAX: Final = 128
 """The maximum number of links of a span. It is the limit of OpenTelemetry's SDK."""
@@ -17,20 +18,21 @@ _STORE_SPANS_MAX: Final = 128
 class Tracer:
     """Begins the spans of one worker, and takes them when they end."""
 
-    def __init__(self, sampler: Sampler, record: Callable[[Record], None]) -> None:
-        """Take ``record``, which takes each span that has ended."""
+    def __init__(self, sampler: Sampler, recorder: Recorder) -> None:
+        """Take the recorder, which takes each span that has ended."""
         self._sampler = sampler
-        self.record = record
+        self._bound = sampler.bound
+        self.record: Callable[[Record], None] = recorder.add
+        self.flush_if_full = recorder.flush_if_full
         # The ids must differ, and nobody gains anything by guessing one.
         self.new_id = random.Random().getrandbits  # noqa: S311  # as above
 
     def begin(self, headers: Headers) -> SpanIds | None:
         """Return the ids of a call's span; None if the call gets no span."""
-        parent = parent_of(headers)
-        if parent is None:
+        if headers.first(TRACEPARENT) is None or (parent := parent_of(headers)) is None:
             trace_id = self.new_id(128)
-            return (trace_id, self.new_id(64), 0, "") if self._sampler(trace_id, None) else None
-        if not self._sampler(parent.trace_id, parent):
+            return (trace_id, self.new_id(64), 0, "") if trace_id & LOW_BITS < self._bound else None
+        if not self._sampler.samples(parent.trace_id, parent.is_sampled):
             return None
         return (parent.trace_id, self.new_id(64), parent.span_id, parent.state)
 
@@ -66,12 +68,13 @@ class Step:
     the batch, the span belongs to none of their traces: it begins its own trace, and links lead both ways.
     """
 
-    __slots__ = ("_ids", "_tracer", "calls", "mutations", "sent_at", "shared_spans")
+    __slots__ = ("_tracer", "calls", "ids", "mutations", "sent_at", "shared_spans")
 
-    def __init__(self, tracer: Tracer, ids: list[SpanIds], calls: int) -> None:
-        """Take the ids of the traced calls in the batch, and the number of all its calls."""
+    def __init__(self, tracer: Tracer, calls: int) -> None:
+        """Take the number of calls in the batch."""
         self._tracer = tracer
-        self._ids = ids
+        self.ids: list[SpanIds] = []
+        """The ids of the traced calls in the batch."""
         self.calls = calls
         self.mutations = 0
         self.sent_at = perf_counter()
@@ -85,12 +88,12 @@ class Step:
 
     def _new_ids(self) -> tuple[SpanIds, list[SpanIds]]:
         new_id = self._tracer.new_id
-        if len(self._ids) == 1:
-            ((trace_id, parent_id, _, state),) = self._ids
+        if len(self.ids) == 1:
+            ((trace_id, parent_id, _, state),) = self.ids
             return (trace_id, new_id(64), parent_id, state), []
         ids = (new_id(128), new_id(64), 0, "")
         self.shared_spans.append(ids)
-        return ids, self._ids
+        return ids, self.ids
 
 
 CURRENT_SPAN: ContextVar[CallSpan | None] = ContextVar("tallykeeper_span", default=None)
