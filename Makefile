@@ -20,7 +20,7 @@ generate = $(BIN)/python -m grpc_tools.protoc -Iprotos \
 # before the package, look for its newest version, and refuse that version because it has no hash. No package index is
 # named, because the user chooses the index.
 pin = $(call compile,$(1),$(2)) --output-file requirements/runtime.txt >/dev/null && \
-	$(call compile,$(1),$(2)) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt >/dev/null && \
+	$(call compile,$(1),$(2)) --output-file requirements/dev.txt --group dev --extra otel --constraint requirements/runtime.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/bench.txt --group bench --constraint requirements/dev.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/compiler.txt --group compiler --constraint requirements/dev.txt >/dev/null && \
 	$(call compile_group,$(1),$(2),build) --constraint requirements/dev.txt >/dev/null && \

@@ -1,9 +1,10 @@
 """The services that are compared, and the requests for them."""
 
 import contextlib
+import os
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ ONE: Final = "1 worker"
 TWO: Final = "2 workers"
 FOUR: Final = "4 workers"
 ONE_WITH_TLS: Final = "1 worker, TLS"
+TRACED: Final = "1 worker, every call traced"
 ON_GRPC_AIO: Final = "our handlers on grpc.aio"
 NAIVE_AIO: Final = "naive Python, grpc.aio"
 NAIVE_THREADS: Final = "naive Python, threads"
@@ -42,7 +44,9 @@ _CONSTANTS: Final = {
     GRPC_AIO: "grpc-aio",
     GRPC_AIO_MANY: "grpc-aio-many",
 }
-_WORKERS: Final = {ONE: 1, TWO: 2, FOUR: 4, ONE_WITH_TLS: 1}
+_WORKERS: Final = {ONE: 1, TWO: 2, FOUR: 4, ONE_WITH_TLS: 1, TRACED: 1}
+_BACKEND: Final = "backend of traces"
+"""The service that takes the spans of TRACED. It reads none of them, as if it were on another machine."""
 _TALLYKEEPER: Final = Path(sys.executable).with_name("tallykeeper")
 
 
@@ -98,7 +102,7 @@ def constants(go: Path | None) -> Iterator[dict[str, Contender]]:
 @contextlib.contextmanager
 def contenders(store: Store, names: Collection[str], go: Path | None = None) -> Iterator[dict[str, Contender]]:
     """Run services on a store, and put their stock on hand. ONE must be among them. At first they are idle."""
-    ports = {name: free_port() for name in names}
+    ports = {name: free_port() for name in (*names, _BACKEND)}
     with tempfile.TemporaryDirectory(prefix="tk-bench-") as folder:
         certificates = Path(folder)
         make_certificates(certificates, hosts=["127.0.0.1"], clients=[], days=1)
@@ -113,17 +117,24 @@ def contenders(store: Store, names: Collection[str], go: Path | None = None) -> 
                     store.url,
                     workers=workers,
                     certificates=certificates if name == ONE_WITH_TLS else None,
+                    traces=name == TRACED,
                 )
                 for name, workers in _WORKERS.items()
             },
         }
         wanted = {name: commands[name](ports[name]) for name in names if name != GO or go}
-        with _running(wanted, ports) as running:
+        environments: dict[str, Mapping[str, str]] = {}
+        if TRACED in names:
+            wanted[_BACKEND] = python("bench.servers.constant", "transport", ports[_BACKEND])
+            environments[TRACED] = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{ports[_BACKEND]}"}
+        with _running(wanted, ports, environments) as running:
             _stock_up(running[ONE].port)
             yield running
 
 
-def _tallykeeper(store_url: str, port: int, *, workers: int, certificates: Path | None) -> list[str]:
+def _tallykeeper(
+    store_url: str, port: int, *, workers: int, certificates: Path | None, traces: bool = False
+) -> list[str]:
     """Return the command of our server on a store."""
     words = [
         "serve",
@@ -138,16 +149,23 @@ def _tallykeeper(store_url: str, port: int, *, workers: int, certificates: Path 
     ]
     if certificates:
         words += ["--tls-certificate", str(certificates / "server.pem"), "--tls-key", str(certificates / "server.key")]
+    if traces:
+        words.append("--traces")
     return [str(_TALLYKEEPER), *words, "--log-level", "error"]
 
 
 @contextlib.contextmanager
-def _running(commands: dict[str, list[str]], ports: dict[str, int]) -> Iterator[dict[str, Contender]]:
+def _running(
+    commands: dict[str, list[str]], ports: dict[str, int], environments: Mapping[str, Mapping[str, str]] | None = None
+) -> Iterator[dict[str, Contender]]:
+    environments = environments or {}
     with contextlib.ExitStack() as stack:
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tk-bench-")))
         running = {
             name: Contender(
-                ports[name], stack.enter_context(Process(command, log=logs / name)), tls=name == ONE_WITH_TLS
+                ports[name],
+                stack.enter_context(Process(command, log=logs / name, environment=environments.get(name))),
+                tls=name == ONE_WITH_TLS,
             )
             for name, command in commands.items()
         }

@@ -13,6 +13,7 @@ from bench.contenders import (
     ON_GRPC_AIO,
     ONE,
     ONE_WITH_TLS,
+    TRACED,
     TRANSPORT,
     TRANSPORT_WITH_METADATA,
     TWO,
@@ -97,6 +98,9 @@ def _scaling_goals(results: Results) -> Iterator[Goal]:
     for title, store in (("always", results.always), ("everysec", results.everysec)):
         cpu = results.median(store, ONE, GROWTH_IN_FLIGHT, "server_cpu")
         yield Goal(f"{title}, 512 in flight, 1 worker: its CPU, us per change", 20.0, cpu, at_most=True)
+    for title, store in (("always", results.always), ("everysec", results.everysec)):
+        plain, traced = (results.rate(store, name, 512) for name in (ONE, TRACED))
+        yield Goal(f"{title}, 512 in flight, every call traced / untraced", 0.85, _ratio(traced, plain))
     plain, tls = (results.rate(results.everysec, name, 128) for name in (ONE, ONE_WITH_TLS))
     yield Goal("everysec, 128 in flight, TLS / plaintext", 0.75, _ratio(tls, plain))
 

@@ -16,6 +16,7 @@ from bench.contenders import (
     ON_GRPC_AIO,
     ONE,
     ONE_WITH_TLS,
+    TRACED,
     TRANSPORT,
     TWO,
     Contender,
@@ -42,7 +43,7 @@ _TWICE: Final = 2
 """The number of samples in each repetition of a figure that is smooth because of its many calls or operations."""
 _BARE: Final = frozenset({TRANSPORT, GRPC_AIO, GRPC_AIO_MANY})
 """Constant responses to calls without deadline and metadata. The other constant contenders handle both."""
-_COMPARED: Final = (ONE, TWO, FOUR, ONE_WITH_TLS, ON_GRPC_AIO, NAIVE_AIO, NAIVE_THREADS, GO)
+_COMPARED: Final = (ONE, TWO, FOUR, ONE_WITH_TLS, TRACED, ON_GRPC_AIO, NAIVE_AIO, NAIVE_THREADS, GO)
 _CALLS: Final[tuple[tuple[int, tuple[str, ...], int], ...]] = (
     (1, (GO, ONE), _CLOSE),
     (1, (NAIVE_AIO, NAIVE_THREADS), 1),
@@ -50,7 +51,7 @@ _CALLS: Final[tuple[tuple[int, tuple[str, ...], int], ...]] = (
     (32, (GO, ONE, TWO), 1),
     (128, (GO, TWO, ONE, ONE_WITH_TLS, ON_GRPC_AIO), _CLOSE),
     (128, (NAIVE_AIO, NAIVE_THREADS), 1),
-    (512, (GO, TWO, ONE), _CLOSE),
+    (512, (GO, TWO, ONE, TRACED), _CLOSE),
     (512, (FOUR, ONE_WITH_TLS, ON_GRPC_AIO, NAIVE_AIO), 1),
     (1_024, (ONE, TWO), _TWICE),
     (4_096, (ONE, TWO), _TWICE),

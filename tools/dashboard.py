@@ -134,6 +134,13 @@ ROWS: Final = {
         ),
         Panel("Workers", "short", ((_gauge("tallykeeper_workers"), "{{instance}}"),)),
         Panel(
+            "Spans of traces per second",
+            "ops",
+            ((_rate("tallykeeper_spans_total", "outcome"), "{{outcome}}"),),
+            "With --traces. Spans that are dropped, failed or lost are missing in the traces.",
+        ),
+        Panel("Spans that wait for their export", "short", ((_gauge("tallykeeper_spans_waiting"), "{{instance}}"),)),
+        Panel(
             "Workers started again in an hour",
             "short",
             ((f"sum by (instance) (increase(tallykeeper_worker_restarts_total{{{_SELECTED}}}[1h]))", "{{instance}}"),),

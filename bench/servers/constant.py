@@ -5,7 +5,7 @@ Usage: python -m bench.servers.constant transport|transport-with-metadata|grpc-a
 ``transport`` answers with constant bytes. ``transport-with-metadata`` first decodes the metadata and reads path and
 deadline, as the handlers of the service do. ``grpc-aio`` is one server of gRPC's Python package as its documentation
 shows it. ``grpc-aio-many`` is eight of these servers at one port. Each accepts one call at a time, so that several are
-faster.
+faster. The servers of the transport also take the spans of a traced server.
 """
 
 import asyncio
@@ -52,6 +52,7 @@ def _methods(*, with_metadata: bool) -> list[Method]:
     return [
         direct("/tallykeeper.v1.InventoryService/DecrementCopies", handler(_DECREMENTED.SerializeToString())),
         direct("/tallykeeper.v1.CounterService/Increment", handler(_INCREMENTED.SerializeToString())),
+        direct("/opentelemetry.proto.collector.trace.v1.TraceService/Export", handler(b"")),
     ]
 
 

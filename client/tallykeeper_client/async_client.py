@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, suppress
 from functools import partial
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self
 
 import grpc
 
@@ -21,10 +21,14 @@ from tallykeeper_client._calls.namespaces import NamespaceReads
 from tallykeeper_client._calls.reservations import ReservationMutations, ReservationReads
 from tallykeeper_client._calls.server import ServerReads
 from tallykeeper_client._channel import TIMEOUT_SECONDS_DEFAULT, channel_options, metadata_of
+from tallykeeper_client._spans import spans_of
 from tallykeeper_client._status_details import read_failure, unreachable
 from tallykeeper_client._watch_retry import Following, ended
 from tallykeeper_client.batch import Batch
 from tallykeeper_client.errors import TallykeeperError, Unavailable, error_of
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
 
 _P = ParamSpec("_P")
 
@@ -157,6 +161,7 @@ class AsyncClient(
         credentials: grpc.ChannelCredentials | None = None,
         token: str | None = None,
         retries: bool = True,
+        tracer_provider: "TracerProvider | None" = None,
     ) -> None:
         """Open a channel to a server. Call this in the event loop that will use it. It connects with the first call.
 
@@ -167,6 +172,8 @@ class AsyncClient(
             credentials: The credentials for TLS, such as those that `tls_credentials` reads. None means no encryption.
             token: The API key or JWT by which the server knows the caller, in printable ASCII. None means no token.
             retries: False to send each call once, and to fail at once if there is no connection.
+            tracer_provider: The provider of OpenTelemetry that gets a span of each call, such as
+                ``opentelemetry.trace.get_tracer_provider()``. None means no spans, and OpenTelemetry is not loaded.
 
         Raises:
             ValueError: The target has another form, or the token is not printable ASCII.
@@ -177,7 +184,7 @@ class AsyncClient(
         self.namespace = namespace
         self.credentials = credentials
         self.token = token
-        self._metadata = metadata_of(token)
+        self._spans = spans_of(tracer_provider, target, metadata_of(token))
         self._defaults = Defaults(namespace=namespace, timeout_seconds=timeout_seconds)
         self._closed = asyncio.Event()
         self._channel = (
@@ -262,10 +269,11 @@ class AsyncClient(
             request_serializer=type(call.request).SerializeToString,
             response_deserializer=call.response.FromString,
         )
-        try:
-            return await send(call.request, timeout=call.timeout_seconds, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise self._error_of(error, call) from error
+        with self._spans.of(call) as metadata:
+            try:
+                return await send(call.request, timeout=call.timeout_seconds, metadata=metadata)
+            except grpc.RpcError as error:
+                raise self._error_of(error, call) from error
 
     async def _receive(self, call: Call[ResponseT]) -> AsyncGenerator[ResponseT]:
         """Yield the responses of a stream that ends within the call's timeout."""
@@ -274,14 +282,15 @@ class AsyncClient(
             request_serializer=type(call.request).SerializeToString,
             response_deserializer=call.response.FromString,
         )
-        stream = begin(call.request, timeout=call.timeout_seconds, metadata=self._metadata)
-        try:
-            async for response in stream:
-                yield response
-        except grpc.RpcError as error:
-            raise self._error_of(error, call) from error
-        finally:
-            stream.cancel()
+        with self._spans.of(call) as metadata:
+            stream = begin(call.request, timeout=call.timeout_seconds, metadata=metadata)
+            try:
+                async for response in stream:
+                    yield response
+            except grpc.RpcError as error:
+                raise self._error_of(error, call) from error
+            finally:
+                stream.cancel()
 
     async def _follow(self, call: Call[WatchResponse]) -> AsyncGenerator[WatchResponse]:
         """Yield a watch's responses through all its connections, until it fails permanently or the client is closed."""
@@ -291,28 +300,29 @@ class AsyncClient(
             request_serializer=type(call.request).SerializeToString,
             response_deserializer=call.response.FromString,
         )
-        while not self._closed.is_set():
-            cause: grpc.RpcError | None = None
-            stream = begin(call.request, metadata=self._metadata)
-            try:
-                async for response in stream:
-                    following.took(response)
-                    yield response
-            except grpc.RpcError as error:
-                cause = error
-            except asyncio.CancelledError:
-                if not self._closed.is_set():
-                    raise
-            finally:
-                stream.cancel()
-            if self._closed.is_set():
-                return
-            failure = self._error_of(cause, call) if cause else ended(self.target)
-            pause_seconds = following.pause_seconds(failure)
-            if pause_seconds is None:
-                raise failure from cause
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closed.wait(), pause_seconds)
+        with self._spans.of(call) as metadata:
+            while not self._closed.is_set():
+                cause: grpc.RpcError | None = None
+                stream = begin(call.request, metadata=metadata)
+                try:
+                    async for response in stream:
+                        following.took(response)
+                        yield response
+                except grpc.RpcError as error:
+                    cause = error
+                except asyncio.CancelledError:
+                    if not self._closed.is_set():
+                        raise
+                finally:
+                    stream.cancel()
+                if self._closed.is_set():
+                    return
+                failure = self._error_of(cause, call) if cause else ended(self.target)
+                pause_seconds = following.pause_seconds(failure)
+                if pause_seconds is None:
+                    raise failure from cause
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._closed.wait(), pause_seconds)
 
     def _error_of(self, error: grpc.RpcError, call: Call[Any]) -> TallykeeperError:
         return error_of(read_failure(error, target=self.target, request_id=call.request_id))

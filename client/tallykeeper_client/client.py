@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self
 
 import grpc
 
@@ -20,9 +20,13 @@ from tallykeeper_client._calls.namespaces import NamespaceReads
 from tallykeeper_client._calls.reservations import ReservationMutations, ReservationReads
 from tallykeeper_client._calls.server import ServerReads
 from tallykeeper_client._channel import TIMEOUT_SECONDS_DEFAULT, channel_options, metadata_of
+from tallykeeper_client._spans import Metadata, spans_of
 from tallykeeper_client._status_details import read_failure, unreachable
 from tallykeeper_client._watch_retry import Following, ended
 from tallykeeper_client.errors import TallykeeperError, Unavailable, error_of
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
 
 _P = ParamSpec("_P")
 
@@ -147,6 +151,7 @@ class Client(
         credentials: grpc.ChannelCredentials | None = None,
         token: str | None = None,
         retries: bool = True,
+        tracer_provider: "TracerProvider | None" = None,
     ) -> None:
         """Open a channel to a server. It connects with the first call.
 
@@ -157,6 +162,8 @@ class Client(
             credentials: The credentials for TLS, such as those that `tls_credentials` reads. None means no encryption.
             token: The API key or JWT by which the server knows the caller, in printable ASCII. None means no token.
             retries: False to send each call once, and to fail at once if there is no connection.
+            tracer_provider: The provider of OpenTelemetry that gets a span of each call, such as
+                ``opentelemetry.trace.get_tracer_provider()``. None means no spans, and OpenTelemetry is not loaded.
 
         Raises:
             ValueError: The target has another form, or the token is not printable ASCII.
@@ -167,7 +174,7 @@ class Client(
         self.namespace = namespace
         self.credentials = credentials
         self.token = token
-        self._metadata = metadata_of(token)
+        self._spans = spans_of(tracer_provider, target, metadata_of(token))
         self._defaults = Defaults(namespace=namespace, timeout_seconds=timeout_seconds)
         self._closed = threading.Event()
         self._channel = (
@@ -237,50 +244,55 @@ class Client(
             request_serializer=type(call.request).SerializeToString,
             response_deserializer=call.response.FromString,
         )
-        try:
-            return send(call.request, timeout=call.timeout_seconds, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise self._error_of(error, call) from error
+        with self._spans.of(call) as metadata:
+            try:
+                return send(call.request, timeout=call.timeout_seconds, metadata=metadata)
+            except grpc.RpcError as error:
+                raise self._error_of(error, call) from error
 
     def _follow(self, call: Call[WatchResponse]) -> Generator[WatchResponse]:
         """Yield a watch's responses through all its connections, until it fails permanently or the client is closed."""
         following = Following(call)
-        while not self._closed.is_set():
-            cause: grpc.RpcError | None = None
-            try:
-                with self._stream(call) as stream:
-                    for response in stream:
-                        following.took(response)
-                        yield response
-            except grpc.RpcError as error:
-                cause = error
-            except ValueError:  # gRPC raises it if another thread has closed the channel
-                if not self._closed.is_set():
-                    raise
-            if self._closed.is_set():
-                return
-            failure = self._error_of(cause, call) if cause else ended(self.target)
-            pause_seconds = following.pause_seconds(failure)
-            if pause_seconds is None:
-                raise failure from cause
-            self._closed.wait(pause_seconds)
+        with self._spans.of(call) as metadata:
+            while not self._closed.is_set():
+                cause: grpc.RpcError | None = None
+                try:
+                    with self._stream(call, metadata) as stream:
+                        for response in stream:
+                            following.took(response)
+                            yield response
+                except grpc.RpcError as error:
+                    cause = error
+                except ValueError:  # gRPC raises it if another thread has closed the channel
+                    if not self._closed.is_set():
+                        raise
+                if self._closed.is_set():
+                    return
+                failure = self._error_of(cause, call) if cause else ended(self.target)
+                pause_seconds = following.pause_seconds(failure)
+                if pause_seconds is None:
+                    raise failure from cause
+                self._closed.wait(pause_seconds)
 
     def _receive(self, call: Call[ResponseT]) -> Generator[ResponseT]:
         """Yield the responses of a stream that ends within the call's timeout."""
-        try:
-            with self._stream(call, timeout_seconds=call.timeout_seconds) as stream:
-                yield from stream
-        except grpc.RpcError as error:
-            raise self._error_of(error, call) from error
+        with self._spans.of(call) as metadata:
+            try:
+                with self._stream(call, metadata, timeout_seconds=call.timeout_seconds) as stream:
+                    yield from stream
+            except grpc.RpcError as error:
+                raise self._error_of(error, call) from error
 
     @contextmanager
-    def _stream(self, call: Call[ResponseT], *, timeout_seconds: float | None = None) -> Iterator[Iterator[ResponseT]]:
+    def _stream(
+        self, call: Call[ResponseT], metadata: Metadata, *, timeout_seconds: float | None = None
+    ) -> Iterator[Iterator[ResponseT]]:
         begin = self._channel.unary_stream(
             call.path,
             request_serializer=type(call.request).SerializeToString,
             response_deserializer=call.response.FromString,
         )
-        stream = begin(call.request, timeout=timeout_seconds, metadata=self._metadata)
+        stream = begin(call.request, timeout=timeout_seconds, metadata=metadata)
         try:
             yield iter(stream)
         finally:

@@ -134,6 +134,11 @@ class Settings:
     log_format: str = _setting(
         "auto", click.Choice(["auto", "text", "json"]), "auto: text on a terminal, otherwise JSON."
     )
+    traces: bool = _setting(
+        default=False,
+        type_=click.BOOL,
+        text="Record traces of calls, and send them by OTLP as the OTEL_* variables say. It needs the extra otel.",
+    )
     require_request_ids: bool = _setting(default=False, type_=click.BOOL, text="Refuse changes without a request id.")
     reflection: bool = _setting(default=False, type_=click.BOOL, text="Serve gRPC reflection.")
     deadline_seconds: float = _setting(10.0, _SECONDS, "The deadline, in seconds, of a call that sets none.")

@@ -19,8 +19,8 @@ FOLDERS = sorted(
 MODULES_MAX = 16
 MODULES_BESIDE_FOLDERS_MAX = 3
 PARTICIPLES = ("ing", "ed")
-NOUNS = {"embedded"}
-"""Names that look like participles: the store that comes with the server is called the embedded store."""
+NOUNS = {"embedded", "tracing"}
+"""Names that look like participles: the embedded store comes with the server, and tracing is the name of a field."""
 
 
 def modules(folder: Path) -> list[str]:

@@ -37,6 +37,7 @@ VALUES: dict[str, tuple[str, str, object]] = {
     "promise_check_seconds": ("4.5", "4.5", 4.5),
     "log_level": ("debug", '"debug"', "debug"),
     "log_format": ("json", '"json"', "json"),
+    "traces": ("true", "true", True),
     "require_request_ids": ("true", "true", True),
     "reflection": ("true", "true", True),
     "deadline_seconds": ("3.5", "3.5", 3.5),

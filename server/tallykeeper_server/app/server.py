@@ -33,6 +33,7 @@ from tallykeeper_server.app.server_facts import ServerFacts
 from tallykeeper_server.app.status_source import StatusReader
 from tallykeeper_server.app.store_monitor import StoreMonitor
 from tallykeeper_server.app.store_startup import StartError, announce, ready_store
+from tallykeeper_server.app.traces import Parts, parts_of
 from tallykeeper_server.domain.durability import Retention
 from tallykeeper_server.domain.server_status import LimitUse, StatusSource
 from tallykeeper_server.engine.engine import Engine
@@ -46,7 +47,7 @@ from tallykeeper_server.metrics.snapshots import GatherAll, merged
 from tallykeeper_server.rpc.admission import Overload
 from tallykeeper_server.rpc.batches import BatchServicer
 from tallykeeper_server.rpc.counters import CounterServicer
-from tallykeeper_server.rpc.dispatch import service_methods
+from tallykeeper_server.rpc.dispatch import Handlers, service_methods
 from tallykeeper_server.rpc.inventory import InventoryServicer
 from tallykeeper_server.rpc.ledger import LedgerServicer
 from tallykeeper_server.rpc.namespaces import NamespaceServicer
@@ -140,7 +141,8 @@ async def serving(
     :raises StartError: the address cannot be used.
     """
     async with contextlib.AsyncExitStack() as stack:
-        store = RedisStore(
+        parts = await stack.enter_async_context(parts_of(settings, store_url, metrics))
+        store = parts.store(
             store_url,
             timeout_seconds=settings.store_timeout_seconds,
             retention=_retention(settings),
@@ -149,19 +151,26 @@ async def serving(
         )
         stack.push_async_callback(store.close)
 
-        engine = _engine(store, settings, metrics)
+        engine = _engine(store, settings, metrics, parts)
         source = EngineSource(engine, store, query_seconds=settings.deadline_seconds)
         hub = WatchHub(source, _watch_limits(settings), WatchMeter(metrics))
         store.scripts.on_revisions_lost = hub.lose
         authorizer = None if settings.access_file is None else _authorizer_of(settings.access_file)
         health = Health(tuple(service.full_name for service in _SERVICES.values()))
         serves = Server(settings.listen, settings.http_listen, settings.drain_seconds, health)
-        meters = CallMeters(metrics, reasons=tuple(CODES))
+        meters = CallMeters(metrics, reasons=tuple(CODES), meter_class=parts.call_meter)
         tls = tls_files(settings)
         status = StatusReader(settings, facts, store, tls)
         servicers = _servicers(engine, source, hub, meters, settings, status=status)
         servers = _servers(
-            settings, engine, servicers, health=health, meters=meters, authorizer=authorizer, gather_all=gather_all
+            settings,
+            engine,
+            servicers,
+            health=health,
+            meters=meters,
+            authorizer=authorizer,
+            gather_all=gather_all,
+            handlers=parts.handlers,
         )
         status.worker_limits = lambda: _limits_of_worker(settings, engine, hub, servers)
         stack.push_async_callback(lambda: servers.stop(serves.drain_seconds))
@@ -209,6 +218,7 @@ def _servers(
     meters: CallMeters,
     authorizer: Authorizer | None,
     gather_all: GatherAll,
+    handlers: Handlers,
 ) -> _Servers:
     """Return the servers with the methods of all services. They do not listen yet."""
     overload = Overload(mutations=engine.mutations, queries=engine.queries)
@@ -227,6 +237,7 @@ def _servers(
             meters=meters,
             authorizer=authorizer,
             require_request_ids=settings.require_request_ids,
+            handlers=handlers,
         )
     ]
     transport = TransportServer(
@@ -261,7 +272,7 @@ def _limits_of_worker(settings: Settings, engine: Engine, hub: WatchHub, servers
     )
 
 
-def _engine(store: RedisStore, settings: Settings, metrics: Metrics) -> Engine:
+def _engine(store: RedisStore, settings: Settings, metrics: Metrics, parts: Parts) -> Engine:
     return Engine(
         store,
         mutation_limits=LaneLimits(
@@ -275,6 +286,7 @@ def _engine(store: RedisStore, settings: Settings, metrics: Metrics) -> Engine:
             pause_seconds=0.0,
         ),
         metrics=metrics,
+        make_lane=parts.make_lane,
     )
 
 

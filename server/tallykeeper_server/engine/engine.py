@@ -44,17 +44,23 @@ class Engine:
     """Group commit for mutations, and separate lanes for queries, so that no query waits behind a pause."""
 
     def __init__(
-        self, store: Store, *, mutation_limits: LaneLimits, query_limits: LaneLimits, metrics: Metrics | None = None
+        self,
+        store: Store,
+        *,
+        mutation_limits: LaneLimits,
+        query_limits: LaneLimits,
+        metrics: Metrics | None = None,
+        make_lane: Callable[..., Lane[Any, Any]] = Lane,
     ) -> None:
-        """Make the lanes. The event loop must be running."""
+        """Make the lanes with ``make_lane``, which takes the arguments of Lane. The event loop must be running."""
         metrics = metrics or Metrics()
         meter, query_meter = LaneMeter(metrics, "mutations"), LaneMeter(metrics, "queries")
 
         def lane(_: Hashable, backlog: Backlog) -> Lane[Bundle, Sequence[Outcome]]:
-            return Lane(store.apply, mutation_limits, weigh=_weight_of, meter=meter, backlog=backlog)
+            return make_lane(store.apply, mutation_limits, weigh=_weight_of, meter=meter, backlog=backlog)
 
         def query_lane(_: Hashable, backlog: Backlog) -> Lane[Query[Any], object]:
-            return Lane(store.read, query_limits, meter=query_meter, backlog=backlog)
+            return make_lane(store.read, query_limits, meter=query_meter, backlog=backlog)
 
         self._bundles = Lanes(store.lane_of, lane, waiting_items_max=mutation_limits.waiting_items_max)
         self._queries = Lanes(store.query_lane_of, query_lane, waiting_items_max=query_limits.waiting_items_max)

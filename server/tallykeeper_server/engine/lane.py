@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from tallykeeper_server.domain.errors import (
     DeadlineExceededError,
@@ -87,6 +87,9 @@ class Lane(Generic[Item, Result]):
     Python reads large calls.
     """
 
+    call_class: type[LaneCall[Any, Any]] = LaneCall
+    """The class of the calls. A lane that records spans has another."""
+
     def __init__(
         self,
         send: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
@@ -139,7 +142,7 @@ class Lane(Generic[Item, Result]):
         if not is_begun:
             self._backlog.check_room()
         weight = self._weigh(item)
-        call: LaneCall[Item, Result] = LaneCall(
+        call: LaneCall[Item, Result] = self.call_class(
             item, weight, deadline, may_resend=may_resend, waiting_since=perf_counter()
         )
         self._waiting.append(call)

@@ -1,7 +1,7 @@
 """A call that came over HTTP, as its handler sees it."""
 
 import asyncio
-from typing import Final
+from typing import ClassVar, Final
 
 import structlog
 
@@ -17,6 +17,8 @@ log = structlog.get_logger()
 
 class HttpCall(Call):
     """A call with one request. ``answer`` runs its handler; a stream iterates over the handler itself."""
+
+    system: ClassVar[str] = "connectrpc"
 
     __slots__ = ("_answer", "_stopped", "_task", "_waits", "_work")
 

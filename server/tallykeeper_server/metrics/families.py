@@ -149,6 +149,14 @@ UNREAD_ANSWERS: Final = Family(
     Kind.GAUGE,
     "Memory of large responses that their callers have not read.",
 )
+SPANS: Final = Family(
+    "tallykeeper_spans_total",
+    Kind.COUNTER,
+    "Spans of traces. exported: the backend has them; dropped: too many waited; failed: the backend did not take them;"
+    " lost: the process that exports them ended.",
+    ("outcome",),
+)
+SPANS_WAITING: Final = Family("tallykeeper_spans_waiting", Kind.GAUGE, "Spans of traces that wait for their export.")
 WORKERS: Final = Family("tallykeeper_workers", Kind.GAUGE, "Workers that run, if there are several.")
 WORKER_RESTARTS: Final = Family(
     "tallykeeper_worker_restarts_total", Kind.COUNTER, "Workers that were started again after an unexpected end."
@@ -182,6 +190,7 @@ FAMILIES: Final = {
         *(RESERVATIONS_OPEN, RESERVATIONS_EXPIRED),
         *(WATCHERS, WATCH_ENTRIES, WATCHERS_CUT_OFF),
         UNREAD_ANSWERS,
+        *(SPANS, SPANS_WAITING),
         *(WORKERS, WORKER_RESTARTS),
         BUILD,
         *PROCESS,

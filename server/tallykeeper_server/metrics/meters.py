@@ -39,18 +39,47 @@ class CallMeter:
             self._refusals.add(reason)
 
 
+class ExemplarCallMeter(CallMeter):
+    """The recorders of one RPC whose calls may have spans, which are the exemplars of its durations."""
+
+    __slots__ = ("_traced_durations",)
+
+    def __init__(self, calls: "CallMeters", service: str, method: str, *, streams: bool) -> None:
+        super().__init__(calls, service, method, streams=True)
+        if not streams:
+            histogram = calls.metrics.exemplar_histogram(families.CALL_DURATION, service, method)
+            self._durations = self._traced_durations = histogram
+
+    def succeeded_in(self, span: tuple[int, int, int, str], began_at: float, ended_at: float) -> None:
+        """Record a call that succeeded. ``span`` begins with the ids of its trace and its span."""
+        self._codes.add(_OK)
+        self._traced_durations.observe_traced(ended_at - began_at, (span, ended_at))
+
+    def failed_in(
+        self, span: tuple[int, int, int, str], began_at: float, ended_at: float, code: str, reason: str = ""
+    ) -> None:
+        """Record a call that failed, as ``failed`` does. ``span`` is as in ``succeeded_in``."""
+        self._codes.add(code)
+        self._traced_durations.observe_traced(ended_at - began_at, (span, ended_at))
+        if reason:
+            self._refusals.add(reason)
+
+
 class CallMeters:
     """The recorders of all RPCs, and of their refusals."""
 
-    def __init__(self, metrics: Metrics, *, reasons: Sequence[str] = ()) -> None:
-        """``reasons`` are the reasons that an error can have."""
+    def __init__(
+        self, metrics: Metrics, *, reasons: Sequence[str] = (), meter_class: type[CallMeter] = CallMeter
+    ) -> None:
+        """``reasons`` are the reasons that an error can have. ``meter_class`` is the class of the meters of RPCs."""
         self.metrics = metrics
+        self._meter_class = meter_class
         self.refusals = metrics.counts(families.REFUSALS, known=reasons)
         self.unread_bytes = metrics.gauge(families.UNREAD_ANSWERS)
 
     def of(self, service: str, method: str, *, streams: bool) -> CallMeter:
         """Return the meter of an RPC. The duration of an RPC that streams responses is not recorded."""
-        return CallMeter(self, service, method, streams=streams)
+        return self._meter_class(self, service, method, streams=streams)
 
 
 class LaneMeter:
@@ -109,3 +138,17 @@ class PoolMeter:
 def note_build(metrics: Metrics, version: str) -> None:
     """Record the versions of this server and of Python."""
     metrics.gauge(families.BUILD, version, platform.python_version()).read = lambda: 1
+
+
+class SpanMeter:
+    """The recorders of spans, if traces are recorded."""
+
+    __slots__ = ("_counts", "waiting")
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._counts = metrics.counts(families.SPANS, known=("dropped", "exported", "failed", "lost"))
+        self.waiting = metrics.gauge(families.SPANS_WAITING)
+
+    def add(self, outcome: str, spans: int) -> None:
+        """Record what became of a number of spans."""
+        self._counts.values[outcome] += spans

@@ -5,10 +5,11 @@ from itertools import accumulate
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import Exemplar as PrometheusExemplar
 from prometheus_client.registry import Collector
 
 from tallykeeper_server.metrics.families import FAMILIES, Family, Kind
-from tallykeeper_server.metrics.snapshots import Sample, Snapshot
+from tallykeeper_server.metrics.snapshots import Exemplar, Sample, Snapshot
 
 _INFINITY: Final = "+Inf"
 
@@ -42,5 +43,15 @@ def _histogram_of(family: Family, samples: list[Sample]) -> HistogramMetricFamil
     bounds = [*map(str, family.bounds), _INFINITY]
     for sample in samples:
         *counts, total = sample["numbers"]
-        metric.add_metric(sample["labels"], list(zip(bounds, accumulate(counts), strict=True)), total)
+        exemplars = sample.get("exemplars", {})
+        buckets = [
+            (bound, count, _exemplar_of(exemplars[str(index)])) if str(index) in exemplars else (bound, count)
+            for index, (bound, count) in enumerate(zip(bounds, accumulate(counts), strict=True))
+        ]
+        metric.add_metric(sample["labels"], buckets, total)
     return metric
+
+
+def _exemplar_of(exemplar: Exemplar) -> PrometheusExemplar:
+    ids = {"trace_id": exemplar["trace_id"], "span_id": exemplar["span_id"]}
+    return PrometheusExemplar(ids, exemplar["value"], exemplar["time"])

@@ -5,6 +5,10 @@ They need no lock, because only the event loop's thread writes and reads them.
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+SpanAndTime: TypeAlias = tuple[tuple[int, int, int, str], float]
+"""A span, which begins with the ids of its trace and itself, and a time of ``perf_counter``."""
 
 
 class Counter:
@@ -59,3 +63,21 @@ class Gauge:
     def __init__(self) -> None:
         self.read: Callable[[], float | None] = lambda: None
         """The function that returns the value; None if there is no value yet."""
+
+
+class ExemplarHistogram(Histogram):
+    """A histogram that remembers the last traced value of each bucket."""
+
+    __slots__ = ("exemplars",)
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        super().__init__(bounds)
+        self.exemplars: dict[int, tuple[float, SpanAndTime]] = {}
+        """The last value with a span in each bucket, by the index of the bucket."""
+
+    def observe_traced(self, value: float, span: SpanAndTime) -> None:
+        """Record a value, with the span that it belongs to and the time."""
+        index = bisect_left(self.bounds, value)
+        self.counts[index] += 1
+        self.sum += value
+        self.exemplars[index] = (value, span)

@@ -1,13 +1,14 @@
 """The metrics of this process: makes recorders and reads all of them."""
 
 from collections.abc import Sequence
+from time import perf_counter, time
 from typing import TypeAlias
 
 from prometheus_client import ProcessCollector
 
 from tallykeeper_server.metrics.families import FAMILIES, Family
-from tallykeeper_server.metrics.recorders import Counter, Counts, Gauge, Histogram
-from tallykeeper_server.metrics.snapshots import Sample, Snapshot
+from tallykeeper_server.metrics.recorders import Counter, Counts, ExemplarHistogram, Gauge, Histogram
+from tallykeeper_server.metrics.snapshots import Exemplar, Sample, Snapshot
 
 _Recorder: TypeAlias = Counter | Counts | Gauge | Histogram
 
@@ -44,6 +45,12 @@ class Metrics:
         self._recorders.append((family, labels, recorder))
         return recorder
 
+    def exemplar_histogram(self, family: Family, *labels: str) -> ExemplarHistogram:
+        """Return a new histogram with the family's bounds, which remembers the spans of traced values."""
+        recorder = ExemplarHistogram(family.bounds)
+        self._recorders.append((family, labels, recorder))
+        return recorder
+
     async def gather(self) -> list[Snapshot]:
         """Return the snapshots of this process, for a server of one process."""
         return [self.snapshot()]
@@ -66,7 +73,18 @@ class Metrics:
 def _samples_of(labels: tuple[str, ...], recorder: _Recorder) -> list[Sample]:
     if isinstance(recorder, Counts):
         return [Sample(labels=[*labels, label], numbers=[count]) for label, count in recorder.values.items()]
+    if isinstance(recorder, ExemplarHistogram):
+        numbers = [*recorder.counts, recorder.sum]
+        return [Sample(labels=list(labels), numbers=numbers, exemplars=_exemplars_of(recorder))]
     if isinstance(recorder, Histogram):
         return [Sample(labels=list(labels), numbers=[*recorder.counts, recorder.sum])]
     value = recorder.value if isinstance(recorder, Counter) else recorder.read()
     return [] if value is None else [Sample(labels=list(labels), numbers=[value])]
+
+
+def _exemplars_of(recorder: ExemplarHistogram) -> dict[str, Exemplar]:
+    zero = time() - perf_counter()
+    return {
+        str(index): Exemplar(value=value, time=zero + at, trace_id=f"{span[0]:032x}", span_id=f"{span[1]:016x}")
+        for index, (value, (span, at)) in recorder.exemplars.items()
+    }

@@ -2,12 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final, TypeAlias, TypedDict
+from typing import Final, NotRequired, TypeAlias, TypedDict
 
 from tallykeeper_server.metrics.families import FAMILIES, Family, Kind
 
 _SILENT_PROCESSES_MAX: Final = 64
 """The number of ended processes whose counters are kept apart. The counters of older ones are kept as one."""
+
+
+class Exemplar(TypedDict):
+    """One value of a histogram, and the span that it belongs to."""
+
+    value: float
+    time: float
+    """The time of the value in seconds since 1970."""
+    trace_id: str
+    span_id: str
 
 
 class Sample(TypedDict):
@@ -18,6 +28,8 @@ class Sample(TypedDict):
 
     labels: list[str]
     numbers: list[float]
+    exemplars: NotRequired[dict[str, Exemplar]]
+    """The last traced value in each bucket of a histogram, by the index of the bucket."""
 
 
 class Snapshot(TypedDict):
@@ -44,23 +56,33 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     Counters and histograms are added. Gauges are joined by the rule of their family. A series without a family here
     is left out. It may come from another version.
     """
-    found: dict[str, dict[tuple[str, ...], list[list[float]]]] = {name: {} for name in FAMILIES}
+    found: dict[str, dict[tuple[str, ...], list[Sample]]] = {name: {} for name in FAMILIES}
     for snapshot in snapshots:
         for name in snapshot["samples"].keys() & FAMILIES.keys():
             for sample in snapshot["samples"][name]:
-                found[name].setdefault(tuple(sample["labels"]), []).append(sample["numbers"])
+                found[name].setdefault(tuple(sample["labels"]), []).append(sample)
     return Snapshot(
         process="",
         samples={
-            name: [Sample(labels=list(labels), numbers=_join(FAMILIES[name], rows)) for labels, rows in series.items()]
+            name: [_joined(FAMILIES[name], samples) for samples in series.values()]
             for name, series in found.items()
             if series
         },
     )
 
 
-def _join(family: Family, rows: list[list[float]]) -> list[float]:
-    return [family.join(column) for column in zip(*rows, strict=True)]
+def _joined(family: Family, samples: list[Sample]) -> Sample:
+    """Return one series for those of several processes, with the newest exemplar of each bucket."""
+    columns = zip(*(sample["numbers"] for sample in samples), strict=True)
+    joined = Sample(labels=samples[0]["labels"], numbers=[family.join(column) for column in columns])
+    newest: dict[str, Exemplar] = {}
+    for sample in samples:
+        for bucket, exemplar in sample.get("exemplars", {}).items():
+            if bucket not in newest or newest[bucket]["time"] < exemplar["time"]:
+                newest[bucket] = exemplar
+    if newest:
+        joined["exemplars"] = newest
+    return joined
 
 
 class Totals:

@@ -30,7 +30,7 @@ from tallykeeper_server.transport.status import Code, StatusError
 _INTERNAL_MESSAGE: Final = "the server has a defect, and has logged it"
 _DEADLINE_SLACK_SECONDS: Final = 0.01
 """The time that the server's clock may lag behind a caller's when the caller gives up at its deadline."""
-_ABANDONED: Final = StatusError(Code.UNAVAILABLE, "the server stops")
+ABANDONED: Final = StatusError(Code.UNAVAILABLE, "the server stops")
 """The status of a call whose work was cancelled. A caller gets it only if the server itself has cancelled."""
 
 Answer: TypeAlias = Pending[Message] | Coroutine[Any, Any, Message]
@@ -50,6 +50,7 @@ def service_methods(
     meters: CallMeters | None = None,
     authorizer: Authorizer | None = None,
     require_request_ids: bool = False,
+    handlers: "Handlers | None" = None,
 ) -> Sequence[Method]:
     """Return the methods of a service.
 
@@ -60,9 +61,10 @@ def service_methods(
     The deadline of a call is the caller's, or the default if the caller sets none; a stream has no default.
     ``response_limits`` limits long responses, ``overload`` refuses calls for which there is no room, and ``meters``
     count how calls end. ``authorizer`` knows who may call; without it, everybody may. ``require_request_ids`` refuses
-    changes without a request id.
+    changes without a request id. ``handlers`` makes the handlers; by default they record no spans.
     """
     meters = meters or CallMeters(Metrics())
+    handlers = handlers or Handlers()
     methods: list[Method] = []
     for method in service.methods:
         name = f"{service.name}.{method.name}"
@@ -74,17 +76,43 @@ def service_methods(
             parse = _parser_with_request_id(parse)
         admission = Admission(role_needed_by(method), parse, authorizer)
         if method.server_streaming:
-            methods.append(response_stream(path, _streaming(method, admission, call, meter)))
+            methods.append(response_stream(path, handlers.stream(method, admission, call, meter)))
             continue
         limited = response_limits.wrap(method, call)
-        unary = _Unary(method, admission, limited, meter, default_deadline_seconds=default_deadline_seconds)
-        methods.append(direct(path, unary.handle))
+        handle = handlers.unary(method, admission, limited, meter, default_deadline_seconds=default_deadline_seconds)
+        methods.append(direct(path, handle))
         if overload is not None and name not in WITHOUT_LANE:
             overload.watch(path, ROLES[name], meter)
     return methods
 
 
-class _Unary:
+class Handlers:
+    """Makes the handlers of methods. `tracing` has others, which record spans."""
+
+    def unary(
+        self,
+        method: MethodDescriptor,
+        admission: Admission,
+        call: Callable[[Any, Call], Answer],
+        meter: CallMeter,
+        *,
+        default_deadline_seconds: float,
+    ) -> Callable[[bytes, Any], None]:
+        """Return the handler of a method with one response."""
+        return Unary(method, admission, call, meter, default_deadline_seconds=default_deadline_seconds).handle
+
+    def stream(
+        self,
+        method: MethodDescriptor,
+        admission: Admission,
+        call: Callable[[Any, Call], AsyncGenerator[Message, None]],
+        meter: CallMeter,
+    ) -> Callable[[bytes, Any], AsyncGenerator[bytes, None]]:
+        """Return the handler of a method that streams responses."""
+        return streaming(method, admission, call, meter)
+
+
+class Unary:
     """A method with one request and one response. Each call is two callbacks: ``handle`` and ``_finish``."""
 
     __slots__ = ("_call", "_default_seconds", "_enter", "_loop", "_meter", "_method", "_serialize")
@@ -131,8 +159,8 @@ class _Unary:
         try:
             response = self._serialize(work.result())
         except asyncio.CancelledError:
-            self._meter.failed(began_at, _code_of_abandoned(context, self._loop.time()))
-            context.fail(_ABANDONED)
+            self._meter.failed(began_at, code_of_abandoned(context, self._loop.time()))
+            context.fail(ABANDONED)
         except Exception as error:  # noqa: BLE001  # every defect becomes a status
             self._fail(context, began_at, error)
         else:
@@ -140,18 +168,19 @@ class _Unary:
             context.reply(response)
 
     def _fail(self, context: Context, began_at: float, error: Exception) -> None:
-        failure = _failure_of(self._method, error)
+        failure = failure_of(self._method, error)
         status = status_of(failure)
         self._meter.failed(began_at, status.code.name, failure.reason)
         context.fail(status)
 
 
-def _streaming(
+def streaming(
     method: MethodDescriptor,
     admission: Admission,
     call: Callable[[Any, Call], AsyncGenerator[Message, None]],
     meter: CallMeter,
 ) -> Callable[[bytes, Context], AsyncGenerator[bytes, None]]:
+    """Return the handler of a method that streams responses."""
     loop = asyncio.get_running_loop()
 
     async def stream(raw: bytes, context: Context) -> AsyncGenerator[bytes, None]:
@@ -164,9 +193,9 @@ def _streaming(
                     guard.check()
                     yield response.SerializeToString()
         except Exception as error:  # noqa: BLE001  # every defect becomes a status
-            failure = _failure_of(method, error)
+            failure = failure_of(method, error)
         except (asyncio.CancelledError, GeneratorExit):
-            meter.failed(began_at, _code_of_abandoned(context, loop.time()))
+            meter.failed(began_at, code_of_abandoned(context, loop.time()))
             raise
         else:
             meter.succeeded(began_at)
@@ -178,7 +207,7 @@ def _streaming(
     return stream
 
 
-def _code_of_abandoned(context: Context, now: float) -> str:
+def code_of_abandoned(context: Context, now: float) -> str:
     """Return the code of a cancelled call: its caller has left, or has waited until its deadline."""
     expired = context.deadline - now < _DEADLINE_SLACK_SECONDS
     return (Code.DEADLINE_EXCEEDED if expired else Code.CANCELLED).name
@@ -209,7 +238,7 @@ def _parser_with_request_id(parse: Callable[[bytes], Message]) -> Callable[[byte
     return parse_mutation
 
 
-def _failure_of(method: MethodDescriptor, error: Exception) -> TallyError:
+def failure_of(method: MethodDescriptor, error: Exception) -> TallyError:
     """Return the error that the caller gets. A defect is logged, and its caller learns no details.
 
     The error loses its traceback. A traceback would keep the request, which may be large, until the garbage collector

@@ -43,6 +43,9 @@ _SWEEPS_BETWEEN_COUNTS: Final = 10
 class RedisStore:
     """Keeps counts in a store: on one node, on the primary that the sentinels name, or on the nodes of a cluster."""
 
+    script_calls_class: type[ScriptCalls] = ScriptCalls
+    """The class of its script calls. A store that records spans has another."""
+
     def __init__(
         self,
         url: str,
@@ -69,7 +72,7 @@ class RedisStore:
         self._retention = retention
         self._meter = meter or StoreMeter(Metrics())
         self._clock = AgreedClock(wall_clock, steady_clock)
-        self.scripts = ScriptCalls(self._routes, retention, policy, meter=self._meter, clock=self._clock)
+        self.scripts = self.script_calls_class(self._routes, retention, policy, meter=self._meter, clock=self._clock)
         self._shared_keys = SharedKeyReader(self._routes, self._clock)
         self._sweeper = Sweeper(self._routes, self._shared_keys, self.scripts, self._clock, self._meter)
         self._lane_of_namespace = lru_cache(_LANES_REMEMBERED_MAX)(

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from tallykeeper_server.transport.metadata import Metadata, decoded, encoded
 from tallykeeper_server.transport.peers import Peer
@@ -24,6 +24,9 @@ class Cancellable(Protocol):
 
 class Call:
     """A call without its messages, as a handler sees it."""
+
+    system: ClassVar[str] = "grpc"
+    """The system of the call, by the name that OpenTelemetry gives it."""
 
     __slots__ = (
         "_callbacks",

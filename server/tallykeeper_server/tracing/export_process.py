@@ -1,0 +1,87 @@
+"""The process that exports the spans of one worker. It alone loads OpenTelemetry.
+
+It reads chunks from its standard input, and writes a report of each to its standard output, in JSON, one to a line. The
+worker ends it by closing the input.
+"""
+
+import contextlib
+import json
+import marshal
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import BinaryIO, Final, TextIO
+
+from tallykeeper_server.tracing.collector import Collector
+from tallykeeper_server.tracing.environment import TraceSettingError
+from tallykeeper_server.tracing.otlp import Encoder
+from tallykeeper_server.tracing.records import HEAD
+
+_NICENESS: Final = 10
+"""The process gives way to the workers and the store."""
+_END_SECONDS: Final = 5.0
+"""The time for the last spans after the worker has gone."""
+
+
+class _Input:
+    """The chunks, read by a thread, so that the end of the worker is noticed while an export waits for its backend."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._chunks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._ends_at: float | None = None
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def seconds_left(self, seconds: float) -> float:
+        """Return the seconds that the next export may take, at most ``seconds``."""
+        return seconds if self._ends_at is None else min(seconds, self._ends_at - time.monotonic())
+
+    def __iter__(self) -> Iterator[bytes]:
+        while (chunk := self._chunks.get()) is not None:
+            yield chunk
+
+    def _read(self) -> None:
+        while len(head := self._stream.read(HEAD.size)) == HEAD.size:
+            (size,) = HEAD.unpack(head)
+            self._chunks.put(self._stream.read(size))
+        self._ends_at = time.monotonic() + _END_SECONDS
+        self._chunks.put(None)
+
+
+def main() -> None:
+    """Export spans until the worker closes the input."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the spans of the worker's last calls are still to come
+    with contextlib.suppress(OSError):
+        os.nice(_NICENESS)
+    reports = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # no library writes among the reports
+    description = json.loads(sys.argv[1])
+    try:
+        collector = Collector(os.environ)
+        encoder = Encoder(service_instance=description["instance"], store=description["store"])
+    except TraceSettingError as error:
+        _report(reports, refused=str(error))
+        return
+    _report(reports, ready=True)
+    chunks = _Input(sys.stdin.buffer)
+    for chunk in chunks:
+        behind_ns, records = marshal.loads(chunk)  # noqa: S302  # the worker has written it
+        seconds = chunks.seconds_left(collector.timeout_seconds)
+        problem = "the server has stopped"
+        if seconds > 0:
+            problem = collector.export(encoder.request(behind_ns, records), timeout_seconds=seconds)
+        _report(reports, spans=len(records), error=problem)
+
+
+def _report(reports: TextIO, **values: object) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the worker has gone, and nobody counts the spans any more
+        print(json.dumps(values), file=reports, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Tests of traces, against a real receiver of OTLP."""
