@@ -1,4 +1,4 @@
-"""What the built image does when it runs. ``tests.deploy.image`` builds it and then runs this file.
+"""Checks of the built image while it runs. ``tests.deploy.image`` builds it and then runs this file.
 
 The containers are as strict as docs/deploy.md shows: a read-only root, no capabilities, and not even a network.
 Commands in the container call its server.
@@ -59,7 +59,7 @@ def server() -> Iterator[Container]:
 
 
 def config(image: str) -> dict[str, Any]:
-    """Return what an image says about its containers."""
+    """Return the settings of an image for its containers."""
     return dict(inspected(image)["Config"])
 
 

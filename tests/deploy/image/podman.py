@@ -60,7 +60,7 @@ def has_image(name: str) -> bool:
 
 
 def inspected(image: str) -> dict[str, Any]:
-    """Return what Podman says about an image."""
+    """Return the description of an image."""
     return dict(json.loads(podman("image", "inspect", image))[0])
 
 
@@ -108,7 +108,7 @@ class Container:
 
     @property
     def log(self) -> str:
-        """What the container has printed."""
+        """The output of the container."""
         ran = _run(["logs", self.name], _RUN_SECONDS)
         return ran.stdout + ran.stderr
 
