@@ -2,60 +2,14 @@
 
 import re
 import subprocess
-from collections.abc import Callable
-from dataclasses import fields
+import tarfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
-import yaml
 
-from tallykeeper_server.settings import Settings
-from tests.deploy.tools import KUBERNETES_VERSIONS, ROOT
-
-CHART: Final = ROOT / "deploy" / "helm" / "tallykeeper"
-VALUES: Final = sorted((CHART / "ci").glob("*-values.yaml"))
-OPEN: Final = ("--set", "tls.allowPlaintext=true,access.allowAnonymous=true")
-HTTP_SETTINGS: Final = {"http_listen"}
-"""The settings of the HTTP port."""
-Tool = Callable[[str], Path]
-
-
-def template(helm: Path, *options: str, kubernetes: str = KUBERNETES_VERSIONS[-1]) -> subprocess.CompletedProcess[str]:
-    """Render the chart as a release shop in a namespace of the same name."""
-    command: list[str | Path] = [
-        helm,
-        "template",
-        "shop",
-        CHART,
-        "--namespace",
-        "shop",
-        "--kube-version",
-        kubernetes,
-        *options,
-    ]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def objects(helm: Path, *options: str) -> dict[str, dict[str, Any]]:
-    """Return the rendered objects by their kind; of two Services, the first."""
-    rendered = template(helm, *options)
-    assert rendered.returncode == 0, rendered.stderr
-    found = [each for each in yaml.safe_load_all(rendered.stdout) if each]
-    return {each["kind"]: each for each in reversed(found)}
-
-
-def container(helm: Path, *options: str) -> dict[str, Any]:
-    """Return the server's container."""
-    found = objects(helm, *options)
-    workload = found.get("StatefulSet") or found["Deployment"]
-    (only,) = workload["spec"]["template"]["spec"]["containers"]
-    return dict(only)
-
-
-def environment(helm: Path, *options: str) -> dict[str, Any]:
-    """Return the environment of the server's container."""
-    return {each["name"]: each.get("value", each.get("valueFrom")) for each in container(helm, *options)["env"]}
+from tests.deploy.chart import CHART, OPEN, VALUES, Tool, objects, template
+from tests.deploy.tools import KUBERNETES_VERSIONS
 
 
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
@@ -193,194 +147,15 @@ def test_an_external_store_is_a_deployment_that_grows(tool: Tool) -> None:
     assert "StatefulSet" not in found
 
 
-@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
-def test_no_secret_is_in_the_objects(tool: Tool, values: Path) -> None:
-    variables = environment(tool("helm"), "--values", str(values))
-
-    assert "Secret" not in objects(tool("helm"), "--values", str(values))
-    store = variables.get("TALLYKEEPER_STORE")
-    assert store is None or set(store) == {"secretKeyRef"}
-
-
-@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
-def test_every_pod_is_restricted(tool: Tool, values: Path) -> None:
-    found = objects(tool("helm"), "--values", str(values))
-    pod = (found.get("StatefulSet") or found["Deployment"])["spec"]["template"]["spec"]
-
-    assert pod["automountServiceAccountToken"] is False
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert pod["containers"][0]["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-
-
-@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
-def test_every_variable_is_a_setting_and_has_a_value_that_the_server_takes(tool: Tool, values: Path) -> None:
-    types = {setting.name: setting.metadata["type"] for setting in fields(Settings)}
-    variables = environment(tool("helm"), "--values", str(values))
-
-    assert variables
-    for variable, value in variables.items():
-        if not variable.startswith("TALLYKEEPER_"):
-            continue  # added by extraEnv, for a library
-        name = variable.removeprefix("TALLYKEEPER_").lower()
-        assert name in set(types) | HTTP_SETTINGS
-        if name in types and isinstance(value, str):
-            types[name].convert(value, None, None)
-
-
-def test_large_numbers_are_written_out(tool: Tool) -> None:
-    variables = environment(tool("helm"), *OPEN, "--set", "settings.ledger_revisions_max=10000000")
-
-    assert variables["TALLYKEEPER_LEDGER_REVISIONS_MAX"] == "10000000"
-
-
-def probes(helm: Path, values: str) -> dict[str, Any]:
-    """Return the three probes of the server's container for one of the values files."""
-    found = container(helm, "--values", str(CHART / "ci" / f"{values}-values.yaml"))
-    return {name: found[name] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
-
-
-def test_probes_ask_the_health_service_in_the_way_that_the_kubelet_can(tool: Tool) -> None:
-    plain, tls, mutual = (probes(tool("helm"), each) for each in ("embedded", "external", "embedded-secure"))
-
-    for probe in ("startupProbe", "readinessProbe"):
-        assert plain[probe]["grpc"] == {"port": 50051}
-        assert tls[probe]["httpGet"] == {"path": "/readyz", "port": "http", "scheme": "HTTPS"}
-        command = mutual[probe]["exec"]["command"]
-        assert command[:2] == ["tallykeeper", "health"]
-        assert "--target=tallykeeper.shop.svc:50051" in command
-        assert "--certificate=/etc/tallykeeper/probe/tls.crt" in command
-    for each in (plain, tls, mutual):
-        assert each["startupProbe"]["failureThreshold"] * each["startupProbe"]["periodSeconds"] == 300
-
-
-def test_liveness_never_asks_for_health(tool: Tool) -> None:
-    plain, tls, mutual = (
-        probes(tool("helm"), each)["livenessProbe"] for each in ("embedded", "external", "embedded-secure")
+def test_the_package_has_what_its_users_need_and_not_the_values_of_the_tests(tool: Tool, tmp_path: Path) -> None:
+    packaged = subprocess.run(
+        [tool("helm"), "package", CHART, "--destination", tmp_path], capture_output=True, text=True, check=False
     )
+    assert packaged.returncode == 0, packaged.stderr
+    (archive,) = tmp_path.glob("tallykeeper-*.tgz")
+    with tarfile.open(archive) as opened:
+        names = {name.removeprefix("tallykeeper/") for name in opened.getnames()}
 
-    assert plain["httpGet"] == {"path": "/healthz", "port": "http", "scheme": "HTTP"}
-    assert tls["httpGet"] == {"path": "/healthz", "port": "http", "scheme": "HTTPS"}
-    assert mutual["tcpSocket"] == {"port": "grpc"}
-    assert all(set(each) & {"grpc", "exec"} == set() for each in (plain, tls, mutual))
-
-
-@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
-def test_a_pod_has_time_to_leave_the_load_balancers_and_to_drain(tool: Tool, values: Path) -> None:
-    found = objects(tool("helm"), "--values", str(values))
-    pod = (found.get("StatefulSet") or found["Deployment"])["spec"]["template"]["spec"]
-    (sleep, seconds) = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
-
-    assert sleep == "sleep"
-    assert pod["terminationGracePeriodSeconds"] > int(seconds) + Settings().drain_seconds
-
-
-def every_object(helm: Path, *options: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return all rendered objects by kind and name."""
-    rendered = template(helm, *options)
-    assert rendered.returncode == 0, rendered.stderr
-    found = [each for each in yaml.safe_load_all(rendered.stdout) if each]
-    return {(each["kind"], each["metadata"]["name"]): each for each in found}
-
-
-@pytest.mark.parametrize(
-    ("options", "in_service", "in_policy"),
-    [
-        ((), True, True),
-        (("--set", "service.type=LoadBalancer"), False, True),
-        (("--set", "service.type=LoadBalancer,http.service=always"), True, True),
-        (("--set", "http.service=never"), False, False),
-    ],
-)
-def test_clients_reach_http_unless_it_would_show_the_metrics_outside(
-    tool: Tool, options: tuple[str, ...], *, in_service: bool, in_policy: bool
-) -> None:
-    found = every_object(tool("helm"), *OPEN, *options)
-    clients, scrapers = found["NetworkPolicy", "shop-tallykeeper"]["spec"]["ingress"]
-
-    def ports(service: str) -> set[str]:
-        return {port["name"] for port in found["Service", service]["spec"]["ports"]}
-
-    assert ports("shop-tallykeeper") == ({"grpc", "http"} if in_service else {"grpc"})
-    assert {port["port"] for port in clients["ports"]} == ({"grpc", "http"} if in_policy else {"grpc"})
-    assert ports("shop-tallykeeper-headless") == {"grpc", "http"}
-    assert [port["port"] for port in scrapers["ports"]] == ["http"]
-
-
-def test_the_policy_lets_the_server_reach_its_store_the_dns_and_what_is_named(tool: Tool) -> None:
-    collector = "networkPolicy.egress[0].ports[0].port=4317"
-    external = ("--values", str(CHART / "ci" / "external-values.yaml"))
-
-    def egress(*options: str) -> list[Any]:
-        return list(objects(tool("helm"), *options)["NetworkPolicy"]["spec"]["egress"])
-
-    dns, store, named = egress(*external, "--set", collector)
-    assert [port["port"] for port in dns["ports"]] == [53, 53]
-    assert dns["to"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "kube-system"}
-    assert [port["port"] for port in store["ports"]] == [6379, 26379]
-    assert named == {"ports": [{"port": 4317}]}
-    assert egress(*OPEN, "--set", collector) == [named]
-    assert "to" not in egress(*external, "--set-json", "networkPolicy.dns=[]")[0]
-
-
-def test_prometheus_scrapes_over_tls_with_a_certificate_where_the_server_asks_for_one(tool: Tool) -> None:
-    def endpoint(values: str) -> dict[str, Any]:
-        found = objects(tool("helm"), "--values", str(CHART / "ci" / f"{values}-values.yaml"))
-        return dict(found["ServiceMonitor"]["spec"]["endpoints"][0])
-
-    tls, mutual = endpoint("external"), endpoint("embedded-secure")
-
-    assert tls["scheme"] == mutual["scheme"] == "https"
-    assert tls["tlsConfig"] == {
-        "serverName": "localhost",
-        "ca": {"secret": {"name": "tallykeeper-tls", "key": "ca.crt"}},
-    }
-    assert mutual["tlsConfig"]["keySecret"] == {"name": "tallykeeper-probe", "key": "tls.key"}
-    plain = objects(tool("helm"), *OPEN, "--set", "serviceMonitor.enabled=true")["ServiceMonitor"]
-    assert "tlsConfig" not in plain["spec"]["endpoints"][0]
-
-
-def test_every_release_is_the_job_of_the_rules_and_the_dashboard(tool: Tool) -> None:
-    found = objects(tool("helm"), *OPEN, "--set", "serviceMonitor.enabled=true,nameOverride=counts")
-    (endpoint,) = found["ServiceMonitor"]["spec"]["endpoints"]
-
-    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "tallykeeper"}]
-    assert 'job="tallykeeper"' in (CHART / "files" / "alerts.yml").read_text()
-
-
-def test_servers_are_spread_over_nodes_unless_the_values_say_how(tool: Tool) -> None:
-    def spread(*options: str) -> list[Any]:
-        found = objects(tool("helm"), *options)
-        workload = found.get("Deployment") or found["StatefulSet"]
-        return list(workload["spec"]["template"]["spec"].get("topologySpreadConstraints", ()))
-
-    (default,) = spread("--values", str(CHART / "ci" / "external-plain-values.yaml"))
-    (given,) = spread("--values", str(CHART / "ci" / "external-values.yaml"))
-
-    assert default["topologyKey"] == "kubernetes.io/hostname"
-    assert default["labelSelector"]["matchLabels"]["app.kubernetes.io/instance"] == "shop"
-    assert given["topologyKey"] == "topology.kubernetes.io/zone"
-    assert spread(*OPEN) == []
-
-
-def test_variables_and_volumes_can_be_added_by_reference(tool: Tool) -> None:
-    values = str(CHART / "ci" / "external-plain-values.yaml")
-    found = container(tool("helm"), "--values", values)
-    pod = objects(tool("helm"), "--values", values)["Deployment"]["spec"]["template"]["spec"]
-
-    assert {"name": "store-ca", "mountPath": "/etc/store-ca", "readOnly": True} in found["volumeMounts"]
-    assert {"name": "store-ca", "secret": {"secretName": "redis-ca"}} in pod["volumes"]
-    (variable,) = [each for each in found["env"] if each["name"] == "SSL_CERT_FILE"]
-    assert variable["value"] == "/etc/store-ca/ca.crt"
-
-
-def test_an_account_that_exists_is_used(tool: Tool) -> None:
-    account = ("--set", "serviceAccount.create=false,serviceAccount.name=shared")
-    found = objects(tool("helm"), *OPEN, *account)
-
-    assert "ServiceAccount" not in found
-    assert found["StatefulSet"]["spec"]["template"]["spec"]["serviceAccountName"] == "shared"
+    files = {str(file.relative_to(CHART)) for file in CHART.rglob("*") if file.is_file()}
+    assert names == {name for name in files if not name.startswith("ci/")}
+    assert {"README.md", "values.schema.json", "files/alerts.yml", "files/dashboard.json"} <= names

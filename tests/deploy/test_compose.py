@@ -27,7 +27,7 @@ def services() -> dict[str, Any]:
 
 
 def mounts(service: str) -> dict[str, str]:
-    """Return what a service mounts: the place in the container, and the file, folder or volume."""
+    """Return the mounts of a service: the place in the container, and the file, folder or volume."""
     return {target: source for source, target, *_ in (each.split(":") for each in services()[service]["volumes"])}
 
 

@@ -15,6 +15,8 @@ import pytest
 
 from tallykeeper_server.settings import Settings
 from tests.conformance.building import NoPackagesError, build
+from tests.deploy.image.__main__ import main as image_check
+from tests.deploy.image.podman import PodmanError
 from tests.deploy.tools import ROOT
 from tests.support.server import PATIENCE_SECONDS, ServerProcess
 
@@ -81,6 +83,40 @@ def test_every_package_of_the_wheel_is_sent_to_the_builder() -> None:
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
     assert [each for each in packages if not {each, each.partition("/")[0]} & sent] == []
+
+
+def test_the_check_of_the_image_says_why_it_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert image_check([]) == 0
+    assert capsys.readouterr().out == "The image is not checked: podman is not on PATH\n"
+
+
+def test_the_check_of_the_image_says_why_there_is_no_base(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    podman = tmp_path / "podman"
+    podman.write_text("#!/bin/sh\ntest $1 = pull && echo 'dial tcp: lookup registry: no such host' >&2\nexit 1\n")
+    podman.chmod(0o755)
+    monkeypatch.setattr("tests.deploy.image.podman.RUNTIME", ())
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert image_check([]) == 0
+    assert "no registry gives the base, and a stand-in needs root and debootstrap" in capsys.readouterr().out
+
+
+def test_a_podman_that_does_not_work_is_no_reason_to_leave_the_check_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    podman = tmp_path / "podman"
+    podman.write_text("#!/bin/sh\necho 'the storage is damaged' >&2\nexit 125\n")
+    podman.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(PodmanError, match="the storage is damaged"):
+        image_check([])
 
 
 @pytest.fixture(scope="module")

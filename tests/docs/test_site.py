@@ -17,6 +17,7 @@ pytestmark = [
 ]
 
 _CONFIGURATION: Final = Path("tools", "docs_site")
+_FAVICON: Final = Path("client", "tallykeeper_console", "static", "favicon.svg")
 _OPTIONS: Final = ("--fail-on-warning", "--keep-going", "--quiet", "--fresh-env")
 
 
@@ -42,11 +43,25 @@ def test_the_site_has_every_document(tmp_path: Path) -> None:
     documents = [page.relative_to(ROOT) for page in pages() if page.is_relative_to(ROOT / "docs")]
     expected = [Path("index.html"), Path("README.html"), *(page.with_suffix(".html") for page in documents)]
     assert [page for page in expected if not (tmp_path / "site" / page).exists()] == []
+    front_page = (tmp_path / "site" / "index.html").read_text()
+    assert front_page == (tmp_path / "site" / "README.html").read_text()
+    menu = front_page.partition('<div class="sidebar-tree">')[2].partition("</div>")[0]
+    assert [page for page in documents if menu.count(f'href="{page.with_suffix(".html")}"') != 1] == []
+
+
+def test_links_to_files_that_are_no_pages_lead_to_the_repository(tmp_path: Path) -> None:
+    _build(ROOT, tmp_path)
+    front_page = (tmp_path / "site" / "README.html").read_text()
+    assert 'href="https://github.com/tallykeeper/tallykeeper/tree/main/examples"' in front_page
+    assert 'href="https://github.com/tallykeeper/tallykeeper/blob/main/client/go/README.md"' in front_page
+    assert not (tmp_path / "site" / "_downloads").exists()
 
 
 def test_a_link_that_leads_nowhere_ends_the_build(tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(ROOT / _CONFIGURATION, source / _CONFIGURATION)
+    (source / _FAVICON).parent.mkdir(parents=True)
+    shutil.copy(ROOT / _FAVICON, source / _FAVICON)
     for page in ("glossary.md", "guides/README.md", "guides/task.md", "decisions/README.md", "decisions/0001.md"):
         target = source / "docs" / page
         target.parent.mkdir(exist_ok=True, parents=True)

@@ -1,18 +1,20 @@
 """The settings of Sphinx for the site of the documents. `make docs` builds it from the repository's own Markdown.
 
 The pages stay at the paths that GitHub shows, so the root of the repository is the source folder. Links between pages
-become links of the site, and each link to a missing target ends the build. Linked files that are no pages are copied,
-and a link to a folder becomes plain text.
+become links of the site, and each link to a missing target ends the build. Links to files and folders that are no pages
+lead to the repository on GitHub.
 """
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from docutils import nodes
-from sphinx.addnodes import pending_xref
+from sphinx.addnodes import download_reference, pending_xref
 from sphinx.application import Sphinx
 
-ROOT: Final = Path(__file__).parents[2]
+REPOSITORY: Final = "https://github.com/tallykeeper/tallykeeper"
 
 project = "Tallykeeper"
 author = "The Tallykeeper authors"
@@ -38,40 +40,45 @@ myst_heading_anchors = 4
 
 html_theme = "furo"
 html_title = "Tallykeeper"
+html_favicon = "../../client/tallykeeper_console/static/favicon.svg"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_use_index = False
+html_theme_options = {
+    "source_repository": REPOSITORY,
+    "source_branch": "main",
+    "source_directory": "",
+    "top_of_page_buttons": ["view"],
+}
 
-CONTENTS: Final = """
+linkcheck_timeout = 30
+linkcheck_ignore = [r"https?://(127\.0\.0\.1|localhost)[:/]", rf"{REPOSITORY}/(blob|tree)/main/"]
+"""Servers of the reader, and files of the repository, which `make docs` has found."""
 
-```{toctree}
-:hidden:
-:glob:
-:caption: Guides
+MENU: Final = {
+    "Guides": ("docs/guides/README", "docs/guides/*"),
+    "Use": ("docs/sdks", "docs/http", "docs/console", "docs/glossary"),
+    "Operate": ("docs/deploy", "docs/security", "docs/on-call", "docs/reliability", "docs/performance", "docs/*"),
+    "Understand": ("docs/architecture", "docs/design", "docs/decisions/README"),
+    "Project": ("CHANGELOG", "CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY"),
+}
+"""The parts of the site's menu, in their order, with their pages. A star stands for the pages that no part names."""
 
-docs/guides/README
-docs/guides/*
-```
 
-```{toctree}
-:hidden:
-:glob:
-:caption: Behind the API
+def _menu(source: Path) -> Iterator[str]:
+    """Yield the menu of the site. It is here and not in README, because GitHub would show it as text."""
+    named = {page for pages in MENU.values() for page in pages}
+    for part, patterns in MENU.items():
+        found = [
+            str(path.relative_to(source).with_suffix(""))
+            for pattern in patterns
+            for path in sorted(source.glob(f"{pattern}.md"))
+        ]
+        pages = [page for page in dict.fromkeys(found) if page in patterns or page not in named]
+        yield "\n".join(["", "```{toctree}", ":hidden:", f":caption: {part}", "", *pages, "```", ""])
 
-docs/*
-```
-
-```{toctree}
-:hidden:
-:caption: Project
-
-docs/decisions/README
-CONTRIBUTING
-CODE_OF_CONDUCT
-SECURITY
-CHANGELOG
-```
-"""
-"""The site's menu. It is here and not in README, because GitHub would show it as text."""
 
 DECISIONS: Final = """
 
@@ -83,32 +90,39 @@ DECISIONS: Final = """
 ```
 """
 
-FRONT_PAGE: Final = (
-    '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=README.html">'
-    "<title>Tallykeeper</title>"
-)
+
+def _add_menu(app: Sphinx, name: str, source: list[str]) -> None:
+    if name == root_doc:
+        source[0] += "\n" + "".join(_menu(Path(app.srcdir)))
+    elif name == "docs/decisions/README":
+        source[0] += DECISIONS
 
 
-def _add_menu(_app: Sphinx, name: str, source: list[str]) -> None:
-    source[0] += {"README": CONTENTS, "docs/decisions/README": DECISIONS}.get(name, "")
-
-
-def _unlink_what_the_site_lacks(app: Sphinx, page: nodes.document) -> None:
-    """Turn links to folders, and to Markdown that is not part of the site, into their texts, if the targets exist."""
+def _link_to_the_repository(app: Sphinx, page: nodes.document) -> None:
+    """Let links to files and folders that are not pages of the site lead to the repository, if the targets exist."""
+    source = Path(app.srcdir)
     folder = Path(app.env.doc2path(app.env.docname)).parent
-    for link in list(page.findall(pending_xref)):
-        is_other_page = link["refdomain"] == "doc" and link["reftarget"] not in app.env.found_docs
-        if is_other_page or (folder / link["reftarget"]).is_dir():
-            link.replace_self(link.children)
+    for link in [*page.findall(pending_xref), *page.findall(download_reference)]:
+        target = (folder / link["reftarget"]).resolve()
+        if link["refdomain"] == "doc":
+            if link["reftarget"] in app.env.found_docs:
+                continue
+            target = source / f"{link['reftarget']}.md"
+        if target.exists():
+            kind = "tree" if target.is_dir() else "blob"
+            anchor = f"#{link['reftargetid']}" if link.get("reftargetid") else ""
+            url = f"{REPOSITORY}/{kind}/main/{target.relative_to(source.resolve())}{anchor}"
+            link.replace_self(nodes.reference("", "", *link.children, refuri=url))
 
 
 def _write_front_page(app: Sphinx, error: Exception | None) -> None:
-    if error is None:
-        Path(app.outdir, "index.html").write_text(FRONT_PAGE, encoding="utf-8")
+    """Make the page of README the front page, too. All its links are relative."""
+    if error is None and app.builder.name == "html":
+        shutil.copyfile(Path(app.outdir, f"{root_doc}.html"), Path(app.outdir, "index.html"))
 
 
 def setup(app: Sphinx) -> None:
     """Connect this site's own steps with Sphinx."""
     app.connect("source-read", _add_menu)
-    app.connect("doctree-read", _unlink_what_the_site_lacks)
+    app.connect("doctree-read", _link_to_the_repository, priority=100)  # before linked files are collected to be copied
     app.connect("build-finished", _write_front_page)

@@ -21,7 +21,7 @@ _PACKAGES: Final = "python3,python3-venv,ca-certificates"
 _OUT_OF_REACH: Final = re.compile(
     r"dial tcp|no such host|timeout|took more than|connection refused|denied|forbidden", re.IGNORECASE
 )
-"""What Podman says where no registry can be reached."""
+"""The words of Podman where no registry can be reached."""
 
 
 class NoBaseError(Exception):

@@ -1,19 +1,21 @@
-"""What the built image does when it runs. ``tests.deploy.image`` builds it and then runs this file.
+"""Checks of the built image while it runs. ``tests.deploy.image`` builds it and then runs this file.
 
 The containers are as strict as docs/deploy.md shows: a read-only root, no capabilities, and not even a network.
 Commands in the container call its server.
 """
 
 import json
+import subprocess
 import uuid
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from tests.deploy.image.podman import CONSOLE_IMAGE, IMAGE, Container, PodmanError, inspected, podman, volume
-from tests.support.server import wait_until
+from tests.support.server import TALLYKEEPER, wait_until
 
 OPEN: Final = ("--env", "TALLYKEEPER_ALLOW_PLAINTEXT=true", "--env", "TALLYKEEPER_ALLOW_ANONYMOUS=true")
 UNPRIVILEGED: Final = "10001"
@@ -59,7 +61,7 @@ def server() -> Iterator[Container]:
 
 
 def config(image: str) -> dict[str, Any]:
-    """Return what an image says about its containers."""
+    """Return the settings of an image for its containers."""
     return dict(inspected(image)["Config"])
 
 
@@ -168,6 +170,38 @@ def test_a_stop_under_load_loses_no_acknowledged_change(data: str) -> None:
 
     # The last response may have come when its reader was already gone.
     assert 0 <= value - acknowledged <= 1
+
+
+def test_sighup_reads_the_settings_again(data: str) -> None:
+    options = (*OPEN, "--env", "TALLYKEEPER_WORKERS=2", "--volume", f"{data}:/data")
+    with Container(IMAGE, options=options) as server:
+        server.wait_for('"event": "serving"')
+        podman("kill", "--signal", "HUP", server.name)
+        server.wait_for('"event": "the settings are in force"')
+        assert server.execute("tallykeeper", "health") == "serving\n"
+
+
+def test_the_health_check_passes_with_tls_and_an_access_file(data: str, tmp_path: Path) -> None:
+    folder = tmp_path / "certs"
+    for command in (("certificates", str(folder)), ("access", "grant", "web", "write", "shop")):
+        subprocess.run([TALLYKEEPER, *command], cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "access.toml").rename(folder / "access.toml")
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755)  # the user of the container is another one
+    variables = {
+        "ACCESS_FILE": "access.toml",
+        "TLS_CERTIFICATE": "server.pem",
+        "TLS_KEY": "server.key",
+        "CA": "ca.pem",
+    }
+    named = [("--env", f"TALLYKEEPER_{name}=/etc/tallykeeper/{file}") for name, file in variables.items()]
+    options = [*chain.from_iterable(named), "--env", "TALLYKEEPER_TARGET=localhost:50051"]
+    mounted = ["--volume", f"{folder}:/etc/tallykeeper:ro", "--volume", f"{data}:/data"]
+    with Container(IMAGE, options=[*options, *mounted]) as server:
+        server.wait_for('"event": "serving"')
+        assert server.execute(*health_check()[1:]) == "serving\n"
+        with pytest.raises(PodmanError, match="CREDENTIAL_MISSING"):
+            server.execute("tallykeeper", "stock", "get", "dune", "--namespace", "shop")
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

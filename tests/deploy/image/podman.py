@@ -19,7 +19,7 @@ BUILD_SECONDS: Final = 900
 STOP_SECONDS: Final = 30
 _RUN_SECONDS: Final = 120
 _PIP_VARIABLE: Final = "PIP_"
-_RUNTIME: Final = (
+RUNTIME: Final = (
     () if Path("/sys/fs/cgroup/cgroup.controllers").exists() else ("--cgroup-manager", "cgroupfs", "--runtime", "runc")
 )
 """crun, the usual runtime, refuses kernels that have both versions of control groups."""
@@ -50,7 +50,7 @@ def podman(*arguments: str, seconds: float = _RUN_SECONDS) -> str:
 def _run(arguments: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
     program = shutil.which("podman")
     assert program, "podman is not on PATH"
-    command = [program, *_RUNTIME, *arguments]
+    command = [program, *RUNTIME, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
 
 
@@ -60,7 +60,7 @@ def has_image(name: str) -> bool:
 
 
 def inspected(image: str) -> dict[str, Any]:
-    """Return what Podman says about an image."""
+    """Return the description of an image."""
     return dict(json.loads(podman("image", "inspect", image))[0])
 
 
@@ -108,7 +108,7 @@ class Container:
 
     @property
     def log(self) -> str:
-        """What the container has printed."""
+        """The output of the container."""
         ran = _run(["logs", self.name], _RUN_SECONDS)
         return ran.stdout + ran.stderr
 

@@ -1,0 +1,130 @@
+"""The pods of the chart: their probes, rights, variables and volumes, and the time that they have to stop."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tallykeeper_server.settings import Settings
+from tests.deploy.chart import CHART, OPEN, VALUES, Tool, container, environment, objects
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_no_secret_is_in_the_objects(tool: Tool, values: Path) -> None:
+    variables = environment(tool("helm"), "--values", str(values))
+
+    assert "Secret" not in objects(tool("helm"), "--values", str(values))
+    store = variables.get("TALLYKEEPER_STORE")
+    assert store is None or set(store) == {"secretKeyRef"}
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_every_pod_is_restricted(tool: Tool, values: Path) -> None:
+    found = objects(tool("helm"), "--values", str(values))
+    pod = (found.get("StatefulSet") or found["Deployment"])["spec"]["template"]["spec"]
+
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["containers"][0]["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_every_variable_is_a_setting_and_has_a_value_that_the_server_takes(tool: Tool, values: Path) -> None:
+    types = {setting.name: setting.metadata["type"] for setting in fields(Settings)}
+    variables = environment(tool("helm"), "--values", str(values))
+
+    assert variables
+    for variable, value in variables.items():
+        if not variable.startswith("TALLYKEEPER_"):
+            continue  # added by extraEnv, for a library
+        name = variable.removeprefix("TALLYKEEPER_").lower()
+        assert name in types
+        if isinstance(value, str):
+            types[name].convert(value, None, None)
+
+
+def test_large_numbers_are_written_out(tool: Tool) -> None:
+    variables = environment(tool("helm"), *OPEN, "--set", "settings.ledger_revisions_max=10000000")
+
+    assert variables["TALLYKEEPER_LEDGER_REVISIONS_MAX"] == "10000000"
+
+
+def probes(helm: Path, values: str) -> dict[str, Any]:
+    """Return the three probes of the server's container for one of the values files."""
+    found = container(helm, "--values", str(CHART / "ci" / f"{values}-values.yaml"))
+    return {name: found[name] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+
+
+def test_probes_ask_the_health_service_in_the_way_that_the_kubelet_can(tool: Tool) -> None:
+    plain, tls, mutual = (probes(tool("helm"), each) for each in ("embedded", "external", "embedded-secure"))
+
+    for probe in ("startupProbe", "readinessProbe"):
+        assert plain[probe]["grpc"] == {"port": 50051}
+        assert tls[probe]["httpGet"] == {"path": "/readyz", "port": "http", "scheme": "HTTPS"}
+        command = mutual[probe]["exec"]["command"]
+        assert command[:2] == ["tallykeeper", "health"]
+        assert "--target=tallykeeper.shop.svc:50051" in command
+        assert "--certificate=/etc/tallykeeper/probe/tls.crt" in command
+    for each in (plain, tls, mutual):
+        assert each["startupProbe"]["failureThreshold"] * each["startupProbe"]["periodSeconds"] == 300
+
+
+def test_liveness_never_asks_for_health(tool: Tool) -> None:
+    plain, tls, mutual = (
+        probes(tool("helm"), each)["livenessProbe"] for each in ("embedded", "external", "embedded-secure")
+    )
+
+    assert plain["httpGet"] == {"path": "/healthz", "port": "http", "scheme": "HTTP"}
+    assert tls["httpGet"] == {"path": "/healthz", "port": "http", "scheme": "HTTPS"}
+    assert mutual["tcpSocket"] == {"port": "grpc"}
+    assert all(set(each) & {"grpc", "exec"} == set() for each in (plain, tls, mutual))
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_a_pod_has_time_to_leave_the_load_balancers_and_to_drain(tool: Tool, values: Path) -> None:
+    found = objects(tool("helm"), "--values", str(values))
+    pod = (found.get("StatefulSet") or found["Deployment"])["spec"]["template"]["spec"]
+    (sleep, seconds) = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+
+    assert sleep == "sleep"
+    assert pod["terminationGracePeriodSeconds"] > int(seconds) + Settings().drain_seconds
+
+
+def test_servers_are_spread_over_nodes_unless_the_values_say_how(tool: Tool) -> None:
+    def spread(*options: str) -> list[Any]:
+        found = objects(tool("helm"), *options)
+        workload = found.get("Deployment") or found["StatefulSet"]
+        return list(workload["spec"]["template"]["spec"].get("topologySpreadConstraints", ()))
+
+    (default,) = spread("--values", str(CHART / "ci" / "external-plain-values.yaml"))
+    (given,) = spread("--values", str(CHART / "ci" / "external-values.yaml"))
+
+    assert default["topologyKey"] == "kubernetes.io/hostname"
+    assert default["labelSelector"]["matchLabels"]["app.kubernetes.io/instance"] == "shop"
+    assert given["topologyKey"] == "topology.kubernetes.io/zone"
+    assert spread(*OPEN) == []
+
+
+def test_variables_and_volumes_can_be_added_by_reference(tool: Tool) -> None:
+    values = str(CHART / "ci" / "external-plain-values.yaml")
+    found = container(tool("helm"), "--values", values)
+    pod = objects(tool("helm"), "--values", values)["Deployment"]["spec"]["template"]["spec"]
+
+    assert {"name": "store-ca", "mountPath": "/etc/store-ca", "readOnly": True} in found["volumeMounts"]
+    assert {"name": "store-ca", "secret": {"secretName": "redis-ca"}} in pod["volumes"]
+    (variable,) = [each for each in found["env"] if each["name"] == "SSL_CERT_FILE"]
+    assert variable["value"] == "/etc/store-ca/ca.crt"
+
+
+def test_an_account_that_exists_is_used(tool: Tool) -> None:
+    account = ("--set", "serviceAccount.create=false,serviceAccount.name=shared")
+    found = objects(tool("helm"), *OPEN, *account)
+
+    assert "ServiceAccount" not in found
+    assert found["StatefulSet"]["spec"]["template"]["spec"]["serviceAccountName"] == "shared"
