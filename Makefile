@@ -26,8 +26,9 @@ pin = $(call compile,$(1),$(2)) --output-file requirements/runtime.txt >/dev/nul
 	$(call compile_group,$(1),$(2),build) --constraint requirements/dev.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/sbom.txt --group sbom --constraint requirements/dev.txt >/dev/null && \
 	$(call compile_group,$(1),$(2),deploy) --constraint requirements/dev.txt >/dev/null && \
+	$(call compile,$(1),$(2)) --output-file requirements/image.txt --extra otel --constraint requirements/dev.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/docs.txt --group docs --constraint requirements/dev.txt >/dev/null && \
-	$(call compile,$(1),$(2)) --output-file requirements/console.txt --extra console --constraint requirements/dev.txt --constraint requirements/docs.txt >/dev/null && \
+	$(call compile,$(1),$(2)) --output-file requirements/console.txt --extra console --extra otel --constraint requirements/dev.txt --constraint requirements/docs.txt >/dev/null && \
 	$(call compile_group,$(1),$(2),browser) --constraint requirements/dev.txt --constraint requirements/console.txt >/dev/null
 compile = $(compile_options) $(2) pyproject.toml
 # $(call compile_group,FOLDER,OPTIONS,GROUP) pins a group alone, without what the project itself requires.

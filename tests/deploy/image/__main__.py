@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         return 0
     print(f"Building on {base} …", flush=True)  # noqa: T201
     with TemporaryDirectory() as folder:
-        for image, lock in ((IMAGE, "runtime"), (CONSOLE_IMAGE, "console")):
+        for image, lock in ((IMAGE, "image"), (CONSOLE_IMAGE, "console")):
             build(image, base=base, lock=lock, folder=Path(folder))
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-s", _CHECKS, *arguments]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
