@@ -7,7 +7,7 @@ import pytest
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2
 
-from tallykeeper.v1 import batch_pb2, counter_pb2, ledger_pb2, namespace_pb2
+from tallykeeper.v1 import batch_pb2, counter_pb2, ledger_pb2, namespace_pb2, server_pb2
 from tests.access.conftest import Site
 from tests.access.tokens import bad_tokens, other_algorithm_token, token
 from tests.rpc.valid_requests import preparation, valid_requests
@@ -165,6 +165,16 @@ def test_a_refusal_names_who_lacks_what_where_and_nothing_else(
 
     assert raised.value.metadata == {"identity": "reader", "role": "read", "namespace": "n" * 64}
     assert raised.value.message == f"reader lacks the role read in namespace {'n' * 64}"
+
+
+def test_the_state_of_the_server_asks_for_a_role_in_all_namespaces(
+    secure_target: str, shared_site: Site, caller: Callable[..., Caller]
+) -> None:
+    call = caller(secure_target, shared_site.credentials(), f"Bearer {shared_site.keys['administrator']}")
+    with pytest.raises(Failure) as raised:
+        call(server_pb2.GetServerStatusRequest())
+
+    assert raised.value.metadata == {"identity": "administrator", "role": "read", "namespace": "*"}
 
 
 def test_a_batch_asks_for_what_each_of_its_operations_asks_for(

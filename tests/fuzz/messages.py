@@ -60,7 +60,7 @@ class Drawer:
             self.values.fill(request, self._dice.choice((1, 1, 2, 8)))
         raw = request.SerializeToString()
         if self._dice.random() < 0.2:
-            raw = spoilt(self._dice, raw, len(request_type.DESCRIPTOR.fields))
+            raw = spoilt(self._dice, raw, max(1, len(request_type.DESCRIPTOR.fields)))
         elif self._dice.random() < 0.0005:
             raw += bytes(_HUGE_BYTES)
         return Drawn(request_type, raw)

@@ -12,7 +12,12 @@ import redis
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
-from tallykeeper.v1.namespace_pb2 import DURABILITY_FSYNC, DURABILITY_MEMORY, DURABILITY_REPLICATED
+from tallykeeper.v1.namespace_pb2 import (
+    DURABILITY_FSYNC,
+    DURABILITY_MEMORY,
+    DURABILITY_REPLICATED,
+    GetNamespaceRequest,
+)
 from tallykeeper.v1.server_pb2 import (
     STORE_KIND_EMBEDDED,
     STORE_KIND_NODE,
@@ -25,7 +30,7 @@ from tallykeeper_server.cli.certificate_authority import make_certificates
 from tallykeeper_server.domain.server_status import LimitUse as Use
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.store.embedded.valkey import find_binary
-from tests.support.client import Caller
+from tests.support.client import OWN_CONNECTION, Caller, Failure
 from tests.support.replicas import replicated_store
 from tests.support.server import ServerProcess, ThreadedServer, store_process, wait_until
 from tests.support.store_users import PASSWORD, user_line
@@ -203,6 +208,33 @@ def test_a_store_that_hangs_is_an_answer_within_the_deadline(own_store: str) -> 
 
     assert status.store.fault.startswith("the store has not answered within 0.")
     assert [promise.kept for promise in status.promises] == [False]
+
+
+def test_it_answers_while_no_more_queries_may_wait(own_store: str) -> None:
+    limits = {"waiting_queries_max": 1, "store_check_seconds": 3_600, "store_timeout_seconds": 60.0}
+    settings = Settings(listen="127.0.0.1:0", store=own_store, **limits)  # type: ignore[arg-type]  # by name
+    with ThreadedServer(settings) as server, redis.Redis.from_url(own_store) as store, ThreadPoolExecutor(1) as pool:
+        call, waiting = Caller(server.target), Caller(server.target, OWN_CONNECTION)
+        store.execute_command("CLIENT", "PAUSE", 60_000, "ALL")
+        pool.submit(waiting, GetNamespaceRequest())
+        wait_until(lambda: reason_of(call, GetNamespaceRequest()) == "OVERLOADED", what="the lane is full")
+
+        status = call(ASK, timeout=1.0)
+
+        waiting.close()
+        call.close()
+
+    full = limit(status, "waiting queries")
+    assert (full.used, full.limit, full.near) == (1, 1, True)
+
+
+def reason_of(call: Caller, request: GetNamespaceRequest) -> str:
+    """Return the reason why a call with little time fails; empty if it succeeds."""
+    try:
+        call(request, timeout=0.2)
+    except Failure as failure:
+        return failure.reason
+    return ""
 
 
 def test_many_callers_share_one_look_at_the_store(own_store: str) -> None:
