@@ -1,7 +1,8 @@
 """Bad input: every field of every request is checked, the error names it, and nothing is written."""
 
+import uuid
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import NamedTuple, cast
 
 import pytest
 import redis
@@ -33,8 +34,8 @@ from tests.rpc.bad_values import (
     length_delimited,
     set_field,
 )
-from tests.rpc.conftest import Contents, FailingCall
-from tests.rpc.valid_requests import MUTATION_TYPES, valid_requests
+from tests.rpc.conftest import FailingCall
+from tests.rpc.valid_requests import MUTATION_TYPES, preparation, valid_requests
 from tests.support.batches import mode_of
 from tests.support.client import REQUEST_TYPES, Caller, Failure
 
@@ -42,23 +43,54 @@ VIOLATIONS_MAX = 20
 ANY_LOCATION_RULE = "'main' is given together with any_location; it must be empty then"
 
 
+class Seen(NamedTuple):
+    """The contents of the store."""
+
+    keys: frozenset[bytes]
+    values: dict[bytes, bytes]
+    """The keys of the tests' namespace, with their values as the store dumps them."""
+    namespaces: frozenset[bytes]
+
+
+@pytest.fixture(scope="module")
+def namespace() -> str:
+    """The namespace of all these tests, because none of them changes it."""
+    return f"test-{uuid.uuid4().hex[:16]}"
+
+
+@pytest.fixture(scope="module")
+def prepared(call: Caller, namespace: str) -> str:
+    """A namespace in which every valid request succeeds."""
+    for request in preparation(namespace):
+        call(request)
+    return namespace
+
+
+@pytest.fixture(scope="module")
+def seen(raw_store: redis.Redis, prepared: str) -> list[Seen]:
+    """What was in the store after the last of these tests, as the only element."""
+    return [_look(raw_store, prepared)]
+
+
 @pytest.fixture(autouse=True)
-def nothing_written(raw_store: redis.Redis, prepared: str, contents: Contents) -> Iterator[None]:
+def nothing_written(raw_store: redis.Redis, prepared: str, seen: list[Seen]) -> Iterator[None]:
     """Check that a test leaves the store as it was."""
-    assert prepared
-    keys_before, before = _keys(raw_store), contents()
-    namespaces = raw_store.smembers("tk:namespaces")
     yield
-    assert contents() == before
-    assert _without_sweeps(_keys(raw_store)) <= keys_before
-    assert raw_store.smembers("tk:namespaces") == namespaces
+    before, after = seen[0], _look(raw_store, prepared)
+    seen[0] = after
+    assert after.values == before.values
+    assert _without_sweeps(after.keys) <= before.keys
+    assert after.namespaces == before.namespaces
 
 
-def _keys(raw_store: redis.Redis) -> set[bytes]:
-    return set(cast("list[bytes]", raw_store.keys("*")))
+def _look(raw_store: redis.Redis, namespace: str) -> Seen:
+    keys = frozenset(cast("list[bytes]", raw_store.keys("*")))
+    own = [key for key in keys if key.startswith(b"tk:{%s}:" % namespace.encode())]
+    values = {key: cast("bytes", raw_store.dump(key)) for key in own}
+    return Seen(keys, values, frozenset(cast("set[bytes]", raw_store.smembers("tk:namespaces"))))
 
 
-def _without_sweeps(keys: set[bytes]) -> set[bytes]:
+def _without_sweeps(keys: frozenset[bytes]) -> set[bytes]:
     """Return the keys, except those that a sweep makes for levels of other tests that expire."""
     return {key for key in keys if not key.endswith(b"}:expiry:reservation")}
 
