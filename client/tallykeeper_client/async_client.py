@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self
@@ -265,44 +265,21 @@ class AsyncClient(
         except grpc.RpcError as error:
             raise self._error_of(error, call) from error
 
-    async def _receive(self, call: Call[ResponseT]) -> AsyncGenerator[ResponseT]:
-        """Yield the responses of a stream that ends within the call's timeout."""
-        begin = self._channel.unary_stream(
-            call.path,
-            request_serializer=type(call.request).SerializeToString,
-            response_deserializer=call.response.FromString,
-        )
-        stream = begin(call.request, timeout=call.timeout_seconds, metadata=self._metadata)
-        try:
-            async for response in stream:
-                yield response
-        except grpc.RpcError as error:
-            raise self._error_of(error, call) from error
-        finally:
-            stream.cancel()
-
     async def _follow(self, call: Call[WatchResponse]) -> AsyncGenerator[WatchResponse]:
         """Yield a watch's responses through all its connections, until it fails permanently or the client is closed."""
         following = Following(call)
-        begin = self._channel.unary_stream(
-            call.path,
-            request_serializer=type(call.request).SerializeToString,
-            response_deserializer=call.response.FromString,
-        )
         while not self._closed.is_set():
             cause: grpc.RpcError | None = None
-            stream = begin(call.request, metadata=self._metadata)
             try:
-                async for response in stream:
-                    following.took(response)
-                    yield response
+                async with self._stream(call) as stream:
+                    async for response in stream:
+                        following.took(response)
+                        yield response
             except grpc.RpcError as error:
                 cause = error
             except asyncio.CancelledError:
                 if not self._closed.is_set():
                     raise
-            finally:
-                stream.cancel()
             if self._closed.is_set():
                 return
             failure = self._error_of(cause, call) if cause else ended(self.target)
@@ -311,6 +288,30 @@ class AsyncClient(
                 raise failure from cause
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closed.wait(), pause_seconds)
+
+    async def _receive(self, call: Call[ResponseT]) -> AsyncGenerator[ResponseT]:
+        """Yield the responses of a stream that ends within the call's timeout."""
+        try:
+            async with self._stream(call, timeout_seconds=call.timeout_seconds) as stream:
+                async for response in stream:
+                    yield response
+        except grpc.RpcError as error:
+            raise self._error_of(error, call) from error
+
+    @asynccontextmanager
+    async def _stream(
+        self, call: Call[ResponseT], *, timeout_seconds: float | None = None
+    ) -> AsyncIterator[AsyncIterator[ResponseT]]:
+        begin = self._channel.unary_stream(
+            call.path,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.response.FromString,
+        )
+        stream = begin(call.request, timeout=timeout_seconds, metadata=self._metadata)
+        try:
+            yield aiter(stream)
+        finally:
+            stream.cancel()
 
     def _error_of(self, error: grpc.RpcError, call: Call[Any]) -> TallykeeperError:
         return error_of(read_failure(error, target=self.target, request_id=call.request_id))
