@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, cast
+from typing import Any, cast
 
 import pytest
 import redis
@@ -43,13 +43,47 @@ VIOLATIONS_MAX = 20
 ANY_LOCATION_RULE = "'main' is given together with any_location; it must be empty then"
 
 
-class Seen(NamedTuple):
-    """The contents of the store."""
+class UnchangedStore:
+    """The store, as the last test left it."""
 
-    keys: frozenset[bytes]
-    values: dict[bytes, bytes]
-    """The keys of the tests' namespace, with their values as the store dumps them."""
-    namespaces: frozenset[bytes]
+    def __init__(self, store: redis.Redis, namespace: str) -> None:
+        """``namespace`` is the namespace of the tests."""
+        self._store = cast("Any", store)
+        self._own: list[bytes] = self._store.keys(f"tk:{{{namespace}}}:*")
+        self._values = self._read_values()
+        self._keys, self._namespaces = self._read_names()
+
+    def check(self) -> None:
+        """Fail if a key of the tests' namespace has another value, or if there is a new key or namespace.
+
+        The names of all keys are read only if their number has changed, because reading them takes longer than a test.
+        """
+        before, self._values = self._values, self._read_values()
+        assert self._values == before
+        if (self._store.dbsize(), self._store.scard("tk:namespaces")) != (len(self._keys), len(self._namespaces)):
+            self.check_names()
+
+    def check_names(self) -> None:
+        """Fail if there is a new key, or if the namespaces are not the same."""
+        keys, namespaces = self._keys, self._namespaces
+        self._keys, self._namespaces = self._read_names()
+        assert _without_sweeps(self._keys - keys) == set()
+        assert self._namespaces == namespaces
+
+    def _read_values(self) -> dict[bytes, bytes]:
+        """Return the keys of the tests' namespace, with their values as the store dumps them."""
+        pipeline = self._store.pipeline(transaction=False)
+        for key in self._own:
+            pipeline.dump(key)
+        return dict(zip(self._own, pipeline.execute(), strict=True))
+
+    def _read_names(self) -> tuple[set[bytes], set[bytes]]:
+        return set(self._store.keys("*")), self._store.smembers("tk:namespaces")
+
+
+def _without_sweeps(keys: set[bytes]) -> set[bytes]:
+    """Return the keys, except those that a sweep makes for levels of other tests that expire."""
+    return {key for key in keys if not key.endswith(b"}:expiry:reservation")}
 
 
 @pytest.fixture(scope="module")
@@ -67,32 +101,18 @@ def prepared(call: Caller, namespace: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def seen(raw_store: redis.Redis, prepared: str) -> list[Seen]:
-    """What was in the store after the last of these tests, as the only element."""
-    return [_look(raw_store, prepared)]
+def unchanged(raw_store: redis.Redis, prepared: str) -> Iterator[UnchangedStore]:
+    """Check that these tests together leave the store as it was."""
+    store = UnchangedStore(raw_store, prepared)
+    yield store
+    store.check_names()
 
 
 @pytest.fixture(autouse=True)
-def nothing_written(raw_store: redis.Redis, prepared: str, seen: list[Seen]) -> Iterator[None]:
+def nothing_written(unchanged: UnchangedStore) -> Iterator[None]:
     """Check that a test leaves the store as it was."""
     yield
-    before, after = seen[0], _look(raw_store, prepared)
-    seen[0] = after
-    assert after.values == before.values
-    assert _without_sweeps(after.keys) <= before.keys
-    assert after.namespaces == before.namespaces
-
-
-def _look(raw_store: redis.Redis, namespace: str) -> Seen:
-    keys = frozenset(cast("list[bytes]", raw_store.keys("*")))
-    own = [key for key in keys if key.startswith(b"tk:{%s}:" % namespace.encode())]
-    values = {key: cast("bytes", raw_store.dump(key)) for key in own}
-    return Seen(keys, values, frozenset(cast("set[bytes]", raw_store.smembers("tk:namespaces"))))
-
-
-def _without_sweeps(keys: frozenset[bytes]) -> set[bytes]:
-    """Return the keys, except those that a sweep makes for levels of other tests that expire."""
-    return {key for key in keys if not key.endswith(b"}:expiry:reservation")}
+    unchanged.check()
 
 
 def assert_invalid(failure: Failure, *paths: str) -> None:
