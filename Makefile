@@ -36,6 +36,20 @@ compile_group = $(compile_options) $(2) --group $(3) --output-file requirements/
 compile_options = $(BIN)/uv pip compile --quiet --directory $(1) --universal --generate-hashes --no-emit-index-url \
 	--no-strip-extras --custom-compile-command 'make lock'
 
+# $(call beside_lint,COMMAND) runs make lint and a command of pytest at the same time, because the tests wait more than they
+# compute. It prints what lint said after the tests, and fails if one of both fails. Ctrl-C ends both. The variable make is
+# for `make -n`, which would run a recipe that names $(MAKE).
+beside_lint = lint_report=$$(mktemp) && trap 'exit 130' INT TERM && trap 'kill $$lint 2>/dev/null; rm -f "$$lint_report"' EXIT; \
+	$(make) --no-print-directory lint >"$$lint_report" 2>&1 & lint=$$!; \
+	$(1); tests_status=$$?; \
+	wait $$lint; lint_status=$$?; lint=; \
+	echo; cat "$$lint_report"; \
+	[ $$lint_status -eq 0 ] || echo 'make lint has failed: see above.' >&2; \
+	[ $$tests_status -eq 0 ] || exit $$tests_status; \
+	exit $$lint_status
+make = $(MAKE)
+pytest = $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup gen gen-sdks released run demo console test test-all test-long test-console lint bench chaos files conformance upgrade-check sdks deploy-check image-check docs docs-links dist release-check publish-chart publish-release check lock clean
@@ -82,14 +96,14 @@ console: $(INSTALLED) ## serve the console on http://127.0.0.1:50082/ (ARGS=--al
 	@$(PYTHON) tools/install.py console
 	@exec $(BIN)/tallykeeper console $(ARGS)
 
-test: lint ## lint, then run the quick tests
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m 'not long' $(ARGS)
+test: $(INSTALLED) ## lint, and run the quick tests at the same time
+	@$(call beside_lint,$(pytest) -m 'not long' $(ARGS))
 
-test-all: lint ## lint, then run all tests, with faults and fuzzing, and measure their coverage
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term-missing:skip-covered $(ARGS)
+test-all: $(INSTALLED) ## lint, and run all tests, with faults and fuzzing, and measure their coverage
+	@$(call beside_lint,$(pytest) --cov --cov-report=term-missing:skip-covered $(ARGS))
 
 test-long: $(INSTALLED) ## run the tests that make test omits: faults, fuzzing, clusters, the model
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m long $(ARGS)
+	@$(pytest) -m long $(ARGS)
 
 test-console: $(INSTALLED) ## test the console in a Chromium that is installed; it is skipped with a reason if there is none
 	@$(PYTHON) tools/install.py console browser || echo 'The tests in a browser are skipped.'

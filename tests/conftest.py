@@ -20,14 +20,33 @@ from tests.support.server import ThreadedServer, store_process
 _REDIS_ON_PATH = shutil.which("redis-server")
 _TESTS: Final = Path(__file__).parent
 _LONG_FOLDERS: Final = frozenset({"chaos", "faults", "files", "fuzz", "model", "topology"})
-"""The folders of tests that kill, wait, or send many messages. ``make test`` leaves them to ``make test-all``."""
+"""The folders of tests that kill, wait, or send many messages."""
+_LONG_MODULES: Final = frozenset(
+    f"server/test_{name}.py"
+    for name in ("backup", "data_dir", "lifetime", "listening", "metrics_of_workers", "reload", "workers")
+)
+"""The modules whose tests start servers in their own processes. Each start takes half a second of CPU time or more."""
+_STORE_FOLDERS: Final = frozenset({"lua", "store"})
+"""The folders that test the script and the store. Their tests run quickly on each kind of store."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the long folders."""
+    """Mark the long tests, which ``make test`` leaves to ``make test-long``.
+
+    These are the tests of the long folders and modules. Most tests run on Valkey in ``make test``, and are repeated on
+    a Redis from PATH in ``make test-long``.
+    """
     for item in items:
-        if item.path.relative_to(_TESTS).parts[0] in _LONG_FOLDERS:
+        path = item.path.relative_to(_TESTS)
+        repeats = _store_kind_of(item) == "redis" and path.parts[0] not in _STORE_FOLDERS
+        if repeats or path.parts[0] in _LONG_FOLDERS or path.as_posix() in _LONG_MODULES:
             item.add_marker("long")
+
+
+def _store_kind_of(item: pytest.Item) -> str | None:
+    """Return the kind of store on which a test runs; None if it does not ask for one."""
+    parameters = getattr(item, "callspec", None)  # a test without parameters has none
+    return parameters.params.get("store_kind") if parameters else None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self
@@ -21,7 +21,7 @@ from tallykeeper_client._calls.namespaces import NamespaceReads
 from tallykeeper_client._calls.reservations import ReservationMutations, ReservationReads
 from tallykeeper_client._calls.server import ServerReads
 from tallykeeper_client._channel import TIMEOUT_SECONDS_DEFAULT, channel_options, metadata_of
-from tallykeeper_client._spans import spans_of
+from tallykeeper_client._spans import Metadata, spans_of
 from tallykeeper_client._status_details import read_failure, unreachable
 from tallykeeper_client._watch_retry import Following, ended
 from tallykeeper_client.batch import Batch
@@ -275,46 +275,22 @@ class AsyncClient(
             except grpc.RpcError as error:
                 raise self._error_of(error, call) from error
 
-    async def _receive(self, call: Call[ResponseT]) -> AsyncGenerator[ResponseT]:
-        """Yield the responses of a stream that ends within the call's timeout."""
-        begin = self._channel.unary_stream(
-            call.path,
-            request_serializer=type(call.request).SerializeToString,
-            response_deserializer=call.response.FromString,
-        )
-        with self._spans.of(call) as metadata:
-            stream = begin(call.request, timeout=call.timeout_seconds, metadata=metadata)
-            try:
-                async for response in stream:
-                    yield response
-            except grpc.RpcError as error:
-                raise self._error_of(error, call) from error
-            finally:
-                stream.cancel()
-
     async def _follow(self, call: Call[WatchResponse]) -> AsyncGenerator[WatchResponse]:
         """Yield a watch's responses through all its connections, until it fails permanently or the client is closed."""
         following = Following(call)
-        begin = self._channel.unary_stream(
-            call.path,
-            request_serializer=type(call.request).SerializeToString,
-            response_deserializer=call.response.FromString,
-        )
         with self._spans.of(call) as metadata:
             while not self._closed.is_set():
                 cause: grpc.RpcError | None = None
-                stream = begin(call.request, metadata=metadata)
                 try:
-                    async for response in stream:
-                        following.took(response)
-                        yield response
+                    async with self._stream(call, metadata) as stream:
+                        async for response in stream:
+                            following.took(response)
+                            yield response
                 except grpc.RpcError as error:
                     cause = error
                 except asyncio.CancelledError:
                     if not self._closed.is_set():
                         raise
-                finally:
-                    stream.cancel()
                 if self._closed.is_set():
                     return
                 failure = self._error_of(cause, call) if cause else ended(self.target)
@@ -323,6 +299,31 @@ class AsyncClient(
                     raise failure from cause
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._closed.wait(), pause_seconds)
+
+    async def _receive(self, call: Call[ResponseT]) -> AsyncGenerator[ResponseT]:
+        """Yield the responses of a stream that ends within the call's timeout."""
+        with self._spans.of(call) as metadata:
+            try:
+                async with self._stream(call, metadata, timeout_seconds=call.timeout_seconds) as stream:
+                    async for response in stream:
+                        yield response
+            except grpc.RpcError as error:
+                raise self._error_of(error, call) from error
+
+    @asynccontextmanager
+    async def _stream(
+        self, call: Call[ResponseT], metadata: Metadata, *, timeout_seconds: float | None = None
+    ) -> AsyncIterator[AsyncIterator[ResponseT]]:
+        begin = self._channel.unary_stream(
+            call.path,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.response.FromString,
+        )
+        stream = begin(call.request, timeout=timeout_seconds, metadata=metadata)
+        try:
+            yield aiter(stream)
+        finally:
+            stream.cancel()
 
     def _error_of(self, error: grpc.RpcError, call: Call[Any]) -> TallykeeperError:
         return error_of(read_failure(error, target=self.target, request_id=call.request_id))

@@ -17,6 +17,7 @@ from tests.support.server import PATIENCE_SECONDS, ServerProcess, ThreadedServer
 INCREMENT = f"{COUNTERS}/Increment"
 
 
+@pytest.mark.long
 def test_requests_are_answered_while_workers_are_replaced(own_store: str) -> None:
     """Each thread has its own connection, and opens it again after a response that closes it."""
     stop, failures, done = threading.Event(), [], count()

@@ -122,6 +122,7 @@ def test_a_request_id_is_found_after_any_step_of_both_clocks(
     assert value_of(store, namespace) == 1
 
 
+@pytest.mark.long
 def test_random_steps_of_all_clocks_forget_no_id_within_its_retention(
     start: Start, clocks: Clocks, namespace: str
 ) -> None:

@@ -55,6 +55,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path
     assert {Path(name).suffix for name in packed} >= {".py", ".pyi", ".proto", ".lua", ".json", ".typed"}
 
 
+@pytest.mark.long
 def test_the_wheel_serves_and_plays_the_demo(environment: Path, tmp_path: Path) -> None:
     tallykeeper = environment / "tallykeeper"
 
@@ -74,6 +75,7 @@ def test_the_wheel_serves_and_plays_the_demo(environment: Path, tmp_path: Path) 
     assert (tmp_path / "tallykeeper-data").is_dir()
 
 
+@pytest.mark.long
 def test_the_wheel_itself_is_imported(environment: Path, tmp_path: Path) -> None:
     imports = "import tallykeeper_server, tallykeeper.v1.counter_pb2; print(tallykeeper_server.__file__)"
 

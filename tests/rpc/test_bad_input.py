@@ -1,7 +1,8 @@
 """Bad input: every field of every request is checked, the error names it, and nothing is written."""
 
+import uuid
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import redis
@@ -33,8 +34,8 @@ from tests.rpc.bad_values import (
     length_delimited,
     set_field,
 )
-from tests.rpc.conftest import Contents, FailingCall
-from tests.rpc.valid_requests import MUTATION_TYPES, valid_requests
+from tests.rpc.conftest import FailingCall
+from tests.rpc.valid_requests import MUTATION_TYPES, preparation, valid_requests
 from tests.support.batches import mode_of
 from tests.support.client import REQUEST_TYPES, Caller, Failure
 
@@ -42,25 +43,76 @@ VIOLATIONS_MAX = 20
 ANY_LOCATION_RULE = "'main' is given together with any_location; it must be empty then"
 
 
-@pytest.fixture(autouse=True)
-def nothing_written(raw_store: redis.Redis, prepared: str, contents: Contents) -> Iterator[None]:
-    """Check that a test leaves the store as it was."""
-    assert prepared
-    keys_before, before = _keys(raw_store), contents()
-    namespaces = raw_store.smembers("tk:namespaces")
-    yield
-    assert contents() == before
-    assert _without_sweeps(_keys(raw_store)) <= keys_before
-    assert raw_store.smembers("tk:namespaces") == namespaces
+class UnchangedStore:
+    """The store, as the last test left it."""
 
+    def __init__(self, store: redis.Redis, namespace: str) -> None:
+        """``namespace`` is the namespace of the tests."""
+        self._store = cast("Any", store)
+        self._own: list[bytes] = self._store.keys(f"tk:{{{namespace}}}:*")
+        self._values = self._read_values()
+        self._keys, self._namespaces = self._read_names()
 
-def _keys(raw_store: redis.Redis) -> set[bytes]:
-    return set(cast("list[bytes]", raw_store.keys("*")))
+    def check(self) -> None:
+        """Fail if a key of the tests' namespace has another value, or if there is a new key or namespace.
+
+        The names of all keys are read only if their number has changed, because reading them takes longer than a test.
+        """
+        before, self._values = self._values, self._read_values()
+        assert self._values == before
+        if (self._store.dbsize(), self._store.scard("tk:namespaces")) != (len(self._keys), len(self._namespaces)):
+            self.check_names()
+
+    def check_names(self) -> None:
+        """Fail if there is a new key, or if the namespaces are not the same."""
+        keys, namespaces = self._keys, self._namespaces
+        self._keys, self._namespaces = self._read_names()
+        assert _without_sweeps(self._keys - keys) == set()
+        assert self._namespaces == namespaces
+
+    def _read_values(self) -> dict[bytes, bytes]:
+        """Return the keys of the tests' namespace, with their values as the store dumps them."""
+        pipeline = self._store.pipeline(transaction=False)
+        for key in self._own:
+            pipeline.dump(key)
+        return dict(zip(self._own, pipeline.execute(), strict=True))
+
+    def _read_names(self) -> tuple[set[bytes], set[bytes]]:
+        return set(self._store.keys("*")), self._store.smembers("tk:namespaces")
 
 
 def _without_sweeps(keys: set[bytes]) -> set[bytes]:
     """Return the keys, except those that a sweep makes for levels of other tests that expire."""
     return {key for key in keys if not key.endswith(b"}:expiry:reservation")}
+
+
+@pytest.fixture(scope="module")
+def namespace() -> str:
+    """The namespace of all these tests, because none of them changes it."""
+    return f"test-{uuid.uuid4().hex[:16]}"
+
+
+@pytest.fixture(scope="module")
+def prepared(call: Caller, namespace: str) -> str:
+    """A namespace in which every valid request succeeds."""
+    for request in preparation(namespace):
+        call(request)
+    return namespace
+
+
+@pytest.fixture(scope="module")
+def unchanged(raw_store: redis.Redis, prepared: str) -> Iterator[UnchangedStore]:
+    """Check that these tests together leave the store as it was."""
+    store = UnchangedStore(raw_store, prepared)
+    yield store
+    store.check_names()
+
+
+@pytest.fixture(autouse=True)
+def nothing_written(unchanged: UnchangedStore) -> Iterator[None]:
+    """Check that a test leaves the store as it was."""
+    yield
+    unchanged.check()
 
 
 def assert_invalid(failure: Failure, *paths: str) -> None:

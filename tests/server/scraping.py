@@ -1,5 +1,6 @@
 """Reads the metrics of a server, as Prometheus does."""
 
+from contextlib import suppress
 from typing import Final
 from urllib.request import urlopen
 
@@ -33,5 +34,11 @@ class Scraper:
         return self.series().get((f"tallykeeper_{name}", frozenset(labels.items())), 0.0)
 
     def wait_for(self, expected: float, name: str, **labels: str) -> None:
-        """Return as soon as a value is the expected one."""
-        wait_until(lambda: self.value(name, **labels) == expected, what=f"{name} {labels} is {expected}")
+        """Return as soon as a value is the expected one. A worker that is killed may take a connection with it."""
+
+        def is_expected() -> bool:
+            with suppress(ConnectionError):
+                return self.value(name, **labels) == expected
+            return False
+
+        wait_until(is_expected, what=f"{name} {labels} is {expected}")

@@ -49,6 +49,7 @@ def events(server: ServerProcess) -> list[dict[str, Any]]:
     return parsed
 
 
+@pytest.mark.long
 def test_bytes_of_a_peer_never_reach_the_log(server: ServerProcess) -> None:
     farewell = frame(GO_AWAY, bytes(7) + b"\x02" + FORGED)
     for data in (PREFACE + frame(SETTINGS) + farewell, FORGED * 10):
@@ -59,6 +60,7 @@ def test_bytes_of_a_peer_never_reach_the_log(server: ServerProcess) -> None:
     assert [event for event in events(server) if "forged" in str(event)] == []
 
 
+@pytest.mark.long
 def test_a_flood_of_bad_connections_leaves_few_lines_and_their_number(server: ServerProcess) -> None:
     sent = 0
 
@@ -88,6 +90,7 @@ def read_all(server: ServerProcess, data: bytes) -> None:
             pass
 
 
+@pytest.mark.long
 def test_a_restart_of_the_store_leaves_the_log_in_order(server: ServerProcess) -> None:
     (child,) = (
         int(entry.name)
@@ -110,6 +113,7 @@ def _is_store_of(entry: Path, parent: int) -> bool:
     return b"valkey-server" in command and int(status.rpartition(")")[2].split()[1]) == parent
 
 
+@pytest.mark.long
 def test_output_of_python_and_libraries_is_logged_in_lines_of_json(server: ServerProcess, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
 

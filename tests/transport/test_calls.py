@@ -1,6 +1,7 @@
 """The four kinds of call, metadata, statuses, deadlines and cancellation, with grpcio's clients."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -123,7 +124,26 @@ async def test_a_defect_is_unknown_without_details(
         await _responses(channel.unary_stream(f"/test.Echo/{method}")(b"", timeout=DEADLINE_SECONDS))
     assert raised.value.code() is grpc.StatusCode.UNKNOWN
     assert "secret" not in str(raised.value.details())
-    assert f"a handler of /test.Echo/{method} has failed" in caplog.text
+    assert f"a handler of /test.Echo/{method} has failed" in caplog.messages
+
+
+class _FailingHandler(logging.Handler):
+    """A handler of the log that cannot format a trace."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            raise SystemError
+
+
+async def test_a_defect_is_answered_though_it_cannot_be_logged(channel: Channel) -> None:
+    log, handler = logging.getLogger("tallykeeper_server.transport"), _FailingHandler()
+    log.addHandler(handler)
+    try:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await channel.unary_unary("/test.Echo/Crash")(b"", timeout=DEADLINE_SECONDS)
+    finally:
+        log.removeHandler(handler)
+    assert raised.value.code() is grpc.StatusCode.UNKNOWN
 
 
 async def test_a_defect_of_a_callback_or_of_the_admission_ends_nothing_else(

@@ -259,8 +259,8 @@ class Exchange(Call):
             self._end(_OK)
 
     def _fail_by_defect(self, error: Exception) -> None:
+        self.fail(DEFECT)  # first, so that the caller has an answer even if the trace cannot be formatted
         log.error("a handler of %s has failed", self.path, exc_info=error)
-        self.fail(DEFECT)
 
     def expire(self) -> None:
         """End the call, because its deadline has passed."""
