@@ -47,7 +47,7 @@ NEVER_RUN: Final = {
     (
         "docs/on-call.md",
         "tallykeeper restore tallykeeper-data.damaged --until 2026-11-24T11:59:59.999Z --data-dir tallykeeper-before",
-        "the guide about backups runs it with a time of its own",
+        "the guide about backups runs it with another time",
     ),
     (
         "docs/guides/reserve-a-basket.md",

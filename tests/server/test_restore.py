@@ -269,6 +269,7 @@ def test_a_flipped_bit_is_found(tmp_path: Path, source: Path, stream: bytes, kin
     line = refused_restore(damaged, tmp_path / "new")
 
     assert f"{LEDGER} differs from what the backup wrote: the copy is incomplete or damaged" in line
+    assert str(damaged) in line
 
 
 def _with(position: int, *added: Member) -> Callable[[Sequence[Member]], bytes]:
