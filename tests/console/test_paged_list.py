@@ -1,6 +1,8 @@
 """A listing: one page at a time, with the way back, and no answer to an older search."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -53,6 +55,50 @@ async def test_an_answer_to_an_older_search_is_dropped() -> None:
     release.set()
 
     assert not await old
+    assert shown(listing) == [1]
+
+
+@pytest.mark.parametrize("step", ["next", "previous", "search"])
+async def test_a_refresh_does_not_replace_a_step_that_waits(step: str) -> None:
+    release = asyncio.Event()
+    release.set()
+
+    async def fetch(token: str) -> Page:
+        await release.wait()
+        return await pages(3)(token)
+
+    listing = Listing(fetch)
+    await listing.refresh()
+    await listing.next()
+    release.clear()
+    steps: dict[str, Callable[[], Awaitable[bool]]] = {
+        "next": listing.next,
+        "previous": listing.previous,
+        "search": partial(listing.search, fetch),
+    }
+    moving = asyncio.ensure_future(steps[step]())
+    await asyncio.sleep(0)
+    refreshing = asyncio.ensure_future(listing.refresh())
+    await asyncio.sleep(0)
+    release.set()
+
+    assert (await moving, await refreshing) == (True, False)
+    assert listing.number == {"next": 3, "previous": 1, "search": 1}[step]
+    assert await listing.refresh()
+
+
+async def test_a_step_that_fails_stops_no_refresh() -> None:
+    async def fetch(token: str) -> Page:
+        if token:
+            raise ConnectionError
+        return await pages(2)(token)
+
+    listing = Listing(fetch)
+    await listing.refresh()
+    with pytest.raises(ConnectionError):
+        await listing.next()
+
+    assert await listing.refresh()
     assert shown(listing) == [1]
 
 

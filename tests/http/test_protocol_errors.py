@@ -246,6 +246,9 @@ def test_what_http_alone_refuses_names_the_field_the_value_and_the_rule(server: 
         request(server.http, INCREMENT, method="PUT"),
         request(server.http, INCREMENT, b"", {"Content-Type": "text/plain"}),
         request(server.http, "/%zz"),
+        request(server.http, "/nothing"),
+        request(server.http, "/healthz", headers={"Origin": "https://evil.example"}),
+        request(server.http, "/healthz", headers={"Host": "evil.example"}),
         request(server.http, INCREMENT, {}, {"X-Name": "ä"}),
         request(server.http, INCREMENT, b"no gzip", {"Content-Encoding": "gzip"}),
     ]
@@ -254,6 +257,9 @@ def test_what_http_alone_refuses_names_the_field_the_value_and_the_rule(server: 
         ("method", "PUT"),
         ("Content-Type", "text/plain"),
         ("path", "%zz"),
+        ("path", "/nothing"),
+        ("Origin", "https://evil.example"),
+        ("Host", "evil.example"),
         ("x-name", "ä"),
         ("body", f"0x{b'no gzip'.hex()}"),
     ]

@@ -15,7 +15,7 @@ def test_an_unknown_path_is_404(server: ThreadedServer, path: str) -> None:
     answer = request(server.http, path, {})
 
     assert (answer.status, answer.json["code"], answer.reason) == (404, "unimplemented", "UNKNOWN_PATH")
-    assert answer.info["metadata"]["path"] == path
+    assert answer.info["metadata"]["value"] == path
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "HEAD"])

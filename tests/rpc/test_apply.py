@@ -25,11 +25,13 @@ from tallykeeper.v1.inventory_pb2 import (
 )
 from tallykeeper.v1.ledger_pb2 import ListEntriesRequest
 from tallykeeper.v1.reservation_pb2 import CommitRequest, GetReservationRequest, ReserveRequest, StockLine
+from tallykeeper_client import BatchRefused, Client, InsufficientStock, operations
 from tests.model.requests import operation
 from tests.rpc.conftest import Contents, FailingCall
 from tests.rpc.valid_requests import MUTATION_TYPES, valid_requests
 from tests.support.batches import mode_of
 from tests.support.client import Caller
+from tests.support.server import ThreadedServer
 
 OPERATIONS_MAX = 1_000
 LINES_MAX = 10_000
@@ -427,3 +429,19 @@ def test_a_namespace_that_is_far_too_long_is_told_in_short_with_each_operation(f
 
     assert (refused.reason, refused.metadata["violations"]) == ("INVALID_FIELD", "31")
     assert refused.trailer_bytes < 8_192
+
+
+def test_an_operation_that_fails_for_too_few_copies_says_how_many_there_are(
+    server: ThreadedServer, namespace: str
+) -> None:
+    lines = [StockLine(item="dune", copies=2), StockLine(item="emma", copies=3)]
+    with Client(server.target, namespace=namespace) as client:
+        client.set_stock("dune", 1)
+        with pytest.raises(BatchRefused) as refused:
+            client.apply([operations.decrement_copies("dune", copies=2), operations.reserve(lines)], atomic=True)
+
+    taken, reserved = (each.error for each in refused.value.operations)
+    assert isinstance(taken, InsufficientStock)
+    assert taken.lines == (("dune", "main", 2, 1, 0),)
+    assert isinstance(reserved, InsufficientStock)
+    assert reserved.lines == (("dune", "main", 2, 1, 0), ("emma", "main", 3, 0, 0))

@@ -28,8 +28,8 @@ Fetch: TypeAlias = Callable[[str], Awaitable[Page]]
 class Listing:
     """The page of a listing that is shown, with the way back to the first one.
 
-    If a call is made while another one waits for its answer, only the later call's answer counts: the rows never show
-    an older search or page.
+    If a search or a step to another page begins while another one waits for its answer, only the later one's answer
+    counts: the rows never show an older search or page. `refresh` reads nothing while one of them waits.
     """
 
     def __init__(self, fetch: Fetch) -> None:
@@ -39,6 +39,8 @@ class Listing:
         self._tokens = [""]
         self._next_token = ""
         self._calls = 0
+        self._moves = 0
+        """The number of searches and steps that wait for their answers."""
 
     @property
     def number(self) -> int:
@@ -58,19 +60,26 @@ class Listing:
     async def search(self, fetch: Fetch) -> bool:
         """Show the first page of another listing. Return True unless a later call replaced this one."""
         self._fetch = fetch
-        return await self._show([""])
+        return await self._move([""])
 
     async def refresh(self) -> bool:
-        """Read the page that is shown again. Return True unless a later call replaced this one."""
-        return await self._show(self._tokens)
+        """Read the page that is shown again. Return True unless it is replaced by another one."""
+        return not self._moves and await self._show(self._tokens)
 
     async def next(self) -> bool:
         """Show the page that follows; nothing changes on the last one."""
-        return self.has_next and await self._show([*self._tokens, self._next_token])
+        return self.has_next and await self._move([*self._tokens, self._next_token])
 
     async def previous(self) -> bool:
         """Show the page that precedes; nothing changes on the first one."""
-        return self.has_previous and await self._show(self._tokens[:-1])
+        return self.has_previous and await self._move(self._tokens[:-1])
+
+    async def _move(self, tokens: list[str]) -> bool:
+        self._moves += 1
+        try:
+            return await self._show(tokens)
+        finally:
+            self._moves -= 1
 
     async def _show(self, tokens: list[str]) -> bool:
         self._calls += 1

@@ -114,7 +114,8 @@ class HttpApplication:
             message = (
                 f"there is nothing at {shown!r}; /openapi.json has all paths, such as POST /PACKAGE.SERVICE/METHOD"
             )
-            raise refusal(404, Code.UNIMPLEMENTED, "UNKNOWN_PATH", message, facts={"path": ascii(shown)[1:-1]})
+            facts = {"field": "path", "value": ascii(shown)[1:-1], "rule": "must be one of those in /openapi.json"}
+            raise refusal(404, Code.UNIMPLEMENTED, "UNKNOWN_PATH", message, facts=facts)
         return route
 
 

@@ -75,12 +75,12 @@ class Origins:
                 f"Host {host[:_SHOWN_CHARACTERS_MAX]!r} does not name this machine, and the server has no access file;"
                 " call it as localhost, or add the page's origin to http_origins"
             )
-            raise refusal(
-                403, Code.PERMISSION_DENIED, "FOREIGN_ORIGIN", message, facts={"host": host[:_SHOWN_CHARACTERS_MAX]}
-            )
+            facts = {"field": "Host", "value": host[:_SHOWN_CHARACTERS_MAX], "rule": "must name this machine"}
+            raise refusal(403, Code.PERMISSION_DENIED, "FOREIGN_ORIGIN", message, facts=facts)
 
 
 def _foreign(origin: str) -> HttpRefusalError:
     shown = origin[:_SHOWN_CHARACTERS_MAX]
     message = f"pages of the origin {shown!r} may not call this server; add it to http_origins if they shall"
-    return refusal(403, Code.PERMISSION_DENIED, "FOREIGN_ORIGIN", message, facts={"origin": shown})
+    facts = {"field": "Origin", "value": shown, "rule": "must be one of http_origins"}
+    return refusal(403, Code.PERMISSION_DENIED, "FOREIGN_ORIGIN", message, facts=facts)

@@ -1,5 +1,6 @@
 """The errors of connectrpc: gives each a reason and details, as every error of this server has them."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
@@ -7,10 +8,9 @@ from connectrpc.code import Code as ConnectCode
 from connectrpc.errors import ConnectError
 from connectrpc.request import RequestContext
 
-from tallykeeper_server.domain.errors import DeadlineExceededError, DefectError
 from tallykeeper_server.http.requests import current_request
-from tallykeeper_server.http.statuses import ReasonedError, code_of, connect_error, explained
-from tallykeeper_server.rpc.statuses import status_of
+from tallykeeper_server.http.statuses import ReasonedError, code_of, connect_error
+from tallykeeper_server.transport.status import Code
 
 _TOO_LATE: Final = (
     "the deadline passed before the response was there; if the call changes something, send it again with the same"
@@ -55,12 +55,17 @@ def _detailed(error: Exception) -> ConnectError | None:
     request = current_request()
     if not isinstance(error, ConnectError):
         log.error("defect", path=request.path, error=repr(error), exc_info=error)
-        return connect_error(status_of(DefectError(_DEFECT)))
+        return _reasoned(Code.INTERNAL, "INTERNAL", _DEFECT)
     if error.code is ConnectCode.DEADLINE_EXCEEDED:
-        return connect_error(status_of(DeadlineExceededError(_TOO_LATE if request.call else _TOO_LATE_TO_BEGIN)))
+        return _reasoned(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", _TOO_LATE if request.call else _TOO_LATE_TO_BEGIN)
     if request.call is not None or error.code is ConnectCode.CANCELED:
         return None
     rule = error.message.removeprefix("protocol error: ")
     message = f"the body is not the request that its Content-Type says: {rule}"
     facts = {"field": "body", "value": f"0x{request.body_head.hex()}", "rule": rule}
-    return connect_error(explained(ReasonedError(code_of(error), message, reason="INVALID_BODY", facts=facts)))
+    return _reasoned(code_of(error), "INVALID_BODY", message, facts)
+
+
+def _reasoned(code: Code, reason: str, message: str, facts: Mapping[str, str] | None = None) -> ConnectError:
+    error = ReasonedError(code, message, reason=reason, facts=facts or {})
+    return connect_error(current_request().explain(error))
