@@ -19,7 +19,7 @@ DOCUMENTED: Final = {
         *("HandlerCallDetails", "RpcError", "StatusCode", "UnaryStreamMultiCallable", "UnaryUnaryMultiCallable"),
         *("aio.AioRpcError", "aio.Channel", "aio.EOF", "aio.Server"),
         *("aio.insecure_channel", "aio.secure_channel", "aio.server"),
-        "ServicerContext",
+        *("ServerCredentials", "ServicerContext"),
         *("channel_ready_future", "insecure_channel", "method_handlers_generic_handler", "secure_channel", "server"),
         *("ssl_channel_credentials", "ssl_server_credentials"),
         *("stream_stream_rpc_method_handler", "stream_unary_rpc_method_handler"),
