@@ -19,6 +19,7 @@ DOCUMENTED: Final = {
         *("HandlerCallDetails", "RpcError", "StatusCode", "UnaryStreamMultiCallable", "UnaryUnaryMultiCallable"),
         *("aio.AioRpcError", "aio.Channel", "aio.EOF", "aio.Server"),
         *("aio.insecure_channel", "aio.secure_channel", "aio.server"),
+        *("ServerCredentials", "ServicerContext"),
         *("channel_ready_future", "insecure_channel", "method_handlers_generic_handler", "secure_channel", "server"),
         *("ssl_channel_credentials", "ssl_server_credentials"),
         *("stream_stream_rpc_method_handler", "stream_unary_rpc_method_handler"),
@@ -38,6 +39,16 @@ DOCUMENTED: Final = {
         *("Configuration", "Connection", "ConnectionStateError", "DataReceived", "DenialOfServiceError", "ErrorCode"),
         *("Event", "NGH2Error", "PingAcknowledged", "PingReceived", "RequestReceived", "ResponseReceived", "Role"),
         *("Setting", "SettingsReceived", "StreamClosed", "StreamReset", "TrailersReceived", "WindowUpdated"),
+    },
+    # https://opentelemetry-python.readthedocs.io, and the messages of https://github.com/open-telemetry/opentelemetry-proto
+    "opentelemetry": {
+        *("propagate", "trace"),
+        "exporter.otlp.proto.grpc.trace_exporter.OTLPSpanExporter",
+        *("proto.collector.trace.v1.trace_service_pb2", "proto.collector.trace.v1.trace_service_pb2_grpc"),
+        *("proto.common.v1.common_pb2", "proto.resource.v1.resource_pb2", "proto.trace.v1.trace_pb2"),
+        *("sdk.resources.OTELResourceDetector", "sdk.resources.Resource"),
+        *("sdk.trace.ReadableSpan", "sdk.trace.TracerProvider", "sdk.trace.sampling"),
+        *("sdk.trace.export.SimpleSpanProcessor", "sdk.trace.export.in_memory_span_exporter.InMemorySpanExporter"),
     },
     # https://redis.readthedocs.io/en/stable/connections.html and exceptions.html
     "redis": {

@@ -9,7 +9,15 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tallykeeper_server.metrics import families
-from tallykeeper_server.metrics.meters import CallMeters, LaneMeter, PoolMeter, StoreMeter, WatchMeter, note_build
+from tallykeeper_server.metrics.meters import (
+    CallMeters,
+    LaneMeter,
+    PoolMeter,
+    SpanMeter,
+    StoreMeter,
+    WatchMeter,
+    note_build,
+)
 from tallykeeper_server.metrics.page import SnapshotCollector
 from tallykeeper_server.metrics.registry import Metrics
 
@@ -24,7 +32,7 @@ def registry() -> CollectorRegistry:
     calls = CallMeters(metrics)
     calls.of("S", "M", streams=False).failed(0.0, "NOT_FOUND", "ITEM_NOT_FOUND")
     lane, store = LaneMeter(metrics, "queries"), StoreMeter(metrics)
-    watch, pool = WatchMeter(metrics), PoolMeter(metrics)
+    watch, pool, spans = WatchMeter(metrics), PoolMeter(metrics), SpanMeter(metrics)
     for gauge in (
         calls.unread_bytes,
         lane.depth,
@@ -32,6 +40,7 @@ def registry() -> CollectorRegistry:
         store.promises_broken,
         watch.watchers,
         pool.workers,
+        spans.waiting,
     ):
         gauge.read = lambda: 1
     for seconds in (0.0001, 0.003, 0.004, 60.0):

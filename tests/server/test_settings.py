@@ -104,6 +104,7 @@ OTHER_VALUES: dict[str, tuple[str, str]] = {
     "log_format": ("text", '"text"'),
     "http_listen": ("", '""'),
     "http_origins": ("", '""'),
+    "traces": ("false", "false"),
     "require_request_ids": ("false", "false"),
     "http_header_bytes_max": ("6000", "6000"),
     "reflection": ("false", "false"),

@@ -55,7 +55,8 @@ class Received:
 class Backend(TraceServiceServicer):
     """The receiver. ``target`` is its address."""
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: grpc.ServerCredentials | None = None) -> None:
+        """Without credentials, it takes spans in plaintext."""
         self._lock = threading.Lock()
         self._spans: list[Received] = []
         self.metadata: list[dict[str, str]] = []
@@ -66,7 +67,11 @@ class Backend(TraceServiceServicer):
         self.released.set()
         self._server = grpc.server(ThreadPoolExecutor(8))
         add_TraceServiceServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]  # generated without types
-        self.target = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        if credentials is None:
+            port = self._server.add_insecure_port("127.0.0.1:0")
+        else:
+            port = self._server.add_secure_port("127.0.0.1:0", credentials)
+        self.target = f"127.0.0.1:{port}"
 
     def Export(self, request: ExportTraceServiceRequest, context: grpc.ServicerContext) -> ExportTraceServiceResponse:  # noqa: N802  # OTLP's
         """Take spans."""

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -204,19 +202,3 @@ def test_the_exporter_gives_way_to_others(traced: ServerProcess) -> None:
     assert exporter is not None
 
     assert os.getpriority(os.PRIO_PROCESS, exporter) == min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
-
-
-def test_the_exporter_says_which_file_it_cannot_read(tmp_path: Path) -> None:
-    missing = tmp_path / "ca.pem"
-    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1", "OTEL_EXPORTER_OTLP_CERTIFICATE": str(missing)}
-    ended = subprocess.run(
-        [sys.executable, "-m", MODULE, '{"instance": "a", "store": {}}'],
-        input=b"",
-        capture_output=True,
-        check=False,
-        env={**os.environ, **variables},
-        timeout=PATIENCE_SECONDS,
-    )
-
-    assert b"No such file or directory" in ended.stdout
-    assert str(missing).encode() in ended.stdout

@@ -19,10 +19,12 @@ from typing import BinaryIO, Final, TextIO
 from tallykeeper_server.tracing.collector import Collector
 from tallykeeper_server.tracing.environment import TraceSettingError
 from tallykeeper_server.tracing.otlp import Encoder
-from tallykeeper_server.tracing.records import HEAD
+from tallykeeper_server.tracing.records import HEAD, Record
 
 _NICENESS: Final = 10
 """The process gives way to the workers and the store."""
+_REQUEST_SPANS: Final = 2_048
+"""The number of spans from which on no further chunk joins a request."""
 _END_SECONDS: Final = 5.0
 """The time for the last spans after the worker has gone."""
 
@@ -40,9 +42,20 @@ class _Input:
         """Return the seconds that the next export may take, at most ``seconds``."""
         return seconds if self._ends_at is None else min(seconds, self._ends_at - time.monotonic())
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[list[tuple[int, list[Record]]]]:
+        """Yield the chunks for each request: the next one, and those that wait already, as far as they fit."""
         while (chunk := self._chunks.get()) is not None:
-            yield chunk
+            chunks = [marshal.loads(chunk)]  # noqa: S302  # the worker has written it
+            while sum(len(records) for _, records in chunks) < _REQUEST_SPANS:
+                try:
+                    further = self._chunks.get_nowait()
+                except queue.Empty:
+                    break
+                if further is None:
+                    self._chunks.put(None)
+                    break
+                chunks.append(marshal.loads(further))  # noqa: S302  # as above
+            yield chunks
 
     def _read(self) -> None:
         while len(head := self._stream.read(HEAD.size)) == HEAD.size:
@@ -68,14 +81,13 @@ def main() -> None:
         _report(reports, refused=str(error))
         return
     _report(reports, ready=True)
-    chunks = _Input(sys.stdin.buffer)
-    for chunk in chunks:
-        behind_ns, records = marshal.loads(chunk)  # noqa: S302  # the worker has written it
-        seconds = chunks.seconds_left(collector.timeout_seconds)
+    source = _Input(sys.stdin.buffer)
+    for chunks in source:
+        seconds = source.seconds_left(collector.timeout_seconds)
         problem = "the server has stopped"
         if seconds > 0:
-            problem = collector.export(encoder.request(behind_ns, records), timeout_seconds=seconds)
-        _report(reports, spans=len(records), error=problem)
+            problem = collector.export(encoder.request(chunks), timeout_seconds=seconds)
+        _report(reports, spans=sum(len(records) for _, records in chunks), error=problem)
 
 
 def _report(reports: TextIO, **values: object) -> None:

@@ -58,8 +58,9 @@ class Exporter:
             self._closes = True
             if self._process is not None and self._process.stdin is not None:
                 self._process.stdin.close()
-            await asyncio.wait([keeping], timeout=_END_SECONDS)
-            self._kill()
+                await asyncio.wait([keeping], timeout=_END_SECONDS)
+            if self._process is not None:
+                _kill(self._process)
             keeping.cancel()
             await asyncio.wait([keeping])
 
@@ -78,7 +79,6 @@ class Exporter:
                 self._dropping = True
                 log.warning("spans are dropped because too many wait for their export", waiting=self._waiting_spans)
             return
-        self._dropping = False
         self._waiting_spans += spans
         process.stdin.write(HEAD.pack(len(chunk)) + chunk)
 
@@ -87,24 +87,26 @@ class Exporter:
 
         :raises TraceSettingError: it cannot.
         """
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", _MODULE, self._description),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the server, which then ends this process
-        )
         try:
-            async with asyncio.timeout(_START_SECONDS):
-                first = await _next_report(process)
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", _MODULE, self._description),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for the server, which then ends this process
+            )
+        except OSError as error:
+            message = f"the process that exports traces cannot be started: {error.strerror}"
+            raise TraceSettingError(message) from error
+        try:
+            refusal = await _refusal_of(process)
         except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            _kill(process)
             await process.wait()
             raise
-        if first is None or "refused" in first:
-            status = await process.wait()
-            reason = f"the process that exports them ended with status {status}" if first is None else first["refused"]
-            message = f"traces cannot be exported: {reason}"
+        if refusal is not None:
+            _kill(process)
+            await process.wait()
+            message = f"traces cannot be exported: {refusal}"
             raise TraceSettingError(message)
         self._process = process
 
@@ -125,7 +127,7 @@ class Exporter:
             while self._process is None:
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, _RESTART_MAX_SECONDS)
-                with contextlib.suppress(TraceSettingError, TimeoutError, OSError):
+                with contextlib.suppress(TraceSettingError):
                     await self._start()
             log.info("the process that exports traces runs again", process_id=self.process_id)
 
@@ -143,6 +145,8 @@ class Exporter:
     def _take(self, report: Mapping[str, Any]) -> None:
         spans = report["spans"]
         self._waiting_spans -= spans
+        if 2 * self._waiting_spans < self._queue_spans_max:
+            self._dropping = False  # the next drop is logged again
         error = report["error"]
         self._meter.add("failed" if error else "exported", spans)
         if error and not self._failing:
@@ -151,10 +155,23 @@ class Exporter:
             log.info("spans are exported again")
         self._failing = bool(error)
 
-    def _kill(self) -> None:
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+
+async def _refusal_of(process: asyncio.subprocess.Process) -> str | None:
+    """Wait until a process can export. Return the reason if it cannot."""
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            report = await _next_report(process)
+    except TimeoutError:
+        return f"the process that exports them did not begin within {_START_SECONDS:.0f} s"
+    if report is None:
+        return f"the process that exports them ended with status {await process.wait()}"
+    refusal: str | None = report.get("refused")
+    return refusal
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
 
 
 async def _next_report(process: asyncio.subprocess.Process) -> dict[str, Any] | None:

@@ -42,8 +42,8 @@ class Encoder:
         self._call_part = lru_cache(_KINDS_KEPT_MAX)(_call_part)
         self._store_part = lru_cache(_KINDS_KEPT_MAX)(self._new_store_part)
 
-    def request(self, behind_ns: int, records: Iterable[Record]) -> ExportTraceServiceRequest:
-        """Return the request for some spans. ``behind_ns`` is the calendar's time at the zero of their times."""
+    def request(self, chunks: Iterable[tuple[int, Iterable[Record]]]) -> ExportTraceServiceRequest:
+        """Return the request for some chunks: the calendar's time at the zero of their times, and their records."""
         request = ExportTraceServiceRequest()
         of_resource = request.resource_spans.add()
         of_resource.resource.CopyFrom(self._resource)
@@ -51,11 +51,12 @@ class Encoder:
         of_scope.scope.name = SCOPE
         of_scope.scope.version = self._version
         add = of_scope.spans.add
-        for record in records:
-            if record[0] == CALL:
-                self._fill_call(add(), cast("CallRecord", record), behind_ns)
-            else:
-                self._fill_store_call(add(), cast("StoreRecord", record), behind_ns)
+        for behind_ns, records in chunks:
+            for record in records:
+                if record[0] == CALL:
+                    self._fill_call(add(), cast("CallRecord", record), behind_ns)
+                else:
+                    self._fill_store_call(add(), cast("StoreRecord", record), behind_ns)
         return request
 
     def _fill_call(self, span: Span, record: CallRecord, behind_ns: int) -> None:
