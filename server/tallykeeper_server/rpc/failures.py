@@ -1,4 +1,4 @@
-"""What a caller learns of a call that failed: its error, or the code of a call that was abandoned."""
+"""The errors that callers get, and the codes of calls that were abandoned."""
 
 from collections.abc import Iterator
 from functools import cache
