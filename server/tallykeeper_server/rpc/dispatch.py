@@ -21,7 +21,7 @@ from tallykeeper_server.rpc.failures import ABANDONED, code_of_abandoned, failur
 from tallykeeper_server.rpc.permissions import ROLES, is_mutation, role_needed_by
 from tallykeeper_server.rpc.response_limits import ResponseLimits
 from tallykeeper_server.rpc.statuses import status_of
-from tallykeeper_server.rpc.streaming import streaming
+from tallykeeper_server.rpc.streams import streaming
 from tallykeeper_server.transport.methods import Method, direct, response_stream
 
 Answer: TypeAlias = Pending[Message] | Coroutine[Any, Any, Message]
