@@ -17,11 +17,11 @@ from tallykeeper_server.engine.pending_result import Pending
 from tallykeeper_server.metrics.meters import CallMeter, CallMeters
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.admission import Admission, Call, Context, Overload
-from tallykeeper_server.rpc.failures import ABANDONED, code_of_abandoned, failure_of, undecodable
+from tallykeeper_server.rpc.calls.failures import ABANDONED, code_of_abandoned, failure_of, undecodable
+from tallykeeper_server.rpc.calls.streams import streaming
 from tallykeeper_server.rpc.permissions import ROLES, is_mutation, role_needed_by
 from tallykeeper_server.rpc.response_limits import ResponseLimits
 from tallykeeper_server.rpc.statuses import status_of
-from tallykeeper_server.rpc.streams import streaming
 from tallykeeper_server.transport.methods import Method, direct, response_stream
 
 Answer: TypeAlias = Pending[Message] | Coroutine[Any, Any, Message]

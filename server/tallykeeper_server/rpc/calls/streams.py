@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from tallykeeper_server.metrics.meters import CallMeter
 from tallykeeper_server.rpc.admission import Admission, Call, Context
-from tallykeeper_server.rpc.failures import code_of_abandoned, failure_of
+from tallykeeper_server.rpc.calls.failures import code_of_abandoned, failure_of
 from tallykeeper_server.rpc.statuses import status_of
 
 
