@@ -52,7 +52,7 @@ pytest = $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen gen-sdks released run demo console test test-all test-long test-console lint bench chaos files conformance upgrade-check sdks deploy-check image-check docs docs-links dist release-check publish-chart publish-release check lock clean
+.PHONY: help setup gen gen-sdks released run demo console test test-all test-long test-console lint bench compiled test-compiled chaos files conformance upgrade-check sdks deploy-check image-check docs docs-links dist release-check publish-chart publish-release check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
@@ -126,9 +126,15 @@ lint: $(INSTALLED) ## check Python, Lua and protos without running them, and che
 		diff -r -x '*.proto' -x '__init__.py' -x '__pycache__' -x 'py.typed' "$$fresh" protos || { \
 		echo 'The generated code differs from the protos: run make gen.' >&2; exit 1; }
 
-bench: $(INSTALLED) ## measure, in 15 minutes at most, and write the results to bench/results (ARGS=--quick: in three)
+bench: $(INSTALLED) ## measure, in 15 minutes at most, and write the results to bench/results (ARGS=--quick: in three, ARGS=--compiled: with compiled modules)
 	@$(PYTHON) tools/install.py bench $$({ command -v cc || command -v gcc || command -v clang; } >/dev/null || echo compiler)
 	@$(BIN)/python -m bench $(ARGS)
+
+compiled: $(INSTALLED) ## compile the server's busiest modules to C, into build/compiled; this needs a C compiler
+	@$(BIN)/python -m tools.compiled_server build/compiled
+
+test-compiled: compiled ## run the quick tests with the compiled modules (ARGS=tests/rpc: those of a folder)
+	@PYTHONPATH=build/compiled/server $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m 'not long' $(ARGS)
 
 chaos: $(INSTALLED) ## inject faults under load and judge the answers (ARGS="--seconds 600": longer, ARGS=--planted)
 	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || \
@@ -184,7 +190,7 @@ lock: $(INSTALLED) ## pin the requirements of pyproject.toml (ARGS=--upgrade: in
 	@$(call pin,.,$(ARGS))
 
 clean: ## remove the results of all targets, but not the server's data in ./tallykeeper-data
-	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .doctrees dist site
+	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .doctrees build dist site
 	@rm -rf client/*/target client/typescript/node_modules client/typescript/build client/typescript/dist
 	@rm -rf examples/*/bin examples/*/build examples/*/obj examples/*/generated examples/*/node_modules examples/*/target examples/typescript/*.js
 	@rm -rf tests/conformance/runners/*/target tests/conformance/runners/*/*/target tests/sdks/*/target

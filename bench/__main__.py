@@ -1,5 +1,6 @@
 """The command of ``make bench``: measures everything, prints goals and figures, and writes them to bench/results/."""
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import click
 from bench.measuring import Pace, Results
 from bench.plan import measure_everything
 from bench.report import text, write
+from tools.compiled_server import compile_server
 
 _RESULTS: Final = Path(__file__).with_name("results")
 _FULL: Final = Pace(3, 0.2, 1.0, calls_before_memory=1_000_000, idle_connections=10_000)
@@ -18,6 +20,7 @@ _QUICK: Final = Pace(1, 0.1, 0.3, calls_before_memory=50_000, idle_connections=1
 
 @click.command
 @click.option("--quick", is_flag=True, help="Measure each figure once and briefly, to check that everything works.")
+@click.option("--compiled", is_flag=True, help="Measure the server with its busiest modules compiled to C.")
 @click.option(
     "--results",
     type=click.Path(path_type=Path),
@@ -25,16 +28,18 @@ _QUICK: Final = Pace(1, 0.1, 0.3, calls_before_memory=50_000, idle_connections=1
     show_default=True,
     help="The folder for the results.",
 )
-def main(*, quick: bool, results: Path) -> None:
+def main(*, quick: bool, compiled: bool, results: Path) -> None:
     """Measure the service and, for comparison, grpc.aio, grpc-go and naive services on each store of this machine."""
     pace = _QUICK if quick else _FULL
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tk-bench-") as directory:
+        if compiled:
+            os.environ["PYTHONPATH"] = str(compile_server(Path(directory, "compiled")))  # for all processes
         for step in measure_everything(pace, Path(directory)):
             if isinstance(step, Results):
                 for line in text(step, pace):
                     click.echo(line)
-                for file in write(step, pace, results):
+                for file in write(step, pace, results / "compiled" if compiled else results):
                     click.echo(f"written: {file}")
             else:
                 click.echo(f"{time.monotonic() - began:4.0f} s  {step}", err=True)

@@ -2,41 +2,30 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import aclosing
-from functools import cache, partial
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
-import structlog
-from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, MethodDescriptor, ServiceDescriptor
-from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from tallykeeper_server.access.authorizer import Authorizer
-from tallykeeper_server.domain.errors import DefectError, InvalidFieldError, TallyError
+from tallykeeper_server.domain.errors import InvalidFieldError
 from tallykeeper_server.engine.pending_result import Pending
 from tallykeeper_server.metrics.meters import CallMeter, CallMeters
 from tallykeeper_server.metrics.registry import Metrics
 from tallykeeper_server.rpc.admission import Admission, Call, Context, Overload
+from tallykeeper_server.rpc.calls.failures import ABANDONED, code_of_abandoned, failure_of, undecodable
+from tallykeeper_server.rpc.calls.streams import streaming
 from tallykeeper_server.rpc.permissions import ROLES, WITHOUT_LANE, is_mutation, role_needed_by
 from tallykeeper_server.rpc.response_limits import ResponseLimits
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.transport.methods import Method, direct, response_stream
-from tallykeeper_server.transport.status import Code, StatusError
-
-_INTERNAL_MESSAGE: Final = "the server has a defect, and has logged it"
-_DEADLINE_SLACK_SECONDS: Final = 0.01
-"""The time that the server's clock may lag behind a caller's when the caller gives up at its deadline."""
-ABANDONED: Final = StatusError(Code.UNAVAILABLE, "the server stops")
-"""The status of a call whose work was cancelled. A caller gets it only if the server itself has cancelled."""
 
 Answer: TypeAlias = Pending[Message] | Coroutine[Any, Any, Message]
 """The return value of a servicer's unary method."""
-
-log = structlog.get_logger()
 
 
 def service_methods(
@@ -174,45 +163,6 @@ class Unary:
         context.fail(status)
 
 
-def streaming(
-    method: MethodDescriptor,
-    admission: Admission,
-    call: Callable[[Any, Call], AsyncGenerator[Message, None]],
-    meter: CallMeter,
-) -> Callable[[bytes, Context], AsyncGenerator[bytes, None]]:
-    """Return the handler of a method that streams responses."""
-    loop = asyncio.get_running_loop()
-
-    async def stream(raw: bytes, context: Context) -> AsyncGenerator[bytes, None]:
-        began_at = perf_counter()
-        try:
-            request, caller = admission.enter(raw, context)
-            guard = admission.guard(context, request, caller)
-            async with aclosing(call(request, Call(math.inf, caller))) as responses:
-                async for response in responses:
-                    guard.check()
-                    yield response.SerializeToString()
-        except Exception as error:  # noqa: BLE001  # every defect becomes a status
-            failure = failure_of(method, error)
-        except (asyncio.CancelledError, GeneratorExit):
-            meter.failed(began_at, code_of_abandoned(context, loop.time()))
-            raise
-        else:
-            meter.succeeded(began_at)
-            return
-        status = status_of(failure)
-        meter.failed(began_at, status.code.name, failure.reason)
-        raise status
-
-    return stream
-
-
-def code_of_abandoned(context: Context, now: float) -> str:
-    """Return the code of a cancelled call: its caller has left, or has waited until its deadline."""
-    expired = context.deadline - now < _DEADLINE_SLACK_SECONDS
-    return (Code.DEADLINE_EXCEEDED if expired else Code.CANCELLED).name
-
-
 def _parser_of(method: MethodDescriptor) -> Callable[[bytes], Message]:
     from_string = GetMessageClass(method.input_type).FromString
 
@@ -220,7 +170,7 @@ def _parser_of(method: MethodDescriptor) -> Callable[[bytes], Message]:
         try:
             return from_string(raw)
         except DecodeError as error:
-            raise _undecodable(method, raw) from error
+            raise undecodable(method, raw) from error
 
     return parse
 
@@ -236,87 +186,3 @@ def _parser_with_request_id(parse: Callable[[bytes], Message]) -> Callable[[byte
         return request
 
     return parse_mutation
-
-
-def failure_of(method: MethodDescriptor, error: Exception) -> TallyError:
-    """Return the error that the caller gets. A defect is logged, and its caller learns no details.
-
-    The error loses its traceback. A traceback would keep the request, which may be large, until the garbage collector
-    runs.
-    """
-    if isinstance(error, TallyError) and not isinstance(error, DefectError):
-        return error.with_traceback(None)
-    shown = error.message if isinstance(error, DefectError) else repr(error)
-    log.error("defect", method=method.full_name, error=shown, exc_info=error)
-    return DefectError(_INTERNAL_MESSAGE)
-
-
-def _undecodable(method: MethodDescriptor, raw: bytes) -> InvalidFieldError:
-    broken = broken_text_fields(method.input_type, raw)
-    if not broken:
-        return InvalidFieldError([("", f"the request is not a {method.input_type.full_name}")])
-    return InvalidFieldError([(field, "must be UTF-8") for field in broken])
-
-
-def broken_text_fields(message_type: Descriptor, raw: bytes) -> list[str]:
-    """Return the paths of the texts that are not UTF-8, such as ``keys[2].item``.
-
-    protobuf's own error does not name them. So the contract is described once more with bytes in place of strings, and
-    the message is parsed by that. Return an empty list if all texts are UTF-8: the bytes are no message then.
-    """
-    shadow_class = GetMessageClass(_shadow_pool(message_type.file).FindMessageTypeByName(message_type.full_name))
-    try:
-        shadow = shadow_class.FromString(raw)
-    except DecodeError:
-        return []
-    return list(_broken_texts(shadow, message_type))
-
-
-def _broken_texts(shadow: Message, message_type: Descriptor) -> Iterator[str]:
-    for shadow_field, content in shadow.ListFields():
-        field = message_type.fields_by_number[shadow_field.number]
-        is_list = not hasattr(content, "SerializeToString") and not isinstance(content, (bytes, int, float))
-        for index, value in enumerate(content if is_list else [content]):
-            path = f"{field.name}[{index}]" if is_list else field.name
-            if field.message_type is not None:
-                yield from (f"{path}.{inner}" for inner in _broken_texts(value, field.message_type))
-            elif field.type == FieldDescriptor.TYPE_STRING and not _is_utf8(value):
-                yield path
-
-
-def _is_utf8(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-@cache
-def _shadow_pool(file: FileDescriptor) -> descriptor_pool.DescriptorPool:
-    pool = descriptor_pool.DescriptorPool()
-    _add_shadow(pool, file, set())
-    return pool
-
-
-def _add_shadow(pool: descriptor_pool.DescriptorPool, file: FileDescriptor, added: set[str]) -> None:
-    if file.name in added:
-        return
-    added.add(file.name)
-    for dependency in file.dependencies:
-        _add_shadow(pool, dependency, added)
-    description = FileDescriptorProto()
-    file.CopyToProto(description)
-    for message in description.message_type:
-        _texts_to_bytes(message)
-    pool.Add(description)
-
-
-def _texts_to_bytes(message: DescriptorProto) -> None:
-    if message.options.map_entry:  # no request has a map, and protobuf allows no bytes as its keys
-        return
-    for field in message.field:
-        if field.type == FieldDescriptorProto.TYPE_STRING:
-            field.type = FieldDescriptorProto.TYPE_BYTES
-    for nested in message.nested_type:
-        _texts_to_bytes(nested)

@@ -14,7 +14,8 @@ from tallykeeper_server.domain.limits import DEFAULT_NAMESPACE, LABEL_CHARACTERS
 from tallykeeper_server.engine.pending_result import Pending
 from tallykeeper_server.metrics.meters import CallMeter, ExemplarCallMeter
 from tallykeeper_server.rpc.admission import Admission, Call
-from tallykeeper_server.rpc.dispatch import ABANDONED, Answer, Handlers, Unary, code_of_abandoned, failure_of
+from tallykeeper_server.rpc.calls.failures import ABANDONED, code_of_abandoned, failure_of
+from tallykeeper_server.rpc.dispatch import Answer, Handlers, Unary
 from tallykeeper_server.rpc.permissions import is_mutation
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.tracing.records import CALL, NO_STREAM, Lane, SpanIds

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from tallykeeper_server.domain.limits import DEFAULT_NAMESPACE, LABEL_CHARACTERS_MAX
 from tallykeeper_server.metrics.meters import CallMeter
 from tallykeeper_server.rpc.admission import Admission, Call
-from tallykeeper_server.rpc.dispatch import streaming
+from tallykeeper_server.rpc.calls.streams import streaming
 from tallykeeper_server.tracing.records import CALL
 from tallykeeper_server.tracing.tracer import CURRENT_SPAN, CallSpan, Tracer
 from tallykeeper_server.transport.call import Call as TransportCall

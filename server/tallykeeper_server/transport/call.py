@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable, Iterable
 from typing import ClassVar, Final, Protocol
 
+from mypy_extensions import mypyc_attr
+
 from tallykeeper_server.transport.metadata import Metadata, decoded, encoded
 from tallykeeper_server.transport.peers import Peer
 from tallykeeper_server.transport.status import Code, HeaderFields, StatusError
@@ -22,6 +24,7 @@ class Cancellable(Protocol):
         """Cancel the work, at once or soon."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)  # where this class is compiled, the calls of HTTP are not
 class Call:
     """A call without its messages, as a handler sees it."""
 
