@@ -25,15 +25,16 @@ from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest, ListStockReques
 from tallykeeper.v1.ledger_pb2 import Entry
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
 from tallykeeper_server.settings import Settings
+from tallykeeper_server.store.embedded.backups import back_up
 from tests.server.backup_streams import run, shell
 from tests.support.batches import mode_of
 from tests.support.client import AsyncCaller, Caller
 from tests.support.ledger import entries_of
-from tests.support.server import TALLYKEEPER, ServerProcess, ThreadedServer, wait_until
+from tests.support.server import ServerProcess, ThreadedServer, wait_until
 
 BACKUPS: Final = 10
 CHANGES_PER_SECOND: Final = 2_000
-CHANGES_BETWEEN: Final = 200
+CHANGES_BETWEEN: Final = 500
 """The number of changes between a backup and the next one."""
 CALLERS: Final = 10
 NAMESPACES: Final = ("library", "shop")
@@ -133,11 +134,13 @@ class Copy:
     acknowledged: int
 
 
-def _back_up(data_dir: Path, to: Path, *, by_pipe: bool) -> None:
-    command: list[str | Path] = [TALLYKEEPER, "backup", to, "--data-dir", data_dir]
+def _make_backup(data_dir: Path, to: Path, *, by_pipe: bool) -> None:
+    """Make a backup by the command and a pipe, or without a command, so that it begins at once."""
     if by_pipe:
         command = shell('"$0" backup - --data-dir "$1" | cat > "$2"', data_dir, to)
-    subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True)
+    else:
+        assert back_up(data_dir, to).online
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +254,7 @@ def test_ten_backups_under_2000_changes_per_second_and_a_moment_are_restored_and
                 ready = history.changes + CHANGES_BETWEEN
                 wait_until(partial(history.has, ready), what="changes are made")
                 copies.append(Copy(tmp_path / f"copy-{number}", len(history.answered)))
-                _back_up(data_dir, copies[-1].source, by_pipe=number % 2 == 1)
+                _make_backup(data_dir, copies[-1].source, by_pipe=number % 2 == 1)
                 moments.append(_moment(history))
         rate = history.changes / (time.monotonic() - began_at)
         ledgers = {namespace: entries_of(call, namespace) for namespace in NAMESPACES}
