@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, ClassVar, Final, Generic, TypeVar, cast
 
 from tallykeeper_server.domain.errors import (
     DeadlineExceededError,
@@ -87,7 +87,7 @@ class Lane(Generic[Item, Result]):
     Python reads large calls.
     """
 
-    call_class: type[LaneCall[Any, Any]] = LaneCall
+    call_class: ClassVar[type[LaneCall[Any, Any]]] = LaneCall
     """The class of the calls. A lane that records spans has another."""
 
     def __init__(

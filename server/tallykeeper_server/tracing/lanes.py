@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import suppress
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from tallykeeper_server.engine.lane import Lane
 from tallykeeper_server.engine.lane_call import LaneCall
@@ -38,7 +38,7 @@ class TracedLaneCall(LaneCall[Item, Result]):
 class TracedLane(Lane[Item, Result]):
     """A lane whose calls may belong to spans."""
 
-    call_class = TracedLaneCall
+    call_class: ClassVar[type[LaneCall[Any, Any]]] = TracedLaneCall
 
     def __init__(self, *arguments: Any, tracer: Tracer, **options: Any) -> None:  # noqa: ANN401  # those of Lane
         """Take the arguments of Lane, and the tracer that takes the spans of the store."""
