@@ -13,6 +13,8 @@ from tests.tracing.backend import CLIENT, ERROR, SERVER, Backend
 from tests.tracing.conftest import PARENT, environment_for
 
 PAUSE_MS = 1_500
+LOST = {"OUTCOME_UNKNOWN", "STORE_UNAVAILABLE"}
+"""The reasons of a lost store. The first one is that of a call whose connection ends before its reply."""
 
 
 @pytest.fixture
@@ -65,11 +67,13 @@ def test_a_store_that_is_lost_is_an_error_of_the_call_and_of_its_call_to_the_sto
 
     (call,) = own_backend.wait_for(lambda each: each.attributes.get("tallykeeper.namespace") == namespace)
     if request_type is IncrementRequest:  # a read is repeated until its caller gives up
-        assert call.attributes["tallykeeper.reason"] == call.attributes["error.type"] == "STORE_UNAVAILABLE"
+        assert call.attributes["tallykeeper.reason"] == call.attributes["error.type"]
+        assert call.attributes["error.type"] in LOST
         assert call.status == ERROR
         assert call.message
     first, *_ = own_backend.wait_for(lambda each: each.parent_id == call.span_id and each.kind == CLIENT)
-    assert (first.status, first.attributes["error.type"]) == (ERROR, "STORE_UNAVAILABLE")
+    assert first.status == ERROR
+    assert first.attributes["error.type"] in LOST
 
 
 def test_a_change_that_is_sent_again_has_a_span_for_each_attempt(
