@@ -1,9 +1,9 @@
 """Script calls that several traced calls share: links lead from the script call to each call and back."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from tallykeeper_client import AsyncClient
 from tests.support.server import ServerProcess
@@ -64,14 +64,11 @@ def test_the_calls_of_a_batch_are_counted_in_all_their_spans(shared: tuple[list[
 
 
 def test_of_a_batch_with_one_traced_call_the_script_call_is_the_child(
-    own_backend: Backend, data: str, namespace: str, tmp_path: Path
+    own_backend: Backend, data: str, namespace: str
 ) -> None:
-    del tmp_path
     environment = environment_for(own_backend, OTEL_TRACES_SAMPLER="parentbased_always_off")
 
     async def one_of_many(target: str) -> None:
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415  # as in a program with traces
-
         async with (
             AsyncClient(target, namespace=namespace) as plain,
             AsyncClient(target, namespace=namespace, tracer_provider=TracerProvider()) as traced,

@@ -47,24 +47,27 @@ class TracedRedisStore(RedisStore):
         step = CURRENT_STEP.get()
         if step is None:
             return await super()._ask(groups)
-        with _span(step, _operation_of(groups)):
-            return await super()._ask(groups)
+        with _span(step, _operation_of(groups)) as reasons:
+            answers = await super()._ask(groups)
+            reasons += [answer.reason for answer in answers if isinstance(answer, TallyError)]
+        return answers
 
 
 @contextmanager
-def _span(step: Step, operation: str) -> Iterator[None]:
+def _span(step: Step, operation: str) -> Iterator[list[str]]:
+    """Record the span of what is done in this context. The first reason in the list that it gives is its error's."""
     began_at = perf_counter()
-    reason = ""
+    reasons: list[str] = []
     try:
-        yield
+        yield reasons
     except TallyError as error:
-        reason = error.reason
+        reasons.append(error.reason)
         raise
     except BaseException:
-        reason = "CANCELLED"
+        reasons.append("CANCELLED")
         raise
     finally:
-        step.end_store_call(operation, began_at, reason)
+        step.end_store_call(operation, began_at, next(iter(reasons), ""))
 
 
 def _operation_of(groups: Sequence[Group]) -> str:
