@@ -19,7 +19,7 @@ generate = $(BIN)/python -m grpc_tools.protoc -Iprotos \
 # pinned there already keep their version. Extras are named with their package. Otherwise pip may find a package's extra
 # before the package, look for its newest version, and refuse that version because it has no hash. No package index is
 # named, because the user chooses the index.
-pin = $(call compile,$(1),$(2)) --output-file requirements/runtime.txt --extra otel >/dev/null && \
+pin = $(call compile,$(1),$(2)) --output-file requirements/runtime.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/dev.txt --group dev --extra otel --constraint requirements/runtime.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/bench.txt --group bench --constraint requirements/dev.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/compiler.txt --group compiler --constraint requirements/dev.txt >/dev/null && \

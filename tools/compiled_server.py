@@ -34,6 +34,7 @@ MODULES: Final = (
     "store/stored_text.py",
     "tracing/handlers.py",
     "tracing/lanes.py",
+    "tracing/store_calls.py",
     "transport/call.py",
     "transport/metadata.py",
     "transport/methods.py",

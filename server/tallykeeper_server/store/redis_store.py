@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy, Retention
 from tallykeeper_server.domain.errors import (
@@ -43,7 +43,7 @@ _SWEEPS_BETWEEN_COUNTS: Final = 10
 class RedisStore:
     """Keeps counts in a store: on one node, on the primary that the sentinels name, or on the nodes of a cluster."""
 
-    script_calls_class: type[ScriptCalls] = ScriptCalls
+    script_calls_class: ClassVar[type[ScriptCalls]] = ScriptCalls
     """The class of its script calls. A store that records spans has another."""
 
     def __init__(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Final
+from typing import ClassVar, Final
 
 from tallykeeper_server.domain.durability import Durability
 from tallykeeper_server.domain.errors import TallyError
@@ -41,7 +41,7 @@ class TracedScriptCalls(ScriptCalls):
 class TracedRedisStore(RedisStore):
     """A store whose script calls and reads have spans."""
 
-    script_calls_class = TracedScriptCalls
+    script_calls_class: ClassVar[type[ScriptCalls]] = TracedScriptCalls
 
     async def _ask(self, groups: Sequence[Group]) -> list[GroupReplies]:
         step = CURRENT_STEP.get()
