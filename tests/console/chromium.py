@@ -21,7 +21,7 @@ def chromium_path() -> str | None:
 
 
 def missing() -> str:
-    """Return what the tests in a browser lack; empty if nothing is missing."""
+    """Name the parts that the tests in a browser lack; empty if nothing is missing."""
     absent = [package for package in _PACKAGES if find_spec(package) is None]
     if absent:
         return f"{' and '.join(absent)} not installed: make test-console installs it"
