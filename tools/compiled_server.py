@@ -31,7 +31,6 @@ MODULES: Final = (
     "store/keys.py",
     "store/script_calls.py",
     "store/script_codec.py",
-    "store/stored_text.py",
     "transport/call.py",
     "transport/metadata.py",
     "transport/methods.py",
