@@ -31,7 +31,6 @@ MODULES: Final = (
     "store/keys.py",
     "store/script_calls.py",
     "store/script_codec.py",
-    "store/stored_text.py",
     "tracing/handlers.py",
     "tracing/lanes.py",
     "tracing/store_calls.py",
