@@ -1,13 +1,16 @@
 """The log of a defect: it helps to find the defect, and has nothing that callers sent."""
 
+import logging
 import subprocess
 from pathlib import Path
 
 import grpc
 import pytest
 import redis
+import structlog
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
+from tallykeeper_server.runtime.logs import TransportLines
 from tallykeeper_server.store.embedded.valkey import find_binary
 from tests.support.client import Caller, Failure
 from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, store_process, wait_until
@@ -50,3 +53,17 @@ def test_a_defect_is_logged_with_its_trace_and_without_the_request(tmp_path: Pat
     assert "Traceback (most recent call last)" in text
     assert "Increment" in text
     assert "private" not in text
+
+
+def test_a_line_that_cannot_be_formatted_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise SystemError
+
+    monkeypatch.setattr(structlog, "get_logger", fail)
+    record = logging.LogRecord("transport", logging.ERROR, "file.py", 1, "a defect", None, None)
+
+    TransportLines().handle(record)
+
+    assert "SystemError" in capsys.readouterr().err

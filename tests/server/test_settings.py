@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tallykeeper_server.settings import ENVIRONMENT_PREFIX, Settings, options
-from tests.server.starting import wrong_setting
+from tests.server.starting import wrong_setting, wrong_setting_of_program
 
 # setting -> a value as text, the same value in TOML, and the value that the server reads
 VALUES: dict[str, tuple[str, str, object]] = {
@@ -182,7 +182,7 @@ def test_a_setting_reaches_a_worker_unchanged(setting: str) -> None:
 def test_a_unix_socket_has_one_worker_by_default() -> None:
     assert settings_of("--listen", "unix:/s").worker_count() == 1
 
-    line = wrong_setting("--listen", "unix:/s", "--workers", "3")
+    line = wrong_setting_of_program("--listen", "unix:/s", "--workers", "3")
 
     assert "workers = 3 needs host:port, not unix:/s: only one can serve a unix socket" in line
 
@@ -311,7 +311,7 @@ def test_a_wrong_file_is_one_clear_line_that_names_it_and_exit_2(tmp_path: Path,
 
 
 def test_a_wrong_variable_is_named_with_its_value() -> None:
-    line = wrong_setting(environment={"TALLYKEEPER_PAUSE_MS": "soon"})
+    line = wrong_setting_of_program(environment={"TALLYKEEPER_PAUSE_MS": "soon"})
 
     assert "TALLYKEEPER_PAUSE_MS" in line
     assert "'soon'" in line

@@ -82,7 +82,10 @@ class TransportLines(logging.Handler):
             fields.update(unlogged)
         if record.exc_info:
             fields["exc_info"] = record.exc_info
-        structlog.get_logger().log(record.levelno, record.getMessage(), **fields)
+        try:
+            structlog.get_logger().log(record.levelno, record.getMessage(), **fields)
+        except Exception:  # noqa: BLE001  # whoever logs goes on; Python 3.11 may fail to format a trace
+            self.handleError(record)
 
 
 class _LogFile:
