@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 import redis
+import structlog
 
 from tallykeeper_server.runtime.logs import configure_logs
 from tallykeeper_server.settings import Settings
@@ -53,6 +54,15 @@ def _store_kind_of(item: pytest.Item) -> str | None:
 def quiet_logs() -> None:
     """Log nothing but errors, as text."""
     configure_logs(level="error", log_format="text")
+
+
+@pytest.fixture(autouse=True)
+def quiet_logs_afterwards() -> Iterator[None]:
+    """Configure the log again after a test that configured it for a stream of its own."""
+    before = structlog.get_config()["logger_factory"]
+    yield
+    if structlog.get_config()["logger_factory"] is not before:
+        configure_logs(level="error", log_format="text")
 
 
 @pytest.fixture(
