@@ -48,7 +48,7 @@ beside_lint = lint_report=$$(mktemp) && trap 'exit 130' INT TERM && trap 'kill $
 	[ $$tests_status -eq 0 ] || exit $$tests_status; \
 	exit $$lint_status
 make = $(MAKE)
-pytest = $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+pytest = $(BIN)/pytest -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -134,7 +134,7 @@ compiled: $(INSTALLED) ## compile the server's busiest modules to C, into build/
 	@$(BIN)/python -m tools.compiled_server build/compiled
 
 test-compiled: compiled ## run the quick tests with the compiled modules (ARGS=tests/rpc: those of a folder)
-	@PYTHONPATH=build/compiled/server $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m 'not long' $(ARGS)
+	@PYTHONPATH=build/compiled/server $(BIN)/pytest -n 4 --dist worksteal -m 'not long' $(ARGS)
 
 chaos: $(INSTALLED) ## inject faults under load and judge the answers (ARGS="--seconds 600": longer, ARGS=--planted)
 	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || \

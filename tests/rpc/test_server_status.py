@@ -196,11 +196,11 @@ def test_a_store_that_is_away_is_an_answer(tmp_path: Path) -> None:
 def test_a_store_that_hangs_is_an_answer_within_the_deadline(own_store: str) -> None:
     with served(own_store, store_timeout_seconds=60.0) as call, redis.Redis.from_url(own_store) as store:
         call(ASK)
-        store.execute_command("CLIENT", "PAUSE", 3_000, "ALL")
+        store.execute_command("CLIENT", "PAUSE", 10_000, "ALL")
 
-        status = call(ASK, timeout=1.0)
+        status = call(ASK, timeout=3.0)
 
-    assert status.store.fault.startswith("the store has not answered within 0.")
+    assert status.store.fault.startswith("the store has not answered within ")
     assert [promise.kept for promise in status.promises] == [False]
 
 
@@ -213,7 +213,7 @@ def test_it_answers_while_no_more_queries_may_wait(own_store: str) -> None:
         pool.submit(waiting, GetNamespaceRequest())
         wait_until(lambda: reason_of(call, GetNamespaceRequest()) == "OVERLOADED", what="the lane is full")
 
-        status = call(ASK, timeout=1.0)
+        status = call(ASK, timeout=3.0)
 
         waiting.close()
         call.close()

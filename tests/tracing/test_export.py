@@ -163,7 +163,9 @@ def test_a_killed_exporter_harms_no_call_and_runs_again(own_backend: Backend, da
         before = scraper.value("spans_total", outcome="exported")
         increment(call, namespace)
 
-        scraper.wait_for(before + 2, "spans_total", outcome="exported")
+        wait_until(
+            lambda: scraper.value("spans_total", outcome="exported") >= before + 2, what="later spans are exported"
+        )
         assert scraper.value("spans_total", outcome="lost") == 2
         assert exporter_of(server) not in {None, killed}
 
