@@ -58,7 +58,7 @@ def quiet_logs() -> None:
 
 @pytest.fixture(autouse=True)
 def quiet_logs_afterwards() -> Iterator[None]:
-    """Configure the log again after a test that configured it for a stream of its own."""
+    """Configure the log again after a test that configured it for another stream."""
     before = structlog.get_config()["logger_factory"]
     yield
     if structlog.get_config()["logger_factory"] is not before:

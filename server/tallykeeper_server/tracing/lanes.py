@@ -1,11 +1,12 @@
 """Lanes that note the batch of each call for its span. Everything else is as in the engine's lane."""
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, TypeVar, cast
 
-from tallykeeper_server.engine.lane import Lane
+from tallykeeper_server.engine.lane import Backlog, Lane, LaneLimits
 from tallykeeper_server.engine.lane_call import LaneCall
+from tallykeeper_server.metrics.meters import LaneMeter
 from tallykeeper_server.tracing.records import SpanIds
 from tallykeeper_server.tracing.tracer import CURRENT_SPAN, CURRENT_STEP, Step, Tracer
 
@@ -40,9 +41,18 @@ class TracedLane(Lane[Item, Result]):
 
     call_class: ClassVar[type[LaneCall[Any, Any]]] = TracedLaneCall
 
-    def __init__(self, *arguments: Any, tracer: Tracer, **options: Any) -> None:  # noqa: ANN401  # those of Lane
+    def __init__(
+        self,
+        send: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
+        limits: LaneLimits,
+        weigh: Callable[[Item], int] = lambda _: 1,
+        *,
+        tracer: Tracer,
+        meter: LaneMeter | None = None,
+        backlog: Backlog | None = None,
+    ) -> None:
         """Take the arguments of Lane, and the tracer that takes the spans of the store."""
-        super().__init__(*arguments, **options)
+        super().__init__(send, limits, weigh, meter=meter, backlog=backlog)
         self._tracer = tracer
 
     async def _run(self, batch: list[LaneCall[Item, Result]], load: int) -> None:

@@ -20,7 +20,7 @@ from tallykeeper_server.transport.methods import ResponseStreamHandler
 _OK: Final = "OK"
 
 
-class _StreamMeter(CallMeter):
+class _StreamMeter:
     """The meter of one stream: it records the span of the stream when the stream ends."""
 
     def __init__(self, meter: CallMeter, span: CallSpan, tracer: Tracer, context: TransportCall, path: str) -> None:

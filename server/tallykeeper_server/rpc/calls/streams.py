@@ -5,22 +5,31 @@ import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from tallykeeper_server.metrics.meters import CallMeter
 from tallykeeper_server.rpc.admission import Admission, Call, Context
 from tallykeeper_server.rpc.calls.failures import code_of_abandoned, failure_of
 from tallykeeper_server.rpc.statuses import status_of
+
+
+class StreamMeter(Protocol):
+    """The part of a call's meter that a stream needs."""
+
+    def succeeded(self, began_at: float) -> None:
+        """Record the end of a stream without an error. ``began_at`` is a time of ``perf_counter``."""
+
+    def failed(self, began_at: float, code: str, reason: str = "") -> None:
+        """Record the end of a stream that failed with a gRPC code, and with the reason in its error."""
 
 
 def streaming(
     method: MethodDescriptor,
     admission: Admission,
     call: Callable[[Any, Call], AsyncGenerator[Message, None]],
-    meter: CallMeter,
+    meter: StreamMeter,
 ) -> Callable[[bytes, Context], AsyncGenerator[bytes, None]]:
     """Return the handler of a method that streams responses. ``call`` generates them."""
     loop = asyncio.get_running_loop()
