@@ -1,6 +1,7 @@
 """Fixtures of all tests: a server on each kind of store of this machine, and a namespace for each test."""
 
 import shutil
+import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -48,6 +49,13 @@ def _store_kind_of(item: pytest.Item) -> str | None:
     """Return the kind of store on which a test runs; None if it does not ask for one."""
     parameters = getattr(item, "callspec", None)  # a test without parameters has none
     return parameters.params.get("store_kind") if parameters else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def default_signals() -> None:
+    """Let the processes of the tests end by SIGHUP. They would ignore it if the tests run under nohup."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

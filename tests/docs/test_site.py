@@ -52,7 +52,7 @@ def test_the_site_has_every_document(tmp_path: Path) -> None:
 def test_links_to_files_that_are_no_pages_lead_to_the_repository(tmp_path: Path) -> None:
     _build(ROOT, tmp_path)
     front_page = (tmp_path / "site" / "README.html").read_text()
-    assert 'href="https://github.com/tallykeeper/tallykeeper/tree/main/examples"' in front_page
+    assert 'href="https://github.com/tallykeeper/tallykeeper/tree/main/tests/conformance/clients"' in front_page
     assert 'href="https://github.com/tallykeeper/tallykeeper/blob/main/client/go/README.md"' in front_page
     assert not (tmp_path / "site" / "_downloads").exists()
 

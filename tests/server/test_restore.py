@@ -424,11 +424,9 @@ def test_a_restore_that_waits_for_its_stream_ends_by_a_signal_and_leaves_nothing
     tmp_path: Path, stream: bytes, number: signal.Signals
 ) -> None:
     to = tmp_path / "new"
-    before = signal.signal(number, signal.SIG_DFL)  # a process under nohup ignores SIGHUP, and so would its children
     process = subprocess.Popen(
         [TALLYKEEPER, "restore", "-", "--data-dir", to], stdin=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    signal.signal(number, before)
     assert process.stdin is not None
     process.stdin.write(stream[:-2_048])
     process.stdin.flush()
