@@ -179,6 +179,8 @@ def test_the_exporter_of_a_killed_server_ends(own_backend: Backend, data: str, n
         server.process.wait(PATIENCE_SECONDS)
 
         wait_until(lambda: not runs(exporter), what="the exporter has ended")
+    with serving(own_backend, data):
+        pass  # the next server ends the store that the killed one has left
 
 
 def test_headers_service_and_resource_come_from_the_environment(
