@@ -56,6 +56,15 @@ async def check_store(routes: Routes, policy: DurabilityPolicy) -> StoreReport:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """A node: the promises that it keeps, its reply to INFO, and its setting ``appendfsync``."""
+
+    report: StoreReport
+    info: Mapping[str, str]
+    append_fsync: str
+
+
 async def check_node(channel: CommandChannel, policy: DurabilityPolicy, *, name: str = "") -> StoreReport:
     """Ask one node for its kind, and for the levels of the policy that it keeps.
 
@@ -64,7 +73,15 @@ async def check_node(channel: CommandChannel, policy: DurabilityPolicy, *, name:
     :raises StoreUnfitError: the node is too old, a replica, a sentinel, or a node of a cluster and has no name.
     :raises TallyError: the node cannot be asked.
     """
-    info = parse_info(cast("bytes", await channel.call("INFO")))
+    return (await read_node(channel, policy, name=name)).report
+
+
+async def read_node(channel: CommandChannel, policy: DurabilityPolicy, *, name: str = "") -> NodeReport:
+    """Ask one node as ``check_node`` does, and return also what it has said.
+
+    :raises TallyError: as ``check_node`` does.
+    """
+    info = _parse_info(cast("bytes", await channel.call("INFO")))
     _check_mode(info.get("server_mode") or info.get("redis_mode"), in_cluster=bool(name))
     if info.get("role") == "slave":
         message = f"the store is a replica of {info.get('master_host', 'another')}; name its primary instead"
@@ -72,22 +89,23 @@ async def check_node(channel: CommandChannel, policy: DurabilityPolicy, *, name:
     kind, version = _version_of(info)
     facts = _Facts(
         append_only=info.get("aof_enabled") == "1",
-        append_fsync=await setting_of(channel, "appendfsync"),
-        pauses_fsync=await setting_of(channel, "no-appendfsync-on-rewrite") == "yes",
+        append_fsync=await _setting(channel, "appendfsync"),
+        pauses_fsync=await _setting(channel, "no-appendfsync-on-rewrite") == "yes",
         can_be_waited_for=kind in _WAITAOF_KEPT_SINCE and version >= _WAITAOF_KEPT_SINCE[kind],
         replicas=int(info.get("connected_slaves", 0)),
-        eviction=info.get("maxmemory_policy") or await setting_of(channel, "maxmemory-policy"),
+        eviction=info.get("maxmemory_policy") or await _setting(channel, "maxmemory-policy"),
     )
     missing = {level: _missing(level, facts, policy) for level in sorted(policy.levels)}
     evicts = _evicts(facts)
     where = f"{name}: " if name else ""
-    return StoreReport(
+    report = StoreReport(
         name=f"{kind} {'.'.join(map(str, version))}",
         syncs_by_waiting=facts.append_only and facts.can_be_waited_for and not facts.syncs_each_write,
         kept=tuple(level for level, shortcoming in missing.items() if shortcoming is None),
         shortcomings=tuple(where + shortcoming for shortcoming in (*missing.values(), evicts) if shortcoming),
         reasons={level: tuple(where + each for each in (lack, evicts) if each) for level, lack in missing.items()},
     )
+    return NodeReport(report, info, facts.append_fsync)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +138,7 @@ def _check_mode(mode: str | None, *, in_cluster: bool) -> None:
         raise StoreUnfitError(message)
 
 
-def parse_info(text: bytes) -> dict[str, str]:
+def _parse_info(text: bytes) -> dict[str, str]:
     """Return the values in a reply to INFO, by their names."""
     pairs = (line.partition(":") for line in text.decode().splitlines() if ":" in line)
     return {name: value for name, _, value in pairs}
@@ -144,7 +162,7 @@ def _version_of(info: dict[str, str]) -> tuple[str, tuple[int, ...]]:
     return kind, version
 
 
-async def setting_of(channel: CommandChannel, name: str) -> str:
+async def _setting(channel: CommandChannel, name: str) -> str:
     """Return a setting of the store, or "unknown" if the store does not allow CONFIG."""
     try:
         reply = cast("list[bytes]", await channel.call("CONFIG", "GET", name))

@@ -9,7 +9,7 @@ from tallykeeper_server.domain.errors import TallyError
 from tallykeeper_server.domain.server_status import AppendOnlyFile, NodeStatus, Promise, Replica, StoreStatus
 from tallykeeper_server.store import keys
 from tallykeeper_server.store.nodes.routes import Primary, Routes
-from tallykeeper_server.store.promises import check_node, parse_info, setting_of
+from tallykeeper_server.store.promises import read_node
 from tallykeeper_server.store.shared_key_reader import SharedKeyReader
 
 _COUNTED_NAMESPACES_MAX: Final = 1_000
@@ -56,14 +56,12 @@ def _promises(policy: DurabilityPolicy, reasons: _Reasons) -> tuple[Promise, ...
 async def _read_node(primary: Primary, policy: DurabilityPolicy) -> tuple[NodeStatus, _Reasons]:
     """Return the state of a node, and the reasons why each level of durability does not hold on it."""
     try:
-        report = await check_node(primary.channel, policy, name=primary.name)
-        info = parse_info(cast("bytes", await primary.channel.call("INFO")))
-        sync_policy = await setting_of(primary.channel, "appendfsync")
+        node = await read_node(primary.channel, policy, name=primary.name)
     except TallyError as error:
         where = f"{primary.name}: " if primary.name else ""
         reasons = dict.fromkeys(policy.levels, (f"{where}{error.message}",))
         return NodeStatus(address=primary.name, fault=error.message), reasons
-    return _node_status(primary.name, report.name, info, sync_policy), report.reasons
+    return _node_status(primary.name, node.report.name, node.info, node.append_fsync), node.report.reasons
 
 
 def _node_status(address: str, software: str, info: Mapping[str, str], sync_policy: str) -> NodeStatus:

@@ -17,8 +17,7 @@ class StreamsLimit:
 
     It is the connection's share of the calls of the server, and one more for each stream of responses that the peer
     has. A peer whose call found no room gets half of that, down to one call: then it holds back what the server could
-    only refuse, and a refusal costs a third of a call. When none of its calls has been refused for a time, the limit
-    doubles until it is the share again.
+    only refuse. When none of its calls has been refused for a time, the limit doubles until it is the share again.
     """
 
     def __init__(self, shared: Shared) -> None:
