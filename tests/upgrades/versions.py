@@ -82,7 +82,7 @@ def former_version(revision: str, folder: Path, *, repository: Path = ROOT) -> V
 def _version_in(folder: Path, name: str) -> Version:
     # The paths stand before those of the installed package, so each process has the modules of one version.
     path = os.pathsep.join(str(folder / root) for root in _SOURCES)
-    environment = {**os.environ, "PYTHONPATH": path, "TALLYKEEPER_HTTP_LISTEN": ""}
+    environment = {**os.environ, "PYTHONPATH": path, "TALLYKEEPER_HTTP_LISTEN": "127.0.0.1:0"}
     return Version(name, folder, environment)
 
 
