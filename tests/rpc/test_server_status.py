@@ -212,19 +212,22 @@ def test_it_answers_while_no_more_queries_may_wait(own_store: str) -> None:
         store.execute_command("CLIENT", "PAUSE", 60_000, "ALL")
         held = [pool.submit(waiting, GetNamespaceRequest())]
 
+        statuses: list[GetServerStatusResponse] = []
+
         def is_full() -> bool:
             if held[-1].done():  # it was refused, because a call of this function had the only place
                 held.append(pool.submit(waiting, GetNamespaceRequest()))
-            return reason_of(call, GetNamespaceRequest()) == "OVERLOADED" and not held[-1].done()
+            if reason_of(call, GetNamespaceRequest()) != "OVERLOADED":
+                return False
+            statuses.append(call(ASK, timeout=3.0))
+            return bool(limit(statuses[-1], "waiting queries").used)
 
         wait_until(is_full, what="the lane is full")
-
-        status = call(ASK, timeout=3.0)
 
         waiting.close()
         call.close()
 
-    full = limit(status, "waiting queries")
+    full = limit(statuses[-1], "waiting queries")
     assert (full.used, full.limit, full.near) == (1, 1, True)
 
 
