@@ -46,7 +46,7 @@ _CONSTANTS: Final = {
 }
 _WORKERS: Final = {ONE: 1, TWO: 2, FOUR: 4, ONE_WITH_TLS: 1, TRACED: 1}
 _BACKEND: Final = "backend of traces"
-"""The service that takes the spans of TRACED. It reads none of them, as if it were on another machine."""
+"""The service that takes the spans of TRACED. As if it were on another machine, it reads none and gives way to all."""
 _TALLYKEEPER: Final = Path(sys.executable).with_name("tallykeeper")
 
 
@@ -125,7 +125,8 @@ def contenders(store: Store, names: Collection[str], go: Path | None = None) -> 
         wanted = {name: commands[name](ports[name]) for name in names if name != GO or go}
         environments: dict[str, Mapping[str, str]] = {}
         if TRACED in names:
-            wanted[_BACKEND] = python("bench.servers.constant", "transport", ports[_BACKEND])
+            backend = python("bench.servers.constant", "transport", ports[_BACKEND])
+            wanted[_BACKEND] = ["nice", "-n", "19", *backend]
             environments[TRACED] = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{ports[_BACKEND]}"}
         with _running(wanted, ports, environments) as running:
             _stock_up(running[ONE].port)

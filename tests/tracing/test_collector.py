@@ -4,13 +4,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tallykeeper_server.cli.certificate_authority import make_certificates
 from tallykeeper_server.tracing.collector import Collector
 from tests.tracing.backend import Backend
 
-EMPTY = ExportTraceServiceRequest()
+EMPTY = b""
+"""A request without spans."""
 
 
 @pytest.fixture

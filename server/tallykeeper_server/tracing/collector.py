@@ -5,18 +5,18 @@ as OTEL_EXPORTER_OTLP_TRACES_*, which takes precedence.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import grpc
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from tallykeeper_server.tracing.environment import TraceSettingError
 
 _PREFIXES: Final = ("OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_")
+_EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _ENDPOINT: Final = "http://localhost:4317"
 _TIMEOUT_SECONDS: Final = "10"
 _RETRIED: Final = (
@@ -56,12 +56,14 @@ class Collector:
         self.timeout_seconds = self._timeout_seconds()
         """The time that one export may take with its retries, in seconds."""
         self._metadata = self._headers()
-        self._stub = TraceServiceStub(self._channel())  # type: ignore[no-untyped-call]  # generated without types
+        self._export: Callable[..., Any] = self._channel().unary_unary(
+            _EXPORT, response_deserializer=ExportTraceServiceResponse.FromString
+        )
 
-    def export(self, request: ExportTraceServiceRequest, *, timeout_seconds: float) -> str:
-        """Send spans. Return the error if the backend has not taken all of them, else an empty text."""
+    def export(self, request: bytes, *, timeout_seconds: float) -> str:
+        """Send an ExportTraceServiceRequest. Return the error if the backend does not take all spans, else nothing."""
         try:
-            response = self._stub.Export(request, timeout=timeout_seconds, metadata=self._metadata)
+            response = self._export(request, timeout=timeout_seconds, metadata=self._metadata)
         except grpc.RpcError as error:
             return f"{error.code().name}: {error.details()}"  # every error of a call has both
         rejected = response.partial_success.rejected_spans

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import BinaryIO, Final, TextIO
+from typing import Final, TextIO
 
 from tallykeeper_server.tracing.collector import Collector
 from tallykeeper_server.tracing.environment import TraceSettingError
@@ -25,15 +25,20 @@ _NICENESS: Final = 10
 """The process gives way to the workers and the store."""
 _REQUEST_SPANS: Final = 2_048
 """The number of spans from which on no further chunk joins a request."""
+_READ_BYTES_MAX: Final = 1 << 20
+_READ_PAUSE_SECONDS: Final = 0.02
 _END_SECONDS: Final = 5.0
 """The time for the last spans after the worker has gone."""
 
 
 class _Input:
-    """The chunks, read by a thread, so that the end of the worker is noticed while an export waits for its backend."""
+    """The chunks, read by a thread, so that the end of the worker is noticed while an export waits for its backend.
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    The thread sleeps between its reads. If each chunk woke it, this process would interrupt the worker more often.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
         self._chunks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._ends_at: float | None = None
         threading.Thread(target=self._read, daemon=True).start()
@@ -58,11 +63,25 @@ class _Input:
             yield chunks
 
     def _read(self) -> None:
-        while len(head := self._stream.read(HEAD.size)) == HEAD.size:
-            (size,) = HEAD.unpack(head)
-            self._chunks.put(self._stream.read(size))
+        unread = b""
+        while some := os.read(self._descriptor, _READ_BYTES_MAX):
+            unread += some
+            begin = 0
+            while (end := _end_of_chunk(unread, begin)) is not None:
+                self._chunks.put(unread[begin + HEAD.size : end])
+                begin = end
+            unread = unread[begin:]
+            time.sleep(_READ_PAUSE_SECONDS)
         self._ends_at = time.monotonic() + _END_SECONDS
         self._chunks.put(None)
+
+
+def _end_of_chunk(read: bytes, begin: int) -> int | None:
+    """Return the end of the chunk whose head begins at an index; None if it has not been read completely."""
+    if len(read) < begin + HEAD.size:
+        return None
+    end: int = begin + HEAD.size + HEAD.unpack_from(read, begin)[0]
+    return end if end <= len(read) else None
 
 
 def main() -> None:
@@ -81,7 +100,7 @@ def main() -> None:
         _report(reports, refused=str(error))
         return
     _report(reports, ready=True)
-    source = _Input(sys.stdin.buffer)
+    source = _Input(sys.stdin.fileno())
     for chunks in source:
         seconds = source.seconds_left(collector.timeout_seconds)
         problem = "the server has stopped"
