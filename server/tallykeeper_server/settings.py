@@ -403,6 +403,11 @@ class Settings:
             return 1
         return self.workers or min(_usable_cores(), WORKERS_MAX)
 
+    @property
+    def has_idle_cores(self) -> bool:
+        """Whether there are cores that this process may use and that no worker needs."""
+        return self.worker_count() < _usable_cores()
+
 
 def _is_loopback(listen: str) -> bool:
     """Return True if only this machine can reach an address.

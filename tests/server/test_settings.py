@@ -198,6 +198,13 @@ def test_the_number_of_workers_is_the_number_of_usable_cores(monkeypatch: pytest
     assert settings_of("--workers", "3").worker_count() == 3
 
 
+@pytest.mark.parametrize(("workers", "expected"), [("1", True), ("3", True), ("4", False), ("5", False)])
+def test_cores_without_a_worker_are_idle(monkeypatch: pytest.MonkeyPatch, workers: str, *, expected: bool) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
+
+    assert settings_of("--workers", workers).has_idle_cores is expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -66,6 +66,10 @@ from tallykeeper_server.transport.methods import Method
 from tallykeeper_server.transport.reflection import Reflection
 from tallykeeper_server.transport.server import TransportServer
 
+_SECOND_BATCH_MIN: Final = 16
+"""The fewest changes that are worth a second script call under way: then the worker and the store are busy at once."""
+_SECOND_BATCH_MIN_ON_BUSY_CORES: Final = 48
+"""The same if each core has a worker: then another worker is busy, and fewer and larger script calls cost less."""
 _SERVICES: Final = {
     service.name: service
     for file in (counter_pb2, inventory_pb2, reservation_pb2, batch_pb2, ledger_pb2, namespace_pb2, server_pb2)
@@ -279,6 +283,7 @@ def _engine(store: RedisStore, settings: Settings, metrics: Metrics, parts: Part
             batch_items_max=settings.script_mutations_max,
             waiting_items_max=settings.waiting_mutations_max,
             pause_seconds=settings.pause_ms / 1_000,
+            second_batch_min=_SECOND_BATCH_MIN if settings.has_idle_cores else _SECOND_BATCH_MIN_ON_BUSY_CORES,
         ),
         query_limits=LaneLimits(
             batch_items_max=settings.script_mutations_max,
