@@ -142,6 +142,34 @@ async def test_a_peer_whose_calls_find_no_room_may_have_fewer_of_them_until_ther
         assert await streams_max_after(peer) == 4
 
 
+async def test_connections_may_have_fewer_calls_while_many_times_the_maximum_are_in_flight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams_limit, "_NARROW_SECONDS", 0.0)
+    monkeypatch.setattr(streams_limit, "_WIDEN_SECONDS", math.inf)
+    limits = TransportLimits(streams_per_connection_max=16, streams_max=1)
+    async with serving(limits=limits) as served, raw_peer(served.address) as peer:
+        assert streams_max_of(await peer.greet().of(SETTINGS)) == 16
+        peer.send(*(call(_WAIT, b"", stream=stream) for stream in range(1, 19, 2)))
+        await until(lambda: len(served.handlers.calls) == 9)  # one more than eight times the maximum
+        peer.send(call(_UNARY, b"", stream=19))
+        assert await streams_max_after(peer) == 8
+
+        served.handlers.release.set()
+        await until(lambda: served.server.calls_in_flight == 0)
+        monkeypatch.setattr(streams_limit, "_WIDEN_SECONDS", 0.0)
+        peer.send(call(_UNARY, b"", stream=21))
+        assert await streams_max_after(peer) == 16
+
+
+async def test_calls_of_lost_connections_are_in_flight_no_longer() -> None:
+    async with serving() as served:
+        async with raw_peer(served.address) as peer:
+            peer.greet().send(call(_WAIT, b"", stream=1), call("/test.Echo/Flood", b"x", stream=3))
+            await until(lambda: served.server.calls_in_flight == 1)
+        await until(lambda: served.server.calls_in_flight == 0)
+
+
 async def test_several_refusals_within_a_moment_reduce_the_calls_of_a_peer_once() -> None:
     limits = TransportLimits(streams_per_connection_max=64)
     refusal = NoRoomError("full", retry_after_ms=1)

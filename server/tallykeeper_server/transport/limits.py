@@ -18,7 +18,8 @@ class TransportLimits:
     reset with REFUSED_STREAM. A peer that has acknowledged the limit and exceeds it is disconnected."""
     streams_max: int = 10_000
     """The maximum number of calls in flight on all connections. The limit of each connection is its share, so that
-    clients hold calls back that the server would refuse."""
+    clients hold calls back that the server would refuse. Many connections may have more calls, because each may have
+    16. While eight times the maximum is exceeded, the limits of connections that begin calls are halved."""
     header_list_bytes_max: int = 16 << 10
     """The maximum size of a call's header fields, with 32 bytes more for each (RFC 9113, section 10.5.1). A larger list
     fails with RESOURCE_EXHAUSTED. A list of four times this size ends the connection."""

@@ -79,6 +79,11 @@ class TransportServer:
         return self._shared.connections
 
     @property
+    def calls_in_flight(self) -> int:
+        """The number of calls in flight, without streams of responses."""
+        return self._shared.calls
+
+    @property
     def waiting_request_bytes(self) -> int:
         """The bytes of requests in memory, of all connections."""
         return self._shared.requests.bytes

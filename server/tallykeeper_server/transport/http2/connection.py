@@ -181,8 +181,8 @@ class Connection(asyncio.Protocol):
             self._refuse(event, HEAD + error.fields)
             return
         self.exchanges[stream_id] = exchange
+        self._count_call(exchange, 1)
         if exchange.method.streams_responses:
-            self._streams.count_long_calls(1)
             self.adapt_streams()
         exchange.open()
         if event.end_stream:
@@ -206,10 +206,17 @@ class Connection(asyncio.Protocol):
     def _on_closed(self, event: StreamClosed) -> None:
         exchange = self.exchanges.pop(event.stream_id, None)
         if exchange is not None:
-            self._streams.count_long_calls(-exchange.method.streams_responses)
+            self._count_call(exchange, -1)
             exchange.closed()
             if not self.exchanges:
                 self.used_at = self.shared.loop.time()
+
+    def _count_call(self, exchange: Exchange, change: int) -> None:
+        """Count a call that begins (1) or has ended (-1)."""
+        if exchange.method.streams_responses:
+            self._streams.count_long_calls(change)
+        else:
+            self.shared.calls += change
 
     def _on_reset(self, _: StreamReset) -> None:
         self._count(self._offences.resets)
@@ -388,6 +395,7 @@ class Connection(asyncio.Protocol):
     def _close_all(self) -> None:
         exchanges, self.exchanges = self.exchanges, {}
         for exchange in exchanges.values():
+            self._count_call(exchange, -1)
             exchange.closed()
         self._outflow.close()
 

@@ -50,6 +50,8 @@ class Entrance:
         if self._inflow.exceeded or self._unread.exceeded:
             self._streams.narrow()
             raise self.no_room()
+        if shared.is_crowded:
+            self._streams.narrow()
         timeout_seconds, gzip_requests, gzip_responses = opening_of(fields)
         exchange = Exchange(
             self._outlet,

@@ -21,6 +21,9 @@ Explain: TypeAlias = Callable[[StatusError], StatusError]
 _UNREAD: Final = "unread_responses"
 _SHARE_MIN: Final = 16
 """The minimum number of calls that each connection may have in flight."""
+_CROWD: Final = 8
+"""The calls in flight, of the maximum on all connections, above which connections may have fewer than their share. Many
+connections reach it, because each may have the minimum."""
 
 
 class Endable(Protocol):
@@ -62,6 +65,8 @@ class Shared:
         self.requests = Budget(limits.waiting_request_bytes_max)
         self.responses = Budget(limits.unread_response_bytes_max)
         self.connections = 0
+        self.calls = 0
+        """The calls in flight, without streams of responses."""
         self.open: set[Endable] = set()
         """The connections that serve. ``connections`` also counts accepted sockets, as in a TLS handshake."""
         self.draining = False
@@ -100,6 +105,11 @@ class Shared:
         """
         shares = 1 << max(0, self.connections - 1).bit_length()
         return min(self.limits.streams_per_connection_max, max(_SHARE_MIN, self.limits.streams_max // shares))
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether a connection that begins another call must have fewer, because too many are in flight."""
+        return self.calls > _CROWD * self.limits.streams_max
 
     def join(self, connection: Endable) -> None:
         """Count a connection that serves."""

@@ -9,20 +9,20 @@ _LEAST: Final = 1
 _NARROW_SECONDS: Final = 0.1
 """The least time between two reductions: the peer sends some calls before it knows of the first one."""
 _WIDEN_SECONDS: Final = 1.0
-"""The time without a refusal after which the limit doubles."""
+"""The time without a refusal or a crowd after which the limit doubles."""
 
 
 class StreamsLimit:
     """The limit of calls in flight on one connection (SETTINGS_MAX_CONCURRENT_STREAMS; RFC 9113, section 5.1.2).
 
     It is the connection's share of the calls of the server, and one more for each stream of responses that the peer
-    has. A peer whose call found no room gets half of that, down to one call: then it holds back what the server could
-    only refuse. When none of its calls has been refused for a time, the limit doubles until it is the share again.
+    has. A peer whose call finds no room or a crowd gets half of that, down to one call: then it holds back what the
+    server could only refuse. When this has not happened for a time, the limit doubles until it is the share again.
     """
 
     def __init__(self, shared: Shared) -> None:
         self.is_narrow = False
-        """True while refusals keep the limit below the share."""
+        """True while the limit is below the share."""
         self._shared = shared
         self._long_calls = 0
         self._most = 0
@@ -36,7 +36,7 @@ class StreamsLimit:
         self._long_calls += change
 
     def narrow(self) -> None:
-        """Halve the limit, because there was no room for a call of the peer."""
+        """Halve the limit, because there was no room for a call of the peer, or a crowd."""
         now = self._quiet_since = self._shared.loop.time()
         if now - self._halved_at >= _NARROW_SECONDS:
             self._halved_at = now
@@ -44,7 +44,7 @@ class StreamsLimit:
             self.is_narrow = True
 
     def widen(self) -> None:
-        """Double the limit if no call was refused for a time."""
+        """Double the limit if it was not halved for a time."""
         now = self._shared.loop.time()
         if now - self._quiet_since >= _WIDEN_SECONDS:
             self._quiet_since = now
