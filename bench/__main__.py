@@ -11,7 +11,7 @@ import click
 from bench.measuring import Pace, Results
 from bench.plan import measure_everything
 from bench.report import text, write
-from tools.compiled_server import compile_server
+from tools.compiled_server import compile_server, lacks_to_compile
 
 _RESULTS: Final = Path(__file__).with_name("results")
 _FULL: Final = Pace(3, 0.2, 1.0, calls_before_memory=1_000_000, idle_connections=10_000)
@@ -20,7 +20,12 @@ _QUICK: Final = Pace(1, 0.1, 0.3, calls_before_memory=50_000, idle_connections=1
 
 @click.command
 @click.option("--quick", is_flag=True, help="Measure each figure once and briefly, to check that everything works.")
-@click.option("--compiled", is_flag=True, help="Measure the server with its busiest modules compiled to C.")
+@click.option(
+    "--pure",
+    is_flag=True,
+    help="Measure the server in Python alone. Without this option, if there is a C compiler, its busiest modules are "
+    "compiled to C, as in the image and the wheels for Linux.",
+)
 @click.option(
     "--results",
     type=click.Path(path_type=Path),
@@ -28,18 +33,23 @@ _QUICK: Final = Pace(1, 0.1, 0.3, calls_before_memory=50_000, idle_connections=1
     show_default=True,
     help="The folder for the results.",
 )
-def main(*, quick: bool, compiled: bool, results: Path) -> None:
+def main(*, quick: bool, pure: bool, results: Path) -> None:
     """Measure the service and, for comparison, grpc.aio, grpc-go and naive services on each store of this machine."""
     pace = _QUICK if quick else _FULL
     began = time.monotonic()
+    lacking = "" if pure else lacks_to_compile()
+    if lacking:
+        click.echo(f"The server is measured in Python alone: {lacking}.", err=True)
+    compiled = not (pure or lacking)
+    folder = results if compiled else results / "pure"
     with tempfile.TemporaryDirectory(prefix="tk-bench-") as directory:
         if compiled:
             os.environ["PYTHONPATH"] = str(compile_server(Path(directory, "compiled")))  # for all processes
         for step in measure_everything(pace, Path(directory)):
             if isinstance(step, Results):
-                for line in text(step, pace):
+                for line in text(step, pace, compiled=compiled):
                     click.echo(line)
-                for file in write(step, pace, results / "compiled" if compiled else results):
+                for file in write(step, pace, folder, compiled=compiled):
                     click.echo(f"written: {file}")
             else:
                 click.echo(f"{time.monotonic() - began:4.0f} s  {step}", err=True)

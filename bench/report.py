@@ -25,14 +25,20 @@ _LINES: Final = {
     ON_GRPC_AIO: "#edae49",
     NAIVE_AIO: "#d1495b",
 }
+_SERVER: Final = {
+    True: "Tallykeeper with its busiest modules compiled to C, as in the image and the wheels for Linux.",
+    False: "Tallykeeper in Python alone.",
+}
 _HEADER: Final = (
     f"  {'':40}     in   changes     p50     p99   p99.9   server  store  load cores",
     f"  {'':40} flight        /s      ms      ms      ms      CPU, us per call  busy",
 )
 
 
-def text(results: Results, pace: Pace) -> Iterator[str]:
-    """Yield the lines of the text: the goals first, then all measurements."""
+def text(results: Results, pace: Pace, *, compiled: bool) -> Iterator[str]:
+    """Yield the lines of the text: the goals first, then all measurements. ``compiled``: some modules are compiled."""
+    yield _SERVER[compiled]
+    yield ""
     if pace.is_quick:
         yield "A quick run: it only checks that everything works. Its figures are not reliable."
         yield ""
@@ -76,12 +82,12 @@ def _verdict(goal: Goal) -> str:
     return {None: "not measured", True: "reached", False: "NOT REACHED"}[goal.is_reached]
 
 
-def write(results: Results, pace: Pace, folder: Path) -> list[Path]:
+def write(results: Results, pace: Pace, folder: Path, *, compiled: bool) -> list[Path]:
     """Write text, JSON and picture into a folder, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
-        "latest.txt": "\n".join(text(results, pace)) + "\n",
-        "latest.json": json.dumps(_as_json(results, pace), indent=1) + "\n",
+        "latest.txt": "\n".join(text(results, pace, compiled=compiled)) + "\n",
+        "latest.json": json.dumps(_as_json(results, pace, compiled=compiled), indent=1) + "\n",
     }
     for name, content in texts.items():
         (folder / name).write_text(content)
@@ -89,10 +95,11 @@ def write(results: Results, pace: Pace, folder: Path) -> list[Path]:
     return [folder / name for name in (*texts, "latest.svg")]
 
 
-def _as_json(results: Results, pace: Pace) -> dict[str, Any]:
+def _as_json(results: Results, pace: Pace, *, compiled: bool) -> dict[str, Any]:
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "quick": pace.is_quick,
+        "compiled": compiled,
         "machine": {"cores": os.cpu_count(), "architecture": platform.machine(), "python": platform.python_version()},
         "goals": [goal.as_json() for goal in goals(results)],
         "numbers": results.numbers,

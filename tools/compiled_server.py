@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Final
 
@@ -83,6 +84,13 @@ setup(
     script_args=["--quiet", "build_ext", "--inplace"],
 )
 """
+
+
+def lacks_to_compile() -> str:
+    """Return the reason why nothing can be compiled here; empty if it can."""
+    if not any(map(shutil.which, ("cc", "gcc", "clang"))):
+        return "there is no C compiler"
+    return "" if Path(sysconfig.get_path("include"), "Python.h").exists() else "the headers of Python are not installed"
 
 
 def compile_server(folder: Path) -> Path:

@@ -1,7 +1,6 @@
 """The wheel with compiled modules: its files, and a server that runs from it."""
 
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -11,17 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.server import PATIENCE_SECONDS, ServerProcess
-from tools.compiled_server import MODULES
+from tools.compiled_server import MODULES, lacks_to_compile
 
 ROOT = Path(__file__).parents[2]
 SUFFIX = str(sysconfig.get_config_var("EXT_SUFFIX"))
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.skipif(not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="there is no C compiler"),
-    pytest.mark.skipif(
-        not Path(sysconfig.get_path("include"), "Python.h").exists(), reason="there are no headers of Python"
-    ),
+    pytest.mark.skipif(bool(lacks_to_compile()), reason=lacks_to_compile()),
 ]
 
 
