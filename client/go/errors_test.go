@@ -61,19 +61,27 @@ func TestInsufficientStockHasTheShortLines(t *testing.T) {
 	}
 }
 
-func TestShortLinesAreReadFromTheValuesIfThereIsNoDetail(t *testing.T) {
-	err := failing(t, codes.FailedPrecondition, ErrCommitExceedsReserved, map[string]string{
-		"lines": "3", "item": "dune", "location": "main", "requested": "5", "reserved": "2",
-		"item_2": "emma", "location_2": "annex", "requested_2": "4", "reserved_2": "1",
-	})
-	want := []*pb.Shortage{
-		{Item: "dune", Location: "main", Requested: 5, Reserved: 2},
-		{Item: "emma", Location: "annex", Requested: 4, Reserved: 1},
-	}
+func TestCommitExceedsReservedHasTheLines(t *testing.T) {
+	first := &pb.Shortage{Item: "dune", Location: "main", Requested: 5, Reserved: 2}
+	second := &pb.Shortage{Item: "emma", Location: "annex", Requested: 4, Reserved: 1}
+	err := failing(t, codes.FailedPrecondition, ErrCommitExceedsReserved, nil,
+		protoadapt.MessageV1Of(&pb.Shortages{Shortages: []*pb.Shortage{first, second}, Count: 2}))
 	found := as[*CommitExceedsReservedError](t, err)
-	if found.Count != 3 || len(found.Shortages) != 2 || !proto.Equal(found.Shortages[0], want[0]) ||
-		!proto.Equal(found.Shortages[1], want[1]) {
+	if found.Count != 2 || len(found.Shortages) != 2 || !proto.Equal(found.Shortages[0], first) ||
+		!proto.Equal(found.Shortages[1], second) {
 		t.Errorf("the lines are %v of %d", found.Shortages, found.Count)
+	}
+}
+
+func TestWithoutAShortLineTheErrorIsThePlainOne(t *testing.T) {
+	values := map[string]string{"item": "dune", "location": "main", "requested": "5", "available": "2", "reserved": "2"}
+	for _, reason := range []Reason{ErrInsufficientStock, ErrCommitExceedsReserved} {
+		for _, details := range [][]protoadapt.MessageV1{nil, {protoadapt.MessageV1Of(&pb.Shortages{Count: 1})}} {
+			err := failing(t, codes.FailedPrecondition, reason, values, details...)
+			if _, ok := err.(*CallError); !ok {
+				t.Errorf("%s: the error is %T", reason, err)
+			}
+		}
 	}
 }
 
@@ -163,9 +171,9 @@ func TestRevisionErrorsHaveTheRevisions(t *testing.T) {
 }
 
 func TestBatchRefusedHasTheErrorsOfItsOperations(t *testing.T) {
-	operation := status.Convert(refusal(codes.FailedPrecondition, ErrInsufficientStock, map[string]string{
-		"item": "dune", "location": "main", "requested": "5", "available": "2", "backorder_limit": "0",
-	})).Proto()
+	short := &pb.Shortage{Item: "dune", Location: "main", Requested: 5, Available: 2}
+	operation := status.Convert(refusal(codes.FailedPrecondition, ErrInsufficientStock, nil,
+		protoadapt.MessageV1Of(&pb.Shortages{Shortages: []*pb.Shortage{short}, Count: 1}))).Proto()
 	err := failing(t, codes.FailedPrecondition, ErrBatchRefused, map[string]string{"failed_count": "30"},
 		protoadapt.MessageV1Of(&pb.BatchRefused{FailedCount: 30, Operations: []*pb.FailedOperation{{
 			Index: 4, Error: &pb.Status{Code: operation.Code, Message: operation.Message, Details: operation.Details},
@@ -177,9 +185,9 @@ func TestBatchRefusedHasTheErrorsOfItsOperations(t *testing.T) {
 	if first := as[*CallError](t, err); first.Reason != ErrBatchRefused {
 		t.Errorf("the error of the call is %v", first)
 	}
-	short := as[*InsufficientStockError](t, err)
-	if short.Shortages[0].Available != 2 || short.Count != 1 || short.RequestID != "id-1" {
-		t.Errorf("the operation's error is %+v", short)
+	failed := as[*InsufficientStockError](t, err)
+	if !proto.Equal(failed.Shortages[0], short) || failed.Count != 1 || failed.RequestID != "id-1" {
+		t.Errorf("the operation's error is %+v", failed)
 	}
 }
 

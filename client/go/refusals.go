@@ -1,8 +1,6 @@
 package tallykeeper
 
 import (
-	"strconv"
-
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
 	pb "github.com/tallykeeper/tallykeeper/client/go/tallykeeperv1"
@@ -11,7 +9,7 @@ import (
 // InsufficientStockError is the error of [ErrInsufficientStock]: fewer copies may be taken than the request asks for.
 type InsufficientStockError struct {
 	*CallError
-	// Shortages has the lines of the request that ask for too many copies, the first 20 of them.
+	// Shortages has the lines of the request that ask for too many copies: at least one, at most 20.
 	Shortages []*pb.Shortage
 	// Count is the number of lines that ask for too many copies.
 	Count int
@@ -20,7 +18,7 @@ type InsufficientStockError struct {
 // CommitExceedsReservedError is the error of [ErrCommitExceedsReserved]: a commit names more copies than are reserved.
 type CommitExceedsReservedError struct {
 	*CallError
-	// Shortages has the lines of the request that ask for too many copies, the first 20 of them.
+	// Shortages has the lines of the request that ask for too many copies: at least one, at most 20.
 	Shortages []*pb.Shortage
 	// Count is the number of lines that ask for too many copies.
 	Count int
@@ -150,12 +148,8 @@ func (e *BatchRefusedError) Unwrap() []error {
 // withType returns the error of the type that belongs to the reason; the plain one if no type does.
 func withType(e *CallError, details []any) error {
 	switch e.Reason {
-	case ErrInsufficientStock:
-		shortages, count := shortagesOf(e, details)
-		return &InsufficientStockError{CallError: e, Shortages: shortages, Count: count}
-	case ErrCommitExceedsReserved:
-		shortages, count := shortagesOf(e, details)
-		return &CommitExceedsReservedError{CallError: e, Shortages: shortages, Count: count}
+	case ErrInsufficientStock, ErrCommitExceedsReserved:
+		return withShortages(e, detailOf[*pb.Shortages](details))
 	case ErrCounterBoundExceeded:
 		return &CounterBoundExceededError{
 			CallError: e, Value: number(e, "value"), Delta: bound(e, "delta"),
@@ -187,23 +181,17 @@ func withType(e *CallError, details []any) error {
 	}
 }
 
-// shortagesOf returns the short lines and their number: from their detail, or from the values of an error without it.
-func shortagesOf(e *CallError, details []any) ([]*pb.Shortage, int) {
-	if detail := detailOf[*pb.Shortages](details); detail != nil {
-		return detail.GetShortages(), int(detail.GetCount())
+// withShortages returns the error that has the short lines; the plain one if the detail lists none.
+func withShortages(e *CallError, detail *pb.Shortages) error {
+	shortages, count := detail.GetShortages(), int(detail.GetCount())
+	switch {
+	case len(shortages) == 0:
+		return e
+	case e.Reason == ErrInsufficientStock:
+		return &InsufficientStockError{CallError: e, Shortages: shortages, Count: count}
+	default:
+		return &CommitExceedsReservedError{CallError: e, Shortages: shortages, Count: count}
 	}
-	var shortages []*pb.Shortage
-	for suffix := ""; e.Values["item"+suffix] != ""; suffix = "_" + strconv.Itoa(len(shortages)+1) {
-		shortages = append(shortages, &pb.Shortage{
-			Item:           e.Values["item"+suffix],
-			Location:       e.Values["location"+suffix],
-			Requested:      number(e, "requested"+suffix),
-			Available:      number(e, "available"+suffix),
-			BackorderLimit: number(e, "backorder_limit"+suffix),
-			Reserved:       number(e, "reserved"+suffix),
-		})
-	}
-	return shortages, max(int(number(e, "lines")), len(shortages))
 }
 
 func violationsOf(details []any) []FieldViolation {

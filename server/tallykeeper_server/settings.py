@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from tallykeeper_server.domain.durability import Durability, DurabilityPolicy
 from tallykeeper_server.domain.limits import INTEGER_MAX
@@ -47,8 +48,8 @@ def _usable_cores() -> int:
     return os.cpu_count() or 1  # macOS and others do not report the cores that a process may use
 
 
-def _setting(default: object, type_: click.ParamType[Any], text: str) -> Any:  # noqa: ANN401  # as dataclasses.field
-    return field(default=default, metadata={"type": type_, "help": text})
+def _setting(default: object, type_: click.ParamType[Any], text: str, *, may_be_empty: bool = False) -> Any:  # noqa: ANN401  # as dataclasses.field
+    return field(default=default, metadata={"type": type_, "help": text, "may_be_empty": may_be_empty})
 
 
 WORKERS_MAX: Final = 64
@@ -67,11 +68,13 @@ class Settings:
         "127.0.0.1:50080",
         HttpAddress(),
         "The address of the HTTP server, for Connect, gRPC-Web, JSON, /healthz and /metrics: host:port. Empty: none.",
+        may_be_empty=True,
     )
     http_origins: str = _setting(
         "",
         HttpOrigins(),
         "The origins of web pages that may call the HTTP server: https://shop.example,http://localhost:5173.",
+        may_be_empty=True,
     )
     workers: int | None = _setting(
         None, click.IntRange(1, WORKERS_MAX), "The number of worker processes. Unset: one for each core."
@@ -112,6 +115,7 @@ class Settings:
         "",
         DurabilityOfNamespaces(),
         "The durability of single namespaces: cache=memory,shop=replicated.",
+        may_be_empty=True,
     )
     replicas_min: int = _setting(
         1, click.IntRange(1, 100), "The number of replicas that must have a change at durability replicated."
@@ -435,6 +439,7 @@ def options(command: Command) -> Command:
             envvar=ENVIRONMENT_PREFIX + setting.name.upper(),
             show_envvar=True,
             show_default=setting.default is not None,
+            callback=_value_or_empty if setting.metadata["may_be_empty"] else None,
             help=setting.metadata["help"],
         )(command)
     return click.option(
@@ -447,6 +452,13 @@ def options(command: Command) -> Command:
         callback=_read_config,
         help='A TOML file of settings, such as listen = "127.0.0.1:50051".',
     )(command)
+
+
+def _value_or_empty(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Return an empty value if the variable is empty and no flag is given. click counts an empty variable as unset."""
+    if ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
+        return value
+    return "" if os.environ.get(ENVIRONMENT_PREFIX + param.name.upper()) == "" else value
 
 
 def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:

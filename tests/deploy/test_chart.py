@@ -70,6 +70,11 @@ def test_the_objects_of_the_prometheus_operator_have_its_fields(tool: Tool) -> N
         ((*OPEN, "--set", "replica=3"), "replica"),
         ((*OPEN, "--set", "store.kind=memory"), "kind"),
         ((*OPEN, "--set", "autoscaling.minReplicas=11"), "is more than autoscaling.maxReplicas 10"),
+        ((*OPEN, "--set", "traces.enabled=true"), "traces.endpoint is empty"),
+        (
+            (*OPEN, "--set", "traces.sampler=always_on,traces.samplerArgument=0.5"),
+            "traces.samplerArgument 0.5 needs traces.sampler traceidratio",
+        ),
     ],
 )
 def test_values_that_cannot_work_are_refused_by_name(tool: Tool, options: tuple[str, ...], message: str) -> None:
@@ -105,6 +110,15 @@ WRONG: Final = {
     "access.allowAnonymous=1": "allowAnonymous",
     "networkPolicy.clients=all": "clients",
     "networkPolicy.egress[0]=all": "egress",
+    "settings.traces=true": "traces",
+    "traces.enabled=yes": "enabled",
+    "traces.endpoint=collector:4317": "endpoint",
+    "traces.endpoint=http://collector": "endpoint",
+    "traces.sampler=sometimes": "sampler",
+    "traces.samplerArgument=1.5": "samplerArgument",
+    "traces.headers=api-key": "headers",
+    "traces.headersSecret.name=Not_A_Name": "name",
+    "traces.peers=all": "peers",
     "serviceMonitor.interval=15": "interval",
     "terminationGracePeriodSeconds=1m": "terminationGracePeriodSeconds",
     "preStopSeconds=-1": "preStopSeconds",

@@ -47,6 +47,21 @@ def test_the_policy_lets_the_server_reach_its_store_the_dns_and_what_is_named(to
     assert "to" not in egress(*external, "--set-json", "networkPolicy.dns=[]")[0]
 
 
+def test_the_policy_lets_the_server_reach_the_backend_of_its_traces(tool: Tool) -> None:
+    traces = ("--set", "traces.enabled=true,traces.endpoint=http://collector.observability:14317")
+
+    def egress(*options: str) -> list[Any]:
+        return list(objects(tool("helm"), *options)["NetworkPolicy"]["spec"]["egress"])
+
+    dns, backend = egress("--values", str(CHART / "ci" / "embedded-traces-values.yaml"))
+    assert [port["port"] for port in dns["ports"]] == [53, 53]
+    assert backend == {"ports": [{"port": 4317, "protocol": "TCP"}], "to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}
+    anywhere = {"ports": [{"port": 14317, "protocol": "TCP"}]}
+    assert egress(*OPEN, *traces)[1:] == [anywhere]
+    external = ("--values", str(CHART / "ci" / "external-values.yaml"))
+    assert egress(*external, *traces) == [*egress(*external), anywhere]
+
+
 def test_prometheus_scrapes_over_tls_with_a_certificate_where_the_server_asks_for_one(tool: Tool) -> None:
     def endpoint(values: str) -> dict[str, Any]:
         found = objects(tool("helm"), "--values", str(CHART / "ci" / f"{values}-values.yaml"))

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from tallykeeper_server.settings import Settings
+from tallykeeper_server.tracing.collector import Collector
+from tallykeeper_server.tracing.environment import TraceSettings
+from tallykeeper_server.tracing.sampler import NAMES, Sampler
 from tests.deploy.chart import CHART, OPEN, VALUES, Tool, container, environment, objects
 
 
@@ -120,6 +123,47 @@ def test_variables_and_volumes_can_be_added_by_reference(tool: Tool) -> None:
     assert {"name": "store-ca", "secret": {"secretName": "redis-ca"}} in pod["volumes"]
     (variable,) = [each for each in found["env"] if each["name"] == "SSL_CERT_FILE"]
     assert variable["value"] == "/etc/store-ca/ca.crt"
+
+
+def test_traces_are_variables_that_the_server_takes(tool: Tool) -> None:
+    variables = environment(tool("helm"), "--values", str(CHART / "ci" / "embedded-traces-values.yaml"))
+    traces = {name: value for name, value in variables.items() if name.startswith("OTEL_")}
+
+    assert variables["TALLYKEEPER_TRACES"] == "true"
+    assert traces == {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "https://otlp.example.com:4317",
+        "OTEL_EXPORTER_OTLP_HEADERS": {"secretKeyRef": {"name": "tallykeeper-otlp", "key": "otlp-headers"}},
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.1",
+    }
+    given = {name: value if isinstance(value, str) else "api-key=x" for name, value in traces.items()}
+    Collector(given)
+    assert TraceSettings.from_environment(given).sampler == Sampler.of("parentbased_traceidratio", 0.1)
+
+
+def test_traces_need_only_an_endpoint(tool: Tool) -> None:
+    endpoint = ("--set", "traces.endpoint=http://collector:4317")
+    off = environment(tool("helm"), *OPEN, *endpoint)
+    on = environment(tool("helm"), *OPEN, *endpoint, "--set", "traces.enabled=true")
+
+    assert set(on.items()) - set(off.items()) == {
+        ("TALLYKEEPER_TRACES", "true"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317"),
+    }
+
+
+def test_the_share_of_traces_may_be_given_on_the_command_line(tool: Tool) -> None:
+    traces = "traces.enabled=true,traces.endpoint=http://collector:4317,traces.sampler=traceidratio"
+    variables = environment(tool("helm"), *OPEN, "--set", f"{traces},traces.samplerArgument=0.01")
+
+    assert variables["OTEL_TRACES_SAMPLER_ARG"] == "0.01"
+
+
+@pytest.mark.parametrize("sampler", NAMES)
+def test_every_sampler_of_the_server_may_be_chosen(tool: Tool, sampler: str) -> None:
+    traces = f"traces.enabled=true,traces.endpoint=http://collector:4317,traces.sampler={sampler}"
+
+    assert environment(tool("helm"), *OPEN, "--set", traces)["OTEL_TRACES_SAMPLER"] == sampler
 
 
 def test_an_account_that_exists_is_used(tool: Tool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
 from tests.support.client import Caller
-from tests.support.server import PATIENCE_SECONDS, ServerProcess
+from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess
 
 COUNTER = "visits"
 UNSHARE = (shutil.which("unshare") or "unshare", "--user", "--map-root-user")
@@ -76,3 +76,19 @@ def namespaces_can_be_made(kind: str) -> bool:
         return False
     command = [*UNSHARE, "--fork", f"--{kind}", "true"]
     return subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE_SECONDS).returncode == 0
+
+
+def run_on_full_disk(place: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of ``tallykeeper`` that writes to a new directory, with a file system of 8 KiB mounted there.
+
+    The output is the exit code of the command, and then the name of each file that the command has left.
+    """
+    place.mkdir()
+    script = 'mount -t tmpfs -o size=8k tmpfs "$0" && { "$@"; echo "$?"; ls -A "$0"; }'
+    return subprocess.run(
+        [*UNSHARE, "--mount", "sh", "-c", script, place, TALLYKEEPER, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )

@@ -16,7 +16,6 @@ import redis
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
 from tests.server.data_dirs import (
-    UNSHARE,
     appended,
     content_of,
     format_of,
@@ -24,6 +23,7 @@ from tests.server.data_dirs import (
     make_data,
     manifest_of,
     namespaces_can_be_made,
+    run_on_full_disk,
     store_socket,
 )
 from tests.server.starting import refused_start
@@ -208,13 +208,8 @@ def test_an_interrupted_backup_leaves_the_settings_of_the_store_alone(tmp_path: 
 @pytest.mark.skipif(not namespaces_can_be_made("mount"), reason="this user may not mount file systems")
 def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path, source: Path) -> None:
     full = tmp_path / "full"
-    full.mkdir()
-    script = 'mount -t tmpfs -o size=8k tmpfs "$1" && shift && { "$@"; echo "$?"; ls -A "$0"; }'
-    command: list[str | Path] = [TALLYKEEPER, "backup", full / "copy", "--data-dir", source]
-    done = subprocess.run(
-        [*UNSHARE, "--mount", "sh", "-c", script, full, full, *command],
-        capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
+
+    done = run_on_full_disk(full, "backup", full / "copy", "--data-dir", source)
 
     assert done.stdout == "1\n"
     assert done.stderr == f"tallykeeper: {source} was not copied to {full / 'copy'}: No space left on device\n"

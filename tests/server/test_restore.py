@@ -17,7 +17,6 @@ import redis
 
 from tests.server.backup_streams import Member, member, members_of, packed, run, shell, streamed_backup, tar
 from tests.server.data_dirs import (
-    UNSHARE,
     appended,
     content_of,
     format_of,
@@ -25,6 +24,7 @@ from tests.server.data_dirs import (
     make_data,
     manifest_of,
     namespaces_can_be_made,
+    run_on_full_disk,
     store_socket,
     value_of,
 )
@@ -385,13 +385,8 @@ def test_an_existing_empty_directory_stays_empty_after_a_refusal(tmp_path: Path,
 @pytest.mark.skipif(not namespaces_can_be_made("mount"), reason="this user may not mount file systems")
 def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path, source: Path) -> None:
     full = tmp_path / "full"
-    full.mkdir()
-    script = 'mount -t tmpfs -o size=8k tmpfs "$1" && shift && { "$@"; echo "$?"; ls -A "$0"; }'
-    command: list[str | Path] = [TALLYKEEPER, "restore", source, "--data-dir", full / "data"]
-    done = subprocess.run(
-        [*UNSHARE, "--mount", "sh", "-c", script, full, full, *command],
-        capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
+
+    done = run_on_full_disk(full, "restore", source, "--data-dir", full / "data")
 
     assert done.stdout == "1\n"
     expected = f"{source} was not restored, and nothing was changed: No space left on device"

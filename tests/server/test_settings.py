@@ -172,6 +172,37 @@ def test_a_flag_goes_before_a_variable_and_a_variable_before_the_file(setting: s
     assert getattr(settings_of(), setting) == getattr(Settings(), setting)
 
 
+def empty_flag(setting: str) -> object:
+    """Return the value that the server reads from an empty flag; None if it refuses the flag."""
+    try:
+        return getattr(settings_of(f"--{setting.replace('_', '-')}="), setting)
+    except click.UsageError:
+        return None
+
+
+def test_an_empty_value_has_a_meaning_in_these_settings() -> None:
+    assert {setting for setting in VALUES if empty_flag(setting) is not None} == {
+        "http_listen",
+        "http_origins",
+        "namespace_durability",
+    }
+
+
+@pytest.mark.parametrize("setting", VALUES)
+def test_an_empty_variable_is_an_empty_value_where_that_has_a_meaning_and_unset_elsewhere(
+    setting: str, tmp_path: Path
+) -> None:
+    _, toml, value = VALUES[setting]
+    config = tmp_path / "tallykeeper.toml"
+    config.write_text(f"{setting} = {toml}\n")
+    empty = {ENVIRONMENT_PREFIX + setting.upper(): ""}
+    meaning = empty_flag(setting)
+
+    read = [getattr(settings_of(*file, environment=empty), setting) for file in ((), ("--config", str(config)))]
+
+    assert read == ([getattr(Settings(), setting), value] if meaning is None else [meaning, meaning])
+
+
 @pytest.mark.parametrize("setting", VALUES)
 def test_a_setting_reaches_a_worker_unchanged(setting: str) -> None:
     settings = settings_of(*flag_of(setting, VALUES[setting][0]))

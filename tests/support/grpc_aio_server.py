@@ -101,12 +101,6 @@ class AioCall(Call):
     def _closed(self, _: Context) -> None:
         if not self.done:
             self.abandon()
-        callbacks, self._callbacks = self._callbacks, None
-        for callback in callbacks or ():
-            try:
-                callback(self)
-            except Exception:
-                log.exception("a done callback of %s has failed", self.path)
 
 
 def aio_servers(

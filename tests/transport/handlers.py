@@ -99,8 +99,14 @@ class Handlers:
 
     def wait_directly(self, _payload: bytes, call: Call) -> None:
         self.calls.append(call)
-        call.add_done_callback(lambda _: self.ended.set())
+        work: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        work.add_done_callback(self._count_cancelled)
+        call.cancel_if_abandoned(work)
         self.begun.set()
+
+    def _count_cancelled(self, _work: asyncio.Future[None]) -> None:
+        self.cancelled += 1
+        self.ended.set()
 
     async def flood(self, payload: bytes, _call: Call) -> AsyncGenerator[bytes, None]:
         self.begun.set()

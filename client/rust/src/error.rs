@@ -15,9 +15,6 @@ use crate::v1;
 
 const DOMAIN: &str = "tallykeeper.io";
 
-/// The number of lines of which the values of an error tell; of more they give the number.
-const LINES_MAX: usize = 20;
-
 /// A call that failed, with all that the server said of it.
 ///
 /// [`kind`](Error::kind) is what a program matches on. [`reason`](Error::reason) and [`values`](Error::values) are the
@@ -71,7 +68,7 @@ pub enum ErrorKind {
     Closed,
     /// The lines of a commit name more copies than are reserved.
     CommitExceedsReserved {
-        /// The lines that ask for too many copies, with `requested` and `reserved`: the first 20.
+        /// The lines that ask for too many copies, with `requested` and `reserved`: at least one, at most 20.
         shortages: Vec<v1::Shortage>,
         /// The number of lines that ask for too many copies.
         count: i32,
@@ -105,7 +102,7 @@ pub enum ErrorKind {
     DeadlineExceeded,
     /// There are fewer copies than were asked for.
     InsufficientStock {
-        /// The lines that ask for too many copies: the first 20.
+        /// The lines that ask for too many copies: at least one, at most 20.
         shortages: Vec<v1::Shortage>,
         /// The number of lines that ask for too many copies.
         count: i32,
@@ -454,7 +451,7 @@ impl ErrorKind {
             "BATCH_REFUSED" => batch_refused(details)?,
             "BATCH_TOO_LARGE" => ErrorKind::BatchTooLarge,
             "COMMIT_EXCEEDS_RESERVED" => {
-                let (shortages, count) = shortages(values, details)?;
+                let (shortages, count) = shortages(details)?;
                 ErrorKind::CommitExceedsReserved { shortages, count }
             }
             "COUNTER_BOUND_EXCEEDED" => ErrorKind::CounterBoundExceeded {
@@ -471,7 +468,7 @@ impl ErrorKind {
             "CREDENTIAL_MISSING" => ErrorKind::CredentialMissing,
             "DEADLINE_EXCEEDED" => ErrorKind::DeadlineExceeded,
             "INSUFFICIENT_STOCK" => {
-                let (shortages, count) = shortages(values, details)?;
+                let (shortages, count) = shortages(details)?;
                 ErrorKind::InsufficientStock { shortages, count }
             }
             "INTERNAL" => ErrorKind::Internal,
@@ -568,32 +565,10 @@ impl Values<'_> {
     }
 }
 
-/// Returns the lines that ask for too many copies, and their number.
-///
-/// They are a detail of the error. An error without it has them in its values.
-fn shortages(values: &Values<'_>, details: &[Any]) -> Option<(Vec<v1::Shortage>, i32)> {
-    if let Some(detail) = detail::<v1::Shortages>(details, "tallykeeper.v1.Shortages")
-        && !detail.shortages.is_empty()
-    {
-        return Some((detail.shortages, detail.count));
-    }
-    let first = shortage(values, "")?;
-    let others = (2..=LINES_MAX).map_while(|number| shortage(values, &format!("_{number}")));
-    let shortages: Vec<_> = std::iter::once(first).chain(others).collect();
-    let count = values.number("lines").unwrap_or(i32::try_from(shortages.len()).ok()?);
-    Some((shortages, count))
-}
-
-fn shortage(values: &Values<'_>, suffix: &str) -> Option<v1::Shortage> {
-    let number = |name: &str| values.number(&format!("{name}{suffix}")).unwrap_or(0);
-    Some(v1::Shortage {
-        item: values.text(&format!("item{suffix}"))?,
-        location: values.text(&format!("location{suffix}"))?,
-        requested: number("requested"),
-        available: number("available"),
-        backorder_limit: number("backorder_limit"),
-        reserved: number("reserved"),
-    })
+/// Returns the lines that ask for too many copies, and their number; `None` if the error lists none.
+fn shortages(details: &[Any]) -> Option<(Vec<v1::Shortage>, i32)> {
+    let detail: v1::Shortages = detail(details, "tallykeeper.v1.Shortages")?;
+    (!detail.shortages.is_empty()).then_some((detail.shortages, detail.count))
 }
 
 fn violations(details: &[Any]) -> Vec<FieldViolation> {
@@ -699,7 +674,12 @@ mod tests {
             STOCK_NOT_EMPTY STORE_OUT_OF_MEMORY STORE_UNAVAILABLE TOO_MANY_WATCHES VALUE_CHANGED VALUE_OVERFLOW \
             WATCHER_TOO_SLOW";
         for reason in reasons.split_whitespace() {
-            let error = error(Code::Unknown, vec![info(reason, &values)]);
+            let lines = v1::Shortages {
+                shortages: vec![v1::Shortage::default()],
+                count: 1,
+            };
+            let details = vec![info(reason, &values), packed("tallykeeper.v1.Shortages", &lines)];
+            let error = error(Code::Unknown, details);
             let kind = format!("{:?}", error.kind());
             let name = kind.split([' ', '{']).next().unwrap();
             assert_eq!(name.to_lowercase(), reason.replace('_', "").to_lowercase());
@@ -732,34 +712,27 @@ mod tests {
     }
 
     #[test]
-    fn shortages_are_read_from_the_values_where_there_is_no_detail() {
+    fn an_error_about_missing_copies_without_a_short_line_is_other() {
         let values = [
             ("item", "dune"),
             ("location", "main"),
             ("requested", "2"),
             ("available", "1"),
-            ("backorder_limit", "0"),
-            ("lines", "2"),
-            ("item_2", "emma"),
-            ("location_2", "shed"),
-            ("requested_2", "5"),
-            ("available_2", "4"),
-            ("backorder_limit_2", "3"),
+            ("reserved", "1"),
         ];
-        let error = error(Code::FailedPrecondition, vec![info("INSUFFICIENT_STOCK", &values)]);
-        let ErrorKind::InsufficientStock { shortages, count } = error.kind() else {
-            panic!("{error:?}");
+        let empty = v1::Shortages {
+            shortages: vec![],
+            count: 1,
         };
-        assert_eq!(*count, 2);
-        assert_eq!(shortages[1].item, "emma");
-        assert_eq!(
-            (
-                shortages[1].requested,
-                shortages[1].available,
-                shortages[1].backorder_limit
-            ),
-            (5, 4, 3)
-        );
+        for reason in ["INSUFFICIENT_STOCK", "COMMIT_EXCEEDS_RESERVED"] {
+            let without = vec![info(reason, &values)];
+            let with_none = vec![info(reason, &values), packed("tallykeeper.v1.Shortages", &empty)];
+            for details in [without, with_none] {
+                let error = error(Code::FailedPrecondition, details);
+                assert!(matches!(error.kind(), ErrorKind::Other), "{error:?}");
+                assert_eq!(error.reason(), Some(reason));
+            }
+        }
     }
 
     #[test]

@@ -25,9 +25,9 @@ class ShortageError extends TallykeeperError {
 
   constructor(failure: Failure) {
     super(failure);
-    const hasDetail = failure.shortages.length > 0;
-    this.shortages = hasDetail ? failure.shortages : [shortageOf(failure)];
-    this.shortageCount = hasDetail ? failure.shortageCount : Number(failure.values["lines"] ?? 1);
+    if (failure.shortages.length === 0) throw new TypeError("the error lists no short line");
+    this.shortages = failure.shortages;
+    this.shortageCount = failure.shortageCount;
   }
 
   get item(): string {
@@ -212,16 +212,4 @@ export class ValueChangedError extends TallykeeperError {
     this.actual = integer(failure, "actual");
     this.expected = integer(failure, "expected");
   }
-}
-
-/** Read the first short line from the values, for an error that has no tallykeeper.v1.Shortages. */
-function shortageOf(failure: Failure): Shortage {
-  return {
-    item: text(failure, "item"),
-    location: text(failure, "location"),
-    requested: integer(failure, "requested"),
-    available: integerIfAny(failure, "available") ?? 0n,
-    backorderLimit: integerIfAny(failure, "backorder_limit") ?? 0n,
-    reserved: integerIfAny(failure, "reserved") ?? 0n,
-  };
 }

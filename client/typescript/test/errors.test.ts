@@ -62,11 +62,22 @@ test("a shortage has its lines with numbers as bigints", () => {
   );
 });
 
-test("a shortage without its detail is read from the values", () => {
-  const values = { item: "dune", location: "main", requested: "3", available: "1", backorder_limit: "0", lines: "4" };
-  const error = thrown(Code.FailedPrecondition, "INSUFFICIENT_STOCK", values);
-  assert.ok(error instanceof errors.InsufficientStockError);
-  assert.deepEqual([error.requested, error.available, error.shortageCount], [3n, 1n, 4]);
+test("a commit that exceeds its reservation has its lines", () => {
+  const value = { count: 1, shortages: [{ item: "dune", location: "main", requested: 3n, reserved: 2n }] };
+  const error = thrown(Code.FailedPrecondition, "COMMIT_EXCEEDS_RESERVED", {}, { desc: ShortagesSchema, value });
+  assert.ok(error instanceof errors.CommitExceedsReservedError);
+  assert.deepEqual([error.item, error.requested, error.reserved, error.shortageCount], ["dune", 3n, 2n, 1]);
+});
+
+test("an error about missing copies without a short line is a plain one", () => {
+  const values = { item: "dune", location: "main", requested: "3", available: "1", backorder_limit: "0", reserved: "1" };
+  for (const reason of ["INSUFFICIENT_STOCK", "COMMIT_EXCEEDS_RESERVED"]) {
+    for (const details of [[], [{ desc: ShortagesSchema, value: { count: 1 } }]]) {
+      const error = thrown(Code.FailedPrecondition, reason, values, ...details);
+      assert.equal(error.constructor, errors.TallykeeperError);
+      assert.equal(error.reason, reason);
+    }
+  }
 });
 
 test("fields that break a rule are listed", () => {

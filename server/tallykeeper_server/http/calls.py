@@ -3,16 +3,12 @@
 import asyncio
 from typing import ClassVar, Final
 
-import structlog
-
 from tallykeeper_server.transport.call import Call, Cancellable
 from tallykeeper_server.transport.methods import Method
 from tallykeeper_server.transport.peers import Peer
 from tallykeeper_server.transport.status import Code, HeaderFields, StatusError
 
 _STOPS: Final = StatusError(Code.UNAVAILABLE, "the server stops")
-
-log = structlog.get_logger()
 
 
 class HttpCall(Call):
@@ -102,12 +98,6 @@ class HttpCall(Call):
         self.done = True
         if self._answer.done() and not self._answer.cancelled():
             self._answer.exception()  # it is looked at, even if the client has left before
-        callbacks, self._callbacks = self._callbacks, None
-        for callback in callbacks or ():
-            try:
-                callback(self)
-            except Exception:
-                log.exception("a done callback has failed", path=self.path)
 
     def _cancel_work(self) -> None:
         if self._work is not None and not self._work.done():

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import ClassVar, Final, Protocol
 
 from mypy_extensions import mypyc_attr
@@ -32,7 +32,6 @@ class Call:
     """The system of the call, by the name that OpenTelemetry gives it."""
 
     __slots__ = (
-        "_callbacks",
         "_fields",
         "_initial",
         "_loop",
@@ -52,7 +51,6 @@ class Call:
         self._metadata: Metadata | None = None
         self._initial = _NO_FIELDS
         self._trailing = _NO_FIELDS
-        self._callbacks: list[Callable[[Call], None]] | None = None
         self.path = path
         """The path of the method: ``/package.Service/Method``."""
         self.peer = peer
@@ -111,12 +109,6 @@ class Call:
         :raises ValueError: gRPC does not allow a name or value.
         """
         self._trailing = encoded(metadata)
-
-    def add_done_callback(self, callback: Callable[["Call"], None]) -> None:
-        """Call a function when the stream closes: after the whole response, or because the peer has left."""
-        if self._callbacks is None:
-            self._callbacks = []
-        self._callbacks.append(callback)
 
     def cancel_if_abandoned(self, work: Cancellable) -> None:
         """Cancel work if the peer leaves, the deadline passes or the server stops before the answer."""

@@ -45,7 +45,8 @@ def direct(path: str, handler: DirectHandler) -> Method:
     """Return a method with one request and one response, whose handler is called without a task.
 
     The handler returns at once. It, or a later callback, calls ``reply`` or ``fail`` of the call once. If the peer
-    leaves or the deadline passes first, ``done`` becomes true and the done callbacks run. A later reply has no effect.
+    leaves or the deadline passes first, ``done`` becomes true and the work of ``cancel_if_abandoned`` is cancelled. A
+    later reply has no effect.
     """
     return Method(path, handler, direct=True)
 

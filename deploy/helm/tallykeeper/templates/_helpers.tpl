@@ -69,8 +69,38 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
 {{- fail (printf "autoscaling.minReplicas %d is more than autoscaling.maxReplicas %d" (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 {{- end }}
+{{- if and .Values.traces.enabled (not .Values.traces.endpoint) }}
+{{- fail "traces.endpoint is empty: name the backend of traces, such as http://collector:4317" }}
+{{- end }}
+{{- if and (ne (float64 .Values.traces.samplerArgument) 1.0) (not (hasSuffix "traceidratio" .Values.traces.sampler)) }}
+{{- fail (printf "traces.samplerArgument %v needs traces.sampler traceidratio or parentbased_traceidratio" .Values.traces.samplerArgument) }}
+{{- end }}
 {{- if le (int .Values.terminationGracePeriodSeconds) (add (int .Values.preStopSeconds) (ceil (default 10 .Values.settings.drain_seconds))) }}
 {{- fail "terminationGracePeriodSeconds must be more than preStopSeconds and settings.drain_seconds together" }}
+{{- end }}
+{{- end }}
+
+{{- define "tallykeeper.tracesEnv" }}
+- name: TALLYKEEPER_TRACES
+  value: "true"
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ .Values.traces.endpoint | quote }}
+{{- with .Values.traces.sampler }}
+- name: OTEL_TRACES_SAMPLER
+  value: {{ . }}
+{{- end }}
+{{- if hasSuffix "traceidratio" .Values.traces.sampler }}
+- name: OTEL_TRACES_SAMPLER_ARG
+  value: {{ .Values.traces.samplerArgument | toString | quote }}
+{{- end }}
+{{- with .Values.traces.headersSecret }}
+{{- if .name }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom:
+    secretKeyRef:
+      name: {{ .name }}
+      key: {{ .key }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -110,6 +140,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- else }}
 - name: TALLYKEEPER_ALLOW_ANONYMOUS
   value: "true"
+{{- end }}
+{{- if .Values.traces.enabled }}
+{{- include "tallykeeper.tracesEnv" . }}
 {{- end }}
 {{- range $name, $value := .Values.settings }}
 - name: TALLYKEEPER_{{ upper $name }}

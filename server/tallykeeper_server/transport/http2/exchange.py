@@ -277,12 +277,6 @@ class Exchange(Call):
         if not self.done:
             self._finish()
             self._cancel_task()
-        callbacks, self._callbacks = self._callbacks, None
-        for callback in callbacks or ():
-            try:
-                callback(self)
-            except Exception:
-                log.exception("a done callback of %s has failed", self.path)
 
     def cancel_if_abandoned(self, work: Cancellable) -> None:
         """Cancel work if the peer leaves, the deadline passes or the server stops before the answer."""

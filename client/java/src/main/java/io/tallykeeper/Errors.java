@@ -10,10 +10,8 @@ import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.protobuf.ProtoUtils;
 import io.tallykeeper.v1.BatchRefused;
-import io.tallykeeper.v1.Shortage;
 import io.tallykeeper.v1.Shortages;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
@@ -23,7 +21,6 @@ final class Errors {
   static final String CREDENTIAL_EXPIRED = "CREDENTIAL_EXPIRED";
 
   private static final String DOMAIN = "tallykeeper.io";
-  private static final int LINES_MAX = 20;
   private static final Metadata.Key<com.google.rpc.Status> DETAILS =
       Metadata.Key.of(
           "grpc-status-details-bin",
@@ -121,7 +118,7 @@ final class Errors {
         retry.hasRetryDelay() ? duration(retry.getRetryDelay()) : null,
         requestId,
         fieldViolations(details),
-        shortages(details, info),
+        detail(details, Shortages.getDefaultInstance()).getShortagesList(),
         operations(details, requestId),
         cause);
   }
@@ -164,40 +161,6 @@ final class Errors {
     return detail(details, BatchRefused.getDefaultInstance()).getOperationsList().stream()
         .map(each -> new OperationFailure(each.getIndex(), read(each.getError(), requestId)))
         .toList();
-  }
-
-  /** Returns the lines that ask for too many copies: from their detail, or from the values of an error without it. */
-  private static List<Shortage> shortages(List<Any> details, ErrorInfo info) {
-    List<Shortage> typed = detail(details, Shortages.getDefaultInstance()).getShortagesList();
-    try {
-      return typed.isEmpty() ? shortages(info.getMetadataMap()) : typed;
-    } catch (NumberFormatException error) {
-      return List.of();
-    }
-  }
-
-  private static List<Shortage> shortages(Map<String, String> values) {
-    List<Shortage> shortages = new ArrayList<>();
-    for (int line = 1; line <= LINES_MAX; line++) {
-      String suffix = line == 1 ? "" : "_" + line;
-      if (!values.containsKey("item" + suffix) || !values.containsKey("requested" + suffix)) {
-        break;
-      }
-      shortages.add(
-          Shortage.newBuilder()
-              .setItem(values.get("item" + suffix))
-              .setLocation(values.getOrDefault("location" + suffix, ""))
-              .setRequested(number(values, "requested" + suffix))
-              .setAvailable(number(values, "available" + suffix))
-              .setBackorderLimit(number(values, "backorder_limit" + suffix))
-              .setReserved(number(values, "reserved" + suffix))
-              .build());
-    }
-    return shortages;
-  }
-
-  private static long number(Map<String, String> values, String name) {
-    return Long.parseLong(values.getOrDefault(name, "0"));
   }
 
   private static Duration duration(com.google.protobuf.Duration delay) {

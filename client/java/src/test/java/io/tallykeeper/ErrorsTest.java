@@ -31,8 +31,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class ErrorsTest {
   private static final Peer PEER = new Peer("127.0.0.1:1", true);
-  private static final Map<String, String> SHORT =
-      Map.of("item", "dune", "location", "main", "requested", "2", "available", "1", "backorder_limit", "0");
+  private static final Shortage SHORT =
+      Shortage.newBuilder().setItem("dune").setLocation("main").setRequested(2).setAvailable(1).build();
 
   @Test
   void hasEverythingThatTheServerSaid() {
@@ -75,31 +75,34 @@ class ErrorsTest {
   }
 
   @Test
-  void namesTheShortLinesOfTheTypedDetail() {
-    Shortage line = Shortage.newBuilder().setItem("dune").setRequested(2).setAvailable(1).build();
-    Shortages detail = Shortages.newBuilder().addShortages(line).setCount(1).build();
-    TallykeeperException error = read(Status.Code.FAILED_PRECONDITION, "INSUFFICIENT_STOCK", SHORT, detail);
-    assertEquals(List.of(line), assertInstanceOf(InsufficientStockException.class, error).shortages());
-  }
-
-  @Test
-  void namesTheShortLinesOfTheValuesWhereThereIsNoDetail() {
-    Map<String, String> second =
-        Map.of("item_2", "emma", "location_2", "attic", "requested_2", "5", "available_2", "-1", "lines", "2");
-    Map<String, String> both = new java.util.HashMap<>(SHORT);
-    both.putAll(second);
-    TallykeeperException error = read(Status.Code.FAILED_PRECONDITION, "INSUFFICIENT_STOCK", both);
-    List<Shortage> shortages = assertInstanceOf(InsufficientStockException.class, error).shortages();
-    assertEquals(List.of("dune", "emma"), shortages.stream().map(Shortage::getItem).toList());
-    assertEquals(5, shortages.get(1).getRequested());
-    assertEquals(-1, shortages.get(1).getAvailable());
+  void namesTheShortLines() {
+    Shortage second = SHORT.toBuilder().setItem("emma").setAvailable(-1).build();
+    Shortages detail = Shortages.newBuilder().addShortages(SHORT).addShortages(second).setCount(2).build();
+    TallykeeperException error = read(Status.Code.FAILED_PRECONDITION, "INSUFFICIENT_STOCK", Map.of(), detail);
+    assertEquals(List.of(SHORT, second), assertInstanceOf(InsufficientStockException.class, error).shortages());
   }
 
   @Test
   void namesWhatACommitAsksForTooMuch() {
-    Map<String, String> values = Map.of("item", "dune", "location", "main", "requested", "2", "reserved", "1");
-    TallykeeperException error = read(Status.Code.FAILED_PRECONDITION, "COMMIT_EXCEEDS_RESERVED", values);
-    assertEquals(1, assertInstanceOf(CommitExceedsReservedException.class, error).shortages().get(0).getReserved());
+    Shortage line = Shortage.newBuilder().setItem("dune").setRequested(2).setReserved(1).build();
+    Shortages detail = Shortages.newBuilder().addShortages(line).setCount(1).build();
+    TallykeeperException error = read(Status.Code.FAILED_PRECONDITION, "COMMIT_EXCEEDS_RESERVED", Map.of(), detail);
+    assertEquals(List.of(line), assertInstanceOf(CommitExceedsReservedException.class, error).shortages());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"INSUFFICIENT_STOCK", "COMMIT_EXCEEDS_RESERVED"})
+  void isThePlainExceptionWithoutAShortLine(String reason) {
+    Map<String, String> values =
+        Map.of("item", "dune", "location", "main", "requested", "2", "available", "1", "reserved", "1");
+    Shortages empty = Shortages.newBuilder().setCount(1).build();
+    for (TallykeeperException error :
+        List.of(
+            read(Status.Code.FAILED_PRECONDITION, reason, values),
+            read(Status.Code.FAILED_PRECONDITION, reason, values, empty))) {
+      assertSame(TallykeeperException.class, error.getClass());
+      assertEquals(reason, error.reason());
+    }
   }
 
   @Test
@@ -168,17 +171,18 @@ class ErrorsTest {
   @Test
   void givesTheErrorOfEachOperationOfARefusedBatch() {
     ErrorInfo info =
-        ErrorInfo.newBuilder()
-            .setDomain("tallykeeper.io")
-            .setReason("INSUFFICIENT_STOCK")
-            .putAllMetadata(SHORT)
-            .build();
+        ErrorInfo.newBuilder().setDomain("tallykeeper.io").setReason("INSUFFICIENT_STOCK").build();
+    Shortages lines = Shortages.newBuilder().addShortages(SHORT).setCount(1).build();
     BatchRefused detail =
         BatchRefused.newBuilder()
             .addOperations(
                 FailedOperation.newBuilder()
                     .setIndex(3)
-                    .setError(io.tallykeeper.v1.Status.newBuilder().setCode(9).addDetails(Any.pack(info))))
+                    .setError(
+                        io.tallykeeper.v1.Status.newBuilder()
+                            .setCode(9)
+                            .addDetails(Any.pack(info))
+                            .addDetails(Any.pack(lines))))
             .build();
     TallykeeperException error =
         read(Status.Code.FAILED_PRECONDITION, "BATCH_REFUSED", Map.of("failed_count", "1"), detail);
@@ -186,7 +190,7 @@ class ErrorsTest {
     assertEquals(3, failure.index());
     assertEquals(Status.Code.FAILED_PRECONDITION, failure.error().code());
     assertEquals("request-1", failure.error().requestId());
-    assertEquals(2, ((InsufficientStockException) failure.error()).shortages().get(0).getRequested());
+    assertEquals(List.of(SHORT), ((InsufficientStockException) failure.error()).shortages());
   }
 
   @ParameterizedTest
