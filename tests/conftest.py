@@ -53,9 +53,13 @@ def _store_kind_of(item: pytest.Item) -> str | None:
 
 @pytest.fixture(scope="session", autouse=True)
 def default_signals() -> None:
-    """Let the processes of the tests end by SIGHUP. They would ignore it if the tests run under nohup."""
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """Let the processes of the tests end by signals that they would ignore.
+
+    Under nohup they would ignore SIGHUP, and behind the ``&`` of a script SIGINT.
+    """
+    for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,6 +6,7 @@ A class has the name of its reason. The values that the server sends with the re
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from inspect import get_annotations
 from types import NoneType
 from typing import Any, ClassVar, Final, NamedTuple, get_args, get_type_hints
 
@@ -58,9 +59,7 @@ class TallykeeperError(Exception):
         class.
         """
         super().__init_subclass__()
-        types = {
-            name: kind for name, kind in get_type_hints(cls).items() if name in vars(cls).get("__annotations__", {})
-        }
+        types = {name: kind for name, kind in get_type_hints(cls).items() if name in get_annotations(cls)}
         names = types if values is None else values
         cls._values = {**cls._values, **{name: _conversion(name, types[name]) for name in names}}
         if reason is not None:

@@ -84,6 +84,33 @@ def _cause(target: str, environment: dict[str, str] | None = None, **files: Path
     return found.text if found else ""
 
 
+def _issue_again(
+    directory: Path,
+    certificates: Path,
+    *,
+    begins: int = -1,
+    ends: int = 1,
+    without: type[x509.ExtensionType] | None = None,
+) -> None:
+    """Copy the server's certificate into a folder, with another validity in days from now, and without an extension."""
+    key = serialization.load_pem_private_key((certificates / "ca.key").read_bytes(), None)
+    authority = x509.load_pem_x509_certificate((certificates / "ca.pem").read_bytes())
+    server = x509.load_pem_x509_certificate((certificates / "server.pem").read_bytes())
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        issuer_name=authority.subject,
+        subject_name=server.subject,
+        public_key=server.public_key(),
+        serial_number=7,
+        not_valid_before=now + timedelta(days=begins),
+        not_valid_after=now + timedelta(days=ends),
+        extensions=[each for each in server.extensions if without is None or not isinstance(each.value, without)],
+    )
+    issued = builder.sign(key, hashes.SHA256())  # type: ignore[arg-type]  # the key that signs certificates
+    (directory / "server.pem").write_bytes(issued.public_bytes(serialization.Encoding.PEM))
+    (directory / "server.key").write_bytes((certificates / "server.key").read_bytes())
+
+
 def test_an_authority_that_did_not_sign_the_certificate_is_named(certificates: Path) -> None:
     wrong = certificates / "others" / "ca.pem"
 
@@ -121,25 +148,18 @@ def test_a_certificate_for_another_name_is_reported(tmp_path: Path) -> None:
 def test_a_certificate_outside_its_validity_is_reported(
     tmp_path: Path, certificates: Path, *, begins: int, ends: int, words: str
 ) -> None:
-    key = serialization.load_pem_private_key((certificates / "ca.key").read_bytes(), None)
-    authority = x509.load_pem_x509_certificate((certificates / "ca.pem").read_bytes())
-    server = x509.load_pem_x509_certificate((certificates / "server.pem").read_bytes())
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(
-        issuer_name=authority.subject,
-        subject_name=server.subject,
-        public_key=server.public_key(),
-        serial_number=7,
-        not_valid_before=now + timedelta(days=begins),
-        not_valid_after=now + timedelta(days=ends),
-        extensions=list(server.extensions),
-    )
-    late = builder.sign(key, hashes.SHA256())  # type: ignore[arg-type]  # the key that signs certificates
-    (tmp_path / "server.pem").write_bytes(late.public_bytes(serialization.Encoding.PEM))
-    (tmp_path / "server.key").write_bytes((certificates / "server.key").read_bytes())
+    _issue_again(tmp_path, certificates, begins=begins, ends=ends)
 
     with _listening(_tls(tmp_path)) as port:
         assert words in _cause(f"localhost:{port}", ca=certificates / "ca.pem")
+
+
+def test_a_certificate_that_grpc_accepts_is_no_cause(tmp_path: Path, certificates: Path) -> None:
+    """Python 3.13 refuses a certificate that does not identify the key of its authority."""
+    _issue_again(tmp_path, certificates, without=x509.AuthorityKeyIdentifier)
+
+    with _listening(_tls(tmp_path)) as port:
+        assert _cause(f"localhost:{port}", ca=certificates / "ca.pem") == ""
 
 
 def test_a_server_that_asks_for_a_certificate_is_reported(certificates: Path) -> None:

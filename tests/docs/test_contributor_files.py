@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,10 @@ _PINNED: Final = re.compile(r"@(?:v\d+\.\d+\.\d+|[0-9a-f]{40})$")
 
 def _read(file: Path) -> Any:  # noqa: ANN401  # whatever the file holds
     return yaml.safe_load(file.read_text())
+
+
+def _text(page: str) -> str:
+    return " ".join((ROOT / page).read_text().split())
 
 
 def _steps(workflow: Path) -> Iterator[dict[str, Any]]:
@@ -55,6 +60,17 @@ def test_a_workflow_pins_its_actions_and_may_only_read(workflow: Path) -> None:
 def test_the_workflow_for_changes_runs_what_ci_must_run() -> None:
     commands = {step.get("run") for step in _steps(ROOT / ".github" / "workflows" / "ci.yml")}
     assert {"make test", "make test-long", "make conformance", "make deploy-check", "make docs"} <= commands
+
+
+def test_the_quick_tests_run_with_each_python_that_the_project_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    versions = re.findall(r"Programming Language :: Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    matrix = _read(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"]
+
+    assert matrix == versions
+    assert project["requires-python"] == f">={versions[0]}"
+    assert f"needs Python {versions[0]} or newer (tests run with {versions[0]} to {versions[-1]})" in _text("README.md")
+    assert f"`make test` with Python {versions[0]} to {versions[-1]}" in _text("CONTRIBUTING.md")
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)

@@ -40,9 +40,12 @@ _NAMESPACES_SHOWN: Final = 100
 _DIFFERENCES_SHOWN: Final = 5
 """The maximum number of differences that are printed for a namespace; tallykeeper verify prints all of them."""
 _MOMENT: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-"""A time as RFC 3339 writes it: https://www.rfc-editor.org/rfc/rfc3339#section-5.6."""
+"""A time as RFC 3339 writes it: https://www.rfc-editor.org/rfc/rfc3339#section-5.6.
+
+The hour ends at 23. Python 3.14 would also read 24:00.
+"""
 
 
 class Moment(click.ParamType[int]):
