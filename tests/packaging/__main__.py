@@ -15,18 +15,17 @@ from tests.support.server import PATIENCE_SECONDS, ServerProcess
 from tools.compiled_server import MODULES
 from tools.dist import ROOT, compiled_wheels
 
-_LOCK: Final = ROOT / "requirements" / "runtime.txt"
+LOCK: Final = ROOT / "requirements" / "runtime.txt"
 _NO_COMPILER: Final = {"CC": "/nonexistent/cc", "CXX": "/nonexistent/c++"}
-_COMPILED_FILES: Final = """
-import pathlib, sysconfig
-import tallykeeper_server.engine.lane
-package = pathlib.Path(sysconfig.get_path('purelib'), 'tallykeeper_server')
-suffix = sysconfig.get_config_var('EXT_SUFFIX')
-for path in package.rglob('*' + suffix):
-    print(str(path.relative_to(package)).removesuffix(suffix) + '.py')
-assert tallykeeper_server.engine.lane.__file__ == str(package / 'engine' / 'lane') + (suffix if COMPILED else '.py')
+_COMPILED: Final = """
+import importlib.machinery, importlib.util, sys
+suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
+for module in sys.argv[1:]:
+    name = 'tallykeeper_server.' + module.removesuffix('.py').replace('/', '.')
+    if importlib.util.find_spec(name).origin.endswith(suffixes):
+        print(module)
 """
-"""Prints the modules of the installed server that are compiled, and fails unless they are used."""
+"""Prints those of the named modules of the installed server that Python imports as compiled ones."""
 
 
 class WrongInstallationError(Exception):
@@ -59,7 +58,7 @@ def install(folder: Path, environment: Path) -> Path:
     programs = environment / "bin"
     pip: list[str | Path] = [programs / "python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     variables = {**os.environ, **_NO_COMPILER}
-    locked: list[str | Path] = ["--require-hashes", "--only-binary", ":all:", "--requirement", _LOCK]
+    locked: list[str | Path] = ["--require-hashes", "--only-binary", ":all:", "--requirement", LOCK]
     subprocess.run([*pip, *locked], check=True, env=variables)
     chosen: list[str | Path] = [
         "--no-index",
@@ -75,13 +74,12 @@ def install(folder: Path, environment: Path) -> Path:
 
 
 def check_modules(programs: Path, expected: set[str]) -> None:
-    """Check which modules of the installed server are compiled, and that they are used.
+    """Check which modules of the installed server are compiled.
 
     :raises WrongInstallationError: they are others than expected.
     """
-    program = f"COMPILED = {bool(expected)}{_COMPILED_FILES}"
-    listed = subprocess.run([programs / "python", "-P", "-c", program], check=True, capture_output=True, text=True)
-    compiled = set(listed.stdout.split())
+    command: list[str | Path] = [programs / "python", "-P", "-c", _COMPILED, *MODULES]
+    compiled = set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
     if compiled != expected:
         message = f"{len(compiled)} modules are compiled, not {len(expected)}; different: {sorted(compiled ^ expected)}"
         raise WrongInstallationError(message)
