@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import sysconfig
 import tomllib
 from collections.abc import Callable, Iterator
@@ -148,7 +149,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return re.sub(pattern, lambda found: str(places[found[0]]), text)
 
     places["/source"].mkdir()
-    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_QUIET": "1", "MYPYC_OPT_LEVEL": "0"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # `python` is this one
+    quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_QUIET": "1"}
+    environment = {**os.environ, **quiet, "PATH": path, "MYPYC_OPT_LEVEL": "0"}
     try:
         for name, rest in chain.from_iterable(stages()[:-1]):
             for sources, target in copies([(name, rest)]):
