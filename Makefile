@@ -24,6 +24,7 @@ pin = $(call compile,$(1),$(2)) --output-file requirements/runtime.txt >/dev/nul
 	$(call compile,$(1),$(2)) --output-file requirements/bench.txt --group bench --constraint requirements/dev.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/compiler.txt --group compiler --constraint requirements/dev.txt >/dev/null && \
 	$(call compile_group,$(1),$(2),build) --constraint requirements/dev.txt >/dev/null && \
+	$(call compile_group,$(1),$(2),manylinux) --constraint requirements/dev.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/sbom.txt --group sbom --constraint requirements/dev.txt >/dev/null && \
 	$(call compile_group,$(1),$(2),deploy) --constraint requirements/dev.txt >/dev/null && \
 	$(call compile,$(1),$(2)) --output-file requirements/image.txt --extra otel --constraint requirements/dev.txt >/dev/null && \
@@ -52,7 +53,7 @@ pytest = $(BIN)/pytest -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup gen gen-sdks released run demo console test test-all test-long test-console lint bench compiled test-compiled chaos files conformance upgrade-check sdks deploy-check image-check docs docs-links dist release-check publish-chart publish-release check lock clean
+.PHONY: help setup gen gen-sdks released run demo console test test-all test-long test-console lint bench compiled test-compiled chaos files conformance upgrade-check sdks deploy-check image-check docs docs-links dist dist-compiled test-dist release-check publish-chart publish-release check lock clean
 
 help: ## list the targets
 	@echo 'make <target> [ARGS="…"]'
@@ -170,6 +171,13 @@ image-check: $(INSTALLED) ## build the image with Podman and check how it runs; 
 dist: $(INSTALLED) ## build wheel and sdist twice, compare them, and write them with their SBOM into dist/ (ARGS=FOLDER: there)
 	@$(PYTHON) tools/install.py sbom
 	@$(BIN)/python -m tools.dist $(or $(ARGS),dist)
+
+dist-compiled: $(INSTALLED) ## build the wheel with compiled modules for this Python twice, compare both, and write it into dist/ (ARGS=FOLDER: there)
+	@$(PYTHON) tools/install.py manylinux
+	@$(BIN)/python -m tools.compiled_dist $(or $(ARGS),dist)
+
+test-dist: $(INSTALLED) ## install what is in dist/ as a user does, without a compiler, and play the demo (ARGS=FOLDER: from there)
+	@$(BIN)/python -m tests.packaging $(or $(ARGS),dist)
 
 release-check: $(INSTALLED) ## check that version, chart and changelog agree (ARGS=v1.2.3: with a tag)
 	@$(BIN)/python -m tools.release $(ARGS)

@@ -2,6 +2,7 @@
 
 Wheel and sdist are built twice, from two copies of the source with other paths, times and permissions. Unless both are
 equal to the byte, nothing is written. The list of requirements (CycloneDX) and the checksums go beside them.
+``tools.compiled_dist`` builds the wheels with compiled modules in the same way.
 """
 
 import hashlib
@@ -9,6 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -17,8 +20,11 @@ ROOT: Final = Path(__file__).parents[1]
 LOCK: Final = "requirements/runtime.txt"
 SBOM: Final = "tallykeeper.cdx.json"
 CHECKSUMS: Final = "SHA256SUMS"
-_EPOCH: Final = "1577836800"
+EPOCH: Final = "1577836800"
 """The time of every file in the archives: 2020-01-01, for all builds."""
+
+Builder = Callable[[Path], list[Path]]
+"""Builds the sources in a folder, and returns the archives."""
 
 
 class DifferentBuildsError(Exception):
@@ -27,16 +33,12 @@ class DifferentBuildsError(Exception):
 
 def main(target: Path) -> int:
     """Write a release. Return 1 if two builds differ."""
-    target.mkdir(parents=True, exist_ok=True)
     try:
-        with TemporaryDirectory() as folder:
-            built = build_twice(_source_files(), Path(folder))
-            for file in built:
-                shutil.copy(file, target)
+        names = [file.name for file in write_builds(target, build)]
     except DifferentBuildsError as error:
         print(f"Nothing was written to {target}: {error}", file=sys.stderr)
         return 1
-    names = [file.name for file in built]
+    names += [file.name for file in compiled_wheels(target)]
     names.append(write_sbom(target))
     sums = "".join(f"{_digest(target / name)}  {name}\n" for name in sorted(names))
     (target / CHECKSUMS).write_text(sums, encoding="utf-8")
@@ -44,15 +46,31 @@ def main(target: Path) -> int:
     return 0
 
 
-def build_twice(sources: list[Path], folder: Path) -> list[Path]:
+def compiled_wheels(folder: Path) -> list[Path]:
+    """Return the wheels with compiled modules in a folder that are of the version of this source."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    return sorted(folder.glob(f"tallykeeper-{version}-cp*.whl"))
+
+
+def write_builds(target: Path, builder: Builder) -> list[Path]:
+    """Build what git tracks twice, copy the archives into a folder, and return them there.
+
+    :raises DifferentBuildsError: the archives differ. Nothing was written.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as folder:
+        return [Path(shutil.copy(file, target)) for file in build_twice(_source_files(), Path(folder), builder)]
+
+
+def build_twice(sources: list[Path], folder: Path, builder: Builder) -> list[Path]:
     """Build the files of the repository in two copies, and return the archives of the first.
 
     :raises DifferentBuildsError: the archives differ.
     """
-    first, second = (
-        _build(sources, folder / "first", mode=0o644),
-        _build(sources, folder / "a longer path" / "second", mode=0o600),
-    )
+    copies = ((folder / "first", 0o644), (folder / "a longer path" / "second", 0o600))
+    for copy, mode in copies:
+        _copy(sources, copy, mode)
+    first, second = (builder(copy) for copy, _ in copies)
     different = [one.name for one, other in zip(first, second, strict=True) if _digest(one) != _digest(other)]
     if different:
         message = f"two builds of the same source differ in {', '.join(different)}"
@@ -60,27 +78,25 @@ def build_twice(sources: list[Path], folder: Path) -> list[Path]:
     return first
 
 
-def _build(sources: list[Path], folder: Path, *, mode: int) -> list[Path]:
-    """Copy the sources, build them, and return wheel and sdist."""
+def _copy(sources: list[Path], folder: Path, mode: int) -> None:
     for source in sources:
         copy = folder / source
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / source, copy)
         copy.chmod(mode)
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": _EPOCH}
-    command = [
-        sys.executable,
-        "-m",
-        "hatchling",
-        "build",
-        "--directory",
-        "dist",
-        "--target",
-        "sdist",
-        "--target",
-        "wheel",
-    ]
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)  # noqa: S603  # the one above
+
+
+def build(folder: Path) -> list[Path]:
+    """Build the sources in a folder, and return wheel and sdist."""
+    return run_hatchling(folder, "sdist", "wheel", environment={})
+
+
+def run_hatchling(folder: Path, *targets: str, environment: Mapping[str, str]) -> list[Path]:
+    """Build targets of the sources in a folder, with further variables, and return the archives."""
+    named = [f"--target={target}" for target in targets]
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", "dist", *named]
+    variables = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, **environment}
+    subprocess.run(command, cwd=folder, env=variables, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  # the one above
     return sorted((folder / "dist").iterdir())
 
 

@@ -5,9 +5,12 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
+import sysconfig
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +22,11 @@ from tests.deploy.image.__main__ import main as image_check
 from tests.deploy.image.podman import PodmanError
 from tests.deploy.tools import ROOT
 from tests.support.server import PATIENCE_SECONDS, ServerProcess
+from tools.compiled_server import MODULES, lacks_to_compile
 
 DOCKERFILE: Final = ROOT / "deploy" / "Dockerfile"
+PLACES: Final = ("/build", "/installer", "/opt/tallykeeper", "/source", "/wheel")
+"""The folders of the stages that build."""
 VARIABLES: Final = {f"TALLYKEEPER_{setting.name.upper()}" for setting in fields(Settings)} | {"TALLYKEEPER_HTTP_LISTEN"}
 
 
@@ -41,6 +47,14 @@ def stages() -> list[list[tuple[str, str]]]:
     return found
 
 
+def copies(stage: list[tuple[str, str]]) -> Iterator[tuple[list[str], str]]:
+    """Yield the sources and the target of each COPY of a stage that takes files of the repository."""
+    for name, rest in stage:
+        *sources, target = shlex.split(rest)
+        if name == "COPY" and not rest.startswith("--from="):
+            yield sources, target
+
+
 def test_hadolint_finds_nothing(tool: Callable[[str], Path]) -> None:
     ran = subprocess.run([tool("hadolint"), DOCKERFILE], capture_output=True, text=True, check=False)
 
@@ -48,7 +62,7 @@ def test_hadolint_finds_nothing(tool: Callable[[str], Path]) -> None:
 
 
 def test_the_image_runs_as_a_user_with_a_check_and_a_clean_stop() -> None:
-    _, last = stages()
+    *_, last = stages()
     image = dict(last)
 
     assert image["USER"] == "10001:10001"
@@ -68,7 +82,7 @@ def test_every_variable_of_the_image_is_a_setting() -> None:
 
 def test_what_the_image_copies_is_sent_to_the_builder() -> None:
     sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    copied = [source for name, rest in stages()[0] if name == "COPY" for source in shlex.split(rest)[:-1]]
+    copied = [source for stage in stages() for sources, _ in copies(stage) for source in sources]
 
     assert copied
     assert [
@@ -121,24 +135,29 @@ def test_a_podman_that_does_not_work_is_no_reason_to_leave_the_check_out(
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program folder of the image, made by the steps of its first stage in a folder of the test."""
+    """The program folder of the image, made by the steps of its first stages in a folder of the test.
+
+    Both stages have the same folders here, so that what one copies from the other is there already. The modules are
+    compiled without optimization, which would take a minute.
+    """
     root = tmp_path_factory.mktemp("image")
-    places = {"/build": root / "build", "/opt/tallykeeper": root / "opt", "/source": root / "source"}
+    places = {each: root / each.rpartition("/")[2] for each in PLACES}
 
     def here(text: str) -> str:
         pattern = "|".join(f"(?<![\\w.-]){re.escape(place)}(?![\\w-])" for place in places)
         return re.sub(pattern, lambda found: str(places[found[0]]), text)
 
     places["/source"].mkdir()
-    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_QUIET": "1"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # `python` is this one
+    quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_QUIET": "1"}
+    environment = {**os.environ, **quiet, "PATH": path, "MYPYC_OPT_LEVEL": "0"}
     try:
-        for name, rest in stages()[0]:
-            if name == "COPY":
-                *sources, target = shlex.split(rest)
+        for name, rest in chain.from_iterable(stages()[:-1]):
+            for sources, target in copies([(name, rest)]):
                 _copy(sources, places["/source"] / target)
-            elif name == "ARG":
+            if name == "ARG":
                 argument, _, default = rest.partition("=")
-                environment[argument] = default
+                environment[argument] = default if argument != "COMPILED" or not lacks_to_compile() else "false"
             elif name == "RUN":
                 build(["bash", "-ec", here(rest)], folder=places["/source"], environment=environment)
     except NoPackagesError as error:
@@ -161,6 +180,16 @@ def _not_sent(folder: str, names: list[str]) -> Iterator[str]:
     is_client = Path(folder) == ROOT / "client"
     kept = {"tallykeeper_cli", "tallykeeper_client", "tallykeeper_console"}
     return (name for name in names if name == "__pycache__" or (is_client and name not in kept))
+
+
+@pytest.mark.long
+def test_the_steps_of_the_image_compile_the_modules_if_there_is_a_compiler(built: Path) -> None:
+    suffix = str(sysconfig.get_config_var("EXT_SUFFIX"))
+    (package,) = built.glob("lib/*/site-packages/tallykeeper_server")
+
+    compiled = {str(path.relative_to(package)).removesuffix(suffix) + ".py" for path in package.rglob(f"*{suffix}")}
+
+    assert compiled == (set(MODULES) if not lacks_to_compile() else set())
 
 
 @pytest.mark.long

@@ -60,6 +60,7 @@ def test_a_workflow_pins_its_actions_and_may_only_read(workflow: Path) -> None:
 def test_the_workflow_for_changes_runs_what_ci_must_run() -> None:
     commands = {step.get("run") for step in _steps(ROOT / ".github" / "workflows" / "ci.yml")}
     assert {"make test", "make test-long", "make conformance", "make deploy-check", "make docs"} <= commands
+    assert {"make test-compiled", "make dist-compiled", "make test-dist", "make image-check"} <= commands
 
 
 def test_the_quick_tests_run_with_each_python_that_the_project_names() -> None:

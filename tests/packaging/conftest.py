@@ -18,3 +18,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(command, cwd=_ROOT, check=True, capture_output=True)
     (built,) = directory.glob("*.whl")
     return built
+
+
+def tracked_files() -> list[Path]:
+    """Return the files that git tracks, or skip the test if this is no clone."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=_ROOT, capture_output=True, text=True, check=False)  # noqa: S607
+    if listed.returncode:
+        pytest.skip("this is no clone of git")
+    return [Path(name) for name in listed.stdout.split("\0") if name and (_ROOT / name).is_file()]

@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from tests.packaging.conftest import tracked_files
 from tools import dist, release
 
 ROOT: Final = Path(__file__).parents[2]
@@ -88,15 +89,36 @@ def test_the_tag_of_a_workflow_is_checked(monkeypatch: pytest.MonkeyPatch, capsy
 
 def test_the_workflow_of_a_release_checks_before_it_publishes() -> None:
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
-    commands = [step["run"] for step in jobs["build"]["steps"] if "run" in step]
+    commands = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
+    checks = ["make release-check", "make test", "make deploy-check", "make image-check"]
 
-    assert commands == ["make release-check", "make test", "make deploy-check", "make image-check", "make dist"]
-    assert {name: job["needs"] for name, job in jobs.items() if name != "build"} == {
+    assert commands["compiled"] == ["make dist-compiled", "make test-dist"]
+    assert commands["build"] == [*checks, "make dist", "make test-dist"]
+    assert {name: job["needs"] for name, job in jobs.items() if name != "compiled"} == {
+        "build": "compiled",
         "pypi": "build",
         "image": "build",
         "chart": "image",
         "release": ["pypi", "image", "chart"],
     }
+
+
+def test_a_release_has_compiled_wheels_for_each_python_that_the_project_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = re.findall(r"Python :: 3\.(\d+)", "\n".join(project["classifiers"]))
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    steps = jobs["build"]["steps"]
+    (download,) = [step["with"] for step in steps if step.get("uses", "").startswith("actions/download-artifact")]
+    upload = jobs["compiled"]["steps"][-1]["with"]
+
+    assert jobs["compiled"]["strategy"]["matrix"] == {
+        "python": [f"3{minor}" for minor in named],
+        "processor": ["x86_64", "aarch64"],
+    }
+    assert upload["name"].startswith(download["pattern"].removesuffix("*"))
+    assert (download["path"], upload["path"]) == ("dist/", "dist/*.whl")
+    packages = [step["with"] for step in steps if step.get("with", {}).get("name") == "packages"]
+    assert "dist/*.whl" in packages[0]["path"].split()
 
 
 def test_a_release_says_what_the_changelog_says(tmp_path: Path) -> None:
@@ -112,9 +134,9 @@ def test_a_version_that_the_changelog_lacks_has_no_notes(tmp_path: Path) -> None
 
 @pytest.mark.long
 def test_two_builds_are_equal_and_hold_what_git_tracks(tmp_path: Path) -> None:
-    sources = [Path(name) for name in _tracked()]
+    sources = tracked_files()
 
-    sdist, wheel = sorted(dist.build_twice(sources, tmp_path), key=lambda path: path.suffix)
+    sdist, wheel = sorted(dist.build_twice(sources, tmp_path, dist.build), key=lambda path: path.suffix)
 
     assert (sdist.suffix, wheel.suffix) == (".gz", ".whl")
     with tarfile.open(sdist) as archive:
@@ -123,28 +145,46 @@ def test_two_builds_are_equal_and_hold_what_git_tracks(tmp_path: Path) -> None:
     assert {str(source) for source in sources if source.suffix == ".lua"} <= names
 
 
-def _tracked() -> list[str]:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
-    if listed.returncode:
-        pytest.skip("this is no clone of git")
-    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
-
-
 def test_two_builds_that_differ_are_refused_and_nothing_is_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def build(_: list[Path], folder: Path, *, mode: int) -> list[Path]:
-        folder.mkdir(parents=True)
+    def build(folder: Path) -> list[Path]:
         built = folder / "tallykeeper.whl"
-        built.write_text(f"{mode:o}")
+        built.write_text(str(folder))
         return [built]
 
-    monkeypatch.setattr(dist, "_build", build)
+    monkeypatch.setattr(dist, "build", build)
 
     assert dist.main(tmp_path / "dist") == 1
 
     assert "two builds of the same source differ in tallykeeper.whl" in capsys.readouterr().err
     assert list((tmp_path / "dist").iterdir()) == []
+
+
+def test_the_checksums_of_a_release_name_the_compiled_wheels_of_its_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def build(folder: Path) -> list[Path]:
+        built = folder / f"tallykeeper-{version}-py3-none-any.whl"
+        built.write_text("pure")
+        return [built]
+
+    def write_sbom(target: Path) -> str:
+        (target / dist.SBOM).write_text("{}")
+        return dist.SBOM
+
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    compiled = f"tallykeeper-{version}-cp313-cp313-manylinux_2_28_x86_64.whl"
+    for name in (compiled, "tallykeeper-0.0.1-cp313-cp313-manylinux_2_28_x86_64.whl"):
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(dist, "build", build)
+    monkeypatch.setattr(dist, "write_sbom", write_sbom)
+
+    assert dist.main(tmp_path) == 0
+
+    sums = [line.split("  ") for line in (tmp_path / dist.CHECKSUMS).read_text().splitlines()]
+    assert [name for _, name in sums] == [compiled, f"tallykeeper-{version}-py3-none-any.whl", dist.SBOM]
+    assert sums[0][0] == hashlib.sha256(compiled.encode()).hexdigest()
 
 
 def test_the_list_of_requirements_names_each_with_its_version_and_hash(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Builds the image of the server and that of the console, and checks how they run: ``make image-check``."""
+"""Builds the image of the server, compiled and pure, and that of the console, and checks them: ``make image-check``."""
 
 import shutil
 import subprocess
@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.deploy.image.base import NoBaseError, base_image
-from tests.deploy.image.podman import CONSOLE_IMAGE, IMAGE, build
+from tests.deploy.image.base import NoBaseError, base_images
+from tests.deploy.image.podman import CONSOLE_IMAGE, IMAGE, PURE_IMAGE, build
 from tests.deploy.tools import ROOT
 
 _CHECKS: Final = "tests/deploy/image/checks.py"
@@ -20,14 +20,18 @@ def main(arguments: list[str]) -> int:
         print("The image is not checked: podman is not on PATH")  # noqa: T201
         return 0
     try:
-        base = base_image()
+        bases = base_images()
     except NoBaseError as error:
         print(f"The image is not checked: {error}")  # noqa: T201
         return 0
-    print(f"Building on {base} …", flush=True)  # noqa: T201
+    print(f"Building on {bases.final}, and the wheel on {bases.build} …", flush=True)  # noqa: T201
+    named = {"PYTHON_IMAGE": bases.final, "BUILD_IMAGE": bases.build}
     with TemporaryDirectory() as folder:
-        for image, lock in ((IMAGE, "image"), (CONSOLE_IMAGE, "console")):
-            build(image, base=base, lock=lock, folder=Path(folder))
+        build(IMAGE, arguments=named, folder=Path(folder))
+        build(CONSOLE_IMAGE, arguments={**named, "LOCK": "console"}, folder=Path(folder))
+        # A build without compilation needs no compiler: the base of the image is enough.
+        pure = {**named, "BUILD_IMAGE": bases.final, "COMPILED": "false"}
+        build(PURE_IMAGE, arguments=pure, folder=Path(folder))
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-s", _CHECKS, *arguments]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 

@@ -1,7 +1,7 @@
-"""The base of the image: the one that the Dockerfile names, or a stand-in where no registry gives it.
+"""The bases of the image: those that the Dockerfile names, or stand-ins where no registry gives them.
 
-The stand-in is Debian's Python of the same version, in a system that debootstrap makes. It has what the Dockerfile
-expects: `python` on PATH with venv, and the tools that make users.
+A stand-in is Debian's Python of the same version, in a system that debootstrap makes. It has what the Dockerfile
+expects: `python` on PATH with venv, and the tools that make users. The one that builds the wheel has a C compiler too.
 """
 
 import os
@@ -10,14 +10,16 @@ import shutil
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
 from tests.deploy.image.podman import DOCKERFILE, PodmanError, has_image, podman
 
 STAND_IN: Final = "localhost/stand-in/python"
+BUILD_STAND_IN: Final = "localhost/stand-in/build/python"
 _PULL_SECONDS: Final = 120
 _BOOTSTRAP_SECONDS: Final = 600
 _PACKAGES: Final = "python3,python3-venv,ca-certificates"
+_BUILD_PACKAGES: Final = f"{_PACKAGES},gcc,libc6-dev,python3-dev"
 _OUT_OF_REACH: Final = re.compile(
     r"dial tcp|no such host|timeout|took more than|connection refused|denied|forbidden", re.IGNORECASE
 )
@@ -25,19 +27,35 @@ _OUT_OF_REACH: Final = re.compile(
 
 
 class NoBaseError(Exception):
-    """Neither the base nor a stand-in can be had. The message says why."""
+    """Neither a base nor its stand-in can be had. The message says why."""
 
 
-def base_image() -> str:
-    """Return the name of the base of the build, which is in the storage then.
+class Bases(NamedTuple):
+    """The names of the bases, which are in the storage."""
 
-    :raises NoBaseError: there is none.
+    final: str
+    build: str
+    """The base of the stage that builds the wheel. It has a C compiler."""
+
+
+def base_images() -> Bases:
+    """Return the bases of the build, as far as possible those of the Dockerfile.
+
+    :raises NoBaseError: one of them cannot be had.
     :raises PodmanError: Podman itself does not work.
     """
-    named = re.search(r"^ARG PYTHON_IMAGE=(\S+)$", DOCKERFILE.read_text(), re.MULTILINE)
+    return Bases(
+        final=_base_image("PYTHON_IMAGE", STAND_IN, _PACKAGES),
+        build=_base_image("BUILD_IMAGE", BUILD_STAND_IN, _BUILD_PACKAGES),
+    )
+
+
+def _base_image(argument: str, stand_in_name: str, packages: str) -> str:
+    """Return the default of an argument of the Dockerfile, or else a stand-in with some packages of Debian."""
+    named = re.search(rf"^ARG {argument}=(\S+)$", DOCKERFILE.read_text(), re.MULTILINE)
     assert named
     suite = named[1].rpartition("-")[2]
-    official, stand_in = f"docker.io/library/{named[1]}", f"{STAND_IN}:{suite}"
+    official, stand_in = f"docker.io/library/{named[1]}", f"{stand_in_name}:{suite}"
     for image in (official, stand_in):
         if has_image(image):
             return image
@@ -48,12 +66,12 @@ def base_image() -> str:
             raise
     else:
         return official
-    _make_stand_in(stand_in, suite)
+    _make_stand_in(stand_in, suite, packages)
     return stand_in
 
 
-def _make_stand_in(image: str, suite: str) -> None:
-    """Make the stand-in from Debian's packages. Only root can.
+def _make_stand_in(image: str, suite: str, packages: str) -> None:
+    """Make a stand-in from packages of Debian. Only root can.
 
     :raises NoBaseError: it cannot be made.
     """
@@ -63,14 +81,14 @@ def _make_stand_in(image: str, suite: str) -> None:
         raise NoBaseError(message)
     with TemporaryDirectory() as folder:
         root = Path(folder, "root")
-        command = [program, "--variant=minbase", f"--include={_PACKAGES}", suite, str(root)]
+        command = [program, "--variant=minbase", f"--include={packages}", suite, str(root)]
         made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_BOOTSTRAP_SECONDS)
         if made.returncode:
             message = f"debootstrap made no {suite}: {(made.stdout + made.stderr).strip().splitlines()[-1]}"
             raise NoBaseError(message)
         (root / "usr" / "local" / "bin" / "python").symlink_to("/usr/bin/python3")
-        for packages in (root / "var" / "cache" / "apt" / "archives").glob("*.deb"):
-            packages.unlink()
+        for deb in (root / "var" / "cache" / "apt" / "archives").glob("*.deb"):
+            deb.unlink()
         archive = Path(folder, "root.tar")
         subprocess.run(["tar", "--create", "--file", archive, "--directory", root, "."], check=True)  # noqa: S607
         podman("import", "--quiet", "--change", "CMD python", str(archive), image, seconds=_BOOTSTRAP_SECONDS)

@@ -14,8 +14,18 @@ from typing import Any, Final
 
 import pytest
 
-from tests.deploy.image.podman import CONSOLE_IMAGE, IMAGE, Container, PodmanError, inspected, podman, volume
+from tests.deploy.image.podman import (
+    CONSOLE_IMAGE,
+    IMAGE,
+    PURE_IMAGE,
+    Container,
+    PodmanError,
+    inspected,
+    podman,
+    volume,
+)
 from tests.support.server import TALLYKEEPER, wait_until
+from tools.compiled_server import MODULES
 
 OPEN: Final = ("--env", "TALLYKEEPER_ALLOW_PLAINTEXT=true", "--env", "TALLYKEEPER_ALLOW_ANONYMOUS=true")
 UNPRIVILEGED: Final = "10001"
@@ -30,6 +40,26 @@ print(sorted(str(path) for path in program.rglob('*') if path.name in {'tests', 
 print(sorted(path.name for path in program.glob('lib/*/site-packages/tallykeeper*') if path.is_dir()))
 print(sum(1 for _ in program.glob('lib/*/site-packages/tallykeeper_server/__pycache__/*.pyc')))
 """
+COMPILERS: Final = "import shutil; print([name for name in ('cc', 'gcc', 'clang', 'c++', 'ld') if shutil.which(name)])"
+COMPILED_FILES: Final = """
+import pathlib, sysconfig
+suffix = sysconfig.get_config_var('EXT_SUFFIX')
+package = pathlib.Path(sysconfig.get_path('purelib'), 'tallykeeper_server')
+for path in package.rglob('*' + suffix):
+    print(str(path.relative_to(package)).removesuffix(suffix) + '.py')
+"""
+LOADED_FILES: Final = """
+import pathlib
+for process in pathlib.Path('/proc').glob('[0-9]*'):
+    if 'tallykeeper_server.workers.worker' in (process / 'cmdline').read_text().split('\\0'):
+        for line in (process / 'maps').read_text().splitlines():
+            _, found, module = line.partition('/site-packages/tallykeeper_server/')
+            if found:
+                print(module.partition('.')[0] + '.py')
+"""
+"""Prints the compiled modules of Tallykeeper that the workers of the server have loaded."""
+CALLED_MODULES: Final = {"engine/lane.py", "rpc/dispatch.py", "store/script_calls.py", "transport/http2/connection.py"}
+"""Modules that every change runs through."""
 
 
 COUNT: Final = """
@@ -107,6 +137,29 @@ def test_the_image_has_the_packages_of_tallykeeper_and_neither_pip_nor_tests(ser
     assert int(compiled) > 0
     with pytest.raises(PodmanError, match="No module named pip"):
         server.execute("/usr/bin/env", "python", "-m", "pip", "--version")
+
+
+def test_the_image_has_no_compiler(server: Container) -> None:
+    assert server.execute("python", "-c", COMPILERS) == "[]\n"
+
+
+def test_the_server_runs_compiled_modules(server: Container) -> None:
+    assert set(server.execute("python", "-c", COMPILED_FILES).split()) == set(MODULES)
+    assert set(MODULES) >= CALLED_MODULES
+
+    loaded = set(server.execute("python", "-c", LOADED_FILES).split())
+
+    assert loaded >= CALLED_MODULES
+    assert loaded <= set(MODULES)
+
+
+def test_an_image_that_is_built_without_compilation_is_pure_python_and_serves(data: str) -> None:
+    with Container(PURE_IMAGE, options=(*OPEN, "--volume", f"{data}:/data")) as pure:
+        pure.wait_for('"event": "serving"')
+        assert pure.execute("python", "-c", COMPILED_FILES) == ""
+        assert pure.execute("python", "-c", LOADED_FILES) == ""
+        assert pure.execute("tallykeeper", "health") == "serving\n"
+        assert pure.stop() == 0
 
 
 def test_the_server_is_process_1_and_has_no_rights(server: Container) -> None:

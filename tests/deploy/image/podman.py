@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
@@ -14,6 +14,7 @@ from tests.support.server import wait_until
 
 IMAGE: Final = "localhost/tallykeeper:check"
 CONSOLE_IMAGE: Final = "localhost/tallykeeper:check-console"
+PURE_IMAGE: Final = "localhost/tallykeeper:check-pure"
 DOCKERFILE: Final = ROOT / "deploy" / "Dockerfile"
 BUILD_SECONDS: Final = 900
 STOP_SECONDS: Final = 30
@@ -64,15 +65,15 @@ def inspected(image: str) -> dict[str, Any]:
     return dict(json.loads(podman("image", "inspect", image))[0])
 
 
-def build(image: str, *, base: str, lock: str, folder: Path) -> None:
-    """Build the image as `docker build` does. ``folder`` takes the settings of pip for the build.
+def build(image: str, *, arguments: Mapping[str, str], folder: Path) -> None:
+    """Build the image with build arguments, as `docker build` does. ``folder`` takes the settings of pip for the build.
 
     :raises PodmanError: a step failed.
     """
     options = ["--format", "docker", "--isolation", "chroot", "--network", "host", "--pull=never", "--tag", image]
-    arguments = ["--build-arg", f"PYTHON_IMAGE={base}", "--build-arg", f"LOCK={lock}"]
+    named = [f"--build-arg={name}={value}" for name, value in arguments.items()]
     podman(
-        *("build", *options, *arguments, *_package_index(folder), "--file", str(DOCKERFILE), str(ROOT)),
+        *("build", *options, *named, *_package_index(folder), "--file", str(DOCKERFILE), str(ROOT)),
         seconds=BUILD_SECONDS,
     )
 
