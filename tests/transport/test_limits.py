@@ -2,11 +2,11 @@
 
 import asyncio
 import gzip
-import math
+import itertools
+from collections.abc import Iterator
 
 import pytest
 
-from tallykeeper_server.transport.http2 import streams_limit
 from tallykeeper_server.transport.limits import TransportLimits
 from tallykeeper_server.transport.status import NoRoomError
 from tests.fuzz.frames import (
@@ -25,7 +25,7 @@ from tests.fuzz.frames import (
     opening,
     packed,
 )
-from tests.transport.handlers import Serving, connected, serving, until
+from tests.transport.handlers import DEADLINE_SECONDS, Serving, connected, serving, until
 from tests.transport.raw import ENHANCE_YOUR_CALM, REFUSED_STREAM, SETTINGS_TIMEOUT, Frame, RawPeer, raw_peer
 
 _SOON = TransportLimits(check_seconds=0.02).check_seconds
@@ -119,47 +119,41 @@ async def test_long_streams_do_not_count_towards_a_connections_share() -> None:
         assert await streams_max_after(peer) == least + 1
 
 
-async def test_a_peer_whose_calls_find_no_room_may_have_fewer_of_them_until_there_is_room(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(streams_limit, "_NARROW_SECONDS", 0.0)
-    monkeypatch.setattr(streams_limit, "_WIDEN_SECONDS", math.inf)
-    refusals = [NoRoomError("full", retry_after_ms=1)] * 2
-    limits = TransportLimits(streams_per_connection_max=4)
+async def test_a_peer_whose_calls_find_no_room_may_have_fewer_of_them() -> None:
+    refusal = NoRoomError("full", retry_after_ms=1)
+    limits = TransportLimits(streams_per_connection_max=4, narrow_seconds=0.01)
+    async with serving(admit=lambda _: refusal, limits=limits) as served, raw_peer(served.address) as peer:
+        assert streams_max_of(await peer.greet().of(SETTINGS)) == 4
+        streams = itertools.count(1, 2)
+        assert await streams_max_after_calls(peer, streams) == 2
+        assert await streams_max_after_calls(peer, streams) == 1
+
+
+async def test_a_peer_may_have_more_calls_again_when_there_is_room() -> None:
+    refusals = [NoRoomError("full", retry_after_ms=1)]
+    limits = TransportLimits(streams_per_connection_max=4, widen_seconds=0.05)
     async with (
         serving(admit=lambda _: refusals.pop() if refusals else None, limits=limits) as served,
         raw_peer(served.address) as peer,
     ):
         assert streams_max_of(await peer.greet().of(SETTINGS)) == 4
-        peer.send(call(_UNARY, b"", stream=1))
-        assert await streams_max_after(peer) == 2
-        peer.send(call(_UNARY, b"", stream=3))
-        assert await streams_max_after(peer) == 1
-        monkeypatch.setattr(streams_limit, "_WIDEN_SECONDS", 0.0)
-        peer.send(call(_UNARY, b"", stream=5))
-        assert await streams_max_after(peer) == 2
-        peer.send(call(_UNARY, b"", stream=7))
-        assert await streams_max_after(peer) == 4
+        streams = itertools.count(1, 2)
+        assert await streams_max_after_calls(peer, streams) == 2
+        assert await streams_max_after_calls(peer, streams) == 4
 
 
-async def test_connections_may_have_fewer_calls_while_many_times_the_maximum_are_in_flight(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(streams_limit, "_NARROW_SECONDS", 0.0)
-    monkeypatch.setattr(streams_limit, "_WIDEN_SECONDS", math.inf)
+async def test_connections_may_have_fewer_calls_while_many_times_the_maximum_are_in_flight() -> None:
     limits = TransportLimits(streams_per_connection_max=16, streams_max=1)
     async with serving(limits=limits) as served, raw_peer(served.address) as peer:
         assert streams_max_of(await peer.greet().of(SETTINGS)) == 16
-        peer.send(*(call(_WAIT, b"", stream=stream) for stream in range(1, 19, 2)))
-        await until(lambda: len(served.handlers.calls) == 9)  # one more than eight times the maximum
-        peer.send(call(_UNARY, b"", stream=19))
+        peer.send(*(call(_WAIT, b"", stream=stream) for stream in range(1, 17, 2)))
+        await until(lambda: served.server.calls_in_flight == 8)
+        peer.send(call(_WAIT, b"", stream=17), call(_WAIT, b"", stream=19))
         assert await streams_max_after(peer) == 8
+        assert served.server.calls_in_flight == 10
 
         served.handlers.release.set()
         await until(lambda: served.server.calls_in_flight == 0)
-        monkeypatch.setattr(streams_limit, "_WIDEN_SECONDS", 0.0)
-        peer.send(call(_UNARY, b"", stream=21))
-        assert await streams_max_after(peer) == 16
 
 
 async def test_calls_of_lost_connections_are_in_flight_no_longer() -> None:
@@ -195,6 +189,16 @@ async def streams_max_after(peer: RawPeer) -> int:
         pass
     peer.send(frame(SETTINGS, flags=ACK))
     return streams_max_of(settings)
+
+
+async def streams_max_after_calls(peer: RawPeer, streams: Iterator[int]) -> int:
+    """Make calls on streams with these numbers until the server sends another limit. Return the limit."""
+    limit = asyncio.create_task(streams_max_after(peer))
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not limit.done():
+            peer.send(call(_UNARY, b"", stream=next(streams)))
+            await asyncio.sleep(0.01)
+    return await limit
 
 
 async def test_metadata_above_the_limit_fails_its_call_alone() -> None:

@@ -20,6 +20,11 @@ class TransportLimits:
     """The maximum number of calls in flight on all connections. The limit of each connection is its share, so that
     clients hold calls back that the server would refuse. Many connections may have more calls, because each may have
     16. While eight times the maximum is exceeded, the limits of connections that begin calls are halved."""
+    narrow_seconds: float = 0.1
+    """The minimum time between two reductions of a connection's limit of calls in flight. Before a client knows of the
+    first one, it sends some calls."""
+    widen_seconds: float = 1.0
+    """The time without a reason for a reduction after which a limit that was reduced doubles."""
     header_list_bytes_max: int = 16 << 10
     """The maximum size of a call's header fields, with 32 bytes more for each (RFC 9113, section 10.5.1). A larger list
     fails with RESOURCE_EXHAUSTED. A list of four times this size ends the connection."""

@@ -6,10 +6,6 @@ from typing import Final
 from tallykeeper_server.transport.http2.server_state import Shared
 
 _LEAST: Final = 1
-_NARROW_SECONDS: Final = 0.1
-"""The least time between two reductions: the peer sends some calls before it knows of the first one."""
-_WIDEN_SECONDS: Final = 1.0
-"""The time without a refusal or a crowd after which the limit doubles."""
 
 
 class StreamsLimit:
@@ -38,7 +34,7 @@ class StreamsLimit:
     def narrow(self) -> None:
         """Halve the limit, because there was no room for a call of the peer, or a crowd."""
         now = self._quiet_since = self._shared.loop.time()
-        if now - self._halved_at >= _NARROW_SECONDS:
+        if now - self._halved_at >= self._shared.limits.narrow_seconds:
             self._halved_at = now
             self._most = max(_LEAST, self._calls() // 2)
             self.is_narrow = True
@@ -46,7 +42,7 @@ class StreamsLimit:
     def widen(self) -> None:
         """Double the limit if it was not halved for a time."""
         now = self._shared.loop.time()
-        if now - self._quiet_since >= _WIDEN_SECONDS:
+        if now - self._quiet_since >= self._shared.limits.widen_seconds:
             self._quiet_since = now
             self._most *= 2
             self.is_narrow = self._most < self._shared.streams_share
