@@ -79,7 +79,7 @@ def test_auditwheel_changes_only_the_tag_which_pypi_accepts(compiled_wheel: Path
 
     repaired = compiled_dist.repair(compiled_wheel)
 
-    assert "-manylinux_2_" in repaired.name
+    assert "manylinux_2_" in repaired.name
     assert "-linux_" not in repaired.name
     assert contents(repaired) == contents(compiled_wheel)
 
