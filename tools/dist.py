@@ -92,12 +92,26 @@ def build(folder: Path) -> list[Path]:
 
 
 def run_hatchling(folder: Path, *targets: str, environment: Mapping[str, str]) -> list[Path]:
-    """Build targets of the sources in a folder, with further variables, and return the archives."""
+    """Build targets of the sources in a folder, with further variables, and return the archives.
+
+    :raises subprocess.CalledProcessError: a target cannot be built. The reason is on the standard error.
+    """
     named = [f"--target={target}" for target in targets]
     command = [sys.executable, "-m", "hatchling", "build", "--directory", "dist", *named]
     variables = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, **environment}
-    subprocess.run(command, cwd=folder, env=variables, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  # the one above
+    run_quietly(command, environment=variables, folder=folder)
     return sorted((folder / "dist").iterdir())
+
+
+def run_quietly(command: list[str], *, environment: Mapping[str, str], folder: Path) -> None:
+    """Run a command in a folder, and show its output only if it fails.
+
+    :raises subprocess.CalledProcessError: it failed.
+    """
+    ran = subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True, text=True)  # noqa: S603  # a command of these tools
+    if ran.returncode:
+        sys.stderr.write(ran.stdout + ran.stderr)
+        ran.check_returncode()
 
 
 def _source_files() -> list[Path]:

@@ -161,6 +161,14 @@ def test_two_builds_that_differ_are_refused_and_nothing_is_written(
     assert list((tmp_path / "dist").iterdir()) == []
 
 
+def test_a_command_that_fails_shows_its_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    dist.run_quietly(["sh", "-c", "echo quiet"], environment={}, folder=tmp_path)
+    with pytest.raises(subprocess.CalledProcessError):
+        dist.run_quietly(["sh", "-c", "echo no compiler >&2; exit 1"], environment={}, folder=tmp_path)
+
+    assert capfd.readouterr().err == "no compiler\n"
+
+
 def test_the_checksums_of_a_release_name_the_compiled_wheels_of_its_version(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
