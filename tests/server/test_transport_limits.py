@@ -32,7 +32,10 @@ SETTINGS: Final = {
     "connection_age_seconds": "connection_age_seconds",
     "connection_age_grace_seconds": "drain_seconds",
 }
-FIXED: Final = {"stream_window_bytes", "write_buffer_bytes", "retry_after_ms", "check_seconds"}
+FIXED: Final = {
+    *("stream_window_bytes", "write_buffer_bytes", "retry_after_ms", "check_seconds"),
+    *("narrow_seconds", "widen_seconds"),
+}
 
 
 HTTP_SETTINGS: Final = {
