@@ -216,6 +216,8 @@ async def test_texts_have_enough_contrast(browser: Any, read_only: str, scheme: 
     texts = ["h1", ".lead", ".nav", '.nav[aria-current="page"]', ".nav .hint", ".state", ".figure", ".mode", ".place"]
     texts += [".rows th", ".rows td", '.sign[data-sign="◐"]', '.sign[data-sign="●"]', ".chart .tick"]
     texts += [".chart .label.style-0", ".chart .label.style-1", ".filters a"]
+    for selector in texts:
+        await page.wait_for_selector(selector, state="attached")
 
     found = await page.evaluate(_CONTRAST, texts)
 
