@@ -127,7 +127,7 @@ lint: $(INSTALLED) ## check Python, Lua and protos without running them, and che
 		diff -r -x '*.proto' -x '__init__.py' -x '__pycache__' -x 'py.typed' "$$fresh" protos || { \
 		echo 'The generated code differs from the protos: run make gen.' >&2; exit 1; }
 
-bench: $(INSTALLED) ## measure, in 15 minutes at most, and write the results to bench/results (ARGS=--quick: in three, ARGS=--pure: without compiled modules)
+bench: $(INSTALLED) ## measure, in 15 minutes at most, and write the results to bench/results (ARGS=--quick: in three, ARGS=--compiled: with compiled modules)
 	@$(PYTHON) tools/install.py bench $$({ command -v cc || command -v gcc || command -v clang; } >/dev/null || echo compiler)
 	@$(BIN)/python -m bench $(ARGS)
 

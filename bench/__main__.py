@@ -21,10 +21,9 @@ _QUICK: Final = Pace(1, 0.1, 0.3, calls_before_memory=50_000, idle_connections=1
 @click.command
 @click.option("--quick", is_flag=True, help="Measure each figure once and briefly, to check that everything works.")
 @click.option(
-    "--pure",
+    "--compiled",
     is_flag=True,
-    help="Measure the server in Python alone. Without this option, if there is a C compiler, its busiest modules are "
-    "compiled to C, as in the image and the wheels for Linux.",
+    help="Measure the server with its busiest modules compiled to C, as in the image and the wheels for Linux.",
 )
 @click.option(
     "--results",
@@ -33,15 +32,14 @@ _QUICK: Final = Pace(1, 0.1, 0.3, calls_before_memory=50_000, idle_connections=1
     show_default=True,
     help="The folder for the results.",
 )
-def main(*, quick: bool, pure: bool, results: Path) -> None:
+def main(*, quick: bool, compiled: bool, results: Path) -> None:
     """Measure the service and, for comparison, grpc.aio, grpc-go and naive services on each store of this machine."""
     pace = _QUICK if quick else _FULL
     began = time.monotonic()
-    lacking = "" if pure else lacks_to_compile()
-    if lacking:
-        click.echo(f"The server is measured in Python alone: {lacking}.", err=True)
-    compiled = not (pure or lacking)
-    folder = results if compiled else results / "pure"
+    if compiled and (lacking := lacks_to_compile()):
+        message = f"the server cannot be compiled here: {lacking}"
+        raise click.ClickException(message)
+    folder = results / "compiled" if compiled else results
     with tempfile.TemporaryDirectory(prefix="tk-bench-") as directory:
         if compiled:
             os.environ["PYTHONPATH"] = str(compile_server(Path(directory, "compiled")))  # for all processes

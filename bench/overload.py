@@ -1,8 +1,8 @@
 """Overload: ten times the calls that a worker can answer, from callers that ignore refusals, and the goodput.
 
 Each repetition measures the peak. Then it begins ten times as many calls a second on many connections, and afterwards
-measures the time until the peak is reached again. The server limits the calls of each connection. So on some hundreds
-of connections the callers wait on their own side, and on a thousand the server refuses calls.
+measures the time until the peak is reached again. The server limits the calls of each connection, so that the callers
+wait on their own side.
 """
 
 import statistics
@@ -25,7 +25,7 @@ TOPICS: Final = {
 }
 """The topic of each number of connections."""
 REFUSING: Final = 1_024
-"""The number of connections on which more calls arrive than may wait, so that the server refuses some."""
+"""The number of connections of which most may send more calls than can wait, until the server reduces their limits."""
 BEGUN: Final = "calls begun / peak"
 """The ratio is below ten if the connections lack room, because the server's SETTINGS limit the calls of each."""
 GOODPUT: Final = "goodput / peak"
