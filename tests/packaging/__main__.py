@@ -11,7 +11,8 @@ from typing import Final
 from packaging.tags import sys_tags
 from packaging.utils import parse_wheel_filename
 
-from tests.support.server import PATIENCE_SECONDS, ServerProcess
+from tests.packaging.users_steps import options_of_choice, played_demo
+from tests.support.server import ServerProcess
 from tools.compiled_server import MODULES
 from tools.dist import ROOT, compiled_wheels
 
@@ -60,16 +61,7 @@ def install(folder: Path, environment: Path) -> Path:
     variables = {**os.environ, **_NO_COMPILER}
     locked: list[str | Path] = ["--require-hashes", "--only-binary", ":all:", "--requirement", LOCK]
     subprocess.run([*pip, *locked], check=True, env=variables)
-    chosen: list[str | Path] = [
-        "--no-index",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "--find-links",
-        folder,
-        "tallykeeper",
-    ]
-    subprocess.run([*pip, *chosen], check=True, env=variables)
+    subprocess.run([*pip, *options_of_choice(folder), "tallykeeper"], check=True, env=variables)
     return programs
 
 
@@ -93,14 +85,7 @@ def play_demo(programs: Path, folder: Path) -> None:
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "TALLYKEEPER_"))}
     tallykeeper = programs / "tallykeeper"
     with ServerProcess(workers=None, program=tallykeeper, environment=variables, cwd=folder) as server:
-        demo = subprocess.run(
-            [tallykeeper, "demo", "--target", server.target],
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            env={**variables, "COLUMNS": "120"},
-        )
+        demo = played_demo(tallykeeper, server, folder, variables)
         status = server.stop()
     if demo.returncode or "10 of 50 buyers served" not in demo.stdout or status or server.events("defect"):
         message = f"the demo ended with {demo.returncode}, and the server with {status}: {demo.stdout}{demo.stderr}"

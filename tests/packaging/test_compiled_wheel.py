@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import PATIENCE_SECONDS, ServerProcess
+from tests.packaging.users_steps import options_of_choice, played_demo
+from tests.support.server import TALLYKEEPER, ServerProcess
 from tools import compiled_dist
 from tools.compiled_server import MODULES, lacks_to_compile
 
@@ -54,18 +55,9 @@ def test_pip_prefers_a_compiled_wheel_to_the_wheel_for_all_platforms(
     folder.mkdir()
     for each in (compiled_wheel, wheel):
         shutil.copy(each, folder)
-    options: list[str | Path] = [
-        "--no-index",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "--find-links",
-        folder,
-        "--target",
-        target,
-    ]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--quiet", "install", "--target", target]
 
-    subprocess.run([sys.executable, "-m", "pip", "--quiet", "install", *options, "tallykeeper"], check=True)
+    subprocess.run([*pip, *options_of_choice(folder), "tallykeeper"], check=True)
 
     assert (target / f"tallykeeper_server/engine/lane{SUFFIX}").exists()
 
@@ -99,14 +91,7 @@ def test_a_server_from_a_compiled_wheel_plays_the_demo(compiled_wheel: Path, tmp
     assert lane.stdout.strip() == str(unpacked / f"tallykeeper_server/engine/lane{SUFFIX}")
 
     with ServerProcess(cwd=tmp_path, environment=environment) as server:
-        demo = subprocess.run(
-            [Path(sys.executable).with_name("tallykeeper"), "demo", "--target", server.target],
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            env=environment,
-        )
+        demo = played_demo(TALLYKEEPER, server, tmp_path, environment)
 
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert not server.events("defect")

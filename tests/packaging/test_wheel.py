@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import PATIENCE_SECONDS, ServerProcess
+from tests.packaging.users_steps import played_demo
+from tests.support.server import ServerProcess
 
 ROOT = Path(__file__).parents[2]
 ROOTS = ("protos", "lua", "server", "client")
@@ -60,15 +61,7 @@ def test_the_wheel_serves_and_plays_the_demo(environment: Path, tmp_path: Path) 
     tallykeeper = environment / "tallykeeper"
 
     with ServerProcess(workers=None, cwd=tmp_path, program=tallykeeper) as server:
-        demo = subprocess.run(
-            [tallykeeper, "demo", "--target", server.target],
-            cwd=tmp_path,
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            env={**os.environ, "COLUMNS": "120"},
-        )
+        demo = played_demo(tallykeeper, server, tmp_path, os.environ)
 
     assert demo.returncode == 0, demo.stderr
     assert "10 of 50 buyers served" in demo.stdout
