@@ -81,13 +81,13 @@ def test_calls_with_and_without_a_span_are_counted_in_the_same_histogram() -> No
     assert isinstance(meter, ExemplarCallMeter)
 
     meter.succeeded(time.perf_counter())
-    meter.succeeded_in((10, 11, 0, ""), 1.0, 1.3)
-    meter.failed_in((12, 13, 0, ""), 1.0, 1.4, "NOT_FOUND", "ITEM_NOT_FOUND")
+    meter.succeeded_in(b"\x0a" * 24, 1.0, 1.3)
+    meter.failed_in(b"\x0c" * 16 + b"\x0d" * 8, 1.0, 1.4, "NOT_FOUND", "ITEM_NOT_FOUND")
 
     (sample,) = metrics.snapshot()["samples"][families.CALL_DURATION.name]
     assert sum(sample["numbers"][:-1]) == 3
     (exemplar,) = sample["exemplars"].values()
-    assert (exemplar["trace_id"], exemplar["span_id"]) == (f"{12:032x}", f"{13:016x}")
+    assert (exemplar["trace_id"], exemplar["span_id"]) == ("0c" * 16, "0d" * 8)
     assert exemplar["value"] == pytest.approx(0.4)
     codes = metrics.snapshot()["samples"][families.CALLS.name]
     assert {tuple(each["labels"]): each["numbers"] for each in codes} == {

@@ -30,7 +30,7 @@ def parent_in(traceparent: str, *states: bytes) -> Parent | None:
     ("flags", "is_sampled"), [("00", False), ("01", True), ("02", False), ("03", True), ("ff", True)]
 )
 def test_the_parent_and_its_flag_are_read(flags: str, is_sampled: bool) -> None:  # noqa: FBT001  # a parameter
-    assert parent_in(f"00-{TRACE}-{SPAN}-{flags}") == Parent(int(TRACE, 16), int(SPAN, 16), is_sampled, "")
+    assert parent_in(f"00-{TRACE}-{SPAN}-{flags}") == Parent(bytes.fromhex(TRACE), bytes.fromhex(SPAN), is_sampled, "")
 
 
 @pytest.mark.parametrize("header", [f"01-{TRACE}-{SPAN}-01", f"cc-{TRACE}-{SPAN}-01-what.comes.later"])
@@ -38,7 +38,7 @@ def test_a_later_version_is_read_as_far_as_it_is_known(header: str) -> None:
     parent = parent_in(header)
 
     assert parent is not None
-    assert parent.span_id == int(SPAN, 16)
+    assert parent.span_id == bytes.fromhex(SPAN)
 
 
 @pytest.mark.parametrize(

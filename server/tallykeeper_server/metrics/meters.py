@@ -50,17 +50,15 @@ class ExemplarCallMeter(CallMeter):
             histogram = calls.metrics.exemplar_histogram(families.CALL_DURATION, service, method)
             self._durations = self._traced_durations = histogram
 
-    def succeeded_in(self, span: tuple[int, int, int, str], began_at: float, ended_at: float) -> None:
-        """Record a call that succeeded. ``span`` begins with the ids of its trace and its span."""
+    def succeeded_in(self, span: bytes, began_at: float, ended_at: float) -> None:
+        """Record a call that succeeded. ``span`` is the id of its trace (16 bytes) and that of its span (8 bytes)."""
         self._codes.add(_OK)
-        self._traced_durations.observe_traced(ended_at - began_at, (span, ended_at))
+        self._traced_durations.observe_traced(ended_at - began_at, span, ended_at)
 
-    def failed_in(
-        self, span: tuple[int, int, int, str], began_at: float, ended_at: float, code: str, reason: str = ""
-    ) -> None:
+    def failed_in(self, span: bytes, began_at: float, ended_at: float, code: str, reason: str = "") -> None:
         """Record a call that failed, as ``failed`` does. ``span`` is as in ``succeeded_in``."""
         self._codes.add(code)
-        self._traced_durations.observe_traced(ended_at - began_at, (span, ended_at))
+        self._traced_durations.observe_traced(ended_at - began_at, span, ended_at)
         if reason:
             self._refusals.add(reason)
 

@@ -7,8 +7,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-SpanAndTime: TypeAlias = tuple[tuple[int, int, int, str], float]
-"""A span, which begins with the ids of its trace and itself, and a time of ``perf_counter``."""
+TracedValue: TypeAlias = tuple[float, bytes, float]
+"""A value, the ids of the trace (16 bytes) and of the span (8 bytes) in one, and a time of ``perf_counter``."""
 
 
 class Counter:
@@ -72,12 +72,12 @@ class ExemplarHistogram(Histogram):
 
     def __init__(self, bounds: Sequence[float]) -> None:
         super().__init__(bounds)
-        self.exemplars: dict[int, tuple[float, SpanAndTime]] = {}
+        self.exemplars: dict[int, TracedValue] = {}
         """The last value with a span in each bucket, by the index of the bucket."""
 
-    def observe_traced(self, value: float, span: SpanAndTime) -> None:
+    def observe_traced(self, value: float, span: bytes, at: float) -> None:
         """Record a value, with the span that it belongs to and the time."""
         index = bisect_left(self.bounds, value)
         self.counts[index] += 1
         self.sum += value
-        self.exemplars[index] = (value, span)
+        self.exemplars[index] = (value, span, at)

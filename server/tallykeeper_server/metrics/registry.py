@@ -85,6 +85,6 @@ def _samples_of(labels: tuple[str, ...], recorder: _Recorder) -> list[Sample]:
 def _exemplars_of(recorder: ExemplarHistogram) -> dict[str, Exemplar]:
     zero = time() - perf_counter()
     return {
-        str(index): Exemplar(value=value, time=zero + at, trace_id=f"{span[0]:032x}", span_id=f"{span[1]:016x}")
-        for index, (value, (span, at)) in recorder.exemplars.items()
+        str(index): Exemplar(value=value, time=zero + at, trace_id=span[:16].hex(), span_id=span[16:].hex())
+        for index, (value, span, at) in recorder.exemplars.items()
     }

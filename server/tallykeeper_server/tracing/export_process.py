@@ -19,7 +19,7 @@ from typing import Final, TextIO
 from tallykeeper_server.tracing.collector import Collector
 from tallykeeper_server.tracing.environment import TraceSettingError
 from tallykeeper_server.tracing.otlp import Encoder
-from tallykeeper_server.tracing.records import HEAD, Record
+from tallykeeper_server.tracing.records import HEAD, Chunk, spans_in
 
 _NICENESS: Final = 10
 """The process gives way to the workers and the store."""
@@ -47,11 +47,11 @@ class _Input:
         """Return the seconds that the next export may take, at most ``seconds``."""
         return seconds if self._ends_at is None else min(seconds, self._ends_at - time.monotonic())
 
-    def __iter__(self) -> Iterator[list[tuple[int, list[Record]]]]:
+    def __iter__(self) -> Iterator[list[Chunk]]:
         """Yield the chunks for each request: the next one, and those that wait already, as far as they fit."""
         while (chunk := self._chunks.get()) is not None:
             chunks = [marshal.loads(chunk)]  # noqa: S302  # the worker has written it
-            while sum(len(records) for _, records in chunks) < _REQUEST_SPANS:
+            while sum(map(spans_in, chunks)) < _REQUEST_SPANS:
                 try:
                     further = self._chunks.get_nowait()
                 except queue.Empty:
@@ -106,7 +106,7 @@ def main() -> None:
         problem = "the server has stopped"
         if seconds > 0:
             problem = collector.export(encoder.request(chunks), timeout_seconds=seconds)
-        _report(reports, spans=sum(len(records) for _, records in chunks), error=problem)
+        _report(reports, spans=sum(map(spans_in, chunks)), error=problem)
 
 
 def _report(reports: TextIO, **values: object) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Callable
-from functools import partial
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any, Final, TypeAlias, cast
 
@@ -18,14 +18,16 @@ from tallykeeper_server.rpc.calls.failures import ABANDONED, code_of_abandoned, 
 from tallykeeper_server.rpc.dispatch import Answer, Handlers, Unary
 from tallykeeper_server.rpc.permissions import is_mutation
 from tallykeeper_server.rpc.statuses import status_of
-from tallykeeper_server.tracing.records import CALL, NO_STREAM, Lane, SpanIds
+from tallykeeper_server.tracing.records import NO_STREAM, Batch, CallKind, SpanIds
 from tallykeeper_server.tracing.streams import traced_streaming
 from tallykeeper_server.tracing.tracer import CURRENT_SPAN, CallSpan, Tracer
 from tallykeeper_server.transport.call import Call as TransportCall
 from tallykeeper_server.transport.methods import DirectHandler, ResponseStreamHandler
 
 _OK: Final = "OK"
-_NOT_SENT: Final[Lane] = (0.0, 0, [])
+_NOT_SENT: Final[Batch] = (0, [])
+_KINDS_KEPT_MAX: Final = 1_024
+"""The combinations of system, namespace and repeat, for each method, whose kind is one tuple for all calls."""
 _Begun: TypeAlias = tuple[TransportCall, SpanIds, str, float]
 """The beginning of a call with a span: the call, the ids of its span, its namespace, and the time."""
 
@@ -67,7 +69,7 @@ class TracedUnary(Unary):
     It repeats the steps of Unary in place of wrapping them, because a wrapper of the call would cost another 1 µs.
     """
 
-    __slots__ = ("_begin", "_exemplars", "_in_namespace", "_is_mutation", "_path", "_record")
+    __slots__ = ("_begin", "_exemplars", "_in_namespace", "_is_mutation", "_kind_of", "_path", "_record")
 
     def __init__(
         self,
@@ -81,8 +83,9 @@ class TracedUnary(Unary):
     ) -> None:
         super().__init__(method, admission, call, meter, default_deadline_seconds=default_deadline_seconds)
         self._begin = tracer.begin
-        self._record = tracer.record
+        self._record = tracer.record_call
         self._path = f"{method.containing_service.full_name}/{method.name}"
+        self._kind_of = lru_cache(_KINDS_KEPT_MAX)(self._new_kind)
         self._in_namespace = "namespace" in method.input_type.fields_by_name
         self._is_mutation = is_mutation(method)
         self._exemplars = cast("ExemplarCallMeter", meter)
@@ -104,7 +107,7 @@ class TracedUnary(Unary):
                 namespace = request.namespace[:LABEL_CHARACTERS_MAX] or DEFAULT_NAMESPACE
             pending = self._call(request, Call(deadline, caller))
         except Exception as error:  # noqa: BLE001  # every defect becomes a status, and its trace is logged
-            self._end_by_error(error, (context, ids, namespace, began_at), _NOT_SENT)
+            self._end_by_error(error, (context, ids, namespace, began_at), 0.0, _NOT_SENT)
             return
         begun = (context, ids, namespace, began_at)
         if isinstance(pending, Pending):
@@ -120,19 +123,23 @@ class TracedUnary(Unary):
         context.cancel_if_abandoned(task)
         task.add_done_callback(partial(self._finish_task, task, begun, span))
 
+    def _new_kind(self, system: str, namespace: str, replayed: bool) -> CallKind:  # noqa: FBT001  # a value of the record
+        """Return the kind of the calls that succeed."""
+        return (system, self._path, namespace, _OK, "", replayed)
+
     def _finish_pending(self, pending: Pending[Message], begun: _Begun, lane_call: Any) -> None:  # noqa: ANN401  # a TracedLaneCall of any item
         try:
             step = lane_call.step
         except AttributeError:
-            self._end(pending, begun, _NOT_SENT)
+            self._end(pending, begun, 0.0, _NOT_SENT)
         else:
-            self._end(pending, begun, (step.sent_at - lane_call.waiting_since, step.calls, step.shared_spans))
+            self._end(pending, begun, step.sent_at - lane_call.waiting_since, step.batch)
 
     def _finish_task(self, task: asyncio.Task[Message], begun: _Begun, span: CallSpan, _: object) -> None:
         span.is_open = False
-        self._end(task, begun, (span.wait_seconds, span.calls, span.store_spans))
+        self._end(task, begun, span.wait_seconds, (span.calls, span.store_spans))
 
-    def _end(self, work: Any, begun: _Begun, lane: Lane) -> None:  # noqa: ANN401  # Pending or task
+    def _end(self, work: Any, begun: _Begun, wait_seconds: float, batch: Batch) -> None:  # noqa: ANN401  # Pending or task
         """Send the response or the error of a call whose work has ended, and record its span."""
         context, ids, namespace, began_at = begun
         try:
@@ -140,33 +147,26 @@ class TracedUnary(Unary):
             message = self._serialize(response)
         except asyncio.CancelledError:
             code = code_of_abandoned(context, self._loop.time())
-            self._exemplars.failed_in(ids, began_at, perf_counter(), code)
+            self._exemplars.failed_in(ids[0], began_at, perf_counter(), code)
             context.fail(ABANDONED)
-            self._record_failure(begun, lane, code, "", "")
+            kind = (context.system, self._path, namespace, code, "", False)
+            self._record((kind, ids, began_at, perf_counter(), wait_seconds, batch, NO_STREAM, ""))
         except Exception as error:  # noqa: BLE001  # every defect becomes a status
-            self._end_by_error(error, begun, lane)
+            self._end_by_error(error, begun, wait_seconds, batch)
         else:
             ended_at = perf_counter()
-            self._exemplars.succeeded_in(ids, began_at, ended_at)
+            self._exemplars.succeeded_in(ids[0], began_at, ended_at)
             context.reply(message)
-            replayed = self._is_mutation and response.replayed
-            system, path = context.system, self._path
-            self._record(
-                (CALL, ids, system, path, namespace, began_at, ended_at, lane, _OK, "", "", replayed, NO_STREAM)
-            )
+            kind = self._kind_of(context.system, namespace, self._is_mutation and response.replayed)
+            self._record((kind, ids, began_at, ended_at, wait_seconds, batch, NO_STREAM, ""))
 
-    def _end_by_error(self, error: Exception, begun: _Begun, lane: Lane) -> None:
-        context, ids, _, began_at = begun
+    def _end_by_error(self, error: Exception, begun: _Begun, wait_seconds: float, batch: Batch) -> None:
+        context, ids, namespace, began_at = begun
         failure = failure_of(self._method, error)
         status = status_of(failure)
         code, reason = status.code.name, failure.reason
-        self._exemplars.failed_in(ids, began_at, perf_counter(), code, reason)
+        ended_at = perf_counter()
+        self._exemplars.failed_in(ids[0], began_at, ended_at, code, reason)
         context.fail(status)
-        self._record_failure(begun, lane, code, reason, failure.message)
-
-    def _record_failure(self, begun: _Begun, lane: Lane, code: str, reason: str, message: str) -> None:
-        context, ids, namespace, began_at = begun
-        system, path, ended_at = context.system, self._path, perf_counter()
-        self._record(
-            (CALL, ids, system, path, namespace, began_at, ended_at, lane, code, reason, message, False, NO_STREAM)
-        )
+        kind = (context.system, self._path, namespace, code, reason, False)
+        self._record((kind, ids, began_at, ended_at, wait_seconds, batch, NO_STREAM, failure.message))

@@ -7,10 +7,10 @@ that protobuf makes as a whole take three times as long, and those of the SDK ma
 """
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1 import common_pb2
@@ -19,23 +19,29 @@ from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, SpanFlags, Status
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
-from tallykeeper_server.tracing.records import CALL, CallRecord, Record, SpanIds, StoreRecord
+from tallykeeper_server.tracing.records import (
+    SPAN_BYTES,
+    TRACE_BYTES,
+    Batch,
+    CallKind,
+    CallRecord,
+    Chunk,
+    SpanIds,
+    StoreRecord,
+)
 
 SCOPE: Final = "tallykeeper_server"
 _ERRORS: Final = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 """The codes that are errors of a server by the conventions. With the others, the caller has made the mistake."""
-_TRACE_BYTES: Final = 16
-_SPAN_BYTES: Final = 8
 _FLAGS: Final = 1 | SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
 _REMOTE_FLAGS: Final = _FLAGS | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
 _PARTS_KEPT_MAX: Final = 4_096
 """The number of combinations of method, namespace and outcome, for example, whose common part is kept."""
-_BATCHES_KEPT_MAX: Final = 64
+_CODE: Final = 3
+"""The place of the code in the kind of a call."""
 _NS: Final = 1_000_000_000
 _US: Final = 1_000_000
 _US_OF_MS: Final = 1_000
-_PARENT_ID: Final = 2
-"""The place of the parent's id in the ids of a span."""
 
 
 class Encoder:
@@ -52,32 +58,26 @@ class Encoder:
         self._store = store
         self._store_part = lru_cache(_PARTS_KEPT_MAX)(self._new_store_part)
 
-    def request(self, chunks: Iterable[tuple[int, Iterable[Record]]]) -> bytes:
-        """Return the ExportTraceServiceRequest for some chunks, as bytes.
-
-        A chunk is the calendar's time at the zero of its times, in nanoseconds, and its records.
-        """
+    def request(self, chunks: Sequence[Chunk]) -> bytes:
+        """Return the ExportTraceServiceRequest for some chunks, as bytes."""
         spans: list[bytes] = []
-        for behind_ns, records in chunks:
-            for record in records:
-                if record[0] == CALL:
-                    span = _call(cast("CallRecord", record), behind_ns)
-                else:
-                    span = self._store_call(cast("StoreRecord", record), behind_ns)
+        for behind_ns, calls, store_calls in chunks:
+            _add_calls(spans, calls, behind_ns)
+            for record in store_calls:
+                span = self._store_call(record, behind_ns)
                 spans += (_SPANS, _varint(len(span)), span)
         spans_bytes = sum(map(len, spans))
         head = self._resource + _SCOPE_SPANS + _varint(len(self._scope) + spans_bytes) + self._scope
         return b"".join([_RESOURCE_SPANS, _varint(len(head) + spans_bytes), head, *spans])
 
     def _store_call(self, record: StoreRecord, behind_ns: int) -> bytes:
-        _, ids, operation, began_at, ended_at, calls, mutations, links, reason = record
+        ids, operation, began_at, ended_at, calls, mutations, links, reason = record
         parts = [
             self._store_part(operation, reason),
             _own(ids, began_at, ended_at, behind_ns),
+            _parent(ids, _LOCAL),
             _number("tallykeeper.batch.calls", calls),
         ]
-        if ids[_PARENT_ID]:
-            parts.append(_parent(ids, _LOCAL))
         if mutations:
             parts.append(_number("tallykeeper.batch.mutations", mutations))
         parts += map(_link, links)
@@ -100,31 +100,47 @@ class Encoder:
         return span.SerializeToString()
 
 
-def _call(record: CallRecord, behind_ns: int) -> bytes:
-    """Return the span of a call."""
-    _, ids, system, method, namespace, began_at, ended_at, lane, code, reason, message, replayed, responses = record
-    wait_seconds, calls, store_spans = lane
-    parts = [
-        _call_part((system, method, namespace, code, reason, replayed)),
-        _own(ids, began_at, ended_at, behind_ns),
-    ]
-    if ids[_PARENT_ID]:
-        parts.append(_parent(ids, _REMOTE))
-    if calls:
-        wait_ms = int(wait_seconds * _US) / _US_OF_MS
-        parts += (_number("tallykeeper.batch.calls", calls), _WAIT.pack(_WAIT_HEAD, wait_ms))
-    if store_spans:
-        parts += map(_link_of_batch, store_spans)
+def _add_calls(spans: list[bytes], records: Sequence[CallRecord], behind_ns: int) -> None:
+    """Add the spans of the calls in a chunk.
+
+    The calls of a batch share its tuple, and calls of one kind share that of the kind. So the part that they share is
+    looked up by the identity of both, and only the rest is packed for each call.
+    """
+    shared: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+    for kind, ids, began_at, ended_at, wait_seconds, batch, responses, message in records:
+        own = _own(ids, began_at, ended_at, behind_ns, wait_seconds if batch[0] else None)
+        both = id(kind), id(batch)
+        found = shared.get(both)
+        if found is None:
+            part = _kind_part(kind) + _batch_part(batch)
+            found = shared[both] = _SPANS + _varint(len(part) + len(own)), part
+        head, part = found
+        if ids[1] or responses >= 0 or message:
+            rest = _rest(kind, ids, responses, message)
+            spans += (_SPANS, _varint(len(part) + len(own) + len(rest)), part, own, rest)
+        else:
+            spans += (head, part, own)
+
+
+def _rest(kind: CallKind, ids: SpanIds, responses: int, message: str) -> bytes:
+    """Return the part of a call's span that few calls have."""
+    parts = [_parent(ids, _REMOTE)]
     if responses >= 0:
         parts.append(_number("tallykeeper.responses", responses))
-    if code in _ERRORS and message:
+    if message and kind[_CODE] in _ERRORS:
         parts.append(Span(status=Status(message=message)).SerializeToString())
     return b"".join(parts)
 
 
+def _batch_part(batch: Batch) -> bytes:
+    """Return the part of a span that the calls of a batch share; nothing if the call was not sent."""
+    calls, store_spans = batch
+    return b"".join([_number("tallykeeper.batch.calls", calls), *map(_link, store_spans)]) if calls else b""
+
+
 @lru_cache(_PARTS_KEPT_MAX)
-def _call_part(kind: tuple[str, str, str, str, str, bool]) -> bytes:
-    """Return the part of a span that calls share: of one system, method, namespace, outcome, repeats or not."""
+def _kind_part(kind: CallKind) -> bytes:
+    """Return the part of a span that calls of one kind share."""
     system, method, namespace, code, reason, replayed = kind
     failed = code in _ERRORS
     attributes: dict[str, object] = {
@@ -141,27 +157,37 @@ def _call_part(kind: tuple[str, str, str, str, str, bool]) -> bytes:
     return span.SerializeToString()
 
 
-def _own(ids: SpanIds, began_at: float, ended_at: float, behind_ns: int) -> bytes:
+def _own(ids: SpanIds, began_at: float, ended_at: float, behind_ns: int, wait_seconds: float | None = None) -> bytes:
     """Return the ids and the times of a span."""
-    trace_id, span_id = ids[0].to_bytes(_TRACE_BYTES), ids[1].to_bytes(_SPAN_BYTES)
+    own = ids[0]
     began_ns, ended_ns = behind_ns + int(began_at * _NS), behind_ns + int(ended_at * _NS)
-    return _OWN.pack(_TRACE_ID, trace_id, _SPAN_ID, span_id, _LOCAL, _BEGAN, began_ns, _ENDED, ended_ns)
+    if wait_seconds is None:
+        return _OWN.pack(_TRACE_ID, own[:TRACE_BYTES], _SPAN_ID, own[TRACE_BYTES:], _BEGAN, began_ns, _ENDED, ended_ns)
+    wait_ms = int(wait_seconds * _US) / _US_OF_MS
+    return _OWN_WAIT.pack(
+        _TRACE_ID,
+        own[:TRACE_BYTES],
+        _SPAN_ID,
+        own[TRACE_BYTES:],
+        _BEGAN,
+        began_ns,
+        _ENDED,
+        ended_ns,
+        _WAIT_HEAD,
+        wait_ms,
+    )
 
 
 def _parent(ids: SpanIds, flags: bytes) -> bytes:
-    """Return the part of a span that names its parent."""
-    _, _, parent_id, state = ids
-    return b"%b%b%b%b" % (_PARENT, parent_id.to_bytes(_SPAN_BYTES), flags, _state(state))
+    """Return the part of a span that names its parent; nothing if it has none."""
+    _, parent_id, state = ids
+    return b"%b%b%b%b" % (_PARENT, parent_id, flags, _state(state)) if parent_id else b""
 
 
 def _link(ids: SpanIds) -> bytes:
     """Return the part of a span that links it to another."""
-    trace_id, span_id = ids[0].to_bytes(_TRACE_BYTES), ids[1].to_bytes(_SPAN_BYTES)
-    return _LINK.pack(_LINK_HEAD, _TRACE_ID, trace_id, _SPAN_ID, span_id, _LINK_FLAGS)
-
-
-_link_of_batch: Final = lru_cache(_BATCHES_KEPT_MAX)(_link)
-"""Link a call to a call of the store. All calls of its batch have the same link."""
+    other = ids[0]
+    return _LINK.pack(_LINK_HEAD, _TRACE_ID, other[:TRACE_BYTES], _SPAN_ID, other[TRACE_BYTES:], _LINK_FLAGS)
 
 
 @lru_cache(_PARTS_KEPT_MAX)
@@ -211,20 +237,20 @@ def _any_value(value: object) -> AnyValue:
     return AnyValue(string_value=str(value))
 
 
-_TRACE_ID: Final = Span(trace_id=bytes(_TRACE_BYTES)).SerializeToString()[:-_TRACE_BYTES]
-_SPAN_ID: Final = Span(span_id=bytes(_SPAN_BYTES)).SerializeToString()[:-_SPAN_BYTES]
+_TRACE_ID: Final = Span(trace_id=bytes(TRACE_BYTES)).SerializeToString()[:-TRACE_BYTES]
+_SPAN_ID: Final = Span(span_id=bytes(SPAN_BYTES)).SerializeToString()[:-SPAN_BYTES]
 _LOCAL: Final = Span(flags=_FLAGS).SerializeToString()
 _REMOTE: Final = Span(flags=_REMOTE_FLAGS).SerializeToString()
-_BEGAN: Final = Span(start_time_unix_nano=1).SerializeToString()[:1]
+_BEGAN: Final = _LOCAL + Span(start_time_unix_nano=1).SerializeToString()[:1]
 _ENDED: Final = Span(end_time_unix_nano=1).SerializeToString()[:1]
-_OWN: Final = struct.Struct("<2s16s2s8s6scQcQ")
-_PARENT: Final = Span(parent_span_id=bytes(_SPAN_BYTES)).SerializeToString()[:-_SPAN_BYTES]
-_EMPTY_LINK: Final = Span.Link(trace_id=bytes(_TRACE_BYTES), span_id=bytes(_SPAN_BYTES), flags=_FLAGS)
+_OWN: Final = struct.Struct("<2s16s2s8s7sQsQ")
+_PARENT: Final = Span(parent_span_id=bytes(SPAN_BYTES)).SerializeToString()[:-SPAN_BYTES]
+_EMPTY_LINK: Final = Span.Link(trace_id=bytes(TRACE_BYTES), span_id=bytes(SPAN_BYTES), flags=_FLAGS)
 _LINK_HEAD: Final = Span(links=[_EMPTY_LINK]).SerializeToString()[: -_EMPTY_LINK.ByteSize()]
 _LINK_FLAGS: Final = Span.Link(flags=_FLAGS).SerializeToString()
 _LINK: Final = struct.Struct("<2s2s16s2s8s5s")
 _WAIT_HEAD: Final = Span(attributes=_attributes({"tallykeeper.lane.wait_ms": 0.0})).SerializeToString()[:-8]
-_WAIT: Final = struct.Struct(f"<{len(_WAIT_HEAD)}sd")
+_OWN_WAIT: Final = struct.Struct(f"<2s16s2s8s7sQsQ{len(_WAIT_HEAD)}sd")
 _SPANS: Final = ScopeSpans(spans=[Span()]).SerializeToString()[:-1]
 _SCOPE_SPANS: Final = ResourceSpans(scope_spans=[ScopeSpans()]).SerializeToString()[:-1]
 _RESOURCE_SPANS: Final = ExportTraceServiceRequest(resource_spans=[ResourceSpans()]).SerializeToString()[:-1]

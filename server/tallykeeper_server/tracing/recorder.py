@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from tallykeeper_server.tracing.records import Record
+from tallykeeper_server.tracing.records import CallRecord, StoreRecord, spans_in
 
 CHUNK_SPANS: Final = 128
 """The spans of a full chunk, which goes after the batch that fills it. More would leave the cache of the core first."""
@@ -21,24 +21,28 @@ class Recorder:
     def __init__(self, send: Callable[[bytes, int], None]) -> None:
         """Take ``send``, which takes a chunk and the number of its spans."""
         self._send = send
-        self._records: list[Record] = []
-        self.add = self._records.append
-        """Takes the record of a span that has ended. It is the list's own method, which takes no time."""
+        self._calls: list[CallRecord] = []
+        self._store_calls: list[StoreRecord] = []
+        self.add_call = self._calls.append
+        """Takes the record of a call that has ended. It is the list's own method, which takes no time."""
+        self.add_store_call = self._store_calls.append
+        """Takes the record of a call to the store that has ended."""
 
     def flush_if_full(self) -> None:
         """Send the spans that wait, if there are enough for a chunk."""
-        if len(self._records) >= CHUNK_SPANS:
+        if len(self._calls) + len(self._store_calls) >= CHUNK_SPANS:
             self.flush()
 
     def flush(self) -> None:
         """Send the spans that wait."""
-        records = self._records
-        if records:
-            # The clock of the records only counts. Each chunk says how far it is behind the clock of the calendar.
-            behind_ns = time.time_ns() - time.perf_counter_ns()
-            chunk, spans = marshal.dumps((behind_ns, records)), len(records)
-            records.clear()
-            self._send(chunk, spans)
+        # The clock of the records only counts. Each chunk says how far it is behind the clock of the calendar.
+        chunk = (time.time_ns() - time.perf_counter_ns(), self._calls, self._store_calls)
+        spans = spans_in(chunk)
+        if spans:
+            written = marshal.dumps(chunk)
+            self._calls.clear()
+            self._store_calls.clear()
+            self._send(written, spans)
 
     @contextlib.asynccontextmanager
     async def flushing(self) -> AsyncIterator[None]:

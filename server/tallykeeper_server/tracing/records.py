@@ -1,36 +1,46 @@
 """The records of spans that have ended, as a worker hands them to its exporter process.
 
-They are plain tuples of numbers and strings, because `marshal` writes these in C, and a shared tuple only once.
+They are plain tuples of bytes, numbers and strings, because `marshal` writes these in C, and a shared tuple only once.
 """
 
 import struct
 from typing import Final, TypeAlias
 
 HEAD: Final = struct.Struct("!I")
-"""The size of the chunk that follows on the pipe, in bytes. A chunk is a pair of the calendar's time at the zero of
-``perf_counter`` in nanoseconds, and a list of records."""
-CALL: Final = 0
-"""The first value of the record of a call."""
-STORE: Final = 1
-"""The first value of the record of a call to the store."""
+"""The size of the chunk that follows on the pipe, in bytes."""
 
+TRACE_BYTES: Final = 16
+"""The length of a trace id."""
+SPAN_BYTES: Final = 8
+"""The length of the id of a span in its trace."""
 NO_STREAM: Final = -1
 """The number of responses of a call that is no stream."""
 
-SpanIds: TypeAlias = tuple[int, int, int, str]
-"""The trace id (128 bits), the span id (64 bits), the parent's span id (0 without a parent), and the trace state."""
+SpanIds: TypeAlias = tuple[bytes, bytes, str]
+"""The trace id and the span id in one, the parent's span id (empty without a parent), and the trace state."""
 
-Lane: TypeAlias = tuple[float, int, list[SpanIds]]
-"""The seconds for which a call waited in its lane, the calls in its batch, and the spans of calls to the store that it
-shared with other traced calls. The number of calls is 0 if the call was not sent to the store."""
+Batch: TypeAlias = tuple[int, list[SpanIds]]
+"""The calls in a batch, and the spans of calls to the store that they share with other traced calls. The number of
+calls is 0 if the call was not sent to the store."""
 
-CallRecord: TypeAlias = tuple[int, SpanIds, str, str, str, float, float, Lane, str, str, str, bool, int]
-"""CALL, the ids, the system of the RPC, the path of the method, the namespace, the beginning and the end as times of
-``perf_counter``, the lane, the code, the reason and the message of an error, whether the call was a repeat, and the
-responses of a stream (NO_STREAM for other calls)."""
+CallKind: TypeAlias = tuple[str, str, str, str, str, bool]
+"""The system of the RPC, the path of the method, the namespace, the code, the reason of an error, and whether the call
+was a repeat."""
 
-StoreRecord: TypeAlias = tuple[int, SpanIds, str, float, float, int, int, list[SpanIds], str]
-"""STORE, the ids, the operation, the beginning and the end as times of ``perf_counter``, the calls and the mutations in
-it, the spans of the calls that share it (empty if the parent is the only one), and the reason of an error."""
+CallRecord: TypeAlias = tuple[CallKind, SpanIds, float, float, float, Batch, int, str]
+"""The kind, the ids, the beginning and the end as times of ``perf_counter``, the seconds in the lane, the batch, the
+responses of a stream (NO_STREAM for other calls), and the message of an error."""
 
-Record: TypeAlias = CallRecord | StoreRecord
+StoreRecord: TypeAlias = tuple[SpanIds, str, float, float, int, int, list[SpanIds], str]
+"""A call to the store: the ids, the operation, the beginning and the end as times of ``perf_counter``, the calls and
+the mutations in it, the spans of the calls that share it (empty if the parent is the only one), and the reason of an
+error."""
+
+Chunk: TypeAlias = tuple[int, list[CallRecord], list[StoreRecord]]
+"""The calendar's time at the zero of ``perf_counter`` in nanoseconds, the calls, and the calls to the store."""
+
+
+def spans_in(chunk: Chunk) -> int:
+    """Return the number of spans in a chunk."""
+    _, calls, store_calls = chunk
+    return len(calls) + len(store_calls)

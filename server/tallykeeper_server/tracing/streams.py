@@ -12,7 +12,6 @@ from tallykeeper_server.domain.limits import DEFAULT_NAMESPACE, LABEL_CHARACTERS
 from tallykeeper_server.metrics.meters import CallMeter
 from tallykeeper_server.rpc.admission import Admission, Call
 from tallykeeper_server.rpc.calls.streams import streaming
-from tallykeeper_server.tracing.records import CALL
 from tallykeeper_server.tracing.tracer import CURRENT_SPAN, CallSpan, Tracer
 from tallykeeper_server.transport.call import Call as TransportCall
 from tallykeeper_server.transport.methods import ResponseStreamHandler
@@ -43,9 +42,11 @@ class _StreamMeter:
     def _end(self, began_at: float, code: str, reason: str) -> None:
         span, context = self._span, self._context
         span.is_open = False
-        lane = (span.wait_seconds, span.calls, span.store_spans)
-        record = (CALL, span.ids, context.system, self._path, span.namespace, began_at, perf_counter(), lane)
-        self._tracer.record((*record, code, reason, "", False, span.responses))
+        kind = (context.system, self._path, span.namespace, code, reason, False)
+        batch = (span.calls, span.store_spans)
+        self._tracer.record_call(
+            (kind, span.ids, began_at, perf_counter(), span.wait_seconds, batch, span.responses, "")
+        )
 
 
 def traced_streaming(

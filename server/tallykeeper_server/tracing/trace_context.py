@@ -1,6 +1,7 @@
 """The trace context that callers send (https://www.w3.org/TR/trace-context/): ``traceparent`` and ``tracestate``."""
 
 import re
+from binascii import unhexlify
 from typing import Final, NamedTuple, Protocol
 
 TRACEPARENT: Final = b"traceparent"
@@ -29,8 +30,8 @@ class Headers(Protocol):
 class Parent(NamedTuple):
     """The caller's span."""
 
-    trace_id: int
-    span_id: int
+    trace_id: bytes
+    span_id: bytes
     is_sampled: bool
     state: str
     """The value of ``tracestate``; empty if there is none, or if it breaks the specification."""
@@ -46,8 +47,8 @@ def parent_of(headers: Headers) -> Parent | None:
         return None
     state = ",".join(headers.values(_TRACESTATE))
     return Parent(
-        trace_id=int(found[2], 16),
-        span_id=int(found[3], 16),
+        trace_id=unhexlify(found[2]),
+        span_id=unhexlify(found[3]),
         is_sampled=bool(int(found[4], 16) & _SAMPLED),
         state=state if len(state) <= _TRACESTATE_CHARACTERS_MAX and _STATE.fullmatch(state) else "",
     )
