@@ -50,6 +50,8 @@ beside_lint = lint_report=$$(mktemp) && trap 'exit 130' INT TERM && trap 'kill $
 	exit $$lint_status
 make = $(MAKE)
 pytest = $(BIN)/pytest -n 4 --dist worksteal
+# a long test may build a program, for which a busy machine takes minutes
+long_timeout = -o faulthandler_timeout=900
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -101,10 +103,10 @@ test: $(INSTALLED) ## lint, and run the quick tests at the same time
 	@$(call beside_lint,$(pytest) -m 'not long' $(ARGS))
 
 test-all: $(INSTALLED) ## lint, and run all tests, with faults and fuzzing, and measure their coverage
-	@$(call beside_lint,$(pytest) --cov --cov-report=term-missing:skip-covered $(ARGS))
+	@$(call beside_lint,$(pytest) --cov --cov-report=term-missing:skip-covered $(long_timeout) $(ARGS))
 
 test-long: $(INSTALLED) ## run the tests that make test omits: faults, fuzzing, clusters, the model
-	@$(pytest) -m long $(ARGS)
+	@$(pytest) -m long $(long_timeout) $(ARGS)
 
 test-console: $(INSTALLED) ## test the console in a Chromium that is installed; it is skipped with a reason if there is none
 	@$(PYTHON) tools/install.py console browser || echo 'The tests in a browser are skipped.'

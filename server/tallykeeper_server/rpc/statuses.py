@@ -1,6 +1,6 @@
 """Translates errors into gRPC statuses. One table gives the code of each reason."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
 from typing import Final, TypeAlias
 
 from google.protobuf.any_pb2 import Any
@@ -20,12 +20,16 @@ from tallykeeper_server.domain.errors import (
     RetryLaterError,
     TallyError,
 )
+from tallykeeper_server.transport.http2.request_headers import header_list_bytes
 from tallykeeper_server.transport.status import Code, MessageTooLargeError, NoRoomError, StatusError
 
 DOMAIN: Final = "tallykeeper.io"
 
 _FAILED_OPERATIONS_BYTES_MAX: Final = 3_600
-"""The bytes that the list of failed operations in an error may take. gRPC's trailers hold 8 KiB, in base64."""
+"""The bytes that the list of failed operations in an error may take. They travel in base64."""
+_TRAILERS_BYTES_MAX: Final = 7_900
+"""The size of an error's trailers, as HTTP/2 counts it. gRPC's clients refuse a part of the answers whose headers and
+trailers take more than 8,192 bytes. The caller would then lose the code and the reason. The headers take 200 bytes."""
 
 CODES: Final = {
     "INVALID_FIELD": Code.INVALID_ARGUMENT,
@@ -87,15 +91,39 @@ def status_of(error: TallyError) -> StatusError:
     The details travel as google.rpc.Status in ``grpc-status-details-bin``, as gRPC's richer error model says.
     """
     code = _code_of(error)
-    status = Status(code=code, message=error.message, details=_packed(_details_of(error, code)))
-    trailers: Trailers = (("grpc-status-details-bin", status.SerializeToString()),)
+    trailers = _pushback_trailer_of(error, code)
+    details = list(_details_of(error, code))
+    status = _status(code, error.message, details, trailers)
+    while header_list_bytes(status.fields) > _TRAILERS_BYTES_MAX and _shorten(details):
+        status = _status(code, error.message, details, trailers)
+    return status
+
+
+def _status(code: Code, message: str, details: Sequence[Message], trailers: Trailers) -> StatusError:
+    status = Status(code=code, message=message, details=_packed(details))
+    return StatusError(code, message, (("grpc-status-details-bin", status.SerializeToString()), *trailers))
+
+
+def _shorten(details: Iterable[Message]) -> bool:
+    """Drop the second half of the longest list in some details. Return whether there was one to shorten."""
+    lists = [
+        content for detail in details for _, content in detail.ListFields() if isinstance(content, MutableSequence)
+    ]
+    longest = max(lists, key=len, default=[None])
+    if len(longest) == 1:
+        return False
+    del longest[(len(longest) + 1) // 2 :]
+    return True
+
+
+def _pushback_trailer_of(error: TallyError, code: Code) -> Trailers:
     if isinstance(error, RetryLaterError) and code is Code.RESOURCE_EXHAUSTED:
         # There is no pushback while the store is away. It would replace the growing delay of a client's retries, and
         # the client would use up its attempts before the store is back.
-        trailers += ((_PUSHBACK, _pushback_of(error.retry_after_seconds)),)
-    elif isinstance(error, RequestTooLargeError):
-        trailers += ((_PUSHBACK, "-1"),)
-    return StatusError(code, error.message, trailers)
+        return ((_PUSHBACK, _pushback_of(error.retry_after_seconds)),)
+    if isinstance(error, RequestTooLargeError):
+        return ((_PUSHBACK, "-1"),)
+    return ()
 
 
 def _pushback_of(retry_after_seconds: float) -> str:
