@@ -1,14 +1,18 @@
 """The Helm chart renders for each values file, as Kubernetes' schemas ask, and refuses values that cannot work."""
 
+import json
 import re
 import subprocess
 import tarfile
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.deploy.chart import CHART, OPEN, VALUES, Tool, objects, template
+from tallykeeper_server.settings import Settings
+from tests.deploy.chart import CHART, OPEN, VALUES, Tool, every_object, objects, template
 from tests.deploy.tools import KUBERNETES_VERSIONS
 
 
@@ -70,6 +74,7 @@ def test_the_objects_of_the_prometheus_operator_have_its_fields(tool: Tool) -> N
         ((*OPEN, "--set", "replica=3"), "replica"),
         ((*OPEN, "--set", "store.kind=memory"), "kind"),
         ((*OPEN, "--set", "autoscaling.minReplicas=11"), "is more than autoscaling.maxReplicas 10"),
+        ((*OPEN, "--set", "service.port=50080"), "service.port and http.port are both 50080"),
         ((*OPEN, "--set", "traces.enabled=true"), "traces.endpoint is empty"),
         (
             (*OPEN, "--set", "traces.sampler=always_on,traces.samplerArgument=0.5"),
@@ -83,6 +88,12 @@ def test_values_that_cannot_work_are_refused_by_name(tool: Tool, options: tuple[
     assert refused.returncode != 0
     assert message in refused.stderr
 
+
+SET_BY_THE_CHART: Final = {
+    *("access_file", "allow_anonymous", "allow_plaintext", "data_dir", "http_listen", "listen", "store"),
+    *("tls_certificate", "tls_client_ca", "tls_key", "traces", "workers"),
+}
+"""Settings with values of their own in the chart."""
 
 WRONG: Final = {
     "workers=two": "workers",
@@ -105,6 +116,7 @@ WRONG: Final = {
     "autoscaling.targetCPUUtilizationPercentage=101": "targetCPUUtilizationPercentage",
     "settings.log-level=info": "log-level",
     "settings.store=redis://user:password@host": "store",
+    "settings.durabilty=memory": "durabilty",
     "settings.log_level={info}": "log_level",
     "tls.secretName=Not_A_Name": "secretName",
     "access.allowAnonymous=1": "allowAnonymous",
@@ -124,6 +136,7 @@ WRONG: Final = {
     "preStopSeconds=-1": "preStopSeconds",
     "extraEnv[0].value=x": "extraEnv",
     "extraVolumes.name=x": "extraVolumes",
+    "podSecurityContext=none": "podSecurityContext",
     "podLabels.a.b=c": "podLabels",
     "serviceAccount.automount=true": "automount",
 }
@@ -137,6 +150,50 @@ def test_a_wrong_type_or_range_is_refused_and_the_key_is_named(tool: Tool, value
     assert refused.returncode != 0
     assert "values don't meet the specifications of the schema" in refused.stderr
     assert WRONG[values] in refused.stderr
+
+
+NUMBERS: Final = (
+    *("--set-string", "store.kind=external,store.external.urlSecret.name=1,store.external.urlSecret.key=2"),
+    *("--set-string", "tls.secretName=3,tls.serverName=4,tls.clientCA.secretName=5,tls.clientCA.probeSecretName=6"),
+    *("--set-string", "access.secretName=7,priorityClassName=8,serviceAccount.name=9,traces.headersSecret.name=10"),
+    *("--set", "traces.enabled=true,traces.endpoint=http://c:1,serviceMonitor.enabled=true,dashboard.enabled=true"),
+    *("--set", "prometheusRule.enabled=true,autoscaling.enabled=true"),
+)
+"""Names that YAML takes for numbers if they have no quotes."""
+NAME_KEYS: Final = re.compile("(.*[nN]ame|key|app.kubernetes.io/.*)")
+
+
+def names_in(tree: object) -> Iterator[object]:
+    """Yield the values of all keys that hold a name."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if NAME_KEYS.fullmatch(key) and not isinstance(value, (dict, list)):
+                yield value
+            yield from names_in(value)
+    elif isinstance(tree, list):
+        for each in tree:
+            yield from names_in(each)
+
+
+@pytest.mark.parametrize("options", [NUMBERS, (*OPEN, "--set-string", "store.embedded.storageClassName=1")])
+@pytest.mark.parametrize("release", ["2024", "1e3", "true", "shop.eu", "a" * 53])
+def test_names_are_texts_and_fit_whatever_the_release_is_called(
+    tool: Tool, release: str, options: tuple[str, ...]
+) -> None:
+    found = every_object(tool("helm"), *options, release=release)
+
+    names = list(names_in(list(found.values())))
+    assert len(names) > 30
+    assert [name for name in names if not isinstance(name, str)] == []
+    for kind, name in found:
+        assert re.fullmatch("[a-z0-9][-a-z0-9]{0,62}", name), f"{kind} {name}"
+
+
+def test_the_schema_has_every_setting_that_the_chart_does_not_set_itself() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    names = schema["properties"]["settings"]["propertyNames"]["enum"]
+
+    assert names == [setting.name for setting in fields(Settings) if setting.name not in SET_BY_THE_CHART]
 
 
 def test_an_embedded_store_is_one_server_with_a_volume(tool: Tool) -> None:

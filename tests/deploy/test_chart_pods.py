@@ -37,6 +37,14 @@ def test_every_pod_is_restricted(tool: Tool, values: Path) -> None:
     }
 
 
+def test_a_cluster_can_choose_the_user_of_the_pod(tool: Tool) -> None:
+    options = ("--set", "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null")
+    pod = objects(tool("helm"), *OPEN, *options)["StatefulSet"]["spec"]["template"]["spec"]
+
+    assert not {"runAsUser", "runAsGroup"} & set(pod["securityContext"])
+    assert pod["securityContext"]["runAsNonRoot"] is True
+
+
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
 def test_every_variable_is_a_setting_and_has_a_value_that_the_server_takes(tool: Tool, values: Path) -> None:
     types = {setting.name: setting.metadata["type"] for setting in fields(Settings)}
