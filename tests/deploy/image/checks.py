@@ -254,6 +254,15 @@ def test_the_health_check_passes_with_tls_and_an_access_file(data: str, tmp_path
             server.execute("tallykeeper", "stock", "get", "dune", "--namespace", "shop")
 
 
+def test_any_user_of_the_group_0_can_run_the_image(data: str) -> None:
+    options = (*OPEN, "--user", "1000650000:0", "--volume", f"{data}:/data")
+    with Container(IMAGE, options=options) as server:
+        server.wait_for('"event": "serving"')
+        assert server.execute(*health_check()[1:]) == "serving\n"
+        assert server.execute("stat", "--format", "%u:%g %a", "/data/tallykeeper") == "1000650000:0 700\n"
+        assert server.stop() == 0
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with Container(IMAGE, options=(*OPEN, "--volume", f"{tmp_path}:/data")) as server:
