@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import yaml
 
 from tallykeeper_server.settings import Settings
 from tests.deploy.chart import CHART, OPEN, VALUES, Tool, every_object, objects, template
@@ -216,6 +218,41 @@ def test_an_external_store_is_a_deployment_that_grows(tool: Tool) -> None:
     assert found["PodDisruptionBudget"]["spec"]["maxUnavailable"] == "34%"
     assert {"ServiceMonitor", "PrometheusRule"} <= set(found)
     assert "StatefulSet" not in found
+
+
+@pytest.mark.parametrize(
+    ("values", "target", "options"),
+    [
+        ("embedded", "127.0.0.1:50051", ""),
+        ("external", "localhost:50051", " --ca ca.pem --token-file TOKEN"),
+        (
+            "embedded-secure",
+            "tallykeeper.shop.svc:50051",
+            " --ca ca.pem --certificate CERTIFICATE --key KEY --token-file TOKEN",
+        ),
+    ],
+)
+def test_the_notes_have_the_command_that_reaches_the_server(
+    tool: Tool, tmp_path: Path, values: str, target: str, options: str
+) -> None:
+    notes = notes_of(tool("helm"), tmp_path / "chart", values)
+
+    assert f"  tallykeeper status --target {target}{options}\n" in notes
+    assert ("get secret tallykeeper-tls --output 'jsonpath={.data.ca\\.crt}'" in notes) == ("--ca" in options)
+    assert ("/etc/hosts" in notes) == ("shop.svc" in target)
+    assert ("speaks plaintext" in notes) == (not options)
+
+
+def notes_of(helm: Path, chart: Path, values: str) -> str:
+    """Return the notes of an installation. helm shows them with a cluster alone, so a copy has them in an object."""
+    shutil.copytree(CHART, chart)
+    notes = chart / "templates" / "NOTES.txt"
+    notes.rename(chart / notes.name)
+    (chart / "templates" / "notes.yaml").write_text('kind: Notes\ntext: {{ tpl (.Files.Get "NOTES.txt") . | quote }}\n')
+    options = ("--values", str(CHART / "ci" / f"{values}-values.yaml"), "--show-only", "templates/notes.yaml")
+    command: list[str | Path] = [helm, "template", "shop", chart, "--kube-version", KUBERNETES_VERSIONS[-1], *options]
+    rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return str(yaml.safe_load(rendered)["text"])
 
 
 def test_the_package_has_what_its_users_need_and_not_the_values_of_the_tests(tool: Tool, tmp_path: Path) -> None:
