@@ -68,6 +68,7 @@ def test_the_objects_of_the_prometheus_operator_have_its_fields(tool: Tool) -> N
         ((), "tls.secretName is empty"),
         (("--set", "tls.allowPlaintext=true"), "access.secretName is empty"),
         ((*OPEN, "--set", "store.kind=external"), "urlSecret"),
+        ((*OPEN, "--set", "replicas=3"), "replicas 3 needs store.kind external"),
         ((*OPEN, "--set", "autoscaling.enabled=true"), "an embedded store has one server"),
         ((*OPEN, "--set", "tls.clientCA.secretName=ca"), "only TLS has client certificates"),
         ((*OPEN, "--set", "tls.secretName=a,tls.clientCA.secretName=ca"), "probeSecretName is empty"),
@@ -208,6 +209,13 @@ def test_an_embedded_store_is_one_server_with_a_volume(tool: Tool) -> None:
     assert spec["volumeClaimTemplates"][0]["spec"]["accessModes"] == ["ReadWriteOnce"]
     assert found["NetworkPolicy"]["spec"]["egress"] == []
     assert not {"Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget"} & set(found)
+
+
+def test_an_external_store_has_two_servers_or_as_many_as_the_values_say(tool: Tool) -> None:
+    external = ("--values", str(CHART / "ci" / "external-values.yaml"), "--set", "autoscaling.enabled=false")
+
+    assert objects(tool("helm"), *external)["Deployment"]["spec"]["replicas"] == 2
+    assert objects(tool("helm"), *external, "--set", "replicas=5")["Deployment"]["spec"]["replicas"] == 5
 
 
 def test_an_external_store_is_a_deployment_that_grows(tool: Tool) -> None:

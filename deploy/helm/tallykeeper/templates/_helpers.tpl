@@ -67,6 +67,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if eq (int .Values.service.port) (int .Values.http.port) }}
 {{- fail (printf "service.port and http.port are both %d: choose two ports" (int .Values.http.port)) }}
 {{- end }}
+{{- if and (eq .Values.store.kind "embedded") (gt (int .Values.replicas) 1) }}
+{{- fail (printf "replicas %d needs store.kind external: an embedded store has one server" (int .Values.replicas)) }}
+{{- end }}
 {{- if and (eq .Values.store.kind "embedded") .Values.autoscaling.enabled }}
 {{- fail "autoscaling.enabled needs store.kind external: an embedded store has one server" }}
 {{- end }}
