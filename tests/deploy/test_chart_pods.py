@@ -37,6 +37,22 @@ def test_every_pod_is_restricted(tool: Tool, values: Path) -> None:
     }
 
 
+def test_a_port_below_1024_is_free_for_a_server_without_rights(tool: Tool) -> None:
+    others = ("--set", "podSecurityContext.sysctls[0].name=net.core.somaxconn")
+    free = {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}
+    contexts = [
+        objects(tool("helm"), *OPEN, *options)["StatefulSet"]["spec"]["template"]["spec"]["securityContext"]
+        for options in ((), ("--set", "service.port=443"), ("--set", "http.port=80", *others))
+    ]
+
+    assert [each.get("sysctls") for each in contexts] == [None, [free], [free, {"name": "net.core.somaxconn"}]]
+
+
+@pytest.mark.parametrize("key", ["settings", "podSecurityContext", "resources", "extraEnv", "podLabels"])
+def test_a_key_without_a_value_is_as_good_as_none(tool: Tool, key: str) -> None:
+    assert container(tool("helm"), *OPEN, "--set", f"{key}=null")["args"] == ["serve"]
+
+
 def test_a_cluster_can_choose_the_user_of_the_pod(tool: Tool) -> None:
     options = ("--set", "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null")
     pod = objects(tool("helm"), *OPEN, *options)["StatefulSet"]["spec"]["template"]["spec"]

@@ -82,7 +82,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and (ne (float64 .Values.traces.samplerArgument) 1.0) (not (hasSuffix "traceidratio" .Values.traces.sampler)) }}
 {{- fail (printf "traces.samplerArgument %v needs traces.sampler traceidratio or parentbased_traceidratio" .Values.traces.samplerArgument) }}
 {{- end }}
-{{- if le (int .Values.terminationGracePeriodSeconds) (add (int .Values.preStopSeconds) (ceil (default 10 .Values.settings.drain_seconds))) }}
+{{- if le (int .Values.terminationGracePeriodSeconds) (add (int .Values.preStopSeconds) (ceil (default 10 (get (default dict .Values.settings) "drain_seconds")))) }}
 {{- fail "terminationGracePeriodSeconds must be more than preStopSeconds and settings.drain_seconds together" }}
 {{- end }}
 {{- end }}
@@ -206,6 +206,19 @@ httpGet:
 {{- end }}
 {{- end }}
 
+{{- /* The server has no rights, so a port below 1024, such as 443, must be free for everybody in the pod. */}}
+{{- define "tallykeeper.podSecurityContext" -}}
+{{- $ports := list }}
+{{- if lt (min (int .Values.service.port) (int .Values.http.port)) 1024 }}
+{{- $ports = list (dict "name" "net.ipv4.ip_unprivileged_port_start" "value" "0") }}
+{{- end }}
+{{- $asked := deepCopy (default dict .Values.podSecurityContext) }}
+{{- with concat $ports (default list $asked.sysctls) }}
+{{- $_ := set $asked "sysctls" . }}
+{{- end }}
+{{- toYaml $asked }}
+{{- end }}
+
 {{- define "tallykeeper.pod" -}}
 metadata:
   labels:
@@ -235,7 +248,7 @@ spec:
       hostnames: [{{ .Values.tls.serverName | quote }}]
   {{- end }}
   securityContext:
-    {{- toYaml .Values.podSecurityContext | nindent 4 }}
+    {{- include "tallykeeper.podSecurityContext" . | nindent 4 }}
   containers:
     - name: tallykeeper
       image: {{ include "tallykeeper.image" . | quote }}
