@@ -75,6 +75,10 @@ def test_an_endpoint_without_a_scheme_is_secure_unless_a_variable_says_otherwise
         assert Collector(plain).export(EMPTY, timeout_seconds=20) is None
 
 
+def test_a_timeout_in_milliseconds_does_not_bind_the_exporter_for_hours() -> None:
+    assert Collector({"OTEL_EXPORTER_OTLP_TIMEOUT": "10000"}).timeout_seconds == 60
+
+
 def test_variables_for_traces_count_before_those_for_all(own_backend: Backend) -> None:
     collector = Collector(
         {

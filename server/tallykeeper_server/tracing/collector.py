@@ -23,6 +23,9 @@ _PREFIXES: Final = ("OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_")
 _EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _ENDPOINT: Final = "http://localhost:4317"
 _TIMEOUT_SECONDS: Final = "10"
+_TIMEOUT_SECONDS_MAX: Final = 60.0
+"""A longer timeout counts as this one. Other languages read milliseconds, so 10000 is common, and in seconds it would
+leave the exporter for hours with a backend that does not answer."""
 _RETRIED: Final = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"})
 """The codes after which OTLP asks to send again."""
 _THROTTLED: Final = "RESOURCE_EXHAUSTED"
@@ -100,7 +103,7 @@ class Collector:
         if not 0 < seconds < float("inf"):
             message = f"{name} = {text} must be a number of seconds above 0"
             raise TraceSettingError(message)
-        return seconds
+        return min(seconds, _TIMEOUT_SECONDS_MAX)
 
     def _headers(self) -> tuple[tuple[str, str], ...]:
         name, text = self._value("HEADERS")
