@@ -17,6 +17,8 @@ from tallykeeper_server.settings import Settings
 from tests.deploy.chart import CHART, OPEN, VALUES, Tool, every_object, objects, template
 from tests.deploy.tools import KUBERNETES_VERSIONS
 
+EXTERNAL: Final = ("--set", "store.kind=external,store.external.urlSecret.name=store")
+
 
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
 def test_helm_lint_passes(tool: Tool, values: Path) -> None:
@@ -76,6 +78,10 @@ def test_the_objects_of_the_prometheus_operator_have_its_fields(tool: Tool) -> N
         ((*OPEN, "--set", "settings.listen=x"), "listen"),
         ((*OPEN, "--set", "replica=3"), "replica"),
         ((*OPEN, "--set", "store.kind=memory"), "kind"),
+        (
+            (*OPEN, *EXTERNAL, "--set", "autoscaling.enabled=true,resources.requests.cpu=null"),
+            "autoscaling.enabled needs resources.requests.cpu",
+        ),
         ((*OPEN, "--set", "autoscaling.minReplicas=11"), "is more than autoscaling.maxReplicas 10"),
         ((*OPEN, "--set", "service.port=50080"), "service.port and http.port are both 50080"),
         ((*OPEN, "--set", "traces.enabled=true"), "traces.endpoint is empty"),
