@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Metadata: TypeAlias = tuple[tuple[str, str], ...]
 """The metadata of a call."""
 SCOPE: Final = "tallykeeper_client"
+_SCHEMA: Final = "https://opentelemetry.io/schemas/1.45.0"
+"""The version of OpenTelemetry's semantic conventions that the names of attributes follow."""
 
 
 class Spans(Protocol):
@@ -52,7 +54,7 @@ class _CallSpans:
 
         self._trace = trace
         self._inject = propagate.inject
-        self._tracer = provider.get_tracer(SCOPE, version("tallykeeper"))
+        self._tracer = provider.get_tracer(SCOPE, version("tallykeeper"), schema_url=_SCHEMA)
         self._metadata = metadata
         self._address: dict[str, str | int] = {}
         address = address_of(target)
@@ -81,13 +83,13 @@ class _CallSpans:
             span.set_status(self._trace.StatusCode.ERROR)
             raise
         else:
-            span.set_attribute("rpc.response.status_code", "OK")
+            span.set_attribute("rpc.status_code", "OK")
         finally:
             span.end()
 
     def _note(self, span: "Span", error: TallykeeperError) -> None:
         """Note the error with which a call ended."""
-        span.set_attribute("rpc.response.status_code", error.code.name)
+        span.set_attribute("rpc.status_code", error.code.name)
         span.set_attribute("error.type", error.reason)
         span.set_attribute("tallykeeper.reason", error.reason)
         span.set_status(self._trace.StatusCode.ERROR)

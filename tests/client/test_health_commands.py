@@ -203,6 +203,20 @@ async def test_status_ends_with_6_if_a_promise_is_not_kept(
     ]
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+async def test_status_shows_what_the_server_says_of_its_store_before_the_error_of_the_namespaces(
+    options: tuple[str, ...], capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
+) -> None:
+    late = Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "the store was too slow", ())
+    scripted.will_answer(SERVING, server_status(BROKEN, fault="no answer in 5 s"), late)
+
+    assert await run(scripted, "status", *options) == 3
+    shown = capsys.readouterr()
+    assert ("AWAY: no answer in 5 s" in shown.out) == (not options)
+    assert "namespaces" not in shown.out
+    assert "did not answer before the deadline" in shown.err
+
+
 async def test_status_shows_nodes_replicas_the_certificate_and_what_is_near(
     capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
 ) -> None:

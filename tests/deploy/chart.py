@@ -15,12 +15,14 @@ OPEN: Final = ("--set", "tls.allowPlaintext=true,access.allowAnonymous=true")
 Tool = Callable[[str], Path]
 
 
-def template(helm: Path, *options: str, kubernetes: str = KUBERNETES_VERSIONS[-1]) -> subprocess.CompletedProcess[str]:
-    """Render the chart as a release shop in a namespace of the same name."""
+def template(
+    helm: Path, *options: str, kubernetes: str = KUBERNETES_VERSIONS[-1], release: str = "shop"
+) -> subprocess.CompletedProcess[str]:
+    """Render the chart as a release in the namespace shop."""
     command: list[str | Path] = [
         helm,
         "template",
-        "shop",
+        release,
         CHART,
         "--namespace",
         "shop",
@@ -52,9 +54,9 @@ def environment(helm: Path, *options: str) -> dict[str, Any]:
     return {each["name"]: each.get("value", each.get("valueFrom")) for each in container(helm, *options)["env"]}
 
 
-def every_object(helm: Path, *options: str) -> dict[tuple[str, str], dict[str, Any]]:
+def every_object(helm: Path, *options: str, release: str = "shop") -> dict[tuple[str, str], dict[str, Any]]:
     """Return all rendered objects by kind and name."""
-    rendered = template(helm, *options)
+    rendered = template(helm, *options, release=release)
     assert rendered.returncode == 0, rendered.stderr
     found = [each for each in yaml.safe_load_all(rendered.stdout) if each]
     return {(each["kind"], each["metadata"]["name"]): each for each in found}

@@ -1,15 +1,23 @@
 """The Helm chart renders for each values file, as Kubernetes' schemas ask, and refuses values that cannot work."""
 
+import json
 import re
+import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
 import pytest
+import yaml
 
-from tests.deploy.chart import CHART, OPEN, VALUES, Tool, objects, template
+from tallykeeper_server.settings import Settings
+from tests.deploy.chart import CHART, OPEN, VALUES, Tool, every_object, objects, template
 from tests.deploy.tools import KUBERNETES_VERSIONS
+
+EXTERNAL: Final = ("--set", "store.kind=external,store.external.urlSecret.name=store")
 
 
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
@@ -62,6 +70,7 @@ def test_the_objects_of_the_prometheus_operator_have_its_fields(tool: Tool) -> N
         ((), "tls.secretName is empty"),
         (("--set", "tls.allowPlaintext=true"), "access.secretName is empty"),
         ((*OPEN, "--set", "store.kind=external"), "urlSecret"),
+        ((*OPEN, "--set", "replicas=3"), "replicas 3 needs store.kind external"),
         ((*OPEN, "--set", "autoscaling.enabled=true"), "an embedded store has one server"),
         ((*OPEN, "--set", "tls.clientCA.secretName=ca"), "only TLS has client certificates"),
         ((*OPEN, "--set", "tls.secretName=a,tls.clientCA.secretName=ca"), "probeSecretName is empty"),
@@ -69,7 +78,12 @@ def test_the_objects_of_the_prometheus_operator_have_its_fields(tool: Tool) -> N
         ((*OPEN, "--set", "settings.listen=x"), "listen"),
         ((*OPEN, "--set", "replica=3"), "replica"),
         ((*OPEN, "--set", "store.kind=memory"), "kind"),
+        (
+            (*OPEN, *EXTERNAL, "--set", "autoscaling.enabled=true,resources.requests.cpu=null"),
+            "autoscaling.enabled needs resources.requests.cpu",
+        ),
         ((*OPEN, "--set", "autoscaling.minReplicas=11"), "is more than autoscaling.maxReplicas 10"),
+        ((*OPEN, "--set", "service.port=50080"), "service.port and http.port are both 50080"),
         ((*OPEN, "--set", "traces.enabled=true"), "traces.endpoint is empty"),
         (
             (*OPEN, "--set", "traces.sampler=always_on,traces.samplerArgument=0.5"),
@@ -83,6 +97,12 @@ def test_values_that_cannot_work_are_refused_by_name(tool: Tool, options: tuple[
     assert refused.returncode != 0
     assert message in refused.stderr
 
+
+SET_BY_THE_CHART: Final = {
+    *("access_file", "allow_anonymous", "allow_plaintext", "data_dir", "http_listen", "listen", "store"),
+    *("tls_certificate", "tls_client_ca", "tls_key", "traces", "workers"),
+}
+"""Settings with values of their own in the chart."""
 
 WRONG: Final = {
     "workers=two": "workers",
@@ -105,6 +125,7 @@ WRONG: Final = {
     "autoscaling.targetCPUUtilizationPercentage=101": "targetCPUUtilizationPercentage",
     "settings.log-level=info": "log-level",
     "settings.store=redis://user:password@host": "store",
+    "settings.durabilty=memory": "durabilty",
     "settings.log_level={info}": "log_level",
     "tls.secretName=Not_A_Name": "secretName",
     "access.allowAnonymous=1": "allowAnonymous",
@@ -124,6 +145,7 @@ WRONG: Final = {
     "preStopSeconds=-1": "preStopSeconds",
     "extraEnv[0].value=x": "extraEnv",
     "extraVolumes.name=x": "extraVolumes",
+    "podSecurityContext=none": "podSecurityContext",
     "podLabels.a.b=c": "podLabels",
     "serviceAccount.automount=true": "automount",
 }
@@ -139,6 +161,50 @@ def test_a_wrong_type_or_range_is_refused_and_the_key_is_named(tool: Tool, value
     assert WRONG[values] in refused.stderr
 
 
+NUMBERS: Final = (
+    *("--set-string", "store.kind=external,store.external.urlSecret.name=1,store.external.urlSecret.key=2"),
+    *("--set-string", "tls.secretName=3,tls.serverName=4,tls.clientCA.secretName=5,tls.clientCA.probeSecretName=6"),
+    *("--set-string", "access.secretName=7,priorityClassName=8,serviceAccount.name=9,traces.headersSecret.name=10"),
+    *("--set", "traces.enabled=true,traces.endpoint=http://c:1,serviceMonitor.enabled=true,dashboard.enabled=true"),
+    *("--set", "prometheusRule.enabled=true,autoscaling.enabled=true"),
+)
+"""Names that YAML takes for numbers if they have no quotes."""
+NAME_KEYS: Final = re.compile("(.*[nN]ame|key|app.kubernetes.io/.*)")
+
+
+def names_in(tree: object) -> Iterator[object]:
+    """Yield the values of all keys that hold a name."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if NAME_KEYS.fullmatch(key) and not isinstance(value, (dict, list)):
+                yield value
+            yield from names_in(value)
+    elif isinstance(tree, list):
+        for each in tree:
+            yield from names_in(each)
+
+
+@pytest.mark.parametrize("options", [NUMBERS, (*OPEN, "--set-string", "store.embedded.storageClassName=1")])
+@pytest.mark.parametrize("release", ["2024", "1e3", "true", "shop.eu", "a" * 53])
+def test_names_are_texts_and_fit_whatever_the_release_is_called(
+    tool: Tool, release: str, options: tuple[str, ...]
+) -> None:
+    found = every_object(tool("helm"), *options, release=release)
+
+    names = list(names_in(list(found.values())))
+    assert len(names) > 30
+    assert [name for name in names if not isinstance(name, str)] == []
+    for kind, name in found:
+        assert re.fullmatch("[a-z0-9][-a-z0-9]{0,62}", name), f"{kind} {name}"
+
+
+def test_the_schema_has_every_setting_that_the_chart_does_not_set_itself() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    names = schema["properties"]["settings"]["propertyNames"]["enum"]
+
+    assert names == [setting.name for setting in fields(Settings) if setting.name not in SET_BY_THE_CHART]
+
+
 def test_an_embedded_store_is_one_server_with_a_volume(tool: Tool) -> None:
     found = objects(tool("helm"), *OPEN)
     spec = found["StatefulSet"]["spec"]
@@ -151,6 +217,13 @@ def test_an_embedded_store_is_one_server_with_a_volume(tool: Tool) -> None:
     assert not {"Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget"} & set(found)
 
 
+def test_an_external_store_has_two_servers_or_as_many_as_the_values_say(tool: Tool) -> None:
+    external = ("--values", str(CHART / "ci" / "external-values.yaml"), "--set", "autoscaling.enabled=false")
+
+    assert objects(tool("helm"), *external)["Deployment"]["spec"]["replicas"] == 2
+    assert objects(tool("helm"), *external, "--set", "replicas=5")["Deployment"]["spec"]["replicas"] == 5
+
+
 def test_an_external_store_is_a_deployment_that_grows(tool: Tool) -> None:
     found = objects(tool("helm"), "--values", str(CHART / "ci" / "external-values.yaml"))
 
@@ -159,6 +232,41 @@ def test_an_external_store_is_a_deployment_that_grows(tool: Tool) -> None:
     assert found["PodDisruptionBudget"]["spec"]["maxUnavailable"] == "34%"
     assert {"ServiceMonitor", "PrometheusRule"} <= set(found)
     assert "StatefulSet" not in found
+
+
+@pytest.mark.parametrize(
+    ("values", "target", "options"),
+    [
+        ("embedded", "127.0.0.1:50051", ""),
+        ("external", "localhost:50051", " --ca ca.pem --token-file TOKEN"),
+        (
+            "embedded-secure",
+            "tallykeeper.shop.svc:50051",
+            " --ca ca.pem --certificate CERTIFICATE --key KEY --token-file TOKEN",
+        ),
+    ],
+)
+def test_the_notes_have_the_command_that_reaches_the_server(
+    tool: Tool, tmp_path: Path, values: str, target: str, options: str
+) -> None:
+    notes = notes_of(tool("helm"), tmp_path / "chart", values)
+
+    assert f"  tallykeeper status --target {target}{options}\n" in notes
+    assert ("get secret tallykeeper-tls --output 'jsonpath={.data.ca\\.crt}'" in notes) == ("--ca" in options)
+    assert ("/etc/hosts" in notes) == ("shop.svc" in target)
+    assert ("speaks plaintext" in notes) == (not options)
+
+
+def notes_of(helm: Path, chart: Path, values: str) -> str:
+    """Return the notes of an installation. helm shows them with a cluster alone, so a copy has them in an object."""
+    shutil.copytree(CHART, chart)
+    notes = chart / "templates" / "NOTES.txt"
+    notes.rename(chart / notes.name)
+    (chart / "templates" / "notes.yaml").write_text('kind: Notes\ntext: {{ tpl (.Files.Get "NOTES.txt") . | quote }}\n')
+    options = ("--values", str(CHART / "ci" / f"{values}-values.yaml"), "--show-only", "templates/notes.yaml")
+    command: list[str | Path] = [helm, "template", "shop", chart, "--kube-version", KUBERNETES_VERSIONS[-1], *options]
+    rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return str(yaml.safe_load(rendered)["text"])
 
 
 def test_the_package_has_what_its_users_need_and_not_the_values_of_the_tests(tool: Tool, tmp_path: Path) -> None:

@@ -1,16 +1,20 @@
 """The pods of the chart: their probes, rights, variables and volumes, and the time that they have to stop."""
 
+import re
+import subprocess
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.tracing.collector import Collector
 from tallykeeper_server.tracing.environment import TraceSettings
 from tallykeeper_server.tracing.sampler import NAMES, Sampler
 from tests.deploy.chart import CHART, OPEN, VALUES, Tool, container, environment, objects
+from tests.deploy.tools import KUBERNETES_VERSIONS, ROOT
 
 
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
@@ -35,6 +39,30 @@ def test_every_pod_is_restricted(tool: Tool, values: Path) -> None:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+
+
+def test_a_port_below_1024_is_free_for_a_server_without_rights(tool: Tool) -> None:
+    others = ("--set", "podSecurityContext.sysctls[0].name=net.core.somaxconn")
+    free = {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}
+    contexts = [
+        objects(tool("helm"), *OPEN, *options)["StatefulSet"]["spec"]["template"]["spec"]["securityContext"]
+        for options in ((), ("--set", "service.port=443"), ("--set", "http.port=80", *others))
+    ]
+
+    assert [each.get("sysctls") for each in contexts] == [None, [free], [free, {"name": "net.core.somaxconn"}]]
+
+
+@pytest.mark.parametrize("key", ["settings", "podSecurityContext", "resources", "extraEnv", "podLabels"])
+def test_a_key_without_a_value_is_as_good_as_none(tool: Tool, key: str) -> None:
+    assert container(tool("helm"), *OPEN, "--set", f"{key}=null")["args"] == ["serve"]
+
+
+def test_a_cluster_can_choose_the_user_of_the_pod(tool: Tool) -> None:
+    options = ("--set", "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null")
+    pod = objects(tool("helm"), *OPEN, *options)["StatefulSet"]["spec"]["template"]["spec"]
+
+    assert not {"runAsUser", "runAsGroup"} & set(pod["securityContext"])
+    assert pod["securityContext"]["runAsNonRoot"] is True
 
 
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
@@ -172,3 +200,28 @@ def test_an_account_that_exists_is_used(tool: Tool) -> None:
 
     assert "ServiceAccount" not in found
     assert found["StatefulSet"]["spec"]["template"]["spec"]["serviceAccountName"] == "shared"
+
+
+def test_the_pod_that_restores_has_the_rights_and_the_volume_of_the_server(tool: Tool, tmp_path: Path) -> None:
+    found = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "deploy.md").read_text(), re.DOTALL)
+    (documented,) = found
+    restoring = yaml.safe_load(documented)["spec"]
+    workload = objects(tool("helm"), *OPEN)["StatefulSet"]["spec"]
+    serving = workload["template"]["spec"]
+    (used,), (server,) = restoring["containers"], serving["containers"]
+
+    assert used["image"] == server["image"]
+    assert used["securityContext"] == server["securityContext"]
+    assert restoring["securityContext"].items() <= serving["securityContext"].items()
+    assert {each["name"]: each for each in used["volumeMounts"]} == {
+        each["name"]: each for each in server["volumeMounts"]
+    }
+    (claim,) = workload["volumeClaimTemplates"]
+    volumes = {volume["name"]: volume for volume in restoring["volumes"]}
+    assert volumes["data"]["persistentVolumeClaim"]["claimName"] == f"{claim['metadata']['name']}-tallykeeper-0"
+
+    (tmp_path / "pod.yaml").write_text(documented)
+    location = f"{tool('schemas') / KUBERNETES_VERSIONS[0]}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
+    command: list[str | Path] = [tool("kubeconform"), "-strict", "-schema-location", location, tmp_path / "pod.yaml"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout

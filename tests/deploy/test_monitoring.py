@@ -55,7 +55,7 @@ def family_of(series: str) -> Family | None:
 def test_every_metric_in_an_expression_exists_with_its_labels(expression: str) -> None:
     names = set(_METRIC.findall(expression))
 
-    assert names or expression.startswith("up{")
+    assert names or "up{" in expression
     assert {name for name in names if family_of(name) is None} == set()
     for name, selector in _SELECTOR.findall(expression):
         family = family_of(name)
@@ -106,13 +106,14 @@ def test_every_alert_has_a_severity_a_text_and_a_runbook(rule: dict[str, Any]) -
 
     assert rule["labels"]["severity"] in {"critical", "warning"}
     assert rule["annotations"]["summary"]
-    assert "$labels.instance" in rule["annotations"]["description"]
+    where = "$labels.job" if rule["expr"].startswith("absent(") else "$labels.instance"
+    assert where in rule["annotations"]["description"]
     assert page.endswith("/blob/main/docs/on-call.md")
     assert anchor == rule["alert"].lower()
     assert anchor in anchors(ON_CALL)
 
 
-def test_every_alert_is_tested_to_fire_and_to_be_silent() -> None:
+def test_every_alert_is_tested_to_fire_and_to_be_silent_before_and_after() -> None:
     quiet, *faults = yaml.safe_load(RULE_TESTS.read_text())["tests"]
     names = [rule["alert"] for rule in rules()]
 
@@ -120,6 +121,11 @@ def test_every_alert_is_tested_to_fire_and_to_be_silent() -> None:
     assert not any("exp_alerts" in case for case in quiet["alert_rule_test"])
     fired = {case["alertname"] for fault in faults for case in fault["alert_rule_test"] if case.get("exp_alerts")}
     assert fired == set(names)
+    for fault in faults:
+        *_, before, after = fault["alert_rule_test"]
+        assert before["exp_alerts"]
+        assert "exp_alerts" not in after
+        assert before["alertname"] == after["alertname"]
 
 
 def test_promtool_accepts_the_rules_and_the_configuration(tool: Tool, tmp_path: Path) -> None:

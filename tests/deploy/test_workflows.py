@@ -1,5 +1,6 @@
 """The workflows of GitHub are valid, as far as that can be said without running them."""
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -42,3 +43,12 @@ def test_a_fault_in_a_workflow_is_found(tool: Tool, tmp_path: Path, right: str, 
     broken.write_text(text.replace(right, wrong, 1))
 
     assert lint(tool("actionlint"), broken).returncode == 1
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.name)
+def test_every_action_is_pinned_by_its_commit_and_names_its_version(workflow: Path) -> None:
+    used = re.findall(r"uses: (.*)", workflow.read_text())
+
+    assert used
+    for each in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each), each

@@ -61,6 +61,8 @@ class Backend(TraceServiceServicer):
         self._spans: list[Received] = []
         self.metadata: list[dict[str, str]] = []
         self.refuses: grpc.StatusCode | None = None
+        self.refusals: list[tuple[grpc.StatusCode, bytes]] = []
+        """The codes and the details with which the next exports are refused, one after another."""
         self.rejected_spans = 0
         self.released = threading.Event()
         """Exports wait for this event."""
@@ -79,6 +81,10 @@ class Backend(TraceServiceServicer):
         self.metadata.append({str(name): str(value) for name, value in context.invocation_metadata()})
         if self.refuses is not None:
             context.abort(self.refuses, "the backend refuses, as the test asks")
+        if self.refusals:
+            code, details = self.refusals.pop(0)
+            context.set_trailing_metadata((("grpc-status-details-bin", details),))
+            context.abort(code, "the backend refuses once, as the test asks")
         received = list(_spans_of(request))
         with self._lock:
             self._spans += received

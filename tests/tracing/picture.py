@@ -23,7 +23,7 @@ from tests.tracing.backend import CLIENT, Backend, Received
 from tests.tracing.conftest import environment_for
 
 _SHOWN: Final = (
-    *("rpc.response.status_code", "tallykeeper.namespace", "tallykeeper.lane.wait_ms", "tallykeeper.batch.calls"),
+    *("rpc.status_code", "tallykeeper.namespace", "tallykeeper.lane.wait_ms", "tallykeeper.batch.calls"),
     *("tallykeeper.batch.mutations", "db.system.name", "db.operation.name"),
 )
 _WIDTH: Final = 960

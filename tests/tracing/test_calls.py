@@ -38,7 +38,7 @@ def test_a_reserve_is_a_child_of_its_caller_and_the_script_call_is_a_child_of_it
     assert reserve.attributes == {
         "rpc.system.name": "grpc",
         "rpc.method": "tallykeeper.v1.ReservationService/Reserve",
-        "rpc.response.status_code": "OK",
+        "rpc.status_code": "OK",
         "tallykeeper.namespace": namespace,
         "tallykeeper.batch.calls": 1,
     }
@@ -69,7 +69,7 @@ def test_a_refusal_has_its_reason_and_is_no_error_of_the_server(
         call(DecrementCopiesRequest(namespace=namespace, item="dune", copies=3))
 
     span = backend.call_of(trace_id)
-    assert span.attributes["rpc.response.status_code"] == "NOT_FOUND"
+    assert span.attributes["rpc.status_code"] == "NOT_FOUND"
     assert span.attributes["tallykeeper.reason"] == "ITEM_NOT_FOUND"
     assert "error.type" not in span.attributes
     assert (span.status, span.message) == (UNSET, "")
@@ -86,7 +86,7 @@ def test_a_request_that_breaks_a_rule_has_a_span_without_a_use_of_the_store(
     assert span.attributes == {
         "rpc.system.name": "grpc",
         "rpc.method": "tallykeeper.v1.CounterService/Increment",
-        "rpc.response.status_code": "INVALID_ARGUMENT",
+        "rpc.status_code": "INVALID_ARGUMENT",
         "tallykeeper.namespace": namespace,
         "tallykeeper.reason": "INVALID_FIELD",
     }
@@ -166,7 +166,7 @@ def test_a_stream_has_one_span_with_the_number_of_its_responses(
 
     (span,) = backend.wait_for(lambda each: each.trace_id == trace_id and each.name.endswith("/VerifyNamespace"))
     assert span.attributes["tallykeeper.namespace"] == namespace
-    assert span.attributes["rpc.response.status_code"] == "OK"
+    assert span.attributes["rpc.status_code"] == "OK"
     assert span.attributes["tallykeeper.responses"] >= 2
     assert span.attributes["tallykeeper.lane.wait_ms"] >= 0
     assert backend.wait_for(lambda each: each.parent_id == span.span_id and each.kind == CLIENT)
@@ -181,7 +181,7 @@ def test_a_watch_that_its_caller_leaves_is_cancelled(
         next(responses)
 
     (span,) = backend.wait_for(lambda each: each.trace_id == trace_id and each.name.endswith("/Watch"))
-    assert span.attributes["rpc.response.status_code"] == "CANCELLED"
+    assert span.attributes["rpc.status_code"] == "CANCELLED"
     assert span.attributes["tallykeeper.responses"] == 1
 
 

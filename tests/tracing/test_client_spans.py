@@ -106,11 +106,13 @@ def test_a_call_has_a_span_and_the_server_continues_its_trace(
     assert span.attributes == {
         "rpc.system.name": "grpc",
         "rpc.method": "tallykeeper.v1.CounterService/Increment",
-        "rpc.response.status_code": "OK",
+        "rpc.status_code": "OK",
         "server.address": host,
         "server.port": int(port),
         "tallykeeper.namespace": namespace,
     }
+    assert span.instrumentation_scope is not None
+    assert span.instrumentation_scope.schema_url == "https://opentelemetry.io/schemas/1.45.0"
     trace_id, span_id = hexadecimal(span)
     call = backend.call_of(trace_id)
     assert call.parent_id == span_id
@@ -138,7 +140,7 @@ def test_a_refusal_is_an_error_of_the_client_with_its_reason(
 
     span = program.only_span
     assert span.attributes is not None
-    assert span.attributes["rpc.response.status_code"] == "NOT_FOUND"
+    assert span.attributes["rpc.status_code"] == "NOT_FOUND"
     assert span.attributes["error.type"] == span.attributes["tallykeeper.reason"] == "ITEM_NOT_FOUND"
     assert span.status.status_code is StatusCode.ERROR
 
@@ -195,7 +197,7 @@ def test_a_watch_has_a_span_that_ends_with_it(
     assert watch.status.status_code is StatusCode.UNSET
     trace_id, _ = hexadecimal(watch)
     (call,) = backend.wait_for(lambda each: each.trace_id == trace_id and each.kind == SERVER)
-    assert call.attributes["rpc.response.status_code"] == "CANCELLED"
+    assert call.attributes["rpc.status_code"] == "CANCELLED"
 
 
 def test_a_watch_for_asyncio_has_a_span_that_ends_with_it(

@@ -37,6 +37,7 @@ def spans_of(*calls: CallRecord, store_calls: Sequence[StoreRecord] = ()) -> lis
     (of_resource,) = request.resource_spans
     (of_scope,) = of_resource.scope_spans
     assert of_scope.scope.name == "tallykeeper_server"
+    assert of_scope.schema_url == "https://opentelemetry.io/schemas/1.45.0"
     assert attributes_of(of_resource.resource.attributes)["service.instance.id"] == "here"
     return list(of_scope.spans)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -77,7 +77,11 @@ def status(session: Session) -> int:
     server = _ask_server(session)
     serves = health.status == HealthCheckResponse.SERVING
     listed = session.client.iterate_namespaces(page_size=1_000) if serves else ()
-    found = status_of(session.client.target, health.status, listed)
+    try:
+        found = status_of(session.client.target, health.status, listed)
+    except TallykeeperError:
+        _show_server(session, health.status, server)
+        raise
     _show(session, found, server)
     if not found.is_good:
         return EXIT_REFUSED
@@ -123,7 +127,17 @@ def _show(session: Session, found: Status, server: _Server) -> None:
     if session.output.as_json:
         click.echo(json.dumps({**asdict(found), **_as_json(server)}, ensure_ascii=False))
         return
-    lines = list(_lines(found, server))
+    _say(session, list(_lines(found, server)))
+
+
+def _show_server(session: Session, health: int, server: _Server) -> None:
+    """Show people the server's own account, if nothing else can be had: a store that is lost is named in it."""
+    if server.status is None or session.output.as_json:
+        return
+    _say(session, [("target", session.client.target), ("health", status_word(health)), *server_lines(server.status)])
+
+
+def _say(session: Session, lines: Sequence[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in lines)
     for name, cell in lines:
         session.output.say(f"{name.ljust(width)}  {cell}".rstrip())

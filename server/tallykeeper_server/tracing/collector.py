@@ -4,13 +4,17 @@ https://opentelemetry.io/docs/specs/otel/protocol/exporter/ describes the variab
 as OTEL_EXPORTER_OTLP_TRACES_*, which takes precedence.
 """
 
-import json
+import random
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import grpc
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from tallykeeper_server.tracing.environment import TraceSettingError
@@ -19,29 +23,31 @@ _PREFIXES: Final = ("OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_")
 _EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _ENDPOINT: Final = "http://localhost:4317"
 _TIMEOUT_SECONDS: Final = "10"
-_RETRIED: Final = (
-    *("CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"),
-)
+_TIMEOUT_SECONDS_MAX: Final = 60.0
+"""A longer timeout counts as this one. Other languages read milliseconds, so 10000 is common, and in seconds it would
+leave the exporter for hours with a backend that does not answer."""
+_RETRIED: Final = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"})
 """The codes after which OTLP asks to send again."""
-_SERVICE_CONFIG: Final = {
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.5s",
-                "maxBackoff": "5s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": _RETRIED,
-            },
-        }
-    ]
-}
+_THROTTLED: Final = "RESOURCE_EXHAUSTED"
+"""After this code, OTLP asks to send again only if the backend says when."""
+_DETAILS: Final = "grpc-status-details-bin"
+_FIRST_PAUSE_SECONDS: Final = 0.5
+_PAUSE_SECONDS_MAX: Final = 5.0
+_OPTIONS: Final = (("grpc.max_reconnect_backoff_ms", 5_000),)
+"""gRPC's own maximum is two minutes. For that time, spans would be lost after the backend has come back."""
 _COMPRESSIONS: Final = {
     "": grpc.Compression.NoCompression,
     "none": grpc.Compression.NoCompression,
     "gzip": grpc.Compression.Gzip,
 }
+
+
+class Refusal(NamedTuple):
+    """The answer of a backend that has not taken all spans of a request."""
+
+    error: str
+    spans: int | None = None
+    """The number of spans that the backend has not taken; None for all."""
 
 
 class Collector:
@@ -60,14 +66,25 @@ class Collector:
             _EXPORT, response_deserializer=ExportTraceServiceResponse.FromString
         )
 
-    def export(self, request: bytes, *, timeout_seconds: float) -> str:
-        """Send an ExportTraceServiceRequest. Return the error if the backend does not take all spans, else nothing."""
-        try:
-            response = self._export(request, timeout=timeout_seconds, metadata=self._metadata)
-        except grpc.RpcError as error:
-            return f"{error.code().name}: {error.details()}"  # every error of a call has both
-        rejected = response.partial_success.rejected_spans
-        return f"the backend rejected {rejected} spans: {response.partial_success.error_message}" if rejected else ""
+    def export(self, request: bytes, *, timeout_seconds: float) -> Refusal | None:
+        """Send an ExportTraceServiceRequest. Return the refusal if the backend does not take all spans.
+
+        The request is sent again until the timeout, as OTLP asks. gRPC's own retries keep at most 256 KiB of a
+        request, which is less than 1,000 spans, and do not know RetryInfo.
+        """
+        ends_at = time.monotonic() + timeout_seconds
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                response = self._export(request, timeout=ends_at - time.monotonic(), metadata=self._metadata)
+            except grpc.RpcError as error:
+                wait = _seconds_until_retry(error, pause * random.uniform(0.8, 1.2))  # noqa: S311  # spreads the load
+                if wait is None or time.monotonic() + wait >= ends_at:
+                    return Refusal(f"{error.code().name}: {error.details()}")  # every error of a call has both
+                time.sleep(wait)
+                pause = min(2 * pause, _PAUSE_SECONDS_MAX)
+            else:
+                return _rejection_in(response)
 
     def _value(self, name: str, default: str = "") -> tuple[str, str]:
         """Return the name of the variable that counts, and its value."""
@@ -86,7 +103,7 @@ class Collector:
         if not 0 < seconds < float("inf"):
             message = f"{name} = {text} must be a number of seconds above 0"
             raise TraceSettingError(message)
-        return seconds
+        return min(seconds, _TIMEOUT_SECONDS_MAX)
 
     def _headers(self) -> tuple[tuple[str, str], ...]:
         name, text = self._value("HEADERS")
@@ -109,11 +126,10 @@ class Collector:
         if compression not in _COMPRESSIONS:
             message = f"{name} = {compression} must be gzip or none"
             raise TraceSettingError(message)
-        options = [("grpc.service_config", json.dumps(_SERVICE_CONFIG))]
         insecure = parts.scheme == "http" or (not parts.scheme and self._value("INSECURE")[1].lower() == "true")
         if insecure:
-            return grpc.insecure_channel(parts.netloc, options, _COMPRESSIONS[compression])
-        return grpc.secure_channel(parts.netloc, self._credentials(), options, _COMPRESSIONS[compression])
+            return grpc.insecure_channel(parts.netloc, _OPTIONS, _COMPRESSIONS[compression])
+        return grpc.secure_channel(parts.netloc, self._credentials(), _OPTIONS, _COMPRESSIONS[compression])
 
     def _credentials(self) -> grpc.ChannelCredentials:
         return grpc.ssl_channel_credentials(
@@ -131,3 +147,27 @@ class Collector:
         except OSError as error:
             message = f"{variable} = {path} cannot be read: {error.strerror}"
             raise TraceSettingError(message) from error
+
+
+def _rejection_in(response: ExportTraceServiceResponse) -> Refusal | None:
+    rejected, message = response.partial_success.rejected_spans, response.partial_success.error_message
+    return Refusal(f"the backend rejected {rejected} spans: {message}", rejected) if rejected else None
+
+
+def _seconds_until_retry(error: Any, pause_seconds: float) -> float | None:  # noqa: ANN401  # of grpc, without types
+    """Return the seconds until the next attempt: the pause, or more if the backend asks for it; None for no attempt."""
+    code, asked = error.code().name, _asked_seconds(error)
+    if code in _RETRIED or (code == _THROTTLED and asked is not None):
+        return max(pause_seconds, asked or 0.0)
+    return None
+
+
+def _asked_seconds(error: Any) -> float | None:  # noqa: ANN401  # of grpc, without types
+    """Return the seconds that the backend asks to wait (google.rpc.RetryInfo); None if it does not ask."""
+    info = RetryInfo()
+    details = [value for name, value in error.trailing_metadata() or () if name == _DETAILS]
+    try:
+        asks = any(detail.Unpack(info) for value in details for detail in Status.FromString(value).details)
+    except DecodeError:
+        return None  # the code still counts
+    return info.retry_delay.ToTimedelta().total_seconds() if asks else None

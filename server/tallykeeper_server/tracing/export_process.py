@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import Final, TextIO
 
-from tallykeeper_server.tracing.collector import Collector
+from tallykeeper_server.tracing.collector import Collector, Refusal
 from tallykeeper_server.tracing.environment import TraceSettingError
 from tallykeeper_server.tracing.otlp import Encoder
 from tallykeeper_server.tracing.records import HEAD, Chunk, spans_in
@@ -103,10 +103,18 @@ def main() -> None:
     source = _Input(sys.stdin.fileno())
     for chunks in source:
         seconds = source.seconds_left(collector.timeout_seconds)
-        problem = "the server has stopped"
+        refusal: Refusal | None = Refusal("the server has stopped")
         if seconds > 0:
-            problem = collector.export(encoder.request(chunks), timeout_seconds=seconds)
-        _report(reports, spans=sum(map(spans_in, chunks)), error=problem)
+            refusal = collector.export(encoder.request(chunks), timeout_seconds=seconds)
+        spans = sum(map(spans_in, chunks))
+        _report(reports, spans=spans, **_failure(refusal, spans))
+
+
+def _failure(refusal: Refusal | None, spans: int) -> dict[str, object]:
+    """Return the part of a report that says what the backend has not taken of some spans."""
+    if refusal is None:
+        return {"failed": 0, "error": ""}
+    return {"failed": spans if refusal.spans is None else min(refusal.spans, spans), "error": refusal.error}
 
 
 def _report(reports: TextIO, **values: object) -> None:

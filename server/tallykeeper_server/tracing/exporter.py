@@ -147,10 +147,11 @@ class Exporter:
         self._waiting_spans -= spans
         if 2 * self._waiting_spans < self._queue_spans_max:
             self._dropping = False  # the next drop is logged again
-        error = report["error"]
-        self._meter.add("failed" if error else "exported", spans)
+        failed, error = report["failed"], report["error"]
+        self._meter.add("failed", failed)
+        self._meter.add("exported", spans - failed)
         if error and not self._failing:
-            log.warning("spans are not exported", error=error, spans=spans)
+            log.warning("spans are not exported", error=error, spans=failed)
         elif self._failing and not error:
             log.info("spans are exported again")
         self._failing = bool(error)

@@ -31,6 +31,8 @@ from tallykeeper_server.tracing.records import (
 )
 
 SCOPE: Final = "tallykeeper_server"
+_SCHEMA: Final = "https://opentelemetry.io/schemas/1.45.0"
+"""The version of the semantic conventions that the names of attributes follow."""
 _ERRORS: Final = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 """The codes that are errors of a server by the conventions. With the others, the caller has made the mistake."""
 _FLAGS: Final = 1 | SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
@@ -53,7 +55,7 @@ class Encoder:
             resource=resource_pb2.Resource(attributes=_attributes(_resource_attributes(service_instance)))
         ).SerializeToString()
         self._scope = ScopeSpans(
-            scope=common_pb2.InstrumentationScope(name=SCOPE, version=version("tallykeeper"))
+            scope=common_pb2.InstrumentationScope(name=SCOPE, version=version("tallykeeper")), schema_url=_SCHEMA
         ).SerializeToString()
         self._store = store
         self._store_part = lru_cache(_PARTS_KEPT_MAX)(self._new_store_part)
@@ -146,7 +148,7 @@ def _kind_part(kind: CallKind) -> bytes:
     attributes: dict[str, object] = {
         "rpc.system.name": system,
         "rpc.method": method,
-        "rpc.response.status_code": code,
+        "rpc.status_code": code,
         **({"error.type": reason or code} if failed else {}),
         **({"tallykeeper.namespace": namespace} if namespace else {}),
         **({"tallykeeper.reason": reason} if reason else {}),

@@ -71,8 +71,27 @@ def run(
             for case in sorted(cases, key=lambda case: not case.has_fault)
             for group in ([ready] if case.has_fault else [[runner] for runner in ready])
         ]
-        results += [result for each in played for result in each.result()]
-    return results
+        all_played = [result for each in played for result in each.result()]
+        return results + [_again_if_failed(result, cases, ready, processes, servers) for result in all_played]
+
+
+def _again_if_failed(
+    result: Result,
+    cases: Sequence[Case],
+    runners: Sequence[Runner],
+    processes: Mapping[str, RunnerProcess],
+    servers: Servers,
+) -> Result:
+    """Play a failed case once more when the others are over. A machine that is too busy for its time limits causes one.
+
+    Return the second result, and print the first failure.
+    """
+    if not result.failure:
+        return result
+    print(f"again: {result.runner}: {result.case}: {result.failure}", flush=True)
+    (case,) = (each for each in cases if each.name == result.case)
+    (again,) = _played(case, [each for each in runners if each.name == result.runner], processes, servers)
+    return again
 
 
 def _started(

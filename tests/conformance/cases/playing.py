@@ -127,9 +127,11 @@ class Play:
 
     def _call_at_once(self, step: Step) -> None:
         ids = [self._send_call(step) for _ in range(step.options["at_once"])]
-        found = Counter(_outcome(self._runner.reply(each)) for each in ids)
+        replies = [self._runner.reply(each) for each in ids]
+        found = Counter(map(_outcome, replies))
         if found != Counter(step.options["outcomes"]):
-            message = f"expected the outcomes {step.options['outcomes']}, got {dict(found)}"
+            other = next((reply for reply in replies if _outcome(reply) not in step.options["outcomes"]), replies[0])
+            message = f"expected the outcomes {step.options['outcomes']}, got {dict(found)}, such as {_short(other)}"
             raise CaseFailedError(message)
 
     def _call_until(self, step: Step) -> None:

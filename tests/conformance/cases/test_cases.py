@@ -160,6 +160,22 @@ def test_a_runner_that_cannot_be_started_fails() -> None:
     assert "no-such-program" in str(failed.failure)
 
 
+@pytest.mark.parametrize("fails_always", [True, False])
+def test_a_failed_case_is_played_once_more(
+    fails_always: bool,  # noqa: FBT001  # a parameter
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failures = iter(["first", "second" if fails_always else None])
+    monkeypatch.setattr(command, "_played", lambda *_: [Result("broken", "one", failure=next(failures))])
+    runner = replace(_runner(""), run=[sys.executable, "-c", ""])
+
+    (result,) = run([_case({**_INCREMENT, "ok": _RIGHT})], [replace(_language(), runners=[runner])])
+
+    assert result.failure == ("second" if fails_always else None)
+    assert capsys.readouterr().out == "again: broken: one: first\n"
+
+
 def test_a_pattern_of_skipped_cases_has_its_reason() -> None:
     runner = replace(_runner(""), skip={"o*": "it cannot"})
     case = _case({**_INCREMENT, "ok": _RIGHT})

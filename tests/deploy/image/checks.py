@@ -202,6 +202,28 @@ def test_sigterm_ends_with_0_and_the_volume_keeps_the_data(data: str) -> None:
         assert second.stop() == 0
 
 
+def test_a_backup_is_restored_beside_the_data_that_was_there(data: str) -> None:
+    mounted = ("--volume", f"{data}:/data")
+    with Container(IMAGE, options=(*OPEN, *mounted)) as server:
+        server.wait_for('"event": "serving"')
+        server.execute("tallykeeper", "stock", "set", "dune", "5", "--request-id", "stocktake")
+        server.execute("tallykeeper", "backup", "/data/backup")
+        server.execute("tallykeeper", "stock", "set", "dune", "0", "--request-id", "mistake")
+        assert server.stop() == 0
+
+    moving = ("--entrypoint", "mv")
+    with Container(IMAGE, "/data/tallykeeper", "/data/damaged", options=(*moving, *mounted)) as move:
+        assert move.wait_for_end() == 0, move.log
+    with Container(IMAGE, "restore", "/data/backup", options=mounted) as restore:
+        assert restore.wait_for_end() == 0, restore.log
+        assert "1 namespace, no differences" in restore.log
+
+    with Container(IMAGE, options=(*OPEN, *mounted)) as server:
+        server.wait_for('"event": "serving"')
+        assert json.loads(server.execute("tallykeeper", "stock", "get", "dune", "--json"))["on_hand"] == "5"
+        assert server.stop() == 0
+
+
 def test_a_stop_under_load_loses_no_acknowledged_change(data: str) -> None:
     options = (*OPEN, "--volume", f"{data}:/data")
     counted = (
@@ -252,6 +274,15 @@ def test_the_health_check_passes_with_tls_and_an_access_file(data: str, tmp_path
         assert server.execute(*health_check()[1:]) == "serving\n"
         with pytest.raises(PodmanError, match="CREDENTIAL_MISSING"):
             server.execute("tallykeeper", "stock", "get", "dune", "--namespace", "shop")
+
+
+def test_any_user_of_the_group_0_can_run_the_image(data: str) -> None:
+    options = (*OPEN, "--user", "1000650000:0", "--volume", f"{data}:/data")
+    with Container(IMAGE, options=options) as server:
+        server.wait_for('"event": "serving"')
+        assert server.execute(*health_check()[1:]) == "serving\n"
+        assert server.execute("stat", "--format", "%u:%g %a", "/data/tallykeeper") == "1000650000:0 700\n"
+        assert server.stop() == 0
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

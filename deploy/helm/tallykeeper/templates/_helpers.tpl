@@ -1,20 +1,21 @@
+{{- /* The name of a release may have dots, and the name of a Service must not. */}}
 {{- define "tallykeeper.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" }}
+{{- default .Chart.Name .Values.nameOverride | replace "." "-" | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "tallykeeper.fullname" -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | replace "." "-" | trunc 52 | trimSuffix "-" }}
 {{- else if contains (include "tallykeeper.name" .) .Release.Name }}
-{{- .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- .Release.Name | replace "." "-" | trunc 52 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name (include "tallykeeper.name" .) | trunc 52 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name (include "tallykeeper.name" .) | replace "." "-" | trunc 52 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 
 {{- define "tallykeeper.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "tallykeeper.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "tallykeeper.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "tallykeeper.labels" -}}
@@ -63,8 +64,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.tls.clientCA.secretName (not .Values.tls.clientCA.probeSecretName) }}
 {{- fail "tls.clientCA.probeSecretName is empty: the probes need a client certificate too" }}
 {{- end }}
+{{- if eq (int .Values.service.port) (int .Values.http.port) }}
+{{- fail (printf "service.port and http.port are both %d: choose two ports" (int .Values.http.port)) }}
+{{- end }}
+{{- if and (eq .Values.store.kind "embedded") (gt (int .Values.replicas) 1) }}
+{{- fail (printf "replicas %d needs store.kind external: an embedded store has one server" (int .Values.replicas)) }}
+{{- end }}
 {{- if and (eq .Values.store.kind "embedded") .Values.autoscaling.enabled }}
 {{- fail "autoscaling.enabled needs store.kind external: an embedded store has one server" }}
+{{- end }}
+{{- if and .Values.autoscaling.enabled (not (dig "requests" "cpu" "" (default dict .Values.resources))) }}
+{{- fail "autoscaling.enabled needs resources.requests.cpu: the use of CPU is measured by it" }}
 {{- end }}
 {{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
 {{- fail (printf "autoscaling.minReplicas %d is more than autoscaling.maxReplicas %d" (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
@@ -75,7 +85,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and (ne (float64 .Values.traces.samplerArgument) 1.0) (not (hasSuffix "traceidratio" .Values.traces.sampler)) }}
 {{- fail (printf "traces.samplerArgument %v needs traces.sampler traceidratio or parentbased_traceidratio" .Values.traces.samplerArgument) }}
 {{- end }}
-{{- if le (int .Values.terminationGracePeriodSeconds) (add (int .Values.preStopSeconds) (ceil (default 10 .Values.settings.drain_seconds))) }}
+{{- if le (int .Values.terminationGracePeriodSeconds) (add (int .Values.preStopSeconds) (ceil (default 10 (get (default dict .Values.settings) "drain_seconds")))) }}
 {{- fail "terminationGracePeriodSeconds must be more than preStopSeconds and settings.drain_seconds together" }}
 {{- end }}
 {{- end }}
@@ -98,8 +108,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - name: OTEL_EXPORTER_OTLP_HEADERS
   valueFrom:
     secretKeyRef:
-      name: {{ .name }}
-      key: {{ .key }}
+      name: {{ .name | quote }}
+      key: {{ .key | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -118,8 +128,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - name: TALLYKEEPER_STORE
   valueFrom:
     secretKeyRef:
-      name: {{ .Values.store.external.urlSecret.name }}
-      key: {{ .Values.store.external.urlSecret.key }}
+      name: {{ .Values.store.external.urlSecret.name | quote }}
+      key: {{ .Values.store.external.urlSecret.key | quote }}
 {{- end }}
 {{- if .Values.tls.secretName }}
 - name: TALLYKEEPER_TLS_CERTIFICATE
@@ -199,6 +209,19 @@ httpGet:
 {{- end }}
 {{- end }}
 
+{{- /* The server has no rights, so a port below 1024, such as 443, must be free for everybody in the pod. */}}
+{{- define "tallykeeper.podSecurityContext" -}}
+{{- $ports := list }}
+{{- if lt (min (int .Values.service.port) (int .Values.http.port)) 1024 }}
+{{- $ports = list (dict "name" "net.ipv4.ip_unprivileged_port_start" "value" "0") }}
+{{- end }}
+{{- $asked := deepCopy (default dict .Values.podSecurityContext) }}
+{{- with concat $ports (default list $asked.sysctls) }}
+{{- $_ := set $asked "sysctls" . }}
+{{- end }}
+{{- toYaml $asked }}
+{{- end }}
+
 {{- define "tallykeeper.pod" -}}
 metadata:
   labels:
@@ -211,7 +234,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "tallykeeper.serviceAccountName" . }}
+  serviceAccountName: {{ include "tallykeeper.serviceAccountName" . | quote }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
@@ -220,7 +243,7 @@ spec:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with .Values.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
   {{- if and .Values.tls.clientCA.secretName (ne .Values.tls.serverName "localhost") }}
   hostAliases:
@@ -228,13 +251,7 @@ spec:
       hostnames: [{{ .Values.tls.serverName | quote }}]
   {{- end }}
   securityContext:
-    runAsNonRoot: true
-    runAsUser: 10001
-    runAsGroup: 10001
-    fsGroup: 10001
-    fsGroupChangePolicy: OnRootMismatch
-    seccompProfile:
-      type: RuntimeDefault
+    {{- include "tallykeeper.podSecurityContext" . | nindent 4 }}
   containers:
     - name: tallykeeper
       image: {{ include "tallykeeper.image" . | quote }}
@@ -310,26 +327,26 @@ spec:
     {{- if .Values.tls.secretName }}
     - name: tls
       secret:
-        secretName: {{ .Values.tls.secretName }}
+        secretName: {{ .Values.tls.secretName | quote }}
         defaultMode: 0440
     {{- end }}
     {{- if .Values.tls.clientCA.secretName }}
     - name: client-ca
       secret:
-        secretName: {{ .Values.tls.clientCA.secretName }}
+        secretName: {{ .Values.tls.clientCA.secretName | quote }}
         defaultMode: 0440
         items:
           - key: ca.crt
             path: ca.crt
     - name: probe
       secret:
-        secretName: {{ .Values.tls.clientCA.probeSecretName }}
+        secretName: {{ .Values.tls.clientCA.probeSecretName | quote }}
         defaultMode: 0440
     {{- end }}
     {{- if .Values.access.secretName }}
     - name: access
       secret:
-        secretName: {{ .Values.access.secretName }}
+        secretName: {{ .Values.access.secretName | quote }}
         defaultMode: 0440
         items:
           - key: access.toml
