@@ -138,6 +138,6 @@ def namespace() -> str:
 
 @pytest.fixture
 def own_store(tmp_path: Path) -> Iterator[str]:
-    """The URL of a store of this test's own, which it may stop, take away or count the keys of."""
+    """The URL of a store that only this test uses. It may stop the store, remove it, and count its keys."""
     with store_process(find_binary(None), tmp_path) as url:
         yield url

@@ -18,7 +18,7 @@ import (
 	pb "github.com/tallykeeper/tallykeeper/client/go/tallykeeperv1"
 )
 
-// authorizationOf returns what a call came with.
+// authorizationOf returns the authorization that a call had.
 func authorizationOf(ctx context.Context) string {
 	received, _ := metadata.FromIncomingContext(ctx)
 	return strings.Join(received.Get("authorization"), " and ")

@@ -86,7 +86,7 @@ class PlayedLedger:
         return [entry for entry in self.entries if entry.revision > revision]
 
     async def begin(self, call: str) -> None:
-        """Note a call, and let the test hold it, and let other calls go first."""
+        """Record a call, let the test hold it, and let other calls run first."""
         self.calls[call] += 1
         if call in self._held:
             await self._held[call].wait()

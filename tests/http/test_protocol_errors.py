@@ -1,4 +1,4 @@
-"""Faults in what Connect and gRPC-Web prescribe: each refusal has a reason and the field, the value and the rule."""
+"""Requests that break rules of Connect and gRPC-Web: each refusal has a reason, the field, the value and the rule."""
 
 import base64
 import gzip

@@ -135,7 +135,7 @@ class Oracle:
         self._process.communicate(timeout=PATIENCE_SECONDS)
 
     def compare(self, path: str, number: str, seen: Any, *, streams: bool) -> None:  # noqa: ANN401  # a call of gRPC's
-        """Check that a call, which has ended, looks as gRPC's own server makes it look.
+        """Check that the outcome of a finished call equals that of gRPC's own server.
 
         A call that never reached its handler has no outcome, and is not compared.
         """
@@ -155,14 +155,14 @@ class Oracle:
         self.compared += 1
 
 
-def _drained(call: Any) -> list[bytes]:  # noqa: ANN401  # as above
+def _drained(call: Any) -> list[bytes]:  # noqa: ANN401  # grpc's types know no bytes
     responses: list[bytes] = []
     with suppress(grpc.RpcError):  # the error is the call itself
         responses.extend(call)
     return responses
 
 
-def _described(call: Any) -> dict[str, object]:  # noqa: ANN401  # as above
+def _described(call: Any) -> dict[str, object]:  # noqa: ANN401  # grpc's types know no bytes
     return {
         "code": call.code(),
         "message": call.details(),
@@ -182,7 +182,7 @@ class ComparingChannel:
         """Return a function that calls a method and compares the call."""
         make = self._channel.unary_unary(path)
 
-        def call(raw: bytes, *, timeout: float | None = None, metadata: Any = ()) -> Any:  # noqa: ANN401  # as above
+        def call(raw: bytes, *, timeout: float | None = None, metadata: Any = ()) -> Any:  # noqa: ANN401  # gRPC's call
             number = uuid.uuid4().hex
             made = make.future(raw, timeout=timeout, metadata=(*metadata, (_ID, number)))
             error = made.exception()

@@ -177,7 +177,7 @@ def test_a_watch_goes_on_when_a_damaged_entry_comes(call: Caller, namespace: str
         call(IncrementRequest(namespace=namespace, counter="visits"))
 
         entries: list[Entry] = []
-        while len(entries) < 2:  # the damaged one and the next
+        while len(entries) < 2:  # the damaged entry and the next one
             entries += next(responses).entries
 
     assert [entry.revision for entry in entries] == [REVISIONS + 1, REVISIONS + 2]

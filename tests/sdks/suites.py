@@ -26,14 +26,14 @@ class CheckSkipped(Exception):  # noqa: N818  # it is no error
 
 
 class CheckFailedError(Exception):
-    """A check has found something. The message is what it has found, such as the output of a command."""
+    """A check has failed. The message is the finding, such as the output of a command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """A check of an SDK or an example.
 
-    ``run`` returns what there is to say about its success, such as the number of tests. It raises `CheckFailedError`,
+    ``run`` returns a summary of its success, such as the number of tests. It raises `CheckFailedError`,
     `CheckSkipped`, or the errors of `tests.conformance.building.build`.
     """
 

@@ -1,4 +1,4 @@
-"""The suites: what they cover, and what becomes of checks that fail, cannot run, or find a language in use."""
+"""The suites: their checks, and the outcome of checks that fail, cannot run, or find a language in use."""
 
 import subprocess
 import sys

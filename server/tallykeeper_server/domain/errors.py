@@ -171,7 +171,7 @@ class RequestTooLargeError(TallyError):
 
 
 class RetryLaterError(TallyError):
-    """A failure that may pass. ``retry_after_seconds`` says when another try is worth it.
+    """A failure that may pass. ``retry_after_seconds`` is the time after which a repeat may succeed.
 
     ``is_safe_to_repeat`` is false if the call may have changed something and has no request id: a repeat might then
     change it twice.

@@ -378,7 +378,7 @@ class _Feed:
                 self.end(RevisionsLostError)
             return
         if entries[0].first_revision > self.position + 1:
-            # Either the ledger was trimmed faster than it was read, or entries are missing from it: then a mark comes.
+            # The ledger was trimmed faster than it was read, or it lacks entries. A mark stands for lacking entries.
             entries = await self._source.read_ledger(ReadLedger(self.namespace, after=self.position))
         if not entries or entries[0].first_revision > self.position + 1:
             oldest = entries[0].first_revision if entries else self.position + 2

@@ -128,7 +128,7 @@ class _Turns:
                 self.give_back(entries)
             else:
                 turn.cancel()
-                self._hand_out()  # the call may have stood before smaller ones
+                self._hand_out()  # the call may have blocked smaller calls behind it
             raise
 
     def give_back(self, entries: int) -> None:

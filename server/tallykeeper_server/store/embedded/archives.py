@@ -288,7 +288,7 @@ def _name_of(header: tarfile.TarInfo) -> str:
 
 
 def _check_size(header: tarfile.TarInfo, *, is_small: bool) -> None:
-    """Return if the size of a file is not below 0, nor too large for a small file.
+    """Return if the size of a file is 0 or more, and not too large for a small file.
 
     :raises ArchiveError: it is.
     """
