@@ -64,7 +64,7 @@ def default_signals() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def quiet_logs() -> None:
-    """Log nothing but errors, as text."""
+    """Log only errors, as text."""
     configure_logs(level="error", log_format="text")
 
 
@@ -132,7 +132,7 @@ def call(server: ThreadedServer) -> Iterator[Caller]:
 
 @pytest.fixture
 def namespace() -> str:
-    """A namespace of this test's own."""
+    """A namespace that only this test uses."""
     return f"test-{uuid.uuid4().hex[:16]}"
 
 

@@ -63,6 +63,13 @@ WORDS: Final = {
     "vouches for": "names, or signs",
     "can be had": "is available",
     "by turns": "alternately",
+    "but for": "except",
+    "all but": "all except",
+    "nothing but": "only",
+    "anything but": "anything except",
+    "none but": "only",
+    "without a word": "without an error, or without a message",
+    "dealt with": "name what happened",
 }
 """Words and phrases that are hard to understand, each with its replacement."""
 

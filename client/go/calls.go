@@ -102,7 +102,7 @@ func (c *Client) Extend(
 }
 
 // Verify replays the ledger of the namespace and compares the outcome with the stored levels. It takes minutes for a
-// large namespace, and has no deadline but that of ctx.
+// large namespace, and has no deadline except that of ctx.
 func (c *Client) Verify(ctx context.Context, options ...CallOption) (*pb.VerifyResult, error) {
 	request := &pb.VerifyNamespaceRequest{}
 	if err := apply(request, options); err != nil {

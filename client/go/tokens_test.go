@@ -24,7 +24,7 @@ func authorizationOf(ctx context.Context) string {
 	return strings.Join(received.Get("authorization"), " and ")
 }
 
-// accepting refuses every token but one as expired.
+// accepting refuses every token except one as expired.
 func accepting(token string) func(context.Context, int) error {
 	return func(ctx context.Context, _ int) error {
 		if authorizationOf(ctx) != "Bearer "+token {

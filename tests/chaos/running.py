@@ -1,4 +1,4 @@
-"""One run of a scenario, in a directory of the run's own."""
+"""One run of a scenario, in its own directory."""
 
 import asyncio
 import tempfile

@@ -68,7 +68,7 @@ def test_an_error_of_a_later_step_says_how_far_the_batch_came(
     with pytest.raises(told_as) as raised, after_steps(DONE, is_safe_to_repeat=True):
         raise error
 
-    assert raised.value.message.startswith(f"the first 3 operations were dealt with, and then: it is away{ending}")
+    assert raised.value.message.startswith(f"the first 3 operations have their results, and then: it is away{ending}")
 
 
 def test_a_defect_after_a_step_stays_one() -> None:

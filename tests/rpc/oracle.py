@@ -124,7 +124,7 @@ class Oracle:
         command = [sys.executable, "-m", "tests.rpc.oracle_server"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
-        # gRPC refuses some calls at random whose trailers are near its limit: here only the other call may be refused.
+        # gRPC refuses, at random, some calls with trailers near its limit. This channel's limit is far from them.
         limits = {"max_receive_message_length": -1, "max_metadata_size": 1 << 16, "absolute_max_metadata_size": 1 << 16}
         options = (*OWN_CONNECTION, *((f"grpc.{name}", limit) for name, limit in limits.items()))
         self._channel: Any = grpc.insecure_channel(f"127.0.0.1:{self._process.stdout.readline().strip()}", options)

@@ -21,7 +21,7 @@ MODULE = "tallykeeper_server.tracing.export_process"
 
 @contextmanager
 def serving(backend: Backend, data: str, **variables: str) -> Iterator[tuple[ServerProcess, Caller, Scraper]]:
-    """Run a server of this test's own, with its caller and the reader of its metrics."""
+    """Run a server for this test alone, with its caller and the reader of its metrics."""
     with ServerProcess("--traces", "--data-dir", data, environment=environment_for(backend, **variables)) as server:
         caller = Caller(server.target)
         yield server, caller, Scraper(server)

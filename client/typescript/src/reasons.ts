@@ -9,7 +9,7 @@ import * as refusals from "./refusals.js";
 
 type ErrorClass = new (failure: Failure) => TallykeeperError;
 
-/** The class of each reason of the contract, but for BATCH_REFUSED. */
+/** The class of each reason of the contract, except BATCH_REFUSED. */
 const CLASSES: Readonly<Record<string, ErrorClass>> = {
   BATCH_TOO_LARGE: errors.BatchTooLargeError,
   COMMIT_EXCEEDS_RESERVED: refusals.CommitExceedsReservedError,
