@@ -1,7 +1,7 @@
 """Checks the English of this repository: no word of the list below, and no docstring that begins with a question word.
 
-It reads comments, docstrings and string literals of Python, comments of the other languages, and the prose of Markdown
-without code. `python -m tools.lint_english [FILE ...]` prints the faults that it finds.
+It reads comments, docstrings, string literals and the names of tests in Python, comments of the other languages, and
+the prose of Markdown without code. `python -m tools.lint_english [FILE ...]` prints the faults that it finds.
 """
 
 import ast
@@ -162,6 +162,8 @@ def _python(source: str) -> Iterator[_Text]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield _Text(node.lineno, node.value, (node.lineno, node.col_offset) in documenting)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_"):
+            yield _Text(node.lineno, node.name.replace("_", " "))
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     yield from _joined((token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT)
 

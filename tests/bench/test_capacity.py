@@ -59,7 +59,7 @@ def test_the_model_of_cpu_time_fits_the_measurements_that_made_it() -> None:
 
 
 @pytest.mark.parametrize(("predicted", "measured"), [(80.0, 100.0), (100.0, 80.0)])
-def test_a_formula_is_as_close_above_as_below(predicted: float, measured: float) -> None:
+def test_a_formula_may_be_too_high_or_too_low_by_the_same_factor(predicted: float, measured: float) -> None:
     assert Check("a level", predicted, measured).closeness == 0.8
 
 

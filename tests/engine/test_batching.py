@@ -46,7 +46,7 @@ def test_an_atomic_batch_is_another_body_than_an_independent_one() -> None:
     assert len(fingerprints) == 2
 
 
-def test_an_error_of_the_first_step_is_told_as_it_is() -> None:
+def test_an_error_of_the_first_step_is_reported_unchanged() -> None:
     error = StoreUnavailableError("the store is away")
 
     with pytest.raises(StoreUnavailableError) as raised, after_steps([], is_safe_to_repeat=True):

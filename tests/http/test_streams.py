@@ -103,7 +103,7 @@ def test_events_resume_after_the_last_event_id(server: ThreadedServer, namespace
     assert [entry["revision"] for entry in found] == ["2", "3"]
 
 
-def test_a_bookmark_is_an_event_of_its_own_with_an_id(store_url: str, namespace: str) -> None:
+def test_a_bookmark_is_a_separate_event_with_an_id(store_url: str, namespace: str) -> None:
     settings = Settings(listen="127.0.0.1:0", store=store_url, bookmark_seconds=0.05)
     with ThreadedServer(settings) as server:
         increment(server, namespace)

@@ -37,6 +37,13 @@ def test_each_word_is_found_in_each_kind_of_text(name: str, text: str, word: str
     assert re.match(rf"{name}:[12]: {re.escape(repr(word))}: write ", fault)
 
 
+def test_the_name_of_a_test_is_read_as_a_sentence() -> None:
+    assert faults_in("a.py", "async def test_a_reply_is_all_the_same_late() -> None: ...\n") == [
+        "a.py:1: 'all the same': write 'still, or equal', or another sentence"
+    ]
+    assert faults_in("a.py", "def all_the_same() -> None: ...\n") == []
+
+
 def test_a_phrase_over_two_lines_is_found() -> None:
     assert faults_in("a.py", "x = 1\n# The reply is, all\n# the same, late.\n") == [
         "a.py:2: 'all the same': write 'still, or equal', or another sentence"

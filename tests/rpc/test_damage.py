@@ -252,7 +252,7 @@ def test_revisions_that_were_trimmed_are_no_gap(call: Caller, namespace: str, ra
     assert (raised.value.reason, raised.value.metadata["oldest"]) == ("REVISION_TRIMMED", "4")
 
 
-def test_a_stream_entry_that_no_script_wrote_is_told(call: Caller, namespace: str, raw_store: redis.Redis) -> None:
+def test_a_stream_entry_that_no_script_wrote_is_reported(call: Caller, namespace: str, raw_store: redis.Redis) -> None:
     write(call, namespace)
     cast("Any", raw_store).execute_command("XADD", f"tk:{{{namespace}}}:ledger", "5000-1", "by", "hand")
 

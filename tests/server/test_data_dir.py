@@ -169,7 +169,7 @@ def test_a_store_of_another_program_version_is_left_alone(copy: Path) -> None:
 
 
 @pytest.mark.parametrize("removed", ["socket", "directory"])
-def test_a_removed_socket_is_made_anew(tmp_path: Path, removed: str) -> None:
+def test_a_removed_socket_is_made_again(tmp_path: Path, removed: str) -> None:
     data_dir = tmp_path / "data"
     with ServerProcess("--data-dir", str(data_dir)) as server:
         increment(server, 41)
