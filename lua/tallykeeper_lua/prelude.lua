@@ -49,7 +49,7 @@ local reservation = setmetatable({}, defined_on_use)
 local stock = setmetatable({}, defined_on_use)
 local indexes = setmetatable({}, defined_on_use)
 local several = setmetatable({}, defined_on_use)
-local tidying = setmetatable({}, defined_on_use)
+local sweep = setmetatable({}, defined_on_use)
 
 local SMALL = 100
 local small_texts = { [-1] = '-1', [0] = '0', '1' } -- the texts of integers nearer to 0 than SMALL, which come often
