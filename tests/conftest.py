@@ -25,7 +25,7 @@ _LONG_FOLDERS: Final = frozenset({"chaos", "faults", "files", "fuzz", "model", "
 """The folders of tests that kill, wait, or send many messages."""
 _LONG_MODULES: Final = frozenset(
     f"server/test_{name}.py"
-    for name in ("backup", "data_dir", "lifetime", "listening", "metrics_of_workers", "reload", "workers")
+    for name in ("backup", "data_dir", "lifetime", "listen", "metrics_of_workers", "reload", "workers")
 )
 """The modules whose tests start servers in their own processes. Each start takes half a second of CPU time or more."""
 _STORE_FOLDERS: Final = frozenset({"lua", "store"})

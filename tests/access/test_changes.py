@@ -17,7 +17,7 @@ from tallykeeper_server.access.rate_limits import RateLimitedError, RateLimits
 from tallykeeper_server.cli.certificate_authority import make_certificates
 from tests.access.conftest import Site
 from tests.access.tokens import token, write_key_set
-from tests.server.starting import refused_start
+from tests.server.start import refused_start
 from tests.support.client import Caller, Failure
 from tests.support.server import ServerProcess, ThreadedServer, wait_until
 

@@ -9,7 +9,7 @@ import pytest
 from bench import capacity
 from bench.capacity import Check, CpuModel
 from bench.goals import goals
-from bench.measuring import Results
+from bench.measurement import Results
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "capacity.md"
 NUMBERS: Final = {

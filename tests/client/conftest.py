@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from tallykeeper_client import AsyncClient, Client
-from tests.client.connecting import Connect, Threaded
+from tests.client.connection import Connect, Threaded
 from tests.client.scripted_server import ScriptedServer
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.conformance.building import NoPackagesError, build
+from tests.conformance.build_tools import NoPackagesError, build
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / ".venv" / "deploy"

@@ -15,7 +15,7 @@ from tallykeeper_server.http.statuses import explained
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.transport.call import Call
 from tallykeeper_server.transport.methods import direct
-from tests.http.calling import COUNTERS, request
+from tests.http.http_client import COUNTERS, request
 
 INCREMENT = f"{COUNTERS}/Increment"
 

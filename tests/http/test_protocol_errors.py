@@ -12,7 +12,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tests.http.calling import COUNTERS, LEDGER, Answer, envelope, request, value_of
+from tests.http.http_client import COUNTERS, LEDGER, Answer, envelope, request, value_of
 from tests.support.server import ThreadedServer
 
 INCREMENT: Final = f"{COUNTERS}/Increment"

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from tests.http.calling import COUNTERS, JSON, LEDGER, raw, request, value_of
+from tests.http.http_client import COUNTERS, JSON, LEDGER, raw, request, value_of
 from tests.support.server import ThreadedServer
 
 INCREMENT = f"{COUNTERS}/Increment"

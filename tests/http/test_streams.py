@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tallykeeper_server.settings import Settings
-from tests.http.calling import COUNTERS, LEDGER, answer_of, connect, envelope, request, stream
+from tests.http.http_client import COUNTERS, LEDGER, answer_of, connect, envelope, request, stream
 from tests.support.server import ThreadedServer
 
 CONNECT_JSON = {"Content-Type": "application/connect+json"}

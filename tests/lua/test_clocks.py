@@ -12,7 +12,7 @@ from tallykeeper_server.domain.levels import Counter, CounterName, Reservation, 
 from tallykeeper_server.domain.mutations import Applied, Bundle, Outcome, Refused
 from tallykeeper_server.domain.queries import FoundRecord, GetLevels, LookupRequest, ReadLevels, RequestRecord
 from tallykeeper_server.store.embedded.valkey import find_binary
-from tests.lua.clocked import BOUNDARY_MS, ClockedStore, Clocks
+from tests.lua.clocks import BOUNDARY_MS, ClockedStore, Clocks
 from tests.lua.conftest import RETENTION, bundle, mutation
 from tests.support.server import store_process
 

@@ -24,7 +24,7 @@ from tests.model.namespace_caller import NamespaceCaller, chosen_by
 from tests.model.reads import read
 from tests.model.refusal import MAX, Refusal
 from tests.model.reservation import ACTIVE, Reservation
-from tests.model.stored import Stored
+from tests.model.stored_contents import Stored
 from tests.support.client import Caller
 from tests.support.server import wait_until
 

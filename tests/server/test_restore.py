@@ -28,7 +28,7 @@ from tests.server.data_dirs import (
     store_socket,
     value_of,
 )
-from tests.server.starting import refused_start
+from tests.server.start import refused_start
 from tests.support.client import Caller
 from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, answers, runs, wait_until
 

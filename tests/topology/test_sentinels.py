@@ -10,7 +10,7 @@ import pytest
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest, SetStockRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
-from tests.server.starting import refused_start
+from tests.server.start import refused_start
 from tests.support.client import Caller
 from tests.support.server import ServerProcess
 from tests.topology.sentinels import SERVICE, WatchedPair

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tests.server.scraping import Scraper
+from tests.server.metrics_page import Scraper
 from tests.support.client import Caller
 from tests.support.server import PATIENCE_SECONDS, ServerProcess, runs, wait_until
 from tests.tracing.backend import SERVER, Backend, held

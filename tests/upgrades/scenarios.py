@@ -12,7 +12,7 @@ import click
 
 from tallykeeper_client import Client, TallykeeperError
 from tests.support.server import PATIENCE_SECONDS, free_ports, store_process, wait_until
-from tests.upgrades.judging import LedgerEntry, faults
+from tests.upgrades.judge import LedgerEntry, faults
 from tests.upgrades.load import NAMESPACE, Acknowledged, Load
 from tests.upgrades.versions import RunningServer, Version
 

@@ -6,7 +6,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.server.scraping import Scraper
+from tests.server.metrics_page import Scraper
 from tests.support.server import PATIENCE_SECONDS, ServerProcess
 
 
