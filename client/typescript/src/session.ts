@@ -96,7 +96,7 @@ export class Session implements Transport {
     }
   }
 
-  /** Send until there is an answer, an error that no repeat cures, or no time left. */
+  /** Send until there is an answer, a final error, or the end of the deadline. */
   async #repeat<Response>(
     send: SendOnce<Response>,
     headers: HeadersInit | undefined,

@@ -127,7 +127,7 @@ class RevisionAheadError(TallyError):
 
 
 class RevisionsLostError(TallyError):
-    """A store that lost entries which a watcher was given, up to ``revision``: others have taken their revisions."""
+    """A store that lost entries which a watcher was given, up to ``revision``: other entries have these revisions."""
 
     reason = "REVISIONS_LOST"
 

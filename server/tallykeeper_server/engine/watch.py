@@ -66,7 +66,7 @@ class WatchLimits:
     buffer_bytes_max: int = 32 << 20
     """The most entries that wait for one watcher. The entries of one read may come on top."""
     buffers_bytes_max: int = 256 << 20
-    """The most memory, in bytes, that the entries take which wait for all watchers of this process."""
+    """The maximum memory, in bytes, of the entries that wait for all watchers of this process."""
     bookmark_seconds: float
 
 

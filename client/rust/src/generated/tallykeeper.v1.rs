@@ -1103,8 +1103,8 @@ pub struct LineAvailability {
     /// The number of further copies that may be taken on backorder there.
     #[prost(int64, tag = "5")]
     pub backorder_limit: i64,
-    /// True if as many copies may be taken as all lines ask for that name the same level, or the same item at any
-    /// location.
+    /// True if enough copies may be taken for this line and all others that name the same level, or the same item at
+    /// any location.
     #[prost(bool, tag = "6")]
     pub sufficient: bool,
     /// With any_location: the locations where copies may be taken, in the order of their names.

@@ -87,7 +87,7 @@ class Connection:
                 wire = await self._connect()
             replies = await self._exchange(wire, commands)
         except BaseException:
-            # Also when cancelled: the next caller would take a reply that is still on its way for its own.
+            # Also when cancelled: otherwise the next caller would get the reply to this call.
             self._hang_up()
             raise
         if any(isinstance(reply, ReplyError) and code_of(reply) in _NOT_PRIMARY for reply in replies):
