@@ -275,7 +275,7 @@ export class TallykeeperClient {
   }
 }
 
-/** Return a response with a message that the contract guarantees. */
+/** Return a response whose message is there, as the contract says. */
 function present<Message, Field extends keyof Message & string>(
   message: Message,
   field: Field,

@@ -23,7 +23,7 @@ from tallykeeper_server.tracing.records import CALL, CallRecord, Record, SpanIds
 
 SCOPE: Final = "tallykeeper_server"
 _ERRORS: Final = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
-"""The codes that count as errors of the server, by the conventions. The other codes mean a mistake of the caller."""
+"""The codes that are errors of a server by the conventions. With the others, the caller has made the mistake."""
 _TRACE_BYTES: Final = 16
 _SPAN_BYTES: Final = 8
 _FLAGS: Final = 1 | SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
@@ -155,7 +155,7 @@ def _parent(ids: SpanIds, flags: bytes) -> bytes:
 
 
 def _link(ids: SpanIds) -> bytes:
-    """Return the part of a span that links it to another span."""
+    """Return the part of a span that links it to another."""
     trace_id, span_id = ids[0].to_bytes(_TRACE_BYTES), ids[1].to_bytes(_SPAN_BYTES)
     return _LINK.pack(_LINK_HEAD, _TRACE_ID, trace_id, _SPAN_ID, span_id, _LINK_FLAGS)
 
