@@ -24,8 +24,8 @@ class Tracer:
         self._bound = sampler.bound
         self.record: Callable[[Record], None] = recorder.add
         self.flush_if_full = recorder.flush_if_full
-        # The ids must differ, and nobody gains anything by guessing one.
-        self.new_id = random.Random().getrandbits  # noqa: S311  # as above
+        # The ids must differ. Guessing an id gives no access to anything.
+        self.new_id = random.Random().getrandbits  # noqa: S311  # no secret
 
     def begin(self, headers: Headers) -> SpanIds | None:
         """Return the ids of a call's span; None if the call gets no span."""
