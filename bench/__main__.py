@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from bench.measuring import Pace, Results
+from bench.measurement import Pace, Results
 from bench.plan import measure_everything
 from bench.report import text, write
 from tools.compiled_server import compile_server, lacks_to_compile

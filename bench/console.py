@@ -36,7 +36,7 @@ SHOWN: Final = {
     "ledger": "Entries",
     "namespaces": "Namespaces",
 }
-"""The pages with a table that fills at once, and the label of the table."""
+"""The pages whose table fills with the first answer, and the label of the table."""
 
 _TALLYKEEPER: Final = Path(sys.executable).with_name("tallykeeper")
 _WAIT_MS: Final = 30_000

@@ -46,7 +46,7 @@ _CONSTANTS: Final = {
 }
 _WORKERS: Final = {ONE: 1, TWO: 2, FOUR: 4, ONE_WITH_TLS: 1, TRACED: 1}
 _BACKEND: Final = "backend of traces"
-"""The service that takes the spans of TRACED. As if it were on another machine, it reads none and gives way to all."""
+"""The service that takes the spans of TRACED. It reads no span and has the lowest priority."""
 _TALLYKEEPER: Final = Path(sys.executable).with_name("tallykeeper")
 
 

@@ -19,7 +19,7 @@ from bench.contenders import (
     TWO,
 )
 from bench.growth import IN_FLIGHT as GROWTH_IN_FLIGHT
-from bench.measuring import Results
+from bench.measurement import Results
 from bench.plan import BATCHES, IN_FLIGHT, NO_STORE, batches_of
 
 _IDLE_CONNECTIONS: Final = 10_000

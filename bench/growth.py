@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.contenders import ONE, TWO
-from bench.measuring import Results, Series
+from bench.measurement import Results, Series
 
 IN_FLIGHT: Final = 512
 WORKERS: Final = (1, 2, 4, 8)

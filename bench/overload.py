@@ -16,7 +16,7 @@ from typing import Final
 
 from bench.contenders import Contender, increment
 from bench.generator import Generator, Load
-from bench.measuring import Pace
+from bench.measurement import Pace
 from bench.processes import Process
 
 TOPICS: Final = {

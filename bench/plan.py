@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench import capacity, client_batching, idle, memory, overload, postgres, script_limit
+from bench import capacity, client_batches, idle, memory, overload, postgres, script_limit
 from bench.contenders import (
     FOUR,
     GO,
@@ -29,7 +29,7 @@ from bench.contenders import (
 )
 from bench.generator import Generator
 from bench.growth import growth
-from bench.measuring import Pace, Point, Results, Series, measure_all
+from bench.measurement import Pace, Point, Results, Series, measure_all
 from bench.servers.go_build import go_servers
 from bench.stores import ALWAYS, EVERYSEC, Store, StoreKind, compared_stores, embedded_store, running_store
 
@@ -125,9 +125,7 @@ class _Run:
                 numbers[idle.TOPIC] = idle.hold_connections(running[ONE], pace.idle_connections)
             with contenders(store, [ONE]) as running:
                 numbers[memory.TOPIC] = memory.resident_after(self.generator, running[ONE], pace.calls_before_memory)
-                numbers[client_batching.TOPIC] = client_batching.calls_per_second(
-                    running[ONE].port, seconds=pace.seconds
-                )
+                numbers[client_batches.TOPIC] = client_batches.calls_per_second(running[ONE].port, seconds=pace.seconds)
 
     def measure_embedded(self, kind: StoreKind) -> None:
         """Measure the store that a server starts by itself."""

@@ -108,11 +108,11 @@ def listens(port: int) -> bool:
 
 def _psutil() -> Any:  # noqa: ANN401  # it has no types
     """Return psutil. Only the benchmark installs it, and the tests of this package run without it."""
-    import psutil  # noqa: PLC0415  # as above
+    import psutil  # noqa: PLC0415  # only this check needs psutil
 
     return psutil
 
 
-def _cpu_seconds(process: Any) -> float:  # noqa: ANN401  # as above
+def _cpu_seconds(process: Any) -> float:  # noqa: ANN401  # psutil has no types here
     used = process.cpu_times()
     return float(used.user + used.system)

@@ -12,7 +12,7 @@ import matplotlib as mpl
 
 from bench.contenders import GO, NAIVE_AIO, ON_GRPC_AIO, ONE, TWO
 from bench.goals import Goal, goals
-from bench.measuring import Pace, Results, Series
+from bench.measurement import Pace, Results, Series
 from bench.plan import IN_FLIGHT
 
 mpl.use("svg")

@@ -70,7 +70,7 @@ def running_store(kind: StoreKind, directory: Path) -> Iterator[Store]:
             "appendonly": "yes",
             "appendfsync": kind.fsync,
             "no-appendfsync-on-rewrite": "no",
-            # The rewrite of a file would take a core for seconds from a measurement.
+            # Rewriting a file would use one core for seconds during a measurement.
             "auto-aof-rewrite-percentage": "0",
             "save": "",
             "maxmemory-policy": "noeviction",

@@ -25,7 +25,7 @@ _LONG_FOLDERS: Final = frozenset({"chaos", "faults", "files", "fuzz", "model", "
 """The folders of tests that kill, wait, or send many messages."""
 _LONG_MODULES: Final = frozenset(
     f"server/test_{name}.py"
-    for name in ("backup", "data_dir", "lifetime", "listening", "metrics_of_workers", "reload", "workers")
+    for name in ("backup", "data_dir", "lifetime", "listen", "metrics_of_workers", "reload", "workers")
 )
 """The modules whose tests start servers in their own processes. Each start takes half a second of CPU time or more."""
 _STORE_FOLDERS: Final = frozenset({"lua", "store"})
@@ -64,7 +64,7 @@ def default_signals() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def quiet_logs() -> None:
-    """Log nothing but errors, as text."""
+    """Log only errors, as text."""
     configure_logs(level="error", log_format="text")
 
 
@@ -132,12 +132,12 @@ def call(server: ThreadedServer) -> Iterator[Caller]:
 
 @pytest.fixture
 def namespace() -> str:
-    """A namespace of this test's own."""
+    """A namespace that only this test uses."""
     return f"test-{uuid.uuid4().hex[:16]}"
 
 
 @pytest.fixture
 def own_store(tmp_path: Path) -> Iterator[str]:
-    """The URL of a store of this test's own, which it may stop, take away or count the keys of."""
+    """The URL of a store that only this test uses. It may stop the store, remove it, and count its keys."""
     with store_process(find_binary(None), tmp_path) as url:
         yield url

@@ -1,8 +1,8 @@
 """Builds the wheel with compiled modules for this Python and platform: ``python -m tools.compiled_dist FOLDER``.
 
-The wheel is built twice, as ``tools.dist`` builds the others, and auditwheel gives it the tag of the oldest Linux that
-can run it. PyPI takes no compiled wheel without such a tag. Unless both wheels are equal to the byte, nothing is
-written.
+The wheel is built twice, as ``tools.dist`` builds the other archives, and auditwheel gives it the tag of the oldest
+Linux that can run it. PyPI takes no compiled wheel without such a tag. Unless both wheels are equal to the byte,
+nothing is written.
 """
 
 import os

@@ -25,7 +25,7 @@ def main() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_installed(LOCK):
             print(f"Installing the locked requirements into {VENV} …", flush=True)
-            # Anew, so that it holds exactly the packages of the lock.
+            # Made again, so that it holds exactly the packages of the lock.
             _run(sys.executable, "-m", "venv", "--clear", str(VENV))
             _pip_install("--require-hashes", "--requirement", str(LOCK))
             _note_installed(LOCK)

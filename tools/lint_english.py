@@ -1,7 +1,7 @@
 """Checks the English of this repository: no word of the list below, and no docstring that begins with a question word.
 
-It reads comments, docstrings and string literals of Python, comments of Lua, protos, shell and Makefiles, and the prose
-of Markdown without code. `python -m tools.lint_english [FILE ...]` prints the faults that it finds.
+It reads comments, docstrings, string literals and the names of tests in Python, comments of the other languages, and
+the prose of Markdown without code. `python -m tools.lint_english [FILE ...]` prints the faults that it finds.
 """
 
 import ast
@@ -51,6 +51,25 @@ WORDS: Final = {
     "not long ago": "name the time",
     "over again": "again",
     "and not what": "name it",
+    "became of": "the outcome of",
+    "become of": "the outcome of",
+    "becomes of": "the outcome of",
+    "as above": "name the thing",
+    "as below": "name the thing, or link to it",
+    "if need be": "if necessary",
+    "shall": "must, or will",
+    "anew": "again, or from the beginning",
+    "vouch for": "name, or sign",
+    "vouches for": "names, or signs",
+    "can be had": "is available",
+    "by turns": "alternately",
+    "but for": "except",
+    "all but": "all except",
+    "nothing but": "only",
+    "anything but": "anything except",
+    "none but": "only",
+    "without a word": "without an error, or without a message",
+    "dealt with": "name what happened",
 }
 """Words and phrases that are hard to understand, each with its replacement."""
 
@@ -64,15 +83,30 @@ _MARKDOWN_CODE: Final = re.compile(
 )
 _EXCEPT: Final = {Path("tools/lint_english.py"), Path("tests/lint/test_lint_english.py")}
 """The files that list the words."""
-_GENERATED: Final = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py")
+_SHELL_LIKE: Final = {"Makefile", "Dockerfile", "run"}
+"""Files without a suffix whose comments begin as those of a shell."""
+_GENERATED: Final = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", ".pb.go", "_pb.ts")
+_NOT_OURS: Final = (Path("client/typescript/protos"), Path("client/rust/src/generated"))
+"""Folders of files that other projects wrote, or that are generated."""
+_SLASHES: Final = re.compile(r"/\*.*?\*/|(?<![:\"'`/])//[^\n]*", re.DOTALL)
+"""Comments of C and its relatives. The slashes of an address, and of a text that begins with them, begin no comment."""
 _COMMENTS: Final = {
+    ".c": _SLASHES,
+    ".cc": _SLASHES,
+    ".cs": _SLASHES,
+    ".go": _SLASHES,
+    ".java": _SLASHES,
+    ".js": _SLASHES,
+    ".rs": _SLASHES,
+    ".ts": _SLASHES,
+    ".tpl": re.compile(r"/\*.*?\*/", re.DOTALL),
+    ".service": re.compile(r"^#[^\n]*", re.MULTILINE),
     ".lua": re.compile(r"--(?!\[\[)[^\n]*"),
     ".proto": re.compile(r"//[^\n]*"),
     ".sh": re.compile(r"(?<![$\w])#[^\n]*"),
     ".toml": re.compile(r"#[^\n]*"),
     ".yaml": re.compile(r"#[^\n]*"),
     ".yml": re.compile(r"#[^\n]*"),
-    ".c": re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL),
 }
 
 
@@ -113,7 +147,7 @@ def _texts(path: Path, source: str) -> Iterator[_Text]:
         yield from _python(source)
     elif path.suffix == ".md":
         yield _Text(1, _MARKDOWN_CODE.sub(lambda match: "\n" * match[0].count("\n"), source))
-    elif comments := _COMMENTS.get(path.suffix, _COMMENTS[".sh"] if path.name in {"Makefile", "run"} else None):
+    elif comments := _COMMENTS.get(path.suffix, _COMMENTS[".sh"] if path.name in _SHELL_LIKE else None):
         yield from _joined((source.count("\n", 0, match.start()) + 1, match[0]) for match in comments.finditer(source))
 
 
@@ -128,6 +162,8 @@ def _python(source: str) -> Iterator[_Text]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield _Text(node.lineno, node.value, (node.lineno, node.col_offset) in documenting)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_"):
+            yield _Text(node.lineno, node.name.replace("_", " "))
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     yield from _joined((token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT)
 
@@ -141,7 +177,7 @@ def _joined(comments: Iterator[tuple[int, str]]) -> Iterator[_Text]:
     """Join comments on consecutive lines, so that a phrase over two lines is found."""
     begin, end, text = 0, -1, ""
     for line, comment in comments:
-        words = re.sub(r"^\s*(//+|--+|#+:?|/\*+)", "", comment)
+        words = re.sub(r"^\s*(//+!?|--+|#+:?|/\*+|\*+(?!/))", "", comment, flags=re.MULTILINE)
         if line != end + 1 and text:
             yield _Text(begin, text)
             text = ""
@@ -156,7 +192,9 @@ def _tracked() -> Iterator[Path]:
     listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=True)  # noqa: S607
     for name in filter(None, listed.stdout.split("\0")):
         path = Path(name)
-        if path not in _EXCEPT and not name.endswith(_GENERATED) and path.is_file():
+        if path in _EXCEPT or name.endswith(_GENERATED) or any(map(path.is_relative_to, _NOT_OURS)):
+            continue
+        if path.is_file():
             yield path
 
 

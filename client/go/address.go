@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	// These schemes of gRPC's resolvers are followed by what only the resolver understands.
+	// The text after one of these schemes is for gRPC's resolver alone.
 	resolvedAddress = regexp.MustCompile(`^(unix|unix-abstract|passthrough|xds|dns|vsock):|^[a-z][a-z0-9+.-]*://`)
 	urlAddress      = regexp.MustCompile(`^(?i)(https?|grpcs?|tcp)://`)
 )

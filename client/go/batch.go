@@ -2,6 +2,10 @@ package tallykeeper
 
 import (
 	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	pb "github.com/tallykeeper/tallykeeper/client/go/tallykeeperv1"
 )
@@ -14,12 +18,12 @@ const (
 	Independent = pb.BatchMode_BATCH_MODE_INDEPENDENT
 )
 
-// MutationRequest is the request of a mutation that can be an operation of a batch.
+// MutationRequest is the request of a mutation, such as [pb.IncrementRequest].
 type MutationRequest interface {
-	*pb.IncrementRequest | *pb.SetCounterRequest | *pb.ConfigureCounterRequest | *pb.DeleteCounterRequest |
-		*pb.DecrementCopiesRequest | *pb.IncrementCopiesRequest | *pb.SetStockRequest | *pb.MoveCopiesRequest |
-		*pb.ConfigureStockRequest | *pb.DeleteStockRequest |
-		*pb.ReserveRequest | *pb.CommitRequest | *pb.ReleaseRequest | *pb.ExtendRequest
+	proto.Message
+	GetRequestId() string
+	GetReason() string
+	GetReference() string
 }
 
 // Apply applies up to 1,000 operations in order, under one request id:
@@ -34,38 +38,16 @@ func (c *Client) Apply(
 	return send(ctx, c.BatchService.Apply, &pb.ApplyRequest{Mode: mode, Operations: operations}, options)
 }
 
-// Operation returns a request as an operation of a batch. Its request id must be empty.
-func Operation[Request MutationRequest](request Request) *pb.Operation {
-	switch request := any(request).(type) {
-	case *pb.IncrementRequest:
-		return &pb.Operation{Operation: &pb.Operation_Increment{Increment: request}}
-	case *pb.SetCounterRequest:
-		return &pb.Operation{Operation: &pb.Operation_SetCounter{SetCounter: request}}
-	case *pb.ConfigureCounterRequest:
-		return &pb.Operation{Operation: &pb.Operation_ConfigureCounter{ConfigureCounter: request}}
-	case *pb.DeleteCounterRequest:
-		return &pb.Operation{Operation: &pb.Operation_DeleteCounter{DeleteCounter: request}}
-	case *pb.DecrementCopiesRequest:
-		return &pb.Operation{Operation: &pb.Operation_DecrementCopies{DecrementCopies: request}}
-	case *pb.IncrementCopiesRequest:
-		return &pb.Operation{Operation: &pb.Operation_IncrementCopies{IncrementCopies: request}}
-	case *pb.SetStockRequest:
-		return &pb.Operation{Operation: &pb.Operation_SetStock{SetStock: request}}
-	case *pb.MoveCopiesRequest:
-		return &pb.Operation{Operation: &pb.Operation_MoveCopies{MoveCopies: request}}
-	case *pb.ConfigureStockRequest:
-		return &pb.Operation{Operation: &pb.Operation_ConfigureStock{ConfigureStock: request}}
-	case *pb.DeleteStockRequest:
-		return &pb.Operation{Operation: &pb.Operation_DeleteStock{DeleteStock: request}}
-	case *pb.ReserveRequest:
-		return &pb.Operation{Operation: &pb.Operation_Reserve{Reserve: request}}
-	case *pb.CommitRequest:
-		return &pb.Operation{Operation: &pb.Operation_Commit{Commit: request}}
-	case *pb.ReleaseRequest:
-		return &pb.Operation{Operation: &pb.Operation_Release{Release: request}}
-	case *pb.ExtendRequest:
-		return &pb.Operation{Operation: &pb.Operation_Extend{Extend: request}}
-	default:
-		panic("unreachable: MutationRequest has no other type")
+// Operation returns a request as an operation of a batch. Its request id must be empty. Operation panics if a batch
+// cannot have the request, as that of a batch itself.
+func Operation(request MutationRequest) *pb.Operation {
+	operation, message := &pb.Operation{}, request.ProtoReflect()
+	fields := operation.ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		if field := fields.Get(i); field.Message() == message.Descriptor() {
+			operation.ProtoReflect().Set(field, protoreflect.ValueOfMessage(message))
+			return operation
+		}
 	}
+	panic(fmt.Sprintf("tallykeeper: %s is not an operation of a batch", message.Descriptor().FullName()))
 }

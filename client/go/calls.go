@@ -101,8 +101,8 @@ func (c *Client) Extend(
 	return send(ctx, c.ReservationService.Extend, request, append([]CallOption{WithTTL(ttl)}, options...))
 }
 
-// Verify replays the ledger of the namespace and compares the outcome with what there is. It takes minutes for a large
-// namespace, and has no deadline but that of ctx.
+// Verify replays the ledger of the namespace and compares the outcome with the stored levels. It takes minutes for a
+// large namespace, and has no deadline except that of ctx.
 func (c *Client) Verify(ctx context.Context, options ...CallOption) (*pb.VerifyResult, error) {
 	request := &pb.VerifyNamespaceRequest{}
 	if err := apply(request, options); err != nil {

@@ -39,8 +39,8 @@ func (c *connection) Invoke(ctx context.Context, method string, args, reply any,
 	return err
 }
 
-// invokeOnce sends a call with the token of the moment. It reports whether the token had expired and another one can be
-// had.
+// invokeOnce sends a call with the present token. It reports whether the token had expired and a new one is
+// available.
 func (c *connection) invokeOnce(
 	ctx context.Context, method string, request, reply proto.Message, options []grpc.CallOption,
 ) (err error, renewed bool) {
@@ -92,7 +92,7 @@ func (c *connection) renewable(err error) bool {
 	return c.tokens != nil && c.tokens.fetch != nil && errors.Is(err, ErrCredentialExpired)
 }
 
-// renew drops the token if err says that it has expired and another one can be had. It reports whether it did.
+// renew drops the token if err says that it has expired and a new one is available. It reports whether it did.
 func (c *connection) renew(token string, err error) bool {
 	if !c.renewable(err) {
 		return false
@@ -147,7 +147,7 @@ type stream struct {
 
 func (s *stream) SendMsg(message any) error {
 	request := message.(proto.Message)
-	// No stream is a mutation, so the request itself is as good as a reply.
+	// No stream is a mutation, so complete may take the request in place of a reply: it adds no request id.
 	return s.errorOf(s.ClientStream.SendMsg(s.connection.complete(request, request)))
 }
 

@@ -228,7 +228,7 @@ func TestAnErrorIsAStatusToo(t *testing.T) {
 	}
 }
 
-// A proxy may answer with details of its own.
+// A proxy may answer with its own details.
 func TestDetailsOfAnotherDomainAreNoReason(t *testing.T) {
 	foreign, err := status.New(codes.NotFound, "no route").WithDetails(
 		&errdetails.ErrorInfo{Reason: "COUNTER_NOT_FOUND", Domain: "proxy.example"})

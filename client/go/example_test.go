@@ -61,7 +61,7 @@ func retry(ctx context.Context, client *tallykeeper.Client) (*tallykeeperv1.Incr
 	id := tallykeeper.WithRequestID(tallykeeper.NewRequestID())
 	response, err := client.Increment(ctx, "sales", 1, id)
 	if tallykeeper.MayHaveBeenApplied(err) {
-		response, err = client.Increment(ctx, "sales", 1, id) // counts once, whatever became of the first call
+		response, err = client.Increment(ctx, "sales", 1, id) // counts once, whatever the outcome of the first call
 	}
 	return response, err
 }

@@ -40,7 +40,7 @@ func (c *Client) AllNamespaces(
 	return allPages(ctx, c.NamespaceService.ListNamespaces, request, (*pb.ListNamespacesResponse).GetNamespaces)
 }
 
-// allPages calls a listing until its last page. Each page has a deadline of its own.
+// allPages calls a listing until its last page. Each page has its own deadline.
 func allPages[Request proto.Message, Response interface{ GetNextPageToken() string }, Each any](
 	ctx context.Context,
 	list func(context.Context, Request, ...grpc.CallOption) (Response, error),

@@ -69,7 +69,7 @@ func TestNewClientRefusesBadInputByName(t *testing.T) {
 	}
 }
 
-// certificate makes a certificate that vouches for itself, and returns its files.
+// certificate makes a self-signed certificate, and returns its files.
 func certificate(t *testing.T, name string) (certificateFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

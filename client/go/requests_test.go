@@ -158,22 +158,24 @@ func TestADeadlineIsAnErrorOfTheContextToo(t *testing.T) {
 }
 
 func TestEachMutationIsAnOperationOfABatch(t *testing.T) {
-	operations := []*pb.Operation{
-		Operation(&pb.IncrementRequest{}), Operation(&pb.SetCounterRequest{}),
-		Operation(&pb.ConfigureCounterRequest{}), Operation(&pb.DeleteCounterRequest{}),
-		Operation(&pb.DecrementCopiesRequest{}), Operation(&pb.IncrementCopiesRequest{}),
-		Operation(&pb.SetStockRequest{}), Operation(&pb.MoveCopiesRequest{}),
-		Operation(&pb.ConfigureStockRequest{}), Operation(&pb.DeleteStockRequest{}),
-		Operation(&pb.ReserveRequest{}), Operation(&pb.CommitRequest{}),
-		Operation(&pb.ReleaseRequest{}), Operation(&pb.ExtendRequest{}),
-	}
 	fields := (&pb.Operation{}).ProtoReflect().Descriptor().Fields()
-	if len(operations) != fields.Len() {
-		t.Fatalf("the contract has %d operations, and the client knows %d", fields.Len(), len(operations))
-	}
-	for i, operation := range operations {
-		if field := fields.Get(i); !operation.ProtoReflect().Has(field) {
-			t.Errorf("operation %d is not %s", i, field.Name())
+	for i := range fields.Len() {
+		field := fields.Get(i)
+		request := (&pb.Operation{}).ProtoReflect().NewField(field).Message().Interface()
+		if !Operation(request.(MutationRequest)).ProtoReflect().Has(field) {
+			t.Errorf("%T is not the operation %s", request, field.Name())
 		}
 	}
+	if operation := Operation(&pb.IncrementRequest{Counter: "sales"}); operation.GetIncrement().Counter != "sales" {
+		t.Errorf("the operation is %v", operation)
+	}
+}
+
+func TestABatchIsNoOperationOfABatch(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("Operation takes a batch")
+		}
+	}()
+	Operation(&pb.ApplyRequest{})
 }

@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// serverProcess is a server in a process of its own.
+// serverProcess is a server in its own process.
 type serverProcess struct {
 	command *exec.Cmd
 	address string
@@ -96,7 +96,7 @@ func dataDirectory() string {
 	return directory
 }
 
-// connect returns a client of the server of all tests, with a namespace of its own.
+// connect returns a client of the server of all tests, with its own namespace.
 func connect(t *testing.T) *tallykeeper.Client {
 	t.Helper()
 	address := os.Getenv(addressOption)

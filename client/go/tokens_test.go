@@ -18,13 +18,13 @@ import (
 	pb "github.com/tallykeeper/tallykeeper/client/go/tallykeeperv1"
 )
 
-// authorizationOf returns what a call came with.
+// authorizationOf returns the authorization that a call had.
 func authorizationOf(ctx context.Context) string {
 	received, _ := metadata.FromIncomingContext(ctx)
 	return strings.Join(received.Get("authorization"), " and ")
 }
 
-// accepting refuses every token but one as expired.
+// accepting refuses every token except one as expired.
 func accepting(token string) func(context.Context, int) error {
 	return func(ctx context.Context, _ int) error {
 		if authorizationOf(ctx) != "Bearer "+token {

@@ -31,7 +31,7 @@ const (
 //
 // When the connection or the server is lost, the watch begins again after the last revision that it has received. Leave
 // the loop, or cancel ctx, to end it. After an error it has ended: [ErrRevisionTrimmed] and [ErrRevisionsLost] mean
-// that the levels must be read anew, and an error of ctx that the caller has cancelled. If the first response does not
+// that the levels must be read again, and an error of ctx that the caller has cancelled. If the first response does not
 // come within the client's timeout, because the server is away, the watch ends with the error of its last attempt.
 func (c *Client) Watch(ctx context.Context, request *pb.WatchRequest) iter.Seq2[*pb.Entry, error] {
 	return func(yield func(*pb.Entry, error) bool) {
@@ -128,7 +128,7 @@ func (f *following) received(response *pb.WatchResponse) {
 }
 
 // pause returns the time to wait before the next stream. It reports whether the watch begins again after the error.
-// renewed says that the token had expired and that the next stream has another one.
+// renewed says that the token had expired, and that the next stream has a new token.
 func (f *following) pause(err error, now time.Time, renewed bool) (time.Duration, bool) {
 	failed, ok := errors.AsType[*CallError](err)
 	if !ok {

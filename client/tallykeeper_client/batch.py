@@ -158,7 +158,7 @@ class Batch(CounterMutations, InventoryMutations, ReservationMutations, Awaited)
         except TallykeeperError as error:
             for call in calls:
                 _fail(call, type(error)(error.args[0]))  # a copy for each call, because an exception collects traces
-        except Exception as error:  # noqa: BLE001  # as above
+        except Exception as error:  # noqa: BLE001  # each caller gets the error
             for call in calls:
                 _fail(call, error)
         except BaseException:

@@ -12,8 +12,8 @@ const address = process.argv[2] ?? process.env.TALLYKEEPER_ADDRESS ?? "127.0.0.1
 // A fresh namespace, so that the example can run twice.
 const namespace = `example-${randomUUID()}`;
 
-// keepCase matters most. Without it, proto-loader wants requestId, and drops request_id without a word: the server then
-// knows no retry, and a retry sells twice.
+// keepCase matters most. Without it, proto-loader wants requestId, and drops request_id without an error: the server
+// then knows no retry, and a retry sells twice.
 const LOADER_OPTIONS = {
   keepCase: true, // The names of the protos: request_id, on_hand.
   longs: String, // A number of JavaScript would be rounded beyond 2^53-1.

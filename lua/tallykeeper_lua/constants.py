@@ -1,6 +1,6 @@
 """Replaces the names of constants by their values, because names cost time in each call of a script.
 
-A function captures the locals of the script that it uses, and Redis defines all functions anew for each call. With
+A function captures the locals of the script that it uses, and Redis defines all functions again for each call. With
 names in place of values, a call with one change takes a fifth longer.
 """
 

@@ -23,8 +23,8 @@
 --   "OK", extra, levels after, held        extra: a number for the reply beside the levels, or nil; a level of false
 --                                          is deleted; where "order" is set, only the levels with those local indexes
 --                                          change
---   a refusal's status, facts, nil, held   facts: names and numbers by turns, for the caller; 'line' begins the facts
---                                          of one of several levels, and is its local index
+--   a refusal's status, facts, nil, held   facts: a name and a number alternately, for the caller; 'line' begins the
+--                                          facts of one of several levels, and is its local index
 --   "READ_AGAIN"                           a level that its reservation holds is not among its levels
 -- and calls nothing in Redis. held is true if more would have been possible with fewer copies reserved.
 
@@ -49,7 +49,7 @@ local reservation = setmetatable({}, defined_on_use)
 local stock = setmetatable({}, defined_on_use)
 local indexes = setmetatable({}, defined_on_use)
 local several = setmetatable({}, defined_on_use)
-local tidying = setmetatable({}, defined_on_use)
+local sweep = setmetatable({}, defined_on_use)
 
 local SMALL = 100
 local small_texts = { [-1] = '-1', [0] = '0', '1' } -- the texts of integers nearer to 0 than SMALL, which come often

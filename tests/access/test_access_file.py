@@ -47,7 +47,7 @@ ISSUER = '[[issuer]]\nissuer = "i"\naudience = "a"\nalgorithms = ["RS256"]\njwks
         (ISSUER.replace("keys.json", "none.json"), ["none.json cannot be read"]),
         (ISSUER.replace("keys.json", "broken.json"), ["broken.json is not a JSON Web Key Set"]),
         (ISSUER.replace("keys.json", "empty.json"), ["empty.json is not a JSON Web Key Set"]),
-        (ISSUER.replace('prefix = "i:"', ""), ["issuer[0] lacks prefix", "'*' if it may vouch for every identity"]),
+        (ISSUER.replace('prefix = "i:"', ""), ["issuer[0] lacks prefix", "'*' if it may name every identity"]),
         (ISSUER.replace('"i:"', '""'), ["issuer[0].prefix = '' must be", "'*' if"]),
         (ISSUER.replace('"i:"', '"\\n"'), ["issuer[0].prefix = '\\n' must be"]),
         (f"{ISSUER}leeway_seconds = 301", ["issuer[0].leeway_seconds = 301", "from 0 to 300"]),

@@ -1,4 +1,4 @@
-"""The names of certificates: each is whole, has its kind, and cannot be confused with another."""
+"""The names of certificates: each is complete, has its kind, and cannot be confused with another name."""
 
 import ipaddress
 from collections.abc import Sequence

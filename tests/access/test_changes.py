@@ -17,7 +17,7 @@ from tallykeeper_server.access.rate_limits import RateLimitedError, RateLimits
 from tallykeeper_server.cli.certificate_authority import make_certificates
 from tests.access.conftest import Site
 from tests.access.tokens import token, write_key_set
-from tests.server.starting import refused_start
+from tests.server.start import refused_start
 from tests.support.client import Caller, Failure
 from tests.support.server import ServerProcess, ThreadedServer, wait_until
 
@@ -145,7 +145,7 @@ def test_a_key_set_changes_without_a_restart(target: str, site: Site, caller: Ma
     wait_until(lambda: reason_of(call, increment(namespace)) == "CREDENTIAL_INVALID", what="the key is refused")
 
 
-def test_a_certificate_made_anew_is_used_by_the_next_connection(
+def test_a_replaced_certificate_is_used_by_the_next_connection(
     target: str, site: Site, caller: Make, namespace: str
 ) -> None:
     key = f"Bearer {site.keys['writer']}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tallykeeper_server.settings import Settings, SettingsError
-from tests.server.starting import wrong_setting
+from tests.server.start import wrong_setting
 from tests.support.server import ServerProcess
 
 PEM = Path("server.pem")

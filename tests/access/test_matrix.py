@@ -86,12 +86,12 @@ def outcomes(call: Caller, administrator: Caller | None, namespace: str) -> dict
     return found
 
 
-def expected(whom: str) -> dict[str, tuple[StatusCode, str]]:
+def expected(known_as: str) -> dict[str, tuple[StatusCode, str]]:
     """Return the status that each method must give an identity, or a credential that is refused for a reason."""
-    if whom not in ALLOWED:
-        return dict.fromkeys(ALL, (StatusCode.UNAUTHENTICATED, whom))
+    if known_as not in ALLOWED:
+        return dict.fromkeys(ALL, (StatusCode.UNAUTHENTICATED, known_as))
     denied = (StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
-    return {method: (StatusCode.OK, "") if method in ALLOWED[whom] else denied for method in ALL}
+    return {method: (StatusCode.OK, "") if method in ALLOWED[known_as] else denied for method in ALL}
 
 
 def test_each_method_has_a_role() -> None:
@@ -106,11 +106,11 @@ def test_each_authorization_gives_each_method_its_status(
     administrator = caller(secure_target, tls, f"Bearer {shared_site.keys['administrator']}")
     kinds = authorizations(shared_site)
     wrong = {}
-    for number, (kind, (values, whom)) in list(enumerate(kinds.items()))[part::4]:
-        prepares = administrator if whom in ALLOWED else None
+    for number, (kind, (values, known_as)) in list(enumerate(kinds.items()))[part::4]:
+        prepares = administrator if known_as in ALLOWED else None
         found = outcomes(caller(secure_target, tls, *values), prepares, f"{namespace}-{number}")
-        if found != expected(whom):
-            wrong[kind] = {name: status for name, status in found.items() if status != expected(whom)[name]}
+        if found != expected(known_as):
+            wrong[kind] = {name: status for name, status in found.items() if status != expected(known_as)[name]}
 
     assert not wrong
 
@@ -193,11 +193,11 @@ def test_a_batch_asks_for_what_each_of_its_operations_asks_for(
     assert writer(allowed).revision == 1
 
 
-def test_a_caller_is_told_of_those_namespaces_alone_that_it_may_read(
+def test_a_caller_sees_only_the_namespaces_that_it_may_read(
     secure_target: str, shared_site: Site, caller: Callable[..., Caller], namespace: str
 ) -> None:
-    for name, whom in (("other", "elsewhere"), (namespace, "administrator")):
-        caller(secure_target, shared_site.credentials(), f"Bearer {shared_site.keys[whom]}")(preparation(name)[0])
+    for name, identity in (("other", "elsewhere"), (namespace, "administrator")):
+        caller(secure_target, shared_site.credentials(), f"Bearer {shared_site.keys[identity]}")(preparation(name)[0])
     reader = caller(secure_target, shared_site.credentials(), f"Bearer {shared_site.keys['reader']}")
     elsewhere = caller(secure_target, shared_site.credentials(), f"Bearer {shared_site.keys['elsewhere']}")
 
@@ -209,7 +209,7 @@ def test_a_caller_is_told_of_those_namespaces_alone_that_it_may_read(
     assert [each.namespace for each in elsewhere(every).namespaces] == ["other"]
 
 
-def test_health_is_told_to_anybody(secure_target: str, shared_site: Site, caller: Callable[..., Caller]) -> None:
+def test_anybody_may_ask_for_the_health(secure_target: str, shared_site: Site, caller: Callable[..., Caller]) -> None:
     check = caller(secure_target, shared_site.credentials()).channel.unary_unary(
         "/grpc.health.v1.Health/Check",
         request_serializer=health_pb2.HealthCheckRequest.SerializeToString,

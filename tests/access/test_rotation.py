@@ -48,7 +48,7 @@ class Calls:
     """Calls in a row from a thread, each counted once under its own request id, and the failures among them."""
 
     def __init__(self, make: Callable[[], Caller], namespace: str) -> None:
-        """``make`` returns the caller of the next call. A new one has a new connection."""
+        """``make`` returns the caller of the next call. A new caller has a new connection."""
         self._make = make
         self._namespace = namespace
         self._stop = threading.Event()

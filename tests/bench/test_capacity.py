@@ -9,7 +9,7 @@ import pytest
 from bench import capacity
 from bench.capacity import Check, CpuModel
 from bench.goals import goals
-from bench.measuring import Results
+from bench.measurement import Results
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "capacity.md"
 NUMBERS: Final = {
@@ -59,7 +59,7 @@ def test_the_model_of_cpu_time_fits_the_measurements_that_made_it() -> None:
 
 
 @pytest.mark.parametrize(("predicted", "measured"), [(80.0, 100.0), (100.0, 80.0)])
-def test_a_formula_is_as_close_above_as_below(predicted: float, measured: float) -> None:
+def test_a_formula_may_be_too_high_or_too_low_by_the_same_factor(predicted: float, measured: float) -> None:
     assert Check("a level", predicted, measured).closeness == 0.8
 
 

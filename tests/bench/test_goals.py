@@ -6,7 +6,7 @@ from bench import idle, memory, overload
 from bench.contenders import GO, GRPC_AIO, GRPC_GO, ONE, ONE_WITH_TLS, TRANSPORT, TRANSPORT_WITH_METADATA, TWO
 from bench.goals import Goal, goals
 from bench.growth import CallCost, cost_of, growth
-from bench.measuring import Results, Sample, Series
+from bench.measurement import Results, Sample, Series
 from bench.plan import NO_STORE, batches_of
 
 _ALWAYS, _EVERYSEC = "a store, always", "a store, everysec"

@@ -9,9 +9,9 @@ from typing import Final
 
 import click
 
-from tests.chaos.planted import bugs, hunt
+from tests.chaos.planted_bugs import bugs, hunt
 from tests.chaos.report import Outcome, load, markdown, save, table
-from tests.chaos.running import run
+from tests.chaos.scenario_run import run
 from tests.chaos.scenarios import NEEDS_COMPILER, SCENARIOS
 from tests.chaos.stores import compiler
 

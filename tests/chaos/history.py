@@ -84,7 +84,7 @@ class History:
     reads: list[Read] = field(default_factory=list)
     calls: int = 0
     defects: list[str] = field(default_factory=list)
-    """Answers that no caller may get, such as INTERNAL."""
+    """Answers that no caller must ever get, such as INTERNAL."""
     last_applied_at: float = 0.0
     wall_time: float = field(default_factory=time.time)
     """The start of the history, in seconds since 1970."""
@@ -118,7 +118,7 @@ class History:
         finally:
             intent.attempts.append(Attempt(began_at, time.monotonic(), result, answer, patient))
 
-    async def read(self, request: Any, call: Any, *, timeout: float) -> None:  # noqa: ANN401, ASYNC109  # as above
+    async def read(self, request: Any, call: Any, *, timeout: float) -> None:  # noqa: ANN401, ASYNC109  # gRPC's own
         """Read, and record the answer, if there is one."""
         self.calls += 1
         request.namespace = self.namespace

@@ -53,7 +53,7 @@ class Relay:
                 for way in going:
                     way.cancel()
                 await asyncio.gather(*ways, return_exceptions=True)
-        finally:  # also the task of a connection that came when all ended, and was cancelled
+        finally:  # also the task of a connection that was cancelled as soon as it was accepted
             for each in writers:
                 each.transport.abort()
                 self._writers.discard(each)

@@ -184,7 +184,7 @@ async def _lose_primary(stage: Stage, pair: Pair, proxy: Proxy, target: str) -> 
 async def _leave_behind(stage: Stage, pair: Pair, proxy: Proxy, target: str) -> None:
     """Cut the replica off, and repeat the changes that it lacks while there are no other calls.
 
-    The server connects anew in between. A repeat on the new connection must wait for the replica, although that
+    The server connects again in between. A repeat on the new connection must wait for the replica, although that
     connection has written nothing.
     """
     pair.link.loses = True

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.judge import Violation
-from tests.chaos.planted import Bug, bugs, hunt, plant
+from tests.chaos.planted_bugs import Bug, bugs, hunt, plant
 from tests.chaos.report import Outcome, load, save, table
-from tests.chaos.running import run
+from tests.chaos.scenario_run import run
 from tests.chaos.scenarios import NEEDS_COMPILER, SCENARIOS
 from tests.chaos.stores import compiler
 

@@ -171,13 +171,13 @@ class _Caller:
         ]
         return self._random.choice(makers)()
 
-    def _increment(self) -> Any:  # noqa: ANN401  # as above
+    def _increment(self) -> Any:  # noqa: ANN401  # a request of any RPC
         counter = self._random.choice(COUNTERS)
         if counter == "big":
             return IncrementRequest(counter=counter, delta=self._random.choice((BIG, -BIG, 1)))
         return IncrementRequest(counter=counter, delta=self._random.randint(-2, 9))
 
-    def _decrement_copies(self) -> Any:  # noqa: ANN401  # as above
+    def _decrement_copies(self) -> Any:  # noqa: ANN401  # a request of any RPC
         policies = (ShortagePolicy.SHORTAGE_POLICY_REJECT, ShortagePolicy.SHORTAGE_POLICY_TAKE_AVAILABLE)
         return DecrementCopiesRequest(
             item=self._item(),
@@ -186,34 +186,34 @@ class _Caller:
             shortage_policy=self._random.choice(policies),
         )
 
-    def _increment_copies(self) -> Any:  # noqa: ANN401  # as above
+    def _increment_copies(self) -> Any:  # noqa: ANN401  # a request of any RPC
         copies = self._random.randint(1, 5)
         return IncrementCopiesRequest(item=self._item(), location=self._random.choice(LOCATIONS), copies=copies)
 
-    def _set(self) -> Any:  # noqa: ANN401  # as above
+    def _set(self) -> Any:  # noqa: ANN401  # a request of any RPC
         if self._random.random() < 0.5:  # a share of the calls
             return SetCounterRequest(counter="orders", value=self._random.randint(0, 9), expected_value=0)
         return SetStockRequest(item=self._item(), on_hand=self._random.randint(5, 20))
 
-    def _move(self) -> Any:  # noqa: ANN401  # as above
+    def _move(self) -> Any:  # noqa: ANN401  # a request of any RPC
         if self._random.random() < 0.3:  # a share of the calls
             return DeleteStockRequest(item=self._item(), location=self._random.choice(SHELVES))
         source, target = self._random.sample(("main", "annex", *SHELVES), k=2)
         return MoveCopiesRequest(item=self._item(), from_location=source, to_location=target, copies=1)
 
-    def _reserve(self) -> Any:  # noqa: ANN401  # as above
+    def _reserve(self) -> Any:  # noqa: ANN401  # a request of any RPC
         lines = [StockLine(item=item, copies=self._random.randint(1, 2)) for item in self._random.sample(ITEMS, k=3)]
         ttl = self._random.choice((Duration(seconds=3_600), Duration(nanos=300_000_000)))
         return ReserveRequest(reservation_id=f"{self._random.getrandbits(64):x}", lines=lines, ttl=ttl)
 
-    def _end(self) -> Any:  # noqa: ANN401  # as above
+    def _end(self) -> Any:  # noqa: ANN401  # a request of any RPC
         reservation_id = self._random.choice(self._held[-5:])
         ending = self._random.choice((CommitRequest, CommitRequest, ReleaseRequest, ExtendRequest))
         if ending is ExtendRequest:
             return ExtendRequest(reservation_id=reservation_id, ttl=Duration(seconds=60))
         return ending(reservation_id=reservation_id)
 
-    def _apply(self) -> Any:  # noqa: ANN401  # as above
+    def _apply(self) -> Any:  # noqa: ANN401  # a request of any RPC
         operations = []
         for _ in range(self._random.randint(2, 8)):
             name, make = self._random.choice(

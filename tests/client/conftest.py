@@ -1,4 +1,4 @@
-"""The fixtures of the client's tests: both clients under one name, and a server that follows a script."""
+"""The fixtures of the client's tests: both clients with one interface, and a server that follows a script."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from tallykeeper_client import AsyncClient, Client
-from tests.client.connecting import Connect, Threaded
+from tests.client.connection import Connect, Threaded
 from tests.client.scripted_server import ScriptedServer
 
 

@@ -22,7 +22,7 @@ from tallykeeper_client import (
     error_of_result,
     operations,
 )
-from tests.client.connecting import Connect
+from tests.client.connection import Connect
 from tests.client.scripted_server import Refusal, ScriptedServer
 from tests.client.trailers import SHORT, operation_error, shortages, trailers
 

@@ -20,7 +20,7 @@ from tallykeeper_client import (
     ValueChanged,
     ValueOverflow,
 )
-from tests.client.connecting import Connect
+from tests.client.connection import Connect
 from tests.support.server import ThreadedServer
 
 INTEGER_MAX = 2**53 - 1

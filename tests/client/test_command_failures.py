@@ -7,7 +7,7 @@ import pytest
 
 from tallykeeper.v1.inventory_pb2 import Shortage
 from tallykeeper_cli.main import main
-from tests.client.running import run
+from tests.client.command_run import run
 from tests.client.scripted_server import Refusal, ScriptedServer
 from tests.client.trailers import NEVER_AGAIN, SHORT, shortages, trailers
 

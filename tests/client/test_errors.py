@@ -49,7 +49,7 @@ from tallykeeper_client import (
     WatcherTooSlow,
 )
 from tallykeeper_client.errors import reasons
-from tests.client.connecting import Connect
+from tests.client.connection import Connect
 from tests.client.scripted_server import Refusal, ScriptedServer, Trailers
 from tests.client.trailers import DETAILS_KEY, NEVER_AGAIN, trailers
 

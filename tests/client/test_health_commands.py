@@ -14,8 +14,8 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from tallykeeper.v1 import namespace_pb2, server_pb2
 from tallykeeper_cli.main import main
 from tallykeeper_client import Client, TallykeeperError
-from tests.client.connecting import Connect
-from tests.client.running import run
+from tests.client.command_run import run
+from tests.client.connection import Connect
 from tests.client.scripted_server import Refusal, ScriptedServer
 from tests.client.trailers import trailers
 from tests.support.server import ServerProcess, ThreadedServer

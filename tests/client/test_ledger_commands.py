@@ -10,7 +10,7 @@ from rich.console import Console
 from tallykeeper.v1 import ledger_pb2, namespace_pb2, reservation_pb2
 from tallykeeper_cli.commands import verify
 from tallykeeper_client import OperationKind, Reservation, ReservationLine, ReservationState, StockLine
-from tests.client.running import Case, check, check_json, run
+from tests.client.command_run import Case, check, check_json, run
 from tests.client.scripted_server import ScriptedServer, Stream
 
 

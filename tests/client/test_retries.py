@@ -10,7 +10,7 @@ import pytest
 from tallykeeper.v1.counter_pb2 import Counter, IncrementRequest, IncrementResponse
 from tallykeeper_client import AsyncClient, DeadlineExceeded, TallykeeperError, Unavailable
 from tallykeeper_client._channel import SERVICE_CONFIG
-from tests.client.connecting import Connect
+from tests.client.connection import Connect
 from tests.client.scripted_server import Refusal, ScriptedServer
 
 SOON = (("grpc-retry-pushback-ms", "1"),)

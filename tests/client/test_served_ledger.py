@@ -14,7 +14,7 @@ from tallykeeper_client import (
     RevisionAhead,
     StockLine,
 )
-from tests.client.connecting import Connect
+from tests.client.connection import Connect
 from tests.support.server import ServerProcess, ThreadedServer
 
 

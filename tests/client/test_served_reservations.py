@@ -27,7 +27,7 @@ from tallykeeper_client import (
     error_of_result,
     operations,
 )
-from tests.client.connecting import Connect
+from tests.client.connection import Connect
 from tests.support.server import ThreadedServer
 
 BASKET = [StockLine(item="dune", copies=2), StockLine(item="emma", copies=1)]

@@ -15,7 +15,7 @@ from tallykeeper_client import (
     StockNotEmpty,
     TallykeeperError,
 )
-from tests.client.connecting import Connect
+from tests.client.connection import Connect
 from tests.client.scripted_server import Refusal, ScriptedServer
 from tests.client.trailers import SHORT, shortages, trailers
 

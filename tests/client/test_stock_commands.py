@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallykeeper.v1 import counter_pb2, inventory_pb2
 from tallykeeper_client import Counter, ShortagePolicy, StockLevel
-from tests.client.running import Case, check, check_json, run
+from tests.client.command_run import Case, check, check_json, run
 from tests.client.scripted_server import ScriptedServer
 
 TIME = Timestamp(seconds=1_780_000_000)

@@ -7,7 +7,7 @@ import pytest
 
 from tallykeeper.v1.inventory_pb2 import ListStockRequest, ListStockResponse
 from tallykeeper_client import StockLevel
-from tests.client.running import run
+from tests.client.command_run import run
 from tests.client.scripted_server import Refusal, ScriptedServer
 
 

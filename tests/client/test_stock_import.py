@@ -16,7 +16,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest
 from tallykeeper_cli.main import main
 from tallykeeper_client import ApplyResponse, OperationResult, operations
-from tests.client.running import run
+from tests.client.command_run import run
 from tests.client.scripted_server import Refusal, ScriptedServer
 from tests.client.trailers import operation_error, trailers
 

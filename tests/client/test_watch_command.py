@@ -16,7 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tallykeeper.v1.ledger_pb2 import WatchRequest
 from tallykeeper_cli.main import main
 from tallykeeper_client import Counter, Entry, StockLevel, WatchResponse
-from tests.client.running import run
+from tests.client.command_run import run
 from tests.client.scripted_server import Refusal, ScriptedServer, Stream
 from tests.client.trailers import trailers
 from tests.support.ledger import stock_line

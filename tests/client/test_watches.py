@@ -27,7 +27,7 @@ from tallykeeper_client._calls.ledger import watch_responses
 from tallykeeper_client._status_details import Failure
 from tallykeeper_client._watch_retry import BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN, Following, ended
 from tallykeeper_client.errors import Overloaded
-from tests.client.connecting import Connect
+from tests.client.connection import Connect
 from tests.client.scripted_server import Refusal, ScriptedServer, Stream
 from tests.client.trailers import trailers
 

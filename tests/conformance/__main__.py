@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.conformance.building import NoPackagesError, build
+from tests.conformance.build_tools import NoPackagesError, build
 from tests.conformance.cases import __main__ as cases
 from tests.conformance.clients import __main__ as clients
 from tests.conformance.reports import failed_connect_cases, h2spec_cases

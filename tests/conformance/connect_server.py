@@ -47,7 +47,7 @@ class ConformanceService:
             stream(f"{_SERVICE}/BidiStream", self._bidi_stream),
         )
 
-    def _unary(self, name: str) -> Any:  # noqa: ANN401  # as above
+    def _unary(self, name: str) -> Any:  # noqa: ANN401  # a function of connectrpc
         request_type = getattr(self._protos, f"{name}Request")
         response_type = getattr(self._protos, f"{name}Response")
 

@@ -1,4 +1,4 @@
-"""The Chromium of this machine, and why the console cannot be tested if something is missing."""
+"""The Chromium of this machine, and the reason why the console cannot be tested if something is missing."""
 
 import shutil
 import subprocess

@@ -175,7 +175,7 @@ async def shows(page: Any, text: str) -> None:  # noqa: ANN401
 
 async def pressed(press: Callable[[], Awaitable[None]], shown: Any) -> None:  # noqa: ANN401
     """Press keys until an element is shown."""
-    from playwright.async_api import TimeoutError as NotShownError  # noqa: PLC0415  # as above
+    from playwright.async_api import TimeoutError as NotShownError  # noqa: PLC0415  # not installed everywhere
 
     for _ in range(_PATIENCE_MS // _AGAIN_MS):
         await press()

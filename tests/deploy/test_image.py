@@ -17,7 +17,7 @@ from typing import Final
 import pytest
 
 from tallykeeper_server.settings import Settings
-from tests.conformance.building import NoPackagesError, build
+from tests.conformance.build_tools import NoPackagesError, build
 from tests.deploy.image.__main__ import main as image_check
 from tests.deploy.image.podman import PodmanError
 from tests.deploy.tools import ROOT

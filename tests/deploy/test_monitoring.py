@@ -43,7 +43,7 @@ def expressions() -> Iterator[str]:
 
 
 def family_of(series: str) -> Family | None:
-    """Return the metric that a series belongs to: that of a histogram has three series."""
+    """Return the metric that a series belongs to. A histogram has three series."""
     for name, family in FAMILIES.items():
         endings = ("_bucket", "_count", "_sum") if family.kind is Kind.HISTOGRAM else ("",)
         if series in {name + ending for ending in endings}:

@@ -1,4 +1,4 @@
-"""The systemd unit is valid, keeps its score, and what it forbids is nothing that the server needs."""
+"""The systemd unit is valid, keeps its security score, and permits everything that the server needs."""
 
 import ctypes
 import re

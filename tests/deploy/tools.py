@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.conformance.building import NoPackagesError, build
+from tests.conformance.build_tools import NoPackagesError, build
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / ".venv" / "deploy"
@@ -42,7 +42,7 @@ def path_of(name: str) -> Path:
 
 
 def prepare() -> dict[str, str]:
-    """Get every program that is not there yet. Return the reason for each that cannot be had."""
+    """Get every program that is not there yet. Return the reason for each program that is not available."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     missing: dict[str, str] = {}
     for name in (*_GO_PACKAGES, *_GO_PROGRAMS):

@@ -87,7 +87,7 @@ class Session:
         self._shell.communicate()
 
     def run(self, block: Block, expected: str | None) -> None:
-        """Run a block; fail if one of its commands fails, or prints something else than is expected."""
+        """Run a block; fail if one of its commands fails, or prints other output than expected."""
         if block.directive == EACH_LINE:
             self._run_servers(block)
         elif block.directive == CLOSE:
@@ -251,13 +251,13 @@ def session(folder: Path) -> Iterator[Session]:
 
 
 def compare(expected: str | None, output: str, block: Block) -> None:
-    """Fail if something else was printed than a page shows; ``None``: it shows nothing."""
+    """Fail if the output differs from that on the page. ``None`` means that the page shows no output."""
     if expected is not None:
         assert matches(expected, output), f"{block}: this was printed:\n{output}\nbut the page shows:\n{expected}"
 
 
 def matches(expected: str, output: str) -> bool:
-    """Tell whether an output is what a page shows, where ``…`` stands for any text of a line, or for any lines.
+    """Return whether an output matches the text on a page, where ``…`` stands for any text of a line, or for any lines.
 
     Spaces at the ends of lines do not count.
     """

@@ -99,7 +99,7 @@ async def test_a_second_batch_is_under_way_as_soon_as_enough_wait_for_it() -> No
 
     store.release()
     assert await asyncio.gather(*futures) == [10 * item for item in range(11)]
-    assert [len(batch) for batch in store.batches] == [1, 3, 5, 2]  # halves of what was under way or waiting
+    assert [len(batch) for batch in store.batches] == [1, 3, 5, 2]  # half of the calls in flight and waiting
 
 
 async def test_full_batches_are_under_way_beside_others_up_to_four() -> None:

@@ -4,6 +4,6 @@ import asyncio
 
 
 async def let_lanes_send() -> None:
-    """Let lanes decide about the calls that have arrived, and begin what they send."""
+    """Let lanes decide about the calls that have arrived, and begin to send them."""
     await asyncio.sleep(0)
     await asyncio.sleep(0)

@@ -36,7 +36,7 @@ def own_store(tmp_path: Path) -> Iterator[str]:
 
 
 def batch(namespace: str) -> ApplyRequest:
-    """Return a thousand increments, by turns of a new counter and of one shared counter."""
+    """Return a thousand increments: alternately of a new counter and of one shared counter."""
     operations = [
         Operation(increment=IncrementRequest(counter=f"counter-{number // 2}" if number % 2 else "all"))
         for number in range(OPERATIONS)

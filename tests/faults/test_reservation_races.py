@@ -13,7 +13,7 @@ from tallykeeper.v1.inventory_pb2 import ListStockRequest, SetStockRequest
 from tallykeeper.v1.ledger_pb2 import Entry, OperationKind
 from tallykeeper.v1.namespace_pb2 import GetNamespaceRequest
 from tallykeeper.v1.reservation_pb2 import ListReservationsRequest, ReservationState
-from tests.faults.shopping import Shop
+from tests.faults.customers import Shop
 from tests.support.client import AsyncCaller, Caller
 from tests.support.ledger import entries_of
 from tests.support.server import ThreadedServer, wait_until

@@ -23,7 +23,7 @@ RELOADS = 3
 
 
 @pytest.fixture(autouse=True)
-def connections_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def separate_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each client its own connection, so that clients are spread over the workers."""
     monkeypatch.setattr(_channel, "CHANNEL_OPTIONS", (*CHANNEL_OPTIONS, *OWN_CONNECTION))
 

@@ -10,8 +10,8 @@ from random import Random
 
 import click
 
-from tests.files.judging import faults, run_import
-from tests.files.killing import kill_and_resume
+from tests.files.judge import faults, run_import
+from tests.files.kills import kill_and_resume
 from tests.files.spreadsheet import spreadsheet
 from tests.support.server import ServerProcess
 

@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from tests.files.judging import Imported, faults, run_import
-from tests.files.killing import kill_and_resume
+from tests.files.judge import Imported, faults, run_import
+from tests.files.kills import kill_and_resume
 from tests.files.spreadsheet import spreadsheet
 from tests.support.server import ThreadedServer
 

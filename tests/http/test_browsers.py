@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tallykeeper_server.settings import Settings
-from tests.http.calling import COUNTERS, request, value_of
+from tests.http.http_client import COUNTERS, request, value_of
 from tests.support.server import ThreadedServer
 
 INCREMENT = f"{COUNTERS}/Increment"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest, IncrementResponse
-from tests.http.calling import COUNTERS, INVENTORY, JSON, request, value_of
+from tests.http.http_client import COUNTERS, INVENTORY, JSON, request, value_of
 from tests.support.client import Caller
 from tests.support.server import ThreadedServer
 

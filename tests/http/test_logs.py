@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.http.calling import COUNTERS, LEDGER, envelope, raw, request
+from tests.http.http_client import COUNTERS, LEDGER, envelope, raw, request
 from tests.support.server import PATIENCE_SECONDS, ServerProcess, wait_until
 
 

@@ -15,7 +15,7 @@ from tallykeeper_server.http.statuses import explained
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.transport.call import Call
 from tallykeeper_server.transport.methods import direct
-from tests.http.calling import COUNTERS, request
+from tests.http.http_client import COUNTERS, request
 
 INCREMENT = f"{COUNTERS}/Increment"
 
@@ -62,5 +62,5 @@ async def test_a_body_for_which_there_is_no_memory_is_429() -> None:
         small = [await asyncio.to_thread(request, address, INCREMENT, {"counter": "c"}) for _ in range(20)]
 
     assert (large.status, large.reason) == (429, "OVERLOADED")
-    assert {answer.status for answer in small} == {200}  # what a body has held is given back
+    assert {answer.status for answer in small} == {200}  # the bytes that a body has held are released
     assert len(seen) == 20

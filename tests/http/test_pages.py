@@ -5,7 +5,7 @@ from urllib.request import urlopen
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.http.calling import COUNTERS, request
+from tests.http.http_client import COUNTERS, request
 from tests.support.client import METHODS
 from tests.support.server import PATIENCE_SECONDS, ServerProcess, ThreadedServer, wait_until
 

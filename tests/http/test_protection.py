@@ -8,7 +8,7 @@ import pytest
 
 from tallykeeper_server.cli.certificate_authority import make_certificates
 from tests.access.conftest import Site, make_site
-from tests.http.calling import COUNTERS, Answer, request
+from tests.http.http_client import COUNTERS, Answer, request
 from tests.support.server import ThreadedServer, wait_until
 
 

@@ -1,4 +1,4 @@
-"""Faults in what Connect and gRPC-Web prescribe: each refusal has a reason and the field, the value and the rule."""
+"""Requests that break rules of Connect and gRPC-Web: each refusal has a reason, the field, the value and the rule."""
 
 import base64
 import gzip
@@ -12,7 +12,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tests.http.calling import COUNTERS, LEDGER, Answer, envelope, request, value_of
+from tests.http.http_client import COUNTERS, LEDGER, Answer, envelope, request, value_of
 from tests.support.server import ThreadedServer
 
 INCREMENT: Final = f"{COUNTERS}/Increment"

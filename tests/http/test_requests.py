@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from tests.http.calling import COUNTERS, JSON, LEDGER, raw, request, value_of
+from tests.http.http_client import COUNTERS, JSON, LEDGER, raw, request, value_of
 from tests.support.server import ThreadedServer
 
 INCREMENT = f"{COUNTERS}/Increment"
@@ -114,7 +114,7 @@ def test_two_different_ids_and_an_empty_one_are_refused(server: ThreadedServer, 
 
 @pytest.mark.parametrize("key", ["", '""'])
 def test_an_empty_key_is_no_request_without_an_id(server: ThreadedServer, namespace: str, key: str) -> None:
-    """A variable that is not set in a shell gives one."""
+    """A variable that is not set in a shell gives an empty key."""
     answer = request(server.http, INCREMENT, {"namespace": namespace, "counter": "c"}, {"Idempotency-Key": key})
 
     assert (answer.status, set(answer.violations)) == (400, {"request_id"})

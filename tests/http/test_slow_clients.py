@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from tallykeeper_server.settings import Settings
-from tests.http.calling import COUNTERS, raw, request, value_of
+from tests.http.http_client import COUNTERS, raw, request, value_of
 from tests.support.server import PATIENCE_SECONDS, ThreadedServer, wait_until
 
 HEAD = f"POST {COUNTERS}/Increment HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tallykeeper_server.settings import Settings
-from tests.http.calling import COUNTERS, LEDGER, answer_of, connect, envelope, request, stream
+from tests.http.http_client import COUNTERS, LEDGER, answer_of, connect, envelope, request, stream
 from tests.support.server import ThreadedServer
 
 CONNECT_JSON = {"Content-Type": "application/connect+json"}
@@ -103,7 +103,7 @@ def test_events_resume_after_the_last_event_id(server: ThreadedServer, namespace
     assert [entry["revision"] for entry in found] == ["2", "3"]
 
 
-def test_a_bookmark_is_an_event_of_its_own_with_an_id(store_url: str, namespace: str) -> None:
+def test_a_bookmark_is_a_separate_event_with_an_id(store_url: str, namespace: str) -> None:
     settings = Settings(listen="127.0.0.1:0", store=store_url, bookmark_seconds=0.05)
     with ThreadedServer(settings) as server:
         increment(server, namespace)

@@ -1,4 +1,4 @@
-"""The layout of the packages: few modules beside the folders, no folder with too many, and names that are nouns."""
+"""The layout: few modules beside the folders of the server, no folder with too many, and names that are nouns."""
 
 import tomllib
 from pathlib import Path
@@ -18,9 +18,13 @@ FOLDERS = sorted(
 )
 MODULES_MAX = 16
 MODULES_BESIDE_FOLDERS_MAX = 3
+SOURCES = [
+    ROOT / name for name in ("bench", "client", "deploy", "examples", "lua", "protos", "server", "tests", "tools")
+]
+NOT_OURS = {"node_modules", "target", "build", "dist"}
 PARTICIPLES = ("ing", "ed")
-NOUNS = {"embedded", "tracing"}
-"""Names that look like participles: the embedded store comes with the server, and tracing is the name of a field."""
+NOUNS = {"embedded", "packaging", "test_monitoring", "tracing"}
+"""Names that look like participles: the embedded store comes with the server, and the others are names of fields."""
 
 
 def modules(folder: Path) -> list[str]:
@@ -29,11 +33,21 @@ def modules(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(ROOT).as_posix())
-def test_a_folder_has_few_modules_and_they_are_named_by_nouns(folder: Path) -> None:
-    names = modules(folder)
+def test_a_folder_has_few_modules(folder: Path) -> None:
+    assert len(modules(folder)) <= MODULES_MAX
 
-    assert len(names) <= MODULES_MAX
-    assert [name for name in [folder.name, *names] if name.endswith(PARTICIPLES) and name not in NOUNS] == []
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_modules_and_packages_are_named_by_nouns(source: Path) -> None:
+    files = [
+        path
+        for kind in ("*.py", "*.lua")
+        for path in source.rglob(kind)
+        if NOT_OURS.isdisjoint(path.relative_to(ROOT).parts)
+    ]
+    names = {path.stem for path in files} | {path.parent.name for path in files}
+
+    assert [name for name in sorted(names) if name.endswith(PARTICIPLES) and name not in NOUNS] == []
 
 
 def test_the_server_has_few_modules_beside_its_folders() -> None:

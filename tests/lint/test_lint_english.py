@@ -1,5 +1,6 @@
 """The lint of English finds each word of its list, in each kind of text, and leaves code alone."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,25 @@ def faults_in(name: str, source: str) -> list[str]:
         ("a.proto", "// Callers are {} here.\n"),
         ("a.md", "Callers are {} here.\n"),
         ("Makefile", "test: ## callers are {} here\n"),
+        ("Dockerfile", "# Callers are {} here.\n"),
+        ("a.go", "// Callers are {} here.\n"),
+        ("a.java", "/** Callers are {} here. */\n"),
+        ("a.rs", "/// Callers are {} here.\n"),
+        ("a.ts", "/**\n * Callers are {} here.\n */\n"),
+        ("a.tpl", "{{{{- /* Callers are {} here. */}}}}\n"),
     ],
 )
 def test_each_word_is_found_in_each_kind_of_text(name: str, text: str, word: str) -> None:
     (fault,) = faults_in(name, text.format(word))
 
-    assert fault.startswith(f"{name}:1: {word!r}: write ")
+    assert re.match(rf"{name}:[12]: {re.escape(repr(word))}: write ", fault)
+
+
+def test_the_name_of_a_test_is_read_as_a_sentence() -> None:
+    assert faults_in("a.py", "async def test_a_reply_is_all_the_same_late() -> None: ...\n") == [
+        "a.py:1: 'all the same': write 'still, or equal', or another sentence"
+    ]
+    assert faults_in("a.py", "def all_the_same() -> None: ...\n") == []
 
 
 def test_a_phrase_over_two_lines_is_found() -> None:
@@ -35,6 +49,7 @@ def test_a_phrase_over_two_lines_is_found() -> None:
         "a.py:2: 'all the same': write 'still, or equal', or another sentence"
     ]
     assert faults_in("a.md", "One.\n\nThe reply is, all\nthe same, late.\n")[0].startswith("a.md:3: ")
+    assert faults_in("a.ts", "/**\n * The reply is, all\n * the same, late.\n */\n")[0].startswith("a.ts:2: ")
 
 
 @pytest.mark.parametrize("beginning", ["What", "Which", "Who", "How", "Where", "By", "Return what", "Return who"])
@@ -54,6 +69,7 @@ def test_a_docstring_that_begins_with_a_question_word_is_found(beginning: str) -
         ("a.py", '"""Whatever the caller sends is counted."""\n'),
         ("a.py", "# Return the reply. What the caller sends is counted.\n"),
         ("a.lua", "local told = besides\n"),
+        ("a.go", 'told := "https://besides.example"\n'),
         ("a.md", "The field `told` is text.\n\n```python\ntold = 1  # in vain\n```\n"),
         ("a.md", "[a page](besides.md) <!-- told -->\n"),
         ("a.json", '{"told": 1}\n'),

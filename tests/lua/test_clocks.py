@@ -12,7 +12,7 @@ from tallykeeper_server.domain.levels import Counter, CounterName, Reservation, 
 from tallykeeper_server.domain.mutations import Applied, Bundle, Outcome, Refused
 from tallykeeper_server.domain.queries import FoundRecord, GetLevels, LookupRequest, ReadLevels, RequestRecord
 from tallykeeper_server.store.embedded.valkey import find_binary
-from tests.lua.clocked import BOUNDARY_MS, ClockedStore, Clocks
+from tests.lua.clocks import BOUNDARY_MS, ClockedStore, Clocks
 from tests.lua.conftest import RETENTION, bundle, mutation
 from tests.support.server import store_process
 
@@ -280,7 +280,7 @@ def test_a_refusal_for_time_that_is_up_holds_for_every_process(start: Start, clo
     assert again.reason == refused.reason == "RESERVATION_EXPIRED"
 
 
-def test_a_counter_that_was_gone_begins_anew_for_every_process(start: Start, clocks: Clocks, namespace: str) -> None:
+def test_an_expired_counter_begins_at_zero_for_every_process(start: Start, clocks: Clocks, namespace: str) -> None:
     store = start()
     store.apply(increment(namespace), bundle(namespace, mutation("counter_configure", "=", "=", 60_000)))
     with clocks.at(store_ms=BOUNDARY_MS + DAY_MS, wall_ms=BOUNDARY_MS + DAY_MS):

@@ -218,7 +218,7 @@ def test_a_deleted_level_leaves_its_index(apply: Apply, raw_store: redis.Redis, 
     assert not raw_store.exists(f"tk:{{{namespace}}}:index:stock", f"tk:{{{namespace}}}:stock:main:dune")
 
 
-def test_a_refusal_writes_nothing_but_its_request_record_and_the_time(
+def test_a_refusal_writes_only_its_request_record_and_the_time(
     apply: Apply, raw_store: redis.Redis, namespace: str
 ) -> None:
     apply("stock_decrement", 1, 0)
@@ -321,7 +321,7 @@ def commit_times(raw_store: redis.Redis, held_ms: dict[str, int]) -> list[int]:
     return [outcome.commit_time_ms for (outcome,) in outcomes]
 
 
-def test_each_namespace_of_a_batch_has_the_time_of_its_own_clock(namespace: str, raw_store: redis.Redis) -> None:
+def test_each_namespace_of_a_batch_has_its_own_time(namespace: str, raw_store: redis.Redis) -> None:
     other = f"{namespace}.other"
     ahead_ms = [4_000_000_000_000, 5_000_000_000_000]
 

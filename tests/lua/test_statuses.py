@@ -1,4 +1,4 @@
-"""Statuses: brings about each one that the head of a Lua file lists, and holds the two lists together."""
+"""Statuses: causes each status that the head of a Lua file lists, and compares the two lists."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""The page of the metrics, as an ASGI application, and what several processes say together."""
+"""The page of the metrics, as an ASGI application, and the common page of several processes."""
 
 import asyncio
 from collections.abc import Sequence

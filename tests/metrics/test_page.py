@@ -66,7 +66,7 @@ def test_every_family_is_on_the_page_with_its_kind_and_its_text(registry: Collec
 def test_open_metrics_has_the_same_values(registry: CollectorRegistry) -> None:
     plain = text_string_to_metric_families(generate_latest(registry).decode())
     open_text = generate_open_metrics(registry).decode()  # type: ignore[no-untyped-call]  # it has no annotations
-    opened = parse_open_metrics(open_text)  # type: ignore[no-untyped-call]  # as above
+    opened = parse_open_metrics(open_text)  # type: ignore[no-untyped-call]  # the parser has no types
 
     assert {family.name: family.samples for family in opened} == {family.name: family.samples for family in plain}
 

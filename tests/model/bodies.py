@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from tallykeeper.v1 import batch_pb2
 from tallykeeper.v1.inventory_pb2 import ShortagePolicy
 from tallykeeper.v1.reservation_pb2 import StockLine
-from tests.model.holding import summed
+from tests.model.holds import summed
 
 CLEARED: Final = ("min", "max", "ttl")
 """The fields that are cleared if the mask names them and the request does not have them."""

@@ -24,14 +24,14 @@ from tests.model.namespace_caller import NamespaceCaller, chosen_by
 from tests.model.reads import read
 from tests.model.refusal import MAX, Refusal
 from tests.model.reservation import ACTIVE, Reservation
-from tests.model.stored import Stored
+from tests.model.stored_contents import Stored
 from tests.support.client import Caller
 from tests.support.server import wait_until
 
 SOON: Final = Duration(nanos=1_000_000)
 SWEPT_ONE_TIME_IN: Final = 12
-"""One time in this number, the test waits for the sweep, which takes a second or two. Otherwise it takes the copies,
-which expires the reservation at once."""
+"""The test waits for the sweep once in this number of times, because the sweep takes a second or two. Otherwise it
+takes the copies, which expires the reservation at once."""
 
 
 class Comparison(RuleBasedStateMachine):

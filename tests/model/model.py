@@ -13,7 +13,7 @@ from tests.model.bodies import body_of, names_of, operation_of
 from tests.model.contents import Change, Contents, CounterKey, StockKey
 from tests.model.counters import Counter
 from tests.model.entries import entry_of
-from tests.model.holding import expire
+from tests.model.holds import expire
 from tests.model.refusal import Refusal, refusal
 from tests.model.reservation import LISTED, Reservation
 from tests.model.rules import RULES, Rule

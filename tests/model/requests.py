@@ -82,7 +82,7 @@ def _in_order(message: Any) -> Any:  # noqa: ANN401  # any message that may have
     return message
 
 
-def _names_any(message: Any, configurable: list[str]) -> bool:  # noqa: ANN401  # as above
+def _names_any(message: Any, configurable: list[str]) -> bool:  # noqa: ANN401  # a request of any RPC
     return bool(message.update_mask.paths) or any(message.HasField(name) for name in configurable)
 
 

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from tallykeeper.v1 import counter_pb2, inventory_pb2, reservation_pb2
 from tallykeeper.v1.ledger_pb2 import OperationKind
-from tests.model import counters, holding, stock
+from tests.model import counters, holds, stock
 from tests.model.contents import Change, Contents, CounterKey, StockKey
 from tests.model.counters import Counter
 from tests.model.refusal import MAX, Refusal, refusal
@@ -129,15 +129,15 @@ RULES: Final[Mapping[type[Message], Rule]] = {
         OperationKind.OPERATION_KIND_DELETE_STOCK,
     ),
     reservation_pb2.ReserveRequest: Rule(
-        holding.reserve, reservation_pb2.ReserveResponse, OperationKind.OPERATION_KIND_RESERVE
+        holds.reserve, reservation_pb2.ReserveResponse, OperationKind.OPERATION_KIND_RESERVE
     ),
     reservation_pb2.CommitRequest: Rule(
-        holding.commit, reservation_pb2.CommitResponse, OperationKind.OPERATION_KIND_COMMIT
+        holds.commit, reservation_pb2.CommitResponse, OperationKind.OPERATION_KIND_COMMIT
     ),
     reservation_pb2.ReleaseRequest: Rule(
-        holding.release, reservation_pb2.ReleaseResponse, OperationKind.OPERATION_KIND_RELEASE
+        holds.release, reservation_pb2.ReleaseResponse, OperationKind.OPERATION_KIND_RELEASE
     ),
     reservation_pb2.ExtendRequest: Rule(
-        holding.extend, reservation_pb2.ExtendResponse, OperationKind.OPERATION_KIND_EXTEND
+        holds.extend, reservation_pb2.ExtendResponse, OperationKind.OPERATION_KIND_EXTEND
     ),
 }

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from tests.conformance.building import NoPackagesError, build
+from tests.conformance.build_tools import NoPackagesError, build
 from tests.support.server import PATIENCE_SECONDS, ServerProcess
 
 pytestmark = pytest.mark.long

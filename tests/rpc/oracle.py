@@ -124,7 +124,7 @@ class Oracle:
         command = [sys.executable, "-m", "tests.rpc.oracle_server"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
-        # gRPC refuses some calls at random whose trailers are near its limit: here only the other call may be refused.
+        # gRPC refuses, at random, some calls with trailers near its limit. This channel's limit is far from them.
         limits = {"max_receive_message_length": -1, "max_metadata_size": 1 << 16, "absolute_max_metadata_size": 1 << 16}
         options = (*OWN_CONNECTION, *((f"grpc.{name}", limit) for name, limit in limits.items()))
         self._channel: Any = grpc.insecure_channel(f"127.0.0.1:{self._process.stdout.readline().strip()}", options)
@@ -135,7 +135,7 @@ class Oracle:
         self._process.communicate(timeout=PATIENCE_SECONDS)
 
     def compare(self, path: str, number: str, seen: Any, *, streams: bool) -> None:  # noqa: ANN401  # a call of gRPC's
-        """Check that a call, which has ended, looks as gRPC's own server makes it look.
+        """Check that the outcome of a finished call equals that of gRPC's own server.
 
         A call that never reached its handler has no outcome, and is not compared.
         """
@@ -155,14 +155,14 @@ class Oracle:
         self.compared += 1
 
 
-def _drained(call: Any) -> list[bytes]:  # noqa: ANN401  # as above
+def _drained(call: Any) -> list[bytes]:  # noqa: ANN401  # grpc's types know no bytes
     responses: list[bytes] = []
     with suppress(grpc.RpcError):  # the error is the call itself
         responses.extend(call)
     return responses
 
 
-def _described(call: Any) -> dict[str, object]:  # noqa: ANN401  # as above
+def _described(call: Any) -> dict[str, object]:  # noqa: ANN401  # grpc's types know no bytes
     return {
         "code": call.code(),
         "message": call.details(),
@@ -182,7 +182,7 @@ class ComparingChannel:
         """Return a function that calls a method and compares the call."""
         make = self._channel.unary_unary(path)
 
-        def call(raw: bytes, *, timeout: float | None = None, metadata: Any = ()) -> Any:  # noqa: ANN401  # as above
+        def call(raw: bytes, *, timeout: float | None = None, metadata: Any = ()) -> Any:  # noqa: ANN401  # gRPC's call
             number = uuid.uuid4().hex
             made = make.future(raw, timeout=timeout, metadata=(*metadata, (_ID, number)))
             error = made.exception()

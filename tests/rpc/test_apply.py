@@ -422,7 +422,7 @@ def test_an_invalid_operation_lets_nothing_be_applied(failure: FailingCall, name
     assert contents() == {}
 
 
-def test_a_namespace_that_is_far_too_long_is_told_in_short_with_each_operation(failure: FailingCall) -> None:
+def test_a_namespace_that_is_far_too_long_is_shortened_in_the_message_of_each_operation(failure: FailingCall) -> None:
     named = Operation(set_counter=SetCounterRequest(namespace="other", counter="v", value=3))
 
     refused = failure(ApplyRequest(namespace="é" * 70_000, operations=[named] * 30, mode=BATCH_MODE_INDEPENDENT))

@@ -106,7 +106,7 @@ def test_an_expired_counter_cannot_be_deleted(failure: FailingCall, expired: str
     assert refused.reason == "COUNTER_NOT_FOUND"
 
 
-def test_a_counter_that_expired_begins_again_at_zero_without_bounds_and_for_good(call: Caller, expired: str) -> None:
+def test_a_counter_that_expired_begins_again_at_zero_without_bounds_and_without_ttl(call: Caller, expired: str) -> None:
     reply = call(IncrementRequest(namespace=expired, counter="visits"))
 
     assert reply.counter == Counter(counter="visits", value=1)

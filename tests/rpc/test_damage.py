@@ -177,7 +177,7 @@ def test_a_watch_goes_on_when_a_damaged_entry_comes(call: Caller, namespace: str
         call(IncrementRequest(namespace=namespace, counter="visits"))
 
         entries: list[Entry] = []
-        while len(entries) < 2:  # the damaged one and the next
+        while len(entries) < 2:  # the damaged entry and the next one
             entries += next(responses).entries
 
     assert [entry.revision for entry in entries] == [REVISIONS + 1, REVISIONS + 2]
@@ -252,7 +252,7 @@ def test_revisions_that_were_trimmed_are_no_gap(call: Caller, namespace: str, ra
     assert (raised.value.reason, raised.value.metadata["oldest"]) == ("REVISION_TRIMMED", "4")
 
 
-def test_a_stream_entry_that_no_script_wrote_is_told(call: Caller, namespace: str, raw_store: redis.Redis) -> None:
+def test_a_stream_entry_that_no_script_wrote_is_reported(call: Caller, namespace: str, raw_store: redis.Redis) -> None:
     write(call, namespace)
     cast("Any", raw_store).execute_command("XADD", f"tk:{{{namespace}}}:ledger", "5000-1", "by", "hand")
 

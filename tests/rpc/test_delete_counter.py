@@ -26,7 +26,7 @@ def test_it_returns_the_counter_as_it_was(call: Caller, failure: FailingCall, na
     assert not call(ListCountersRequest(namespace=namespace)).counters
 
 
-def test_a_counter_made_anew_has_no_bounds(call: Caller, namespace: str) -> None:
+def test_a_counter_created_again_has_no_bounds(call: Caller, namespace: str) -> None:
     call(ConfigureCounterRequest(namespace=namespace, counter="seats", min=0, max=0))
     call(DeleteCounterRequest(namespace=namespace, counter="seats"))
 

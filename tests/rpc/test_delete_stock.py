@@ -38,7 +38,7 @@ def test_a_deleted_level_is_nowhere(call: Caller, failure: FailingCall, namespac
     assert not call(ListStockRequest(namespace=namespace)).stock_levels
 
 
-def test_a_level_made_anew_has_nothing_configured(call: Caller, namespace: str) -> None:
+def test_a_level_created_again_has_nothing_configured(call: Caller, namespace: str) -> None:
     call(ConfigureStockRequest(namespace=namespace, item="dune", safety_stock=2))
     call(DeleteStockRequest(namespace=namespace, item="dune"))
 

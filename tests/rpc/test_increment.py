@@ -109,7 +109,7 @@ def test_a_new_counter_that_would_exceed_its_bounds_is_not_created(
     assert contents() == {}
 
 
-def test_a_counter_whose_time_is_up_is_created_anew(call: Caller, namespace: str) -> None:
+def test_a_counter_whose_time_is_up_is_created_again(call: Caller, namespace: str) -> None:
     first = IncrementRequest(namespace=namespace, counter="window", create=NewCounter(ttl=Duration(nanos=50_000_000)))
     call(first)
     gone = BatchGetCountersRequest(namespace=namespace, counters=["window"])

@@ -25,7 +25,7 @@ def test_a_right_name_is_read_with_its_defaults_each_time() -> None:
         fields.check()
 
 
-def test_a_wrong_name_is_refused_each_time_under_the_name_of_its_own_field() -> None:
+def test_a_wrong_name_is_refused_each_time_with_the_name_of_its_field() -> None:
     for index in range(2):
         fields = Fields()
         within = fields.within(f"keys[{index}].")

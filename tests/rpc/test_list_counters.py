@@ -78,7 +78,7 @@ def test_a_full_last_page_has_no_token(call: Caller, listed: str) -> None:
     assert not call(ListCountersRequest(namespace=listed, page_size=len(NAMES))).next_page_token
 
 
-def test_a_page_holds_a_hundred_unless_told_otherwise(call: Caller, namespace: str) -> None:
+def test_a_page_holds_a_hundred_by_default(call: Caller, namespace: str) -> None:
     for number in range(101):
         call(IncrementRequest(namespace=namespace, counter=f"n{number:03}"))
 

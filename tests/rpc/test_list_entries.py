@@ -127,7 +127,7 @@ def test_the_newest_first_lists_what_there_was_when_it_began(call: Caller, writt
     assert [entry.revision for entry in first.entries] + rest == list(range(10, 0, -1))
 
 
-def test_the_oldest_first_goes_on_to_what_was_made_meanwhile(call: Caller, written: str) -> None:
+def test_a_listing_from_the_oldest_continues_to_entries_made_during_it(call: Caller, written: str) -> None:
     request = ListEntriesRequest(namespace=written, page_size=4)
     first = call(request)
     call(IncrementRequest(namespace=written, counter="visits"))

@@ -130,7 +130,7 @@ def test_pages_keep_to_the_prefix(call: Caller, listed: str) -> None:
     assert [items_of(page) for page in read] == [["a", "a b", "a:b"], ["ab"]]
 
 
-def test_a_page_holds_a_hundred_unless_told_otherwise(call: Caller, namespace: str) -> None:
+def test_a_page_holds_a_hundred_by_default(call: Caller, namespace: str) -> None:
     for number in range(101):
         call(IncrementCopiesRequest(namespace=namespace, item=f"n{number:03}"))
 

@@ -84,7 +84,7 @@ def test_copies_on_backorder_reach_the_least_integer(call: Caller, failure: Fail
     assert refused.metadata["available"] == str(-MAX)
 
 
-def test_copies_may_be_taken_though_more_are_to_be_had_than_a_number_can_say(call: Caller, namespace: str) -> None:
+def test_copies_may_be_taken_although_more_are_available_than_a_number_can_hold(call: Caller, namespace: str) -> None:
     call(SetStockRequest(namespace=namespace, item="grain", on_hand=MAX))
     call(ConfigureStockRequest(namespace=namespace, item="grain", backorder_limit=MAX - 1))
     take = DecrementCopiesRequest(

@@ -11,7 +11,7 @@ from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest, SetC
 from tallykeeper.v1.ledger_pb2 import LookupRequestRequest
 from tallykeeper_server.rpc.permissions import is_mutation
 from tallykeeper_server.settings import Settings
-from tests.http.calling import COUNTERS, request
+from tests.http.http_client import COUNTERS, request
 from tests.support.client import METHODS, OWN_CONNECTION, Caller, Failure
 from tests.support.server import ThreadedServer
 

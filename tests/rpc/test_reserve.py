@@ -194,7 +194,7 @@ def test_a_hundred_lines_are_held_at_once(call: Caller, namespace: str) -> None:
     assert [(level.on_hand, level.reserved, level.available) for level in read.stock_levels] == [(3, 2, 1)] * 100
 
 
-def test_without_an_id_each_reservation_gets_one_of_its_own(call: Caller, stocked: str) -> None:
+def test_without_an_id_each_reservation_gets_its_own_id(call: Caller, stocked: str) -> None:
     request = ReserveRequest(namespace=stocked, lines=[StockLine(item="dune")])
 
     made = [call(request).reservation for _ in range(3)]

@@ -77,7 +77,7 @@ async def test_large_pages_take_more_room_and_keep_their_order() -> None:
 
     large = await listing.calls(4, page_size=1_000)
     assert listing.begun == 2
-    small = await listing.calls(1)  # there is room for it, but the large ones came first
+    small = await listing.calls(1)  # there is room for it, but the large calls came first
     assert listing.begun == 2
 
     with pytest.raises(OverloadedError):

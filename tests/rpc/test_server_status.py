@@ -125,7 +125,7 @@ def test_a_store_that_evicts_keeps_no_promise(own_store: str) -> None:
     assert all("maxmemory-policy is allkeys-lru" in promise.reasons[0] for promise in promises)
 
 
-def test_a_promise_is_looked_at_anew_for_each_call(own_store: str) -> None:
+def test_a_promise_is_checked_for_each_call(own_store: str) -> None:
     with served(own_store, promise_check_seconds=3_600) as call, redis.Redis.from_url(own_store) as store:
         kept = [call(ASK).promises[0].kept]
         store.config_set("appendonly", "no")

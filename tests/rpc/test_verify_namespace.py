@@ -120,7 +120,7 @@ def test_an_entry_that_is_missing_is_a_difference(call: Caller, changed: str, ra
     assert DIFFERENCE_KIND_LEDGER in {difference.kind for difference in report.differences}
 
 
-def test_of_many_differences_the_first_thousand_are_told_and_all_are_counted(
+def test_of_many_differences_the_first_thousand_are_reported_and_all_are_counted(
     call: Caller, namespace: str, raw_store: redis.Redis
 ) -> None:
     names = [f"counter-{number}" for number in range(1_001)]

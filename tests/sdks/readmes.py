@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.conformance.building import build
+from tests.conformance.build_tools import build
 from tests.docs.markdown import Block, blocks
 from tests.sdks.examples import LINES, ROOT, see_each_change_counted_once, server
 from tests.sdks.suites import Check, CheckFailedError, Command

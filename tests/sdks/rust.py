@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from tests.conformance.building import CARGO
+from tests.conformance.build_tools import CARGO
 from tests.sdks.examples import ROOT, Example, example
 from tests.sdks.readmes import Readme, readme
 from tests.sdks.suites import Check, CheckFailedError, Command, Suite

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.conformance.building import NoPackagesError, build, only_user_of
+from tests.conformance.build_tools import NoPackagesError, build, only_user_of
 
 COMMAND_SECONDS_MAX: Final = 900
 """The time that a command of a check may take: the first build of a language, on a busy machine, takes minutes."""
@@ -26,15 +26,15 @@ class CheckSkipped(Exception):  # noqa: N818  # it is no error
 
 
 class CheckFailedError(Exception):
-    """A check has found something. The message is what it has found, such as the output of a command."""
+    """A check has failed. The message is the finding, such as the output of a command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """A check of an SDK or an example.
 
-    ``run`` returns what there is to say about its success, such as the number of tests. It raises `CheckFailedError`,
-    `CheckSkipped`, or the errors of `tests.conformance.building.build`.
+    ``run`` returns a summary of its success, such as the number of tests. It raises `CheckFailedError`,
+    `CheckSkipped`, or the errors of `tests.conformance.build_tools.build`.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Command:
         return ran.stdout
 
     def build(self) -> None:
-        """Run the command, which fetches packages; see `tests.conformance.building.build` for its errors."""
+        """Run the command, which fetches packages; see `tests.conformance.build_tools.build` for its errors."""
         build([str(word) for word in self.words], folder=self.folder, environment=self.environment)
 
     def __str__(self) -> str:

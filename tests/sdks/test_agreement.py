@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from tallykeeper_server.rpc.statuses import CODES
-from tests.conformance.building import CARGO
+from tests.conformance.build_tools import CARGO
 from tests.conformance.cases import registry as runners
 from tests.sdks import go, java, rust, typescript
 from tests.sdks.examples import ROOT

@@ -1,4 +1,4 @@
-"""The suites: what they cover, and what becomes of checks that fail, cannot run, or find a language in use."""
+"""The suites: their checks, and the outcome of checks that fail, cannot run, or find a language in use."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.building import only_user_of
+from tests.conformance.build_tools import only_user_of
 from tests.conformance.cases import registry as runners
 from tests.sdks import __main__ as command
 from tests.sdks.examples import LINES, ROOT, Example, compare, example
@@ -162,7 +162,7 @@ def test_an_example_that_prints_the_lines_and_counts_twice_fails() -> None:
 def test_a_second_user_of_a_language_waits_for_the_first(tmp_path: Path) -> None:
     """An arrow marks a waiting process in the kernel's table of locks."""
     program = (
-        "import sys; from pathlib import Path; from tests.conformance.building import only_user_of\n"
+        "import sys; from pathlib import Path; from tests.conformance.build_tools import only_user_of\n"
         "with only_user_of('go', locks=Path(sys.argv[1])): print('alone')"
     )
     with only_user_of("go", locks=tmp_path):

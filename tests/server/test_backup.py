@@ -26,7 +26,7 @@ from tests.server.data_dirs import (
     run_on_full_disk,
     store_socket,
 )
-from tests.server.starting import refused_start
+from tests.server.start import refused_start
 from tests.support.client import Caller
 from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, wait_until
 

@@ -29,7 +29,7 @@ from tests.server.data_dirs import (
     store_socket,
     value_of,
 )
-from tests.server.starting import refused_start
+from tests.server.start import refused_start
 from tests.support.client import Caller, Failure
 from tests.support.server import (
     ANY_PORTS,
@@ -169,7 +169,7 @@ def test_a_store_of_another_program_version_is_left_alone(copy: Path) -> None:
 
 
 @pytest.mark.parametrize("removed", ["socket", "directory"])
-def test_a_removed_socket_is_made_anew(tmp_path: Path, removed: str) -> None:
+def test_a_removed_socket_is_made_again(tmp_path: Path, removed: str) -> None:
     data_dir = tmp_path / "data"
     with ServerProcess("--data-dir", str(data_dir)) as server:
         increment(server, 41)

@@ -13,7 +13,7 @@ from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest, IncrementCopiesRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
-from tests.server.scraping import COUNTERS, INVENTORY, Scraper
+from tests.server.metrics_page import COUNTERS, INVENTORY, Scraper
 from tests.support.client import Caller, Failure
 from tests.support.server import ServerProcess, wait_until
 

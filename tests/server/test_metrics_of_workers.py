@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tests.server.scraping import COUNTERS, Scraper
+from tests.server.metrics_page import COUNTERS, Scraper
 from tests.support.client import OWN_CONNECTION, Caller
 from tests.support.server import ServerProcess, wait_until
 

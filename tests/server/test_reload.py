@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tests.server.starting import sabotage
+from tests.server.start import sabotage
 from tests.support.client import Caller, Failure
 from tests.support.server import ANY_PORTS, PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, runs, wait_until
 

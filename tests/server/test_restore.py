@@ -28,7 +28,7 @@ from tests.server.data_dirs import (
     store_socket,
     value_of,
 )
-from tests.server.starting import refused_start
+from tests.server.start import refused_start
 from tests.support.client import Caller
 from tests.support.server import PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, answers, runs, wait_until
 
@@ -353,7 +353,7 @@ BAD_STREAMS = {
     "text": (lambda _: b"hello " * 1_000, "it is no tar stream of tallykeeper backup"),
     "gzip": (lambda _: b"\x1f\x8b\x08\x00" + b"x" * 1_000, "it is compressed; unpack it: gzip -dc FILE | tallykeeper"),
     "zstd": (lambda _: b"\x28\xb5\x2f\xfd" + b"x" * 1_000, "it is compressed; unpack it: zstd -dc FILE | tallykeeper"),
-    "damaged-header": (lambda members: packed(members[:2]).rstrip(b"\0") + b"x" * 2_048, "none of tar's"),
+    "damaged-header": (lambda members: packed(members[:2]).rstrip(b"\0") + b"x" * 2_048, "no valid form of tar"),
 }
 
 

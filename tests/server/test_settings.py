@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tallykeeper_server.settings import ENVIRONMENT_PREFIX, Settings, options
-from tests.server.starting import wrong_setting, wrong_setting_of_program
+from tests.server.start import wrong_setting, wrong_setting_of_program
 
 # setting -> a value as text, the same value in TOML, and the value that the server reads
 VALUES: dict[str, tuple[str, str, object]] = {

@@ -13,7 +13,7 @@ import redis
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
-from tests.server.starting import refused_start
+from tests.server.start import refused_start
 from tests.support.client import Caller
 from tests.support.server import ANY_PORTS, PATIENCE_SECONDS, TALLYKEEPER, ServerProcess, store_process
 

@@ -11,7 +11,7 @@ import redis
 from tallykeeper_server.setting_types import StoreAddress, without_password
 from tallykeeper_server.store.embedded.valkey import find_binary
 from tallykeeper_server.store.nodes.store_url import node_options, parsed_store_url
-from tests.server.starting import refused_start, wrong_setting
+from tests.server.start import refused_start, wrong_setting
 from tests.support.server import ServerProcess, store_process
 
 

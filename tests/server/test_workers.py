@@ -21,7 +21,7 @@ from tallykeeper_server.settings import Settings
 from tallykeeper_server.store.embedded.valkey import find_binary
 from tallykeeper_server.workers.worker_process import WorkerProcess
 from tests.server.health import NOT_SERVING, SERVING, health_of, health_updates
-from tests.server.starting import refused_start, sabotage
+from tests.server.start import refused_start, sabotage
 from tests.support.client import OWN_CONNECTION, Caller
 from tests.support.ledger import entries_of
 from tests.support.server import PATIENCE_SECONDS, ServerProcess, runs, store_process, wait_until

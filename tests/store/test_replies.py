@@ -55,7 +55,7 @@ async def test_what_nobody_asked_for_makes_it_unfit_for_the_next(replies: Replie
     assert not replies.are_clean
 
 
-async def test_what_does_not_come_in_time_is_told(replies: Replies) -> None:
+async def test_a_missing_reply_is_reported_after_the_timeout(replies: Replies) -> None:
     with pytest.raises(TimeoutError):
         await replies.next(1, timeout_seconds=0.01)
 
@@ -63,7 +63,7 @@ async def test_what_does_not_come_in_time_is_told(replies: Replies) -> None:
 
 
 @pytest.mark.parametrize("error", [None, OSError("broken")])
-async def test_who_waits_when_the_connection_is_lost_is_told(replies: Replies, error: OSError | None) -> None:
+async def test_a_waiting_call_gets_the_loss_of_the_connection(replies: Replies, error: OSError | None) -> None:
     waiting = await next_of(replies)
     replies.connection_lost(error)
 
@@ -73,7 +73,7 @@ async def test_who_waits_when_the_connection_is_lost_is_told(replies: Replies, e
         await replies.next(1, timeout_seconds=20.0)
 
 
-async def test_what_is_no_reply_is_told(replies: Replies) -> None:
+async def test_bytes_that_are_no_reply_are_reported(replies: Replies) -> None:
     waiting = await next_of(replies)
     replies.data_received(b"HTTP/1.1 400 Bad Request\r\n")
 

@@ -179,7 +179,7 @@ async def _awaited(method: Method, request: Any, call: AioCall) -> bytes:  # noq
 def _unary(
     run: Callable[[Method, Any, AioCall], Awaitable[bytes]], method: Method, opening: _Opening
 ) -> Callable[[Any, Context], Awaitable[bytes]]:
-    async def behave(request: Any, context: Context) -> bytes:  # noqa: ANN401  # as above
+    async def behave(request: Any, context: Context) -> bytes:  # noqa: ANN401  # bytes or an iterator
         call = await opening(context)
         try:
             response = await run(method, request, call)
@@ -199,7 +199,7 @@ def _unary(
 
 
 def _stream(method: Method, opening: _Opening) -> Callable[[Any, Context], AsyncGenerator[bytes, None]]:
-    async def stream(request: Any, context: Context) -> AsyncGenerator[bytes, None]:  # noqa: ANN401  # as above
+    async def stream(request: Any, context: Context) -> AsyncGenerator[bytes, None]:  # noqa: ANN401  # or an iterator
         call = await opening(context)
         try:
             async with aclosing(method.handler(request, call)) as responses:
@@ -209,7 +209,7 @@ def _stream(method: Method, opening: _Opening) -> Callable[[Any, Context], Async
         except (asyncio.CancelledError, GeneratorExit):
             call.abandon()
             raise
-        except Exception as error:  # noqa: BLE001  # as above
+        except Exception as error:  # noqa: BLE001  # any defect becomes a status
             failure = _failure_of(method, error)
         else:
             call.done = True

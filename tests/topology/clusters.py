@@ -98,7 +98,7 @@ class ClusterOfNodes:
         wait_until(self.is_whole, what="the lost node is back")
 
     def move(self, slot: int, *, pause_seconds: float = 0.0) -> None:
-        """Move a slot to another primary, key by key, with pauses in which it is half there."""
+        """Move a slot to another primary, key by key, with pauses while only a part of the keys has moved."""
         source, target = self.primary_of(slot), self.another_primary(slot)
         target.ask("CLUSTER", "SETSLOT", str(slot), "IMPORTING", _id_of(source))
         source.ask("CLUSTER", "SETSLOT", str(slot), "MIGRATING", _id_of(target))

@@ -82,8 +82,7 @@ class WatchedPair:
         def has_changed() -> bool:
             if self.primary() is not primary:
                 return True
-            # Refused during a failover, and while the replica, just back, is not good enough; a failover may be given
-            # up.
+            # A sentinel refuses this during a failover, and until the replica is ready. It may also give up a failover.
             text_of(self.sentinels[0], "SENTINEL", "FAILOVER", SERVICE)
             return False
 

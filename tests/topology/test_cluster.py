@@ -24,7 +24,7 @@ from tallykeeper_server.settings import Settings
 from tallykeeper_server.store.nodes.slots import slot_of
 from tests.model.comparison import Comparison
 from tests.model.test_model import SETTINGS
-from tests.server.starting import refused_start
+from tests.server.start import refused_start
 from tests.support.client import AsyncCaller, Caller, Failure
 from tests.support.ledger import entries_of
 from tests.support.server import ThreadedServer, free_ports, wait_until

@@ -10,7 +10,7 @@ import pytest
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest, SetStockRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
-from tests.server.starting import refused_start
+from tests.server.start import refused_start
 from tests.support.client import Caller
 from tests.support.server import ServerProcess
 from tests.topology.sentinels import SERVICE, WatchedPair
@@ -43,7 +43,7 @@ def test_a_sentinel_out_of_reach_is_passed_over(pair: WatchedPair, namespace: st
         call.close()
 
 
-def test_sentinels_may_have_a_password_of_their_own(pair: WatchedPair, namespace: str) -> None:
+def test_sentinels_may_have_their_own_password(pair: WatchedPair, namespace: str) -> None:
     for sentinel in pair.sentinels:
         sentinel.ask("ACL", "SETUSER", "asker", "on", ">hush", "+sentinel|masters")
     own = f"{pair.url}?sentinel_username=asker&sentinel_password="
@@ -55,7 +55,7 @@ def test_sentinels_may_have_a_password_of_their_own(pair: WatchedPair, namespace
     assert "no sentinel" in refused_start("--store", f"{own}wrong")
 
 
-def test_a_service_that_no_sentinel_knows_is_told_with_where_was_asked(pair: WatchedPair) -> None:
+def test_an_error_names_the_sentinels_that_do_not_know_the_service(pair: WatchedPair) -> None:
     line = refused_start("--store", pair.url.replace(SERVICE, "nothing"))
 
     assert "'nothing'" in line

@@ -33,20 +33,20 @@ def traced(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def own_backend() -> Iterator[Backend]:
-    """A backend of this test's own, which may refuse."""
+    """A backend for this test alone, which may refuse."""
     with Backend() as backend:
         yield backend
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> str:
-    """The data directory for a server of this test's own."""
+    """The data directory for a server that only this test uses."""
     return str(tmp_path / "data")
 
 
 @pytest.fixture
 def trace_id() -> str:
-    """The id of a trace of this test's own."""
+    """The id of a trace that only this test uses."""
     return os.urandom(16).hex()
 
 

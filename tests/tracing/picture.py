@@ -43,7 +43,7 @@ def trace_of_a_reserve() -> list[Received]:
                 client.increment_copies("dune", copies=5)
                 client.increment_copies("emma", copies=5)
             with Client(server.target, namespace="default", tracer_provider=provider) as client:
-                client.increment("warm")  # it connects, which would take most of the time of the next call
+                client.increment("warm")  # connects, which would take most of the next call's time
                 with provider.get_tracer("shop").start_as_current_span("checkout") as checkout:
                     lines = [StockLine(item="dune", copies=2), StockLine(item="emma", copies=1)]
                     client.reserve(lines, ttl=timedelta(minutes=15))

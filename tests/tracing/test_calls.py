@@ -10,7 +10,7 @@ from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest, List
 from tallykeeper.v1.inventory_pb2 import DecrementCopiesRequest, IncrementCopiesRequest
 from tallykeeper.v1.ledger_pb2 import VerifyNamespaceRequest, WatchRequest
 from tallykeeper.v1.reservation_pb2 import ReserveRequest, StockLine
-from tests.http.calling import request
+from tests.http.http_client import request
 from tests.support.client import Caller, Failure
 from tests.support.server import ServerProcess
 from tests.tracing.backend import CLIENT, SERVER, UNSET, Backend

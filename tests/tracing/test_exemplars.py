@@ -23,7 +23,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 def page(server: ServerProcess, accept: str) -> str:
     """Return the page of the metrics in a format."""
     request = Request(f"{server.http_url}/metrics", headers={"Accept": accept})  # noqa: S310  # http, on this machine
-    with urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310  # as above
+    with urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310  # on loopback
         return str(response.read().decode())
 
 

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest
-from tests.server.scraping import Scraper
+from tests.server.metrics_page import Scraper
 from tests.support.client import Caller
 from tests.support.server import PATIENCE_SECONDS, ServerProcess, runs, wait_until
 from tests.tracing.backend import SERVER, Backend, held
@@ -21,7 +21,7 @@ MODULE = "tallykeeper_server.tracing.export_process"
 
 @contextmanager
 def serving(backend: Backend, data: str, **variables: str) -> Iterator[tuple[ServerProcess, Caller, Scraper]]:
-    """Run a server of this test's own, with its caller and the reader of its metrics."""
+    """Run a server for this test alone, with its caller and the reader of its metrics."""
     with ServerProcess("--traces", "--data-dir", data, environment=environment_for(backend, **variables)) as server:
         caller = Caller(server.target)
         yield server, caller, Scraper(server)

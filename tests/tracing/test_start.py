@@ -13,7 +13,7 @@ from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper_server.tracing.collector import Collector
 from tallykeeper_server.tracing.environment import QUEUE_SPANS_DEFAULT, TraceSettingError, TraceSettings
 from tallykeeper_server.tracing.sampler import Sampler
-from tests.server.starting import refused_start
+from tests.server.start import refused_start
 from tests.support.client import Caller
 from tests.support.server import PATIENCE_SECONDS, ServerProcess, wait_until
 from tests.tracing.backend import Backend

@@ -374,7 +374,7 @@ async def test_a_stream_may_be_slow_between_messages() -> None:
     async with serving(limits=limits) as served, raw_peer(served.address) as peer:
         peer.greet().open("/test.Echo/Chat").send(frame(DATA, b"\0\0\0\0\1a", stream=1))
         assert (await peer.of(DATA, stream=1)).payload == b"\0\0\0\0\1a"
-        # The server gives an incomplete call up, so it has checked the limit of this stream too.
+        # The server drops an incomplete call, so it has checked the limit of this stream too.
         peer.open(_UNARY, stream=3)
         assert await peer.reset_code(3) == 0
         peer.send(frame(DATA, b"\0\0\0\0\1b", flags=END_STREAM, stream=1))

@@ -12,7 +12,7 @@ import click
 
 from tallykeeper_client import Client, TallykeeperError
 from tests.support.server import PATIENCE_SECONDS, free_ports, store_process, wait_until
-from tests.upgrades.judging import LedgerEntry, faults
+from tests.upgrades.judge import LedgerEntry, faults
 from tests.upgrades.load import NAMESPACE, Acknowledged, Load
 from tests.upgrades.versions import RunningServer, Version
 
@@ -88,7 +88,7 @@ def _serve_in_turn(versions: Sequence[Version], load: Load, arguments: Sequence[
 
 
 def _refused(version: Version, data_dir: Path, arguments: Sequence[str], *, words: str) -> Iterator[str]:
-    """Start a version on data that are too new for it. Yield a fault unless it says so and changes nothing."""
+    """Start a version on data that is too new for it. Yield a fault unless it says so and changes nothing."""
     digest = _digest(data_dir)
     status, said = RunningServer(version, *arguments).refusal()
     if status == 0 or words not in said:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.upgrades import __main__ as upgrades
-from tests.upgrades.judging import LedgerEntry, faults
+from tests.upgrades.judge import LedgerEntry, faults
 from tests.upgrades.scenarios import refuse_the_future
 from tests.upgrades.versions import (
     FORMER_REVISION,

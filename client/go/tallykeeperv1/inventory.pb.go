@@ -2173,8 +2173,8 @@ type LineAvailability struct {
 	Available int64 `protobuf:"varint,4,opt,name=available,proto3" json:"available,omitempty"`
 	// The number of further copies that may be taken on backorder there.
 	BackorderLimit int64 `protobuf:"varint,5,opt,name=backorder_limit,json=backorderLimit,proto3" json:"backorder_limit,omitempty"`
-	// True if as many copies may be taken as all lines ask for that name the same level, or the same item at any
-	// location.
+	// True if enough copies may be taken for this line and all others that name the same level, or the same item at
+	// any location.
 	Sufficient bool `protobuf:"varint,6,opt,name=sufficient,proto3" json:"sufficient,omitempty"`
 	// With any_location: the locations where copies may be taken, in the order of their names.
 	Locations     []*LocationAvailability `protobuf:"bytes,7,rep,name=locations,proto3" json:"locations,omitempty"`

@@ -337,7 +337,7 @@ type Entry struct {
 	// The reservation that the mutation was about, if there is one.
 	Reservation *EntryReservation `protobuf:"bytes,9,opt,name=reservation,proto3" json:"reservation,omitempty"`
 	// The damage of the stored entry; absent if it has none. Of a damaged entry, or of one that is missing, the fields
-	// that cannot be read are absent. It passes every filter but those of the time, because it may be about anything.
+	// that cannot be read are absent. It passes every filter except those of the time, because it may be about anything.
 	// VerifyNamespace says more.
 	Damage *string `protobuf:"bytes,10,opt,name=damage,proto3,oneof" json:"damage,omitempty"`
 	// The first of several revisions that are missing from the ledger, if this entry is a mark for them; revision is then

@@ -50,9 +50,9 @@ type LedgerServiceClient interface {
 	// revision on while no entry passes the filters, so that a resumed watch does not begin at a revision that the ledger
 	// has dropped.
 	//
-	// When to resume. Any end but those below may be a server that stops, was killed or cannot be reached: begin again after
-	// the last revision, with a backoff that grows to some seconds. A server that stops says UNAVAILABLE. Of one that was
-	// killed the client's library makes its own code: UNAVAILABLE in grpcio, grpc-go, grpc-java and grpc-js, UNKNOWN in tonic,
+	// When to resume. Any end except those below may be a server that stops, was killed or cannot be reached: begin again
+	// after the last revision, with a backoff that grows to some seconds. A server that stops says UNAVAILABLE. For a killed
+	// server, the client's library makes its own code: UNAVAILABLE in grpcio, grpc-go, grpc-java and grpc-js, UNKNOWN in tonic,
 	// and CANCELLED in Connect, although the caller cancelled nothing.
 	//
 	// Over HTTP the same is GET /v1/watch with server-sent events, whose id is the revision: EventSource resumes by itself.
@@ -167,9 +167,9 @@ type LedgerServiceServer interface {
 	// revision on while no entry passes the filters, so that a resumed watch does not begin at a revision that the ledger
 	// has dropped.
 	//
-	// When to resume. Any end but those below may be a server that stops, was killed or cannot be reached: begin again after
-	// the last revision, with a backoff that grows to some seconds. A server that stops says UNAVAILABLE. Of one that was
-	// killed the client's library makes its own code: UNAVAILABLE in grpcio, grpc-go, grpc-java and grpc-js, UNKNOWN in tonic,
+	// When to resume. Any end except those below may be a server that stops, was killed or cannot be reached: begin again
+	// after the last revision, with a backoff that grows to some seconds. A server that stops says UNAVAILABLE. For a killed
+	// server, the client's library makes its own code: UNAVAILABLE in grpcio, grpc-go, grpc-java and grpc-js, UNKNOWN in tonic,
 	// and CANCELLED in Connect, although the caller cancelled nothing.
 	//
 	// Over HTTP the same is GET /v1/watch with server-sent events, whose id is the revision: EventSource resumes by itself.

@@ -1,4 +1,4 @@
-// The plugins that generate ../tallykeeperv1, pinned in a module of their own: who requires the SDK does not need them.
+// The plugins that generate ../tallykeeperv1. They have their own module, because users of the SDK do not need them.
 module github.com/tallykeeper/tallykeeper/client/go/tools
 
 go 1.26.0

@@ -25,7 +25,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The address is not one.
+    /// The text is not an address.
     #[error("{address:?} is not an address: write host:port, such as 127.0.0.1:50051")]
     Address {
         /// The address.

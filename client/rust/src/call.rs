@@ -1,4 +1,4 @@
-//! A call before it is sent, and the calls that have a method of their own.
+//! A call before it is sent, and the calls that have their own method.
 
 use std::future::IntoFuture;
 use std::time::Duration;

@@ -49,7 +49,7 @@ struct Inner {
     source: Option<Status>,
 }
 
-/// What a call failed with, one kind for each reason of the contract.
+/// The kind of a failure, one for each reason of the contract.
 ///
 /// Nothing was changed, unless the kind says something else.
 #[derive(Clone, Debug)]
@@ -248,7 +248,7 @@ pub enum ErrorKind {
     ValueOverflow,
     /// The watcher does not read as fast as changes come.
     WatcherTooSlow,
-    /// Something that this version of the SDK has no kind for: see [`Error::code`] and [`Error::reason`].
+    /// A failure for which this version of the SDK has no kind: see [`Error::code`] and [`Error::reason`].
     Other,
 }
 
@@ -552,7 +552,7 @@ fn of_reservation(reason: &str, values: &Values<'_>) -> Option<ErrorKind> {
     Some(kind)
 }
 
-/// The values of an error, to be read as what they are.
+/// The values of an error, with methods that read them by their types.
 struct Values<'a>(&'a BTreeMap<String, String>);
 
 impl Values<'_> {

@@ -1,4 +1,4 @@
-//! A failed attempt: the error that it is for the caller, and what a retry has to know of it.
+//! A failed attempt: the error for the caller, and the facts that a retry needs.
 
 use std::time::Duration;
 

@@ -16,7 +16,7 @@ pub(crate) const BACKOFF_MULTIPLIER: f64 = 2.5;
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
 /// The codes of the server, or of a proxy, after which a call is sent again. The server cancels no call: a proxy that
-/// drains does.
+/// shuts down does.
 pub(crate) const RETRYABLE_CODES: [Code; 3] = [Code::Unavailable, Code::ResourceExhausted, Code::Cancelled];
 
 /// The pauses between attempts to connect. They count as no attempt: nothing was sent.

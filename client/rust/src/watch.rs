@@ -26,10 +26,10 @@ const NO_REVISION: i64 = -1;
 
 /// A watch: a stream of [`WatchResponse`], each with entries of the ledger, in order, with no gap and no repeat.
 ///
-/// It begins anew after the last revision that it received when its connection is lost, when the server restarts or has
+/// It begins again after the last revision that it received when its connection is lost, when the server restarts or has
 /// too much to do. It ends with an error that does not pass, such as [`ErrorKind::RevisionTrimmed`],
-/// [`ErrorKind::RevisionsLost`] or [`ErrorKind::PermissionDenied`], and without one when the client is closed. Until
-/// its first response, it has the client's default deadline; after that, it tries for as long as it is read.
+/// [`ErrorKind::RevisionsLost`] or [`ErrorKind::PermissionDenied`], and without one when the client is closed. Until its
+/// first response, it has the client's default deadline; after that, it tries for as long as it is read.
 ///
 /// Responses without entries, by which the server only moves the revision on, are not given to the caller. The first
 /// response is given in any case if the request has `include_levels`.
@@ -205,7 +205,7 @@ impl Following {
         failure
     }
 
-    /// Waits before the watch begins anew. Returns the error if it is one that ends the watch.
+    /// Waits before the watch begins again. Returns the error if it is one that ends the watch.
     async fn wait(&mut self, failure: Failure) -> Result<(), Error> {
         if !may_pass(&failure) {
             return Err(failure.error);
@@ -246,7 +246,7 @@ impl Pauses {
     }
 }
 
-/// Tells whether a watch that failed begins anew.
+/// Tells whether a watch that failed begins again.
 fn may_pass(failure: &Failure) -> bool {
     match failure.origin {
         Origin::NotSent | Origin::Lost => true,
@@ -258,7 +258,7 @@ fn may_pass(failure: &Failure) -> bool {
                 ErrorKind::Overloaded | ErrorKind::RateLimited | ErrorKind::TooManyWatches | ErrorKind::WatcherTooSlow
             );
             let code = failure.error.code();
-            // A watch has no deadline, and the server cancels none: these two come from a proxy.
+            // A watch has no deadline, and the server cancels no watch: these two codes come from a proxy.
             too_much || matches!(code, Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded)
         }
     }

@@ -276,7 +276,7 @@ async fn a_server_that_is_killed_loses_no_change_makes_none_twice_and_ends_no_wa
         count += 1;
     }
     callers.await.unwrap();
-    // The last call was answered after nobody wanted its answer any more.
+    // The last call was answered after its caller had left.
     let value = client.get_counter("votes").await.unwrap().counter.unwrap().value;
     assert_eq!(value, count + 1);
     let mut revisions = Vec::new();

@@ -78,7 +78,7 @@ class Source:
 def open_source(path: str) -> Iterator[Source]:
     """Open a file by its path, or standard input for ``-``.
 
-    Anything but a plain file, such as a pipe, is copied to a temporary file first, because an import reads it twice.
+    Anything except a plain file, such as a pipe, is copied to a temporary file first, because an import reads it twice.
 
     Raises click.UsageError if the file cannot be opened.
     """

@@ -129,7 +129,7 @@ def _descriptor_of(path: Path) -> int | None:
             return _STANDARD[at]
         if found := form.fullmatch(at):
             return int(found[1] or found[2])
-        if not os.path.islink(at):  # noqa: PTH114  # a text, as above
+        if not os.path.islink(at):  # noqa: PTH114  # a text
             return None
         at = os.path.abspath(os.path.join(os.path.dirname(at), os.readlink(at)))  # noqa: PTH100, PTH115, PTH118, PTH120
     return None

@@ -24,7 +24,7 @@ HISTORY_TIMEOUT_SECONDS: Final = 60.0
 
 @dataclass(slots=True)
 class Subject:
-    """The item or counter of a page, and what the page has drawn of it."""
+    """The item or counter of a page, and the parts of the page that show it."""
 
     shell: Shell
     namespace: str

@@ -83,7 +83,7 @@
     else if (action === "keys") showKeys();
   }
 
-  // NiceGUI makes the rows of a table anew when one of them changes. The focus then goes to the new element of its row.
+  // NiceGUI replaces all rows of a table when one of them changes. The focus then goes to the new element of its row.
   function onFocus(event) {
     if (event.target.matches(".q-virtual-scroll__content")) {
       // Quasar moves the focus here when it replaces rows.

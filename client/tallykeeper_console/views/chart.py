@@ -1,6 +1,6 @@
 """Charts as SVG text: step lines with a label at the end of each line, readable without color and on any background.
 
-Colors, fonts and dashes come from the style sheet, by class. Each line of a chart has another dash and its own label.
+Colors, fonts and dashes come from the style sheet, by class. Each line of a chart has its own dash and label.
 """
 
 import html

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 MINUS: Final = "\N{MINUS SIGN}"
 NONE: Final = "\N{EN DASH}"
-"""Stands in the place of a value that is not set."""
+"""The text that is shown if a value is not set."""
 
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 

@@ -37,7 +37,7 @@ class Name:
 class History:
     """The newest entries of a name, in the order of their revisions.
 
-    A watch adds newer entries while `look_back` reads older ones. Each entry is kept once, whichever brings it first.
+    A watch adds newer entries while `look_back` reads older ones. Each entry is kept once, even if both read it.
     """
 
     def __init__(self, name: Name) -> None:

@@ -97,7 +97,7 @@ class Trends:
         self._texts: dict[str, str] = {}
 
     def mark(self, rows: Sequence[Row]) -> None:
-        """Write into each row the change since it was last given, or the change that was seen before.
+        """Write into each row its change since the last call, or its earlier change if it has not changed.
 
         Rows that are not given are forgotten, so that this never holds more than a page.
         """

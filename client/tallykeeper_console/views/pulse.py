@@ -43,7 +43,7 @@ class Samples:
         self._samples: deque[Sample] = deque(maxlen=SAMPLES_MAX)
 
     def add(self, sample: Sample) -> None:
-        """Add an answer. A revision that is lower than the last one begins anew: the namespace lost changes."""
+        """Add an answer. A revision that is lower than the last one begins a new series: the namespace lost changes."""
         if self._samples and sample.revision < self._samples[-1].revision:
             self._samples.clear()
         self._samples.append(sample)

@@ -58,7 +58,7 @@ def reservation_row(reservation: Reservation, *, now: float) -> Row:
 
 
 def remaining(expires_at: float, *, now: float) -> str:
-    """Write the time until a reservation expires. It may be due while nothing has recorded its end yet."""
+    """Write the time until a reservation expires. A reservation can be due before the server has recorded its end."""
     return figures.length(expires_at - now) if expires_at > now else "due"
 
 

@@ -1,4 +1,4 @@
-/** The client: the services of the contract, and methods for what programs do most. */
+/** The client: the services of the contract, and short methods for the most frequent calls. */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
@@ -58,7 +58,7 @@ export type Present<Message, Field extends keyof Message> = Message & {
   readonly [Name in Field]-?: NonNullable<Message[Name]>;
 };
 
-/** The way of a client to its server. `connect` of each platform makes one. */
+/** The connection of a client to its server. `connect` of each platform makes it. */
 export interface Connection {
   readonly transport: Transport;
   /** The address, for messages. */
@@ -253,8 +253,8 @@ export class TallykeeperClient {
   }
 
   /**
-   * Follow the ledger. The watch resumes by itself after a lost connection; it gives what the filters let pass, in
-   * order, with no gap and no repeat.
+   * Follow the ledger. The watch resumes by itself after a lost connection; it returns the entries that pass the
+   * filters, in order, with no gap and no repeat.
    *
    * `timeoutMs` is the time within which the first response must come: the deadline of the client if it is absent.
    */

@@ -12,7 +12,7 @@ export class TallykeeperError extends Error {
   /** The values that belong to the reason, by the names that the contract gives them. */
   readonly values: Readonly<Record<string, string>>;
   /**
-   * The request id that was sent; empty for a read. To learn what became of a mutation whose outcome is unknown, make
+   * The request id that was sent; empty for a read. To learn the outcome of a mutation after an unknown result, make
    * the same call with this id again.
    */
   readonly requestId: string;
@@ -42,7 +42,7 @@ export class TallykeeperError extends Error {
 /** The caller cancelled the call, or closed the client. The outcome of a mutation is unknown. */
 export class CancelledError extends TallykeeperError {}
 
-/** The time was up before there was an answer. The same request id tells what became of a mutation. */
+/** The deadline passed before the answer. A repeat with the same request id gets the outcome of a mutation. */
 export class DeadlineExceededError extends TallykeeperError {}
 
 /** No server answered, however often the call was sent. The outcome of a mutation is unknown. */
@@ -51,7 +51,7 @@ export class UnavailableError extends TallykeeperError {}
 /** The server could not reach its store. Nothing was changed. */
 export class StoreUnavailableError extends UnavailableError {}
 
-/** The server lost its store in the middle of the change. The same request id tells what became of it. */
+/** The server lost its store during the change. A repeat with the same request id gets the outcome. */
 export class OutcomeUnknownError extends UnavailableError {}
 
 /** The change was made, but it is not yet as durable as the server promises. The same request id waits once more. */
@@ -218,7 +218,7 @@ export class WatcherTooSlowError extends TallykeeperError {
   }
 }
 
-/** The level is stored as something that the server did not write. `values` names it. */
+/** The stored text of the level was not written by the server. `values` names the level. */
 export class LevelDamagedError extends TallykeeperError {}
 
 /** A defect of the server, which has logged it. */

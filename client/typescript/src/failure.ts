@@ -1,4 +1,4 @@
-/** Reads what a failed call or a failed operation of a batch says. The classes in `errors.ts` say what it means. */
+/** Reads the contents of a failed call or of a failed operation of a batch, for the classes in `errors.ts`. */
 
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { anyUnpack, durationMs } from "@bufbuild/protobuf/wkt";
@@ -125,7 +125,7 @@ function failureOfDetails(source: Detailed, code: Code, message: string, request
   };
 }
 
-/** Find the detail of one type; undefined if there is none, or none that can be decoded. */
+/** Find the detail of one type; undefined if the error has none, or it cannot be decoded. */
 function detailOf<Desc extends DescMessage>(source: Detailed, schema: Desc): MessageShape<Desc> | undefined {
   if (source instanceof ConnectError) return source.findDetails(schema)[0];
   for (const packed of source.details) {
@@ -133,13 +133,13 @@ function detailOf<Desc extends DescMessage>(source: Detailed, schema: Desc): Mes
       const detail = anyUnpack(packed, schema);
       if (detail !== undefined) return detail;
     } catch {
-      // A detail whose bytes are not a message says nothing; the others may.
+      // A detail whose bytes are not a message is ignored. The other details may still be readable.
     }
   }
   return undefined;
 }
 
-/** Add what `grpc-retry-pushback-ms` says: a delay; or no repeat, if it is negative or no number (gRFC A6). */
+/** Add the meaning of `grpc-retry-pushback-ms` (gRFC A6): a delay; or no repeat, if it is negative or not a number. */
 function withPushback(failure: Failure, error: ConnectError): Failure {
   const pushback = error.metadata.get(PUSHBACK);
   if (pushback === null) return failure;

@@ -33,7 +33,7 @@ const PASSING: ReadonlySet<string> = new Set([
 
 /** The options of TLS. All values are PEM. */
 export interface TlsOptions {
-  /** The certificates that vouch for the server; the roots of Node.js if absent. */
+  /** The certificates of the authorities that sign that of the server; the roots of Node.js if absent. */
   readonly ca?: string | Uint8Array | undefined;
   /** The certificate by which the server knows this client, with `key`: mutual TLS. */
   readonly cert?: string | Uint8Array | undefined;
@@ -90,7 +90,7 @@ function buffer(pem: string | Uint8Array): string | Buffer {
 /**
  * Wait for a connection as gRPC's `waitForReady` does: a call that was never sent bridges a server that restarts.
  *
- * An error that no waiting cures, such as a certificate that is not trusted, is thrown at once.
+ * An error that waiting cannot solve, such as a certificate that is not trusted, is thrown at once.
  */
 function waitFor(sessionManager: Http2SessionManager): WaitForConnection {
   return async (deadline, signal) => {

@@ -9,7 +9,7 @@ import * as refusals from "./refusals.js";
 
 type ErrorClass = new (failure: Failure) => TallykeeperError;
 
-/** The class of each reason of the contract, but for BATCH_REFUSED. */
+/** The class of each reason of the contract, except BATCH_REFUSED. */
 const CLASSES: Readonly<Record<string, ErrorClass>> = {
   BATCH_TOO_LARGE: errors.BatchTooLargeError,
   COMMIT_EXCEEDS_RESERVED: refusals.CommitExceedsReservedError,
@@ -64,7 +64,7 @@ const CLASSES_OF_CODES: Partial<Record<Code, ErrorClass>> = {
 /** The reasons that have a class. */
 export const REASONS: readonly string[] = ["BATCH_REFUSED", ...Object.keys(CLASSES)];
 
-/** Make the error of a failure: a plain one if values that its reason promises are missing. */
+/** Make the error of a failure: a plain TallykeeperError if the failure lacks values that its reason needs. */
 export function errorOf(failure: Failure): TallykeeperError {
   const ErrorOfReason = CLASSES[failure.reason] ?? CLASSES_OF_CODES[failure.code] ?? TallykeeperError;
   try {
@@ -78,7 +78,7 @@ export function errorOf(failure: Failure): TallykeeperError {
   }
 }
 
-/** Make the error of anything that a call to the server at an address has thrown. */
+/** Turn anything that a call to the server at an address has thrown into an error of this package. */
 export function errorOfCall(thrown: unknown, address: string, requestId: string): TallykeeperError {
   if (thrown instanceof TallykeeperError) return thrown;
   return errorOf(failureOfCall(ConnectError.from(thrown), address, requestId));

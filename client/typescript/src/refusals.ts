@@ -181,7 +181,7 @@ export class StockNotEmptyError extends TallykeeperError {
 /**
  * The counter would leave its bounds. Nothing was changed.
  *
- * After an increment, `value` is the counter's own, and `delta` is what it could not take. After a set or a new
+ * After an increment, `value` is the counter's value, and `delta` the number that was not added. After a set or a new
  * configuration, `value` is the one outside of the bounds, and `delta` is undefined.
  */
 export class CounterBoundExceededError extends TallykeeperError {

@@ -53,7 +53,7 @@ function isRepeatable(error: TallykeeperError): boolean {
     case Code.Unavailable:
     case Code.ResourceExhausted:
       return true;
-    case Code.Canceled: // A proxy that drains resets its calls. A call that its caller cancels does not come here.
+    case Code.Canceled: // A proxy that shuts down resets its calls. Calls that their callers cancel do not come here.
       return error.reason === "";
     default:
       return isOfConnection(error);

@@ -1,5 +1,5 @@
 /**
- * Completes and repeats the calls of a client: it is the transport between the generated clients and that of Connect.
+ * Completes and repeats the calls of a client, as a transport between the generated clients and Connect's transport.
  *
  * It fills in the namespace and the request id, adds the token, keeps the deadline over all attempts, and turns what
  * Connect throws into the errors of `errors.ts`.
@@ -23,7 +23,7 @@ import { pauseBeforeRetry, type RetryPolicy } from "./retries.js";
 import { type Closing, Deadline, type LinkedSignal, linkSignals, pause } from "./signals.js";
 import type { Credentials } from "./token.js";
 
-/** Waits until there is a connection, the time is up, or the signal aborts. Throws what keeps it from connecting. */
+/** Waits for a connection until the time is up or the signal aborts. Throws the error that prevents a connection. */
 export type WaitForConnection = (deadline: Deadline, signal: AbortSignal) => Promise<void>;
 
 /** The settings that the calls of a client have in common. */
@@ -38,7 +38,7 @@ export interface SessionOptions {
   readonly credentials: Credentials;
   /** Present where the transport can tell a connection from a call. */
   readonly waitForConnection?: WaitForConnection;
-  /** Ends all that is under way when the client closes. */
+  /** Ends all calls and watches in progress when the client closes. */
   readonly closing: Closing;
 }
 
@@ -61,7 +61,7 @@ export class Session implements Transport {
     contextValues?: ContextValues,
   ): Promise<UnaryResponse<I, O>> {
     const request = this.#complete(method, input);
-    toBinary(method.input, request); // Throws for what cannot be encoded, and names the field: no repeat cures it.
+    toBinary(method.input, request); // Throws an error that names a field which cannot be encoded: a repeat is useless.
     const requestId = isMutation(method) ? ((request as { requestId?: string }).requestId ?? "") : "";
     const deadline = new Deadline(timeoutMs ?? this.options.timeoutMs);
     const linked = linkSignals(signal, this.options.closing);
@@ -74,7 +74,7 @@ export class Session implements Transport {
     }
   }
 
-  /** Open a stream. It is not repeated: `Watch` resumes by itself, and a verification begins anew. */
+  /** Open a stream. It is not repeated: `Watch` resumes by itself, and the caller repeats a verification. */
   async stream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodStreaming<I, O>,
     signal: AbortSignal | undefined,
@@ -96,7 +96,7 @@ export class Session implements Transport {
     }
   }
 
-  /** Send until there is an answer, an error that no repeat cures, or no time left. */
+  /** Send until there is an answer, a final error, or the end of the deadline. */
   async #repeat<Response>(
     send: SendOnce<Response>,
     headers: HeadersInit | undefined,
@@ -131,7 +131,7 @@ export class Session implements Transport {
     }
   }
 
-  /** Wait for a connection. What ends the waiting is final, because no repeat waits longer. */
+  /** Wait for a connection. An error that ends the wait is final, because no repeat waits longer. */
   async #connected(deadline: Deadline, signal: AbortSignal, requestId: string): Promise<void> {
     try {
       await this.options.waitForConnection?.(deadline, signal);
@@ -187,7 +187,7 @@ export class Session implements Transport {
 type SendOnce<Response> = (headers: Headers, timeoutMs: number | undefined) => Promise<Response>;
 type MethodOf<I extends DescMessage> = { readonly input: I; readonly output: DescMessage };
 
-/** Tell a mutation by its response: that of each mutation, and no other, says whether it was replayed. */
+/** Return whether a method is a mutation. Only the responses of mutations have the field `replayed`. */
 function isMutation(method: MethodOf<DescMessage>): boolean {
   return method.output.field["replayed"] !== undefined;
 }

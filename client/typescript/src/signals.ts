@@ -4,7 +4,7 @@
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /**
- * The end of a client, to which all that is under way is linked.
+ * The end of a client. All its calls and watches in progress are linked to it.
  *
  * It is no AbortSignal, because Node.js warns of a leak when one has more than ten listeners.
  */

@@ -18,7 +18,7 @@ export class Credentials {
     if (typeof token === "string") checkToken(token);
   }
 
-  /** True if another token can be had. */
+  /** True if a new token is available. */
   get canRefresh(): boolean {
     return typeof this.#token === "function";
   }

@@ -1,4 +1,4 @@
-/** Follows a ledger through all connections that it takes: where a watch begins anew, when, and after which errors. */
+/** Follows a ledger through all connections that it takes: where a watch begins again, when, and after which errors. */
 
 import { type MessageInitShape, create } from "@bufbuild/protobuf";
 import { type Client, Code } from "@connectrpc/connect";
@@ -13,7 +13,7 @@ import {
 import { cancelled, isOfConnection } from "./reasons.js";
 import { type Closing, type LinkedSignal, linkSignals, pause } from "./signals.js";
 
-/** The pause before a watch begins anew: this, then twice as long each time, up to the maximum. */
+/** The pause before a watch begins again: this, then twice as long each time, up to the maximum. */
 export const BACKOFF_MS_MIN = 100;
 export const BACKOFF_MS_MAX = 5_000;
 
@@ -44,9 +44,9 @@ export interface WatchOptions {
 /**
  * A watch: an iterable of the responses that have entries or levels, in order, with no gap and no repeat.
  *
- * It outlives its connections: after one is lost, it begins anew after the last revision. It ends with an error that no
- * new connection cures, such as a RevisionTrimmedError. Leaving the `for await` loop ends it, and so does `close`. It
- * can be iterated once.
+ * It continues over lost connections: on a new connection, it begins after the last revision. It ends with an error
+ * that a new connection cannot solve, such as a RevisionTrimmedError. Leaving the `for await` loop ends it, and so does
+ * `close`. It can be iterated once.
  */
 export class Watch implements AsyncIterable<WatchResponse> {
   readonly #options: WatchOptions;
@@ -155,7 +155,7 @@ export class Watch implements AsyncIterable<WatchResponse> {
     }
   }
 
-  /** Return the milliseconds after which the watch begins anew; undefined if it must end with this error. */
+  /** Return the milliseconds after which the watch begins again; undefined if it must end with this error. */
   #pauseBeforeNext(error: TallykeeperError, failures: number): number | undefined {
     if (!this.#options.resumes || !mayPass(error)) return undefined;
     // A random half spreads the watchers of a server that restarts.
@@ -165,11 +165,11 @@ export class Watch implements AsyncIterable<WatchResponse> {
   }
 }
 
-/** Tell whether a new connection may cure what has ended a watch. */
+/** Return whether a watch that ended with this error may continue on a new connection. */
 function mayPass(error: TallykeeperError): boolean {
   switch (error.code) {
     case Code.Unavailable:
-    case Code.Canceled: // Of a proxy, or of a connection that broke: the watch's own end does not come here.
+    case Code.Canceled: // A proxy, or a broken connection. The end of the watch itself does not come here.
       return true;
     case Code.DeadlineExceeded: // The limit of a proxy: the stream itself has no deadline.
       return error.cause !== undefined;

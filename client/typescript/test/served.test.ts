@@ -122,7 +122,7 @@ served("an atomic batch is applied as a whole, or not at all", async (client) =>
   assert.equal((await client.getCounter("sold")).counter.value, 1n);
 });
 
-served("an independent batch says what became of each operation", async (client) => {
+served("an independent batch reports the outcome of each operation", async (client) => {
   const given = [
     operations.returnCopies("dune"),
     operations.takeCopies("emma"),

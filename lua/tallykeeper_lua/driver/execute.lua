@@ -7,7 +7,7 @@ local LEVELS_JOINED_BY = '\n'
 -- then the arguments.
 local MUTATION_OPERATION, MUTATION_REASON, MUTATION_REFERENCE, MUTATION_LEVEL_COUNT, MUTATION_LEVELS = 0, 1, 2, 3, 4
 
--- The result of running a mutation. One that was interrupted must be run again, after something else has been done.
+-- The result of running a mutation. An interrupted mutation is run again in a later script call.
 local APPLIED, REFUSED, INTERRUPTED = 1, 2, 3
 
 local STOCK_LETTER, COUNTER_LETTER = 115, 99 -- string.byte('s') and string.byte('c'): the names of levels begin so

@@ -139,7 +139,7 @@ local function store_shared(batch, namespace)
     redis.pcall('SADD', KEYS[NAMESPACES_KEY], name)
   end
   if batch.tidies then
-    tidying.store_due_time(batch, namespace, name)
+    sweep.store_due_time(batch, namespace, name)
   elseif namespace.due_at then
     redis.pcall('ZADD', KEYS[AGENDA_KEY], 'LT', text_of(namespace.due_at), name)
   end
@@ -167,7 +167,7 @@ local function store(batch, replies)
     store_revision(batch, namespaces[number], to_set)
   end
   if batch.tidies then
-    tidying.forget(batch, namespaces[1])
+    sweep.forget(batch, namespaces[1])
   end
   collect_levels(batch, to_set, to_delete, to_index)
   for number = 1, #namespaces do

@@ -30,7 +30,7 @@ _LEEWAY_SECONDS_MAX: Final = 300.0
 
 _PREFIX_RULE: Final = (
     "1 to 64 printable ASCII characters, such as 'jwt:', with which the issuer's identities begin; or '*' if it may"
-    " vouch for every identity, also for those of keys and certificates"
+    " name every identity, also those of keys and certificates"
 )
 
 Value = TypeVar("Value")

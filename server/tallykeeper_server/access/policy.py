@@ -27,7 +27,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
-    """A service that vouches for identities by signing tokens."""
+    """A service that signs tokens for identities."""
 
     issuer: str
     audience: str
@@ -45,7 +45,7 @@ class Rate:
 
     calls_per_second: float
     burst: float
-    """The number of calls that may be made at once after a pause."""
+    """The number of calls that are permitted at once after a pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

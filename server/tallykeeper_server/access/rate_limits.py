@@ -64,7 +64,7 @@ class RateLimits:
             raise RateLimitedError(identity, rate, min(wait, 3_600.0))
 
     def charge(self, identity: str, calls: int) -> None:
-        """Take further calls from the bucket of an identity, below zero if need be, for the operations of one call."""
+        """Take calls from the bucket of an identity, below zero if necessary, for the operations of one call."""
         if identity in self._buckets:
             tokens, at, rate = self._buckets[identity]
             self._buckets[identity] = (tokens - calls, at, rate)

@@ -15,7 +15,7 @@ Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 
 def is_unix(listen: str) -> bool:
-    """Return whether an address is a unix socket. Workers cannot share one."""
+    """Return whether an address is a unix socket. Workers cannot share a unix socket."""
     return listen.startswith("unix:")
 
 

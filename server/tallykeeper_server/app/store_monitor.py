@@ -43,7 +43,7 @@ class StoreMonitor:
                 await self._store.ping()
             except TallyError as error:
                 serves = False
-                self._check_at = 0.0  # when the store is back, it may be another one
+                self._check_at = 0.0  # when the store answers again, it may be a different store
                 if served_before:
                     log.warning("not serving", error=error.message)
             else:

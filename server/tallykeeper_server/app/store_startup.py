@@ -31,7 +31,7 @@ _CURL: Final = (
     "or with curl: curl {url}/tallykeeper.v1.CounterService/Increment -H 'Content-Type: application/json'"
     """ -H "Idempotency-Key: $(date +%s)-$$" -d '{{"counter": "visits"}}'"""
 )
-"""It is the event itself, because a field would be quoted, and nobody could paste it into a shell."""
+"""The warning is the event itself. As a field it would be quoted, and nobody could paste it into a shell."""
 
 log = structlog.get_logger()
 

@@ -1,4 +1,4 @@
-"""Chooses the parts of a server that record spans, or those that know nothing of spans."""
+"""Chooses the parts of a server: those that record spans, or those without spans."""
 
 import contextlib
 import os

@@ -127,7 +127,7 @@ class RevisionAheadError(TallyError):
 
 
 class RevisionsLostError(TallyError):
-    """A store that lost entries which a watcher was given, up to ``revision``: others have taken their revisions."""
+    """A store that lost entries which a watcher was given, up to ``revision``: other entries have these revisions."""
 
     reason = "REVISIONS_LOST"
 
@@ -171,7 +171,7 @@ class RequestTooLargeError(TallyError):
 
 
 class RetryLaterError(TallyError):
-    """A failure that may pass. ``retry_after_seconds`` says when another try is worth it.
+    """A failure that may pass. ``retry_after_seconds`` is the time after which a repeat may succeed.
 
     ``is_safe_to_repeat`` is false if the call may have changed something and has no request id: a repeat might then
     change it twice.

@@ -24,7 +24,7 @@ BATCH_GET_NAMES_MAX: Final = 1_000
 """The most levels that one batch read may name."""
 
 PAGE_SIZE_MAX: Final = 1_000
-"""The largest page. A request for a larger one gets this."""
+"""The maximum page size. A request for a larger page gets a page of this size."""
 PAGE_SIZE_DEFAULT: Final = 100
 PAGE_TOKEN_KEY_BYTES: Final = 64
 """The length of the key that seals page tokens: two keys of AES-256, as AES-SIV takes them."""

@@ -9,7 +9,7 @@ LINES_PER_SECOND_MAX: Final = 10
 
 
 class LogLimit:
-    """Lets 10 lines pass within a second and counts the others."""
+    """Passes on 10 lines within a second, and counts the other lines."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         """``clock`` gives seconds and never goes back."""

@@ -120,7 +120,7 @@ class FoundLevels:
 
 @dataclass(frozen=True, slots=True)
 class ListedReservation:
-    """A reservation as the index lists it: active ones first, then those expired, committed and released."""
+    """A reservation as the index lists it: active ones first, then the expired, the committed and the released ones."""
 
     state: ReservationState
     reservation_id: str

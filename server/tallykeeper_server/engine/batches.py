@@ -55,7 +55,7 @@ def after_steps(outcomes: Sequence[Outcome], *, is_safe_to_repeat: bool) -> Iter
     except TallyError as error:
         if not outcomes or error.reason == "INTERNAL":
             raise
-        reported = f"the first {len(outcomes)} operations were dealt with, and then: {error.message}"
+        reported = f"the first {len(outcomes)} operations have their results, and then: {error.message}"
         if isinstance(error, DeadlineExceededError):
             raise DeadlineExceededError(reported) from error
         remedy = (

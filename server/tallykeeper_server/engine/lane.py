@@ -88,7 +88,7 @@ class Lane(Generic[Item, Result]):
     """
 
     call_class: ClassVar[type[LaneCall[Any, Any]]] = LaneCall
-    """The class of the calls. A lane that records spans has another."""
+    """The class of the calls. A lane that records spans has a different class."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""One call in a lane: its item, and its result once there is one."""
+"""One call in a lane: its item and, when the call is done, its result."""
 
 import asyncio
 import logging

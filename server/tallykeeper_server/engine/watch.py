@@ -66,7 +66,7 @@ class WatchLimits:
     buffer_bytes_max: int = 32 << 20
     """The most entries that wait for one watcher. The entries of one read may come on top."""
     buffers_bytes_max: int = 256 << 20
-    """The most memory, in bytes, that the entries take which wait for all watchers of this process."""
+    """The maximum memory, in bytes, of the entries that wait for all watchers of this process."""
     bookmark_seconds: float
 
 
@@ -378,7 +378,7 @@ class _Feed:
                 self.end(RevisionsLostError)
             return
         if entries[0].first_revision > self.position + 1:
-            # Either the ledger was trimmed faster than it was read, or entries are missing from it: then a mark comes.
+            # The ledger was trimmed faster than it was read, or it lacks entries. A mark stands for lacking entries.
             entries = await self._source.read_ledger(ReadLedger(self.namespace, after=self.position))
         if not entries or entries[0].first_revision > self.position + 1:
             oldest = entries[0].first_revision if entries else self.position + 2

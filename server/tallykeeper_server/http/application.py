@@ -33,7 +33,7 @@ class Route:
     application: Application
     methods: Sequence[str]
     content_types: frozenset[str] | None = None
-    """None: any, because there is no body."""
+    """The media types of its body; None if it has no body, so that any type passes."""
 
 
 def rpc_route(application: Application, *, streams: bool, has_side_effects: bool) -> Route:

@@ -94,7 +94,7 @@ class HttpCall(Call):
         return self._stopped
 
     def finish(self) -> None:
-        """Note that the response is through, or that nobody waits for it."""
+        """Record that the response has been sent, or that nobody waits for it."""
         self.done = True
         if self._answer.done() and not self._answer.cancelled():
             self._answer.exception()  # it is looked at, even if the client has left before

@@ -1,4 +1,4 @@
-"""Connections of HTTP clients: uvicorn's protocol, and around it what limits a client's time and memory.
+"""Connections of HTTP clients: uvicorn's protocol, with limits on a client's time and memory.
 
 uvicorn limits the time between two requests. It does not limit the time until a first request has arrived, the time of
 a header that comes byte by byte, or the time of a client that does not read.
@@ -40,7 +40,7 @@ class Connections:
 
     @property
     def unread_bytes(self) -> int:
-        """The bytes of responses that clients have not read, of those that are slow to read."""
+        """The bytes of responses that slow clients have not read."""
         return sum(connection.unread_bytes for connection in self._stalled)
 
     def enter(self, address: str) -> str | None:
@@ -99,7 +99,7 @@ class Connections:
                 connection.enforce(now)
 
     def note_stalled(self, connection: "GuardedConnection") -> None:
-        """Note that a client is slow to read. If all together have too many unread bytes, end the one with the most."""
+        """Note that a client is slow to read. If such clients have too many unread bytes, end the one with the most."""
         self._stalled.add(connection)
         if self.unread_bytes > self._limits.unread_response_bytes_max:
             largest = max(self._stalled, key=lambda each: each.unread_bytes)

@@ -81,6 +81,6 @@ class Origins:
 
 def _foreign(origin: str) -> HttpRefusalError:
     shown = origin[:_SHOWN_CHARACTERS_MAX]
-    message = f"pages of the origin {shown!r} may not call this server; add it to http_origins if they shall"
+    message = f"pages of the origin {shown!r} may not call this server; add it to http_origins to permit them"
     facts = {"field": "Origin", "value": shown, "rule": "must be one of http_origins"}
     return refusal(403, Code.PERMISSION_DENIED, "FOREIGN_ORIGIN", message, facts=facts)

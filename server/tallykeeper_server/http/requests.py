@@ -31,7 +31,7 @@ _REQUEST: ContextVar["Request"] = ContextVar("tallykeeper_http_request")
 
 
 class Request:
-    """One request, and what has become of it."""
+    """One request, and its state."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Request:
         return event
 
     def release(self) -> None:
-        """Give back what the body has held."""
+        """Release the bytes that the body has held."""
         self._held.add(-self._bytes)
         self._bytes = 0
 
@@ -120,7 +120,7 @@ class Request:
             raise self.refuse(HttpRefusalError(429, refused))
 
     async def ended(self) -> bool:
-        """Tell whether the whole request has arrived, so that the connection can take another.
+        """Tell whether the whole request has arrived, so that the connection can take another request.
 
         If it has not, the rest is read and forgotten for a moment: a client that is still sending would lose its
         connection, and never see the response.

@@ -177,12 +177,12 @@ class ConnectApplication(ConnectASGIApplication[Sequence[Rpc]]):
 
     @property
     def path(self) -> str:
-        """The path under which it is mounted: none, because the paths of its methods are whole."""
+        """The path under which it is mounted: empty, because the paths of its methods are complete."""
         return ""
 
 
 def has_side_effects(descriptor: MethodDescriptor) -> bool:
-    """Tell whether a method may change something; one that is declared not to can be called with GET."""
+    """Return whether a method may change something. A method that is declared not to can be called with GET."""
     return _level_of(descriptor) is not IdempotencyLevel.NO_SIDE_EFFECTS
 
 
@@ -250,7 +250,7 @@ def _streaming(rpc: Rpc) -> Callable[[Any, Context], AsyncGenerator[_Response, N
 def _binary(rpc: Rpc, request: Message | bytes) -> bytes:
     """Return a request in binary form, with the Idempotency-Key of its header as request id if it is a mutation.
 
-    :raises InvalidFieldError: the key is not one, or the request has another.
+    :raises InvalidFieldError: the key is not a request id, or the request has a different request id.
     """
     keys = current_request().values(_KEY)
     if keys:

@@ -16,7 +16,7 @@ from tallykeeper_server.transport.sockets import address_of, listening_sockets
 from tallykeeper_server.transport.tls import TlsContexts
 
 _GREETING_SECONDS: Final = 2.0
-"""For the TLS handshakes that are under way when the server stops."""
+"""The time for TLS handshakes in progress when the server stops."""
 _LAST_REQUESTS_SECONDS: Final = 1.0
 """For clients with an idle connection to send one more request. Its response says that the connection closes."""
 _SETTLE_SECONDS: Final = 1

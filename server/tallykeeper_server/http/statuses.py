@@ -53,7 +53,7 @@ class ReasonedError(StatusError):
 
 
 class HttpRefusalError(Exception):
-    """A request is refused for a reason that only HTTP has: its own status, and a body like that of any error."""
+    """A refusal for a reason that only HTTP has. It has its own status, and a body like that of any error."""
 
     def __init__(self, http_status: int, error: StatusError, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(error.message)

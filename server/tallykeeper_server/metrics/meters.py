@@ -148,5 +148,5 @@ class SpanMeter:
         self.waiting = metrics.gauge(families.SPANS_WAITING)
 
     def add(self, outcome: str, spans: int) -> None:
-        """Record what became of a number of spans."""
+        """Record the outcome of a number of spans."""
         self._counts.values[outcome] += spans

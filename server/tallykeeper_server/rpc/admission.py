@@ -42,7 +42,7 @@ class Credentialed(Protocol):
 
 
 class Context(Credentialed, Protocol):
-    """A call of the transport, as far as this layer uses it; transport.call.Call is one."""
+    """The part of transport.call.Call that this layer uses."""
 
     deadline: float
     """Seconds of the event loop's clock; infinite if the caller has set no deadline."""

@@ -76,7 +76,7 @@ def service_methods(
 
 
 class Handlers:
-    """Makes the handlers of methods. `tracing` has others, which record spans."""
+    """Makes the handlers of methods. `tracing` has a subclass whose handlers record spans."""
 
     def unary(
         self,

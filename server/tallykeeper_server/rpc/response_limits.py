@@ -97,8 +97,8 @@ class ResponseLimits:
         unread = self._unread_bytes()
         if unread >= self._bytes_max:
             message = (
-                f"callers have not read {unread} bytes of responses, and from {self._bytes_max} bytes on no long"
-                " response is begun; try again later"
+                f"callers have not read {unread} bytes of responses, and no long response begins while they have not"
+                f" read {self._bytes_max} bytes; try again later"
             )
             raise OverloadedError(message)
 
@@ -128,7 +128,7 @@ class _Turns:
                 self.give_back(entries)
             else:
                 turn.cancel()
-                self._hand_out()  # the call may have stood before smaller ones
+                self._hand_out()  # the call may have blocked smaller calls behind it
             raise
 
     def give_back(self, entries: int) -> None:

@@ -147,7 +147,7 @@ class Fields:
 
     def copies(self, request: _HasCopies) -> int:
         """Return the field ``copies``: 1 or more; 1 when absent."""
-        copies = request.copies  # only for 0 it must be asked whether the field is present
+        copies = request.copies  # a 0 may mean that the field is absent
         return self.quantity("copies", copies, least=1) if copies or request.HasField("copies") else 1
 
     def enum(self, field: str, value: int, allowed: EnumTypeWrapper) -> int:

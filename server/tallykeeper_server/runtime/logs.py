@@ -63,7 +63,7 @@ def configure_logs(*, level: str, log_format: str, worker: int | None = None) ->
 
 
 class TransportLines(logging.Handler):
-    """Logs the lines of the transport and of uvicorn, which know Python's ``logging`` alone.
+    """Logs the lines of the transport and of uvicorn, which use Python's ``logging``.
 
     A record below ERROR is about a peer, and ``domain.log_limit`` limits such lines.
     """

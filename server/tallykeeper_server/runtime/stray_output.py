@@ -63,7 +63,7 @@ def captured_output() -> Iterator[None]:
             with suppress(OSError, ValueError):
                 stream.flush()
         os.dup2(out, 1)
-        os.dup2(err, 2)  # the pipe has no writer now, so that its reader comes to its end
+        os.dup2(err, 2)  # the pipe has no writer now, so that its reader ends
         os.close(out)
         thread.join(_LAST_LINES_SECONDS)
 

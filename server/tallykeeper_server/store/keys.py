@@ -182,7 +182,7 @@ def listed(name: LevelName) -> bytes:
 
 
 def name_of_listed(kind: Kind, text: bytes) -> LevelName:
-    """Return the name that an index has as ``text``."""
+    """Return the name of a level from its text in an index."""
     if kind is Kind.STOCK:
         item, _, location = text.decode().rpartition("\0")
         return StockName(item, location)

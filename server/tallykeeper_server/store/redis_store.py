@@ -35,7 +35,7 @@ _LANES_REMEMBERED_MAX: Final = 10_000
 _SCRIPTS_AT_ONCE: Final = 4
 """The scripts that a lane of the engine has under way at once, for each level of durability."""
 _SCRIPT_TRIES: Final = 5
-"""The number of times a bundle is run that must wait. The last time, holds whose time is up count as held."""
+"""The maximum number of runs of a bundle that must wait. In the last run, holds whose time is up count as held."""
 _SWEEPS_BETWEEN_COUNTS: Final = 10
 """The sweeps after which the open reservations are counted again."""
 
@@ -44,7 +44,7 @@ class RedisStore:
     """Keeps counts in a store: on one node, on the primary that the sentinels name, or on the nodes of a cluster."""
 
     script_calls_class: ClassVar[type[ScriptCalls]] = ScriptCalls
-    """The class of its script calls. A store that records spans has another."""
+    """The class of its script calls. A store that records spans has a different class."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class RedisStore:
         over = {answer.namespace for answer in answers if isinstance(answer, OverNow)}
         if not over:
             return answers
-        # An end that an answer has shown must stand in every later answer, whatever the clocks show then.
+        # If an answer has shown the end of a level, every later answer must show it too, even if a clock goes back.
         with contextlib.suppress(TallyError):
             for namespace in over:
                 await self._sweeper.tidy(namespace)

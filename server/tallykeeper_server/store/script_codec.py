@@ -37,7 +37,7 @@ follow one another, and the script gets them without a table."""
 
 @dataclass(frozen=True, slots=True)
 class MustRetry:
-    """A bundle that the script undid. Something else must be done before it can be applied."""
+    """A bundle that the script undid. ``due`` says what must be done before it can be applied."""
 
     due: bool
     """True if reservations whose time is up must be expired first; false if what a reservation holds was not declared.
@@ -128,7 +128,7 @@ def outcomes_of(bundle: Bundle, reply: bytes) -> list[Outcome] | MustRetry:
     :raises ValueError: the script did not write the reply.
     """
     text = reply.decode()
-    if text.startswith(APPLIED) and not bundle.total:  # one change, now made: as nearly always
+    if text.startswith(APPLIED) and not bundle.total:  # the usual case: one change, made now
         return [_applied(bundle.mutations[0].levels, text, False)]  # noqa: FBT003  # not replayed
     replayed = text.startswith(REPLAYED)
     if replayed:
@@ -162,7 +162,7 @@ def _applied(names: tuple[LevelName, ...], text: str, replayed: bool) -> Applied
     return tuple.__new__(Applied, (int(words[1]), int(words[2]), replayed, levels, extra))
 
 
-def _undone(text: str, replayed: bool) -> Outcome:  # noqa: FBT001  # as above
+def _undone(text: str, replayed: bool) -> Outcome:  # noqa: FBT001  # a field of the outcome
     status, _, time_ms, *values = text.split(" ")
     if status == "FAILED":
         return Failed(text)

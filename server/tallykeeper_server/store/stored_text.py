@@ -1,7 +1,7 @@
 """The texts of the store: decodes levels, and the entries of the ledger.
 
 The files of each kind of level describe its text in Lua, and the head of driver/prefetch.lua describes that of an
-entry. Entries that the script did not write make no decoding fail: a mark with the fault stands in place of such an
+entry. Decoding never fails for entries that the script did not write: a mark with the fault stands in place of such an
 entry, so that the entries before and after it can be read.
 """
 

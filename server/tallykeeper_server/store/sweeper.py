@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 class Sweeper:
-    """Does what the agenda says. Several servers may sweep at once: each due change is made by one of them."""
+    """Does the work that the agenda lists. Several servers may sweep at once: one of them makes each due change."""
 
     def __init__(
         self, routes: Routes, shared_keys: SharedKeyReader, scripts: ScriptCalls, clock: AgreedClock, meter: StoreMeter

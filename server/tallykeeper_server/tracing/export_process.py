@@ -59,7 +59,7 @@ class _Input:
                 if further is None:
                     self._chunks.put(None)
                     break
-                chunks.append(marshal.loads(further))  # noqa: S302  # as above
+                chunks.append(marshal.loads(further))  # noqa: S302  # from the worker
             yield chunks
 
     def _read(self) -> None:

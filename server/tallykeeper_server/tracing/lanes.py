@@ -58,7 +58,7 @@ class TracedLane(Lane[Item, Result]):
     async def _run(self, batch: list[LaneCall[Item, Result]], load: int) -> None:
         step = Step(self._tracer, len(batch))
         add = step.ids.append
-        # A coroutine that waits for several calls at once has set the ids of all of them before this task begins.
+        # A coroutine that awaits several calls at once has set the ids of all calls before this task begins.
         for call in cast("list[TracedLaneCall[Item, Result]]", batch):
             try:
                 add(call.ids)

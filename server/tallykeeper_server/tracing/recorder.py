@@ -10,9 +10,9 @@ from typing import Final
 from tallykeeper_server.tracing.records import CallRecord, StoreRecord, spans_in
 
 CHUNK_SPANS: Final = 128
-"""The spans of a full chunk, which goes after the batch that fills it. More would leave the cache of the core first."""
+"""The spans of a full chunk. It is sent after the batch that fills it. A larger chunk would leave the core's cache."""
 FLUSH_SECONDS: Final = 0.25
-"""The time after which a chunk goes that is not full."""
+"""The time after which a chunk is sent although it is not full."""
 
 
 class Recorder:

@@ -19,7 +19,7 @@ PIPELINE: Final = "PIPELINE"
 
 
 class TracedScriptCalls(ScriptCalls):
-    """Script calls with spans. A span holds the wait for durability, which uses the same connection."""
+    """Script calls with spans. A span includes the wait for durability, which uses the same connection."""
 
     async def run(self, bundles: Sequence[Bundle], durability: Durability, *, final: bool = True) -> ScriptResult:
         """Run bundles as ScriptCalls does."""
@@ -55,7 +55,7 @@ class TracedRedisStore(RedisStore):
 
 @contextmanager
 def _span(step: Step, operation: str) -> Iterator[list[str]]:
-    """Record the span of what is done in this context. The first reason in the list that it gives is its error's."""
+    """Record a span for the work in this context. The first reason in the yielded list is the span's error."""
     began_at = perf_counter()
     reasons: list[str] = []
     try:

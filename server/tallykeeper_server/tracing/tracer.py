@@ -48,9 +48,9 @@ def _trace_id(ids: bytes) -> int:
 def _random_bytes(length: int) -> Iterator[bytes]:
     """Yield random bytes of a length for ever. They come from a large block, which takes a third of the time for each.
 
-    The ids must differ, and nobody gains anything by guessing one.
+    The ids must differ. Guessing an id gives no access to anything.
     """
-    blocks = map(random.Random().randbytes, repeat(_IDS_AT_ONCE * length))  # noqa: S311  # as above
+    blocks = map(random.Random().randbytes, repeat(_IDS_AT_ONCE * length))  # noqa: S311  # no secret
     parts = map(struct.Struct(f"{length}s").iter_unpack, blocks)
     return chain.from_iterable(chain.from_iterable(parts))
 

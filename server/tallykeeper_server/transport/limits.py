@@ -24,7 +24,7 @@ class TransportLimits:
     """The minimum time between two reductions of a connection's limit of calls in flight. Before a client knows of the
     first one, it sends some calls."""
     widen_seconds: float = 1.0
-    """The time without a reason for a reduction after which a limit that was reduced doubles."""
+    """The time after which a reduced limit doubles, if nothing has reduced it again."""
     header_list_bytes_max: int = 16 << 10
     """The maximum size of a call's header fields, with 32 bytes more for each (RFC 9113, section 10.5.1). A larger list
     fails with RESOURCE_EXHAUSTED. A list of four times this size ends the connection."""

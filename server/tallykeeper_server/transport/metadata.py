@@ -63,7 +63,7 @@ def _from_base64(text: bytes) -> bytes:
 
 
 def percent_encoded(message: str) -> bytes:
-    """Return a status message for ``grpc-message``: UTF-8, with all but printable ASCII as %XX."""
+    """Return a status message for ``grpc-message``: UTF-8, with every byte except printable ASCII as %XX."""
     raw = message.encode(errors="replace")
     if _TEXT_VALUE.fullmatch(raw) and b"%" not in raw:
         return raw

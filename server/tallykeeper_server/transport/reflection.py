@@ -1,7 +1,7 @@
 """The standard reflection service, in its two versions. Clients such as grpcurl learn a server's services from it.
 
-https://github.com/grpc/grpc/blob/master/doc/server-reflection.md defines it. The messages of both versions are the same
-but for the package in their names.
+https://github.com/grpc/grpc/blob/master/doc/server-reflection.md defines it. The messages of both versions are the
+same, except for the package in their names.
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterable

@@ -21,7 +21,7 @@ class TlsContexts(Protocol):
 
 
 class ServerTls:
-    """A certificate with its key and, for mutual TLS, the authorities that vouch for clients.
+    """A certificate with its key and, for mutual TLS, the authorities that sign the certificates of clients.
 
     A new connection uses the files as of the last successful reading. Other connections keep their certificate.
     """

@@ -38,7 +38,7 @@ class ControlEnd:
         return cls(*await asyncio.open_connection(sock=connection, limit=MESSAGE_BYTES_MAX))
 
     async def listen(self, answers: Answers) -> None:
-        """Take answers to own questions, and answer those of the other end; return when the other end is gone."""
+        """Receive answers to the questions of this end, and answer those of the other end, until that end is gone."""
         try:
             async with asyncio.TaskGroup() as under_way:
                 while (message := await _next_message(self._reader)) is not None:

@@ -113,7 +113,7 @@ class Supervisor:
         try:
             await self._pool.reload(replace(settings, **place))
         except StartError as error:
-            log.error("the reload stopped because a worker does not start", error=str(error))  # noqa: TRY400  # as above
+            log.error("the reload stopped because a worker does not start", error=str(error))  # noqa: TRY400  # no bug
             return
         changed = [name for name in _KEPT if getattr(read, name) != getattr(self._settings, name)]
         if changed:

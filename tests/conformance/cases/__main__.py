@@ -13,9 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.conformance.building import NoPackagesError, only_user_of
+from tests.conformance.build_tools import NoPackagesError, only_user_of
 from tests.conformance.cases import case_file, registry
-from tests.conformance.cases.playing import play
+from tests.conformance.cases.player import play
 from tests.conformance.cases.registry import Language, Runner
 from tests.conformance.cases.runner_process import RunnerProcess
 from tests.conformance.cases.servers import Servers

@@ -6,7 +6,7 @@ from typing import Any, Final
 from google.protobuf.json_format import ParseError
 
 from tests.conformance.cases import contract
-from tests.conformance.cases.matching import Matcher, filled, variables_in
+from tests.conformance.cases.match import Matcher, filled, variables_in
 from tests.conformance.cases.steps import EXPECTATIONS, SERVERS, Case, Step
 
 GIVEN: Final = frozenset(

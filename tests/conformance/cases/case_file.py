@@ -8,7 +8,7 @@ from typing import Any, Final
 import yaml
 
 from tests.conformance.cases.case_checks import problems
-from tests.conformance.cases.matching import Matcher
+from tests.conformance.cases.match import Matcher
 from tests.conformance.cases.steps import EXPECTING, STEPS, Case, Step
 
 PATH: Final = Path(__file__).parent.parent / "cases.yaml"

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-from tests.conformance.building import build
+from tests.conformance.build_tools import build
 
 _ROOT: Final = Path(__file__).parents[3]
 RUNNERS: Final = _ROOT / "tests" / "conformance" / "runners"

@@ -19,7 +19,7 @@ from tests.support.server import ServerProcess, wait_until
 _OPTIONS: Final = ("--bookmark-seconds", "0.2", "--log-level", "debug", "--sweep-seconds", "0.1")
 _OPTIONS_OF: Final[Mapping[str, Sequence[str]]] = {"short-ledger": ("--ledger-revisions-max", "10")}
 _WORKERS: Final[Mapping[str, int]] = {"several-workers": 2}
-"""The number of workers of a kind, if it is not one."""
+"""The number of workers of a kind of server, if it is more than 1."""
 _WITH_TLS: Final = frozenset({"tls", "mutual-tls", "restarting-tls"})
 _WITH_ACCESS: Final = frozenset({"access", "mutual-tls", "changing-access"})
 _EACH_MAX: Final = 3

@@ -14,7 +14,7 @@ from tests.conformance.cases import __main__ as command
 from tests.conformance.cases import registry
 from tests.conformance.cases.__main__ import Result, report, run
 from tests.conformance.cases.case_file import read
-from tests.conformance.cases.playing import play
+from tests.conformance.cases.player import play
 from tests.conformance.cases.registry import Language, Runner
 from tests.conformance.cases.runner_process import RunnerProcess
 from tests.conformance.cases.servers import Servers

@@ -1,4 +1,4 @@
-"""Clients of five languages under load, while the workers of a server are replaced: see `rolling`.
+"""Clients of five languages under load, while the workers of a server are replaced: see `rolling_restart`.
 
 Each folder holds the load program of one language, with the standard gRPC client of that language and stubs that are
 generated from the repository's protos. A program takes ``--target``, ``--namespace``, ``--callers``,

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.conformance.building import NoPackagesError
+from tests.conformance.build_tools import NoPackagesError
 from tests.conformance.clients.languages import LANGUAGES
-from tests.conformance.clients.rolling import RESTARTS, roll, securities
+from tests.conformance.clients.rolling_restart import RESTARTS, roll, securities
 
 
 def main(chosen: Collection[str] = ()) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.conformance.building import CARGO, build
+from tests.conformance.build_tools import CARGO, build
 
 _HERE: Final = Path(__file__).parent
 _ROOT: Final = _HERE.parents[2]

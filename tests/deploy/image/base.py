@@ -27,7 +27,7 @@ _OUT_OF_REACH: Final = re.compile(
 
 
 class NoBaseError(Exception):
-    """Neither a base nor its stand-in can be had. The message says why."""
+    """Neither a base nor its stand-in is available. The message says why."""
 
 
 class Bases(NamedTuple):
@@ -41,7 +41,7 @@ class Bases(NamedTuple):
 def base_images() -> Bases:
     """Return the bases of the build, as far as possible those of the Dockerfile.
 
-    :raises NoBaseError: one of them cannot be had.
+    :raises NoBaseError: one of them is not available.
     :raises PodmanError: Podman itself does not work.
     """
     return Bases(

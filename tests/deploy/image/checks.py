@@ -169,7 +169,7 @@ def test_the_server_is_process_1_and_has_no_rights(server: Container) -> None:
 
 
 @pytest.mark.parametrize("place", ["/", "/opt/tallykeeper", "/etc", "/data/../root"])
-def test_nothing_but_the_volume_and_tmp_can_be_written(server: Container, place: str) -> None:
+def test_only_the_volume_and_tmp_can_be_written(server: Container, place: str) -> None:
     with pytest.raises(PodmanError, match=r"Read-only file system|Permission denied"):
         server.execute("python", "-c", f"open('{place}/new', 'w')")
 

@@ -1103,8 +1103,8 @@ pub struct LineAvailability {
     /// The number of further copies that may be taken on backorder there.
     #[prost(int64, tag = "5")]
     pub backorder_limit: i64,
-    /// True if as many copies may be taken as all lines ask for that name the same level, or the same item at any
-    /// location.
+    /// True if enough copies may be taken for this line and all others that name the same level, or the same item at
+    /// any location.
     #[prost(bool, tag = "6")]
     pub sufficient: bool,
     /// With any_location: the locations where copies may be taken, in the order of their names.
@@ -2586,7 +2586,7 @@ pub struct Entry {
     #[prost(message, optional, tag = "9")]
     pub reservation: ::core::option::Option<EntryReservation>,
     /// The damage of the stored entry; absent if it has none. Of a damaged entry, or of one that is missing, the fields
-    /// that cannot be read are absent. It passes every filter but those of the time, because it may be about anything.
+    /// that cannot be read are absent. It passes every filter except those of the time, because it may be about anything.
     /// VerifyNamespace says more.
     #[prost(string, optional, tag = "10")]
     pub damage: ::core::option::Option<::prost::alloc::string::String>,
@@ -3231,9 +3231,9 @@ pub mod ledger_service_client {
         /// revision on while no entry passes the filters, so that a resumed watch does not begin at a revision that the ledger
         /// has dropped.
         ///
-        /// When to resume. Any end but those below may be a server that stops, was killed or cannot be reached: begin again after
-        /// the last revision, with a backoff that grows to some seconds. A server that stops says UNAVAILABLE. Of one that was
-        /// killed the client's library makes its own code: UNAVAILABLE in grpcio, grpc-go, grpc-java and grpc-js, UNKNOWN in tonic,
+        /// When to resume. Any end except those below may be a server that stops, was killed or cannot be reached: begin again
+        /// after the last revision, with a backoff that grows to some seconds. A server that stops says UNAVAILABLE. For a killed
+        /// server, the client's library makes its own code: UNAVAILABLE in grpcio, grpc-go, grpc-java and grpc-js, UNKNOWN in tonic,
         /// and CANCELLED in Connect, although the caller cancelled nothing.
         ///
         /// Over HTTP the same is GET /v1/watch with server-sent events, whose id is the revision: EventSource resumes by itself.

@@ -1,4 +1,4 @@
-//! A Tallykeeper server for the tests: one of their own, or the one that `TALLYKEEPER_TEST_SERVER` names.
+//! A Tallykeeper server for the tests: they start it, or `TALLYKEEPER_TEST_SERVER` names it.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

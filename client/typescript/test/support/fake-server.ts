@@ -52,7 +52,7 @@ export class Script {
     });
   };
 
-  /** Make a client whose calls go to this script without a network. */
+  /** Make a client whose calls this script answers without a network. */
   client(options: ClientOptions = {}): TallykeeperClient {
     return new TallykeeperClient({ transport: createRouterTransport(this.routes), address: "the script" }, options);
   }

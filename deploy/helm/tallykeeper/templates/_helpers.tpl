@@ -168,7 +168,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- /* Both probes below ask the server whether it serves. The kubelet speaks gRPC in plaintext alone, HTTPS without a look
-at the certificate, and has no certificate of its own: with a client CA, a command asks. */}}
+at the certificate, and has no certificate itself: with a client CA, a command asks. */}}
 {{- define "tallykeeper.probe" -}}
 {{- if .Values.tls.clientCA.secretName -}}
 exec:

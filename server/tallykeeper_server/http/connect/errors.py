@@ -51,7 +51,7 @@ class ErrorDetails:
 
 
 def _detailed(error: Exception) -> ConnectError | None:
-    """Return an error with details in place of one without; None if nobody reads them, or the server made it so."""
+    """Return the error with details for one without. Return None if nobody reads them, or the server made the error."""
     request = current_request()
     if not isinstance(error, ConnectError):
         log.error("defect", path=request.path, error=repr(error), exc_info=error)

@@ -245,7 +245,7 @@ def _header_of(block: bytes, *, is_first: bool) -> tarfile.TarInfo:
     try:
         return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
-        message = "it is damaged: a header of a file is none of tar's; use another backup"
+        message = "it is damaged: the header of a file has no valid form of tar; use another backup"
         if is_first:
             message = "it is no tar stream of tallykeeper backup"
             for beginning, program in _COMPRESSIONS.items():
@@ -288,7 +288,7 @@ def _name_of(header: tarfile.TarInfo) -> str:
 
 
 def _check_size(header: tarfile.TarInfo, *, is_small: bool) -> None:
-    """Return if the size of a file is not below 0, nor too large for a small file.
+    """Return if the size of a file is 0 or more, and not too large for a small file.
 
     :raises ArchiveError: it is.
     """

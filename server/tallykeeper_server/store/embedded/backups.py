@@ -91,7 +91,7 @@ def back_up_to_stream(data_dir: Path, descriptor: int) -> Backup:
     try:
         is_file = stat.S_ISREG(
             os.fstat(descriptor).st_mode
-        )  # fails before another file gets the number of a closed one
+        )  # fails before another file gets the number of a closed file
         with opened_folder(data_dir) as source, snapshot_of(data_dir, source) as snapshot:
             online = is_locked(source)
             size = _write_stream(snapshot, ArchiveWriter(write, os.fstat(source)))
@@ -149,7 +149,7 @@ def _write(snapshot: Snapshot, to: Path, source: int) -> int:
                 os.fsync(parent)
     except BaseException:
         with suppress(OSError):
-            to.rename(draft)  # the name goes first, so that no state of the removal looks like an empty directory
+            to.rename(draft)  # the name is removed first, so that no state of the removal looks like an empty directory
         shutil.rmtree(draft, ignore_errors=True)
         raise
     return sum(file.size for file in sums.values())

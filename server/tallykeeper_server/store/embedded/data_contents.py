@@ -35,7 +35,7 @@ _OF_STORES: Final = re.compile(r".*\.(?:rdb|aof|manifest)|nodes\.conf|sentinel\.
 """The names of files that a Redis or Valkey keeps in its directory, outside the folder of append-only files."""
 _SNAPSHOTS: Final = (b"REDIS", b"VALKEY")
 _EMPTY_SNAPSHOT_BYTES_MAX: Final = 256
-"""The size, in bytes, up to which a snapshot may hold no key: one without a key has some 90 bytes."""
+"""The size, in bytes, up to which a snapshot may hold no key. A snapshot without a key has about 90 bytes."""
 _SNAPSHOT_END_BYTES: Final = 9
 """A snapshot ends with the byte 255 and a checksum of 8 bytes."""
 _OUR_KEYS: Final = tuple(beginning.encode() for beginning in BEGINNINGS)

@@ -39,7 +39,7 @@ class Cut:
     left_out: int = 0
     """The number of changes that are left out."""
     earlier_left_out: int = 0
-    """The number of those that are not later than the given time: they follow a later change of another namespace."""
+    """The number of these changes that are not later than the time: they follow a later change of another namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _scan_data(data: mmap.mmap | bytes, until_ms: int, cut: Cut) -> int | None:
 
 
 def _apply(files: int, manifest: Manifest, name: str, offset: int) -> None:
-    """Cut a file, and remove those after it."""
+    """Cut a file, and remove the files after it."""
     later = manifest.appended[manifest.appended.index(name) + 1 :]
     replace_small_file(files, MANIFEST, manifest.text_without(later).encode())
     for each in later:

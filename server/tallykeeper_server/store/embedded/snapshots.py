@@ -128,7 +128,7 @@ def _copy_file(descriptor: int, size: int, files: int, name: str) -> CopiedFile:
 
 
 def give_file_to_owner(folder: int, name: str, source: int) -> None:
-    """Do for a file in a folder what ``give_to_owner`` does."""
+    """Give a file in a folder to an owner, as ``give_to_owner`` does."""
     opened = open_file(folder, name)
     try:
         give_to_owner(opened, source)

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 async def claim(path: Path, socket: Path) -> DataDir:
-    """Lock a data directory, if need be after ending the store of a server that was killed.
+    """Lock a data directory, if necessary after ending the store of a server that was killed.
 
     :raises DataDirHeldError: another server holds it.
     :raises DataDirError: it cannot be used, or that store cannot be ended.

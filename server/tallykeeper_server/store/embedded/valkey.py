@@ -130,7 +130,7 @@ class EmbeddedStore:
         self._stopping.set()
         await self._stop_process()
         if self._tasks:
-            # They are not cancelled: one may be about to start a process, which would then be left alone.
+            # They are not cancelled: a task may be about to start a process, and nobody would then stop that process.
             await asyncio.wait(self._tasks)
             await self._stop_process()
         self._socket_dir.remove()
@@ -215,7 +215,7 @@ class EmbeddedStore:
                     await connection.call("PING")
                 except TallyError:
                     if had_socket and not self._has_socket:
-                        await self._stop_process()  # it would load its data, and no one could reach it
+                        await self._stop_process()  # it would load its data, and nobody could reach it
                     had_socket = self._has_socket
                     await asyncio.sleep(_POLL_SECONDS)
                 else:

@@ -261,7 +261,7 @@ class _FollowingChannel(_SlotChannel):
 
 
 class _OwnConnections:
-    """A connection to the node that was last asked for, and older ones until they are closed."""
+    """A connection to the node that was last asked for, and older connections until they are closed."""
 
     def __init__(self, connection_to: Callable[[Address], Connection]) -> None:
         self._connection_to = connection_to

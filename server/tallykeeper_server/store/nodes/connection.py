@@ -1,4 +1,4 @@
-"""One connection to Redis or Valkey, used by one caller at a time, that reports truly what became of a command.
+"""One connection to Redis or Valkey, used by one caller at a time. It reports reliably if a command was not run.
 
 It never sends a command again by itself: only its caller knows which commands may be sent twice.
 """
@@ -36,7 +36,7 @@ class Connection:
         ``locate`` returns the address to connect to in place of the URL's. It is called for each new connection, and
         the node there must be a primary.
 
-        :raises ValueError: the URL is not one.
+        :raises ValueError: the URL is wrong.
         """
         self._options = node_options(url)
         self._timeout_seconds = timeout_seconds
@@ -87,11 +87,11 @@ class Connection:
                 wire = await self._connect()
             replies = await self._exchange(wire, commands)
         except BaseException:
-            # Also when cancelled: the next caller would take a reply that is still on its way for its own.
+            # Also when cancelled: otherwise the next caller would get the reply to this call.
             self._hang_up()
             raise
         if any(isinstance(reply, ReplyError) and code_of(reply) in _NOT_PRIMARY for reply in replies):
-            self._hang_up()  # the next caller connects again, and so finds the primary
+            self._hang_up()  # the next caller connects again, and finds the primary in this way
         return replies
 
     def _hang_up(self) -> None:
@@ -140,7 +140,7 @@ class Connection:
         except ProtocolError as error:
             message = f"the store does not answer as Redis does ({_brief(error)})"
             raise OutcomeUnknownError(message) from error
-        except OSError as error:  # TimeoutError is one
+        except OSError as error:  # which includes TimeoutError
             message = f"the store was lost before it answered ({_brief(error)})"
             raise OutcomeUnknownError(message) from error
 

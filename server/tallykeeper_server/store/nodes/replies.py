@@ -1,6 +1,6 @@
 """The incoming side of a connection to a node: the replies to the commands that were sent last, in their order.
 
-It is a protocol of asyncio and not a stream: a lone call takes 0.65 ms so, and 0.70 ms through asyncio's streams, of
+It is a protocol of asyncio and not a stream: a single call takes 0.65 ms, and 0.70 ms through asyncio's streams, of
 which 0.04 ms are CPU time.
 """
 

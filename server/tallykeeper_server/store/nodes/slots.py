@@ -183,7 +183,7 @@ class SlotMap:
 
     def _nodes_to_ask(self) -> Sequence[Address]:
         nodes = random.sample(sorted(self._known.nodes), len(self._known.nodes))
-        nodes.sort(key=lambda node: node == self._lost)  # keeps the random order of the others
+        nodes.sort(key=lambda node: node == self._lost)  # keeps the random order of the other nodes
         return list(dict.fromkeys((*nodes, *self._url.addresses)))
 
 

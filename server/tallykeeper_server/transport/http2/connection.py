@@ -237,7 +237,7 @@ class Connection(asyncio.Protocol):
         if self.ending_since is None and offence.rate.exceeded(self.shared.loop.time()):
             self.end(ErrorCode.ENHANCE_YOUR_CALM, offence.message)
 
-    # What calls need: Outlet.
+    # The methods of Outlet, which calls use.
 
     def answered(self, exchange: Exchange) -> None:
         """Remove a call that has been answered, and write."""

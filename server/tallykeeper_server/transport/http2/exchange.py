@@ -237,7 +237,7 @@ class Exchange(Call):
         except asyncio.CancelledError:
             self.fail(_CANCELLED)
             raise
-        except Exception as error:  # noqa: BLE001  # as above
+        except Exception as error:  # noqa: BLE001  # a defect of the handler becomes a status
             self._fail_by_defect(error)
 
     async def _stream(self, request: bytes | Requests) -> None:
@@ -253,7 +253,7 @@ class Exchange(Call):
         except asyncio.CancelledError:
             self.fail(_CANCELLED)
             raise
-        except Exception as error:  # noqa: BLE001  # as above
+        except Exception as error:  # noqa: BLE001  # a defect of the handler becomes a status
             self._fail_by_defect(error)
         else:
             self._end(_OK)

@@ -2,7 +2,7 @@
 
 
 class Rate:
-    """The number of events within the present second, with a limit."""
+    """A counter of the events within the present second, with a limit."""
 
     __slots__ = ("_count", "_max", "_since")
 

@@ -48,7 +48,7 @@ class StreamsLimit:
             self.is_narrow = self._most < self._shared.streams_share
 
     def changed(self) -> bool:
-        """Compute the limit again. Return whether the peer must be sent another one, which is ``value``."""
+        """Compute the limit again. Return whether it has changed, so that the peer must get the new ``value``."""
         before, self.value = self.value, self._wanted()
         return self.value != before
 

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::json::{from_json, invalid, of_error, to_json};
 
-/// A reply: what stands beside the id.
+/// A reply, without the id of its message.
 type Reply = Result<Value, Value>;
 
 /// A watch that runs: `stop` ends it, and `ended` says when it has ended.

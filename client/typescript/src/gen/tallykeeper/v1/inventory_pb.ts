@@ -1315,8 +1315,8 @@ export type LineAvailability = Message<"tallykeeper.v1.LineAvailability"> & {
   backorderLimit: bigint;
 
   /**
-   * True if as many copies may be taken as all lines ask for that name the same level, or the same item at any
-   * location.
+   * True if enough copies may be taken for this line and all others that name the same level, or the same item at
+   * any location.
    *
    * @generated from field: bool sufficient = 6;
    */

@@ -96,7 +96,7 @@ export type Entry = Message<"tallykeeper.v1.Entry"> & {
 
   /**
    * The damage of the stored entry; absent if it has none. Of a damaged entry, or of one that is missing, the fields
-   * that cannot be read are absent. It passes every filter but those of the time, because it may be about anything.
+   * that cannot be read are absent. It passes every filter except those of the time, because it may be about anything.
    * VerifyNamespace says more.
    *
    * @generated from field: optional string damage = 10;
@@ -1171,9 +1171,9 @@ export const LedgerService: GenService<{
    * revision on while no entry passes the filters, so that a resumed watch does not begin at a revision that the ledger
    * has dropped.
    *
-   * When to resume. Any end but those below may be a server that stops, was killed or cannot be reached: begin again after
-   * the last revision, with a backoff that grows to some seconds. A server that stops says UNAVAILABLE. Of one that was
-   * killed the client's library makes its own code: UNAVAILABLE in grpcio, grpc-go, grpc-java and grpc-js, UNKNOWN in tonic,
+   * When to resume. Any end except those below may be a server that stops, was killed or cannot be reached: begin again
+   * after the last revision, with a backoff that grows to some seconds. A server that stops says UNAVAILABLE. For a killed
+   * server, the client's library makes its own code: UNAVAILABLE in grpcio, grpc-go, grpc-java and grpc-js, UNKNOWN in tonic,
    * and CANCELLED in Connect, although the caller cancelled nothing.
    *
    * Over HTTP the same is GET /v1/watch with server-sent events, whose id is the revision: EventSource resumes by itself.

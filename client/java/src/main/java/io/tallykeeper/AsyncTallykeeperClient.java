@@ -89,7 +89,7 @@ import java.util.function.Consumer;
 /**
  * A client whose methods return futures, each of which completes with the response or a {@link TallykeeperException}.
  *
- * <p>In all else it is as {@link TallykeeperClient}. To cancel a future cancels its call, and the outcome of a mutation
+ * <p>Otherwise it is like {@link TallykeeperClient}. To cancel a future cancels its call, and the outcome of a mutation
  * is then unknown. The futures complete in threads of gRPC, so a slow or blocking continuation needs another executor.
  */
 public final class AsyncTallykeeperClient implements AutoCloseable {
@@ -316,7 +316,7 @@ public final class AsyncTallykeeperClient implements AutoCloseable {
     return call(LedgerServiceGrpc.getListEntriesMethod(), request);
   }
 
-  /** Looks up what became of a request, by its request id. */
+  /** Looks up the outcome of a request by its request id. */
   public CompletableFuture<LookupRequestResponse> lookupRequest(LookupRequestRequest request) {
     return call(LedgerServiceGrpc.getLookupRequestMethod(), request);
   }
@@ -346,7 +346,7 @@ public final class AsyncTallykeeperClient implements AutoCloseable {
     return subscriber -> calls.watch(request, subscriber);
   }
 
-  /** Replays the ledger and compares the outcome with what there is; takes the progress about every half second. */
+  /** Replays the ledger and compares the outcome with the stored levels; takes the progress about every half second. */
   public CompletableFuture<VerifyResult> verifyNamespace(
       VerifyNamespaceRequest request, Duration timeout, Consumer<? super VerifyProgress> onProgress) {
     return Calls.map(

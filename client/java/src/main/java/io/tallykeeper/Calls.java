@@ -16,7 +16,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
-/** What both clients are made of: the calls over a connection, with a namespace and a deadline for each. */
+/** The common part of both clients: calls over a connection, with a namespace and a deadline for each call. */
 record Calls(Connection connection, String namespace, Duration timeout) {
   Calls {
     if (timeout.isZero() || timeout.isNegative()) {

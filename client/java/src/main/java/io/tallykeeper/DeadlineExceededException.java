@@ -1,6 +1,6 @@
 package io.tallykeeper;
 
-/** The deadline passed before the answer. The same request with the same id tells what became of the change. */
+/** The deadline passed before the answer. The same request with the same id gets the outcome of the change. */
 public final class DeadlineExceededException extends TallykeeperException {
   private static final long serialVersionUID = 1;
 

@@ -83,7 +83,7 @@ final class Errors {
     return exception(failure(code, status.getMessage(), status.getDetailsList(), requestId, null));
   }
 
-  /** Makes the exception of a failure: the plain one if a value is missing that its reason promises. */
+  /** Makes the exception of a failure: a plain TallykeeperException if a value that its reason needs is missing. */
   static TallykeeperException exception(Failure failure) {
     try {
       return BY_REASON.getOrDefault(failure.reason(), Errors::byCode).apply(failure);
@@ -136,7 +136,7 @@ final class Errors {
     return detail(details.getDetailsList(), ErrorInfo.getDefaultInstance()).getDomain().equals(DOMAIN);
   }
 
-  /** Returns the detail of one kind; the empty one if there is none, or none that can be read. */
+  /** Returns the detail of one kind; an empty detail if the error has none, or it cannot be read. */
   @SuppressWarnings("unchecked") // the class of the detail is that of the empty one
   private static <T extends Message> T detail(List<Any> details, T empty) {
     for (Any detail : details) {

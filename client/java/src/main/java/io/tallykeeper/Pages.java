@@ -9,7 +9,7 @@ import java.util.function.Function;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
-/** Everything that a listing has, page after page; the next page is asked for when the last one is used up. */
+/** All elements of a listing. The next page is requested when all elements of the last page have been returned. */
 final class Pages<R, T> implements Iterator<T> {
   private final Function<String, R> read;
   private final Function<R, List<T>> each;

@@ -15,7 +15,7 @@ final class Requests {
   private static final String NAMESPACE = "namespace";
   private static final String REQUEST_ID = "request_id";
 
-  /** A mutation is what a batch can hold, and the batch itself. Other requests have a request_id to look for. */
+  /** The requests of a batch, and the batch itself. In other requests, request_id is that of a request to look up. */
   private static final Set<Descriptor> MUTATIONS =
       Stream.concat(
               Operation.getDescriptor().getOneofs().get(0).getFields().stream().map(FieldDescriptor::getMessageType),

@@ -344,7 +344,7 @@ public final class TallykeeperClient implements AutoCloseable {
     return call(LedgerServiceGrpc.getListEntriesMethod(), request);
   }
 
-  /** Looks up what became of a request, by its request id. */
+  /** Looks up the outcome of a request by its request id. */
   public LookupRequestResponse lookupRequest(LookupRequestRequest request) {
     return call(LedgerServiceGrpc.getLookupRequestMethod(), request);
   }
@@ -415,12 +415,12 @@ public final class TallykeeperClient implements AutoCloseable {
     return Watch.start(calls, request);
   }
 
-  /** Replays the ledger and compares the outcome with what there is. The server has ten minutes for it. */
+  /** Replays the ledger and compares the outcome with the stored levels. The server has ten minutes for it. */
   public VerifyResult verifyNamespace(VerifyNamespaceRequest request) {
     return verifyNamespace(request, VERIFY_TIMEOUT, progress -> {});
   }
 
-  /** Replays the ledger and compares the outcome with what there is; takes the progress about every half second. */
+  /** Replays the ledger and compares the outcome with the stored levels; takes the progress about every half second. */
   public VerifyResult verifyNamespace(
       VerifyNamespaceRequest request, Duration timeout, Consumer<? super VerifyProgress> onProgress) {
     return calls.withTimeout(timeout).verify(request, onProgress).await().getResult();

@@ -9,7 +9,7 @@ import java.util.Optional;
  * A call that failed, with everything that the server said about it.
  *
  * <p>Its subclasses are the failures that a program handles, with their values as numbers and names. All other reasons
- * come as this class, and {@link #reason()} tells them apart. The protos list the reasons of each RPC.
+ * have this class: use {@link #reason()} to distinguish them. The protos list the reasons of each RPC.
  */
 public class TallykeeperException extends RuntimeException {
   private static final long serialVersionUID = 1;

@@ -19,7 +19,7 @@ final class WatchRetry {
   private static final Set<Status.Code> AGAIN_CODES =
       EnumSet.of(Status.Code.UNAVAILABLE, Status.Code.CANCELLED, Status.Code.DEADLINE_EXCEEDED, Status.Code.UNKNOWN);
 
-  /** The last one is a code without a reason: a proxy took the pings for too frequent and ended the connection. */
+  /** The codes without a reason. RESOURCE_EXHAUSTED comes from a proxy that ended the connection because of pings. */
   private static final Set<String> AGAIN_REASONS =
       Set.of("OVERLOADED", "RATE_LIMITED", "TOO_MANY_WATCHES", "WATCHER_TOO_SLOW", "RESOURCE_EXHAUSTED");
 

@@ -86,7 +86,7 @@ class PlayedLedger:
         return [entry for entry in self.entries if entry.revision > revision]
 
     async def begin(self, call: str) -> None:
-        """Note a call, and let the test hold it, and let other calls go first."""
+        """Record a call, let the test hold it, and let other calls run first."""
         self.calls[call] += 1
         if call in self._held:
             await self._held[call].wait()
@@ -256,7 +256,7 @@ async def test_a_watch_catches_up_a_page_at_a_time_and_then_follows() -> None:
 
 
 @pytest.mark.parametrize("revision", [0, 7])
-async def test_a_watch_that_misses_nothing_is_told_so_at_once(revision: int) -> None:
+async def test_a_watch_that_misses_nothing_gets_an_empty_batch_at_once(revision: int) -> None:
     ledger = PlayedLedger(revision)
 
     async with watching(hub_on(ledger), after=revision) as watch:
@@ -354,7 +354,7 @@ async def test_many_watches_share_one_reader_which_the_last_one_ends() -> None:
     assert_nothing_is_left(ledger)
 
 
-async def test_each_namespace_has_a_reader_of_its_own_which_starts_anew() -> None:
+async def test_each_namespace_has_its_own_reader_which_can_start_again() -> None:
     ledger = PlayedLedger(5)
     hub = hub_on(ledger)
 
@@ -594,7 +594,7 @@ async def test_a_watch_cannot_begin_while_the_store_is_away() -> None:
         assert await next_batch(watch) == ([], 5)
 
 
-async def test_a_gap_ends_every_watch_and_the_next_one_begins_anew() -> None:
+async def test_a_gap_ends_every_watch_and_the_next_watch_has_a_new_reader() -> None:
     ledger = PlayedLedger(5)
     hub = hub_on(ledger)
 
@@ -752,7 +752,7 @@ async def test_a_tail_that_cannot_be_closed_troubles_nobody() -> None:
     assert complaints == []
 
 
-async def test_there_are_no_more_watches_than_their_limit_over_all_namespaces() -> None:
+async def test_the_limit_of_watches_is_for_all_namespaces_together() -> None:
     ledger = PlayedLedger(1)
     hub = hub_on(ledger, watches_max=2)
 

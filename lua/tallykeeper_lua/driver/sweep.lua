@@ -12,7 +12,7 @@ local function notice_empty_buckets(namespace)
 end
 
 -- Marks the levels whose time is up as changed, so that they are deleted. A level that cannot be read stays.
-function tidying.forget(batch, namespace)
+function sweep.forget(batch, namespace)
   if namespace.broken then
     return
   end
@@ -33,7 +33,7 @@ local function first_score_of(key)
 end
 
 -- Finds the next time at which something is due in a namespace, and puts it into the agenda.
-function tidying.store_due_time(batch, namespace, name)
+function sweep.store_due_time(batch, namespace, name)
   local first = namespace.first_key
   namespace.due_at = nil
   for _, time in ipairs({

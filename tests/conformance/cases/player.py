@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from tests.conformance.cases import contract
-from tests.conformance.cases.matching import Comparison, filled
+from tests.conformance.cases.match import Comparison, filled
 from tests.conformance.cases.runner_process import RunnerError, RunnerProcess
 from tests.conformance.cases.servers import CaseServer, Servers
 from tests.conformance.cases.steps import CLIENT, Case, Step

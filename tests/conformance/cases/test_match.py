@@ -6,7 +6,7 @@ import pytest
 
 from tests.conformance.cases import contract
 from tests.conformance.cases.case_file import read
-from tests.conformance.cases.matching import Comparison, UnknownVariableError, filled
+from tests.conformance.cases.match import Comparison, UnknownVariableError, filled
 
 _REPLY = {
     "counter": {"counter": "a", "value": "7", "min": 0},

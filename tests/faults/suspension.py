@@ -1,4 +1,4 @@
-"""Stores whose process is stopped."""
+"""Stores whose process is suspended."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Requests over HTTP, as any client makes them, and what comes back."""
+"""Requests over HTTP, as any client makes them, and their responses."""
 
 import json
 import socket
@@ -36,11 +36,11 @@ class Answer(NamedTuple):
         return str(self.info["reason"])
 
     @property
-    def info(self) -> Any:  # noqa: ANN401  # as above
+    def info(self) -> Any:  # noqa: ANN401  # JSON
         """The error's ErrorInfo."""
         return self.detail("google.rpc.ErrorInfo")
 
-    def detail(self, kind: str) -> Any:  # noqa: ANN401  # as above
+    def detail(self, kind: str) -> Any:  # noqa: ANN401  # JSON
         """Return a detail of the error, as JSON."""
         (found,) = [each["debug"] for each in self.json["details"] if each["type"] == kind]
         return found

@@ -6,7 +6,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.server.scraping import Scraper
+from tests.server.metrics_page import Scraper
 from tests.support.server import PATIENCE_SECONDS, ServerProcess
 
 
@@ -25,7 +25,7 @@ def test_metrics_are_open_metrics_for_a_client_that_asks_for_them(tmp_path: Path
     with ServerProcess("--data-dir", str(tmp_path)) as server:
         url = Scraper(server).url
         request = Request(url, headers={"Accept": "application/openmetrics-text"})  # noqa: S310  # http, on this machine
-        with urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310  # as above
+        with urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310  # on loopback
             page = response.read()
 
     assert page.endswith(b"# EOF\n")

@@ -290,7 +290,7 @@ async def test_a_history_whose_beginning_is_lost_is_clean(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_a_ledger_that_loses_its_beginning_meanwhile_is_clean(seed: int) -> None:
+async def test_a_ledger_that_loses_its_beginning_during_the_audit_is_clean(seed: int) -> None:
     played = PlayedNamespace(seed)
     played.change(300)
     reads = count()
@@ -541,7 +541,7 @@ async def test_a_counter_that_goes_on_when_its_time_is_up_is_a_difference() -> N
     assert (difference.name, difference.expected, difference.actual) == ("visits", "1", "6")
 
 
-async def test_of_many_differences_the_first_thousand_are_told() -> None:
+async def test_of_many_differences_the_first_thousand_are_reported() -> None:
     played = PlayedNamespace()
     names = [CounterName(f"c{number}") for number in range(1_200)]
     for name in names:

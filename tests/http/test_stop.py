@@ -10,8 +10,8 @@ import redis
 
 from tallykeeper_server.http.connections import Connections
 from tallykeeper_server.settings import Settings
-from tests.http.calling import COUNTERS, JSON, answer_of, connect, raw, request, value_of
-from tests.server.starting import run_serve
+from tests.http.http_client import COUNTERS, JSON, answer_of, connect, raw, request, value_of
+from tests.server.start import run_serve
 from tests.support.server import PATIENCE_SECONDS, ServerProcess, ThreadedServer, wait_until
 
 INCREMENT = f"{COUNTERS}/Increment"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.chaos.report import Outcome
-from tests.chaos.running import run
+from tests.chaos.scenario_run import run
 
 _PATCHES: Final = Path(__file__).with_name("planted")
 _ROOT: Final = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from tallykeeper_client import Client
-from tests.files.judging import COMMAND, run_import
+from tests.files.judge import COMMAND, run_import
 from tests.support.server import PATIENCE_SECONDS
 
 _RESUME: Final = re.compile(r"--resume (import-[0-9a-f-]+)")

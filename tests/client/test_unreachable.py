@@ -92,7 +92,7 @@ def _issue_again(
     ends: int = 1,
     without: type[x509.ExtensionType] | None = None,
 ) -> None:
-    """Copy the server's certificate into a folder, with another validity in days from now, and without an extension."""
+    """Copy the server's certificate into a folder, with a validity in days from now, and without an extension."""
     key = serialization.load_pem_private_key((certificates / "ca.key").read_bytes(), None)
     authority = x509.load_pem_x509_certificate((certificates / "ca.pem").read_bytes())
     server = x509.load_pem_x509_certificate((certificates / "server.pem").read_bytes())

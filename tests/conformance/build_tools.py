@@ -29,7 +29,7 @@ CARGO: Final[Mapping[str, str]] = {
     "CARGO_PROFILE_DEV_DEBUG": "0",
 }
 """The variables with which the programs in Rust are built: one folder and one profile, without debug information, so
-that packages that several of them need are compiled once."""
+that the packages that several programs need are compiled once."""
 
 
 class NoPackagesError(Exception):

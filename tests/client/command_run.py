@@ -45,7 +45,7 @@ async def check(case: Case, scripted: ScriptedServer, capsys: pytest.CaptureFixt
 
 
 async def check_json(case: Case, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
-    """Fail if a command with ``--json`` prints anything but JSON objects, each on its line."""
+    """Fail if a command with ``--json`` prints anything except JSON objects, each on its line."""
     scripted.will_answer(case.response)
 
     assert await run(scripted, *case.arguments.split(), "--json") == case.exit_code

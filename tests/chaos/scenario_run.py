@@ -1,4 +1,4 @@
-"""One run of a scenario, in a directory of the run's own."""
+"""One run of a scenario, in its own directory."""
 
 import asyncio
 import tempfile
@@ -15,8 +15,8 @@ def run(scenario: str, *, seed: int, seconds: float, environment: Mapping[str, s
     """Run one scenario and return its outcome.
 
     The scenario injects faults for ``seconds``. The same seed gives the same intents and the same faults in the same
-    order. Which of them meet depends on the machine. The servers get ``environment`` in addition to this process's
-    environment.
+    order. Which intents meet which faults depends on the machine. The servers get ``environment`` in addition to this
+    process's environment.
     """
     outcome = Outcome(scenario, [seed])
     with tempfile.TemporaryDirectory(prefix="tk-chaos-") as directory:

@@ -46,7 +46,7 @@ def test_an_atomic_batch_is_another_body_than_an_independent_one() -> None:
     assert len(fingerprints) == 2
 
 
-def test_an_error_of_the_first_step_is_told_as_it_is() -> None:
+def test_an_error_of_the_first_step_is_reported_unchanged() -> None:
     error = StoreUnavailableError("the store is away")
 
     with pytest.raises(StoreUnavailableError) as raised, after_steps([], is_safe_to_repeat=True):
@@ -68,7 +68,7 @@ def test_an_error_of_a_later_step_says_how_far_the_batch_came(
     with pytest.raises(told_as) as raised, after_steps(DONE, is_safe_to_repeat=True):
         raise error
 
-    assert raised.value.message.startswith(f"the first 3 operations were dealt with, and then: it is away{ending}")
+    assert raised.value.message.startswith(f"the first 3 operations have their results, and then: it is away{ending}")
 
 
 def test_a_defect_after_a_step_stays_one() -> None:

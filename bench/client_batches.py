@@ -24,7 +24,7 @@ def calls_per_second(port: int, *, seconds: float) -> dict[str, float | None]:
 
 async def _run_aside(port: int, seconds: float) -> bytes:
     process = await asyncio.create_subprocess_exec(
-        *python("bench.client_batching", port, str(seconds)), stdout=asyncio.subprocess.PIPE
+        *python("bench.client_batches", port, str(seconds)), stdout=asyncio.subprocess.PIPE
     )
     output, _ = await process.communicate()
     return output

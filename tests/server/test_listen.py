@@ -8,7 +8,7 @@ import pytest
 from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
 from tallykeeper_server.app.listen_address import kept_address
 from tallykeeper_server.app.store_startup import StartError
-from tests.server.starting import refused_start
+from tests.server.start import refused_start
 from tests.support.client import Caller
 from tests.support.server import PATIENCE_SECONDS, ServerProcess
 
