@@ -102,7 +102,7 @@ SET_BY_THE_CHART: Final = {
     *("access_file", "allow_anonymous", "allow_plaintext", "data_dir", "http_listen", "listen", "store"),
     *("tls_certificate", "tls_client_ca", "tls_key", "traces", "workers"),
 }
-"""Settings with values of their own in the chart."""
+"""The settings that have their own values in the chart."""
 
 WRONG: Final = {
     "workers=two": "workers",

@@ -131,7 +131,7 @@ def _show(session: Session, found: Status, server: _Server) -> None:
 
 
 def _show_server(session: Session, health: int, server: _Server) -> None:
-    """Show people the server's own account, if nothing else can be had: a store that is lost is named in it."""
+    """Show people what the server says of itself, if the rest cannot be read. It names a store that is lost."""
     if server.status is None or session.output.as_json:
         return
     _say(session, [("target", session.client.target), ("health", status_word(health)), *server_lines(server.status)])
