@@ -253,6 +253,19 @@ async def test_it_can_be_used_by_keyboard_alone(browser: Any, read_only: str) ->
     await page.wait_for_selector("dialog#keys:not([open])", state="attached")
 
 
+async def test_a_narrow_window_has_a_menu_of_the_pages(browser: Any, read_only: str) -> None:  # noqa: ANN401
+    page = await opened(browser, f"{read_only}shop/stock")
+    menu = page.get_by_role("button", name="Pages", exact=True)
+    assert not await menu.is_visible()
+    await page.set_viewport_size({"width": 800, "height": 700})
+    ledger = page.get_by_role("link", name="Ledger")
+    await ledger.wait_for(state="hidden")
+    await menu.click()
+    await ledger.click()
+    await page.get_by_role("heading", level=1, name="Ledger", exact=True).wait_for()
+    await ledger.wait_for(state="hidden")
+
+
 async def test_the_theme_changes_by_a_key_and_is_remembered(browser: Any, read_only: str) -> None:  # noqa: ANN401
     page = await opened(browser, read_only, scheme="light")
     await page.keyboard.press("t")
