@@ -224,6 +224,17 @@ async def test_texts_have_enough_contrast(browser: Any, read_only: str, scheme: 
     assert {selector: ratio for selector, ratio in found.items() if ratio < 4.5} == {}
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_button_has_enough_contrast(browser: Any, read_only: str, scheme: str) -> None:  # noqa: ANN401
+    page = await opened(browser, f"{read_only}shop/verify", scheme=scheme)
+    await page.get_by_role("button", name="Verify now").wait_for()
+    assert await page.evaluate("document.body.classList.contains('body--dark')") is (scheme == "dark")
+
+    found = await page.evaluate(_CONTRAST, ["main .q-btn"])
+
+    assert found["main .q-btn"] >= 4.5
+
+
 async def test_it_can_be_used_by_keyboard_alone(browser: Any, read_only: str) -> None:  # noqa: ANN401
     page = await opened(browser, f"{read_only}shop/ledger")
     await page.keyboard.press("Tab")
