@@ -158,9 +158,9 @@ async def browser(chromium: Any) -> AsyncIterator[Any]:  # noqa: ANN401
         await context.close()
 
 
-async def opened(browser: Any, address: str, *, scheme: str = "light") -> Any:  # noqa: ANN401
+async def opened(browser: Any, address: str, *, scheme: str = "light", width: int = 1_280) -> Any:  # noqa: ANN401
     """Open an address in a fresh profile. Errors of its scripts fail the test when it ends."""
-    context = await browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 800})
+    context = await browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
     page = await context.new_page()
     page.set_default_timeout(_PATIENCE_MS)
     await page.goto(address)
@@ -265,16 +265,20 @@ async def test_it_can_be_used_by_keyboard_alone(browser: Any, read_only: str) ->
 
 
 async def test_a_narrow_window_has_a_menu_of_the_pages(browser: Any, read_only: str) -> None:  # noqa: ANN401
-    page = await opened(browser, f"{read_only}shop/stock")
-    menu = page.get_by_role("button", name="Pages", exact=True)
-    assert not await menu.is_visible()
-    await page.set_viewport_size({"width": 800, "height": 700})
-    ledger = page.get_by_role("link", name="Ledger")
+    page = await opened(browser, f"{read_only}shop/stock", width=800)
+    menu, ledger = page.get_by_role("button", name="Pages", exact=True), page.get_by_role("link", name="Ledger")
     await ledger.wait_for(state="hidden")
     await menu.click()
     await ledger.click()
     await page.get_by_role("heading", level=1, name="Ledger", exact=True).wait_for()
     await ledger.wait_for(state="hidden")
+
+
+async def test_a_wide_window_shows_the_pages_and_no_menu(browser: Any, read_only: str) -> None:  # noqa: ANN401
+    page = await opened(browser, f"{read_only}shop/stock")
+
+    await page.get_by_role("link", name="Ledger").wait_for()
+    assert not await page.get_by_role("button", name="Pages", exact=True).is_visible()
 
 
 async def test_the_theme_changes_by_a_key_and_is_remembered(browser: Any, read_only: str) -> None:  # noqa: ANN401
