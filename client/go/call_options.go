@@ -10,9 +10,9 @@ import (
 	pb "github.com/tallykeeper/tallykeeper/client/go/tallykeeperv1"
 )
 
-// CallOption sets a further field of the request of one of the short forms, such as [Client.Take]. A request that has
-// no such field is not sent, and the call fails with INVALID_ARGUMENT. Fields without an option are set in the request
-// of the full form, such as the DecrementCopies of [Client.InventoryService].
+// CallOption sets a further field of the request of one of the short forms, such as [Client.TakeCopies]. A request that
+// has no such field is not sent, and the call fails with INVALID_ARGUMENT. Fields without an option are set in the
+// request of the full form, such as the DecrementCopies of [Client.InventoryService].
 type CallOption struct {
 	name  string
 	field protoreflect.Name
@@ -45,7 +45,8 @@ func AtLocation(location string) CallOption {
 	return CallOption{"AtLocation", "location", stringValue(location)}
 }
 
-// TakeAvailable lets [Client.Take] take the copies that there are, perhaps none, if there are fewer than it asks for.
+// TakeAvailable lets [Client.TakeCopies] take the copies that there are, perhaps none, if there are fewer than it asks
+// for.
 func TakeAvailable() CallOption {
 	policy := pb.ShortagePolicy_SHORTAGE_POLICY_TAKE_AVAILABLE.Number()
 	return CallOption{"TakeAvailable", "shortage_policy", protoreflect.ValueOfEnum(policy)}

@@ -35,16 +35,17 @@ func (c *Client) SetCounter(
 	return send(ctx, c.CounterService.SetCounter, request, options)
 }
 
-// Take takes copies of an item: a sale, a loan, a pick. It fails with [ErrInsufficientStock] if there are fewer copies.
-func (c *Client) Take(
+// TakeCopies takes copies of an item: a sale, a loan, a pick. It fails with [ErrInsufficientStock] if there are fewer
+// copies.
+func (c *Client) TakeCopies(
 	ctx context.Context, item string, copies int64, options ...CallOption,
 ) (*pb.DecrementCopiesResponse, error) {
 	request := &pb.DecrementCopiesRequest{Item: item, Copies: &copies}
 	return send(ctx, c.InventoryService.DecrementCopies, request, options)
 }
 
-// Return adds copies of an item: a delivery, a return. It creates the stock level if that does not exist.
-func (c *Client) Return(
+// ReturnCopies adds copies of an item: a delivery, a return. It creates the stock level if that does not exist.
+func (c *Client) ReturnCopies(
 	ctx context.Context, item string, copies int64, options ...CallOption,
 ) (*pb.IncrementCopiesResponse, error) {
 	request := &pb.IncrementCopiesRequest{Item: item, Copies: &copies}

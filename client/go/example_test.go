@@ -35,7 +35,7 @@ func connectWithTLS() (*tallykeeper.Client, error) {
 }
 
 func take(ctx context.Context, client *tallykeeper.Client) error {
-	response, err := client.Take(ctx, "dune", 1, tallykeeper.WithReference("order-17"))
+	response, err := client.TakeCopies(ctx, "dune", 1, tallykeeper.WithReference("order-17"))
 	var short *tallykeeper.InsufficientStockError
 	if errors.As(err, &short) {
 		for _, line := range short.Shortages {

@@ -171,8 +171,8 @@ func TestStock(t *testing.T) {
 	client, ctx := connect(t), t.Context()
 	annex := tallykeeper.AtLocation("annex")
 	must[*pb.SetStockResponse](t)(client.SetStock(ctx, "dune", 3, annex))
-	must[*pb.DecrementCopiesResponse](t)(client.Take(ctx, "dune", 2, annex))
-	_, err := client.Take(ctx, "dune", 2, annex)
+	must[*pb.DecrementCopiesResponse](t)(client.TakeCopies(ctx, "dune", 2, annex))
+	_, err := client.TakeCopies(ctx, "dune", 2, annex)
 	short, ok := errors.AsType[*tallykeeper.InsufficientStockError](err)
 	if !ok || !errors.Is(err, tallykeeper.ErrInsufficientStock) {
 		t.Fatalf("the error is %v", err)
@@ -181,11 +181,11 @@ func TestStock(t *testing.T) {
 	if short.Count != 1 || !proto.Equal(short.Shortages[0], want) {
 		t.Errorf("the short lines are %v", short.Shortages)
 	}
-	taken := must[*pb.DecrementCopiesResponse](t)(client.Take(ctx, "dune", 2, annex, tallykeeper.TakeAvailable()))
+	taken := must[*pb.DecrementCopiesResponse](t)(client.TakeCopies(ctx, "dune", 2, annex, tallykeeper.TakeAvailable()))
 	if taken.CopiesTaken != 1 {
 		t.Errorf("%d copies were taken", taken.CopiesTaken)
 	}
-	must[*pb.IncrementCopiesResponse](t)(client.Return(ctx, "dune", 5, annex))
+	must[*pb.IncrementCopiesResponse](t)(client.ReturnCopies(ctx, "dune", 5, annex))
 	if stock := must[*pb.GetStockResponse](t)(client.GetStock(ctx, "dune", annex)); stock.StockLevel.Available != 5 {
 		t.Errorf("the level is %v", stock.StockLevel)
 	}

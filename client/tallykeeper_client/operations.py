@@ -14,7 +14,7 @@ from tallykeeper_client._calls.counters import CounterMutations
 from tallykeeper_client._calls.inventory import InventoryMutations
 from tallykeeper_client._calls.reservations import ReservationMutations
 
-_NO_DEFAULTS: Final = Defaults(namespace="", timeout_seconds=0, new_request_id=str)
+_NO_DEFAULTS: Final = Defaults(namespace="", timeout_seconds=1, new_request_id=str)
 _OPTIONS_OF_THE_BATCH: Final = ("request_id", "timeout_seconds")
 _FIELDS: Final = {field.message_type: field.name for field in Operation.DESCRIPTOR.fields}
 

@@ -47,7 +47,7 @@ func sell(ctx context.Context, client *tallykeeper.Client) error {
 		return err
 	}
 	for sold := 1; ; sold++ {
-		response, err := client.Take(ctx, "dune", 1)
+		response, err := client.TakeCopies(ctx, "dune", 1)
 		var short *tallykeeper.InsufficientStockError
 		if errors.As(err, &short) {
 			fmt.Printf("sold out: %s, %d available\n", short.Reason, short.Shortages[0].Available)

@@ -169,6 +169,29 @@ def test_an_unknown_option_raises_type_error() -> None:
         CounterMutations.increment.build(DEFAULTS, "visitors", dleta=2)  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda client: client.increment("c", delta=1.5), r"increment\('c', delta=1\.5\): 'float' object"),
+        (lambda client: client.set_counter("c", 2**64), r"set_counter\('c', 18446744073709551616\): .* out of range"),
+        (lambda client: client.increment("\ud800"), r"increment\('\\ud800'\): .*surrogates not allowed"),
+        (lambda client: client.decrement_copies(5), r"decrement_copies\(5\): "),
+        (lambda client: client.increment("c", requestid="mine"), r"increment\('c', requestid='mine'\): .*requestid"),
+        (lambda client: client.get_counter("c", timeout_seconds=-1), r"timeout_seconds is -1; it must be"),
+        (lambda client: client.increment("c", timeout_seconds=float("inf")), r"timeout_seconds is inf; it must be"),
+    ],
+)
+def test_an_argument_that_does_not_fit_is_shown(call: Callable[[Client], object], message: str) -> None:
+    with Client("127.0.0.1:1") as client, pytest.raises((TypeError, ValueError), match=message):
+        call(client)
+
+
+@pytest.mark.parametrize("timeout_seconds", [0, -1, float("nan"), float("inf")])
+def test_a_client_refuses_a_timeout_that_is_no_time(timeout_seconds: float) -> None:
+    with pytest.raises(ValueError, match=r"timeout_seconds is .*; it must be a number of seconds, more than 0"):
+        Client("127.0.0.1:1", timeout_seconds=timeout_seconds)
+
+
 def test_request_ids_are_fresh_for_each_mutation() -> None:
     defaults = Defaults(namespace="shop", timeout_seconds=3.0)
 

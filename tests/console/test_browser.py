@@ -158,9 +158,9 @@ async def browser(chromium: Any) -> AsyncIterator[Any]:  # noqa: ANN401
         await context.close()
 
 
-async def opened(browser: Any, address: str, *, scheme: str = "light") -> Any:  # noqa: ANN401
+async def opened(browser: Any, address: str, *, scheme: str = "light", width: int = 1_280) -> Any:  # noqa: ANN401
     """Open an address in a fresh profile. Errors of its scripts fail the test when it ends."""
-    context = await browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 800})
+    context = await browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
     page = await context.new_page()
     page.set_default_timeout(_PATIENCE_MS)
     await page.goto(address)
@@ -224,6 +224,17 @@ async def test_texts_have_enough_contrast(browser: Any, read_only: str, scheme: 
     assert {selector: ratio for selector, ratio in found.items() if ratio < 4.5} == {}
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_button_has_enough_contrast(browser: Any, read_only: str, scheme: str) -> None:  # noqa: ANN401
+    page = await opened(browser, f"{read_only}shop/verify", scheme=scheme)
+    await page.get_by_role("button", name="Verify now").wait_for()
+    assert await page.evaluate("document.body.classList.contains('body--dark')") is (scheme == "dark")
+
+    found = await page.evaluate(_CONTRAST, ["main .q-btn"])
+
+    assert found["main .q-btn"] >= 4.5
+
+
 async def test_it_can_be_used_by_keyboard_alone(browser: Any, read_only: str) -> None:  # noqa: ANN401
     page = await opened(browser, f"{read_only}shop/ledger")
     await page.keyboard.press("Tab")
@@ -251,6 +262,23 @@ async def test_it_can_be_used_by_keyboard_alone(browser: Any, read_only: str) ->
     await page.wait_for_selector("dialog#keys[open]")
     await page.keyboard.press("Escape")
     await page.wait_for_selector("dialog#keys:not([open])", state="attached")
+
+
+async def test_a_narrow_window_has_a_menu_of_the_pages(browser: Any, read_only: str) -> None:  # noqa: ANN401
+    page = await opened(browser, f"{read_only}shop/stock", width=800)
+    menu, ledger = page.get_by_role("button", name="Pages", exact=True), page.get_by_role("link", name="Ledger")
+    await ledger.wait_for(state="hidden")
+    await menu.click()
+    await ledger.click()
+    await page.get_by_role("heading", level=1, name="Ledger", exact=True).wait_for()
+    await ledger.wait_for(state="hidden")
+
+
+async def test_a_wide_window_shows_the_pages_and_no_menu(browser: Any, read_only: str) -> None:  # noqa: ANN401
+    page = await opened(browser, f"{read_only}shop/stock")
+
+    await page.get_by_role("link", name="Ledger").wait_for()
+    assert not await page.get_by_role("button", name="Pages", exact=True).is_visible()
 
 
 async def test_the_theme_changes_by_a_key_and_is_remembered(browser: Any, read_only: str) -> None:  # noqa: ANN401

@@ -92,6 +92,17 @@ def raw(address: str) -> Iterator[socket.socket]:
         yield connection
 
 
+def ends(connection: socket.socket) -> bytes:
+    """Return all that comes until the server ends the connection."""
+    received = b""
+    try:
+        while data := connection.recv(65_536):
+            received += data
+    except ConnectionResetError:
+        pass
+    return received
+
+
 def envelope(message: bytes) -> bytes:
     """Return a message as Connect's streams and gRPC-Web send it."""
     return struct.pack(">BI", 0, len(message)) + message

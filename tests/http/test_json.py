@@ -90,6 +90,11 @@ BAD_FIELDS: list[tuple[dict[str, object], dict[str, str]]] = [
     ({"create": 1}, {"create": "1 must be a JSON object"}),
     ({"create": {"ttl": "soon"}}, {"create.ttl": '"soon" is no google.protobuf.Duration in JSON'}),
     ({"create": {"ttl": 5}}, {"create.ttl": "is no google.protobuf.Duration"}),
+    ({"create": {"ttl": 1.5}}, {"create.ttl": "1.5 is no google.protobuf.Duration"}),
+    ({"create": {"ttl": [1.5]}}, {"create.ttl": "is no google.protobuf.Duration"}),
+    ({"create": {"ttl": " 5s"}}, {"create.ttl": '" 5s" is no google.protobuf.Duration'}),
+    ({"create": {"ttl": "1_0s"}}, {"create.ttl": "is no google.protobuf.Duration"}),
+    ({"create": {"ttl": "1.0000000001s"}}, {"create.ttl": "is no google.protobuf.Duration"}),
     ({"create": {"most": 5}}, {"create.most": "is unknown"}),
     ({"create": {"max": 0.5}}, {"create.max": "0.5 must be an integer"}),
     ({"requestId": "a", "request_id": "a"}, {"request_id": "is the same field as requestId"}),
@@ -121,9 +126,9 @@ BAD_BODIES: list[tuple[bytes, str]] = [
     (b'{"counter": }', "the body is not JSON: Expecting value at line 1, column 13"),
     (b'{\n "counter": "c",\n}', COMMA_BEFORE_THE_END),
     (b'{"counter": "c"} {}', "the body is not JSON: Extra data at line 1, column 18"),
-    (b'{"counter": "c', "at line 1, column 13"),
-    (b'{"counter": "c", "delta": NaN}', "NaN is no number in JSON"),
-    (b'{"counter": "c", "delta": -Infinity}', "-Infinity is no number in JSON"),
+    (b'{"counter": "c', "the body is not JSON: Unterminated string starting at line 1, column 13"),
+    (b'{"counter": "\\"NaN",\n "delta": NaN}', "the body is not JSON: NaN at line 2, column 11 is no number in JSON"),
+    (b'{"counter": "c", "delta": -Infinity}', "-Infinity at line 1, column 27 is no number in JSON"),
     (b'{"counter": "c",\n "counter": "d"}', 'has the key "counter" twice in one object'),
     (b'{"counter": "\xff"}', "the body is not UTF-8 at line 1, column 14"),
     (b"[" * 100_000, "nested too deeply"),
@@ -142,6 +147,40 @@ def test_a_body_that_is_no_json_object_is_refused_with_the_place(
     assert (answer.status, answer.reason) == (400, "INVALID_FIELD")
     assert rule in answer.json["message"]
     assert not answer.json["message"].startswith(":")
+
+
+@pytest.mark.parametrize(
+    ("number", "rule"),
+    [
+        ("1.00000000000000000001", "must be an integer, without a fraction"),
+        ("1e-400", "must be an integer, without a fraction"),
+        ("1e-99999999999999999", "must be an integer, without a fraction"),
+        ("4503599627370497.5", "must be an integer, without a fraction"),
+        ("1e400", "is out of range"),
+        ("-1e999999999999999", "is out of range"),
+        ("123456789012345678901234567890", "is out of range"),
+    ],
+)
+def test_a_number_is_read_without_rounding_and_shown_as_it_came(
+    server: ThreadedServer, namespace: str, number: str, rule: str
+) -> None:
+    body = f'{{"namespace": "{namespace}", "counter": "c", "delta": {number}}}'.encode()
+
+    answer = request(server.http, INCREMENT, body)
+
+    assert answer.violations["delta"].startswith(f"{number} {rule}")
+    assert value_of(server.http, namespace, "c") is None
+
+
+@pytest.mark.parametrize(
+    ("number", "value"), [("1e3", "1000"), ("1.0", "1"), ("-0.0", "0"), ("9007199254740991.0", str(2**53 - 1))]
+)
+def test_an_integer_may_have_a_point_or_an_exponent(
+    server: ThreadedServer, namespace: str, number: str, value: str
+) -> None:
+    body = f'{{"namespace": "{namespace}", "counter": "c", "delta": {number}}}'.encode()
+
+    assert request(server.http, INCREMENT, body).json["counter"]["value"] == value
 
 
 def test_lists_enums_and_nested_messages_are_checked_with_their_paths(server: ThreadedServer, namespace: str) -> None:

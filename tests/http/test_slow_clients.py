@@ -1,13 +1,13 @@
 """Clients that are slow, or many: each has a limit, and others are served all the while."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from http.client import HTTPResponse
 
 import pytest
 
 from tallykeeper_server.settings import Settings
-from tests.http.http_client import COUNTERS, raw, request, value_of
+from tests.http.http_client import COUNTERS, answer_of, ends, raw, request, value_of
 from tests.support.server import PATIENCE_SECONDS, ThreadedServer, wait_until
 
 HEAD = f"POST {COUNTERS}/Increment HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
@@ -26,17 +26,6 @@ def impatient(store_url: str) -> Iterator[ThreadedServer]:
     )
     with ThreadedServer(settings) as server:
         yield server
-
-
-def ends(connection: socket.socket) -> bytes:
-    """Return all that comes until the server ends the connection."""
-    received = b""
-    try:
-        while data := connection.recv(65_536):
-            received += data
-    except ConnectionResetError:
-        pass
-    return received
 
 
 def test_a_connection_without_a_request_is_ended(impatient: ThreadedServer) -> None:
@@ -152,8 +141,24 @@ def serves(server: ThreadedServer) -> bool:
         return False
 
 
-def test_what_is_no_http_is_refused(impatient: ThreadedServer) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"rubbish that is no request\r\n\r\n",
+        "GET /v1/watch?items=caf\u00e9 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode(),
+        b"GET / HTTP/1.1\r\n\r\n",
+        HEAD + b"Content-Length: many\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nrubbish\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused_with_a_reason(impatient: ThreadedServer, sent: bytes) -> None:
     with raw(impatient.http) as connection:
         connection.settimeout(PATIENCE_SECONDS)
-        connection.sendall(b"rubbish that is no request\r\n\r\n")
-        assert b" 400 " in ends(connection)
+        connection.sendall(sent)
+        response = HTTPResponse(connection)
+        response.begin()
+        answer = answer_of(response)
+        assert not ends(connection)
+
+    assert (answer.status, answer.reason) == (400, "INVALID_HTTP")
+    assert "percent-encoded" in answer.info["metadata"]["rule"]

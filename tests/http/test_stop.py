@@ -93,6 +93,34 @@ def test_a_stopping_server_answers_one_more_request_on_each_connection(
     assert waits == [1.0]  # docs/http.md: a connection that is idle for a second is closed
 
 
+def test_an_event_stream_of_a_stopping_server_ends_so_that_a_browser_connects_again(
+    store_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Connections.emptied
+    monkeypatch.setattr(Connections, "emptied", lambda each, _: whole(each, PATIENCE_SECONDS))
+    watch = f"/v1/watch?namespace={namespace}&after_revision=0"
+    with ExitStack() as stack:
+        running = stack.enter_context(ThreadedServer(Settings(listen="127.0.0.1:0", store=store_url)))
+        idle, following = connect(running.http), connect(running.http)
+        idle.request("GET", "/healthz")
+        answer_of(idle.getresponse())
+        following.request("GET", watch)
+        response = following.getresponse()
+        response.readline()
+        stopping = threading.Thread(target=stack.close)
+        stopping.start()
+        response.read()  # its end: the server stops
+        following.close()
+        idle.request("GET", watch)
+        answer = answer_of(idle.getresponse())
+        idle.close()
+        stopping.join(PATIENCE_SECONDS)
+
+    assert answer.status == 200
+    assert answer.body.startswith(b"retry: 1000\nevent: failure\n")
+    assert b"SHUTTING_DOWN" in answer.body
+
+
 def test_a_stopping_server_answers_the_request_in_flight(own_store: str) -> None:
     store = redis.Redis.from_url(own_store)
     with ServerProcess("--store", own_store) as server:

@@ -69,6 +69,9 @@ def test_a_watch_that_cannot_begin_ends_its_stream_with_the_reason(server: Threa
         (end,) = stream(response)
 
     assert end["error"]["code"] == "out_of_range"
+    (info,) = (each["debug"] for each in end["error"]["details"] if each["type"] == "google.rpc.ErrorInfo")
+    assert info["reason"] == "REVISION_AHEAD"
+    assert info["metadata"]["after_revision"] == "99"
 
 
 def test_verify_namespace_is_a_connect_stream_that_ends_with_the_result(server: ThreadedServer, namespace: str) -> None:

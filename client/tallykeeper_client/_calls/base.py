@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum
+from functools import wraps
+from math import inf
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, Self, TypedDict, TypeVar, get_args, overload
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -19,6 +21,8 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 MethodT = TypeVar("MethodT", bound=Callable[..., object])
 ValueT = TypeVar("ValueT")
 P = ParamSpec("P")
+
+_SHOWN_CHARACTERS_MAX: Final = 200
 
 
 class Unchanged(Enum):
@@ -87,6 +91,24 @@ class Defaults:
     timeout_seconds: float
     new_request_id: Callable[[], str] = fresh_request_id
 
+    def __post_init__(self) -> None:
+        """Check the timeout."""
+        self.timeout(self.timeout_seconds)
+
+    def timeout(self, timeout_seconds: float | None) -> float:
+        """Return the timeout of a call, which is the client's if the call gives none.
+
+        gRPC would end a call without sending it, as if no answer had come.
+
+        :raises ValueError: it is 0, less, or no finite number.
+        """
+        if timeout_seconds is None:
+            return self.timeout_seconds
+        if not 0 < timeout_seconds < inf:
+            message = f"timeout_seconds is {timeout_seconds}; it must be a number of seconds, more than 0"
+            raise ValueError(message)
+        return timeout_seconds
+
 
 class Request(Protocol):
     """A request of any call."""
@@ -128,7 +150,7 @@ def look(
         path=f"/tallykeeper.v1.{rpc}",
         request=request,
         response=response,
-        timeout_seconds=defaults.timeout_seconds if timeout_seconds is None else timeout_seconds,
+        timeout_seconds=defaults.timeout(timeout_seconds),
         request_id="",
     )
 
@@ -168,7 +190,7 @@ def mutation(
         path=f"/tallykeeper.v1.{rpc}",
         request=request,
         response=response,
-        timeout_seconds=defaults.timeout_seconds if timeout_seconds is None else timeout_seconds,
+        timeout_seconds=defaults.timeout(timeout_seconds),
         request_id=request.request_id,
     )
 
@@ -192,7 +214,7 @@ class Rpc(Generic[P, ResponseT]):
 
     def __init__(self, build: Callable[Concatenate[Defaults, P], Call[ResponseT]]) -> None:
         """Take the function. ``build`` takes the client's defaults and the method's arguments."""
-        self.build = build
+        self.build = _naming_arguments(build)
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
@@ -209,6 +231,25 @@ class Rpc(Generic[P, ResponseT]):
     def __get__(self, instance: object, owner: type) -> object:
         """Return this object itself: a class without a `MethodHost` has the builders."""
         return self
+
+
+def _naming_arguments(
+    build: Callable[Concatenate[Defaults, P], Call[ResponseT]],
+) -> Callable[Concatenate[Defaults, P], Call[ResponseT]]:
+    """Return a builder whose errors show the arguments, because those of protobuf name neither field nor value."""
+
+    @wraps(build)
+    def named(defaults: Defaults, /, *args: P.args, **kwargs: P.kwargs) -> Call[ResponseT]:
+        try:
+            return build(defaults, *args, **kwargs)
+        except (TypeError, ValueError) as error:
+            arguments = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
+            shown = " ".join(", ".join(arguments).split())
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            message = f"{build.__name__}({shown[:_SHOWN_CHARACTERS_MAX]}): {error}"
+            raise kind(message) from error
+
+    return named
 
 
 class MethodHost:

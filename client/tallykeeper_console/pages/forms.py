@@ -57,7 +57,7 @@ class ActionBar:
                 await self._send(dialog, failure, action, values, attempt)
 
             with ui.element("div").classes("actions"):
-                ui.button(action.label, on_click=send).props("unelevated no-caps")
+                ui.button(action.label, on_click=send, color=None).props("unelevated no-caps").classes("primary")
                 ui.button("Cancel", on_click=dialog.close).props("flat no-caps")
         dialog.on("hide", dialog.delete)
         dialog.open()

@@ -36,7 +36,13 @@ class Shell:
         self._namespace = console.namespace
         ui.add_css(STATIC / "console.css")
         ui.add_head_html('<script src="/static/console.js"></script>')
+        side = ui.left_drawer(fixed=True, bordered=True).classes("side").props("width=190 breakpoint=800 show-if-above")
+        with side:
+            self._nav = ui.element("nav").props('aria-label="Pages"')
         with ui.header().classes("bar").props("height-hint=52"):
+            menu = ui.element("button").classes("icon menu").props('type="button" aria-label="Pages" title="Pages"')
+            with menu.on("click", side.toggle):
+                ui.label("☰")
             ui.html('<a href="/" class="brand" aria-label="Tallykeeper, start">▦ Tallykeeper</a>', sanitize=False)
             self._place = ui.link("", addresses.NAMESPACES).classes("place").props('title="Choose a namespace (g n)"')
             ui.element("div").classes("spacer")
@@ -45,8 +51,6 @@ class Shell:
             ui.label("changes allowed" if console.allow_changes else "read-only").classes("mode")
             self._button("◐", "theme", "Theme: automatic, light, dark (t)")
             self._button("?", "keys", "Keys (?)")
-        with ui.left_drawer(fixed=True, bordered=True).classes("side").props("width=190 breakpoint=800 show-if-above"):
-            self._nav = ui.element("nav").props('aria-label="Pages"')
         self.content = ui.element("main").classes("content").props('tabindex="-1"')
         ui.skip_link("Skip to the content", target=self.content)
         self._draw_keys()

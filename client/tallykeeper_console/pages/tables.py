@@ -71,7 +71,7 @@ def table(columns: Sequence[tuple[str, str]], label: str) -> Any:  # noqa: ANN40
         pagination=0,
     )
     drawn.props(
-        f'dense flat virtual-scroll hide-pagination hide-selected-banner aria-label="{label}" '
+        f'dense flat virtual-scroll hide-no-data hide-pagination hide-selected-banner aria-label="{label}" '
         f':virtual-scroll-slice-size="{_ROWS_DRAWN}" :virtual-scroll-item-size="32"'
     )
     drawn.add_slot("body", _ROW)

@@ -18,7 +18,7 @@ async def page(shell: Shell, namespace: str = "") -> None:
         "The server replays the ledger and compares the outcome with the stock, counters and reservations that there "
         "are. Changes may go on. It reads the whole namespace.",
     )
-    begin = ui.button("Verify now").props("unelevated no-caps data-primary")
+    begin = ui.button("Verify now", color=None).props("unelevated no-caps data-primary").classes("primary")
     bar = ui.linear_progress(value=0, show_value=False).props('aria-label="Progress of the verification"')
     bar.set_visibility(False)
     verdict = ui.label().classes("verdict").props('role="status" aria-live="polite"')

@@ -81,6 +81,8 @@
     const action = event.target.closest("[data-action]")?.dataset.action;
     if (action === "theme") nextTheme();
     else if (action === "keys") showKeys();
+    // In a narrow window the pages' names lie over the page. They go away with the choice of one.
+    if (event.target.closest(".side .nav")) document.querySelector(".q-drawer__backdrop")?.click();
   }
 
   // NiceGUI replaces all rows of a table when one of them changes. The focus then goes to the new element of its row.

@@ -18,6 +18,9 @@ INTERVAL_SECONDS: Final = 1.0
 SAMPLES_MAX: Final = 600
 """The number of samples that are kept: ten minutes."""
 
+TIMEOUT_SECONDS: Final = 2.0
+"""The deadline of a read: the time for which the page calls a server connected that does not answer."""
+
 UNWATCHED_SECONDS: Final = 30.0
 """The time after which a pulse ends that no page has looked at."""
 
@@ -100,7 +103,7 @@ class Pulse:
         """Read once, and keep the answer or the error."""
         begin = self._clock()
         try:
-            response = await self._client.get_namespace(namespace=self._namespace)
+            response = await self._client.get_namespace(namespace=self._namespace, timeout_seconds=TIMEOUT_SECONDS)
         except TallykeeperError as error:
             self.error = error
             return

@@ -32,6 +32,7 @@ import {
   type ReserveResponse,
 } from "./gen/tallykeeper/v1/reservation_pb.js";
 import { ServerService } from "./gen/tallykeeper/v1/server_pb.js";
+import { checkNames } from "./names.js";
 import type { Integer } from "./numbers.js";
 import type { OperationInit } from "./operations.js";
 import {
@@ -89,13 +90,15 @@ export class TallykeeperClient {
   readonly #closing = new Closing();
 
   constructor(connection: Connection, options: ClientOptions = {}) {
+    const { namespace, timeoutMs, retry, token, ...others } = options;
+    checkNames(others);
     this.#connection = connection;
     this.#session = new Session(connection.transport, {
       address: connection.address,
-      namespace: options.namespace ?? "",
-      timeoutMs: checkedTimeout(options.timeoutMs) ?? TIMEOUT_MS_DEFAULT,
-      retry: options.retry === false ? NO_RETRIES : { ...RETRY_POLICY, ...options.retry },
-      credentials: new Credentials(options.token),
+      namespace: namespace ?? "",
+      timeoutMs: checkedTimeout(timeoutMs) ?? TIMEOUT_MS_DEFAULT,
+      retry: retry === false ? NO_RETRIES : { ...RETRY_POLICY, ...retry },
+      credentials: new Credentials(token),
       ...(connection.waitForConnection && { waitForConnection: connection.waitForConnection }),
       closing: this.#closing,
     });
@@ -224,19 +227,10 @@ export class TallykeeperClient {
    * @throws BatchRefusedError if the mode is `atomic` and an operation fails: nothing was changed. In the mode
    *   `independent`, the response has a result for each, and `errorOfResult` says whether it failed.
    */
-  apply(operations: readonly OperationInit[], options: BatchOptions): Promise<ApplyResponse> {
-    const { mode, namespace, requestId, reason, reference } = options;
-    return this.batches.apply(
-      {
-        namespace: namespace ?? "",
-        requestId: requestId ?? "",
-        reason: reason ?? "",
-        reference: reference ?? "",
-        operations: [...operations],
-        mode: mode === "atomic" ? BatchMode.ATOMIC : BatchMode.INDEPENDENT,
-      },
-      callOptions(options),
-    );
+  async apply(operations: readonly OperationInit[], options: BatchOptions): Promise<ApplyResponse> {
+    const { mode, ...others } = options;
+    const request = { ...requests.envelope(others), operations: [...operations], mode: batchMode(mode) };
+    return this.batches.apply(request, callOptions(options));
   }
 
   /** List the entries of the ledger that pass the filters, page by page as they are read. */
@@ -273,6 +267,13 @@ export class TallykeeperClient {
       closing: this.#closing,
     });
   }
+}
+
+/** Return the mode of a batch. @throws TypeError if it is no mode: the operations would not belong together. */
+function batchMode(mode: BatchOptions["mode"]): BatchMode {
+  if (mode === "atomic") return BatchMode.ATOMIC;
+  if (mode === "independent") return BatchMode.INDEPENDENT;
+  throw new TypeError(`mode is ${JSON.stringify(mode)}; it must be "atomic" or "independent"`);
 }
 
 /** Return a response whose message is there, as the contract says. */

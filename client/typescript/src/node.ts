@@ -5,6 +5,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { urlOf } from "./address.js";
 import { TallykeeperClient } from "./client.js";
+import { checkNames } from "./names.js";
 import type { ClientOptions } from "./options.js";
 import type { WaitForConnection } from "./session.js";
 import { type Deadline, linkSignals, pause } from "./signals.js";
@@ -71,7 +72,8 @@ export function connect(address: string, options: ConnectOptions = {}): Tallykee
   return new TallykeeperClient(connection, others);
 }
 
-function secureOptions({ ca, cert, key, serverName }: TlsOptions): SecureClientSessionOptions {
+function secureOptions({ ca, cert, key, serverName, ...others }: TlsOptions): SecureClientSessionOptions {
+  checkNames(others);
   if ((cert === undefined) !== (key === undefined)) {
     throw new TypeError("tls has a cert or a key without the other; mutual TLS takes both");
   }

@@ -1,6 +1,7 @@
 /** The options of clients and of calls. */
 
 import type { CallOptions as ConnectCallOptions } from "@connectrpc/connect";
+import { checkNames } from "./names.js";
 import { type Integer, integerOf } from "./numbers.js";
 import type { Annotations } from "./requests.js";
 import type { RetryPolicy } from "./retries.js";
@@ -52,8 +53,9 @@ export interface BatchOptions extends MutationOptions, Annotations {
   readonly mode: "atomic" | "independent";
 }
 
-/** Return the fields of the request of a read. */
-export function readFields({ namespace, minRevision }: LevelReadOptions) {
+/** Return the fields of the request of a read. @throws TypeError if there is an option that no read has. */
+export function readFields({ namespace, minRevision, ...others }: LevelReadOptions) {
+  checkNames(others, ["location", "timeoutMs", "signal"]);
   return { namespace: namespace ?? "", minRevision: integerOf("minRevision", minRevision ?? 0) };
 }
 

@@ -19,7 +19,11 @@ import type {
   ReleaseRequestSchema,
   ReserveRequestSchema,
 } from "./gen/tallykeeper/v1/reservation_pb.js";
+import { checkNames } from "./names.js";
 import { type Integer, integerOf, optionalInteger } from "./numbers.js";
+
+/** The options of calls that are no field of a request. */
+const CALL_OPTIONS = ["timeoutMs", "signal"];
 
 /** The fields that the request of every mutation has. */
 export interface Envelope extends Annotations {
@@ -64,7 +68,8 @@ export function incrementRequest(
   };
 }
 
-function newCounter({ min, max, ttlMs }: NewCounterOptions) {
+function newCounter({ min, max, ttlMs, ...others }: NewCounterOptions) {
+  checkNames(others);
   return {
     ...optionalInteger("min", min),
     ...optionalInteger("max", max),
@@ -205,8 +210,13 @@ export function extendRequest(
   return { ...envelope(rest), reservationId, ...duration("ttlMs", ttlMs) };
 }
 
-/** Return the common fields, and nothing else that a caller's options may have. */
-function envelope({ namespace, requestId, reason, reference }: Envelope) {
+/**
+ * Return the common fields, and nothing else that a caller's options may have.
+ *
+ * @throws TypeError if there is an option that no call has.
+ */
+export function envelope({ namespace, requestId, reason, reference, ...others }: Envelope) {
+  checkNames(others, CALL_OPTIONS);
   return {
     namespace: namespace ?? "",
     requestId: requestId ?? "",
@@ -215,7 +225,8 @@ function envelope({ namespace, requestId, reason, reference }: Envelope) {
   };
 }
 
-function stockLine({ item, location, copies }: Line) {
+function stockLine({ item, location, copies, ...others }: Line) {
+  checkNames(others);
   return { item, location: location ?? "", ...optionalInteger("copies", copies) };
 }
 

@@ -71,6 +71,13 @@ test("a certificate without its key is refused", () => {
   assert.throws(() => connect("127.0.0.1:50051", { tls: { cert: "…" } }), /mutual TLS takes both/);
 });
 
+test("an option of a client that is misspelt is refused", () => {
+  const timeout = { timeout: 100 } as object;
+  assert.throws(() => connect("127.0.0.1:50051", timeout), /no option or field timeout; check the spelling/);
+  const tls = { tls: { caFile: "ca.pem" } } as object;
+  assert.throws(() => connect("127.0.0.1:50051", tls), /no option or field caFile; check the spelling/);
+});
+
 test("a timeout that is no number of milliseconds is refused", async () => {
   assert.throws(() => connect("127.0.0.1:50051", { timeoutMs: -1 }), /timeoutMs is -1/);
   const client = connect("127.0.0.1:50051");
@@ -95,6 +102,27 @@ test("the types of operations leave the request id to the batch", () => {
     },
   });
 });
+
+// What TypeScript refuses at once, JavaScript would pass over: each of these changed something else than it says.
+const MISTAKES: Record<string, [(client: any) => Promise<unknown>, RegExp]> = {
+  "an option that is misspelt": [(c) => c.increment("c", { request_id: "mine" }), /no option or field request_id;/],
+  "a field that is misspelt": [(c) => c.counters.increment({ counter: "c", request_id: "mine" }), /field request_id;/],
+  "an option of a read": [(c) => c.getCounter("c", { minRev: 1 }), /no option or field minRev;/],
+  "an option of a batch": [(c) => c.apply([], { mode: "atomic", requestID: "mine" }), /no option or field requestID;/],
+  "an option of a new counter": [(c) => c.increment("c", { create: { ttl: 5 } }), /no option or field ttl;/],
+  "a line": [(c) => c.reserve([{ item: "dune", quantity: 2 }]), /no option or field quantity;/],
+  "a mode": [(c) => c.apply([], { mode: "ATOMIC" }), /mode is "ATOMIC"; it must be "atomic" or "independent"/],
+  "no mode": [(c) => c.apply([], {}), /mode is undefined; it must be/],
+  "half of a surrogate pair": [(c) => c.increment("\ud800"), /counter is "\\ud800"; it must be Unicode/],
+  "half of one in a line": [(c) => c.reserve([{ item: "\udfff" }]), /lines\.0\.item is "\\udfff"; it must be Unicode/],
+};
+for (const [name, [call, message]] of Object.entries(MISTAKES)) {
+  test(`${name} is refused before anything is sent`, async () => {
+    const client = connect("127.0.0.1:1");
+    await assert.rejects(call(client), message);
+    client.close();
+  });
+}
 
 test("a linked signal follows its source and its client, and lets go of them", () => {
   const source = new AbortController();

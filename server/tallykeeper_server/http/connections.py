@@ -11,11 +11,13 @@ from typing import Any, Final, cast
 
 import structlog
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from tallykeeper_server.http.limits import HttpLimits
+from tallykeeper_server.http.statuses import body_of, explained, refusal
 from tallykeeper_server.transport.peers import Peer
+from tallykeeper_server.transport.status import Code
 
 _CHECK_SECONDS: Final = 1.0
 """The interval at which limits in time are checked, and the delay with which they may take effect."""
@@ -177,6 +179,20 @@ class GuardedConnection(H11Protocol):
         self._guarded.leave(self.peer.address)
         super().connection_lost(exc)
 
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's, which names no fault
+        """Refuse bytes that are no request, and close; end the connection if a response is under way."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and cycle.response_started and not cycle.response_complete:
+            self.abort("it has sent bytes that are no HTTP while its response was under way")
+            return
+        log.debug("an HTTP request was refused", peer=self.peer.name, reason="it is no HTTP")
+        body = _no_http(self._limits.header_bytes_max)
+        self.transport.write(
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            b"content-length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        self.transport.close()
+
     def pause_writing(self) -> None:
         """Note that the client is slow to read."""
         self.stalled_since = asyncio.get_running_loop().time()
@@ -205,3 +221,15 @@ class GuardedConnection(H11Protocol):
         log.debug("an HTTP connection was ended", peer=self.peer.name, reason=reason)
         if self._stream is not None:
             self._stream.abort()
+
+
+def _no_http(header_bytes_max: int) -> bytes:
+    """Return the body of the response to bytes that are no request."""
+    rule = (
+        f"must be HTTP/1.1 with a head of at most {header_bytes_max} bytes;"
+        " spaces and characters beyond ASCII in the path and the query must be percent-encoded"
+    )
+    message = f"the request {rule}"
+    facts = {"field": "request", "rule": rule}
+    refused = refusal(400, Code.INVALID_ARGUMENT, "INVALID_HTTP", message, facts=facts)
+    return body_of(explained(refused.error))

@@ -18,7 +18,7 @@ from tallykeeper_server.http.responses import Send
 from tallykeeper_server.http.statuses import HTTP_STATUSES, HttpRefusalError, body_of
 from tallykeeper_server.rpc.statuses import status_of
 from tallykeeper_server.transport.methods import Method
-from tallykeeper_server.transport.status import StatusError
+from tallykeeper_server.transport.status import Code, StatusError
 
 PATH: Final = "/v1/watch"
 METHOD: Final = "/tallykeeper.v1.LedgerService/Watch"
@@ -124,14 +124,19 @@ async def _stream(method: Method, watch: ledger_pb2.WatchRequest, request: Reque
     """Send the events, and at last the failure with which they end."""
     call = request.begin_call(METHOD, None)
     begun = False
+
+    async def send_event(event: bytes) -> None:
+        nonlocal begun
+        if not begun:
+            begun = True
+            await send({"type": "http.response.start", "status": 200, "headers": list(_HEAD)})
+            event = b"retry: %d\n%s" % (_RECONNECT_MS, event)
+        await send({"type": "http.response.body", "body": event, "more_body": True})
+
     try:
         async with aclosing(_events(method.handler(watch.SerializeToString(), call))) as events:
             async for event in events:
-                if not begun:
-                    begun = True
-                    await send({"type": "http.response.start", "status": 200, "headers": list(_HEAD)})
-                    event = b"retry: %d\n%s" % (_RECONNECT_MS, event)  # noqa: PLW2901  # the first has more
-                await send({"type": "http.response.body", "body": event, "more_body": True})
+                await send_event(event)
     except StatusError as error:
         failure = error
     except asyncio.CancelledError:
@@ -141,10 +146,11 @@ async def _stream(method: Method, watch: ledger_pb2.WatchRequest, request: Reque
         failure = stopped
     else:
         return
-    if not begun:
+    if not begun and failure.code is not Code.UNAVAILABLE:
         raise HttpRefusalError(HTTP_STATUSES[failure.code], failure)
-    event = b"event: failure\ndata: %s\n\n" % body_of(failure)
-    await send({"type": "http.response.body", "body": event, "more_body": False})
+    # EventSource connects again after the end of a stream, and never after a status such as 503.
+    await send_event(b"event: failure\ndata: %s\n\n" % body_of(failure))
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _events(responses: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -5,7 +5,10 @@ fields, fractions, integers that JavaScript cannot hold, and a key that is there
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final, NoReturn, cast
 
 from google.protobuf import json_format
@@ -29,6 +32,10 @@ _SHOWN_CHARACTERS_MAX: Final = 60
 _VIOLATIONS_MAX: Final = 100
 _DIGITS_MAX: Final = 20
 _WELL_KNOWN: Final = "google.protobuf."
+_CONSTANT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|(-?Infinity|NaN)')
+"""A string, or one of the words that are numbers in JavaScript and not in JSON."""
+_DURATION: Final = re.compile(r"-?[0-9]+(\.[0-9]{1,9})?s")
+"""protobuf's reader also takes spaces and underscores, and rounds a tenth decimal."""
 
 Violations = list[tuple[str, str]]
 
@@ -39,6 +46,13 @@ class _KeyTwiceError(Exception):
 
 class _ConstantError(Exception):
     """The text has NaN or an infinity, which JSON does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A number that is no integer, or one that is too large for every field, as its text."""
+
+    text: str
 
 
 def read(text: bytes, message_class: type[Message]) -> Message:
@@ -74,13 +88,17 @@ def _parsed(text: bytes) -> object:
     except UnicodeDecodeError as error:
         _refuse(f"the body is not UTF-8 at {_position(text[: error.start])}", error)
     try:
-        return json.loads(decoded, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer)
+        return json.loads(
+            decoded, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_real
+        )
     except json.JSONDecodeError as error:
-        _refuse(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}", error)
+        _refuse(f"the body is not JSON: {error.msg.removesuffix(' at')} at {_place_of(error)}", error)
     except _KeyTwiceError as error:
         _refuse(f"the body has the key {_shown(error.args[0])} twice in one object", error)
     except _ConstantError as error:
-        _refuse(f"the body is not JSON: {error.args[0]} is no number in JSON", error)
+        found = next(match for match in _CONSTANT.finditer(decoded) if match[1])
+        place = _place_of(json.JSONDecodeError("", decoded, found.start()))
+        _refuse(f"the body is not JSON: {found[1]} at {place} is no number in JSON", error)
     except RecursionError as error:
         _refuse("the body is nested too deeply", error)
 
@@ -95,6 +113,10 @@ def _position(before: bytes) -> str:
     return f"line {line}, column {column}"
 
 
+def _place_of(error: json.JSONDecodeError) -> str:
+    return f"line {error.lineno}, column {error.colno}"
+
+
 def _object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -103,13 +125,22 @@ def _object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _constant(text: str) -> NoReturn:
-    raise _ConstantError(text)
+def _constant(_: str) -> NoReturn:
+    raise _ConstantError
 
 
-def _integer(text: str) -> int | float:
-    """Return an integer. A number with more digits than Python parses quickly is too large for every field."""
-    return int(text) if len(text) <= _DIGITS_MAX else float("-inf" if text[0] == "-" else "inf")
+def _integer(text: str) -> int | _Number:
+    """Return an integer. One with more digits than Python parses quickly is too large for every field."""
+    return int(text) if len(text) <= _DIGITS_MAX else _Number(text)
+
+
+def _real(text: str) -> int | _Number:
+    """Return the integer that a number with a point or an exponent is, as 1e3 is, without rounding."""
+    if len(text) <= _DIGITS_MAX:
+        number = Decimal(text)
+        if -INTEGER_MAX <= number <= INTEGER_MAX and number == int(number):
+            return int(number)
+    return _Number(text)
 
 
 def _check_message(descriptor: Descriptor, value: object, path: str, violations: Violations) -> None:
@@ -147,10 +178,18 @@ def _check_oneofs(
 
 
 def _check_well_known(descriptor: Descriptor, value: object, path: str, violations: Violations) -> None:
+    if not _is_well_known(descriptor, value):
+        violations.append((path, f"{_shown(value)} is no {descriptor.full_name} in JSON"))
+
+
+def _is_well_known(descriptor: Descriptor, value: object) -> bool:
+    if descriptor.name == "Duration" and not (isinstance(value, str) and _DURATION.fullmatch(value)):
+        return False
     try:
         json_format.ParseDict(cast("Any", value), GetMessageClass(descriptor)())
     except (json_format.ParseError, ValueError, TypeError, AttributeError):
-        violations.append((path, f"{_shown(value)} is no {descriptor.full_name} in JSON"))
+        return False
+    return True
 
 
 def _check_field(field: FieldDescriptor, value: object, path: str, violations: Violations) -> None:
@@ -194,13 +233,15 @@ def _flaw_of_integer(value: object, least: int, most: int) -> str:
         if not (digits.isascii() and digits.isdigit()):
             return "must be an integer"
         number: float = int(value) if len(digits) <= _DIGITS_MAX else most + 1
-    elif isinstance(value, bool) or not isinstance(value, int | float):
+    elif isinstance(value, _Number):
+        number = float(value.text)
+    elif isinstance(value, bool) or not isinstance(value, int):
         return "must be an integer"
     else:
         number = value
     if not least <= number <= most:
         return f"is out of range; {_bound(least)} .. {_bound(most)} is allowed"
-    return "" if number == int(number) else "must be an integer, without a fraction"
+    return "must be an integer, without a fraction" if isinstance(value, _Number) else ""
 
 
 def _bound(number: int) -> str:
@@ -230,7 +271,8 @@ def _names_of(descriptor: Descriptor) -> str:
 
 
 def _shown(value: object) -> str:
-    shown = json.dumps(value)  # in ASCII: half of a surrogate pair could not be sent
+    # In ASCII, because half of a surrogate pair could not be sent.
+    shown = value.text if isinstance(value, _Number) else json.dumps(value, default=lambda number: number.text)
     return shown if len(shown) <= _SHOWN_CHARACTERS_MAX else shown[:_SHOWN_CHARACTERS_MAX] + "…"
 
 

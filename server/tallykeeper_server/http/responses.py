@@ -1,16 +1,29 @@
 """The response to a request: connectrpc's, with our headers and readable details; or one of our own."""
 
+import json
+import struct
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 from tallykeeper_server.http.requests import Message, Request
-from tallykeeper_server.http.statuses import HttpRefusalError, body_of, reason_in, retry_after, with_readable_details
+from tallykeeper_server.http.statuses import (
+    HttpRefusalError,
+    body_of,
+    json_body,
+    reason_in,
+    retry_after,
+    with_readable_details,
+)
 
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 _JSON: Final = (b"content-type", b"application/json")
 _GRPC_WEB: Final = "application/grpc-web"
+_CONNECT_STREAM: Final = b"application/connect+"
+_END_OF_STREAM: Final = b"\x02"
+"""The flags of the last envelope of a Connect stream that is not compressed. It has the error, if there is one."""
+_ENVELOPE: Final = struct.Struct(">cI")
 _STATUS_OF_REASON: Final = {"REQUEST_TOO_LARGE": 413}
 _CLOSE: Final = (b"connection", b"close")
 
@@ -25,6 +38,8 @@ class Response:
         self._request = request
         self._send = send
         self._closes = closes
+        self._streams = False
+        """The response is a Connect stream."""
         self._error: Message | None = None
         self._body: list[bytes] = []
 
@@ -34,12 +49,18 @@ class Response:
         An error of the Connect protocol gets details that people can read, and the status that HTTP has for its reason.
         """
         if event["type"] == "http.response.start":
+            self._streams = any(
+                name == b"content-type" and value.startswith(_CONNECT_STREAM) for name, value in event["headers"]
+            )
             if event["status"] >= 400 and _JSON in event["headers"]:  # noqa: PLR2004  # the errors of HTTP
                 self._error = event
                 return
             await self._start(event)
             return
         if self._error is None:
+            body = event.get("body", b"")
+            if self._streams and body.startswith(_END_OF_STREAM):
+                event = {**event, "body": _readable_end(body)}
             await self._send(event)
             return
         self._body.append(event.get("body", b""))
@@ -62,15 +83,15 @@ class Response:
             await self._send_whole(refused.http_status, [_JSON, *headers], body_of(error))
 
     async def _send_error(self, start: Message, body: bytes) -> None:
-        readable = with_readable_details(body)
+        error = with_readable_details(json.loads(body))
         refused = self._request.refusal
-        reason = reason_in(readable)
+        reason = reason_in(error)
         status: int = start["status"]
         if reason in _STATUS_OF_REASON:
             status = _STATUS_OF_REASON[reason]
         if refused is not None:
             status = refused.http_status
-        await self._send_whole(status, start["headers"], readable)
+        await self._send_whole(status, start["headers"], json_body(error))
 
     async def _send_whole(self, status: int, headers: Headers, body: bytes) -> None:
         length = (b"content-length", b"%d" % len(body))
@@ -82,3 +103,12 @@ class Response:
         if self._closes() or not await self._request.ended():
             headers.append(_CLOSE)
         await self._send({**event, "headers": headers})
+
+
+def _readable_end(envelope: bytes) -> bytes:
+    """Return the last envelope of a Connect stream, with details that people can read if it has an error."""
+    end = json.loads(envelope[_ENVELOPE.size :])
+    if "error" not in end:
+        return envelope
+    body = json_body({**end, "error": with_readable_details(end["error"])})
+    return _ENVELOPE.pack(_END_OF_STREAM, len(body)) + body

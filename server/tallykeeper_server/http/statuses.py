@@ -124,27 +124,30 @@ def body_of(error: StatusError) -> bytes:
     details = [_readable(detail.type_url.removeprefix(_TYPE_PREFIX), detail.value) for detail in _details_of(error)]
     if details:
         body["details"] = details
-    return _json(body)
+    return json_body(body)
 
 
-def with_readable_details(body: bytes) -> bytes:
-    """Return a JSON body of the Connect protocol in which each detail has its message as JSON, under ``debug``.
+def with_readable_details(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an error of the Connect protocol in which each detail has its message as JSON, under ``debug``.
 
     Connect sends details as base64 of their binary form, which suits generated clients. A reader of JSON sees nothing
     in it. The protocol reserves ``debug`` for a form that people can read.
     """
-    error = json.loads(body)
-    if "details" in error:
-        error["details"] = [_readable(each["type"], _from_base64(each["value"])) for each in error["details"]]
-    return _json(error)
+    details = [_readable(each["type"], _from_base64(each["value"])) for each in error.get("details", ())]
+    return {**error, "details": details} if details else error
 
 
-def reason_in(body: bytes) -> str:
-    """Return the reason in the ErrorInfo of a JSON body that ``with_readable_details`` has returned; empty if none."""
-    for detail in json.loads(body).get("details", ()):
+def reason_in(error: Mapping[str, Any]) -> str:
+    """Return the reason in the ErrorInfo of an error that ``with_readable_details`` has returned; empty if none."""
+    for detail in error.get("details", ()):
         if "reason" in detail.get("debug", {}):
             return str(detail["debug"]["reason"])
     return ""
+
+
+def json_body(value: object) -> bytes:
+    """Return a value as the JSON of a body."""
+    return json.dumps(value, ensure_ascii=False).encode(errors="replace")
 
 
 def _details_of(error: StatusError) -> Sequence[AnyMessage]:
@@ -167,7 +170,3 @@ def _readable(type_name: str, value: bytes) -> dict[str, Any]:
 
 def _from_base64(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4))
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode(errors="replace")

@@ -10,8 +10,11 @@ import structlog
 
 from tallykeeper_server.domain.log_limit import LogLimit
 
-_OTHER_LOGGERS: Final = {"tallykeeper_server.transport": logging.INFO, "uvicorn": logging.WARNING}
-"""The loggers of Python's ``logging`` whose lines go into the log, each with its lowest level."""
+_OTHER_LOGGERS: Final = {"tallykeeper_server.transport": logging.INFO, "uvicorn": logging.ERROR}
+"""The loggers of Python's ``logging`` whose lines go into the log, each with its lowest level.
+
+uvicorn warns of each client that asks for another protocol, and advises to install one.
+"""
 
 _descriptors: list[int] = []
 """The file descriptor of the log is the last element. If the list is empty, the log goes to Python's stderr."""

@@ -12,11 +12,18 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** The options of a client; {@link TallykeeperClient#builder(String)} makes one. */
 public final class TallykeeperClientBuilder {
   private static final Pattern URL = Pattern.compile("(https?|grpcs?|tcp)://.*", Pattern.CASE_INSENSITIVE);
+
+  /** A scheme of gRPC's resolvers, which is followed by what only the resolver understands. */
+  private static final Pattern RESOLVED = Pattern.compile("(unix|xds|dns):.*|[a-z][a-z0-9+.-]*://.*");
+
+  private static final Pattern HOST_AND_PORT = Pattern.compile("(\\[[^\\]\\s]+]|[^:/@\\s]+):(?<port>[0-9]{1,5})");
+  private static final int PORT_MAX = 65_535;
   private static final Duration TIMEOUT = Duration.ofSeconds(5);
 
   /** The size of a response: gRPC's own 4 MiB are less than a page of large reservations may have. */
@@ -44,13 +51,23 @@ public final class TallykeeperClientBuilder {
   private ChannelCredentials credentials;
 
   TallykeeperClientBuilder(String address) {
-    if (address.isBlank()) {
-      throw new IllegalArgumentException("the address is empty; name HOST:PORT, such as 127.0.0.1:50051");
-    }
     if (URL.matcher(address).matches()) {
       throw new IllegalArgumentException("the address " + address + " is a URL; name HOST:PORT without the scheme");
     }
+    if (!RESOLVED.matcher(address).matches() && !isHostAndPort(address)) { // gRPC would try the port 80 or 443
+      throw new IllegalArgumentException(
+          "the address \"" + address + "\" is not HOST:PORT, such as 127.0.0.1:50051, with a port from 1 to " + PORT_MAX);
+    }
     this.address = address;
+  }
+
+  private static boolean isHostAndPort(String address) {
+    Matcher matcher = HOST_AND_PORT.matcher(address);
+    if (!matcher.matches()) {
+      return false;
+    }
+    int port = Integer.parseInt(matcher.group("port"));
+    return port >= 1 && port <= PORT_MAX;
   }
 
   /** Sets the namespace of requests that name none; without it, they mean the namespace {@code default}. */

@@ -3,6 +3,7 @@ package io.tallykeeper;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.google.protobuf.Descriptors.MethodDescriptor;
 import com.google.protobuf.DynamicMessage;
@@ -23,6 +24,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class RequestsTest {
   @Test
@@ -70,6 +72,25 @@ class RequestsTest {
   void leavesARequestWithoutANamespaceAsItIs() {
     ListNamespacesRequest request = ListNamespacesRequest.getDefaultInstance();
     assertSame(request, Requests.complete(request, "shop"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"\ud800", "x\udfff", "\udc00\ud800", "\ud800x"})
+  void refusesTextThatIsNoUnicode(String text) {
+    IncrementRequest counter = IncrementRequest.newBuilder().setCounter(text).build();
+    ApplyRequest batch = ApplyRequest.newBuilder().addOperations(Operations.increment(text, 1)).build();
+    IllegalArgumentException refused =
+        assertThrows(IllegalArgumentException.class, () -> Requests.complete(counter, ""));
+    assertEquals(
+        "tallykeeper.v1.IncrementRequest.counter has half of a surrogate pair; it must be Unicode",
+        refused.getMessage());
+    assertThrows(IllegalArgumentException.class, () -> Requests.complete(batch, ""));
+  }
+
+  @Test
+  void takesTextBeyondTheFirstPlane() {
+    IncrementRequest request = IncrementRequest.newBuilder().setCounter("\ud83d\ude00").build();
+    assertEquals("\ud83d\ude00", Requests.complete(request, "").getCounter());
   }
 
   /** A response that can be a replay is that of a mutation. */
