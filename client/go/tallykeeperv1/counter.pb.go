@@ -26,8 +26,8 @@
 // Errors. Each error carries a google.rpc.ErrorInfo in its details. Its domain is "tallykeeper.io", its reason names
 // the failure, and its metadata holds every value that a program needs. Each RPC lists its own reasons; any RPC can
 // have these:
-//   INVALID_ARGUMENT    INVALID_FIELD (field, violations): a google.rpc.BadRequest names the bad fields, the first 20
-//                       of them; violations counts them all. Nothing was changed.
+//   INVALID_ARGUMENT    INVALID_FIELD (field, violations): a google.rpc.BadRequest names the first bad fields, at
+//                       most 20; violations counts them all. Nothing was changed.
 //   INVALID_ARGUMENT    REQUEST_ID_REUSED: the request_id came before with another body.
 //   UNAUTHENTICATED     CREDENTIAL_MISSING, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED: the server does not know the
 //                       caller. Send "authorization: Bearer <API key or JWT>", or use a certificate that it knows.

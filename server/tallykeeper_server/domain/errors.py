@@ -60,7 +60,7 @@ class BatchRefusedError(TallyError):
 
 
 class InvalidFieldError(TallyError):
-    """Fields of the request that break a rule, each with the rule: the first 20, and the number of all."""
+    """Fields of the request that break a rule, each with the rule: the first, at most 20, and the number of all."""
 
     reason = "INVALID_FIELD"
 
