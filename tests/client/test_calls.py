@@ -174,7 +174,7 @@ def test_an_unknown_option_raises_type_error() -> None:
     [
         (lambda client: client.increment("c", delta=1.5), r"increment\('c', delta=1\.5\): 'float' object"),
         (lambda client: client.set_counter("c", 2**64), r"set_counter\('c', 18446744073709551616\): .* out of range"),
-        (lambda client: client.increment("\ud800"), r"increment\('\\ud800'\): .*surrogates not allowed"),
+        (lambda client: client.increment("\ud800"), r"surrogates not allowed, in increment\('\\ud800'\)"),
         (lambda client: client.decrement_copies(5), r"decrement_copies\(5\): "),
         (lambda client: client.increment("c", requestid="mine"), r"increment\('c', requestid='mine'\): .*requestid"),
         (lambda client: client.get_counter("c", timeout_seconds=-1), r"timeout_seconds is -1; it must be"),

@@ -5,7 +5,7 @@ The modules beside this one build the calls. The clients send them.
 
 import inspect
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import wraps
@@ -242,14 +242,22 @@ def _naming_arguments(
     def named(defaults: Defaults, /, *args: P.args, **kwargs: P.kwargs) -> Call[ResponseT]:
         try:
             return build(defaults, *args, **kwargs)
+        except UnicodeEncodeError as error:  # a ValueError with the text, which callers may look for
+            reason = f"{error.reason}, in {_shown(build, args, kwargs)}"
+            raise UnicodeEncodeError(error.encoding, error.object, error.start, error.end, reason) from error
         except (TypeError, ValueError) as error:
-            arguments = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
-            shown = " ".join(", ".join(arguments).split())
             kind = TypeError if isinstance(error, TypeError) else ValueError
-            message = f"{build.__name__}({shown[:_SHOWN_CHARACTERS_MAX]}): {error}"
+            message = f"{_shown(build, args, kwargs)}: {error}"
             raise kind(message) from error
 
     return named
+
+
+def _shown(build: Callable[..., object], args: Iterable[object], kwargs: Mapping[str, object]) -> str:
+    """Return a call with its arguments, as a person writes it."""
+    arguments = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
+    line = " ".join(", ".join(arguments).split())
+    return f"{build.__name__}({line[:_SHOWN_CHARACTERS_MAX]})"
 
 
 class MethodHost:
