@@ -1,5 +1,7 @@
 """Tests of the reading of other suites' reports."""
 
+import pytest
+
 from tests.conformance.reports import failed_connect_cases, h2spec_cases
 
 _H2SPEC = b"""<?xml version="1.0" encoding="UTF-8"?>
@@ -35,3 +37,17 @@ def test_h2spec_cases_do_not_depend_on_the_details_of_failures() -> None:
 
 def test_connect_cases_that_are_known_to_fail_are_not_named() -> None:
     assert failed_connect_cases(_CONNECT) == ["Timeouts/HTTPVersion:1/Protocol:PROTOCOL_CONNECT/TLS:false/unary"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "FAILED: Basic/TLS:false/unary was expected to fail but did not",
+        "Another 12 could not be run due to client timing out or exiting prematurely.",
+    ],
+)
+def test_no_connect_case_runs_again_if_another_kind_of_failure_came_with_it(more: str) -> None:
+    failures = 2 if more.startswith("FAILED") else 1
+    output = _CONNECT.replace("1034 passed, 1 failed", f"1034 passed, {failures} failed\n{more}")
+
+    assert failed_connect_cases(output) == []

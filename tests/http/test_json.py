@@ -3,11 +3,14 @@
 import gzip
 import json
 import sys
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from tallykeeper.v1.counter_pb2 import IncrementRequest, IncrementResponse
+from tallykeeper_server.domain.errors import InvalidFieldError
+from tallykeeper_server.http import json_messages
 from tests.http.http_client import COUNTERS, INVENTORY, JSON, request, value_of
 from tests.support.client import Caller
 from tests.support.server import ThreadedServer
@@ -159,6 +162,7 @@ def test_a_body_that_is_no_json_object_is_refused_with_the_place(
         ("1e400", "is out of range"),
         ("-1e999999999999999", "is out of range"),
         ("123456789012345678901234567890", "is out of range"),
+        (f"1.{'0' * 30}1", "must be an integer, without a fraction"),
     ],
 )
 def test_a_number_is_read_without_rounding_and_shown_as_it_came(
@@ -173,7 +177,16 @@ def test_a_number_is_read_without_rounding_and_shown_as_it_came(
 
 
 @pytest.mark.parametrize(
-    ("number", "value"), [("1e3", "1000"), ("1.0", "1"), ("-0.0", "0"), ("9007199254740991.0", str(2**53 - 1))]
+    ("number", "value"),
+    [
+        ("1e3", "1000"),
+        ("1.0", "1"),
+        ("-0.0", "0"),
+        ("9007199254740991.0", str(2**53 - 1)),
+        ("9007199254740991.00000000", str(2**53 - 1)),
+        (f"1.{'0' * 300}", "1"),
+        (f"7{'0' * 300}e-300", "7"),
+    ],
 )
 def test_an_integer_may_have_a_point_or_an_exponent(
     server: ThreadedServer, namespace: str, number: str, value: str
@@ -181,6 +194,28 @@ def test_an_integer_may_have_a_point_or_an_exponent(
     body = f'{{"namespace": "{namespace}", "counter": "c", "delta": {number}}}'.encode()
 
     assert request(server.http, INCREMENT, body).json["counter"]["value"] == value
+
+
+@pytest.mark.parametrize("number", [f"1e{'9' * 300}", f"1e-{'9' * 300}", f"1.{'0' * 500}"])
+def test_a_number_without_end_is_refused(server: ThreadedServer, namespace: str, number: str) -> None:
+    body = f'{{"namespace": "{namespace}", "counter": "c", "delta": {number}}}'.encode()
+
+    assert request(server.http, INCREMENT, body).violations.keys() == {"delta"}
+    assert value_of(server.http, namespace, "c") is None
+
+
+@pytest.mark.parametrize("character", ["a", r"\""])
+def test_a_long_string_before_a_number_that_json_does_not_have_takes_little_memory(character: str) -> None:
+    text = f'{{"counter": "{character * 2_000_000}", "delta": NaN}}'.encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidFieldError, match="NaN at line 1, column"):
+            json_messages.read(text, IncrementRequest)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 8 * len(text)
 
 
 def test_lists_enums_and_nested_messages_are_checked_with_their_paths(server: ThreadedServer, namespace: str) -> None:

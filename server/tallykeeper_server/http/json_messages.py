@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn, cast
 
 from google.protobuf import json_format
@@ -31,9 +31,12 @@ _RANGES: Final[Mapping[int, tuple[int, int]]] = {
 _SHOWN_CHARACTERS_MAX: Final = 60
 _VIOLATIONS_MAX: Final = 100
 _DIGITS_MAX: Final = 20
+_REAL_CHARACTERS_MAX: Final = 400
+"""The length of a number with a point or an exponent up to which its value counts. A longer one is too precise."""
 _WELL_KNOWN: Final = "google.protobuf."
-_CONSTANT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|(-?Infinity|NaN)')
-"""A string, or one of the words that are numbers in JavaScript and not in JSON."""
+_CONSTANT: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|(-?Infinity|NaN)')
+"""A string, or one of the words that are numbers in JavaScript and not in JSON. The quantifiers are possessive, because
+a way back would take 100 bytes of memory for each character of a string."""
 _DURATION: Final = re.compile(r"-?[0-9]+(\.[0-9]{1,9})?s")
 """protobuf's reader also takes spaces and underscores, and rounds a tenth decimal."""
 
@@ -136,11 +139,14 @@ def _integer(text: str) -> int | _Number:
 
 def _real(text: str) -> int | _Number:
     """Return the integer that a number with a point or an exponent is, as 1e3 is, without rounding."""
-    if len(text) <= _DIGITS_MAX:
+    if len(text) > _REAL_CHARACTERS_MAX:
+        return _Number(text)
+    try:
         number = Decimal(text)
-        if -INTEGER_MAX <= number <= INTEGER_MAX and number == int(number):
-            return int(number)
-    return _Number(text)
+    except InvalidOperation:  # the exponent has too many digits
+        return _Number(text)
+    is_integer = -INTEGER_MAX <= number <= INTEGER_MAX and number == int(number)
+    return int(number) if is_integer else _Number(text)
 
 
 def _check_message(descriptor: Descriptor, value: object, path: str, violations: Violations) -> None:

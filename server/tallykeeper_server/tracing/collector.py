@@ -31,6 +31,7 @@ _RETRIED: Final = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_O
 _THROTTLED: Final = "RESOURCE_EXHAUSTED"
 """After this code, OTLP asks to send again only if the backend says when."""
 _DETAILS: Final = "grpc-status-details-bin"
+_NS: Final = 1e9
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _PAUSE_SECONDS_MAX: Final = 5.0
 _OPTIONS: Final = (("grpc.max_reconnect_backoff_ms", 5_000),)
@@ -151,7 +152,7 @@ class Collector:
 
 def _rejection_in(response: ExportTraceServiceResponse) -> Refusal | None:
     rejected, message = response.partial_success.rejected_spans, response.partial_success.error_message
-    return Refusal(f"the backend rejected {rejected} spans: {message}", rejected) if rejected else None
+    return Refusal(f"the backend rejected {rejected} spans: {message}", rejected) if rejected > 0 else None
 
 
 def _seconds_until_retry(error: Any, pause_seconds: float) -> float | None:  # noqa: ANN401  # of grpc, without types
@@ -170,4 +171,4 @@ def _asked_seconds(error: Any) -> float | None:  # noqa: ANN401  # of grpc, with
         asks = any(detail.Unpack(info) for value in details for detail in Status.FromString(value).details)
     except DecodeError:
         return None  # the code still counts
-    return info.retry_delay.ToTimedelta().total_seconds() if asks else None
+    return info.retry_delay.seconds + info.retry_delay.nanos / _NS if asks else None
