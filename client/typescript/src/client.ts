@@ -92,6 +92,7 @@ export class TallykeeperClient {
   constructor(connection: Connection, options: ClientOptions = {}) {
     const { namespace, timeoutMs, retry, token, ...others } = options;
     checkNames(others);
+    if (retry) checkNames(retry, Object.keys(RETRY_POLICY), "retry");
     this.#connection = connection;
     this.#session = new Session(connection.transport, {
       address: connection.address,
@@ -172,7 +173,7 @@ export class TallykeeperClient {
 
   /** Read the stock of an item at a location. */
   async getStock(item: string, options: StockReadOptions = {}): Promise<Present<GetStockResponse, "stockLevel">> {
-    const request = { item, location: options.location ?? "", ...readFields(options) };
+    const request = { item, location: options.location ?? "", ...readFields(options, ["location"]) };
     return present(await this.inventory.getStock(request, callOptions(options)), "stockLevel");
   }
 
@@ -238,6 +239,7 @@ export class TallykeeperClient {
     filters: MessageInitShape<typeof ListEntriesRequestSchema> = {},
     options: Omit<ReadOptions, "namespace"> = {},
   ): AsyncGenerator<Entry, void, undefined> {
+    checkNames(options, requests.CALL_OPTIONS);
     let pageToken = filters.pageToken ?? "";
     do {
       const page = await this.ledger.listEntries({ ...filters, pageToken }, callOptions(options));
@@ -256,6 +258,7 @@ export class TallykeeperClient {
     request: MessageInitShape<typeof WatchRequestSchema> = {},
     options: Omit<ReadOptions, "namespace"> = {},
   ): Watch {
+    checkNames(options, requests.CALL_OPTIONS);
     const session = this.#session.options;
     return new Watch(request, {
       ledger: this.ledger,

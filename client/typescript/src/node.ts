@@ -72,8 +72,9 @@ export function connect(address: string, options: ConnectOptions = {}): Tallykee
   return new TallykeeperClient(connection, others);
 }
 
-function secureOptions({ ca, cert, key, serverName, ...others }: TlsOptions): SecureClientSessionOptions {
-  checkNames(others);
+function secureOptions(tls: TlsOptions): SecureClientSessionOptions {
+  checkNames(tls, ["ca", "cert", "key", "serverName"], "tls");
+  const { ca, cert, key, serverName } = tls;
   if ((cert === undefined) !== (key === undefined)) {
     throw new TypeError("tls has a cert or a key without the other; mutual TLS takes both");
   }

@@ -3,7 +3,7 @@
 import type { CallOptions as ConnectCallOptions } from "@connectrpc/connect";
 import { checkNames } from "./names.js";
 import { type Integer, integerOf } from "./numbers.js";
-import type { Annotations } from "./requests.js";
+import { type Annotations, CALL_OPTIONS } from "./requests.js";
 import type { RetryPolicy } from "./retries.js";
 import type { Token } from "./token.js";
 
@@ -53,9 +53,15 @@ export interface BatchOptions extends MutationOptions, Annotations {
   readonly mode: "atomic" | "independent";
 }
 
-/** Return the fields of the request of a read. @throws TypeError if there is an option that no read has. */
-export function readFields({ namespace, minRevision, ...others }: LevelReadOptions) {
-  checkNames(others, ["location", "timeoutMs", "signal"]);
+/**
+ * Return the fields that the requests of all reads have.
+ *
+ * @param own the options that this read has alone.
+ * @throws TypeError if there is an option that this read does not have.
+ */
+export function readFields(options: LevelReadOptions, own: readonly string[] = []) {
+  checkNames(options, [...own, "minRevision", "namespace", ...CALL_OPTIONS]);
+  const { namespace, minRevision } = options;
   return { namespace: namespace ?? "", minRevision: integerOf("minRevision", minRevision ?? 0) };
 }
 

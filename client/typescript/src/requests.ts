@@ -23,7 +23,7 @@ import { checkNames } from "./names.js";
 import { type Integer, integerOf, optionalInteger } from "./numbers.js";
 
 /** The options of calls that are no field of a request. */
-const CALL_OPTIONS = ["timeoutMs", "signal"];
+export const CALL_OPTIONS = ["timeoutMs", "signal"];
 
 /** The fields that the request of every mutation has. */
 export interface Envelope extends Annotations {
@@ -68,8 +68,9 @@ export function incrementRequest(
   };
 }
 
-function newCounter({ min, max, ttlMs, ...others }: NewCounterOptions) {
-  checkNames(others);
+function newCounter(options: NewCounterOptions) {
+  checkNames(options, ["min", "max", "ttlMs"], "create");
+  const { min, max, ttlMs } = options;
   return {
     ...optionalInteger("min", min),
     ...optionalInteger("max", max),
@@ -215,8 +216,9 @@ export function extendRequest(
  *
  * @throws TypeError if there is an option that no call has.
  */
-export function envelope({ namespace, requestId, reason, reference, ...others }: Envelope) {
-  checkNames(others, CALL_OPTIONS);
+export function envelope({ namespace, requestId, reason, reference, ...rest }: Envelope) {
+  const { timeoutMs, signal, ...others } = rest as { readonly timeoutMs?: unknown; readonly signal?: unknown };
+  checkNames(others);
   return {
     namespace: namespace ?? "",
     requestId: requestId ?? "",
@@ -225,8 +227,9 @@ export function envelope({ namespace, requestId, reason, reference, ...others }:
   };
 }
 
-function stockLine({ item, location, copies, ...others }: Line) {
-  checkNames(others);
+function stockLine(line: Line, index: number) {
+  checkNames(line, ["item", "location", "copies"], `lines[${index}]`);
+  const { item, location, copies } = line;
   return { item, location: location ?? "", ...optionalInteger("copies", copies) };
 }
 

@@ -17,7 +17,7 @@ import {
 } from "@connectrpc/connect";
 import { CredentialExpiredError, DeadlineExceededError, type TallykeeperError } from "./errors.js";
 import { failureOfCall, plainFailure } from "./failure.js";
-import { checkNames, checkText } from "./names.js";
+import { checkFields, checkText } from "./names.js";
 import { cancelled, errorOf, errorOfCall } from "./reasons.js";
 import { newRequestId } from "./request-id.js";
 import { pauseBeforeRetry, type RetryPolicy } from "./retries.js";
@@ -150,7 +150,7 @@ export class Session implements Transport {
 
   /** Return a request with the namespace and the request id filled in. The caller's own message stays as it is. */
   #complete<I extends DescMessage>(method: MethodOf<I>, input: MessageInitShape<I>): MessageShape<I> {
-    checkNames(input, [...method.input.members.map(({ localName }) => localName), "$typeName", "$unknown"]);
+    checkFields(method.input, input);
     const given = create(method.input, input);
     checkText(given);
     const request = Object.assign(Object.create(Object.getPrototypeOf(given)), given) as MessageShape<I>;

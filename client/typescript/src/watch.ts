@@ -10,6 +10,7 @@ import {
   WatchRequestSchema,
   type WatchResponse,
 } from "./gen/tallykeeper/v1/ledger_pb.js";
+import { checkFields } from "./names.js";
 import { cancelled, isOfConnection } from "./reasons.js";
 import { type Closing, type LinkedSignal, linkSignals, pause } from "./signals.js";
 
@@ -56,7 +57,9 @@ export class Watch implements AsyncIterable<WatchResponse> {
   #isClosed = false;
   #isStarted = false;
 
+  /** @throws TypeError if the request has a field that is misspelt. */
   constructor(request: MessageInitShape<typeof WatchRequestSchema>, options: WatchOptions) {
+    checkFields(WatchRequestSchema, request);
     this.#options = options;
     this.#request = create(WatchRequestSchema, { ...request });
     this.#revision = this.#request.afterRevision;

@@ -83,6 +83,15 @@ test("a watch that the server ends without an error begins anew", async () => {
   assert.deepEqual(await read(script.client().watch(), 2), [1n, 2n]);
 });
 
+test("a misspelt field or option of a watch is refused at once", () => {
+  const client = new Script().client();
+  const request = { afterRevison: 5n } as object;
+  const message = /no option or field afterRevison; check the spelling: the names are .*afterRevision/;
+  assert.throws(() => client.watch(request), { name: "TypeError", message });
+  const options = { timeout: 5 } as object;
+  assert.throws(() => client.watch({}, options), /no option or field timeout; .* are timeoutMs, signal$/);
+});
+
 test("a bookmark moves the revision on, and is not given", async () => {
   const script = new Script();
   const unavailable = fails(Code.Unavailable, "SHUTTING_DOWN", { metadata: { revision: "9" } });
