@@ -18,7 +18,7 @@ from tallykeeper_server.rpc.calls.failures import ABANDONED, code_of_abandoned, 
 from tallykeeper_server.rpc.dispatch import Answer, Handlers, Unary
 from tallykeeper_server.rpc.permissions import is_mutation
 from tallykeeper_server.rpc.statuses import status_of
-from tallykeeper_server.tracing.records import NO_STREAM, Batch, CallKind, SpanIds
+from tallykeeper_server.tracing.records import NO_STREAM, Batch, CallKind, Shared, SpanIds
 from tallykeeper_server.tracing.streams import traced_streaming
 from tallykeeper_server.tracing.tracer import CURRENT_SPAN, CallSpan, Tracer
 from tallykeeper_server.transport.call import Call as TransportCall
@@ -85,7 +85,7 @@ class TracedUnary(Unary):
         self._begin = tracer.begin
         self._record = tracer.record_call
         self._path = f"{method.containing_service.full_name}/{method.name}"
-        self._kind_of = lru_cache(_KINDS_KEPT_MAX)(self._new_kind)
+        self._kind_of: Callable[[str, str, bool], Shared] = lru_cache(_KINDS_KEPT_MAX)(self._new_kind)
         self._in_namespace = "namespace" in method.input_type.fields_by_name
         self._is_mutation = is_mutation(method)
         self._exemplars = cast("ExemplarCallMeter", meter)
@@ -139,7 +139,7 @@ class TracedUnary(Unary):
         span.is_open = False
         self._end(task, begun, span.wait_seconds, (span.calls, span.store_spans))
 
-    def _end(self, work: Any, begun: _Begun, wait_seconds: float, batch: Batch) -> None:  # noqa: ANN401  # Pending or task
+    def _end(self, work: Any, begun: _Begun, wait_seconds: float, batch: Shared) -> None:  # noqa: ANN401  # Pending or task
         """Send the response or the error of a call whose work has ended, and record its span."""
         context, ids, namespace, began_at = begun
         try:
@@ -149,7 +149,7 @@ class TracedUnary(Unary):
             code = code_of_abandoned(context, self._loop.time())
             self._exemplars.failed_in(ids[0], began_at, perf_counter(), code)
             context.fail(ABANDONED)
-            kind = (context.system, self._path, namespace, code, "", False)
+            kind: Shared = (context.system, self._path, namespace, code, "", False)
             self._record((kind, ids, began_at, perf_counter(), wait_seconds, batch, NO_STREAM, ""))
         except Exception as error:  # noqa: BLE001  # every defect becomes a status
             self._end_by_error(error, begun, wait_seconds, batch)
@@ -160,7 +160,7 @@ class TracedUnary(Unary):
             kind = self._kind_of(context.system, namespace, self._is_mutation and response.replayed)
             self._record((kind, ids, began_at, ended_at, wait_seconds, batch, NO_STREAM, ""))
 
-    def _end_by_error(self, error: Exception, begun: _Begun, wait_seconds: float, batch: Batch) -> None:
+    def _end_by_error(self, error: Exception, begun: _Begun, wait_seconds: float, batch: Shared) -> None:
         context, ids, namespace, began_at = begun
         failure = failure_of(self._method, error)
         status = status_of(failure)

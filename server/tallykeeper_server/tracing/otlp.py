@@ -24,8 +24,8 @@ from tallykeeper_server.tracing.records import (
     TRACE_BYTES,
     Batch,
     CallKind,
-    CallRecord,
     Chunk,
+    Shared,
     SpanIds,
     StoreRecord,
 )
@@ -102,12 +102,14 @@ class Encoder:
         return span.SerializeToString()
 
 
-def _add_calls(spans: list[bytes], records: Sequence[CallRecord], behind_ns: int) -> None:
+def _add_calls(spans: list[bytes], records: Sequence[Shared], behind_ns: int) -> None:
     """Add the spans of the calls in a chunk.
 
     The calls of a batch share its tuple, and calls of one kind share that of the kind. So the part that they share is
     looked up by the identity of both, and only the rest is packed for each call.
     """
+    kind: Shared
+    batch: Shared
     shared: dict[tuple[int, int], tuple[bytes, bytes]] = {}
     for kind, ids, began_at, ended_at, wait_seconds, batch, responses, message in records:
         own = _own(ids, began_at, ended_at, behind_ns, wait_seconds if batch[0] else None)

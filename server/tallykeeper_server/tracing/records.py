@@ -4,7 +4,7 @@ They are plain tuples of bytes, numbers and strings, because `marshal` writes th
 """
 
 import struct
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 HEAD: Final = struct.Struct("!I")
 """The size of the chunk that follows on the pipe, in bytes."""
@@ -15,6 +15,10 @@ SPAN_BYTES: Final = 8
 """The length of the id of a span in its trace."""
 NO_STREAM: Final = -1
 """The number of responses of a call that is no stream."""
+
+Shared: TypeAlias = Any
+"""The type of a tuple that several records share, where its identity counts. Compiled code takes apart a tuple whose
+items have types, and builds another one when it hands the tuple on."""
 
 SpanIds: TypeAlias = tuple[bytes, bytes, str]
 """The trace id and the span id in one, the parent's span id (empty without a parent), and the trace state."""

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Final
 
 from tallykeeper_server.tracing.recorder import Recorder
-from tallykeeper_server.tracing.records import SPAN_BYTES, TRACE_BYTES, Batch, CallRecord, SpanIds, StoreRecord
+from tallykeeper_server.tracing.records import SPAN_BYTES, TRACE_BYTES, CallRecord, Shared, SpanIds, StoreRecord
 from tallykeeper_server.tracing.sampler import LOW_BITS, Sampler
 from tallykeeper_server.tracing.trace_context import TRACEPARENT, Headers, parent_of
 
@@ -94,7 +94,8 @@ class Step:
         self._tracer = tracer
         self.ids: list[SpanIds] = []
         """The ids of the traced calls in the batch."""
-        self.batch: Batch = (calls, [])
+        self.batch: Shared = (calls, [])
+        """The `Batch` of all calls in it."""
         self.mutations = 0
         self.sent_at = perf_counter()
 
