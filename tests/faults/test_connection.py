@@ -4,7 +4,7 @@ import asyncio
 
 from tallykeeper_server.store.nodes.commands import Reply
 from tallykeeper_server.store.nodes.connection import Connection
-from tests.faults.suspension import stopped
+from tests.support.suspension import stopped
 
 
 async def begun(connection: Connection, *command: str) -> asyncio.Task[Reply]:

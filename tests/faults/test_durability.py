@@ -34,11 +34,11 @@ from tallykeeper_server.domain.mutations import Bundle, Mutation
 from tallykeeper_server.settings import Settings
 from tallykeeper_server.store.embedded.valkey import find_binary
 from tallykeeper_server.store.redis_store import RedisStore
-from tests.faults.suspension import stopped
 from tests.support.client import Caller, Failure
 from tests.support.ledger import entries_of
 from tests.support.replicas import Replicated, replicated_store
 from tests.support.server import ServerProcess, ThreadedServer, store_process, wait_until
+from tests.support.suspension import stopped
 
 Start: TypeAlias = Callable[..., Caller]
 """Starts a server on a store and returns a caller of it."""

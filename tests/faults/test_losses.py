@@ -21,10 +21,10 @@ from tallykeeper_server.settings import Settings
 from tallykeeper_server.store.embedded.valkey import find_binary
 from tallykeeper_server.store.redis_store import RedisStore
 from tests.faults.proxy import LossyProxy
-from tests.faults.suspension import stopped
 from tests.support.client import Caller, Failure
 from tests.support.ledger import entries_of
 from tests.support.server import ThreadedServer, store_process, wait_until
+from tests.support.suspension import stopped
 
 EVALSHA = b"EVALSHA"
 

@@ -10,10 +10,10 @@ from tallykeeper.v1.batch_pb2 import BATCH_MODE_INDEPENDENT, ApplyRequest, Opera
 from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper.v1.ledger_pb2 import WatchRequest
 from tests.faults.proxy import LossyProxy
-from tests.faults.suspension import stopped
 from tests.server.metrics_page import COUNTERS, Scraper
 from tests.support.client import Caller, Failure
 from tests.support.server import ServerProcess
+from tests.support.suspension import stopped
 
 INCREMENT = {"service": COUNTERS, "method": "Increment"}
 

@@ -10,7 +10,7 @@ import pytest
 import redis
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tallykeeper.v1.counter_pb2 import GetCounterRequest, IncrementRequest
+from tallykeeper.v1.counter_pb2 import IncrementRequest
 from tallykeeper_server.store.embedded.valkey import EmbeddedStore, find_binary
 from tests.server.health import NOT_SERVING, SERVING, health_of, health_updates
 from tests.support.client import Caller, failure_of
@@ -150,19 +150,6 @@ def test_there_is_no_reflection_by_default(tmp_path: Path) -> None:
         ProtoReflectionDescriptorDatabase(channel).get_services()
 
     assert failure_of(raised.value).code == grpc.StatusCode.UNIMPLEMENTED
-
-
-def test_the_server_listens_on_a_unix_socket(tmp_path: Path) -> None:
-    address = f"unix:{tmp_path}/tallykeeper.sock"
-
-    with ServerProcess("--data-dir", str(tmp_path / "data"), "--listen", address) as server:
-        call = Caller(address)
-        call(IncrementRequest(counter="v"))
-        value = call(GetCounterRequest(counter="v")).counter.value
-        call.close()
-
-    assert server.target == address
-    assert value == 1
 
 
 def test_a_store_that_does_not_start_again_is_reported_and_tried_again(tmp_path: Path) -> None:

@@ -5,9 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
@@ -25,6 +24,7 @@ from tests.server.start import refused_start, sabotage
 from tests.support.client import OWN_CONNECTION, Caller
 from tests.support.ledger import entries_of
 from tests.support.server import PATIENCE_SECONDS, ServerProcess, runs, store_process, wait_until
+from tests.support.suspension import stopped
 
 CONNECTIONS = 20
 
@@ -214,18 +214,6 @@ def test_a_worker_that_cannot_start_at_first_is_one_clear_line(tmp_path: Path) -
         pass  # the store of the other server was stopped, and its data directory is free
 
 
-@contextmanager
-def halted(url: str) -> Iterator[None]:
-    """Stop the process of a store within this context."""
-    with redis.Redis.from_url(url) as connection:
-        process_id = int(connection.info("server")["process_id"])
-    os.kill(process_id, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(process_id, signal.SIGCONT)
-
-
 def begin_increment(channel: grpc.Channel) -> "grpc.Future[bytes]":
     start: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/tallykeeper.v1.CounterService/Increment")
     return start.future(IncrementRequest(counter="v").SerializeToString(), timeout=PATIENCE_SECONDS)
@@ -255,7 +243,7 @@ def test_all_workers_report_the_stop_before_the_first_has_finished_its_calls(tmp
         channels = [stack.enter_context(grpc.insecure_channel(server.target, OWN_CONNECTION)) for _ in range(20)]
         watches = [health_updates(channel, "") for channel in channels]
         assert [next(watch) for watch in watches] == [SERVING] * 20
-        with halted(url):
+        with stopped(url):
             in_flight = [begin_increment(channel) for channel in channels]
             # An answer to another call on each channel shows that the calls before it have begun.
             assert [health_of(channel, "") for channel in channels] == [SERVING] * 20
@@ -275,7 +263,7 @@ def test_a_second_signal_ends_the_server_without_waiting_for_calls(tmp_path: Pat
         grpc.insecure_channel(server.target) as channel,
     ):
         assert health_of(channel, "") == SERVING
-        with halted(url):
+        with stopped(url):
             in_flight = begin_increment(channel)
             assert health_of(channel, "") == SERVING
             server.process.terminate()
